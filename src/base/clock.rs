@@ -1,0 +1,89 @@
+//! The one source of time. On a real site a second is a second; in a lab the same lines run at its speed.
+//!
+//! Built on tokio's clock, so tests run on paused time.
+use jiff::{SignedDuration, Timestamp};
+use std::future::Future;
+use std::time::{Duration, SystemTime};
+
+/// A clock that reads `origin + (elapsed since start) x speed`.
+#[derive(Debug, Clone)]
+pub struct Clock {
+    origin: Timestamp,
+    started: tokio::time::Instant,
+    speed: f64,
+}
+
+impl Clock {
+    /// The wall clock at normal speed.
+    pub fn real() -> Self {
+        Clock { origin: Timestamp::now(), started: tokio::time::Instant::now(), speed: 1.0 }
+    }
+
+    /// A clock that read `origin` at the wall time `wall_start` and runs `speed` times as fast.
+    /// Two processes given the same three values read the same time. `speed` is clamped to 0.001..=100000.
+    pub fn scaled(origin: Timestamp, wall_start: SystemTime, speed: f64) -> Self {
+        let speed = if speed.is_finite() { speed.clamp(0.001, 100_000.0) } else { 1.0 };
+        let since = SystemTime::now().duration_since(wall_start).unwrap_or_default();
+        let origin = add(origin, since.mul_f64(speed));
+        Clock { origin, started: tokio::time::Instant::now(), speed }
+    }
+
+    pub fn now(&self) -> Timestamp {
+        add(self.origin, self.started.elapsed().mul_f64(self.speed))
+    }
+
+    pub fn speed(&self) -> f64 {
+        self.speed
+    }
+
+    /// How long `d` of this clock lasts on the wall.
+    pub fn wall(&self, d: Duration) -> Duration {
+        d.div_f64(self.speed)
+    }
+
+    /// Waits `d` of this clock's time.
+    pub async fn sleep(&self, d: Duration) {
+        tokio::time::sleep(self.wall(d)).await;
+    }
+
+    pub async fn sleep_until(&self, at: Timestamp) {
+        self.sleep(between(self.now(), at)).await;
+    }
+
+    /// Runs `work` for at most `d` of this clock's time; `None` when the time is over.
+    pub async fn within<T>(&self, d: Duration, work: impl Future<Output = T>) -> Option<T> {
+        tokio::time::timeout(self.wall(d), work).await.ok()
+    }
+}
+
+/// `from` to `to`, zero when `to` is not later.
+pub fn between(from: Timestamp, to: Timestamp) -> Duration {
+    Duration::try_from(to.duration_since(from)).unwrap_or_default()
+}
+
+/// `at + d`; stays at the largest timestamp instead of overflowing.
+pub fn add(at: Timestamp, d: Duration) -> Timestamp {
+    SignedDuration::try_from(d).ok().and_then(|d| at.checked_add(d).ok()).unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_hour_at_speed_sixty_takes_a_minute() {
+        let clock = Clock::scaled(Timestamp::UNIX_EPOCH, SystemTime::now(), 60.0);
+        let before = tokio::time::Instant::now();
+        let start = clock.now();
+        clock.sleep(Duration::from_secs(3600)).await;
+        assert_eq!(before.elapsed().as_secs(), 60);
+        assert_eq!(between(start, clock.now()).as_secs(), 3600);
+    }
+
+    #[test]
+    fn time_that_runs_backwards_is_no_time() {
+        let a = Timestamp::from_second(100).unwrap();
+        let b = Timestamp::from_second(90).unwrap();
+        assert_eq!(between(a, b), Duration::ZERO);
+    }
+}

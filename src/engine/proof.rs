@@ -1,0 +1,93 @@
+//! Evidence. A step is proven by readings of the target; a proof without one can't be built.
+use crate::base::answer::Answer;
+use crate::base::text;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// One answer of one system, kept as evidence.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Reading {
+    /// Which system was asked: `Proxmox`, `Talos 10.0.0.201`, `Kubernetes`, `jump host`.
+    pub system: String,
+    pub asked: String,
+    /// The raw answer, redacted and without control characters.
+    pub answer: String,
+    pub at: Timestamp,
+    /// A command with which a person can check it.
+    pub by_hand: String,
+}
+
+impl Reading {
+    /// The evidence of a client's answer.
+    pub fn of<T>(system: impl Into<String>, at: Timestamp, answer: &Answer<T>) -> Self {
+        Reading {
+            system: system.into(),
+            asked: text::clean(&answer.asked),
+            answer: text::clean_lines(&answer.raw),
+            at,
+            by_hand: text::clean(&answer.by_hand),
+        }
+    }
+}
+
+/// What was shown to be true, and the readings that show it: at least one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Stored", into = "Stored")]
+pub struct Proof {
+    summary: String,
+    first: Reading,
+    more: Vec<Reading>,
+}
+
+impl Proof {
+    /// `summary` says in one line what is now true, e.g. `vm 1001 runs on pve with 8 cores`.
+    pub fn new(summary: impl AsRef<str>, first: Reading) -> Self {
+        Proof { summary: text::clean(summary.as_ref()), first, more: Vec::new() }
+    }
+
+    #[must_use]
+    pub fn and(mut self, reading: Reading) -> Self {
+        self.more.push(reading);
+        self
+    }
+
+    pub fn summary(&self) -> &str {
+        &self.summary
+    }
+
+    pub fn readings(&self) -> impl Iterator<Item = &Reading> {
+        std::iter::once(&self.first).chain(&self.more)
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    summary: String,
+    readings: Vec<Reading>,
+}
+
+impl TryFrom<Stored> for Proof {
+    type Error = &'static str;
+    fn try_from(stored: Stored) -> Result<Self, Self::Error> {
+        let mut readings = stored.readings.into_iter();
+        let first = readings.next().ok_or("a proof without a reading is no proof")?;
+        Ok(Proof { summary: stored.summary, first, more: readings.collect() })
+    }
+}
+
+impl From<Proof> for Stored {
+    fn from(proof: Proof) -> Stored {
+        Stored { summary: proof.summary, readings: std::iter::once(proof.first).chain(proof.more).collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stored_proof_without_a_reading_is_refused() {
+        let error = serde_json::from_str::<Proof>(r#"{"summary":"all fine","readings":[]}"#).unwrap_err();
+        assert!(error.to_string().contains("no proof"), "{error}");
+    }
+}

@@ -1,0 +1,134 @@
+//! The contract of a step: observe, act, observe again. There is no way to mark a step done.
+use super::failure::Failure;
+use super::proof::Proof;
+use super::wait::{Band, Wait};
+use crate::base::clock::Clock;
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::time::Duration;
+
+/// `day1.clone/cozy-new-cp1`: the file that holds the step, and the subject where there are several.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct StepId(String);
+
+impl StepId {
+    pub fn new(kind: &str) -> Self {
+        StepId(kind.to_string())
+    }
+
+    pub fn of(kind: &str, subject: &str) -> Self {
+        StepId(format!("{kind}/{subject}"))
+    }
+
+    /// `day1.clone`
+    pub fn kind(&self) -> &str {
+        self.0.split('/').next().unwrap_or_default()
+    }
+
+    /// `cozy-new-cp1`, where the kind has several steps.
+    pub fn subject(&self) -> Option<&str> {
+        self.0.split_once('/').map(|(_, s)| s)
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for StepId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A place where only `limit` acts may go on at once, e.g. clones from one template on one storage.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Queue {
+    pub name: String,
+    pub limit: usize,
+}
+
+/// What is known about a step before anything runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Outline {
+    pub id: StepId,
+    /// Day of the plan, 0 to 10.
+    pub day: u8,
+    /// What it makes true, for people: `clone cozy-new-cp1 (vm 1001) from template 9100`.
+    pub title: String,
+    /// Steps that must be proven first.
+    pub after: Vec<StepId>,
+    /// Held from before the act until the step is proven or failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue: Option<Queue>,
+    pub band: Band,
+    /// False for checks, which have no act.
+    pub changes: bool,
+    /// True when the proof speaks of a moment (a test that ran) and is not asked for again on resume.
+    #[serde(default)]
+    pub momentary: bool,
+    /// The equivalent by hand, one command a line.
+    pub by_hand: String,
+}
+
+/// What the target says.
+#[derive(Debug)]
+pub enum Observed {
+    /// Not there; the text says what was seen instead.
+    Absent(String),
+    /// On its way; look again when something changes.
+    Underway(Wait),
+    /// True, and here is the evidence.
+    Satisfied(Proof),
+    /// Something else is in its place; cozyup does not touch it.
+    Conflict(Failure),
+}
+
+/// The two halves of the outside world. Only `act` is handed the changing half.
+pub trait Site: Send + Sync + 'static {
+    type Reading: Send + Sync;
+    type Changing: Send + Sync;
+}
+
+/// What the engine gives to a step while a verb runs.
+#[async_trait]
+pub trait Context: Send + Sync {
+    fn clock(&self) -> &Clock;
+    /// The handle kept last (a UPID, a name), also by an earlier process.
+    fn handle(&self) -> Option<String>;
+    /// Writes a handle durably before it returns; call it right after the call that gave it.
+    ///
+    /// # Errors
+    /// When the journal can't be written; the act must then end at once with this failure.
+    async fn keep_handle(&self, handle: &str) -> Result<(), Failure>;
+    /// A line for the live log, e.g. of a task log; cleaned, best effort, never a secret.
+    fn log(&self, source: &str, line: &str);
+    /// True once somebody asked the run to stop: long acts end at their next safe point.
+    fn stopping(&self) -> bool;
+}
+
+#[async_trait]
+pub trait Step<S: Site>: Send + Sync {
+    fn outline(&self) -> &Outline;
+
+    /// Reads the target, changes nothing. Quick: one look, no waiting.
+    ///
+    /// # Errors
+    /// When the target can't be read, or when it says that something is wrong.
+    async fn observe(&self, cx: &dyn Context, site: &S::Reading) -> Result<Observed, Failure>;
+
+    /// Makes it so. May be called again after any crash: it must bring about exactly one of everything.
+    /// Returns when the change is accepted; waiting for its effect is `observe`'s.
+    ///
+    /// # Errors
+    /// When the target refused or could not be reached.
+    async fn act(&self, cx: &dyn Context, site: &S::Reading, change: &S::Changing) -> Result<(), Failure>;
+
+    /// Returns when it is worth observing again: an event, or a while. Dropped when the run stops.
+    async fn changed(&self, cx: &dyn Context, site: &S::Reading) {
+        let _ = site;
+        cx.clock().sleep(Duration::from_secs(2)).await;
+    }
+}

@@ -1,0 +1,70 @@
+//! A wait has a name, a band and the last thing seen. Late is derived from band and clock, never stored.
+use crate::base::clock::between;
+use crate::base::text;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// How long something usually takes, and from when on it is late; whole seconds of the engine's clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Band {
+    pub usual_s: u64,
+    pub late_s: u64,
+}
+
+impl Band {
+    /// `late_s` below `usual_s` is raised to it.
+    pub const fn new(usual_s: u64, late_s: u64) -> Self {
+        Band { usual_s, late_s: if late_s < usual_s { usual_s } else { late_s } }
+    }
+
+    pub fn is_late(&self, since: Timestamp, now: Timestamp) -> bool {
+        between(since, now) > Duration::from_secs(self.late_s)
+    }
+}
+
+/// One named condition that is being waited for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wait {
+    /// E.g. `etcd lists 3 members`. The same text means the same wait: its clock goes on.
+    pub condition: String,
+    /// The last thing seen, e.g. `2 members: cp1, cp2`.
+    pub seen: String,
+    pub band: Band,
+    /// Done and total of whatever is counted, where something can be (`41 of 78 MiB` is `(41, 78, "MiB")`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Progress>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    pub done: u64,
+    pub total: u64,
+    pub unit: String,
+}
+
+impl Wait {
+    pub fn new(condition: impl AsRef<str>, seen: impl AsRef<str>, band: Band) -> Self {
+        Wait { condition: text::clean(condition.as_ref()), seen: text::clean(seen.as_ref()), band, progress: None }
+    }
+
+    #[must_use]
+    pub fn with_progress(mut self, done: u64, total: u64, unit: impl Into<String>) -> Self {
+        self.progress = Some(Progress { done, total, unit: unit.into() });
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_is_late_only_past_its_band() {
+        let since = Timestamp::from_second(1000).unwrap();
+        let band = Band::new(60, 180);
+        assert!(!band.is_late(since, Timestamp::from_second(1180).unwrap()));
+        assert!(band.is_late(since, Timestamp::from_second(1181).unwrap()));
+        assert_eq!(Band::new(60, 10).late_s, 60);
+    }
+}

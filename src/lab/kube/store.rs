@@ -1,0 +1,232 @@
+//! Objects, versions and the history that watches read. No HTTP and no controllers in here.
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, VecDeque};
+
+/// How many events a watch can look back on; an older resourceVersion gets 410 Gone.
+pub const HISTORY: usize = 5000;
+
+/// A resource as the API names it: `("helm.toolkit.fluxcd.io", "helmreleases")`; the core group is `""`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Resource {
+    pub group: String,
+    pub plural: String,
+}
+
+impl Resource {
+    pub fn new(group: &str, plural: &str) -> Self {
+        Resource { group: group.into(), plural: plural.into() }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Key {
+    pub resource: Resource,
+    /// Empty for cluster-scoped objects.
+    pub namespace: String,
+    pub name: String,
+}
+
+impl Key {
+    pub fn new(group: &str, plural: &str, namespace: &str, name: &str) -> Self {
+        Key { resource: Resource::new(group, plural), namespace: namespace.into(), name: name.into() }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    Added,
+    Modified,
+    Deleted,
+}
+
+#[derive(Debug, Clone)]
+pub struct Event {
+    pub version: u64,
+    pub change: Change,
+    pub key: Key,
+    pub object: Value,
+}
+
+/// Every object of the cluster. `put` and `remove` are the only ways to change it; both count up the version.
+pub struct Store {
+    version: u64,
+    objects: BTreeMap<Key, Value>,
+    history: VecDeque<Event>,
+    /// Grows with every event, never shrinks: controllers read from their own position.
+    uid: fastrand::Rng,
+}
+
+impl Store {
+    pub fn new(seed: u64) -> Self {
+        Store { version: 1, objects: BTreeMap::new(), history: VecDeque::new(), uid: fastrand::Rng::with_seed(seed) }
+    }
+
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    pub fn get(&self, key: &Key) -> Option<&Value> {
+        self.objects.get(key)
+    }
+
+    /// In order of namespace and name.
+    pub fn list<'a>(
+        &'a self,
+        resource: &'a Resource,
+        namespace: Option<&'a str>,
+    ) -> impl Iterator<Item = (&'a Key, &'a Value)> {
+        let from =
+            Key { resource: resource.clone(), namespace: namespace.unwrap_or_default().into(), name: String::new() };
+        self.objects
+            .range(from..)
+            .take_while(move |(k, _)| k.resource == *resource && namespace.is_none_or(|n| k.namespace == n))
+    }
+
+    /// Creates or replaces. Sets uid, creationTimestamp, resourceVersion, name and namespace; bumps `generation`
+    /// when `spec` (or anything but status and metadata) changed. An unchanged object makes no event.
+    pub fn put(&mut self, key: Key, mut object: Value, now: Timestamp) -> &Value {
+        let old = self.objects.get(&key);
+        let old_meta = old.map(|o| o["metadata"].clone()).unwrap_or(Value::Null);
+        if !object["metadata"].is_object() {
+            object["metadata"] = json!({});
+        }
+        let generation = match old {
+            None => 1,
+            Some(old) => {
+                let was = old_meta["generation"].as_u64().unwrap_or(1);
+                if content(old) == content(&object) { was } else { was + 1 }
+            }
+        };
+        {
+            let meta = &mut object["metadata"];
+            meta["name"] = json!(key.name);
+            if !key.namespace.is_empty() {
+                meta["namespace"] = json!(key.namespace);
+            }
+            meta["uid"] = match &old_meta["uid"] {
+                Value::String(uid) => json!(uid),
+                _ => json!(uuid(&mut self.uid)),
+            };
+            meta["creationTimestamp"] = match &old_meta["creationTimestamp"] {
+                Value::String(at) => json!(at),
+                _ => json!(seconds(now)),
+            };
+            meta["generation"] = json!(generation);
+            meta["resourceVersion"] = old_meta["resourceVersion"].clone();
+        }
+        if old.is_some_and(|o| *o == object) {
+            return self.objects.entry(key).or_insert(object);
+        }
+        self.version += 1;
+        object["metadata"]["resourceVersion"] = json!(self.version.to_string());
+        let change = if old.is_some() { Change::Modified } else { Change::Added };
+        self.note(change, &key, &object);
+        let slot = self.objects.entry(key).or_insert(Value::Null);
+        *slot = object;
+        slot
+    }
+
+    /// Changes an object that is there; `false` when it is not.
+    pub fn update(&mut self, key: &Key, now: Timestamp, f: impl FnOnce(&mut Value)) -> bool {
+        let Some(object) = self.objects.get(key) else { return false };
+        let mut object = object.clone();
+        f(&mut object);
+        self.put(key.clone(), object, now);
+        true
+    }
+
+    pub fn remove(&mut self, key: &Key) -> Option<Value> {
+        let mut object = self.objects.remove(key)?;
+        self.version += 1;
+        object["metadata"]["resourceVersion"] = json!(self.version.to_string());
+        self.note(Change::Deleted, key, &object);
+        Some(object)
+    }
+
+    /// The events after `version`, oldest first; `None` when history no longer reaches back so far.
+    pub fn since(&self, version: u64) -> Option<impl Iterator<Item = &Event>> {
+        let oldest = self.history.front().map_or(self.version + 1, |e| e.version);
+        (version + 1 >= oldest || version >= self.version)
+            .then(|| self.history.iter().filter(move |e| e.version > version))
+    }
+
+    fn note(&mut self, change: Change, key: &Key, object: &Value) {
+        if self.history.len() == HISTORY {
+            self.history.pop_front();
+        }
+        self.history.push_back(Event { version: self.version, change, key: key.clone(), object: object.clone() });
+    }
+}
+
+/// All of an object but metadata and status.
+fn content(object: &Value) -> Value {
+    let mut rest = object.clone();
+    if let Some(map) = rest.as_object_mut() {
+        map.remove("metadata");
+        map.remove("status");
+    }
+    rest
+}
+
+/// RFC 3339 with whole seconds, as Kubernetes writes times.
+pub fn seconds(at: Timestamp) -> String {
+    jiff::fmt::temporal::DateTimePrinter::new().precision(Some(0)).timestamp_to_string(&at)
+}
+
+/// A version 4 UUID from the lab's seeded randomness.
+pub fn uuid(random: &mut fastrand::Rng) -> String {
+    let n = (random.u128(..) & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62);
+    let h = format!("{n:032x}");
+    let part = |a, b| h.get(a..b).unwrap_or_default();
+    format!("{}-{}-{}-{}-{}", part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(name: &str) -> Key {
+        Key::new("", "configmaps", "default", name)
+    }
+
+    #[test]
+    fn an_unchanged_object_makes_no_event() {
+        let mut store = Store::new(1);
+        let first = store.put(key("a"), json!({"data": {"k": "v"}}), Timestamp::UNIX_EPOCH).clone();
+        let version = store.version();
+        store.put(key("a"), first, Timestamp::UNIX_EPOCH);
+        assert_eq!(store.version(), version);
+    }
+
+    #[test]
+    fn only_a_change_of_the_spec_counts_up_the_generation() {
+        let mut store = Store::new(1);
+        store.put(key("a"), json!({"spec": {"x": 1}}), Timestamp::UNIX_EPOCH);
+        store.update(&key("a"), Timestamp::UNIX_EPOCH, |o| o["status"] = json!({"ok": true}));
+        assert_eq!(store.get(&key("a")).unwrap()["metadata"]["generation"], 1);
+        store.update(&key("a"), Timestamp::UNIX_EPOCH, |o| o["spec"]["x"] = json!(2));
+        assert_eq!(store.get(&key("a")).unwrap()["metadata"]["generation"], 2);
+        let changes: Vec<Change> = store.since(1).unwrap().map(|e| e.change).collect();
+        assert_eq!(changes, [Change::Added, Change::Modified, Change::Modified]);
+    }
+
+    #[test]
+    fn a_list_is_of_one_resource_and_one_namespace() {
+        let mut store = Store::new(1);
+        store.put(key("a"), json!({}), Timestamp::UNIX_EPOCH);
+        store.put(Key::new("", "configmaps", "other", "b"), json!({}), Timestamp::UNIX_EPOCH);
+        store.put(Key::new("", "pods", "default", "c"), json!({}), Timestamp::UNIX_EPOCH);
+        let maps = Resource::new("", "configmaps");
+        assert_eq!(store.list(&maps, Some("default")).count(), 1);
+        assert_eq!(store.list(&maps, None).count(), 2);
+    }
+
+    #[test]
+    fn a_uuid_has_its_version_and_variant() {
+        let id = uuid(&mut fastrand::Rng::with_seed(7));
+        assert_eq!(id.len(), 36);
+        assert_eq!(&id[14..15], "4");
+        assert!(matches!(&id[19..20], "8" | "9" | "a" | "b"), "{id}");
+    }
+}

@@ -1,0 +1,12 @@
+//! A simulated site: Proxmox VE, Talos and Kubernetes on real sockets in front of one world with one clock.
+//! What it does not simulate is listed in `docs/LAB.md`.
+#![allow(
+    clippy::indexing_slicing,
+    reason = "reads of JSON values by key never panic; what is written to is made an object first"
+)]
+pub mod kube;
+pub mod machine;
+pub mod net;
+pub mod pve;
+pub mod scenario;
+pub mod world;

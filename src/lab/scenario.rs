@@ -1,0 +1,173 @@
+//! A scenario: a site, its latencies and its faults, as YAML that a person can read (`assets/lab/*.yaml`).
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scenario {
+    pub name: String,
+    /// One sentence for `lab list`.
+    pub about: String,
+    pub seed: u64,
+    pub proxmox: ProxmoxSite,
+    /// Nodes that the lab's plan asks for; address = number in the lab's /24.
+    pub nodes: Vec<LabNode>,
+    pub latency: Latency,
+    #[serde(default)]
+    pub faults: Vec<Fault>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProxmoxSite {
+    /// `9.1.2`; decides among others whether error bodies carry `message` (8.4 and later).
+    pub version: String,
+    pub nodes: Vec<ProxmoxNode>,
+    pub storages: Vec<Storage>,
+    pub bridges: Vec<String>,
+    /// Guests that are there already, not ours.
+    #[serde(default)]
+    pub guests: Vec<Guest>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProxmoxNode {
+    pub name: String,
+    pub cores: u32,
+    pub memory_gib: u64,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Storage {
+    pub name: String,
+    /// `dir`, `lvmthin`, `zfspool`, `nfs`
+    pub kind: String,
+    pub content: Vec<String>,
+    pub total_gib: u64,
+    pub used_gib: u64,
+    #[serde(default)]
+    pub shared: bool,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Guest {
+    pub vmid: u32,
+    pub name: String,
+    pub node: String,
+    pub memory_mib: u64,
+    pub running: bool,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LabNode {
+    pub name: String,
+    /// `controlplane` or `worker`
+    pub role: String,
+    pub vmid: u32,
+    /// Last octet.
+    pub address: u8,
+    pub host: String,
+    pub cores: u32,
+    pub memory_mib: u64,
+    pub system_disk_gib: u64,
+    pub data_disk_gib: u64,
+}
+
+/// Lab seconds. Sources: `facts/*.md`; each key says what it lasts.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Latency {
+    /// Fetching the Talos image from the release server to the jump host.
+    pub image_fetch_s: f64,
+    /// The `imgcopy` task after an upload.
+    pub upload_task_s: f64,
+    /// `qmcreate` with `import-from` of the Talos image.
+    pub import_s: f64,
+    pub template_s: f64,
+    pub clone_s: f64,
+    pub config_s: f64,
+    pub resize_s: f64,
+    pub start_s: f64,
+    pub stop_s: f64,
+    pub destroy_s: f64,
+    /// Start of the VM to the maintenance API on port 50000.
+    pub boot_to_maintenance_s: f64,
+    /// Apply of a machine config to the secure API (nocloud image: no reboot).
+    pub apply_to_secure_api_s: f64,
+    /// Secure API to kubelet healthy and etcd waiting for bootstrap (image pulls).
+    pub services_s: f64,
+    pub bootstrap_to_etcd_s: f64,
+    /// etcd healthy to static pods serving on port 6443 of that node.
+    pub apiserver_s: f64,
+    /// API server up to the VIP held.
+    pub vip_s: f64,
+    /// VIP held to another control plane's etcd being a full member.
+    pub join_s: f64,
+    /// API server reachable to a node registered.
+    pub register_s: f64,
+    /// Installer manifest applied to its Deployment being Available.
+    pub installer_s: f64,
+    /// Installer available to the first HelmReleases (namespaces, Flux).
+    pub flux_s: f64,
+    /// Install time of a HelmRelease that `releases` does not name.
+    pub release_default_s: f64,
+    pub releases: BTreeMap<String, f64>,
+    /// Cilium and Kube-OVN ready to a node being Ready.
+    pub node_ready_s: f64,
+    pub pod_start_s: f64,
+    pub satellite_pool_s: f64,
+    pub volume_bind_s: f64,
+    pub volume_delete_s: f64,
+    pub load_balancer_s: f64,
+    pub namespace_delete_s: f64,
+    /// A Cluster API provider from applied to Ready.
+    pub capi_provider_s: f64,
+}
+
+/// Something that goes wrong. It bites when the matching act or look happens, and heals by itself
+/// `heal_s` lab seconds after it bit first; without `heal_s` it stays.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fault {
+    #[serde(flatten)]
+    pub kind: FaultKind,
+    #[serde(default)]
+    pub heal_s: Option<f64>,
+    /// Lab time at which it bit first; set by the world.
+    #[serde(skip)]
+    pub bit_at: Option<jiff::Timestamp>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "fault", rename_all = "snake_case")]
+pub enum FaultKind {
+    /// The installer's token lacks this privilege everywhere.
+    MissingPrivilege { privilege: String },
+    /// The storage has no room: available is 0, allocations fail.
+    StorageFull { storage: String },
+    /// Somebody else's VM has this id.
+    VmidTaken { vmid: u32 },
+    /// Something already answers on this address (last octet), TCP port 22.
+    AddressTaken { address: u8 },
+    /// Clones fail with the storage's lock timeout.
+    CloneLock,
+    /// This HelmRelease fails to install, with this message.
+    ReleaseStuck { release: String, message: String },
+}
+
+impl super::world::World {
+    /// Whether a fault of this kind bites now. Notes the first bite, from which healing counts.
+    pub fn bites(&mut self, matches: impl Fn(&FaultKind) -> bool) -> Option<FaultKind> {
+        let now = self.now;
+        self.scenario.faults.iter_mut().filter(|f| matches(&f.kind)).find_map(|fault| {
+            let bit_at = *fault.bit_at.get_or_insert(now);
+            let lasted = crate::base::clock::between(bit_at, now).as_secs_f64();
+            let healed = fault.heal_s.is_some_and(|heal| lasted >= heal);
+            (!healed).then(|| fault.kind.clone())
+        })
+    }
+}

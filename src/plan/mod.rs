@@ -1,0 +1,2 @@
+//! What the user wants: the plan file, its defaults, its rules.
+pub mod model;

@@ -1,0 +1,377 @@
+//! The plan as typed values. One struct per section of the file; `docs/PLAN.md` describes every key.
+use crate::base::tls::Fingerprint;
+use ipnet::Ipv4Net;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::net::Ipv4Addr;
+use std::str::FromStr;
+
+/// The version of the plan file that this cozyup writes and reads.
+pub const PLAN_VERSION: u32 = 1;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// Always [`PLAN_VERSION`].
+    pub version: u32,
+    /// Name of the run: lower-case letters, digits and dashes, 1 to 40 characters. The state folder and the marks carry it.
+    pub name: String,
+    pub site: SitePlan,
+    pub image: ImagePlan,
+    pub template: TemplatePlan,
+    pub nodes: Vec<NodePlan>,
+    pub network: NetworkPlan,
+    pub talos: TalosPlan,
+    pub cozystack: CozystackPlan,
+    pub integration: IntegrationPlan,
+    #[serde(default)]
+    pub tests: TestPlan,
+    /// Rules that the user sets aside, each with a reason that goes into the record.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub overrides: Vec<Override>,
+}
+
+/// The Proxmox VE site. The token's secret is never in the plan.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SitePlan {
+    /// `https://host:8006`, without `/api2/json`.
+    pub url: ApiUrl,
+    /// SHA-256 of the leaf certificate; absent: the certificate must verify against the system's roots.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<Fingerprint>,
+    /// `user@realm!tokenid`
+    pub token_id: String,
+    /// A file (mode 0600) that holds the token's secret; `~/` is the home folder. The environment's
+    /// `COZYUP_PROXMOX_TOKEN` comes first.
+    pub token_file: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImagePlan {
+    /// Where the jump host fetches the Talos image: `https://…/nocloud-amd64.raw.xz`, or `.raw`.
+    pub url: String,
+    /// SHA-256 of the file at `url`, 64 hexadecimal digits.
+    pub sha256: String,
+    /// Proxmox storage with content type `import`.
+    pub storage: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TemplatePlan {
+    pub vmid: Vmid,
+    pub name: String,
+    /// Proxmox node on which the template is built.
+    pub host: String,
+    /// Storage (content `images`) for the template's disk and the clones' disks.
+    pub storage: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    ControlPlane,
+    Worker,
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Role::ControlPlane => "controlplane",
+            Role::Worker => "worker",
+        })
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodePlan {
+    /// VM name, Talos host name and Kubernetes node name: a DNS label.
+    pub name: String,
+    pub role: Role,
+    pub vmid: Vmid,
+    pub address: Ipv4Addr,
+    /// Proxmox node that carries the VM.
+    pub host: String,
+    pub cores: u32,
+    pub memory_mib: u64,
+    pub system_disk_gib: u64,
+    /// The raw disk for LINSTOR.
+    pub data_disk_gib: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkPlan {
+    pub subnet: Ipv4Net,
+    pub gateway: Ipv4Addr,
+    pub dns: Vec<Ipv4Addr>,
+    /// NTP servers for the nodes; empty: the gateway.
+    #[serde(default)]
+    pub ntp: Vec<String>,
+    pub bridge: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vlan: Option<u16>,
+    /// The cluster's API address, held by one control plane at a time.
+    pub vip: Ipv4Addr,
+    pub pod_cidr: Ipv4Net,
+    pub service_cidr: Ipv4Net,
+    pub join_cidr: Ipv4Net,
+    pub cluster_domain: String,
+    /// Ranges for LoadBalancer services.
+    pub address_pool: Vec<AddressRange>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TalosPlan {
+    pub version: String,
+    pub kubernetes: String,
+    pub installer_image: String,
+    pub install_disk: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CozystackPlan {
+    /// `v0.37.2`
+    pub version: String,
+    /// `paas-proxmox`, `hybrid` or `paas-full`: a profile of the release.
+    pub profile: String,
+    /// DNS domain of the platform, e.g. `cozy.example.com`.
+    pub root_host: String,
+    pub installer_url: String,
+    pub installer_sha256: Option<String>,
+    /// Services put on the root ingress.
+    #[serde(default)]
+    pub expose: Vec<String>,
+    #[serde(default)]
+    pub telemetry: bool,
+    /// Further components to leave out.
+    #[serde(default)]
+    pub disable: Vec<String>,
+    /// Optional components to switch on.
+    #[serde(default)]
+    pub enable: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IntegrationPlan {
+    pub linstor: LinstorPlan,
+    pub csi: CsiPlan,
+    pub capmox: CapmoxPlan,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LinstorPlan {
+    pub pool: String,
+    /// The data disk as the node sees it, `/dev/sdb`.
+    pub device: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CsiPlan {
+    pub enabled: bool,
+    /// Proxmox storage for volumes.
+    pub storage: String,
+    /// Value of `topology.kubernetes.io/region` on every node.
+    pub region: String,
+    pub chart_version: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CapmoxPlan {
+    pub enabled: bool,
+    pub version: String,
+    pub ipam_version: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TestPlan {
+    pub pod: bool,
+    /// StorageClasses on which a real volume is made, written and read.
+    pub volumes: Vec<String>,
+    pub load_balancer: bool,
+    pub dns: bool,
+    pub ingress: bool,
+}
+
+impl Default for TestPlan {
+    fn default() -> Self {
+        let volumes = ["local", "replicated", "proxmox"].map(String::from).to_vec();
+        TestPlan { pod: true, volumes, load_balancer: true, dns: true, ingress: true }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Override {
+    /// Name of a lint rule that allows it, e.g. `size-below-minimum`.
+    pub rule: String,
+    pub reason: String,
+}
+
+/// A Proxmox VE guest id, 100 to 999999999.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "u32", into = "u32")]
+pub struct Vmid(u32);
+
+impl Vmid {
+    /// # Errors
+    /// When `id` is outside 100..=999999999.
+    pub fn new(id: u32) -> Result<Self, String> {
+        if (100..=999_999_999).contains(&id) {
+            Ok(Vmid(id))
+        } else {
+            Err(format!("VMID {id} is outside 100 to 999999999"))
+        }
+    }
+}
+
+impl TryFrom<u32> for Vmid {
+    type Error = String;
+    fn try_from(id: u32) -> Result<Self, String> {
+        Vmid::new(id)
+    }
+}
+
+impl From<Vmid> for u32 {
+    fn from(v: Vmid) -> u32 {
+        v.0
+    }
+}
+
+impl fmt::Display for Vmid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// `https://host[:port]` of a Proxmox VE API, without a path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ApiUrl(String);
+
+impl ApiUrl {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for ApiUrl {
+    type Err = String;
+    fn from_str(s: &str) -> Result<Self, String> {
+        let rest =
+            s.strip_prefix("https://").ok_or_else(|| format!("`{s}` is not an https URL: write https://HOST:8006"))?;
+        let host = rest.trim_end_matches('/');
+        if host.contains("/api2") {
+            return Err(format!(
+                "`{s}` must not end in /api2/json: clients append it themselves; write https://{}",
+                host.split('/').next().unwrap_or(host)
+            ));
+        }
+        if host.is_empty() || host.contains(['/', '?', '#', '@', ' ']) {
+            return Err(format!("`{s}` has more than a host and a port: write https://HOST:8006"));
+        }
+        Ok(ApiUrl(if host.contains(':') { format!("https://{host}") } else { format!("https://{host}:8006") }))
+    }
+}
+
+impl TryFrom<String> for ApiUrl {
+    type Error = String;
+    fn try_from(s: String) -> Result<Self, String> {
+        s.parse()
+    }
+}
+
+impl From<ApiUrl> for String {
+    fn from(u: ApiUrl) -> String {
+        u.0
+    }
+}
+
+impl fmt::Display for ApiUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// `10.0.0.210-10.0.0.250`, both ends included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct AddressRange {
+    pub first: Ipv4Addr,
+    pub last: Ipv4Addr,
+}
+
+impl AddressRange {
+    pub fn contains(&self, a: Ipv4Addr) -> bool {
+        self.first <= a && a <= self.last
+    }
+}
+
+impl FromStr for AddressRange {
+    type Err = String;
+    fn from_str(s: &str) -> Result<Self, String> {
+        let wrong = || format!("`{s}` is not an address range: write FIRST-LAST, e.g. 10.0.0.210-10.0.0.250");
+        let (a, b) = s.split_once('-').unwrap_or((s, s));
+        let first: Ipv4Addr = a.trim().parse().map_err(|_| wrong())?;
+        let last: Ipv4Addr = b.trim().parse().map_err(|_| wrong())?;
+        if first > last { Err(format!("range `{s}` ends before it starts")) } else { Ok(AddressRange { first, last }) }
+    }
+}
+
+impl TryFrom<String> for AddressRange {
+    type Error = String;
+    fn try_from(s: String) -> Result<Self, String> {
+        s.parse()
+    }
+}
+
+impl From<AddressRange> for String {
+    fn from(r: AddressRange) -> String {
+        r.to_string()
+    }
+}
+
+impl fmt::Display for AddressRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.first, self.last)
+    }
+}
+
+impl Plan {
+    pub fn control_planes(&self) -> impl Iterator<Item = &NodePlan> {
+        self.nodes.iter().filter(|n| n.role == Role::ControlPlane)
+    }
+
+    /// `https://VIP:6443`
+    pub fn cluster_endpoint(&self) -> String {
+        format!("https://{}:6443", self.network.vip)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_with_the_api_path_is_refused_with_what_to_write() {
+        let error = "https://10.0.0.1:8006/api2/json".parse::<ApiUrl>().unwrap_err();
+        assert!(error.contains("write https://10.0.0.1:8006"), "{error}");
+        assert_eq!("https://pve/".parse::<ApiUrl>().unwrap().as_str(), "https://pve:8006");
+    }
+
+    #[test]
+    fn a_range_that_ends_before_it_starts_is_refused() {
+        assert!("10.0.0.9-10.0.0.1".parse::<AddressRange>().unwrap_err().contains("ends before"));
+        assert!("10.0.0.1-10.0.0.9".parse::<AddressRange>().unwrap().contains("10.0.0.9".parse().unwrap()));
+    }
+}

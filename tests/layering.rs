@@ -1,0 +1,148 @@
+//! Who may import whom. A room that reaches where it must not breaks this test, not a reviewer's patience.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Each room and the rooms it may name in `crate::…`; `base` may be named by all.
+fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
+    let all = vec![
+        "plan",
+        "engine",
+        "steps",
+        "proxmox",
+        "talos",
+        "kubernetes",
+        "cozystack",
+        "lab",
+        "session",
+        "tui",
+        "report",
+        "cli",
+        "compose",
+    ];
+    BTreeMap::from([
+        ("base", vec![]),
+        ("plan", vec![]),
+        ("proxmox", vec![]),
+        ("talos", vec![]),
+        ("kubernetes", vec![]),
+        ("cozystack", vec!["kubernetes"]),
+        ("engine", vec![]),
+        ("steps", vec!["engine", "plan", "proxmox", "talos", "kubernetes", "cozystack"]),
+        ("session", vec!["engine"]),
+        ("tui", vec!["engine", "plan", "session"]),
+        ("report", vec!["engine", "plan"]),
+        ("lab", vec!["wire"]),
+        ("cli", all.clone()),
+        ("compose", all),
+    ])
+}
+
+/// `lab` may use the generated wire types of the Talos API, nothing else of that room.
+const WIRE_TYPES: &str = "talos::wire";
+/// The screen folds records and shows them; it never reaches into the driver or the journal.
+const TUI_ENGINE: [&str; 6] = ["state", "record", "proof", "step", "wait", "failure"];
+
+fn sources(dir: &Path, into: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, into);
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            into.push(path);
+        }
+    }
+}
+
+/// Every `crate::a::b` in `text`, grouped imports opened up one level.
+fn imports(text: &str) -> Vec<(String, String)> {
+    let word = |s: &str| s.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
+    let mut found = Vec::new();
+    for (at, _) in text.match_indices("crate::") {
+        let rest = &text[at + "crate::".len()..];
+        if let Some(group) = rest.strip_prefix('{') {
+            let inside: String = group.chars().take_while(|c| *c != ';').collect();
+            let mut depth = 0;
+            for part in inside.split(|c| {
+                match c {
+                    '{' => depth += 1,
+                    '}' => depth -= 1,
+                    _ => {}
+                }
+                c == ',' && depth == 0
+            }) {
+                let part = part.trim();
+                let room = word(part);
+                if !room.is_empty() {
+                    let second = part.strip_prefix(&format!("{room}::")).map(word).unwrap_or_default();
+                    found.push((room, second));
+                }
+            }
+            continue;
+        }
+        let room = word(rest);
+        let after = rest.strip_prefix(&format!("{room}::")).unwrap_or_default();
+        if let Some(group) = after.strip_prefix('{') {
+            for part in group.chars().take_while(|c| *c != ';').collect::<String>().split(',') {
+                found.push((room.clone(), word(part.trim())));
+            }
+        } else {
+            found.push((room.clone(), word(after)));
+        }
+    }
+    found
+}
+
+#[test]
+fn no_room_imports_what_the_house_forbids() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    sources(&root, &mut files);
+    assert!(files.len() > 20, "the test found only {} sources", files.len());
+    let allowed = allowed();
+    let mut wrong = Vec::new();
+    for file in files {
+        let relative = file.strip_prefix(&root).unwrap();
+        let first = relative.components().next().unwrap().as_os_str().to_string_lossy().to_string();
+        let room = first.trim_end_matches(".rs");
+        if room == "lib" || room == "main" {
+            continue;
+        }
+        let may = allowed
+            .get(room)
+            .unwrap_or_else(|| panic!("src/{room} is no room of the house: add it here and to docs/ARCHITECTURE.md"));
+        for (target, second) in imports(&fs::read_to_string(&file).unwrap()) {
+            let shown = format!("{}: crate::{target}::{second}", relative.display());
+            let fine = target == room
+                || target == "base"
+                || (room == "lab" && format!("{target}::{second}") == WIRE_TYPES)
+                || (may.contains(&target.as_str())
+                    && !(room == "tui" && target == "engine" && !TUI_ENGINE.contains(&second.as_str()))
+                    && !(room == "tui" && target == "session" && !["protocol", "client"].contains(&second.as_str())));
+            if !fine {
+                wrong.push(shown);
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "forbidden imports:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn grouped_imports_are_opened() {
+    assert_eq!(
+        imports("use crate::{engine::step::Step, plan::Plan};\nuse crate::talos::{wire, client};"),
+        [("engine", "step"), ("plan", "Plan"), ("talos", "wire"), ("talos", "client")]
+            .map(|(a, b)| (a.to_string(), b.to_string()))
+    );
+}
+
+#[test]
+fn the_top_level_holds_only_what_the_house_has() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let known = ["Cargo.toml", "Cargo.lock", "src", "assets", "tests", "docs", "README.md", "target"];
+    for entry in fs::read_dir(root).unwrap() {
+        let name = entry.unwrap().file_name().to_string_lossy().to_string();
+        assert!(name.starts_with('.') || known.contains(&name.as_str()), "{name} does not belong at the top level");
+    }
+}
