@@ -1,0 +1,2 @@
+//! Day 1, machines: image, template, clones, sizes, addresses, disks, start, reached.
+pub mod clone;
