@@ -1,7 +1,7 @@
 //! The only file that puts concrete things together: plan, clients, steps, journal, engine.
 use crate::base::clock::Clock;
 use crate::base::secret::Secret;
-use crate::cozystack::release::Release;
+use crate::cozystack::Release;
 use crate::engine::decide::Rules;
 use crate::engine::driver::{Driver, Request, Session};
 use crate::engine::journal::{Journal, JournalError};

@@ -139,7 +139,8 @@ async fn drive(dir: &Path, target: &Shared, steps: Vec<Make>, rules: Rules, requ
         rules,
         feed,
     };
-    let session = Session { run: "r1".into(), plan: "p".into(), plan_digest: "d".into(), host: "jump".into(), until: 10 };
+    let session =
+        Session { run: "r1".into(), plan: "p".into(), plan_digest: "d".into(), host: "jump".into(), until: 10 };
     let (outcome, state) = driver.run(session, asked).await.unwrap();
     let mut seen = Vec::new();
     while let Ok(record) = records.try_recv() {

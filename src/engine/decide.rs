@@ -140,7 +140,9 @@ fn patience_over(
                     return None;
                 }
             }
-            Status::Pending | Status::Acting | Status::Acted | Status::Underway | Status::Retrying { .. } => return None,
+            Status::Pending | Status::Acting | Status::Acted | Status::Underway | Status::Retrying { .. } => {
+                return None;
+            }
         }
     }
     if state.gate_waiting().is_some() {
@@ -234,11 +236,8 @@ mod tests {
 
     #[test]
     fn a_blocked_run_ends_only_when_patience_is_over_and_nothing_else_can_go_on() {
-        let blocked = |step: &str| Event::Blocked {
-            step: id(step),
-            failure: Failure::person("no", "do it"),
-            again_at: at(5000),
-        };
+        let blocked =
+            |step: &str| Event::Blocked { step: id(step), failure: Failure::person("no", "do it"), again_at: at(5000) };
         let steps = vec![outline("day1.a", 1, &[]), outline("day1.b", 1, &["day1.a"])];
         let state = fold(vec![session(steps), blocked("day1.a")]);
         let effects = decide(&state, &BTreeMap::new(), &unattended(), at(50));
@@ -253,10 +252,8 @@ mod tests {
 
     #[test]
     fn everything_proven_ends_the_run() {
-        let state = fold(vec![
-            session(vec![outline("day1.a", 1, &[])]),
-            Event::Proven { step: id("day1.a"), proof: proof() },
-        ]);
+        let state =
+            fold(vec![session(vec![outline("day1.a", 1, &[])]), Event::Proven { step: id("day1.a"), proof: proof() }]);
         assert_eq!(decide(&state, &BTreeMap::new(), &asking(), at(9)), [Effect::End(Outcome::Proven)]);
     }
 }

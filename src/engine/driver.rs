@@ -88,7 +88,8 @@ impl Context for Hands {
     }
 
     async fn keep_handle(&self, handle: &str) -> Result<(), Failure> {
-        let lost = |why: String| Failure::broken(format!("the journal did not take the handle: {why}"), "see the journal");
+        let lost =
+            |why: String| Failure::broken(format!("the journal did not take the handle: {why}"), "see the journal");
         let (written, answer) = oneshot::channel();
         let note = Note::Handle { step: self.step.clone(), handle: handle.to_string(), written };
         self.notes.send(note).map_err(|_| lost("the run has ended".into()))?;
@@ -272,7 +273,8 @@ impl<S: Site> Loop<S> {
                     self.forget(error.id(), &id);
                     return Ok(());
                 }
-                let failure = Failure::broken("the step itself failed (a panic in cozyup)", "report this with `cozyup support`");
+                let failure =
+                    Failure::broken("the step itself failed (a panic in cozyup)", "report this with `cozyup support`");
                 (error.id(), id, Answer::Observed(Err(failure)))
             }
         };
@@ -327,7 +329,8 @@ impl<S: Site> Loop<S> {
                     // The act was accepted a moment ago: its effect may take a while to show.
                     Some(acted) if between(acted, now) <= Duration::from_secs(outline.band.late_s.min(60)) => {
                         let wait = Wait::new(format!("to see it in the target: {}", outline.title), seen, outline.band);
-                        let same = step.wait.as_ref().is_some_and(|(w, _)| *w == wait) && step.status == Status::Underway;
+                        let same =
+                            step.wait.as_ref().is_some_and(|(w, _)| *w == wait) && step.status == Status::Underway;
                         if same { Ok(()) } else { self.record(Event::Waiting { step: id, wait }) }
                     }
                     Some(_) | None => self.record(Event::Absent { step: id, seen }),
@@ -369,7 +372,8 @@ impl<S: Site> Loop<S> {
             }
             Note::Waiting { step, wait } => {
                 let acts = self.running.get(&step) == Some(&Verb::Act);
-                let known = self.driver.state.step(&step).and_then(|s| s.wait.as_ref()).is_some_and(|(w, _)| *w == wait);
+                let known =
+                    self.driver.state.step(&step).and_then(|s| s.wait.as_ref()).is_some_and(|(w, _)| *w == wait);
                 if acts && !known { self.record(Event::Waiting { step, wait }) } else { Ok(()) }
             }
             Note::Log { step, source, line } => {
@@ -377,7 +381,9 @@ impl<S: Site> Loop<S> {
                 *count += 1;
                 match *count {
                     n if n < LOG_LIMIT => self.record(Event::Log { step, source, line }),
-                    LOG_LIMIT => self.record(Event::Log { step, source, line: "further lines are left out here".into() }),
+                    LOG_LIMIT => {
+                        self.record(Event::Log { step, source, line: "further lines are left out here".into() })
+                    }
                     _ => Ok(()),
                 }
             }

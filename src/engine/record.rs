@@ -43,27 +43,71 @@ pub enum Event {
         steps: Vec<Outline>,
     },
     /// The first change of this day waits for a person.
-    GateAsked { day: u8 },
-    GateOpened { day: u8, by: String },
+    GateAsked {
+        day: u8,
+    },
+    GateOpened {
+        day: u8,
+        by: String,
+    },
     /// The target does not have it yet.
-    Absent { step: StepId, seen: String },
+    Absent {
+        step: StepId,
+        seen: String,
+    },
     /// On disk before the act is called.
-    Intended { step: StepId, attempt: u32 },
-    HandleKept { step: StepId, handle: String },
+    Intended {
+        step: StepId,
+        attempt: u32,
+    },
+    HandleKept {
+        step: StepId,
+        handle: String,
+    },
     /// The act was accepted; its effect is still to be seen.
-    Acted { step: StepId },
-    Waiting { step: StepId, wait: Wait },
-    Proven { step: StepId, proof: Proof },
+    Acted {
+        step: StepId,
+    },
+    Waiting {
+        step: StepId,
+        wait: Wait,
+    },
+    Proven {
+        step: StepId,
+        proof: Proof,
+    },
     /// Goes on by itself at `again_at`.
-    Failed { step: StepId, failure: Failure, again_at: Timestamp },
+    Failed {
+        step: StepId,
+        failure: Failure,
+        again_at: Timestamp,
+    },
     /// Needs a person; the engine looks again at `again_at`.
-    Blocked { step: StepId, failure: Failure, again_at: Timestamp },
+    Blocked {
+        step: StepId,
+        failure: Failure,
+        again_at: Timestamp,
+    },
     /// Was proven earlier and is no longer true.
-    Drifted { step: StepId, why: String },
-    Log { step: StepId, source: String, line: String },
-    RetryAsked { step: StepId, by: String },
-    StopAsked { by: String },
-    Ended { outcome: Outcome },
+    Drifted {
+        step: StepId,
+        why: String,
+    },
+    Log {
+        step: StepId,
+        source: String,
+        line: String,
+    },
+    RetryAsked {
+        step: StepId,
+        by: String,
+    },
+    StopAsked {
+        by: String,
+    },
+    Ended {
+        outcome: Outcome,
+    },
 }
 
 impl Event {

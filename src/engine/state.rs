@@ -23,9 +23,16 @@ pub enum Status {
     /// On its way in the target.
     Underway,
     /// Failed, goes on by itself.
-    Retrying { failure: Failure, again_at: Timestamp },
+    Retrying {
+        failure: Failure,
+        again_at: Timestamp,
+    },
     /// Needs a person, is looked at again.
-    Blocked { failure: Failure, since: Timestamp, again_at: Timestamp },
+    Blocked {
+        failure: Failure,
+        since: Timestamp,
+        again_at: Timestamp,
+    },
     Proven,
 }
 
@@ -80,7 +87,9 @@ impl StepState {
     pub fn holds_queue(&self) -> bool {
         match self.status {
             Status::Acting | Status::Acted | Status::Underway => true,
-            Status::Pending | Status::Absent | Status::Retrying { .. } | Status::Blocked { .. } | Status::Proven => false,
+            Status::Pending | Status::Absent | Status::Retrying { .. } | Status::Blocked { .. } | Status::Proven => {
+                false
+            }
         }
     }
 }
@@ -366,18 +375,12 @@ pub mod tests {
     #[test]
     fn the_same_condition_keeps_its_start_and_another_begins_anew() {
         let step = StepId::new("day1.a");
-        let wait = |c: &str, seen: &str| Event::Waiting { step: step.clone(), wait: Wait::new(c, seen, Band::new(1, 2)) };
-        let state = fold(vec![
-            session(vec![outline("day1.a", 1, &[])]),
-            wait("3 members", "1"),
-            wait("3 members", "2"),
-        ]);
+        let wait =
+            |c: &str, seen: &str| Event::Waiting { step: step.clone(), wait: Wait::new(c, seen, Band::new(1, 2)) };
+        let state =
+            fold(vec![session(vec![outline("day1.a", 1, &[])]), wait("3 members", "1"), wait("3 members", "2")]);
         assert_eq!(state.step(&step).unwrap().wait.as_ref().unwrap().1, at(1));
-        let state = fold(vec![
-            session(vec![outline("day1.a", 1, &[])]),
-            wait("3 members", "1"),
-            wait("healthy", "no"),
-        ]);
+        let state = fold(vec![session(vec![outline("day1.a", 1, &[])]), wait("3 members", "1"), wait("healthy", "no")]);
         assert_eq!(state.step(&step).unwrap().wait.as_ref().unwrap().1, at(2));
     }
 

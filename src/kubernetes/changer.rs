@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 /// The name under which cozyup owns the fields that it applied.
 pub const FIELD_MANAGER: &str = "cozyup";
 
+#[derive(Clone)]
 pub struct Changer {
     wire: Wire,
 }

@@ -36,7 +36,11 @@ pub fn lines(record: &Record, state: &RunState) -> Vec<String> {
                 Some((old, _)) if old.condition == wait.condition => Vec::new(),
                 Some(_) | None => {
                     let late = text::spoken(Duration::from_secs(wait.band.late_s));
-                    vec![step_line("waits", step, &format!("until {} ({}); late after {late}", wait.condition, wait.seen))]
+                    vec![step_line(
+                        "waits",
+                        step,
+                        &format!("until {} ({}); late after {late}", wait.condition, wait.seen),
+                    )]
                 }
             }
         }

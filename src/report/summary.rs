@@ -60,11 +60,9 @@ pub struct Times {
 impl Summary {
     pub fn of(state: &RunState, plan: &Plan, folder: &Path, times: Times) -> Summary {
         let blocked = state.wanted().filter_map(|s| match &s.status {
-            Status::Blocked { failure, .. } | Status::Retrying { failure, .. } => Some(Blocked {
-                step: s.outline.id.to_string(),
-                what: failure.what.clone(),
-                next: failure.next.clone(),
-            }),
+            Status::Blocked { failure, .. } | Status::Retrying { failure, .. } => {
+                Some(Blocked { step: s.outline.id.to_string(), what: failure.what.clone(), next: failure.next.clone() })
+            }
             _ => None,
         });
         let file = |name: &str| folder.join(name);
@@ -122,7 +120,10 @@ impl Summary {
 
     /// For people: plain lines.
     pub fn text(&self) -> String {
-        let mut out = vec![format!("{}: {} of {} steps proven (days 0 to {})", self.outcome, self.proven, self.steps, self.until)];
+        let mut out = vec![format!(
+            "{}: {} of {} steps proven (days 0 to {})",
+            self.outcome, self.proven, self.steps, self.until
+        )];
         for b in &self.blocked {
             out.push(format!("blocked: {}: {}", b.step, b.what));
             out.push(format!("   next: {}", b.next));
@@ -131,7 +132,9 @@ impl Summary {
         for n in &self.nodes {
             out.push(format!("  {:<20} {:<12} vm {:<9} on {:<10} {}", n.name, n.role, n.vmid, n.host, n.address));
         }
-        for (title, map) in [("versions", &self.versions), ("addresses", &self.addresses), ("files (0600)", &self.files)] {
+        for (title, map) in
+            [("versions", &self.versions), ("addresses", &self.addresses), ("files (0600)", &self.files)]
+        {
             out.push(format!("{title}:"));
             out.extend(map.iter().map(|(k, v)| format!("  {k:<12} {v}")));
         }

@@ -1,7 +1,7 @@
 //! The one ordered list of steps.
 use super::site::Installation;
 use super::{day0, day1, day2, day3, day4, day5};
-use crate::cozystack::release::Component;
+use crate::cozystack::Component;
 use crate::engine::step::Step;
 use crate::plan::model::Plan;
 use std::sync::Arc;

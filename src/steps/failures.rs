@@ -34,7 +34,9 @@ pub fn proxmox(error: &proxmox::Error, doing: &str) -> Failure {
                 ),
             )
         }
-        Error::Exists { .. } => Failure::refused(what, "it exists and is not ours: choose another id or name in the plan"),
+        Error::Exists { .. } => {
+            Failure::refused(what, "it exists and is not ours: choose another id or name in the plan")
+        }
         Error::NotFound { .. } => Failure::person(what, "it is gone: restore it, or run again so that it is made anew"),
         Error::Parameters { .. } => Failure::broken(what, "the server refuses a value: correct the plan key it names"),
         Error::Server { .. } => Failure::person(what, "read the message; the task log on the node says more"),
@@ -77,7 +79,9 @@ pub fn kubernetes(error: &kubernetes::Error, doing: &str) -> Failure {
             Failure::person(what, "check the kubeconfig in the run's secrets folder")
         }
         Error::Forbidden { .. } => Failure::refused(what, "the kubeconfig's user lacks this right"),
-        Error::Invalid { .. } => Failure::broken(what, "the API server refuses the object: correct the plan key it names"),
+        Error::Invalid { .. } => {
+            Failure::broken(what, "the API server refuses the object: correct the plan key it names")
+        }
         Error::Unreachable { .. }
         | Error::Webhook { .. }
         | Error::Gone

@@ -38,7 +38,10 @@ pub async fn task(cx: &dyn Context, site: &Reading, upid: &Upid, what: &str, ban
                 return match status.value.exit {
                     Some(TaskExit::Ok | TaskExit::Warnings(_)) => Ok(()),
                     Some(exit @ TaskExit::Failed(_)) => Err(task_failure(&exit, upid, what)),
-                    None => Err(Failure::retryable(format!("{what}: the task stopped without an end"), "cozyup looks again")),
+                    None => Err(Failure::retryable(
+                        format!("{what}: the task stopped without an end"),
+                        "cozyup looks again",
+                    )),
                 };
             }
             Err(e) if e.is_transient() && misses < 20 => misses += 1,
@@ -62,9 +65,15 @@ fn task_failure(exit: &TaskExit, upid: &Upid, what: &str) -> Failure {
     }
     let lower = text.to_ascii_lowercase();
     if lower.contains("no space") || lower.contains("not enough") || lower.contains("free space") {
-        return Failure::person(said, "make room on the storage, or name another one in the plan; the step goes on by itself");
+        return Failure::person(
+            said,
+            "make room on the storage, or name another one in the plan; the step goes on by itself",
+        );
     }
-    Failure::person(said, format!("read the task's log on {}: pvesh get /nodes/{}/tasks/{upid}/log", upid.node(), upid.node()))
+    Failure::person(
+        said,
+        format!("read the task's log on {}: pvesh get /nodes/{}/tasks/{upid}/log", upid.node(), upid.node()),
+    )
 }
 
 /// What an earlier process started and a crash cut off: waits for that task too. A handle that is no UPID, or a task
@@ -89,7 +98,14 @@ pub async fn is_running(cx: &dyn Context, site: &Reading) -> bool {
 }
 
 /// Returns at the next change of the objects, or after `at_most` of the clock, whichever comes first.
-pub async fn object(cx: &dyn Context, site: &Reading, kind: &Kind, namespace: Option<&str>, name: Option<&str>, at_most: Duration) {
+pub async fn object(
+    cx: &dyn Context,
+    site: &Reading,
+    kind: &Kind,
+    namespace: Option<&str>,
+    name: Option<&str>,
+    at_most: Duration,
+) {
     let Ok(reader) = site.kubernetes() else { return cx.clock().sleep(at_most).await };
     let wall = cx.clock().wall(at_most);
     tokio::select! {

@@ -2,7 +2,7 @@
 use crate::base::clock::Clock;
 use crate::base::file::write_private;
 use crate::base::secret::Secret;
-use crate::cozystack::release::{Component, Release};
+use crate::cozystack::{Component, Release};
 use crate::engine::failure::Failure;
 use crate::engine::step::Site;
 use crate::plan::model::{NodePlan, Plan};
@@ -161,7 +161,10 @@ impl Changing {
     pub fn keep_secret(&self, name: &str, secret: &Secret<String>) -> Result<(), Failure> {
         let path = self.secrets.join(name);
         write_private(&path, secret.expose().as_bytes()).map_err(|e| {
-            Failure::person(format!("can't write a secret: {e}"), "make room or mend the permissions of the state folder")
+            Failure::person(
+                format!("can't write a secret: {e}"),
+                "make room or mend the permissions of the state folder",
+            )
         })?;
         // A kubeconfig that was written anew must not be hidden by the client made from the old one.
         *self.shared.kubernetes.lock().unwrap_or_else(PoisonError::into_inner) = None;

@@ -19,7 +19,9 @@ pub enum JournalError {
     Io { path: String, verb: &'static str, source: io::Error },
     #[error("the journal {path} is damaged at line {line}: {why}")]
     Damaged { path: String, line: usize, why: String },
-    #[error("the journal {path} was written by a newer cozyup (line version {version}); this one reads version {LINE_VERSION}")]
+    #[error(
+        "the journal {path} was written by a newer cozyup (line version {version}); this one reads version {LINE_VERSION}"
+    )]
     Newer { path: String, version: u64 },
 }
 
@@ -168,7 +170,11 @@ fn read_back(bytes: &[u8], path: &Path) -> Result<ReadBack, JournalError> {
             // Without its line end the line never was complete: the crash came while it was written.
             Err(Flaw::Torn) if is_last => break,
             Err(Flaw::Torn) => {
-                return Err(JournalError::Damaged { path: name(), line: number + 1, why: "the line is cut off".into() });
+                return Err(JournalError::Damaged {
+                    path: name(),
+                    line: number + 1,
+                    why: "the line is cut off".into(),
+                });
             }
             Err(Flaw::Wrong(why)) => return Err(JournalError::Damaged { path: name(), line: number + 1, why }),
         }

@@ -21,7 +21,8 @@ pub struct Clone {
 pub fn step(plan: &Plan, node: &NodePlan) -> Clone {
     let template = &plan.template;
     let title = format!("clone {} (vm {}) from template {}", node.name, node.vmid, template.vmid);
-    let by_hand = format!("qm clone {} {} --name {} --full --storage {}", template.vmid, node.vmid, node.name, template.storage);
+    let by_hand =
+        format!("qm clone {} {} --name {} --full --storage {}", template.vmid, node.vmid, node.name, template.storage);
     let outline = outlines::change(StepId::of(KIND, &node.name), 1, title, BAND, by_hand)
         .after([StepId::new(super::template::KIND)])
         // Parallel clones of one storage fail on its lock, so they wait for each other here.
@@ -66,11 +67,17 @@ impl Step<Installation> for Clone {
             }
             return Err(Failure::person(
                 format!("vm {vmid} is locked ({lock}) although no task of ours works on it: a clone was cut off"),
-                format!("on {}: qm unlock {vmid} && qm destroy {vmid} --purge; the step then clones it again", self.node.host),
+                format!(
+                    "on {}: qm unlock {vmid} && qm destroy {vmid} --purge; the step then clones it again",
+                    self.node.host
+                ),
             ));
         }
         let evidence = Evidence::of("Proxmox", cx.clock().now(), &config);
-        Ok(Observed::Satisfied(Proof::new(format!("vm {vmid} exists on {} as {}", self.node.host, self.node.name), evidence)))
+        Ok(Observed::Satisfied(Proof::new(
+            format!("vm {vmid} exists on {} as {}", self.node.host, self.node.name),
+            evidence,
+        )))
     }
 
     async fn act(&self, cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
