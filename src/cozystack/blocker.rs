@@ -80,3 +80,88 @@ fn behind(name: &str, components: &[Component], open: &BTreeSet<&str>) -> Vec<St
     }
     components.iter().filter(|c| c.name != name && held.contains(c.name.as_str())).map(|c| c.name.clone()).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn component(name: &str, after: &[&str]) -> Component {
+        Component {
+            name: name.to_string(),
+            namespace: "cozy".to_string(),
+            release_name: name.to_string(),
+            after: after.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    fn status(name: &str, ready: Option<bool>, reason: &str) -> ReleaseStatus {
+        ReleaseStatus {
+            namespace: "cozy".to_string(),
+            name: name.to_string(),
+            ready,
+            reason: reason.to_string(),
+            message: String::new(),
+            generation: 1,
+            observed_generation: 1,
+            revision: String::new(),
+            since: None,
+        }
+    }
+
+    /// A network, a database on it, thirty applications on the database.
+    fn platform() -> Vec<Component> {
+        let mut all = vec![component("network", &[]), component("database", &["network"])];
+        all.extend((0..30).map(|i| component(&format!("app{i:02}"), &["network", "database"])));
+        all
+    }
+
+    #[test]
+    fn one_failed_install_is_named_with_the_thirty_behind_it() {
+        let all = platform();
+        let mut statuses =
+            vec![status("network", Some(true), "InstallSucceeded"), status("database", Some(false), "InstallFailed")];
+        statuses.extend(all.iter().skip(2).map(|c| status(&c.name, Some(false), WAITS)));
+        let blocker = root_blocker(&all, &statuses).unwrap();
+        assert_eq!(
+            (blocker.release.as_str(), blocker.reason.as_str(), blocker.failing),
+            ("database", "InstallFailed", true)
+        );
+        assert_eq!(blocker.waiting.len(), 30);
+    }
+
+    #[test]
+    fn a_slow_release_blocks_as_well_and_those_behind_it_do_not() {
+        let all = platform();
+        let statuses = vec![status("network", None, "Progressing")];
+        let blocker = root_blocker(&all, &statuses).unwrap();
+        assert_eq!((blocker.release.as_str(), blocker.failing, blocker.waiting.len()), ("network", false, 31));
+    }
+
+    #[test]
+    fn before_anything_exists_the_first_release_is_the_one_to_wait_for() {
+        let blocker = root_blocker(&platform(), &[]).unwrap();
+        assert_eq!((blocker.release.as_str(), blocker.reason.as_str()), ("network", "NotCreated"));
+    }
+
+    #[test]
+    fn ready_for_an_older_generation_is_not_ready() {
+        let all = [component("network", &[])];
+        let mut stale = status("network", Some(true), "InstallSucceeded");
+        stale.generation = 2;
+        assert!(root_blocker(&all, &[stale]).is_some());
+    }
+
+    #[test]
+    fn a_failure_comes_before_slowness_when_as_many_wait() {
+        let all = [component("slow", &[]), component("failed", &[])];
+        let statuses = [status("slow", None, "Progressing"), status("failed", Some(false), "UpgradeFailed")];
+        assert_eq!(root_blocker(&all, &statuses).unwrap().release, "failed");
+    }
+
+    #[test]
+    fn when_all_are_ready_nothing_blocks() {
+        let all = platform();
+        let statuses: Vec<_> = all.iter().map(|c| status(&c.name, Some(true), "InstallSucceeded")).collect();
+        assert_eq!(root_blocker(&all, &statuses), None);
+    }
+}

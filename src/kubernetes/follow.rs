@@ -80,19 +80,27 @@ async fn change(
         Some(version) => version.to_string(),
         None => versions(wire, kind, namespace, name).await?.resource_version,
     };
+    let mut gap_before = false;
     loop {
         let opened = Instant::now();
         match hear(wire, kind, namespace, name, &mut from).await {
             Ok(true) => return Ok(()),
-            Ok(false) => {}
+            Ok(false) => {
+                gap_before = false;
+                sleep_until(opened + SHORTEST_PAUSE).await;
+            }
             Err(Error::Gone) => match after_gap(wire, kind, namespace, name, since).await? {
-                Some(version) => from = version,
+                Some(version) => {
+                    // Even a fresh version is too old for this server: give it time.
+                    if gap_before {
+                        sleep(SHORTEST_PAUSE).await;
+                    }
+                    gap_before = true;
+                    from = version;
+                }
                 None => return Ok(()),
             },
             Err(e) => return Err(e),
-        }
-        if opened.elapsed() < SHORTEST_PAUSE {
-            sleep(SHORTEST_PAUSE).await;
         }
     }
 }
@@ -151,15 +159,22 @@ async fn versions(
     all_pages(wire, kind, namespace, None, field.as_deref()).await
 }
 
+struct Watch<T> {
+    events: stream::ReadyChunks<Events<T>>,
+    opened: Instant,
+    /// It brought something.
+    heard: bool,
+}
+
 /// The list of one kind, kept true.
 struct Kept<R: Row> {
     wire: Wire,
     rows: BTreeMap<(String, String), R>,
     /// Where the next watch begins; `None` asks for a new list.
     version: Option<String>,
-    events: Option<(stream::ReadyChunks<Events<R::Slim>>, Instant)>,
-    /// When the list was last asked for.
-    listed: Option<Instant>,
+    watch: Option<Watch<R::Slim>>,
+    /// True from a list on until its watch brought something: a gap meanwhile is answered with a pause.
+    fresh: bool,
     pause: Duration,
     failed: bool,
 }
@@ -169,8 +184,8 @@ pub(super) fn snapshots<R: Row>(wire: Wire) -> Snapshots<R> {
         wire,
         rows: BTreeMap::new(),
         version: None,
-        events: None,
-        listed: None,
+        watch: None,
+        fresh: false,
         pause: SHORTEST_PAUSE,
         failed: false,
     };
@@ -192,7 +207,8 @@ impl<R: Row> Kept<R> {
         if item.is_ok() {
             self.pause = SHORTEST_PAUSE;
         } else {
-            self.events = None;
+            // What came before the error in the same burst has not been shown; a new list shows it.
+            (self.version, self.watch, self.fresh) = (None, None, false);
         }
         item
     }
@@ -202,34 +218,40 @@ impl<R: Row> Kept<R> {
             let Some(from) = self.version.clone() else {
                 return self.relist().await;
             };
-            let Some((events, opened)) = &mut self.events else {
+            let Some(watch) = &mut self.watch else {
                 match open(&self.wire, &R::KIND, None, None, &from, WATCH_SECONDS).await {
-                    Ok(events) => self.events = Some((events.ready_chunks(BURST), Instant::now())),
+                    Ok(events) => {
+                        let events = events.ready_chunks(BURST);
+                        self.watch = Some(Watch { events, opened: Instant::now(), heard: false });
+                    }
                     Err(Error::Gone) => self.version = None,
                     Err(e) => return Err(e),
                 }
                 continue;
             };
-            let opened = *opened;
-            let end = opened + Duration::from_secs(WATCH_SECONDS) + DEADLINE;
-            match timeout_at(end, events.next()).await {
+            let end = watch.opened + Duration::from_secs(WATCH_SECONDS) + DEADLINE;
+            match timeout_at(end, watch.events.next()).await {
                 Ok(Some(burst)) => {
+                    watch.heard = true;
                     if self.take(burst)? {
                         return Ok(self.rows.values().cloned().collect());
                     }
                 }
                 Ok(None) | Err(_) => {
-                    self.events = None;
-                    sleep_until(opened + SHORTEST_PAUSE).await;
+                    // A server that hangs up at once is not asked again at once.
+                    if !watch.heard {
+                        sleep_until(watch.opened + SHORTEST_PAUSE).await;
+                    }
+                    self.watch = None;
                 }
             }
         }
     }
 
     async fn relist(&mut self) -> Result<Vec<R>, Error> {
-        self.events = None;
-        if let Some(listed) = self.listed.replace(Instant::now()) {
-            sleep_until(listed + SHORTEST_PAUSE).await;
+        self.watch = None;
+        if std::mem::replace(&mut self.fresh, true) {
+            sleep(SHORTEST_PAUSE).await;
         }
         let listed: Listed<R::Slim> = all_pages(&self.wire, &R::KIND, None, None, None).await?;
         self.rows = listed.items.iter().map(|slim| (key::<R>(slim), R::of(slim))).collect();
@@ -240,6 +262,7 @@ impl<R: Row> Kept<R> {
     /// Takes events in; true when a row changed.
     fn take(&mut self, burst: Vec<Result<WatchEvent<R::Slim>, kube::Error>>) -> Result<bool, Error> {
         let mut changed = false;
+        self.fresh &= burst.iter().all(|event| matches!(event, Err(_) | Ok(WatchEvent::Error(_))));
         for event in burst {
             match event.map_err(Error::of_kube)? {
                 WatchEvent::Added(slim) | WatchEvent::Modified(slim) => {

@@ -8,6 +8,10 @@ mod follow;
 mod kind;
 mod reader;
 mod rows;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 pub use changer::{Changer, FIELD_MANAGER};
