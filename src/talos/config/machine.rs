@@ -10,10 +10,10 @@ use std::net::Ipv4Addr;
 /// Written unquoted in the end.
 pub const LVM_MODE: &str = "0o644";
 
-/// LINSTOR's device mapper needs what the node's containerd gives to unprivileged owners.
+/// Unprivileged pods (virtual machines, their importers) may open the block devices that they are given.
 const CONTAINERD: &str = "[plugins]\n  [plugins.\"io.containerd.cri.v1.runtime\"]\n    \
                           device_ownership_from_security_context = true\n";
-/// The host's LVM must not look into volumes that belong to guests.
+/// The node's LVM must not take hold of volumes that lie on replicated or guests' devices.
 const LVM: &str = "backup {\n  backup = 0\n  archive = 0\n}\ndevices {\n  \
                    global_filter = [ \"r|^/dev/drbd.*|\", \"r|^/dev/dm-.*|\", \"r|^/dev/zd.*|\" ]\n}\n";
 

@@ -11,6 +11,7 @@ use ipnet::Ipv4Net;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::Ipv4Addr;
+use zeroize::Zeroizing;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
@@ -83,9 +84,9 @@ pub fn render(node: &NodeConfig, bundle: &Bundle) -> Result<Secret<String>, Erro
     let main = yaml::text(&machine::document(node, bundle, &mac)).map_err(Error::Yaml)?;
     let lldpd = yaml::text(&machine::lldpd()).map_err(Error::Yaml)?;
     // Go reads the file mode as an integer, and no serializer writes an octal one.
-    let main = Secret::new(main);
-    let main = main.expose().replace(&format!("\"{}\"", machine::LVM_MODE), machine::LVM_MODE);
-    Ok(Secret::new(format!("{main}---\n{lldpd}")))
+    let main = Zeroizing::new(main);
+    let main = Zeroizing::new(main.replace(&format!("\"{}\"", machine::LVM_MODE), machine::LVM_MODE));
+    Ok(Secret::new(format!("{}---\n{lldpd}", main.as_str())))
 }
 
 /// The MAC address in lower case: Talos compares case-sensitively.
