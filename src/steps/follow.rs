@@ -6,6 +6,8 @@ use crate::engine::step::Context;
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::Kind;
 use crate::proxmox::{TaskExit, Upid, progress_of};
+use crate::talos;
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// Follows a task to its end, with its log as live log. The handle must be kept before.
@@ -111,6 +113,21 @@ pub async fn object(
     tokio::select! {
         () = cx.clock().sleep(at_most) => {}
         result = reader.wait_for_change(kind, namespace, name, None, wall.max(Duration::from_millis(50))) => {
+            // Without a watch the pause is what is left.
+            if result.is_err() {
+                cx.clock().sleep(at_most).await;
+            }
+        }
+    }
+}
+
+/// Returns at the next event of the node's services or stage, or after `at_most` of the clock.
+pub async fn machine(cx: &dyn Context, site: &Reading, address: IpAddr, kind: talos::watch::Kind, at_most: Duration) {
+    let Ok(admin) = site.admin() else { return cx.clock().sleep(at_most).await };
+    let wall = cx.clock().wall(at_most).max(Duration::from_millis(50));
+    tokio::select! {
+        () = cx.clock().sleep(at_most) => {}
+        result = talos::watch::wait_for_change(address, &admin, kind, None, wall) => {
             // Without a watch the pause is what is left.
             if result.is_err() {
                 cx.clock().sleep(at_most).await;

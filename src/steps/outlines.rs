@@ -42,3 +42,8 @@ impl Outline {
         self
     }
 }
+
+/// What a check answers to `act`, which the engine never asks of it.
+pub fn nothing_to_do(outline: &Outline) -> crate::engine::failure::Failure {
+    crate::engine::failure::Failure::broken(format!("{} is a check and has no act", outline.id), "report this")
+}

@@ -1,13 +1,12 @@
 //! Waiting for a node's next event instead of asking it over and over.
 use super::client::Secure;
-use super::client::resources::Kind;
 use super::error::Error;
 use super::secrets::ClientCertificate;
 use super::wire::cosi::resource::{Event, EventType, WatchOptions, WatchRequest};
 use std::net::IpAddr;
 use std::time::Duration;
 
-pub use super::client::resources::{ADDRESSES, MACHINE_STATUS, SERVICES};
+pub use super::client::resources::{ADDRESSES, Kind, MACHINE_STATUS, SERVICES};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
