@@ -48,6 +48,12 @@ pub fn seen<T>(cx: &dyn Context, answer: &Answer<T>) -> Evidence {
     Evidence::of(SYSTEM, cx.clock().now(), answer)
 }
 
+/// The part of a long answer that a claim rests on, one row a line: the whole would be cut before it came to it.
+pub fn part<T>(answer: &Answer<T>, what: &str, rows: impl IntoIterator<Item = Value>) -> Answer<()> {
+    let rows: Vec<String> = rows.into_iter().map(|row| row.to_string()).collect();
+    Answer::new(format!("{} ({what})", answer.asked), rows.join("\n"), answer.by_hand.clone(), ())
+}
+
 /// Satisfied by these readings.
 ///
 /// # Errors

@@ -1,29 +1,24 @@
 //! `day3.releases/wave-N`: every HelmRelease of the Nth wave is ready. All waves look at the same time, so that the run
 //! goes on as soon as the last release does.
+use super::failed::{self, Told};
 use super::installer;
 use super::values::{NAME, NAMESPACE};
 use crate::base::answer::Answer;
-use crate::base::clock::between;
 use crate::base::text::shorten;
 use crate::cozystack::{Blocker, Component, root_blocker};
 use crate::engine::failure::Failure;
 use crate::engine::step::{Context, Observed, Outline, Step, StepId};
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::{Error, Kind, Reader, ReleaseStatus};
-use crate::steps::cluster::{get, proven, seen};
+use crate::steps::cluster::{get, part, proven, seen};
 use crate::steps::site::{Changing, Installation, Reading};
 use crate::steps::{failures, follow, outlines};
 use async_trait::async_trait;
-use jiff::Timestamp;
 use serde_json::json;
 use std::time::Duration;
 
 pub const KIND: &str = "day3.releases";
 const BAND: Band = Band::new(120, 900);
-/// What Flux says of a release that failed. It tries again by itself, so a moment of it is no trouble.
-const FAILED: [&str; 7] =
-    ["InstallFailed", "UpgradeFailed", "TestFailed", "RollbackFailed", "UninstallFailed", "RetriesExceeded", "Stalled"];
-
 pub struct Wave {
     outline: Outline,
     members: Vec<Component>,
@@ -57,6 +52,10 @@ fn status<'a>(component: &Component, all: &'a [ReleaseStatus]) -> Option<&'a Rel
     all.iter().find(|s| s.name == component.name && s.namespace == component.namespace)
 }
 
+fn told(s: &ReleaseStatus) -> Told<'_> {
+    Told { namespace: &s.namespace, name: &s.name, reason: &s.reason, message: &s.message, since: s.since }
+}
+
 /// What one look at the releases says of a wave.
 struct Look<'a> {
     ready: Vec<&'a ReleaseStatus>,
@@ -73,28 +72,9 @@ fn look<'a>(members: &'a [Component], all: &'a [ReleaseStatus]) -> Look<'a> {
             Some(_) | None => open.push(member),
         }
     }
-    let failing = |s: &&ReleaseStatus| s.ready == Some(false) && FAILED.contains(&s.reason.as_str());
+    let failing = |s: &&ReleaseStatus| s.ready == Some(false) && failed::is_failure(&s.reason);
     let failed = open.iter().filter_map(|c| status(c, all)).filter(failing).min_by_key(|s| s.since);
     Look { ready, open, failed }
-}
-
-/// Whether a failed release has had the time in which Flux heals most failures itself.
-fn is_lasting(failed: &ReleaseStatus, now: Timestamp) -> bool {
-    matches!(failed.reason.as_str(), "RetriesExceeded" | "Stalled")
-        || failed.since.is_some_and(|since| between(since, now) > Duration::from_secs(BAND.usual_s))
-}
-
-fn failure(failed: &ReleaseStatus) -> Failure {
-    let (namespace, name) = (&failed.namespace, &failed.name);
-    Failure::person(
-        format!("release {namespace}/{name} failed ({}): {}", failed.reason, shorten(&failed.message, 500)),
-        format!(
-            "read `kubectl describe helmreleases.helm.toolkit.fluxcd.io -n {namespace} {name}` and mend what it names; \
-             Flux tries again by itself, at once after: at=$(date +%s); kubectl annotate --overwrite \
-             helmreleases.helm.toolkit.fluxcd.io -n {namespace} {name} reconcile.fluxcd.io/requestedAt=$at \
-             reconcile.fluxcd.io/forceAt=$at reconcile.fluxcd.io/resetAt=$at; this step goes on when it is ready"
-        ),
-    )
 }
 
 /// `12 of 17 ready; all others wait for kubeovn (Progressing since 10:00:40Z)`
@@ -131,16 +111,11 @@ fn described(blocker: &Blocker, all: &[ReleaseStatus]) -> String {
 
 /// The wave's own rows as evidence: the whole list would be cut before it came to some of them.
 fn rows(answer: &Answer<Vec<ReleaseStatus>>, ready: &[&ReleaseStatus]) -> Answer<()> {
-    let rows: Vec<String> = ready
-        .iter()
-        .map(|s| {
-            json!({"release": format!("{}/{}", s.namespace, s.name), "ready": s.ready, "reason": s.reason,
-                "generation": s.generation, "observedGeneration": s.observed_generation, "revision": s.revision})
-            .to_string()
-        })
-        .collect();
-    let asked = format!("{} (the rows of this wave)", answer.asked);
-    Answer::new(asked, rows.join("\n"), answer.by_hand.clone(), ())
+    let row = |s: &&ReleaseStatus| {
+        json!({"release": format!("{}/{}", s.namespace, s.name), "ready": s.ready, "reason": s.reason,
+            "generation": s.generation, "observedGeneration": s.observed_generation, "revision": s.revision})
+    };
+    part(answer, "the rows of this wave", ready.iter().map(row))
 }
 
 /// What keeps the installer from making any release.
@@ -174,8 +149,8 @@ impl Step<Installation> for Wave {
             let summary = format!("{} releases are ready at their current generation", look.ready.len());
             return proven(summary, vec![seen(cx, &rows(&answer, &look.ready))]);
         }
-        if let Some(failed) = look.failed.filter(|f| is_lasting(f, cx.clock().now())) {
-            return Err(failure(failed));
+        if let Some(failure) = look.failed.and_then(|f| failed::lasting(&told(f), cx.clock().now())) {
+            return Err(failure);
         }
         let blocker = root_blocker(&site.components, &answer.value);
         Ok(wait(spoken(&look, &answer.value, blocker.as_ref()), look.ready.len()))
@@ -193,6 +168,7 @@ impl Step<Installation> for Wave {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use jiff::Timestamp;
 
     fn component(name: &str, after: &[&str]) -> Component {
         Component {
@@ -249,17 +225,11 @@ mod tests {
     }
 
     #[test]
-    fn a_release_that_fails_for_long_is_a_persons_matter_and_one_that_waits_is_not() {
+    fn a_release_that_failed_is_told_from_one_that_waits() {
         let members = [component("a", &[]), component("b", &[])];
         let statuses = [release("a", Some(false), "DependencyNotReady"), release("b", Some(false), "InstallFailed")];
-        let failed = look(&members, &statuses).failed.unwrap();
-        assert_eq!(failed.name, "b");
-        let at = |s: i64| Timestamp::from_second(36_040 + s).unwrap();
-        assert!(!is_lasting(failed, at(120)) && is_lasting(failed, at(121)));
-        assert!(is_lasting(&release("c", Some(false), "RetriesExceeded"), at(0)));
-        let told = failure(failed);
-        assert!(told.what.contains("cozy/b failed (InstallFailed): timed out"), "{told}");
-        assert!(told.next.contains("kubectl describe"), "{}", told.next);
+        assert_eq!(look(&members, &statuses).failed.unwrap().name, "b");
+        assert!(look(&members, &statuses[..1]).failed.is_none());
     }
 
     #[test]
