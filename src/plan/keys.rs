@@ -163,7 +163,7 @@ static IMAGE: &[Key] = &[
         "image SHA-256",
         Kind::Text,
         "0123…cdef",
-        "SHA-256 of the file at url, 64 lower-case hexadecimal digits: curl -L URL | sha256sum",
+        "SHA-256 of the file at url, 64 lower-case hexadecimal digits, as sha256sum prints them.",
     ),
     key("storage", "image storage", Kind::Text, "local", "Proxmox storage with content type import."),
 ];
@@ -260,7 +260,7 @@ static COZYSTACK: &[Key] = &[
         "profile",
         Kind::Text,
         "paas-proxmox",
-        "paas-proxmox (no KubeVirt), hybrid (KubeVirt too) or paas-full (no Proxmox ties).",
+        "paas-proxmox (no KubeVirt), hybrid (KubeVirt too) or paas-full (the bundle as it is).",
     ),
     key(
         "root_host",

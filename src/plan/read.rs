@@ -21,6 +21,7 @@ pub fn plan(document: &Node, file: &str) -> Result<(Plan, Places), Vec<Finding>>
     }
     let json = reader.section("", Place::START, keys::PLAN, document);
     if !reader.findings.is_empty() {
+        reader.findings.sort_by_key(|f| (f.line, f.column));
         return Err(reader.findings);
     }
     match serde_json::from_value(Json::Object(json)) {

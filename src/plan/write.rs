@@ -57,38 +57,45 @@ impl Writer {
 
     fn value(&mut self, indent: usize, key: &'static Key, value: &Json, explained: bool) -> io::Result<()> {
         let name = key.name;
-        match (&key.kind, value) {
-            (Kind::Section(inner), value) => {
+        let items = value.as_array().map(Vec::as_slice).unwrap_or_default();
+        match &key.kind {
+            Kind::Section(inner) => {
                 self.line(indent, &format!("{name}:"));
-                self.section(indent + 2, inner, value, explained)
+                self.section(indent + 2, inner, value, explained)?;
             }
-            (Kind::Rows(_), Json::Array(rows)) if rows.is_empty() => self.put(indent, &format!("{name}: []")),
-            (Kind::Rows(inner), Json::Array(rows)) => {
+            Kind::Rows(_) | Kind::Texts | Kind::List(_) if items.is_empty() => {
+                self.line(indent, &format!("{name}: []"));
+            }
+            Kind::Rows(inner) => {
                 self.line(indent, &format!("{name}:"));
-                for (i, row) in rows.iter().enumerate() {
-                    let mut inside = Writer { text: String::new() };
-                    inside.section(0, inner, row, false)?;
-                    if i == 0 && explained {
-                        for key in *inner {
-                            self.comment(indent + 2, &format!("{}: {}", key.name, key.about));
-                        }
-                    }
-                    for (n, line) in inside.text.lines().enumerate() {
-                        self.line(indent + 2, &format!("{} {line}", if n == 0 { "-" } else { " " }));
-                    }
-                }
-                Ok(())
+                self.rows(indent + 2, inner, items, explained)?;
             }
-            (_, Json::Array(items)) if items.is_empty() => self.put(indent, &format!("{name}: []")),
-            (_, Json::Array(items)) => {
+            Kind::Texts | Kind::List(_) => {
                 self.line(indent, &format!("{name}:"));
                 for item in items {
                     self.line(indent + 2, &format!("- {}", scalar(item)?));
                 }
-                Ok(())
             }
-            (_, value) => self.put(indent, &format!("{name}: {}", scalar(value)?)),
+            Kind::Text | Kind::Whole { .. } | Kind::Flag | Kind::Formed(_) => {
+                self.line(indent, &format!("{name}: {}", scalar(value)?));
+            }
         }
+        Ok(())
+    }
+
+    /// The keys of a row are explained once, above the first.
+    fn rows(&mut self, indent: usize, keys: &'static [Key], rows: &[Json], explained: bool) -> io::Result<()> {
+        for key in keys.iter().filter(|_| explained) {
+            self.comment(indent, &format!("{}: {}", key.name, key.about));
+        }
+        for row in rows {
+            let mut inside = Writer { text: String::new() };
+            inside.section(0, keys, row, false)?;
+            for (n, line) in inside.text.lines().enumerate() {
+                self.line(indent, &format!("{} {line}", if n == 0 { "-" } else { " " }));
+            }
+        }
+        Ok(())
     }
 
     /// A key that the plan does not set, shown as a comment that a person can take the `#` from.
@@ -119,11 +126,6 @@ impl Writer {
             line.push_str(word);
         }
         self.line(indent, &format!("# {line}"));
-    }
-
-    fn put(&mut self, indent: usize, text: &str) -> io::Result<()> {
-        self.line(indent, text);
-        Ok(())
     }
 
     fn line(&mut self, indent: usize, text: &str) {

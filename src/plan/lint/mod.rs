@@ -285,9 +285,11 @@ fn file_of(url: &str) -> &str {
 }
 
 fn checksum(key: &str, sha256: &str, url: &str) -> Vec<Problem> {
-    let get = format!("the output of: curl -sSL {url} | sha256sum");
+    // The command is there to be pasted into a shell: a URL that would end the quotes stays out of it.
+    let url = if url.contains('\'') { "URL" } else { url };
+    let get = format!("the output of: curl -sSL '{url}' | sha256sum");
     if sha256 == FILL_IN {
-        let why = "CozyStack publishes no checksums; the file is checked against the one that you trust today";
+        let why = "CozyStack publishes no checksum file; the download is checked against the one that you trust today";
         vec![Problem::new(key, "is not filled in", why, get)]
     } else if is_sha256(sha256) {
         Vec::new()

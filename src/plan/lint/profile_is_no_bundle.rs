@@ -12,14 +12,12 @@ pub const RULE: Rule = Rule {
 fn check(plan: &Plan) -> Vec<Problem> {
     let profile = plan.cozystack.profile.as_str();
     let written = match profile {
-        "paas-proxmox" => {
-            "bundle-name: paas-full, KubeVirt and its Cluster API provider disabled, Proxmox CSI and capmox added"
-        }
-        "hybrid" => "bundle-name: paas-full with nothing disabled, Proxmox CSI and capmox added",
+        "paas-proxmox" => "bundle-name: paas-full, KubeVirt and its Cluster API provider disabled",
+        "hybrid" => "bundle-name: paas-full with nothing disabled",
         _ => return Vec::new(),
     };
     let why = format!(
-        "no CozyStack release has a bundle of this name (v0.37.2, packages/core/platform/bundles): the cluster gets {written}"
+        "no CozyStack release has a bundle of this name (v0.37.2, packages/core/platform/bundles): the cluster gets {written}; section integration says what is added"
     );
     vec![Problem::new("cozystack.profile", format!("`{profile}` is a profile of cozyup, not a bundle"), why, "")]
 }
