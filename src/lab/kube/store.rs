@@ -62,6 +62,11 @@ impl Store {
         Store { version: 1, objects: BTreeMap::new(), history: VecDeque::new(), uid: fastrand::Rng::with_seed(seed) }
     }
 
+    /// Of every object, in order of resource, namespace and name.
+    pub fn keys(&self) -> impl Iterator<Item = &Key> {
+        self.objects.keys()
+    }
+
     pub fn version(&self) -> u64 {
         self.version
     }
