@@ -1,6 +1,7 @@
 //! Where a machine meets the rest of the lab: its VM in Proxmox, and the Kubernetes cluster that it carries.
 //! Everything that machines need from other rooms of the lab goes through this file.
 use super::super::world::World;
+use super::super::{kube, pve};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -97,17 +98,25 @@ pub fn vm(world: &World, vmid: u32) -> Option<Vm> {
 }
 
 /// The machine switched itself off (`Shutdown`, `Reset` without reboot).
-pub fn switched_off(_world: &mut World, _vmid: u32) {}
+pub fn switched_off(world: &mut World, vmid: u32) {
+    pve::guest_stopped(world, vmid);
+}
 
 /// An API server serves on this control plane.
-pub fn control_plane_up(_world: &mut World, _facts: ControlPlaneFacts) {}
+pub fn control_plane_up(world: &mut World, facts: ControlPlaneFacts) {
+    kube::control_plane_up(world, facts);
+}
 
 /// A kubelet registers its node, first or again.
-pub fn register_node(_world: &mut World, _facts: NodeFacts) {}
+pub fn register_node(world: &mut World, facts: NodeFacts) {
+    kube::register_node(world, facts);
+}
 
 /// A machine that carried this node went away.
-pub fn node_down(_world: &mut World, _name: &str) {}
+pub fn node_down(world: &mut World, name: &str) {
+    kube::node_down(world, name);
+}
 
-pub fn node_is_ready(_world: &World, _name: &str) -> bool {
-    false
+pub fn node_is_ready(world: &World, name: &str) -> bool {
+    kube::node_is_ready(world, name)
 }

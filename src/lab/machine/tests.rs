@@ -117,10 +117,10 @@ async fn three_control_planes_and_a_worker_become_one_cluster() {
     assert_eq!(site.endpoint(201, KUBERNETES_PORT), None);
     site.pass(60).await;
     assert!(site.endpoint(201, KUBERNETES_PORT).is_some());
-    assert_eq!(site.endpoint(10, KUBERNETES_PORT), None);
+    assert_eq!(site.endpoint(100, KUBERNETES_PORT), None);
     assert!(!site.see(1002, |m| m.etcd.is_some()), "nobody joins before the VIP answers");
     site.pass(5).await;
-    assert_eq!(site.endpoint(10, KUBERNETES_PORT), Some(Endpoint::Kubernetes { node: "cp1001".into() }));
+    assert_eq!(site.endpoint(100, KUBERNETES_PORT), Some(Endpoint::Kubernetes { node: "cp1001".into() }));
     assert!(site.see(1001, |m| m.vip_held));
     assert!(site.see(1002, |m| m.etcd.as_ref().is_some_and(|e| e.learner)));
     assert!(site.see(1003, |m| m.etcd.is_none()), "one joins at a time");
@@ -210,9 +210,9 @@ async fn the_vip_moves_when_its_holder_loses_power_and_the_node_comes_back_confi
     assert!(site.see(1001, |m| m.vip_held));
     site.lab.with(|w| power_off(w, 1001));
     assert_eq!(site.endpoint(201, API_PORT), None);
-    assert_eq!(site.endpoint(10, KUBERNETES_PORT), None);
+    assert_eq!(site.endpoint(100, KUBERNETES_PORT), None);
     site.pass(5).await;
-    assert_eq!(site.endpoint(10, KUBERNETES_PORT), Some(Endpoint::Kubernetes { node: "cp1002".into() }));
+    assert_eq!(site.endpoint(100, KUBERNETES_PORT), Some(Endpoint::Kubernetes { node: "cp1002".into() }));
     site.start(CP[0]);
     site.pass(36).await;
     assert_eq!(site.endpoint(201, API_PORT), Some(Endpoint::TalosSecure { vmid: 1001 }));
