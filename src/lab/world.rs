@@ -1,6 +1,6 @@
 //! The one world: everything that is simulated is a value in it, and every change happens under its lock.
 use super::scenario::Scenario;
-use super::{kube, machine, net, pve};
+use super::{kube, machine, net, pve, releases};
 use crate::base::clock::{Clock, add};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -24,6 +24,8 @@ pub struct World {
     pub machines: BTreeMap<u32, machine::Machine>,
     /// There once the first control plane has bootstrapped.
     pub cluster: Option<kube::Cluster>,
+    /// What the release server hands out; set by `site::start`.
+    pub releases: releases::Releases,
     /// The sockets that should be open now; `net` makes it so.
     pub listeners: BTreeMap<SocketAddr, net::Endpoint>,
     timers: BTreeMap<(Timestamp, u64), Action>,
@@ -40,6 +42,7 @@ impl World {
             base,
             machines: BTreeMap::new(),
             cluster: None,
+            releases: releases::Releases::default(),
             listeners: BTreeMap::new(),
             timers: BTreeMap::new(),
             next_timer: 0,

@@ -1,4 +1,5 @@
 //! The Kubernetes cluster of the lab: its objects, and what happens inside it (`control`).
+pub mod api;
 pub mod control;
 pub mod service;
 pub mod store;

@@ -50,9 +50,7 @@ impl Wanted {
         let (storage, rest) = head.split_once(':').unwrap_or(("", &head));
         if let Some(import) = import {
             if storage.is_empty() || rest != "0" {
-                return Err(
-                    "'import-from' requires special syntax - use <storage ID>:0,import-from=<source>".into()
-                );
+                return Err("'import-from' requires special syntax - use <storage ID>:0,import-from=<source>".into());
             }
             let source = Source::New { storage: storage.into(), bytes: 0, import: Some(import) };
             return Ok(Wanted { source, options });
@@ -61,9 +59,7 @@ impl Wanted {
             options.options.insert("media".into(), "cdrom".into());
             Source::Nothing
         } else if storage.is_empty() {
-            return Err(format!(
-                "invalid format - format error\nfile: unable to parse volume ID '{head}'\n"
-            ));
+            return Err(format!("invalid format - format error\nfile: unable to parse volume ID '{head}'\n"));
         } else if rest == "cloudinit" {
             options.options.insert("media".into(), "cdrom".into());
             Source::CloudInit { storage: storage.into() }

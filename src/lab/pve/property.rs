@@ -67,10 +67,8 @@ impl Nic {
             return Err("invalid format - format error\nmodel: property is missing and it is not optional\n".into());
         }
         if let Some(address) = &mac {
-            let octets: Option<Vec<u8>> = address
-                .split(':')
-                .map(|o| (o.len() == 2).then(|| u8::from_str_radix(o, 16).ok()).flatten())
-                .collect();
+            let octets: Option<Vec<u8>> =
+                address.split(':').map(|o| (o.len() == 2).then(|| u8::from_str_radix(o, 16).ok()).flatten()).collect();
             let unicast = octets.is_some_and(|o| o.len() == 6 && o.first().is_some_and(|first| first & 1 == 0));
             if !unicast {
                 return Err(

@@ -74,10 +74,7 @@ const BUILT_IN: [(&str, &[&str]); 11] = [
     ("PVETemplateUser", &["VM.Audit", "VM.Clone"]),
     ("PVEUserAdmin", &["Group.Allocate", "Realm.AllocateUser", "User.Modify"]),
     ("PVEVMAdmin", &["VM."]),
-    (
-        "PVEVMUser",
-        &["VM.Audit", "VM.Backup", "VM.Config.CDROM", "VM.Config.Cloudinit", "VM.Console", "VM.PowerMgmt"],
-    ),
+    ("PVEVMUser", &["VM.Audit", "VM.Backup", "VM.Config.CDROM", "VM.Config.Cloudinit", "VM.Console", "VM.PowerMgmt"]),
 ];
 
 /// Who calls.
@@ -209,13 +206,8 @@ impl Rights {
             INSTALLER_TOKEN.into(),
             Token { secret: Secret::new(random_uuid()), privilege_separation: true, expire: 0, comment: None },
         );
-        let acl = |subject, id: String| Acl {
-            path: "/".into(),
-            subject,
-            id,
-            role: INSTALLER_ROLE.into(),
-            propagate: true,
-        };
+        let acl =
+            |subject, id: String| Acl { path: "/".into(), subject, id, role: INSTALLER_ROLE.into(), propagate: true };
         Rights {
             users: BTreeMap::from([("root@pam".into(), root), (INSTALLER_USER.into(), installer)]),
             roles,
@@ -314,8 +306,7 @@ fn levels(path: &str) -> Vec<&str> {
 
 /// Whether the caller has this privilege now; a `missing_privilege` fault takes it from the installer's token.
 pub fn allowed(world: &mut World, who: &Who, path: &str, privilege: &str) -> bool {
-    world.pve.rights.privileges(who, path).contains_key(privilege)
-        && !(who.is_installer() && missing(world, privilege))
+    world.pve.rights.privileges(who, path).contains_key(privilege) && !(who.is_installer() && missing(world, privilege))
 }
 
 /// All that the caller has on `path` now.

@@ -175,9 +175,9 @@ impl Vm {
     pub fn default_boot(&self) -> String {
         let in_order = |want: &dyn Fn(&Property) -> bool| {
             BUSES.iter().find_map(|(bus, most)| {
-                (0..=*most).map(|n| format!("{bus}{n}")).find(|slot| {
-                    self.config.get(slot).is_some_and(|value| want(&Property::parse(value, "file")))
-                })
+                (0..=*most)
+                    .map(|n| format!("{bus}{n}"))
+                    .find(|slot| self.config.get(slot).is_some_and(|value| want(&Property::parse(value, "file"))))
             })
         };
         let disk = in_order(&|d| !is_cdrom(d) && !is_cloud_init(d));
