@@ -75,6 +75,11 @@ impl Store {
         self.objects.get(key).map(Arc::as_ref)
     }
 
+    /// Of every object, in order of resource, namespace and name.
+    pub fn keys(&self) -> impl Iterator<Item = &Key> {
+        self.objects.keys()
+    }
+
     /// In order of namespace and name.
     pub fn list<'a, 'b>(
         &'a self,

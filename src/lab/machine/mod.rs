@@ -1,4 +1,6 @@
 //! A VM that runs Talos, in the lab.
+pub mod outside;
+
 use super::world::World;
 
 pub struct Machine {}
