@@ -67,17 +67,17 @@ impl Store {
         Store { version: 1, objects: BTreeMap::new(), history: VecDeque::new(), uid: fastrand::Rng::with_seed(seed) }
     }
 
+    /// Of every object, in order of resource, namespace and name.
+    pub fn keys(&self) -> impl Iterator<Item = &Key> {
+        self.objects.keys()
+    }
+
     pub fn version(&self) -> u64 {
         self.version
     }
 
     pub fn get(&self, key: &Key) -> Option<&Value> {
         self.objects.get(key).map(Arc::as_ref)
-    }
-
-    /// Of every object, in order of resource, namespace and name.
-    pub fn keys(&self) -> impl Iterator<Item = &Key> {
-        self.objects.keys()
     }
 
     /// In order of namespace and name.

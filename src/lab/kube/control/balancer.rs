@@ -48,22 +48,19 @@ fn number(world: &mut World, key: &Key, service: &Value) {
     if kind == "ExternalName" {
         return;
     }
-    let address = service["spec"]["clusterIP"].as_str().map(str::to_string).unwrap_or_else(|| {
+    let all = world.objects("", "services", None);
+    let address = service["spec"]["clusterIP"].as_str().map(str::to_string).or_else(|| {
+        let taken: BTreeSet<&str> = all.iter().map(|(_, s)| text(s, "/spec/clusterIP")).collect();
         // The first addresses are those that the cluster gives out itself (1 is the API, 10 is DNS).
-        let next = world.state().map_or(0, |s| {
-            s.next_service_address += 1;
-            s.next_service_address
-        });
-        nodes::service_address(world, 99 + next)
+        (11..0xff00).map(|n| nodes::service_address(world, n)).find(|a| !taken.contains(a.as_str()))
     });
     let mut ports = service["spec"]["ports"].as_array().cloned().unwrap_or_default();
-    for port in &mut ports {
-        if kind != "ClusterIP" && port["nodePort"].is_null() {
-            let next = world.state().map_or(0, |s| {
-                s.next_node_port += 1;
-                s.next_node_port
-            });
-            port["nodePort"] = json!(30100 + next);
+    if kind != "ClusterIP" {
+        let mut used: BTreeSet<u64> =
+            all.iter().flat_map(|(_, s)| items(s, "/spec/ports")).filter_map(|p| p["nodePort"].as_u64()).collect();
+        for port in ports.iter_mut().filter(|p| p["nodePort"].is_null()) {
+            let free = (30_000..32_768).find(|n| used.insert(*n));
+            port["nodePort"] = json!(free);
         }
     }
     world.change_object(key, |s| {

@@ -56,8 +56,6 @@ pub struct State {
     control_planes: BTreeMap<String, String>,
     next_node: usize,
     next_pod_address: u32,
-    next_service_address: u32,
-    next_node_port: u32,
     platform_due: bool,
 }
 
@@ -85,16 +83,21 @@ fn changes(world: &mut World) -> Vec<(Key, Option<Value>)> {
     let Some(cluster) = &mut world.cluster else { return Vec::new() };
     let mut seen = BTreeSet::new();
     let mut found = Vec::new();
-    // The cursor never falls out of history: every write is followed by a settle.
-    for event in cluster.store.since(cluster.state.cursor).into_iter().flatten() {
-        match event.change {
-            Change::Deleted => found.push((event.key.clone(), Some(Value::clone(&event.object)))),
-            Change::Added | Change::Modified => {
-                if seen.insert(event.key.clone()) {
-                    found.push((event.key.clone(), None));
+    match cluster.store.since(cluster.state.cursor) {
+        Some(events) => {
+            for event in events {
+                match event.change {
+                    Change::Deleted => found.push((event.key.clone(), Some(Value::clone(&event.object)))),
+                    Change::Added | Change::Modified => {
+                        if seen.insert(event.key.clone()) {
+                            found.push((event.key.clone(), None));
+                        }
+                    }
                 }
             }
         }
+        // More happened at once than history holds (and at the very start): look at everything.
+        None => found.extend(cluster.store.keys().map(|key| (key.clone(), None))),
     }
     cluster.state.cursor = cluster.store.version();
     found

@@ -18,17 +18,17 @@ pub fn reconcile(world: &mut World, key: &Key, gone: Option<&Value>) {
         let uid = uid(namespace);
         return terminate(world, key, uid);
     }
-    if namespace["status"]["phase"] != "Active" {
+    let account_key = Key::new("", "serviceaccounts", &key.name, "default");
+    if world.object(&account_key).is_none() {
         let name = key.name.clone();
         world.change_object(key, |n| {
             n["status"] = json!({"phase": "Active"});
-            if !n["metadata"]["labels"].is_object() {
-                n["metadata"]["labels"] = json!({});
-            }
+            // What the API adds to a namespace that comes in through it.
+            n["spec"]["finalizers"] = json!(["kubernetes"]);
             n["metadata"]["labels"]["kubernetes.io/metadata.name"] = json!(name);
         });
         let account = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {}});
-        world.put_object(Key::new("", "serviceaccounts", &key.name, "default"), account);
+        world.put_object(account_key, account);
         let ca = world.cluster.as_ref().map(|c| c.ca_crt_pem.clone()).unwrap_or_default();
         let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {}, "data": {"ca.crt": ca}});
         world.put_object(Key::new("", "configmaps", &key.name, "kube-root-ca.crt"), map);

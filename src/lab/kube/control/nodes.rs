@@ -68,7 +68,7 @@ fn furnish(world: &mut World) {
     for name in ["default", "kube-system", "kube-public", "kube-node-lease"] {
         world.put_object(
             Key::new("", "namespaces", "", name),
-            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {}, "spec": {"finalizers": ["kubernetes"]}}),
+            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {}}),
         );
     }
     let service = |name: &str, address: String, ports: Value, selector: Value, labels: Value| {
@@ -193,8 +193,7 @@ pub fn network_changed(world: &mut World) {
     if !has_network(world) {
         return;
     }
-    let late =
-        world.select("", "nodes", None, |n| text(n, "/metadata/name") != "" && !node_ready(n) && !is_unreachable(n));
+    let late = world.select("", "nodes", None, |n| !node_ready(n) && !is_unreachable(n));
     let after = world.scenario.latency.node_ready_s;
     for (key, node) in late {
         let mark = format!("node {} {}", key.name, text(&node, "/metadata/uid"));

@@ -23,6 +23,8 @@ fn waits_for_consumer(class: &Value) -> bool {
     class["volumeBindingMode"] == "WaitForFirstConsumer"
 }
 
+const NO_CLASS: &str = "no persistent volumes available for this claim and no storage class is set";
+
 /// A claim as the scheduler sees it.
 pub enum Claim {
     /// Reachable from these nodes, or from all.
@@ -97,8 +99,13 @@ pub fn reconcile(world: &mut World, key: &Key, gone: Option<&Value>) {
         }
         return;
     }
-    if text(&claim, "/status/phase").is_empty() {
-        world.change_object(key, |c| c["status"] = json!({"phase": "Pending"}));
+    if text(&claim, "/status/phase").is_empty() || claim["metadata"]["finalizers"].is_null() {
+        world.change_object(key, |c| {
+            if c["status"]["phase"].is_null() {
+                c["status"] = json!({"phase": "Pending"});
+            }
+            c["metadata"]["finalizers"] = json!(["kubernetes.io/pvc-protection"]);
+        });
     }
     if claim["status"]["phase"] == "Bound" {
         return;
@@ -109,15 +116,13 @@ pub fn reconcile(world: &mut World, key: &Key, gone: Option<&Value>) {
             Some(name) => {
                 world.change_object(key, |c| c["spec"]["storageClassName"] = json!(name));
             }
-            None => world.tell(
-                key,
-                "Normal",
-                "FailedBinding",
-                "no persistent volumes available for this claim and no storage class is set",
-            ),
+            None => world.tell(key, "Normal", "FailedBinding", NO_CLASS),
         }
         return;
     };
+    if name.is_empty() {
+        return world.tell(key, "Normal", "FailedBinding", NO_CLASS);
+    }
     let Some(class) = class(world, name) else {
         return world.tell(key, "Warning", "ProvisioningFailed", &no_class(name));
     };
