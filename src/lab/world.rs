@@ -21,7 +21,7 @@ pub struct World {
     /// The lab's /24, e.g. `127.86.0.0`: [`World::address`] gives its members.
     pub base: Ipv4Addr,
     pub pve: pve::Pve,
-    /// Powered-on VMs that run Talos, by VMID.
+    /// VMs that run Talos or did, by VMID; off, they keep what is on their disk.
     pub machines: BTreeMap<u32, machine::Machine>,
     /// There once the first control plane has bootstrapped.
     pub cluster: Option<kube::Cluster>,

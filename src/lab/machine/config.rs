@@ -407,7 +407,7 @@ mod tests {
         let config = MachineConfig::read(secrets.control_plane("cp1", "127.86.0.201").as_bytes()).unwrap();
         assert_eq!(config.role, Role::ControlPlane);
         assert!(config.lldpd);
-        assert_eq!(config.endpoint_host, "127.86.0.10");
+        assert_eq!(config.endpoint_host, "127.86.0.100");
         let entry = config.interface("bc:24:11:00:03:e9").unwrap();
         assert_eq!(entry.addresses[0].to_string(), "127.86.0.201/24");
     }
@@ -435,7 +435,7 @@ mod tests {
     fn an_endpoint_without_scheme_is_refused() {
         let text = fixture::Secrets::new()
             .control_plane("cp1", "127.86.0.201")
-            .replace("https://127.86.0.10:6443", "127.86.0.10:6443");
+            .replace("https://127.86.0.100:6443", "127.86.0.100:6443");
         assert!(error(&text).contains("invalid cluster endpoint URL"));
     }
 

@@ -43,7 +43,7 @@ impl Secrets {
             address,
             &pair(&self.os),
             &pair(&self.kubernetes),
-            "\n        vip: {ip: 127.86.0.10}",
+            "\n        vip: {ip: 127.86.0.100}",
         )
     }
 
@@ -77,7 +77,7 @@ machine:
 cluster:
   id: dGVzdA==
   secret: dGVzdA==
-  controlPlane: {{endpoint: "https://127.86.0.10:6443"}}
+  controlPlane: {{endpoint: "https://127.86.0.100:6443"}}
   clusterName: cozy
   network:
     cni: {{name: none}}

@@ -1,7 +1,7 @@
 //! Where a machine meets the rest of the lab: its VM in Proxmox, and the Kubernetes cluster that it carries.
 //! Everything that machines need from other rooms of the lab goes through this file.
-use crate::lab::kube;
 use crate::lab::world::World;
+use crate::lab::{kube, pve};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -98,7 +98,9 @@ pub fn vm(world: &World, vmid: u32) -> Option<Vm> {
 }
 
 /// The machine switched itself off (`Shutdown`, `Reset` without reboot).
-pub fn switched_off(_world: &mut World, _vmid: u32) {}
+pub fn switched_off(world: &mut World, vmid: u32) {
+    pve::guest_stopped(world, vmid);
+}
 
 /// An API server serves on this control plane.
 pub fn control_plane_up(world: &mut World, facts: ControlPlaneFacts) {

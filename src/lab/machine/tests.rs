@@ -117,10 +117,10 @@ async fn three_control_planes_and_a_worker_become_one_cluster() {
     assert_eq!(site.endpoint(201, KUBERNETES_PORT), None);
     site.pass(60).await;
     assert!(site.endpoint(201, KUBERNETES_PORT).is_some());
-    assert_eq!(site.endpoint(10, KUBERNETES_PORT), None);
+    assert_eq!(site.endpoint(100, KUBERNETES_PORT), None);
     assert!(!site.see(1002, |m| m.etcd.is_some()), "nobody joins before the VIP answers");
     site.pass(5).await;
-    assert_eq!(site.endpoint(10, KUBERNETES_PORT), Some(Endpoint::Kubernetes { node: "cp1001".into() }));
+    assert_eq!(site.endpoint(100, KUBERNETES_PORT), Some(Endpoint::Kubernetes { node: "cp1001".into() }));
     assert!(site.see(1001, |m| m.vip_held));
     assert!(site.see(1002, |m| m.etcd.as_ref().is_some_and(|e| e.learner)));
     assert!(site.see(1003, |m| m.etcd.is_none()), "one joins at a time");
@@ -152,6 +152,20 @@ async fn bootstrap_is_refused_too_early_on_workers_and_twice() {
     assert_eq!(bootstrap(1011), Err(Refused::NoControlPlane));
     assert_eq!(bootstrap(1001), Ok(()));
     assert_eq!(bootstrap(1001), Err(Refused::HasData));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_early_bootstrap_still_waits_for_the_image_of_etcd() {
+    let site = Site::new();
+    site.start(CP[0]);
+    site.pass(36).await;
+    site.configure(CP[0]);
+    site.pass(12 + 20).await;
+    site.lab.with(|w| cluster::bootstrap(w, 1001)).unwrap();
+    site.pass(45).await;
+    assert!(!site.member(1001), "20 s of 45 s for images had passed, then 25 s for etcd");
+    site.pass(6).await;
+    assert!(site.member(1001));
 }
 
 #[tokio::test(start_paused = true)]
@@ -210,9 +224,9 @@ async fn the_vip_moves_when_its_holder_loses_power_and_the_node_comes_back_confi
     assert!(site.see(1001, |m| m.vip_held));
     site.lab.with(|w| power_off(w, 1001));
     assert_eq!(site.endpoint(201, API_PORT), None);
-    assert_eq!(site.endpoint(10, KUBERNETES_PORT), None);
+    assert_eq!(site.endpoint(100, KUBERNETES_PORT), None);
     site.pass(5).await;
-    assert_eq!(site.endpoint(10, KUBERNETES_PORT), Some(Endpoint::Kubernetes { node: "cp1002".into() }));
+    assert_eq!(site.endpoint(100, KUBERNETES_PORT), Some(Endpoint::Kubernetes { node: "cp1002".into() }));
     site.start(CP[0]);
     site.pass(36).await;
     assert_eq!(site.endpoint(201, API_PORT), Some(Endpoint::TalosSecure { vmid: 1001 }));

@@ -241,6 +241,14 @@ impl Pve {
     }
 }
 
+/// The guest has switched itself off; told by the machine, which is off already.
+pub fn guest_stopped(world: &mut World, vmid: u32) {
+    if let Some(vm) = world.pve.vms.get_mut(&vmid) {
+        vm.power = Power::Stopped;
+        vm.apply_pending();
+    }
+}
+
 /// Seats or removes the strangers that `vmid_taken` faults put on VMIDs. Called before every look at VMs.
 fn seat_strangers(world: &mut World) {
     let wanted: BTreeSet<u32> = world

@@ -1,6 +1,6 @@
 //! Claims and volumes: who provisions them, where, and how they go.
 use super::objects::{is_deleting, items, text, uid};
-use super::{linstor, pods, proxmox};
+use super::{RETRY_S, linstor, pods, proxmox};
 use crate::lab::kube::settle;
 use crate::lab::kube::store::{Key, uuid};
 use crate::lab::world::World;
@@ -167,6 +167,10 @@ fn provision(world: &mut World, key: &Key, claim: &Value, class: &Value, node: O
         if world.is_still(&key, &uid) {
             if let Err(why) = bind(world, &key, &class, node) {
                 failed(world, &key, &class, &why);
+                world.after(RETRY_S, move |world| {
+                    reconcile(world, &key, None);
+                    settle(world);
+                });
             }
             settle(world);
         }

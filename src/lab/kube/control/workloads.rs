@@ -11,6 +11,7 @@ pub fn collect(world: &mut World, key: &Key, object: &Value) {
     let owned = match (key.resource.group.as_str(), key.resource.plural.as_str()) {
         ("apps", "deployments") => [("apps", "replicasets"), ("", "pods")].as_slice(),
         ("apps", "daemonsets" | "statefulsets" | "replicasets") => &[("", "pods")],
+        ("operator.cluster.x-k8s.io", _) => &[("apps", "deployments")],
         _ => return,
     };
     for (group, plural) in owned {
