@@ -141,17 +141,12 @@ pub fn can_provision(world: &World, node: &str) -> Result<(), String> {
 ///
 /// # Errors
 /// Proxmox VE's words.
-pub fn create(
-    world: &mut World,
-    class: &Value,
-    node: &str,
-    volume: &str,
-    disk: &str,
-    gib: u64,
-) -> Result<(String, Value), String> {
+pub fn create(world: &mut World, class: &Value, node: &str, volume: &str, gib: u64) -> Result<(String, Value), String> {
     let (region, zone) = labels(world, node).ok_or("the node lost its topology labels")?;
     let storage = text(class, "/parameters/storage");
-    let volid = world.pve.create_volume(storage, disk, gib)?;
+    // The driver gives its volumes to this VMID, which nobody has.
+    let disk = format!("vm-9999-{volume}");
+    let volid = world.pve.create_volume(storage, &disk, gib)?;
     if let Some(state) = world.state() {
         state.volume_ids.insert(volume.to_string(), volid);
     }
