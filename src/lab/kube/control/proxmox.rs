@@ -162,3 +162,16 @@ pub fn remove(world: &mut World, volume: &str) {
         world.pve.remove_volume(&volid);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_configuration_written_as_json_is_read_like_yaml() {
+        let json = json!({"features": {"provider": "capmox"}, "clusters": [{"url": "https://127.86.0.10:8006/api2/json",
+            "insecure": true, "token_id": "kubernetes-csi@pve!csi", "token_secret": "s", "region": "pve"}]});
+        let read: Configuration = serde_saphyr::from_str(&json.to_string()).unwrap();
+        assert_eq!(read.clusters[0].token_id, "kubernetes-csi@pve!csi");
+    }
+}
