@@ -1,1 +1,251 @@
-//! The only file that puts concrete things together.
+//! The only file that puts concrete things together: plan, clients, steps, journal, engine.
+use crate::base::clock::Clock;
+use crate::base::secret::Secret;
+use crate::cozystack::Release;
+use crate::engine::decide::Rules;
+use crate::engine::driver::{Driver, Request, Session};
+use crate::engine::journal::{Journal, JournalError};
+use crate::engine::record::{Event, Outcome, Record};
+use crate::engine::state::RunState;
+use crate::plan::model::Plan;
+use crate::plan::{self, Loaded};
+use crate::session::folder::RunFolder;
+use crate::session::lock::{LockError, Owner, RunLock, host_name};
+use crate::steps::catalogue;
+use crate::steps::site::{Installation, Parts, open};
+use crate::{proxmox, session};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// The environment variable that holds the token's secret.
+pub const TOKEN_VARIABLE: &str = "COZYUP_PROXMOX_TOKEN";
+
+/// Why a run does not begin.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// The plan or something that it names can't be used; the text is whole.
+    #[error("{0}")]
+    Plan(String),
+    #[error("{0}")]
+    Locked(String),
+    #[error("{what}\nnext: {next}")]
+    State { what: String, next: String },
+}
+
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub plan: PathBuf,
+    /// The run's folder.
+    pub folder: PathBuf,
+    pub until: u8,
+    pub gates_by: Option<String>,
+    pub patience: Option<Duration>,
+    pub clock: Clock,
+}
+
+/// A run that is ready to go: locked, read back, connected; nothing has been asked of the target yet.
+pub struct Prepared {
+    pub plan: Arc<Plan>,
+    pub loaded: Loaded,
+    pub folder: RunFolder,
+    pub history: Vec<Arc<Record>>,
+    pub records: mpsc::UnboundedReceiver<Arc<Record>>,
+    pub requests: mpsc::UnboundedSender<Request>,
+    pub work: Work,
+}
+
+/// The engine's side of a prepared run.
+pub struct Work {
+    driver: Driver<Installation>,
+    session: Session,
+    inbox: mpsc::UnboundedReceiver<Request>,
+    _lock: RunLock,
+}
+
+impl Work {
+    /// Runs to the end.
+    ///
+    /// # Errors
+    /// When the journal can't be written.
+    pub async fn run(self) -> Result<(Outcome, RunState), JournalError> {
+        self.driver.run(self.session, self.inbox).await
+    }
+}
+
+/// # Errors
+/// When the plan is wrong, somebody else holds the run, or its folder can't be used.
+pub fn prepare(options: Options) -> Result<Prepared, Refusal> {
+    let loaded = plan::load(&options.plan).map_err(|e| Refusal::Plan(plan_error(&e)))?;
+    let plan = Arc::new(loaded.plan.clone());
+    let secret = token_secret(&plan)?;
+    let folder = RunFolder::open(&options.folder).map_err(|e| state(&e.to_string(), &options.folder))?;
+    let owner = Owner { host: host_name(), pid: std::process::id(), since: jiff::Timestamp::now() };
+    let lock = RunLock::take(&folder.lock(), &owner).map_err(|e| match e {
+        LockError::Held(by) => Refusal::Locked(format!(
+            "the run {} is held by {by}\nnext: wait until it ends, or end that process; its work is kept",
+            plan.name
+        )),
+        LockError::Io { .. } => state(&with_cause(&e), folder.path()),
+    })?;
+    let (journal, recovered) =
+        Journal::open(&folder.journal()).map_err(|e| Refusal::State { what: with_cause(&e), next: e.next() })?;
+    let state_before = RunState::of(&recovered.records);
+    let run = if state_before.run.is_empty() { new_run_id() } else { state_before.run.clone() };
+    let release = Release::embedded(&plan.cozystack.version).map_err(|e| Refusal::Plan(e.to_string()))?;
+    let components = release
+        .profile(&plan.cozystack.profile, &plan.cozystack.disable, &plan.cozystack.enable)
+        .map_err(|e| Refusal::Plan(e.to_string()))?;
+    let target = proxmox::Target {
+        url: plan.site.url.to_string(),
+        token_id: plan.site.token_id.clone(),
+        secret,
+        fingerprint: plan.site.fingerprint.clone(),
+    };
+    let clients = proxmox::connect(target).map_err(|e| Refusal::Plan(e.to_string()))?;
+    let http = http_client().map_err(|e| Refusal::Plan(format!("no HTTP client: {e}")))?;
+    let steps = catalogue::steps(&plan, &components);
+    let (reading, changing) = open(Parts {
+        plan: plan.clone(),
+        clock: options.clock.clone(),
+        mark: format!("cozyup-run={}.{run}", plan.name),
+        release,
+        components,
+        proxmox: clients,
+        http,
+        secrets: folder.secrets(),
+        cache: folder.cache(),
+    });
+    let (feed, records) = mpsc::unbounded_channel();
+    let (requests, inbox) = mpsc::unbounded_channel();
+    let driver = Driver {
+        steps,
+        reading: Arc::new(reading),
+        changing: Arc::new(changing),
+        clock: options.clock,
+        journal,
+        state: state_before,
+        rules: Rules { gates_by: options.gates_by, patience: options.patience },
+        feed,
+    };
+    let session = Session {
+        run,
+        plan: plan.name.clone(),
+        plan_digest: loaded.digest.clone(),
+        host: session::lock::host_name(),
+        until: options.until,
+    };
+    let history = recovered.records.into_iter().map(Arc::new).collect();
+    Ok(Prepared {
+        plan,
+        loaded,
+        folder,
+        history,
+        records,
+        requests,
+        work: Work { driver, session, inbox, _lock: lock },
+    })
+}
+
+/// Every finding of a plan that can't be used, and what to do.
+pub fn plan_error(error: &plan::PlanError) -> String {
+    let mut lines = vec![error.to_string()];
+    lines.extend(error.findings().iter().map(ToString::to_string));
+    lines.push(format!("next: {}", error.next()));
+    lines.join("\n")
+}
+
+/// The token's secret: the environment first, then the plan's file.
+///
+/// # Errors
+/// When there is none, or the file may be read by others.
+pub fn token_secret(plan: &Plan) -> Result<Secret<String>, Refusal> {
+    use std::os::unix::fs::PermissionsExt;
+    if let Ok(secret) = std::env::var(TOKEN_VARIABLE)
+        && !secret.trim().is_empty()
+    {
+        return Ok(Secret::new(secret.trim().to_string()));
+    }
+    let path = home(&plan.site.token_file);
+    let refuse = |why: String, next: &str| {
+        Refusal::Plan(format!("the token's secret file {} {why}\nnext: {next}", path.display()))
+    };
+    let found = std::fs::metadata(&path).map_err(|e| {
+        refuse(format!("can't be read: {e}"), "write the secret into it (chmod 600), or set COZYUP_PROXMOX_TOKEN")
+    })?;
+    if found.permissions().mode() & 0o077 != 0 {
+        return Err(refuse("may be read by others".into(), &format!("chmod 600 {}", path.display())));
+    }
+    let text = std::fs::read_to_string(&path).map_err(|e| refuse(format!("can't be read: {e}"), "check the file"))?;
+    let secret = Secret::new(text.trim().to_string());
+    if secret.expose().is_empty() {
+        return Err(refuse("is empty".into(), "write the token's secret (a UUID) into it"));
+    }
+    Ok(secret)
+}
+
+fn home(path: &str) -> PathBuf {
+    match (path.strip_prefix("~/"), directories::BaseDirs::new()) {
+        (Some(rest), Some(dirs)) => dirs.home_dir().join(rest),
+        _ => PathBuf::from(path),
+    }
+}
+
+/// What is recorded of a run, without its lock: for `status`.
+///
+/// # Errors
+/// When there is no journal, or it is damaged.
+pub fn recorded(folder: &Path) -> Result<Vec<Record>, JournalError> {
+    Ok(Journal::read(&folder.join("journal.jsonl"))?.records)
+}
+
+/// The clock of this process: real, unless whoever started it says otherwise (the lab does, for the programs it starts).
+pub fn clock_of_environment() -> Clock {
+    let parse = |text: String| {
+        let mut parts = text.split(',');
+        let origin: jiff::Timestamp = parts.next()?.parse().ok()?;
+        let wall_ms: u64 = parts.next()?.parse().ok()?;
+        let speed: f64 = parts.next()?.parse().ok()?;
+        Some(Clock::scaled(origin, std::time::SystemTime::UNIX_EPOCH + Duration::from_millis(wall_ms), speed))
+    };
+    std::env::var("COZYUP_CLOCK").ok().and_then(parse).unwrap_or_else(Clock::real)
+}
+
+/// The plan name and outcome of the last session in a journal.
+pub fn last_session(records: &[Record]) -> Option<&Event> {
+    records.iter().rev().map(|r| &r.event).find(|e| matches!(e, Event::Session { .. }))
+}
+
+fn http_client() -> Result<reqwest::Client, reqwest::Error> {
+    // A redirect is an answer here: the ingress is asked for what it says, not for where it leads.
+    reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .connect_timeout(Duration::from_secs(10))
+        .read_timeout(Duration::from_secs(60))
+        .build()
+}
+
+fn new_run_id() -> String {
+    format!("{:08x}", fastrand::u32(..))
+}
+
+fn state(what: &str, folder: &Path) -> Refusal {
+    Refusal::State {
+        what: format!("the run's state can't be kept: {what}"),
+        next: format!("make {} writable, or give another folder with --state-dir DIR", folder.display()),
+    }
+}
+
+/// The error and what is behind it, in one line.
+pub fn with_cause(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

@@ -1,1 +1,173 @@
-//! cli
+//! The command line: one file per command.
+mod check;
+mod lab;
+mod plan;
+mod run;
+mod screen;
+mod status;
+
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// The exit codes of every command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    Proven = 0,
+    Blocked = 1,
+    Usage = 2,
+    Stopped = 3,
+    Locked = 5,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(exit as u8)
+    }
+}
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "cozyup",
+    version,
+    about = "From a bare Proxmox VE site to a validated CozyStack cluster, with proof for every step",
+    after_help = "Without a command it opens the terminal UI.\nExit codes: 0 proven, 1 a step is blocked, 2 usage or plan error, 3 stopped on request, 5 locked by another run."
+)]
+struct Cli {
+    /// Where runs keep their state (default: the platform's state folder)
+    #[arg(long, global = true, env = "COZYUP_STATE_DIR", value_name = "DIR")]
+    state_dir: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// The simulated site: try everything without hardware
+    Lab(lab::Lab),
+    /// Write, check and show plan files
+    Plan(plan::PlanCommand),
+    /// Day 0 alone, looked at again until it is green
+    Check(check::Check),
+    /// Run or resume a plan
+    Run(run::Run),
+    /// State of a run, from its journal
+    Status(status::Status),
+}
+
+/// How a run tells what it does, and how far it goes.
+#[derive(Debug, Clone, clap::Args)]
+pub struct RunFlags {
+    /// Stop when this day is proven
+    #[arg(long, value_name = "DAY", default_value_t = crate::steps::catalogue::LAST_DAY, value_parser = clap::value_parser!(u8).range(0..=i64::from(crate::steps::catalogue::LAST_DAY)))]
+    pub until: u8,
+    /// One JSON object a line
+    #[arg(long)]
+    pub json: bool,
+    /// Give up when nothing but blocked steps is left for this long, e.g. 90s, 30m, 2h (default: never on a screen, 30m without)
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub patience: Option<Duration>,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("`{text}` is not a time: write 90s, 30m or 2h");
+    let (number, unit) = text.split_at(text.len().saturating_sub(1));
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    let seconds = match unit {
+        "s" => number,
+        "m" => number.saturating_mul(60),
+        "h" => number.saturating_mul(3600),
+        _ => return Err(wrong()),
+    };
+    Ok(Duration::from_secs(seconds))
+}
+
+/// Reports of panics: what and where, without colour when nobody reads it on a terminal, never with the environment.
+///
+/// # Errors
+/// When a reporter is installed already.
+pub fn install_reports() -> Result<(), String> {
+    use std::io::IsTerminal;
+    let plain = !std::io::stderr().is_terminal() || std::env::var_os("NO_COLOR").is_some();
+    let theme = if plain { color_eyre::config::Theme::new() } else { color_eyre::config::Theme::dark() };
+    color_eyre::config::HookBuilder::default()
+        .theme(theme)
+        .display_env_section(false)
+        .panic_section("this is a defect in cozyup; the run's journal is whole: run the same command again to go on")
+        .install()
+        .map_err(|e| e.to_string())
+}
+
+/// Reads the command line and does what it says.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) => {
+            // Help and version are no errors; where they can't be printed nobody reads them.
+            let _ = e.print();
+            return if e.use_stderr() { Exit::Usage.into() } else { ExitCode::SUCCESS };
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(e) => return fail(Exit::Usage, &format!("can't start: {e}")),
+    };
+    let state_dir = match crate::session::folder::state_dir(cli.state_dir) {
+        Ok(dir) => dir,
+        Err(e) => return fail(Exit::Usage, &e),
+    };
+    let exit = runtime.block_on(async {
+        match cli.command {
+            None => screen::home(&state_dir).await,
+            Some(Command::Lab(lab)) => lab.run(&state_dir).await,
+            Some(Command::Plan(plan)) => plan.run().await,
+            Some(Command::Check(check)) => check.run(&state_dir).await,
+            Some(Command::Run(run)) => run.run(&state_dir).await,
+            Some(Command::Status(status)) => status.run(&state_dir),
+        }
+    });
+    // A blocked file operation in the background must not hold the exit.
+    runtime.shutdown_timeout(Duration::from_millis(200));
+    exit.into()
+}
+
+/// Prints an error as the tool prints all of them: what, then what to do.
+pub fn tell(text: &str) {
+    for (i, line) in text.lines().enumerate() {
+        let line = crate::base::text::clean_lines(line);
+        // Nobody is left to tell when standard error is closed.
+        let _ = std::io::Write::write_fmt(
+            &mut std::io::stderr(),
+            format_args!("{}{line}\n", if i == 0 && !line.starts_with("error") { "error: " } else { "" }),
+        );
+    }
+}
+
+fn fail(exit: Exit, text: &str) -> ExitCode {
+    tell(text);
+    exit.into()
+}
+
+/// Prints a line; a closed pipe is no reason to panic.
+pub fn say(line: &str) {
+    let _ = std::io::Write::write_fmt(&mut std::io::stdout(), format_args!("{line}\n"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn times_are_read_with_their_unit_and_refused_without() {
+        assert_eq!(duration("30m").unwrap(), Duration::from_secs(1800));
+        assert!(duration("30").unwrap_err().contains("90s, 30m or 2h"));
+        assert!(duration("").is_err());
+    }
+}

@@ -1,1 +1,10 @@
-//! cozystack
+//! What CozyStack is: its releases as data, the order in which their parts come up, what holds them back, its settings,
+//! and the Proxmox VE add-ons that cozyup lays beside it.
+pub mod addons;
+mod blocker;
+mod release;
+mod settings;
+
+pub use blocker::{Blocker, root_blocker};
+pub use release::{Component, Error, Installer, Release, Selection, Setting, Talos, waves};
+pub use settings::{SettingsInput, settings};

@@ -1,5 +1,10 @@
 //! Runs steps. Knows no product.
+pub mod decide;
+pub mod driver;
 pub mod failure;
+pub mod journal;
 pub mod proof;
+pub mod record;
+pub mod state;
 pub mod step;
 pub mod wait;

@@ -103,6 +103,8 @@ pub trait Context: Send + Sync {
     /// # Errors
     /// When the journal can't be written; the act must then end at once with this failure.
     async fn keep_handle(&self, handle: &str) -> Result<(), Failure>;
+    /// Says on what an act waits, e.g. on the task that it started.
+    fn waiting(&self, wait: Wait);
     /// A line for the live log, e.g. of a task log; cleaned, best effort, never a secret.
     fn log(&self, source: &str, line: &str);
     /// True once somebody asked the run to stop: long acts end at their next safe point.
@@ -120,7 +122,8 @@ pub trait Step<S: Site>: Send + Sync {
     async fn observe(&self, cx: &dyn Context, site: &S::Reading) -> Result<Observed, Failure>;
 
     /// Makes it so. May be called again after any crash: it must bring about exactly one of everything.
-    /// Returns when the change is accepted; waiting for its effect is `observe`'s.
+    /// Returns when the change is accepted, or when the task that it started has ended (it then says so through
+    /// [`Context::waiting`] and ends early when [`Context::stopping`]); waiting for further effects is `observe`'s.
     ///
     /// # Errors
     /// When the target refused or could not be reached.

@@ -1,1 +1,23 @@
-//! kubernetes
+//! The client of the cluster: get, list, watch, logs, apply. One half reads, the other changes; both speak JSON over
+//! verified TLS and never through a proxy, because a jump host's `HTTPS_PROXY` knows nothing of the site's network.
+mod changer;
+mod connect;
+mod error;
+mod evidence;
+mod follow;
+mod kind;
+mod reader;
+mod rows;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod wire;
+
+pub use changer::{Changer, FIELD_MANAGER};
+pub use connect::connect;
+pub use error::Error;
+pub use follow::Snapshots;
+pub use kind::Kind;
+pub use reader::{Listed, Reader, Version};
+pub use rows::{NodeStatus, PodStatus, ReleaseStatus};

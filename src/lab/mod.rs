@@ -4,9 +4,12 @@
     clippy::indexing_slicing,
     reason = "reads of JSON values by key never panic; what is written to is made an object first"
 )]
+pub mod critical;
 pub mod kube;
 pub mod machine;
 pub mod net;
 pub mod pve;
+pub mod releases;
 pub mod scenario;
+pub mod site;
 pub mod world;

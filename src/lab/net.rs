@@ -1,4 +1,13 @@
 //! The sockets of the lab: keeps open exactly those that the world wants open.
+use super::world::Lab;
+use super::{kube, machine, pve, releases};
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
 /// What answers on a socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Endpoint {
@@ -16,4 +25,106 @@ pub enum Endpoint {
     Releases,
     /// Something that is not ours and answers nothing.
     Stranger,
+}
+
+/// Opens a socket on a loopback address, with a sentence about what is in the way when that fails.
+///
+/// # Errors
+/// Port in use, port below 1024 without the right to it, address not on this machine.
+pub async fn bind(at: SocketAddr) -> io::Result<TcpListener> {
+    TcpListener::bind(at).await.map_err(|e| {
+        let why = match e.kind() {
+            io::ErrorKind::AddrInUse => "another program has this port: stop it, or start the lab with another --net",
+            io::ErrorKind::PermissionDenied => "ports below 1024 need root or net.ipv4.ip_unprivileged_port_start=0",
+            io::ErrorKind::AddrNotAvailable => "this machine does not have 127.0.0.0/8 on its loopback (Linux does)",
+            _ => "the system refused",
+        };
+        io::Error::new(e.kind(), format!("the lab can't listen on {at}: {why} ({e})"))
+    })
+}
+
+struct Open {
+    endpoint: Endpoint,
+    serving: tokio::task::AbortHandle,
+}
+
+/// Keeps the sockets as the world wants them, for as long as it is polled. Problems go to `problems` as sentences.
+pub async fn run(lab: Lab, problems: mpsc::UnboundedSender<String>) {
+    let mut changed = lab.watch();
+    let mut open: BTreeMap<SocketAddr, Open> = BTreeMap::new();
+    let mut refused: BTreeMap<SocketAddr, Endpoint> = BTreeMap::new();
+    // Dropped with this future: no connection outlives the lab.
+    let mut tasks = JoinSet::new();
+    loop {
+        let wanted = lab.look(|w| w.listeners.clone());
+        open.retain(|at, socket| {
+            let keep = wanted.get(at) == Some(&socket.endpoint);
+            if !keep {
+                socket.serving.abort();
+            }
+            keep
+        });
+        refused.retain(|at, endpoint| wanted.get(at) == Some(endpoint));
+        for (at, endpoint) in wanted {
+            if open.contains_key(&at) || refused.contains_key(&at) {
+                continue;
+            }
+            match bind_soon(at).await {
+                Ok(listener) => {
+                    let serving = tasks.spawn(accept(listener, endpoint.clone(), lab.clone()));
+                    open.insert(at, Open { endpoint, serving });
+                }
+                Err(e) => {
+                    // The lab goes on without this socket; whoever reads the log sees why.
+                    let _ = problems.send(e.to_string());
+                    refused.insert(at, endpoint);
+                }
+            }
+        }
+        while tasks.try_join_next().is_some() {}
+        if changed.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// A socket that was closed a moment ago may still be held by its task: give that task a few turns to end.
+async fn bind_soon(at: SocketAddr) -> io::Result<TcpListener> {
+    for _ in 0..200 {
+        match TcpListener::bind(at).await {
+            Err(e) if e.kind() == io::ErrorKind::AddrInUse => tokio::task::yield_now().await,
+            Err(_) => break,
+            Ok(listener) => return Ok(listener),
+        }
+    }
+    bind(at).await
+}
+
+async fn accept(listener: TcpListener, endpoint: Endpoint, lab: Lab) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => {
+                if let Ok((stream, _)) = accepted {
+                    // Small answers must not wait for more bytes.
+                    let _ = stream.set_nodelay(true);
+                    lab.note_contact();
+                    connections.spawn(serve(stream, endpoint.clone(), lab.clone()));
+                }
+            }
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+async fn serve(stream: TcpStream, endpoint: Endpoint, lab: Lab) {
+    match endpoint {
+        Endpoint::Proxmox => pve::api::serve(stream, lab).await,
+        Endpoint::TalosMaintenance { vmid } => machine::api::serve(stream, lab, vmid, false).await,
+        Endpoint::TalosSecure { vmid } => machine::api::serve(stream, lab, vmid, true).await,
+        Endpoint::Kubernetes { node: _ } => kube::api::serve(stream, lab).await,
+        Endpoint::Service { namespace, name, port } => kube::service::serve(stream, lab, namespace, name, port).await,
+        Endpoint::Releases => releases::serve(stream, lab).await,
+        Endpoint::Stranger => std::future::pending().await,
+    }
 }

@@ -151,7 +151,7 @@ pub enum FaultKind {
     StorageFull { storage: String },
     /// Somebody else's VM has this id.
     VmidTaken { vmid: u32 },
-    /// Something already answers on this address (last octet), TCP port 22.
+    /// Something already answers on this address (last octet), on TCP port 8006: one that needs no root here.
     AddressTaken { address: u8 },
     /// Clones fail with the storage's lock timeout.
     CloneLock,
@@ -169,5 +169,138 @@ impl super::world::World {
             let healed = fault.heal_s.is_some_and(|heal| lasted >= heal);
             (!healed).then(|| fault.kind.clone())
         })
+    }
+}
+
+/// The scenarios that come with cozyup, by name.
+const BUILT_IN: [(&str, &str); 8] = [
+    ("standard", include_str!("../../assets/lab/standard.yaml")),
+    ("missing-right", include_str!("../../assets/lab/missing-right.yaml")),
+    ("storage-full", include_str!("../../assets/lab/storage-full.yaml")),
+    ("vmid-taken", include_str!("../../assets/lab/vmid-taken.yaml")),
+    ("address-taken", include_str!("../../assets/lab/address-taken.yaml")),
+    ("clone-lock", include_str!("../../assets/lab/clone-lock.yaml")),
+    ("release-stuck", include_str!("../../assets/lab/release-stuck.yaml")),
+    ("never-heals", include_str!("../../assets/lab/never-heals.yaml")),
+];
+
+#[derive(Debug, thiserror::Error)]
+pub enum ScenarioError {
+    #[error("there is no scenario `{0}`: `cozyup lab list` shows those that there are")]
+    Unknown(String),
+    #[error("the scenario `{name}` can't be used: {why}")]
+    Wrong { name: String, why: String },
+}
+
+impl Scenario {
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        BUILT_IN.iter().map(|(name, _)| *name)
+    }
+
+    /// A built-in scenario, or one in a file when `name` ends in `.yaml`. `extends: NAME` takes everything that the
+    /// scenario does not say itself from another built-in one.
+    ///
+    /// # Errors
+    /// When there is none of that name, or when it says something that a scenario can't say.
+    pub fn load(name: &str) -> Result<Scenario, ScenarioError> {
+        let value = document(name)?;
+        serde_yaml::from_value(value).map_err(|e| wrong(name, e))
+    }
+}
+
+fn wrong(name: &str, why: impl ToString) -> ScenarioError {
+    ScenarioError::Wrong { name: name.to_string(), why: why.to_string() }
+}
+
+fn document(name: &str) -> Result<serde_yaml::Value, ScenarioError> {
+    let text = match BUILT_IN.iter().find(|(n, _)| *n == name) {
+        Some((_, text)) => (*text).to_string(),
+        None if name.ends_with(".yaml") => std::fs::read_to_string(name).map_err(|e| wrong(name, e))?,
+        None => return Err(ScenarioError::Unknown(name.to_string())),
+    };
+    let mut value: serde_yaml::Value = serde_saphyr::from_str(&text).map_err(|e| wrong(name, e))?;
+    let parent = value.as_mapping_mut().and_then(|m| m.remove("extends"));
+    match parent {
+        None => Ok(value),
+        Some(parent) => {
+            let parent = parent.as_str().ok_or_else(|| wrong(name, "`extends` is not a name"))?.to_string();
+            if !BUILT_IN.iter().any(|(n, _)| *n == parent) || parent == name {
+                return Err(ScenarioError::Unknown(parent));
+            }
+            let mut base = document(&parent)?;
+            merge(&mut base, value);
+            Ok(base)
+        }
+    }
+}
+
+/// Mappings are merged key by key, everything else is replaced.
+fn merge(base: &mut serde_yaml::Value, over: serde_yaml::Value) {
+    match (base, over) {
+        (serde_yaml::Value::Mapping(base), serde_yaml::Value::Mapping(over)) => {
+            for (key, value) in over {
+                match base.get_mut(&key) {
+                    Some(slot) => merge(slot, value),
+                    None => {
+                        base.insert(key, value);
+                    }
+                }
+            }
+        }
+        (base, over) => *base = over,
+    }
+}
+
+/// Opens the socket of every address that a stranger holds; it closes when the fault has healed.
+pub fn occupy(world: &mut super::world::World) {
+    let taken: Vec<u8> = world
+        .scenario
+        .faults
+        .iter()
+        .filter_map(|f| match f.kind {
+            FaultKind::AddressTaken { address } => Some(address),
+            FaultKind::MissingPrivilege { .. }
+            | FaultKind::StorageFull { .. }
+            | FaultKind::VmidTaken { .. }
+            | FaultKind::CloneLock
+            | FaultKind::ReleaseStuck { .. } => None,
+        })
+        .collect();
+    for host in taken {
+        let at = std::net::SocketAddr::from((world.address(host), 8006));
+        world.listen(at, super::net::Endpoint::Stranger);
+        let heal = world.bites(|k| *k == FaultKind::AddressTaken { address: host });
+        let heal_s = world.scenario.faults.iter().find(|f| Some(&f.kind) == heal.as_ref()).and_then(|f| f.heal_s);
+        if let Some(seconds) = heal_s {
+            world.after(seconds, move |w| w.close(at));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_built_in_scenario_can_be_loaded_and_bears_its_name() {
+        for name in Scenario::names() {
+            assert_eq!(Scenario::load(name).unwrap().name, name);
+        }
+    }
+
+    #[test]
+    fn an_unknown_scenario_says_where_to_look() {
+        assert!(Scenario::load("nope").unwrap_err().to_string().contains("lab list"));
+    }
+
+    #[test]
+    fn a_scenario_takes_from_the_one_it_extends_what_it_does_not_say() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("mine.yaml");
+        std::fs::write(&path, "extends: standard\nname: mine\nabout: mine\nlatency: {clone_s: 99}\n").unwrap();
+        let mine = Scenario::load(path.to_str().unwrap()).unwrap();
+        let standard = Scenario::load("standard").unwrap();
+        assert_eq!((mine.latency.clone_s, mine.latency.import_s), (99.0, standard.latency.import_s));
+        assert_eq!(mine.nodes.len(), standard.nodes.len());
     }
 }

@@ -1,10 +1,11 @@
 //! The one world: everything that is simulated is a value in it, and every change happens under its lock.
 use super::scenario::Scenario;
-use super::{kube, machine, net, pve};
+use super::{kube, machine, net, pve, releases};
 use crate::base::clock::{Clock, add};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -24,6 +25,8 @@ pub struct World {
     pub machines: BTreeMap<u32, machine::Machine>,
     /// There once the first control plane has bootstrapped.
     pub cluster: Option<kube::Cluster>,
+    /// What the release server hands out; set by `site::start`.
+    pub releases: releases::Releases,
     /// The sockets that should be open now; `net` makes it so.
     pub listeners: BTreeMap<SocketAddr, net::Endpoint>,
     timers: BTreeMap<(Timestamp, u64), Action>,
@@ -40,6 +43,7 @@ impl World {
             base,
             machines: BTreeMap::new(),
             cluster: None,
+            releases: releases::Releases::default(),
             listeners: BTreeMap::new(),
             timers: BTreeMap::new(),
             next_timer: 0,
@@ -89,15 +93,30 @@ pub struct Lab {
     world: Arc<Mutex<World>>,
     clock: Clock,
     changed: Arc<watch::Sender<u64>>,
+    contacts: Arc<AtomicU64>,
 }
 
 impl Lab {
     pub fn new(world: World, clock: Clock) -> Self {
-        Lab { world: Arc::new(Mutex::new(world)), clock, changed: Arc::new(watch::Sender::new(0)) }
+        Lab {
+            world: Arc::new(Mutex::new(world)),
+            clock,
+            changed: Arc::new(watch::Sender::new(0)),
+            contacts: Arc::default(),
+        }
     }
 
     pub fn clock(&self) -> &Clock {
         &self.clock
+    }
+
+    /// How many connections there have been.
+    pub fn contacts(&self) -> u64 {
+        self.contacts.load(Ordering::Relaxed)
+    }
+
+    pub fn note_contact(&self) {
+        self.contacts.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Runs what is due, then `f`, and tells everybody who watches that the world may have changed.

@@ -1,1 +1,56 @@
-//! proxmox
+//! Client of the Proxmox VE API (8.0 to 9.x) with an API token: a reading half, a changing half, tasks, errors.
+//!
+//! Every call has a deadline, TLS is verified or pinned, at most four requests are under way at once, and every
+//! text from outside is cleaned before it leaves this room.
+mod access;
+mod certificate;
+mod changer;
+mod config;
+mod connection;
+mod error;
+mod fields;
+mod path;
+mod reader;
+mod refusal;
+mod site;
+mod task;
+mod upid;
+mod upload;
+mod vm;
+
+pub use access::{AclRow, Permissions, TokenRow, UserRow};
+pub use certificate::{Certificate, probe_certificate};
+pub use changer::{Changer, CloneOptions, Grantee};
+pub use config::{Disk, Net, VmConfig};
+pub use error::Error;
+pub use reader::Reader;
+pub use site::{Bridge, ClusterNode, ClusterStatus, NodeRow, NodeStatus, StorageRow, UrlMetadata, Version, Volume};
+pub use task::{LogLine, TaskExit, TaskStatus, progress_of};
+pub use upid::Upid;
+pub use vm::{VmRow, VmStatus};
+
+use crate::base::secret::Secret;
+use crate::base::tls::Fingerprint;
+use std::sync::Arc;
+
+/// One Proxmox VE node's API and the token to use it with.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// `https://10.0.0.1:8006`; plain http is refused, since the token would travel in the clear.
+    pub url: String,
+    /// `cozyup@pve!wizard`
+    pub token_id: String,
+    pub secret: Secret<String>,
+    /// The leaf certificate to insist on; `None` verifies with the system's certificate authorities.
+    pub fingerprint: Option<Fingerprint>,
+}
+
+/// The two halves of one connection; both are cheap to clone. Sends nothing yet.
+///
+/// # Errors
+/// [`Error::Target`] when the address or the token can't be used, or when there is neither a fingerprint nor a
+/// system certificate authority to verify with.
+pub fn connect(target: Target) -> Result<(Reader, Changer), Error> {
+    let connection = Arc::new(connection::Connection::new(target)?);
+    Ok((Reader::new(connection.clone()), Changer::new(connection)))
+}

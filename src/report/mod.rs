@@ -1,1 +1,4 @@
-//! report
+//! The same state, printed: lines for people without a screen, JSON for programs.
+pub mod json;
+pub mod line;
+pub mod summary;

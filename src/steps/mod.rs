@@ -1,1 +1,12 @@
-//! steps
+//! The product's knowledge: one file per step, in folders by day; `catalogue` is the one ordered list.
+pub mod catalogue;
+pub mod day0;
+pub mod day1;
+pub mod day2;
+pub mod day3;
+pub mod day4;
+pub mod day5;
+pub mod failures;
+pub mod follow;
+pub mod outlines;
+pub mod site;

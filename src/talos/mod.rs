@@ -1,2 +1,17 @@
 //! Client of the Talos API, the cluster's secrets and the machine configs.
+//!
+//! A node is read through [`Maintenance`] (no config yet) or [`Secure`] (configured); only [`Changer`] changes it.
+pub mod client;
+pub mod config;
+pub mod error;
+mod pem;
+pub mod secrets;
+pub mod state;
+pub mod watch;
 pub mod wire;
+
+pub use client::changer::Changer;
+pub use client::tls::SpkiFingerprint;
+pub use client::{Maintenance, Secure};
+pub use error::{Distrust, Error};
+pub use state::{NodeState, state_of};

@@ -8,6 +8,7 @@ use super::life::{self, Refused, later};
 use super::outside::{ControlPlaneFacts, NodeFacts};
 use super::{API_PORT, Api, KUBERNETES_PORT, Machine, Membership, Progress, State, TALOS_VERSION};
 use super::{certificate, listen, outside, status};
+use crate::base::clock::between;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
@@ -51,16 +52,22 @@ pub fn bootstrap(world: &mut World, vmid: u32) -> Result<(), Refused> {
     machine.log(now, "bootstrap request received");
     machine.etcd = Some(Membership { cluster, id, learner: false });
     machine.split = split;
+    machine.etcd_started = true;
+    // An early bootstrap still waits for etcd's image.
+    let images = between(now, machine.images_at).as_secs_f64();
     machine.service(now, "etcd", State::Finished, "Bootstrap requested");
     machine.service(now, "etcd", State::Starting, "Starting service");
     machine.service(now, "etcd", State::Preparing, "Creating service runner");
     life::finish_boot(world, vmid);
-    later(world, vmid, world.scenario.latency.bootstrap_to_etcd_s, move |world| etcd_up(world, vmid));
+    later(world, vmid, images + world.scenario.latency.bootstrap_to_etcd_s, move |world| etcd_up(world, vmid));
     Ok(())
 }
 
 /// etcd of a machine that has data starts again after a boot.
 pub fn etcd_with_data(world: &mut World, vmid: u32) {
+    if let Some(machine) = world.machines.get_mut(&vmid) {
+        machine.etcd_started = true;
+    }
     if world.machines.get(&vmid).and_then(|m| m.etcd.as_ref()).is_some_and(|e| e.learner) {
         later(world, vmid, world.scenario.latency.join_s, move |world| promote(world, vmid));
     } else {
@@ -197,6 +204,7 @@ fn join(world: &mut World, vmid: u32) {
     let id = world.random.u64(..) | 1;
     let Some(machine) = world.machines.get_mut(&vmid) else { return };
     machine.etcd = Some(Membership { cluster, id, learner: true });
+    machine.etcd_started = true;
     machine.service(now, "etcd", State::Running, "Started task etcd (PID 2514) for container etcd");
     machine.health(now, "etcd", false, "etcdserver: rpc not supported for learner");
     later(world, vmid, world.scenario.latency.join_s, move |world| promote(world, vmid));

@@ -4,7 +4,9 @@ use super::super::world::World;
 use super::config::{ConfigError, MachineConfig};
 use super::event::Kind;
 use super::{API_PORT, Api, Machine, Progress, Stage, State, certificate, cluster, listen, outside, status, wire};
+use crate::base::clock::add;
 use std::sync::Arc;
+use std::time::Duration;
 use wire::{phase_event, sequence_event, task_event};
 
 /// Talos reboots a machine whose services are not all up by then (`constants.BootTimeout`).
@@ -185,6 +187,7 @@ fn open_secure(world: &mut World, vmid: u32) {
     let hostname = machine.hostname();
     machine.note(now, Kind::Address, "", &wire::AddressEvent { hostname, addresses });
     let services = world.scenario.latency.services_s;
+    machine.images_at = add(now, Duration::from_secs_f64(services.max(0.0)));
     later(world, vmid, services * CRI_SHARE, move |world| images_wanted(world, vmid));
     later(world, vmid, services, move |world| services_up(world, vmid));
     later(world, vmid, BOOT_TIMEOUT_S, move |world| {
@@ -232,6 +235,7 @@ fn services_up(world: &mut World, vmid: u32) {
         machine.health(now, "kubelet", true, "");
     }
     match &machine.etcd {
+        Some(_) if machine.etcd_started => {}
         Some(_) => cluster::etcd_with_data(world, vmid),
         None => nag(world, vmid),
     }

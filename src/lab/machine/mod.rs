@@ -92,6 +92,10 @@ pub struct Machine {
     pub api: Api,
     pub services: BTreeMap<String, Service>,
     pub etcd: Option<Membership>,
+    /// Whether etcd was started in this boot: by a bootstrap, a join, or with its data.
+    etcd_started: bool,
+    /// When kubelet and etcd have their images.
+    images_at: Timestamp,
     /// This etcd was bootstrapped while another of the same cluster already had data: the cluster is split.
     pub split: bool,
     pub api_server: Progress,
@@ -117,6 +121,8 @@ impl Machine {
             api: Api::Closed,
             services: BTreeMap::new(),
             etcd: None,
+            etcd_started: false,
+            images_at: Timestamp::UNIX_EPOCH,
             split: false,
             api_server: Progress::No,
             registered: Progress::No,

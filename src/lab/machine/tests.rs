@@ -155,6 +155,20 @@ async fn bootstrap_is_refused_too_early_on_workers_and_twice() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_early_bootstrap_still_waits_for_the_image_of_etcd() {
+    let site = Site::new();
+    site.start(CP[0]);
+    site.pass(36).await;
+    site.configure(CP[0]);
+    site.pass(12 + 20).await;
+    site.lab.with(|w| cluster::bootstrap(w, 1001)).unwrap();
+    site.pass(45).await;
+    assert!(!site.member(1001), "20 s of 45 s for images had passed, then 25 s for etcd");
+    site.pass(6).await;
+    assert!(site.member(1001));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_second_bootstrap_on_another_node_splits_the_cluster() {
     let site = Site::new();
     site.waiting().await;

@@ -1,0 +1,41 @@
+//! `cozyup check PLAN`: day 0 alone.
+use super::run::{LabFigures, Style, execute};
+use super::{Exit, RunFlags};
+use crate::compose;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+#[derive(Debug, clap::Args)]
+pub struct Check {
+    /// The plan file
+    pub plan: PathBuf,
+    /// One JSON object a line
+    #[arg(long)]
+    pub json: bool,
+    /// Look once and end, instead of looking again until it is green
+    #[arg(long)]
+    pub once: bool,
+    /// Give up after this long, e.g. 90s, 30m, 2h (default: never)
+    #[arg(long, value_name = "TIME", value_parser = super::duration)]
+    pub patience: Option<Duration>,
+}
+
+impl Check {
+    pub async fn run(self, state_dir: &Path) -> Exit {
+        let forever = Duration::from_secs(10 * 365 * 86400);
+        let patience = if self.once { Duration::ZERO } else { self.patience.unwrap_or(forever) };
+        let flags = RunFlags { until: 0, json: self.json, patience: Some(patience) };
+        let style = if self.json { Style::Json } else { Style::Lines };
+        execute(
+            &self.plan,
+            None,
+            state_dir,
+            false,
+            &flags,
+            style,
+            compose::clock_of_environment(),
+            LabFigures::default(),
+        )
+        .await
+    }
+}

@@ -1,0 +1,157 @@
+//! `cozyup status [RUN]`: what the journal says, also while nobody works on the run.
+use super::{Exit, say, tell};
+use crate::base::clock::between;
+use crate::base::text;
+use crate::compose::{recorded, with_cause};
+use crate::engine::record::Outcome;
+use crate::engine::state::{RunState, Status as StepStatus, StepState};
+use crate::plan::day_name;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, clap::Args)]
+pub struct Status {
+    /// The plan's name (default: the run that was touched last)
+    pub run: Option<String>,
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl Status {
+    pub fn run(self, state_dir: &Path) -> Exit {
+        let folder = match find(state_dir, self.run.as_deref()) {
+            Ok(folder) => folder,
+            Err(why) => {
+                tell(&why);
+                return Exit::Usage;
+            }
+        };
+        let state = match recorded(&folder) {
+            Ok(records) => RunState::of(&records),
+            Err(e) => {
+                tell(&format!("{}\nnext: {}", with_cause(&e), e.next()));
+                return Exit::Usage;
+            }
+        };
+        if self.json {
+            say(&as_json(&state, &folder))
+        } else {
+            say(&as_text(&state, &folder))
+        }
+        let blocked = state.wanted().any(|s| matches!(s.status, StepStatus::Blocked { .. }));
+        match state.ended {
+            Some(Outcome::Proven) => Exit::Proven,
+            Some(Outcome::Blocked) => Exit::Blocked,
+            Some(Outcome::Stopped) => Exit::Stopped,
+            None if blocked => Exit::Blocked,
+            None => Exit::Stopped,
+        }
+    }
+}
+
+/// Folders of runs: of plans, and of the lab's scenarios.
+pub fn folders(state_dir: &Path) -> Vec<PathBuf> {
+    let inside = |dir: PathBuf| {
+        let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+        entries.map(|e| e.path()).collect::<Vec<_>>()
+    };
+    let mut all = inside(state_dir.join("runs"));
+    all.extend(inside(state_dir.join("lab")).into_iter().map(|d| d.join("run")));
+    all.retain(|d| d.join("journal.jsonl").is_file());
+    all
+}
+
+fn name_of(folder: &Path) -> String {
+    let name = if folder.ends_with("run") { folder.parent().and_then(Path::file_name) } else { folder.file_name() };
+    name.unwrap_or_default().to_string_lossy().into_owned()
+}
+
+fn find(state_dir: &Path, wanted: Option<&str>) -> Result<PathBuf, String> {
+    let mut all = folders(state_dir);
+    all.sort_by_key(|d| std::fs::metadata(d.join("journal.jsonl")).and_then(|m| m.modified()).ok());
+    match wanted {
+        None => all.pop().ok_or_else(|| {
+            format!(
+                "there is no run in {}\nnext: start one with `cozyup run PLAN` or `cozyup lab run`",
+                state_dir.display()
+            )
+        }),
+        Some(name) => all.iter().rev().find(|d| name_of(d) == name).cloned().ok_or_else(|| {
+            let known: Vec<String> = all.iter().map(|d| name_of(d)).collect();
+            format!("there is no run {name} in {}; there are: {}", state_dir.display(), known.join(", "))
+        }),
+    }
+}
+
+fn word(step: &StepState) -> &'static str {
+    match step.status {
+        StepStatus::Pending if step.to_confirm => "unconfirmed",
+        StepStatus::Pending => "pending",
+        StepStatus::Absent => "absent",
+        StepStatus::Acting => "acting",
+        StepStatus::Acted | StepStatus::Underway => "underway",
+        StepStatus::Retrying { .. } => "retrying",
+        StepStatus::Blocked { .. } => "blocked",
+        StepStatus::Proven => "proven",
+    }
+}
+
+fn as_json(state: &RunState, folder: &Path) -> String {
+    let steps: Vec<_> = state
+        .wanted()
+        .map(|s| {
+            json!({
+                "id": s.outline.id, "day": s.outline.day, "title": s.outline.title, "status": word(s),
+                "attempt": s.attempt,
+                "wait": s.wait.as_ref().map(|(w, since)| json!({"condition": w.condition, "seen": w.seen, "since": since})),
+                "failure": match &s.status {
+                    StepStatus::Blocked { failure, .. } | StepStatus::Retrying { failure, .. } => json!(failure),
+                    _ => serde_json::Value::Null,
+                },
+                "proof": s.proof.as_ref().map(|p| p.summary()),
+            })
+        })
+        .collect();
+    json!({
+        "schema": crate::report::json::SCHEMA, "kind": "status", "run": state.run, "plan": state.plan, "outcome": state.ended,
+        "folder": folder, "proven": state.proven(), "steps": steps, "gate_waiting": state.gate_waiting(), "last": state.last,
+    })
+    .to_string()
+}
+
+fn as_text(state: &RunState, folder: &Path) -> String {
+    let mut out = vec![format!(
+        "run {} of plan {}: {} of {} steps proven; {}",
+        state.run,
+        state.plan,
+        state.proven(),
+        state.wanted().count(),
+        match state.ended {
+            Some(Outcome::Proven) => "proven",
+            Some(Outcome::Blocked) => "ended as blocked",
+            Some(Outcome::Stopped) => "stopped on request",
+            None => "not ended (it runs, or its process is gone)",
+        }
+    )];
+    let mut day = None;
+    for step in state.wanted() {
+        if day != Some(step.outline.day) {
+            day = Some(step.outline.day);
+            out.push(format!("day {}: {}", step.outline.day, day_name(step.outline.day)));
+        }
+        let detail = match (&step.status, &step.wait, &step.proof) {
+            (StepStatus::Blocked { failure, .. } | StepStatus::Retrying { failure, .. }, _, _) => {
+                format!("{}\n               next: {}", failure.what, failure.next)
+            }
+            (_, Some((wait, since)), _) => {
+                let waited = text::spoken(between(*since, state.last.unwrap_or(*since)));
+                format!("{} (seen: {}; for {waited})", wait.condition, wait.seen)
+            }
+            (_, None, Some(proof)) => proof.summary().to_string(),
+            (_, None, None) => step.outline.title.clone(),
+        };
+        out.push(format!("  {:<11}  {}: {detail}", word(step), step.outline.id));
+    }
+    out.push(format!("state: {}", folder.display()));
+    out.join("\n")
+}

@@ -1,0 +1,364 @@
+//! A CozyStack release as data: `assets/releases/*.yaml`, and what a profile makes of it.
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
+
+const EMBEDDED: [(&str, &str); 1] = [("v0.37.2", include_str!("../../assets/releases/v0.37.2.yaml"))];
+
+/// tenant-root depends on these whatever is disabled, so nothing would ever become ready without them.
+const ALWAYS: [&str; 2] = ["cilium", "kubeovn"];
+
+/// The gate that `oidc-enabled` opens.
+const OIDC: &str = "oidc";
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    #[error("no release {version} is built in; there is {known}")]
+    UnknownRelease { version: String, known: String },
+    #[error("the release file of {version} is damaged: {text}")]
+    Damaged { version: String, text: String },
+    #[error("release {version} has no profile {profile}; it has {known}")]
+    UnknownProfile { version: String, profile: String, known: String },
+    #[error("{name} is no component of the bundle, and CozyStack would ignore it silently")]
+    UnknownComponent { name: String },
+    #[error("{name} can't be disabled: tenant-root depends on it")]
+    Indispensable { name: String },
+    #[error("{name} is not optional, so enabling it means nothing")]
+    NotOptional { name: String },
+    #[error("{name} comes with the setting {setting}, not by enabling it")]
+    Gated { name: String, setting: String },
+    #[error("{name} is both enabled and disabled")]
+    Contradiction { name: String },
+    #[error("{name} depends on {missing}, which is not installed: it would wait for ever")]
+    Dangling { name: String, missing: String },
+    #[error("the dependencies of {name} lead back to it")]
+    Circle { name: String },
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Release {
+    pub version: String,
+    pub installer: Installer,
+    pub talos: Talos,
+    pub cluster_api: ClusterApi,
+    pub settings: Vec<Setting>,
+    profiles: BTreeMap<String, Profile>,
+    components: Vec<Entry>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Installer {
+    pub url: String,
+    pub image: String,
+    pub deployment: String,
+    pub namespace: String,
+    /// `data.version` of ConfigMap `cozystack-version` once this release runs.
+    pub version_config_map_value: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Talos {
+    pub version: String,
+    pub kubernetes: String,
+    pub installer_image: String,
+    /// System extensions that the image must carry.
+    pub extensions: Vec<String>,
+    /// File names of the release by platform.
+    pub assets: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct ClusterApi {
+    pub core: String,
+    /// Providers must speak this contract.
+    pub contract: String,
+}
+
+/// A key of ConfigMap `cozy-system/cozystack`.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Setting {
+    pub key: String,
+    pub required: bool,
+    pub meaning: String,
+    #[serde(default)]
+    pub default: Option<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Profile {
+    bundle: String,
+    disable: Vec<String>,
+    enable: Vec<String>,
+    about: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Entry {
+    name: String,
+    namespace: String,
+    #[serde(default)]
+    release: Option<String>,
+    after: Vec<String>,
+    #[serde(default)]
+    optional: bool,
+    #[serde(default)]
+    gate: Option<String>,
+}
+
+/// A HelmRelease to expect: `namespace`/`name`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Component {
+    pub name: String,
+    pub namespace: String,
+    /// The Helm release inside, where it differs from `name`.
+    pub release_name: String,
+    /// Names of the components that must be ready first; all of them are installed too.
+    pub after: Vec<String>,
+}
+
+/// A profile worked out: what to write into the ConfigMap, and what to expect of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Selection {
+    /// Value of `bundle-name`.
+    pub bundle: String,
+    /// Value of `bundle-disable`: the profile's, then the caller's.
+    pub disable: Vec<String>,
+    /// Value of `bundle-enable`.
+    pub enable: Vec<String>,
+    pub components: Vec<Component>,
+}
+
+impl Release {
+    /// The release built into this cozyup.
+    ///
+    /// # Errors
+    /// [`Error::UnknownRelease`] with those there are.
+    pub fn embedded(version: &str) -> Result<Release, Error> {
+        let text = EMBEDDED.iter().find(|(v, _)| *v == version).map(|(_, text)| *text).ok_or_else(|| {
+            let known: Vec<&str> = Release::versions().collect();
+            Error::UnknownRelease { version: version.to_string(), known: known.join(", ") }
+        })?;
+        let damaged = |text: String| Error::Damaged { version: version.to_string(), text };
+        // Kept comments have a limit of their own in this parser, and nobody reads them here.
+        let options = serde_saphyr::options! { emit_comments: false };
+        let release: Release =
+            serde_saphyr::from_str_with_options(text, options).map_err(|e| damaged(e.to_string()))?;
+        if release.version != version {
+            return Err(damaged(format!("it calls itself {}", release.version)));
+        }
+        Ok(release)
+    }
+
+    /// The versions built in.
+    pub fn versions() -> impl Iterator<Item = &'static str> {
+        EMBEDDED.iter().map(|(v, _)| *v)
+    }
+
+    /// Names of the profiles and what each is for.
+    pub fn profiles(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.profiles.iter().map(|(name, p)| (name.as_str(), p.about.as_str()))
+    }
+
+    /// The components to expect of a profile with further ones left out or switched on, without OIDC.
+    ///
+    /// # Errors
+    /// See [`Release::select`].
+    pub fn profile(&self, name: &str, disable: &[String], enable: &[String]) -> Result<Vec<Component>, Error> {
+        Ok(self.select(name, disable, enable, false)?.components)
+    }
+
+    /// Works a profile out. `oidc` is the value of `oidc-enabled`.
+    ///
+    /// # Errors
+    /// When a name is not the bundle's, when cilium or kubeovn is left out, when a name is switched on that is not
+    /// optional, or when a component that stays depends on one that does not come.
+    pub fn select(&self, profile: &str, disable: &[String], enable: &[String], oidc: bool) -> Result<Selection, Error> {
+        let found = self.profiles.get(profile).ok_or_else(|| Error::UnknownProfile {
+            version: self.version.clone(),
+            profile: profile.to_string(),
+            known: self.profiles.keys().cloned().collect::<Vec<_>>().join(", "),
+        })?;
+        let disable = joined(&found.disable, disable);
+        let enable = joined(&found.enable, enable);
+        for name in &disable {
+            self.entry(name)?;
+            if ALWAYS.contains(&name.as_str()) {
+                return Err(Error::Indispensable { name: name.clone() });
+            }
+        }
+        for name in &enable {
+            let entry = self.entry(name)?;
+            if disable.contains(name) {
+                return Err(Error::Contradiction { name: name.clone() });
+            }
+            if entry.gate.is_some() {
+                return Err(Error::Gated { name: name.clone(), setting: "oidc-enabled".to_string() });
+            }
+            if !entry.optional {
+                return Err(Error::NotOptional { name: name.clone() });
+            }
+        }
+        let closed = |entry: &Entry| entry.gate.as_deref().is_some_and(|gate| gate != OIDC || !oidc);
+        let comes = |entry: &&Entry| {
+            !disable.contains(&entry.name) && !closed(entry) && (!entry.optional || enable.contains(&entry.name))
+        };
+        let coming: BTreeSet<&str> = self.components.iter().filter(comes).map(|e| e.name.as_str()).collect();
+        let mut components = Vec::new();
+        for entry in self.components.iter().filter(comes) {
+            let mut after = Vec::new();
+            for name in &entry.after {
+                if coming.contains(name.as_str()) {
+                    after.push(name.clone());
+                    continue;
+                }
+                // CozyStack drops dependencies on disabled components, and cozyup's data those on gated ones; one on an
+                // optional component that is off stays and is never met.
+                let dropped = disable.contains(name) || self.entry(name).is_ok_and(closed);
+                if !dropped {
+                    return Err(Error::Dangling { name: entry.name.clone(), missing: name.clone() });
+                }
+            }
+            components.push(Component {
+                name: entry.name.clone(),
+                namespace: entry.namespace.clone(),
+                release_name: entry.release.clone().unwrap_or_else(|| entry.name.clone()),
+                after,
+            });
+        }
+        if let Some(stuck) = first_circular(&components) {
+            return Err(Error::Circle { name: stuck });
+        }
+        Ok(Selection { bundle: found.bundle.clone(), disable, enable, components })
+    }
+
+    fn entry(&self, name: &str) -> Result<&Entry, Error> {
+        self.components
+            .iter()
+            .find(|e| e.name == name)
+            .ok_or_else(|| Error::UnknownComponent { name: name.to_string() })
+    }
+}
+
+fn joined(first: &[String], more: &[String]) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    for name in first.iter().chain(more) {
+        if !all.contains(name) {
+            all.push(name.clone());
+        }
+    }
+    all
+}
+
+/// The components by depth of their dependencies: a wave can come up once the waves before it are ready. Names keep
+/// their order; a dependency that is not among the components holds nothing back.
+pub fn waves(components: &[Component]) -> Vec<Vec<String>> {
+    let known: BTreeSet<&str> = components.iter().map(|c| c.name.as_str()).collect();
+    let mut done: BTreeSet<&str> = BTreeSet::new();
+    let mut left: Vec<&Component> = components.iter().collect();
+    let mut waves = Vec::new();
+    while !left.is_empty() {
+        let met = |c: &&Component| c.after.iter().all(|a| done.contains(a.as_str()) || !known.contains(a.as_str()));
+        let (ready, rest): (Vec<&Component>, Vec<&Component>) = left.into_iter().partition(met);
+        if ready.is_empty() {
+            // A circle: `select` refuses it; here it must only not turn for ever.
+            waves.push(rest.iter().map(|c| c.name.clone()).collect());
+            break;
+        }
+        done.extend(ready.iter().map(|c| c.name.as_str()));
+        waves.push(ready.iter().map(|c| c.name.clone()).collect());
+        left = rest;
+    }
+    waves
+}
+
+fn first_circular(components: &[Component]) -> Option<String> {
+    let waves = waves(components);
+    let last = waves.last()?;
+    // Members of a proper last wave do not depend on each other.
+    components
+        .iter()
+        .find(|c| last.contains(&c.name) && c.after.iter().any(|a| last.contains(a)))
+        .map(|c| c.name.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn component(name: &str, after: &[&str]) -> Component {
+        Component {
+            name: name.to_string(),
+            namespace: format!("cozy-{name}"),
+            release_name: name.to_string(),
+            after: after.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    fn release() -> Release {
+        Release::embedded("v0.37.2").unwrap()
+    }
+
+    fn names(list: &[&str]) -> Vec<String> {
+        list.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_release_that_is_not_built_in_is_refused_with_those_that_are() {
+        let error = Release::embedded("v9.9.9").unwrap_err();
+        assert_eq!(error.to_string(), "no release v9.9.9 is built in; there is v0.37.2");
+    }
+
+    #[test]
+    fn a_wave_holds_what_the_waves_before_it_allow() {
+        let all = [component("c", &["b", "a"]), component("a", &[]), component("b", &["a", "elsewhere"])];
+        assert_eq!(waves(&all), [["a"], ["b"], ["c"]]);
+    }
+
+    #[test]
+    fn a_circle_is_found_and_ends() {
+        let all = [component("a", &[]), component("b", &["c"]), component("c", &["b"])];
+        assert_eq!(waves(&all).len(), 2);
+        assert_eq!(first_circular(&all), Some("b".to_string()));
+    }
+
+    #[test]
+    fn the_network_can_not_be_disabled() {
+        for name in ALWAYS {
+            let error = release().profile("paas-full", &names(&[name]), &[]).unwrap_err();
+            assert_eq!(error, Error::Indispensable { name: name.to_string() });
+        }
+    }
+
+    #[test]
+    fn a_name_that_cozystack_would_ignore_is_refused() {
+        let unknown = Error::UnknownComponent { name: "kubevrit".to_string() };
+        assert_eq!(release().profile("paas-full", &names(&["kubevrit"]), &[]), Err(unknown.clone()));
+        assert_eq!(release().profile("paas-full", &[], &names(&["kubevrit"])), Err(unknown));
+    }
+
+    #[test]
+    fn enabling_means_something_or_is_refused() {
+        let all = release().profile("paas-full", &[], &names(&["telepresence"])).unwrap();
+        let found = all.iter().find(|c| c.name == "telepresence").unwrap();
+        assert_eq!((found.release_name.as_str(), all.len()), ("traffic-manager", 48));
+        let refused = |name: &str| release().profile("paas-proxmox", &[], &names(&[name])).unwrap_err();
+        assert!(matches!(refused("linstor"), Error::NotOptional { .. }));
+        assert!(matches!(refused("keycloak"), Error::Gated { .. }));
+        assert!(matches!(refused("kubevirt"), Error::Contradiction { .. }));
+    }
+
+    #[test]
+    fn a_component_that_would_wait_for_ever_is_refused() {
+        let mut release = release();
+        release.components.push(Entry {
+            name: "ours".to_string(),
+            namespace: "ours".to_string(),
+            release: None,
+            after: names(&["velero"]),
+            optional: false,
+            gate: None,
+        });
+        let error = release.profile("paas-full", &[], &[]).unwrap_err();
+        assert_eq!(error, Error::Dangling { name: "ours".to_string(), missing: "velero".to_string() });
+        assert!(release.profile("paas-full", &[], &names(&["velero"])).is_ok());
+    }
+}

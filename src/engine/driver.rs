@@ -1,0 +1,432 @@
+//! Performs effects and feeds the answers back: the only await loop of the engine.
+use super::decide::{Effect, Rules, Verb, decide};
+use super::failure::{Class, Failure};
+use super::journal::{Journal, JournalError};
+use super::record::{Event, Outcome, Record};
+use super::state::{RunState, Status};
+use super::step::{Context, Observed, Outline, Site, Step, StepId};
+use super::wait::Wait;
+use crate::base::clock::{Clock, add, between};
+use crate::base::text;
+use async_trait::async_trait;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::{AbortHandle, JoinSet};
+
+/// One look at the target may take this long on the wall.
+const OBSERVE_DEADLINE: Duration = Duration::from_secs(90);
+/// One act may take this long on the wall; it returns when the change is accepted, so this is for uploads.
+const ACT_DEADLINE: Duration = Duration::from_secs(3 * 3600);
+/// Pauses between tries, in seconds of the clock; the last one repeats.
+const BACKOFF_S: [u64; 6] = [2, 4, 8, 15, 20, 30];
+/// How often a blocked step is looked at again.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
+/// Log lines kept per step.
+const LOG_LIMIT: u32 = 400;
+
+/// What a screen or a signal asks of a run.
+#[derive(Debug, Clone)]
+pub enum Request {
+    OpenGate { day: u8, by: String },
+    Retry { step: StepId, by: String },
+    Stop { by: String },
+}
+
+/// Who this session is; goes into its first record.
+#[derive(Debug, Clone)]
+pub struct Session {
+    pub run: String,
+    pub plan: String,
+    pub plan_digest: String,
+    pub host: String,
+    pub until: u8,
+}
+
+pub struct Driver<S: Site> {
+    pub steps: Vec<Arc<dyn Step<S>>>,
+    pub reading: Arc<S::Reading>,
+    pub changing: Arc<S::Changing>,
+    pub clock: Clock,
+    pub journal: Journal,
+    pub state: RunState,
+    pub rules: Rules,
+    /// Receives every new record, after it is in the journal.
+    pub feed: mpsc::UnboundedSender<Arc<Record>>,
+}
+
+/// What steps and tasks tell the loop.
+enum Note {
+    Handle { step: StepId, handle: String, written: oneshot::Sender<Result<(), String>> },
+    Waiting { step: StepId, wait: Wait },
+    Log { step: StepId, source: String, line: String },
+}
+
+enum Answer {
+    Observed(Result<Observed, Failure>),
+    Acted(Result<(), Failure>),
+}
+
+struct Hands {
+    step: StepId,
+    clock: Clock,
+    handle: std::sync::Mutex<Option<String>>,
+    notes: mpsc::UnboundedSender<Note>,
+    stopping: Arc<AtomicBool>,
+}
+
+#[async_trait]
+impl Context for Hands {
+    fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    fn handle(&self) -> Option<String> {
+        self.handle.lock().ok().and_then(|h| h.clone())
+    }
+
+    async fn keep_handle(&self, handle: &str) -> Result<(), Failure> {
+        let lost =
+            |why: String| Failure::broken(format!("the journal did not take the handle: {why}"), "see the journal");
+        let (written, answer) = oneshot::channel();
+        let note = Note::Handle { step: self.step.clone(), handle: handle.to_string(), written };
+        self.notes.send(note).map_err(|_| lost("the run has ended".into()))?;
+        answer.await.map_err(|_| lost("the run has ended".into()))?.map_err(lost)?;
+        if let Ok(mut kept) = self.handle.lock() {
+            *kept = Some(handle.to_string());
+        }
+        Ok(())
+    }
+
+    fn waiting(&self, wait: Wait) {
+        // As below: without a listener the run has ended.
+        let _ = self.notes.send(Note::Waiting { step: self.step.clone(), wait });
+    }
+
+    fn log(&self, source: &str, line: &str) {
+        // Nobody listens any more only when the run has ended; the line is then of no use.
+        let _ = self.notes.send(Note::Log {
+            step: self.step.clone(),
+            source: source.to_string(),
+            line: text::shorten(&text::clean(line), 400),
+        });
+    }
+
+    fn stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+}
+
+struct Loop<S: Site> {
+    driver: Driver<S>,
+    by_id: HashMap<StepId, Arc<dyn Step<S>>>,
+    running: BTreeMap<StepId, Verb>,
+    aborts: HashMap<StepId, AbortHandle>,
+    tasks: JoinSet<(StepId, Answer)>,
+    task_steps: HashMap<tokio::task::Id, StepId>,
+    notes: mpsc::UnboundedSender<Note>,
+    stopping: Arc<AtomicBool>,
+    log_lines: HashMap<StepId, u32>,
+}
+
+impl<S: Site> Driver<S> {
+    /// Runs until everything is proven, blocked for too long, or stopped. `requests` may be closed.
+    ///
+    /// # Errors
+    /// When the journal can't be written: nothing is acted on after that.
+    pub async fn run(
+        self,
+        session: Session,
+        mut requests: mpsc::UnboundedReceiver<Request>,
+    ) -> Result<(Outcome, RunState), JournalError> {
+        let (notes, mut inbox) = mpsc::unbounded_channel();
+        let by_id = self.steps.iter().map(|s| (s.outline().id.clone(), s.clone())).collect();
+        let mut this = Loop {
+            driver: self,
+            by_id,
+            running: BTreeMap::new(),
+            aborts: HashMap::new(),
+            tasks: JoinSet::new(),
+            task_steps: HashMap::new(),
+            notes,
+            stopping: Arc::new(AtomicBool::new(false)),
+            log_lines: HashMap::new(),
+        };
+        this.begin(session)?;
+        let mut open = true;
+        loop {
+            let wake = match this.advance()? {
+                Next::Wait(wake) => wake,
+                Next::Ended(outcome) => return Ok((outcome, this.driver.state)),
+            };
+            let clock = this.driver.clock.clone();
+            let sleep = async {
+                match wake {
+                    Some(at) => clock.sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                Some(joined) = this.tasks.join_next_with_id() => this.joined(joined)?,
+                Some(note) = inbox.recv() => this.note(note)?,
+                request = requests.recv(), if open => match request {
+                    Some(request) => this.request(request)?,
+                    None => open = false,
+                },
+                () = sleep => {}
+            }
+        }
+    }
+}
+
+enum Next {
+    Wait(Option<jiff::Timestamp>),
+    Ended(Outcome),
+}
+
+type Joined = Result<(tokio::task::Id, (StepId, Answer)), tokio::task::JoinError>;
+
+impl<S: Site> Loop<S> {
+    fn begin(&mut self, session: Session) -> Result<(), JournalError> {
+        let steps: Vec<Outline> = self.driver.steps.iter().map(|s| s.outline().clone()).collect();
+        self.record(Event::Session {
+            run: session.run,
+            plan: session.plan,
+            plan_digest: session.plan_digest,
+            cozyup: env!("CARGO_PKG_VERSION").to_string(),
+            host: session.host,
+            pid: std::process::id(),
+            until: session.until,
+            steps,
+        })
+    }
+
+    fn record(&mut self, event: Event) -> Result<(), JournalError> {
+        let record = Record { seq: self.driver.journal.next_seq(), at: self.driver.clock.now(), event };
+        self.driver.journal.append(&record)?;
+        self.driver.state.apply(&record);
+        // A screen that went away is no reason to stop.
+        let _ = self.driver.feed.send(Arc::new(record));
+        Ok(())
+    }
+
+    /// Decides and performs until nothing more follows at once.
+    fn advance(&mut self) -> Result<Next, JournalError> {
+        let now = self.driver.clock.now();
+        let effects = decide(&self.driver.state, &self.running, &self.driver.rules, now);
+        let mut wake: Option<jiff::Timestamp> = None;
+        for effect in effects {
+            match effect {
+                Effect::Record(event) => self.record(event)?,
+                Effect::Start(step, verb) => self.start(step, verb),
+                Effect::WakeAt(at) => wake = Some(wake.map_or(at, |w| w.min(at))),
+                Effect::End(outcome) => {
+                    self.tasks.abort_all();
+                    self.record(Event::Ended { outcome })?;
+                    return Ok(Next::Ended(outcome));
+                }
+            }
+        }
+        Ok(Next::Wait(wake))
+    }
+
+    fn start(&mut self, id: StepId, verb: Verb) {
+        let Some(step) = self.by_id.get(&id).cloned() else { return };
+        let hands = Hands {
+            step: id.clone(),
+            clock: self.driver.clock.clone(),
+            handle: std::sync::Mutex::new(self.driver.state.step(&id).and_then(|s| s.handle.clone())),
+            notes: self.notes.clone(),
+            stopping: self.stopping.clone(),
+        };
+        let reading = self.driver.reading.clone();
+        let changing = self.driver.changing.clone();
+        let name = id.clone();
+        let task = async move {
+            let answer = match verb {
+                Verb::Observe => Answer::Observed(look(&*step, &hands, &reading).await),
+                Verb::Watch => {
+                    step.changed(&hands, &reading).await;
+                    Answer::Observed(look(&*step, &hands, &reading).await)
+                }
+                Verb::Act => {
+                    let acted = tokio::time::timeout(ACT_DEADLINE, step.act(&hands, &reading, &changing)).await;
+                    Answer::Acted(acted.unwrap_or_else(|_| Err(too_long("the act", ACT_DEADLINE))))
+                }
+            };
+            (name, answer)
+        };
+        let abort = self.tasks.spawn(task);
+        self.task_steps.insert(abort.id(), id.clone());
+        self.aborts.insert(id.clone(), abort);
+        self.running.insert(id, verb);
+    }
+
+    fn joined(&mut self, joined: Joined) -> Result<(), JournalError> {
+        let (task, id, answer) = match joined {
+            Ok((task, (id, answer))) => (task, id, answer),
+            Err(error) => {
+                let Some(id) = self.task_steps.get(&error.id()).cloned() else { return Ok(()) };
+                if error.is_cancelled() {
+                    self.forget(error.id(), &id);
+                    return Ok(());
+                }
+                let failure =
+                    Failure::broken("the step itself failed (a panic in cozyup)", "report this with `cozyup support`");
+                (error.id(), id, Answer::Observed(Err(failure)))
+            }
+        };
+        let current = self.aborts.get(&id).is_some_and(|a| a.id() == task);
+        self.forget(task, &id);
+        if !current {
+            return Ok(());
+        }
+        match answer {
+            Answer::Observed(Ok(observed)) => self.observed(id, observed),
+            Answer::Acted(Ok(())) => self.record(Event::Acted { step: id }),
+            Answer::Observed(Err(failure)) | Answer::Acted(Err(failure)) => self.failed(id, failure),
+        }
+    }
+
+    fn forget(&mut self, task: tokio::task::Id, id: &StepId) {
+        self.task_steps.remove(&task);
+        if self.aborts.get(id).is_some_and(|a| a.id() == task) {
+            self.aborts.remove(id);
+            self.running.remove(id);
+        }
+    }
+
+    fn observed(&mut self, id: StepId, observed: Observed) -> Result<(), JournalError> {
+        let now = self.driver.clock.now();
+        let Some(step) = self.driver.state.step(&id) else { return Ok(()) };
+        let outline = step.outline.clone();
+        match observed {
+            Observed::Satisfied(proof) => self.record(Event::Proven { step: id, proof }),
+            Observed::Conflict(failure) => {
+                let drifted = step.to_confirm;
+                if drifted {
+                    self.record(Event::Drifted { step: id.clone(), why: failure.what.clone() })?;
+                }
+                self.blocked(id, failure)
+            }
+            Observed::Underway(wait) => {
+                let same = step.wait.as_ref().is_some_and(|(w, _)| *w == wait) && step.status == Status::Underway;
+                if same { Ok(()) } else { self.record(Event::Waiting { step: id, wait }) }
+            }
+            Observed::Absent(seen) => {
+                let seen = text::clean(&seen);
+                if !outline.changes {
+                    let what = format!("a check reported something absent: {seen}");
+                    return self.failed(id, Failure::broken(what, "report this with `cozyup support`"));
+                }
+                if step.to_confirm {
+                    self.record(Event::Drifted { step: id.clone(), why: seen.clone() })?;
+                    return self.record(Event::Absent { step: id, seen });
+                }
+                match step.acted_at {
+                    // The act was accepted a moment ago: its effect may take a while to show.
+                    Some(acted) if between(acted, now) <= Duration::from_secs(outline.band.late_s.min(60)) => {
+                        let wait = Wait::new(format!("to see it in the target: {}", outline.title), seen, outline.band);
+                        let same =
+                            step.wait.as_ref().is_some_and(|(w, _)| *w == wait) && step.status == Status::Underway;
+                        if same { Ok(()) } else { self.record(Event::Waiting { step: id, wait }) }
+                    }
+                    Some(_) | None => self.record(Event::Absent { step: id, seen }),
+                }
+            }
+        }
+    }
+
+    fn failed(&mut self, id: StepId, failure: Failure) -> Result<(), JournalError> {
+        let now = self.driver.clock.now();
+        let Some(step) = self.driver.state.step(&id) else { return Ok(()) };
+        match failure.class {
+            Class::Retryable => {
+                let lasted = step.first_failure.map_or(Duration::ZERO, |first| between(first, now));
+                // A failure that repeats past the step's band has to be seen, not hidden behind retries.
+                if step.failures >= 5 && lasted > Duration::from_secs(step.outline.band.late_s.max(120)) {
+                    return self.blocked(id, failure);
+                }
+                let n = usize::try_from(step.failures).unwrap_or(usize::MAX).min(BACKOFF_S.len() - 1);
+                let pause = BACKOFF_S.get(n).copied().unwrap_or(30);
+                self.record(Event::Failed { step: id, failure, again_at: add(now, Duration::from_secs(pause)) })
+            }
+            Class::Person | Class::Refused | Class::Broken => self.blocked(id, failure),
+        }
+    }
+
+    fn blocked(&mut self, id: StepId, failure: Failure) -> Result<(), JournalError> {
+        let again_at = add(self.driver.clock.now(), LOOK_AGAIN);
+        self.record(Event::Blocked { step: id, failure, again_at })
+    }
+
+    fn note(&mut self, note: Note) -> Result<(), JournalError> {
+        match note {
+            Note::Handle { step, handle, written } => {
+                let result = self.record(Event::HandleKept { step, handle });
+                // The step may have been cut off while it waited; the handle is on disk all the same.
+                let _ = written.send(result.as_ref().map(|_| ()).map_err(ToString::to_string));
+                result
+            }
+            Note::Waiting { step, wait } => {
+                let acts = self.running.get(&step) == Some(&Verb::Act);
+                let known =
+                    self.driver.state.step(&step).and_then(|s| s.wait.as_ref()).is_some_and(|(w, _)| *w == wait);
+                if acts && !known { self.record(Event::Waiting { step, wait }) } else { Ok(()) }
+            }
+            Note::Log { step, source, line } => {
+                let count = self.log_lines.entry(step.clone()).or_insert(0);
+                *count += 1;
+                match *count {
+                    n if n < LOG_LIMIT => self.record(Event::Log { step, source, line }),
+                    LOG_LIMIT => {
+                        self.record(Event::Log { step, source, line: "further lines are left out here".into() })
+                    }
+                    _ => Ok(()),
+                }
+            }
+        }
+    }
+
+    fn request(&mut self, request: Request) -> Result<(), JournalError> {
+        match request {
+            Request::OpenGate { day, by } => {
+                if self.driver.state.gates.contains_key(&day) {
+                    return Ok(());
+                }
+                self.record(Event::GateOpened { day, by })
+            }
+            Request::Retry { step, by } => self.record(Event::RetryAsked { step, by }),
+            Request::Stop { by } => {
+                if self.driver.state.stop_asked.is_some() {
+                    return Ok(());
+                }
+                self.stopping.store(true, Ordering::Relaxed);
+                self.record(Event::StopAsked { by })?;
+                // Looking changes nothing and may be cut off; an act ends at its own safe point.
+                for (id, verb) in &self.running {
+                    if *verb != Verb::Act
+                        && let Some(abort) = self.aborts.get(id)
+                    {
+                        abort.abort();
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+async fn look<S: Site>(step: &dyn Step<S>, hands: &Hands, reading: &S::Reading) -> Result<Observed, Failure> {
+    let observed = tokio::time::timeout(OBSERVE_DEADLINE, step.observe(hands, reading)).await;
+    observed.unwrap_or_else(|_| Err(too_long("the look at the target", OBSERVE_DEADLINE)))
+}
+
+fn too_long(what: &str, deadline: Duration) -> Failure {
+    Failure::retryable(
+        format!("{what} gave no answer within {}", text::spoken(deadline)),
+        "check that the target can be reached; cozyup tries again",
+    )
+}

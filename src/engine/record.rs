@@ -1,0 +1,135 @@
+//! What happened, in order. The journal holds records, screens receive them, and one fold reads them.
+use super::failure::Failure;
+use super::proof::Proof;
+use super::step::{Outline, StepId};
+use super::wait::Wait;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// 1 for the first record of a run, then without gaps.
+    pub seq: u64,
+    pub at: Timestamp,
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Every step that was asked for is proven.
+    Proven,
+    /// A step is blocked and patience is over.
+    Blocked,
+    /// Somebody asked the run to stop.
+    Stopped,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// A process takes up the run, for the first time or again. Steps proven earlier are asked for again.
+    Session {
+        run: String,
+        plan: String,
+        /// SHA-256 of the plan file's text.
+        plan_digest: String,
+        cozyup: String,
+        host: String,
+        pid: u32,
+        /// The last day that this session goes to.
+        until: u8,
+        steps: Vec<Outline>,
+    },
+    /// The first change of this day waits for a person.
+    GateAsked {
+        day: u8,
+    },
+    GateOpened {
+        day: u8,
+        by: String,
+    },
+    /// The target does not have it yet.
+    Absent {
+        step: StepId,
+        seen: String,
+    },
+    /// On disk before the act is called.
+    Intended {
+        step: StepId,
+        attempt: u32,
+    },
+    HandleKept {
+        step: StepId,
+        handle: String,
+    },
+    /// The act was accepted; its effect is still to be seen.
+    Acted {
+        step: StepId,
+    },
+    Waiting {
+        step: StepId,
+        wait: Wait,
+    },
+    Proven {
+        step: StepId,
+        proof: Proof,
+    },
+    /// Goes on by itself at `again_at`.
+    Failed {
+        step: StepId,
+        failure: Failure,
+        again_at: Timestamp,
+    },
+    /// Needs a person; the engine looks again at `again_at`.
+    Blocked {
+        step: StepId,
+        failure: Failure,
+        again_at: Timestamp,
+    },
+    /// Was proven earlier and is no longer true.
+    Drifted {
+        step: StepId,
+        why: String,
+    },
+    Log {
+        step: StepId,
+        source: String,
+        line: String,
+    },
+    RetryAsked {
+        step: StepId,
+        by: String,
+    },
+    StopAsked {
+        by: String,
+    },
+    Ended {
+        outcome: Outcome,
+    },
+}
+
+impl Event {
+    /// Whether the record must be on disk before anything else happens.
+    pub fn is_durable(&self) -> bool {
+        match self {
+            Event::Session { .. }
+            | Event::GateOpened { .. }
+            | Event::Intended { .. }
+            | Event::HandleKept { .. }
+            | Event::Proven { .. }
+            | Event::Drifted { .. }
+            | Event::StopAsked { .. }
+            | Event::Ended { .. } => true,
+            Event::GateAsked { .. }
+            | Event::Absent { .. }
+            | Event::Acted { .. }
+            | Event::Waiting { .. }
+            | Event::Failed { .. }
+            | Event::Blocked { .. }
+            | Event::Log { .. }
+            | Event::RetryAsked { .. } => false,
+        }
+    }
+}

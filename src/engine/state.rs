@@ -1,0 +1,406 @@
+//! The one fold: what a run's records add up to. Used live, at recovery, in every view and in the report.
+use super::failure::Failure;
+use super::proof::Proof;
+use super::record::{Event, Outcome, Record};
+use super::step::{Outline, StepId};
+use super::wait::Wait;
+use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+
+/// Log lines kept in memory; the journal has them all.
+pub const LOG_LINES: usize = 500;
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Status {
+    /// Nothing known in this session.
+    Pending,
+    /// The target does not have it; waits for its gate or its queue.
+    Absent,
+    /// The act runs.
+    Acting,
+    /// The act was accepted.
+    Acted,
+    /// On its way in the target.
+    Underway,
+    /// Failed, goes on by itself.
+    Retrying {
+        failure: Failure,
+        again_at: Timestamp,
+    },
+    /// Needs a person, is looked at again.
+    Blocked {
+        failure: Failure,
+        since: Timestamp,
+        again_at: Timestamp,
+    },
+    Proven,
+}
+
+#[derive(Debug, Clone)]
+pub struct StepState {
+    pub outline: Outline,
+    pub status: Status,
+    /// How often the act was called, over all sessions.
+    pub attempt: u32,
+    pub handle: Option<String>,
+    /// First record of the step in the session that finished it or works on it.
+    pub started: Option<Timestamp>,
+    pub finished: Option<Timestamp>,
+    /// The wait in hand and since when its condition has been waited for.
+    pub wait: Option<(Wait, Timestamp)>,
+    /// The last evidence, also while it is being asked for again.
+    pub proof: Option<Proof>,
+    /// When the act was accepted in this session.
+    pub acted_at: Option<Timestamp>,
+    /// Failures in a row.
+    pub failures: u32,
+    pub first_failure: Option<Timestamp>,
+    pub drifted: Option<String>,
+    /// Proven by an earlier session and not yet asked for again in this one.
+    pub to_confirm: bool,
+}
+
+impl StepState {
+    fn new(outline: Outline) -> Self {
+        StepState {
+            outline,
+            status: Status::Pending,
+            attempt: 0,
+            handle: None,
+            started: None,
+            finished: None,
+            wait: None,
+            proof: None,
+            acted_at: None,
+            failures: 0,
+            first_failure: None,
+            drifted: None,
+            to_confirm: false,
+        }
+    }
+
+    pub fn is_proven(&self) -> bool {
+        self.status == Status::Proven
+    }
+
+    /// Whether the step holds a place in its queue.
+    pub fn holds_queue(&self) -> bool {
+        match self.status {
+            Status::Acting | Status::Acted | Status::Underway => true,
+            Status::Pending | Status::Absent | Status::Retrying { .. } | Status::Blocked { .. } | Status::Proven => {
+                false
+            }
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct LogLine {
+    pub at: Timestamp,
+    pub step: StepId,
+    pub source: String,
+    pub line: String,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct RunState {
+    pub run: String,
+    pub plan: String,
+    pub plan_digest: String,
+    pub host: String,
+    pub pid: u32,
+    pub until: u8,
+    pub sessions: u32,
+    pub started: Option<Timestamp>,
+    pub last: Option<Timestamp>,
+    pub seq: u64,
+    pub steps: Vec<StepState>,
+    index: HashMap<StepId, usize>,
+    /// Gates that a person (or `--yes`) opened, with who.
+    pub gates: BTreeMap<u8, String>,
+    pub gates_asked: BTreeSet<u8>,
+    pub stop_asked: Option<String>,
+    pub ended: Option<Outcome>,
+    pub log: VecDeque<LogLine>,
+}
+
+impl RunState {
+    pub fn of<'a>(records: impl IntoIterator<Item = &'a Record>) -> Self {
+        let mut state = RunState::default();
+        for record in records {
+            state.apply(record);
+        }
+        state
+    }
+
+    pub fn step(&self, id: &StepId) -> Option<&StepState> {
+        self.index.get(id).and_then(|i| self.steps.get(*i))
+    }
+
+    /// The steps that this session is to prove.
+    pub fn wanted(&self) -> impl Iterator<Item = &StepState> {
+        self.steps.iter().filter(|s| s.outline.day <= self.until)
+    }
+
+    pub fn proven(&self) -> usize {
+        self.wanted().filter(|s| s.is_proven()).count()
+    }
+
+    /// The gate that waits for a person now, if any.
+    pub fn gate_waiting(&self) -> Option<u8> {
+        self.gates_asked.iter().copied().find(|day| !self.gates.contains_key(day))
+    }
+
+    pub fn apply(&mut self, record: &Record) {
+        self.seq = record.seq;
+        self.last = Some(record.at);
+        let at = record.at;
+        match &record.event {
+            Event::Session { run, plan, plan_digest, host, pid, until, steps, cozyup: _ } => {
+                self.run.clone_from(run);
+                self.plan.clone_from(plan);
+                self.plan_digest.clone_from(plan_digest);
+                self.host.clone_from(host);
+                self.pid = *pid;
+                self.until = *until;
+                self.sessions += 1;
+                self.started.get_or_insert(at);
+                self.stop_asked = None;
+                self.ended = None;
+                self.gates_asked.clear();
+                self.take_up(steps);
+            }
+            Event::GateAsked { day } => {
+                self.gates_asked.insert(*day);
+            }
+            Event::GateOpened { day, by } => {
+                self.gates.insert(*day, by.clone());
+            }
+            Event::Absent { step, .. } => self.on(step, at, |s| {
+                s.status = Status::Absent;
+                s.wait = None;
+                s.acted_at = None;
+            }),
+            Event::Intended { step, attempt } => self.on(step, at, |s| {
+                s.status = Status::Acting;
+                s.attempt = *attempt;
+                s.handle = None;
+                s.wait = None;
+            }),
+            Event::HandleKept { step, handle } => self.on(step, at, |s| s.handle = Some(handle.clone())),
+            Event::Acted { step } => self.on(step, at, |s| {
+                s.status = Status::Acted;
+                s.acted_at = Some(at);
+            }),
+            Event::Waiting { step, wait } => self.on(step, at, |s| {
+                let since = match &s.wait {
+                    Some((old, since)) if old.condition == wait.condition => *since,
+                    _ => at,
+                };
+                s.status = Status::Underway;
+                s.wait = Some((wait.clone(), since));
+                s.failures = 0;
+                s.first_failure = None;
+            }),
+            Event::Proven { step, proof } => self.on(step, at, |s| {
+                s.status = Status::Proven;
+                if !s.to_confirm || s.drifted.is_some() {
+                    s.finished = Some(at);
+                }
+                s.proof = Some(proof.clone());
+                s.wait = None;
+                s.failures = 0;
+                s.first_failure = None;
+                s.drifted = None;
+                s.to_confirm = false;
+            }),
+            Event::Failed { step, failure, again_at } => self.on(step, at, |s| {
+                s.failures += 1;
+                s.first_failure.get_or_insert(at);
+                s.status = Status::Retrying { failure: failure.clone(), again_at: *again_at };
+            }),
+            Event::Blocked { step, failure, again_at } => self.on(step, at, |s| {
+                let since = match &s.status {
+                    Status::Blocked { since, .. } => *since,
+                    _ => at,
+                };
+                s.failures += 1;
+                s.first_failure.get_or_insert(at);
+                s.status = Status::Blocked { failure: failure.clone(), since, again_at: *again_at };
+            }),
+            Event::Drifted { step, why } => self.on(step, at, |s| {
+                s.drifted = Some(why.clone());
+                s.to_confirm = false;
+                s.started = Some(at);
+                s.finished = None;
+            }),
+            Event::Log { step, source, line } => {
+                if self.log.len() == LOG_LINES {
+                    self.log.pop_front();
+                }
+                self.log.push_back(LogLine { at, step: step.clone(), source: source.clone(), line: line.clone() });
+            }
+            Event::RetryAsked { step, .. } => self.on(step, at, |s| match &mut s.status {
+                Status::Retrying { again_at, .. } | Status::Blocked { again_at, .. } => *again_at = at,
+                Status::Pending
+                | Status::Absent
+                | Status::Acting
+                | Status::Acted
+                | Status::Underway
+                | Status::Proven => {}
+            }),
+            Event::StopAsked { by } => self.stop_asked = Some(by.clone()),
+            Event::Ended { outcome } => self.ended = Some(*outcome),
+        }
+    }
+
+    /// A new session: outlines may have changed, proofs are to be confirmed, everything else is looked at anew.
+    fn take_up(&mut self, outlines: &[Outline]) {
+        let mut old: HashMap<StepId, StepState> =
+            std::mem::take(&mut self.steps).into_iter().map(|s| (s.outline.id.clone(), s)).collect();
+        self.steps = outlines
+            .iter()
+            .map(|outline| match old.remove(&outline.id) {
+                None => StepState::new(outline.clone()),
+                Some(mut step) => {
+                    step.outline = outline.clone();
+                    if step.is_proven() && outline.momentary {
+                        return step;
+                    }
+                    step.to_confirm = step.is_proven();
+                    if !step.to_confirm {
+                        step.started = None;
+                    }
+                    step.status = Status::Pending;
+                    step.wait = None;
+                    step.acted_at = None;
+                    step.failures = 0;
+                    step.first_failure = None;
+                    step
+                }
+            })
+            .collect();
+        self.index = self.steps.iter().enumerate().map(|(i, s)| (s.outline.id.clone(), i)).collect();
+    }
+
+    /// Changes one step. A record about a step that the session does not have is a no-op: an older journal may name it.
+    fn on(&mut self, id: &StepId, at: Timestamp, f: impl FnOnce(&mut StepState)) {
+        if let Some(step) = self.index.get(id).and_then(|i| self.steps.get_mut(*i)) {
+            step.started.get_or_insert(at);
+            f(step);
+        }
+    }
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+    use crate::engine::proof::Reading;
+    use crate::engine::wait::Band;
+
+    pub fn outline(id: &str, day: u8, after: &[&str]) -> Outline {
+        Outline {
+            id: StepId::new(id),
+            day,
+            title: id.into(),
+            after: after.iter().map(|a| StepId::new(a)).collect(),
+            queue: None,
+            band: Band::new(10, 60),
+            changes: day > 0,
+            momentary: false,
+            by_hand: String::new(),
+        }
+    }
+
+    pub fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    pub fn proof() -> Proof {
+        let reading = Reading {
+            system: "test".into(),
+            asked: "is it".into(),
+            answer: "it is".into(),
+            at: at(0),
+            by_hand: String::new(),
+        };
+        Proof::new("it is so", reading)
+    }
+
+    pub fn session(steps: Vec<Outline>) -> Event {
+        Event::Session {
+            run: "r".into(),
+            plan: "p".into(),
+            plan_digest: String::new(),
+            cozyup: "0".into(),
+            host: "jump".into(),
+            pid: 1,
+            until: 10,
+            steps,
+        }
+    }
+
+    pub fn fold(events: Vec<Event>) -> RunState {
+        let records: Vec<Record> = events
+            .into_iter()
+            .enumerate()
+            .map(|(i, event)| Record { seq: i as u64 + 1, at: at(i as i64), event })
+            .collect();
+        RunState::of(&records)
+    }
+
+    #[test]
+    fn a_second_session_asks_for_every_lasting_proof_again() {
+        let a = StepId::new("day1.a");
+        let mut lasting = outline("day1.a", 1, &[]);
+        let mut moment = outline("day5.b", 5, &[]);
+        moment.momentary = true;
+        lasting.title = "old title".into();
+        let first = session(vec![lasting.clone(), moment.clone()]);
+        lasting.title = "new title".into();
+        let state = fold(vec![
+            first,
+            Event::Proven { step: a.clone(), proof: proof() },
+            Event::Proven { step: StepId::new("day5.b"), proof: proof() },
+            session(vec![lasting, moment]),
+        ]);
+        let step = state.step(&a).unwrap();
+        assert_eq!(step.status, Status::Pending);
+        assert!(step.to_confirm && step.proof.is_some());
+        assert_eq!(step.outline.title, "new title");
+        assert!(state.step(&StepId::new("day5.b")).unwrap().is_proven());
+        assert_eq!(state.sessions, 2);
+    }
+
+    #[test]
+    fn the_same_condition_keeps_its_start_and_another_begins_anew() {
+        let step = StepId::new("day1.a");
+        let wait =
+            |c: &str, seen: &str| Event::Waiting { step: step.clone(), wait: Wait::new(c, seen, Band::new(1, 2)) };
+        let state =
+            fold(vec![session(vec![outline("day1.a", 1, &[])]), wait("3 members", "1"), wait("3 members", "2")]);
+        assert_eq!(state.step(&step).unwrap().wait.as_ref().unwrap().1, at(1));
+        let state = fold(vec![session(vec![outline("day1.a", 1, &[])]), wait("3 members", "1"), wait("healthy", "no")]);
+        assert_eq!(state.step(&step).unwrap().wait.as_ref().unwrap().1, at(2));
+    }
+
+    #[test]
+    fn a_handle_survives_a_crash_between_intent_and_answer() {
+        let step = StepId::new("day1.a");
+        let state = fold(vec![
+            session(vec![outline("day1.a", 1, &[])]),
+            Event::Intended { step: step.clone(), attempt: 1 },
+            Event::HandleKept { step: step.clone(), handle: "UPID:x".into() },
+            session(vec![outline("day1.a", 1, &[])]),
+        ]);
+        let s = state.step(&step).unwrap();
+        assert_eq!(s.handle.as_deref(), Some("UPID:x"));
+        assert_eq!((s.attempt, &s.status), (1, &Status::Pending));
+    }
+
+    #[test]
+    fn records_about_unknown_steps_change_nothing() {
+        let state = fold(vec![session(vec![]), Event::Acted { step: StepId::new("day9.gone") }]);
+        assert!(state.steps.is_empty());
+    }
+}

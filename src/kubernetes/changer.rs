@@ -1,0 +1,139 @@
+//! The changing half: only a step's `act` and `undo` are handed one.
+use super::error::Error;
+use super::evidence;
+use super::kind::Kind;
+use super::wire::{Ask, Wire, object_path, with_query};
+use crate::base::answer::Answer;
+use hyper::Method;
+use serde_json::{Map, Value, json};
+
+/// The name under which cozyup owns the fields that it applied.
+pub const FIELD_MANAGER: &str = "cozyup";
+
+#[derive(Clone)]
+pub struct Changer {
+    wire: Wire,
+}
+
+impl Changer {
+    pub(super) fn new(wire: Wire) -> Self {
+        Changer { wire }
+    }
+
+    /// Server-side apply, never by force. `object` is the wanted part; apiVersion, kind, name and namespace are
+    /// filled in. The answer is the whole object.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] names the manager that owns a field; else see [`Error`].
+    pub async fn apply(
+        &self,
+        kind: &Kind,
+        namespace: Option<&str>,
+        name: &str,
+        object: Value,
+    ) -> Result<Answer<Value>, Error> {
+        let path = object_path(kind, namespace, name)?;
+        let ask = Ask {
+            method: Method::PATCH,
+            target: with_query(&path, &[("fieldManager", FIELD_MANAGER), ("force", "false")]),
+            content_type: "application/apply-patch+yaml",
+            body: complete(kind, namespace, name, object)?,
+        };
+        self.send(ask, kind, namespace, name).await
+    }
+
+    /// # Errors
+    /// [`Error::Conflict`] when it exists already; else see [`Error`].
+    pub async fn create(
+        &self,
+        kind: &Kind,
+        namespace: Option<&str>,
+        name: &str,
+        object: Value,
+    ) -> Result<Answer<Value>, Error> {
+        object_path(kind, namespace, name)?;
+        let ask = Ask {
+            method: Method::POST,
+            target: with_query(&kind.path(namespace), &[("fieldManager", FIELD_MANAGER)]),
+            content_type: "application/json",
+            body: complete(kind, namespace, name, object)?,
+        };
+        self.send(ask, kind, namespace, name).await
+    }
+
+    /// Lays `patch` over the object (RFC 7396: a null removes).
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn merge_patch(
+        &self,
+        kind: &Kind,
+        namespace: Option<&str>,
+        name: &str,
+        patch: &Value,
+    ) -> Result<Answer<Value>, Error> {
+        let path = object_path(kind, namespace, name)?;
+        let ask = Ask {
+            method: Method::PATCH,
+            target: with_query(&path, &[("fieldManager", FIELD_MANAGER)]),
+            content_type: "application/merge-patch+json",
+            body: patch.to_string().into_bytes(),
+        };
+        self.send(ask, kind, namespace, name).await
+    }
+
+    /// Sets labels of a node; those not named stay.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn label_node(&self, name: &str, labels: &[(&str, &str)]) -> Result<Answer<Value>, Error> {
+        let labels: Map<String, Value> = labels.iter().map(|(k, v)| ((*k).to_string(), json!(v))).collect();
+        self.merge_patch(&Kind::NODE, None, name, &json!({"metadata": {"labels": labels}})).await
+    }
+
+    /// Deletes exactly the object with this uid; dependents follow in the background. One that is gone is fine.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when another object bears the name now; else see [`Error`].
+    pub async fn delete(&self, kind: &Kind, namespace: Option<&str>, name: &str, uid: &str) -> Result<(), Error> {
+        let options = json!({
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "propagationPolicy": "Background",
+            "preconditions": {"uid": uid},
+        });
+        let ask = Ask {
+            method: Method::DELETE,
+            target: object_path(kind, namespace, name)?,
+            content_type: "application/json",
+            body: options.to_string().into_bytes(),
+        };
+        match self.wire.text(ask).await {
+            Ok(_) | Err(Error::NotFound) => Ok(()),
+            Err(e) => Err(e),
+        }
+    }
+
+    async fn send(&self, ask: Ask, kind: &Kind, namespace: Option<&str>, name: &str) -> Result<Answer<Value>, Error> {
+        let spoken = ask.spoken();
+        let value: Value = self.wire.json(ask).await?;
+        Ok(Answer::new(spoken, evidence::raw(&value), evidence::by_hand(kind, namespace, name), value))
+    }
+}
+
+/// The body: the object with its own address in it.
+fn complete(kind: &Kind, namespace: Option<&str>, name: &str, object: Value) -> Result<Vec<u8>, Error> {
+    let Value::Object(mut object) = object else {
+        return Err(Error::Invalid { text: format!("{} {name} is not a JSON object", kind.kind) });
+    };
+    object.insert("apiVersion".to_string(), kind.api_version().into());
+    object.insert("kind".to_string(), kind.kind.into());
+    let metadata = object.entry("metadata").or_insert_with(|| json!({}));
+    if let Value::Object(metadata) = metadata {
+        metadata.insert("name".to_string(), name.into());
+        if let Some(namespace) = namespace.filter(|_| kind.namespaced) {
+            metadata.insert("namespace".to_string(), namespace.into());
+        }
+    }
+    Ok(Value::Object(object).to_string().into_bytes())
+}

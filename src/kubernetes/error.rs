@@ -1,0 +1,132 @@
+//! What a call to the API can end in. Texts are the server's own words, cleaned.
+use crate::base::text;
+use kube::core::Status;
+use std::error::Error as _;
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The kubeconfig can't be used.
+    #[error("kubeconfig: {text}")]
+    Kubeconfig { text: String },
+    /// No answer: no connection, a cut one, or none within the deadline.
+    #[error("kubernetes api not reached: {text}")]
+    Unreachable { text: String },
+    /// The server's certificate does not belong to the cluster of the kubeconfig.
+    #[error("the server's certificate is not the cluster's: {text}")]
+    Untrusted { text: String },
+    #[error("the api server does not accept the kubeconfig's credentials")]
+    Unauthorized,
+    #[error("forbidden: {text}")]
+    Forbidden { text: String },
+    /// The object, or its whole kind while the definition is not installed yet.
+    #[error("not found")]
+    NotFound,
+    /// Another field manager owns the field, the object exists already, or it is not the one that was meant.
+    #[error("conflict: {text}")]
+    Conflict { text: String },
+    #[error("refused as invalid: {text}")]
+    Invalid { text: String },
+    /// An admission webhook could not be asked.
+    #[error("a webhook did not answer: {text}")]
+    Webhook { text: String },
+    /// The resourceVersion is too old: list again.
+    #[error("the resource version is too old")]
+    Gone,
+    #[error("the api server answered {code}: {text}")]
+    Server { code: u16, text: String },
+    /// The answer was not what the API promises.
+    #[error("unexpected answer: {text}")]
+    Answer { text: String },
+}
+
+impl Error {
+    /// True when the same call may well succeed a little later without anybody's doing.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Error::Unreachable { .. } | Error::Webhook { .. } | Error::Gone => true,
+            Error::Server { code, .. } => *code == 429 || *code >= 500,
+            Error::Kubeconfig { .. }
+            | Error::Untrusted { .. }
+            | Error::Unauthorized
+            | Error::Forbidden { .. }
+            | Error::NotFound
+            | Error::Conflict { .. }
+            | Error::Invalid { .. }
+            | Error::Answer { .. } => false,
+        }
+    }
+
+    pub(super) fn of_status(status: &Status) -> Self {
+        let text = text::clean(if status.message.is_empty() { &status.reason } else { &status.message });
+        match status.code {
+            401 => Error::Unauthorized,
+            403 => Error::Forbidden { text },
+            404 => Error::NotFound,
+            409 => Error::Conflict { text },
+            410 => Error::Gone,
+            400 | 422 => Error::Invalid { text },
+            _ if text.contains("failed calling webhook") || text.contains("failed to call webhook") => {
+                Error::Webhook { text }
+            }
+            code => Error::Server { code, text },
+        }
+    }
+
+    pub(super) fn of_kube(error: kube::Error) -> Self {
+        match error {
+            kube::Error::Api(status) => Error::of_status(&status),
+            kube::Error::SerdeError(e) => Error::Answer { text: text::clean(&e.to_string()) },
+            kube::Error::FromUtf8(_) => Error::Answer { text: "not UTF-8".to_string() },
+            other => Error::of_transport(&other),
+        }
+    }
+
+    fn of_transport(error: &kube::Error) -> Self {
+        let mut text = String::new();
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = error.source();
+        while let Some(e) = cause {
+            if let Some(rustls::Error::InvalidCertificate(why)) = find_tls(e) {
+                return Error::Untrusted { text: text::clean(&why.to_string()) };
+            }
+            let shown = e.to_string();
+            if !text.contains(&shown) {
+                if !text.is_empty() {
+                    text.push_str(": ");
+                }
+                text.push_str(&shown);
+            }
+            cause = e.source();
+        }
+        Error::Unreachable { text: text::clean(&if text.is_empty() { error.to_string() } else { text }) }
+    }
+}
+
+/// The TLS error inside `e`; `io::Error` hides its payload from `source`, so it is asked for it.
+fn find_tls<'a>(e: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
+    if let Some(tls) = e.downcast_ref::<rustls::Error>() {
+        return Some(tls);
+    }
+    let inner = e.downcast_ref::<std::io::Error>()?.get_ref()?;
+    find_tls(inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(code: u16, message: &str) -> Error {
+        Error::of_status(&Status { code, message: message.to_string(), ..Status::default() })
+    }
+
+    #[test]
+    fn a_webhook_that_can_not_be_asked_is_transient_and_a_refusal_is_not() {
+        let webhook = status(500, "Internal error occurred: failed calling webhook \"v.metallb.io\": no endpoints");
+        assert!(matches!(&webhook, Error::Webhook { text } if text.contains("v.metallb.io")));
+        assert!(webhook.is_transient());
+        assert!(status(503, "etcd leader changed").is_transient());
+        assert!(status(429, "too many requests").is_transient());
+        assert!(!status(403, "nodes is forbidden").is_transient());
+        assert!(!status(422, "spec.x: required").is_transient());
+        assert_eq!(status(410, "too old resource version"), Error::Gone);
+    }
+}

@@ -1,0 +1,247 @@
+//! The reading half. Nothing here can change the cluster.
+use super::error::Error;
+use super::evidence;
+use super::follow::{self, Snapshots};
+use super::kind::Kind;
+use super::rows::{NodeStatus, PodStatus, ReleaseStatus, Row};
+use super::wire::{Ask, Wire, object_path, with_query};
+use crate::base::answer::{Answer, RAW_LIMIT};
+use crate::base::text;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::time::Duration;
+
+/// Objects asked for at once.
+const PAGE: &str = "500";
+
+#[derive(Clone)]
+pub struct Reader {
+    wire: Wire,
+}
+
+/// `GET /version`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Version {
+    /// `v1.33.3`
+    pub git_version: String,
+    #[serde(default)]
+    pub platform: String,
+}
+
+/// A list, and the version of the whole from which a watch misses nothing.
+#[derive(Debug, Clone)]
+pub struct Listed<T> {
+    pub items: Vec<T>,
+    pub resource_version: String,
+}
+
+/// A page as the server sends it.
+#[derive(Deserialize)]
+struct Page<T> {
+    metadata: PageMetadata,
+    // An empty list is `null` when a Go program wrote a nil slice.
+    items: Option<Vec<T>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct PageMetadata {
+    resource_version: String,
+    #[serde(rename = "continue")]
+    next: Option<String>,
+}
+
+impl Reader {
+    pub(super) fn new(wire: Wire) -> Self {
+        Reader { wire }
+    }
+
+    /// # Errors
+    /// See [`Error`]; needs no rights beyond being known to the server.
+    pub async fn version(&self) -> Result<Answer<Version>, Error> {
+        let ask = Ask::get("/version".to_string());
+        let spoken = ask.spoken();
+        let raw = self.wire.text(ask).await?;
+        let value = parse(&spoken, &raw)?;
+        Ok(Answer::new(spoken, text::clean_lines(&raw), "kubectl version -o yaml", value))
+    }
+
+    /// One object; `None` when it, or its kind, does not exist.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn get(&self, kind: &Kind, namespace: Option<&str>, name: &str) -> Result<Option<Answer<Value>>, Error> {
+        let ask = Ask::get(object_path(kind, namespace, name)?);
+        let spoken = ask.spoken();
+        match self.wire.json::<Value>(ask).await {
+            Ok(value) => {
+                let by_hand = evidence::by_hand(kind, namespace, name);
+                Ok(Some(Answer::new(spoken, evidence::raw(&value), by_hand, value)))
+            }
+            Err(Error::NotFound) => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// All objects of a kind, of one namespace or of all, that match a label selector such as `a=b,c!=d`.
+    ///
+    /// # Errors
+    /// See [`Error`]; [`Error::NotFound`] while the kind's definition is not installed.
+    pub async fn list(
+        &self,
+        kind: &Kind,
+        namespace: Option<&str>,
+        selector: Option<&str>,
+    ) -> Result<Answer<Vec<Value>>, Error> {
+        Ok(self.list_versioned(kind, namespace, selector).await?.map(|l| l.items))
+    }
+
+    /// [`Reader::list`] with the list's own resource version, for [`Reader::wait_for_change`].
+    ///
+    /// # Errors
+    /// See [`Reader::list`].
+    pub async fn list_versioned(
+        &self,
+        kind: &Kind,
+        namespace: Option<&str>,
+        selector: Option<&str>,
+    ) -> Result<Answer<Listed<Value>>, Error> {
+        let listed: Listed<Value> = all_pages(&self.wire, kind, namespace, selector, None).await?;
+        Ok(Answer::new(
+            asked_list(kind, namespace, selector),
+            evidence::raw_list(&listed.items, evidence::redacted),
+            evidence::by_hand_list(kind, namespace, selector),
+            listed,
+        ))
+    }
+
+    /// The last `tail` lines of a container's log, without control characters.
+    ///
+    /// # Errors
+    /// See [`Error`]; [`Error::Invalid`] while the container has not started.
+    pub async fn logs(&self, namespace: &str, pod: &str, container: &str, tail: u32) -> Result<Answer<String>, Error> {
+        let base = format!("{}/log", object_path(&Kind::POD, Some(namespace), pod)?);
+        let ask = Ask::get(with_query(&base, &[("container", container), ("tailLines", &tail.to_string())]));
+        let spoken = ask.spoken();
+        let log = text::clean_lines(&self.wire.text(ask).await?);
+        // Evidence is cut at its end, but the end of a log is what tells.
+        let mut start = log.len().saturating_sub(RAW_LIMIT);
+        while !log.is_char_boundary(start) {
+            start += 1;
+        }
+        let raw = log.get(start..).unwrap_or_default().to_string();
+        let by_hand = format!("kubectl logs -n {namespace} {pod} -c {container} --tail={tail}");
+        Ok(Answer::new(spoken, raw, by_hand, log))
+    }
+
+    /// Returns at the first change after `since`, or when `deadline` (wall time) is over.
+    ///
+    /// `since` is the resource version of what the caller saw last: of the object when `name` is given, else of the
+    /// list ([`Reader::list_versioned`]). Without it, changes from now on count. May return early: observe again.
+    ///
+    /// # Errors
+    /// See [`Error`]; [`Error::NotFound`] while the kind's definition is not installed.
+    pub async fn wait_for_change(
+        &self,
+        kind: &Kind,
+        namespace: Option<&str>,
+        name: Option<&str>,
+        since: Option<&str>,
+        deadline: Duration,
+    ) -> Result<(), Error> {
+        follow::wait_for_change(&self.wire, kind, namespace, name, since, deadline).await
+    }
+
+    /// All HelmReleases of all namespaces.
+    ///
+    /// # Errors
+    /// See [`Reader::list`].
+    pub async fn releases(&self) -> Result<Answer<Vec<ReleaseStatus>>, Error> {
+        self.rows(None, None).await
+    }
+
+    /// # Errors
+    /// See [`Reader::list`].
+    pub async fn nodes(&self) -> Result<Answer<Vec<NodeStatus>>, Error> {
+        self.rows(None, None).await
+    }
+
+    /// # Errors
+    /// See [`Reader::list`].
+    pub async fn pods(&self, namespace: Option<&str>, selector: Option<&str>) -> Result<Answer<Vec<PodStatus>>, Error> {
+        self.rows(namespace, selector).await
+    }
+
+    /// All HelmReleases, again after every change. See [`Snapshots`].
+    pub fn watch_releases(&self) -> Snapshots<ReleaseStatus> {
+        follow::snapshots(self.wire.clone())
+    }
+
+    /// All nodes, again after every change. See [`Snapshots`].
+    pub fn watch_nodes(&self) -> Snapshots<NodeStatus> {
+        follow::snapshots(self.wire.clone())
+    }
+
+    async fn rows<R: Row>(&self, namespace: Option<&str>, selector: Option<&str>) -> Result<Answer<Vec<R>>, Error> {
+        let listed: Listed<R::Slim> = all_pages(&self.wire, &R::KIND, namespace, selector, None).await?;
+        Ok(Answer::new(
+            asked_list(&R::KIND, namespace, selector),
+            evidence::raw_list(&listed.items, |slim| slim.clone()),
+            evidence::by_hand_list(&R::KIND, namespace, selector),
+            listed.items.iter().map(R::of).collect(),
+        ))
+    }
+}
+
+fn asked_list(kind: &Kind, namespace: Option<&str>, selector: Option<&str>) -> String {
+    let query = [("labelSelector", selector.unwrap_or_default())];
+    Ask::get(with_query(&kind.path(namespace), &query)).spoken()
+}
+
+fn parse<T: DeserializeOwned>(spoken: &str, body: &str) -> Result<T, Error> {
+    serde_json::from_str(body).map_err(|e| Error::Answer { text: format!("{spoken}: {}", text::clean(&e.to_string())) })
+}
+
+/// Every page of a list. A `continue` token that became too old starts the list over, once.
+pub(super) async fn all_pages<T: DeserializeOwned>(
+    wire: &Wire,
+    kind: &Kind,
+    namespace: Option<&str>,
+    selector: Option<&str>,
+    field: Option<&str>,
+) -> Result<Listed<T>, Error> {
+    match pages(wire, kind, namespace, selector, field).await {
+        Err(Error::Gone) => pages(wire, kind, namespace, selector, field).await,
+        done => done,
+    }
+}
+
+async fn pages<T: DeserializeOwned>(
+    wire: &Wire,
+    kind: &Kind,
+    namespace: Option<&str>,
+    selector: Option<&str>,
+    field: Option<&str>,
+) -> Result<Listed<T>, Error> {
+    let path = kind.path(namespace);
+    let mut listed = Listed { items: Vec::new(), resource_version: String::new() };
+    let mut next = String::new();
+    loop {
+        let query = [
+            ("labelSelector", selector.unwrap_or_default()),
+            ("fieldSelector", field.unwrap_or_default()),
+            ("limit", PAGE),
+            ("continue", &next),
+        ];
+        let page: Page<T> = wire.json(Ask::get(with_query(&path, &query))).await?;
+        listed.items.extend(page.items.unwrap_or_default());
+        listed.resource_version = page.metadata.resource_version;
+        match page.metadata.next {
+            // The same token again would never end.
+            Some(token) if !token.is_empty() && token != next => next = token,
+            _ => return Ok(listed),
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! One request, one answer: paths, deadlines, and the text that came back.
+use super::error::Error;
+use super::kind::Kind;
+use crate::base::text;
+use hyper::Method;
+use hyper::http::Request;
+use serde::de::DeserializeOwned;
+use std::time::Duration;
+
+/// How long a call may take before it counts as unanswered. Wall time: sockets are real at any speed of the clock.
+pub(super) const DEADLINE: Duration = Duration::from_secs(15);
+
+#[derive(Clone)]
+pub(super) struct Wire {
+    client: kube::Client,
+}
+
+/// What is sent.
+pub(super) struct Ask {
+    pub method: Method,
+    /// Path and query.
+    pub target: String,
+    pub content_type: &'static str,
+    pub body: Vec<u8>,
+}
+
+impl Ask {
+    pub fn get(target: String) -> Self {
+        Ask { method: Method::GET, target, content_type: "application/json", body: Vec::new() }
+    }
+
+    /// `GET /api/v1/nodes`
+    pub fn spoken(&self) -> String {
+        format!("{} {}", self.method, self.target)
+    }
+
+    fn request(self) -> Result<Request<Vec<u8>>, Error> {
+        Request::builder()
+            .method(self.method)
+            .uri(self.target)
+            .header("content-type", self.content_type)
+            .header("accept", "application/json")
+            .body(self.body)
+            .map_err(|e| Error::Invalid { text: text::clean(&e.to_string()) })
+    }
+}
+
+impl Wire {
+    pub fn new(client: kube::Client) -> Self {
+        Wire { client }
+    }
+
+    /// The answer's text.
+    pub async fn text(&self, ask: Ask) -> Result<String, Error> {
+        let spoken = ask.spoken();
+        let request = ask.request()?;
+        within(&spoken, self.client.request_text(request)).await
+    }
+
+    pub async fn json<T: DeserializeOwned>(&self, ask: Ask) -> Result<T, Error> {
+        let spoken = ask.spoken();
+        let body = self.text(ask).await?;
+        serde_json::from_str(&body)
+            .map_err(|e| Error::Answer { text: format!("{spoken}: {}", text::clean(&e.to_string())) })
+    }
+
+    pub fn client(&self) -> &kube::Client {
+        &self.client
+    }
+
+    /// The request of a watch; kube reads its events.
+    pub fn watch_request(target: String) -> Result<Request<Vec<u8>>, Error> {
+        Ask::get(target).request()
+    }
+}
+
+/// Bounds `work` by [`DEADLINE`] and names it when it is over.
+pub(super) async fn within<T>(spoken: &str, work: impl Future<Output = Result<T, kube::Error>>) -> Result<T, Error> {
+    match tokio::time::timeout(DEADLINE, work).await {
+        Ok(done) => done.map_err(Error::of_kube),
+        Err(_) => Err(Error::Unreachable { text: format!("{spoken}: no answer in {}", text::spoken(DEADLINE)) }),
+    }
+}
+
+/// The path of one object.
+pub(super) fn object_path(kind: &Kind, namespace: Option<&str>, name: &str) -> Result<String, Error> {
+    if kind.namespaced && namespace.is_none() {
+        return Err(Error::Invalid { text: format!("{} {name} needs a namespace", kind.kind) });
+    }
+    for part in [namespace.unwrap_or("x"), name] {
+        // A name that would leave its place in the path can't be an object's name either.
+        if part.is_empty() || part.contains(['/', '?', '#', '%']) || part == "." || part == ".." {
+            return Err(Error::Invalid { text: format!("`{}` is not a name", text::clean(part)) });
+        }
+    }
+    Ok(format!("{}/{name}", kind.path(namespace)))
+}
+
+/// `base?a=1&b=2`, values percent-encoded, empty values left out.
+pub(super) fn with_query(base: &str, pairs: &[(&str, &str)]) -> String {
+    let mut out = base.to_string();
+    for (i, (key, value)) in pairs.iter().filter(|(_, v)| !v.is_empty()).enumerate() {
+        out.push(if i == 0 { '?' } else { '&' });
+        out.push_str(key);
+        out.push('=');
+        for b in value.bytes() {
+            match b {
+                b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => out.push(char::from(b)),
+                other => out.push_str(&format!("%{other:02X}")),
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn selectors_are_encoded() {
+        assert_eq!(
+            with_query("/api/v1/pods", &[("limit", "500"), ("continue", ""), ("labelSelector", "a/b=c,d!=e")]),
+            "/api/v1/pods?limit=500&labelSelector=a%2Fb%3Dc%2Cd%21%3De"
+        );
+    }
+
+    #[test]
+    fn a_name_that_would_leave_its_path_is_refused() {
+        assert!(object_path(&Kind::SECRET, Some("a"), "../b").is_err());
+        assert!(object_path(&Kind::SECRET, None, "b").is_err());
+        assert_eq!(object_path(&Kind::NODE, None, "cp1").unwrap(), "/api/v1/nodes/cp1");
+    }
+}

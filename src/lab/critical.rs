@@ -1,0 +1,58 @@
+//! The shortest time in which a scenario can be finished: the chain of what must follow what, by the lab's own latencies.
+//! A run that is faster has skipped something; a run that is much slower waits without need.
+use super::kube;
+use super::scenario::Scenario;
+
+/// One link of the chain, in lab seconds.
+#[derive(Debug, Clone)]
+pub struct Link {
+    pub what: String,
+    pub seconds: f64,
+}
+
+/// The chain up to the end of day `until`.
+pub fn chain(scenario: &Scenario, until: u8) -> Vec<Link> {
+    let l = &scenario.latency;
+    let control_planes = scenario.nodes.iter().filter(|n| n.role == "controlplane").count();
+    let mut chain = Vec::new();
+    let mut add = |day: u8, what: &str, seconds: f64| {
+        if day <= until && seconds > 0.0 {
+            chain.push(Link { what: what.to_string(), seconds });
+        }
+    };
+    add(1, "fetch the Talos image", l.image_fetch_s);
+    add(1, "upload it to the storage", l.upload_task_s);
+    add(1, "import it into the template's disk", l.import_s);
+    add(1, "make the template", l.template_s);
+    add(1, "clone the VMs, one after the other on one storage", l.clone_s * scenario.nodes.len() as f64);
+    add(1, "configure the last VM", l.config_s);
+    add(1, "resize its disk", l.resize_s);
+    add(1, "add its data disk", l.config_s);
+    add(1, "start it", l.start_s);
+    add(1, "boot to maintenance mode", l.boot_to_maintenance_s);
+    add(2, "apply the machine config", l.apply_to_secure_api_s);
+    add(2, "start the node's services", l.services_s);
+    add(2, "bootstrap etcd", l.bootstrap_to_etcd_s);
+    add(2, "start the first API server", l.apiserver_s);
+    add(2, "hold the VIP", l.vip_s);
+    let joins = l.join_s * control_planes.saturating_sub(1) as f64;
+    add(2, "join the other control planes and register the nodes", joins.max(l.register_s));
+    add(3, "start the CozyStack installer", l.installer_s);
+    add(3, "start Flux and create the releases", l.flux_s);
+    for (release, seconds) in kube::longest_chain(scenario, "paas-proxmox") {
+        add(3, &format!("release {release}"), seconds);
+    }
+    let release = |name: &str| l.releases.get(name).copied().unwrap_or(l.release_default_s);
+    let storage = l.satellite_pool_s;
+    let ingress = release("ingress") + release("ingress-nginx-system") + l.load_balancer_s;
+    let tenant = storage + release("etcd").max(ingress);
+    let integration = tenant.max(release("proxmox-csi")).max(l.capi_provider_s);
+    add(4, "integrate storage, tenant services, CSI and Cluster API providers", integration);
+    add(5, "run the test pods and volumes", l.volume_bind_s + l.pod_start_s);
+    add(5, "remove the tests", l.namespace_delete_s);
+    chain
+}
+
+pub fn seconds(chain: &[Link]) -> f64 {
+    chain.iter().map(|l| l.seconds).sum()
+}

@@ -1,0 +1,114 @@
+//! The release server of the lab: the Talos image and the installer manifest over plain HTTP, at the pace of the scenario.
+use super::world::Lab;
+use aws_lc_rs::digest;
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use bytes::Bytes;
+use futures::stream;
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
+use std::io::Write;
+use std::time::Duration;
+use tokio::net::TcpStream;
+
+pub const IMAGE_NAME: &str = "nocloud-amd64.raw.xz";
+pub const MANIFEST_NAME: &str = "cozystack-installer.yaml";
+/// The lab's image is small: what is simulated is the time it takes, not its bytes.
+const IMAGE_BYTES: usize = 8 << 20;
+const PIECES: u32 = 16;
+
+/// What the release server hands out.
+#[derive(Debug, Clone, Default)]
+pub struct Releases {
+    pub image: Bytes,
+    pub image_sha256: String,
+    pub manifest: Bytes,
+    pub manifest_sha256: String,
+}
+
+impl Releases {
+    /// Makes the image: mostly empty, with some noise so that it does not compress to nothing; the same every time.
+    ///
+    /// # Errors
+    /// When the image can't be compressed.
+    pub fn make() -> std::io::Result<Releases> {
+        let mut raw = vec![0u8; IMAGE_BYTES];
+        let mut noise = fastrand::Rng::with_seed(0x7a105);
+        for block in raw.chunks_mut(1 << 20) {
+            if let Some(head) = block.get_mut(..16 << 10) {
+                noise.fill(head);
+            }
+        }
+        let mut packer = lzma_rust2::XzWriter::new(Vec::new(), lzma_rust2::XzOptions::with_preset(0))?;
+        packer.write_all(&raw)?;
+        let image = Bytes::from(packer.finish()?);
+        let manifest = Bytes::from_static(include_bytes!("../../assets/lab/cozystack-installer.yaml"));
+        Ok(Releases { image_sha256: sha256(&image), manifest_sha256: sha256(&manifest), image, manifest })
+    }
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    digest::digest(&digest::SHA256, bytes).as_ref().iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// Serves one connection.
+pub async fn serve(stream: TcpStream, lab: Lab) {
+    let image = lab.clone();
+    let router = Router::new()
+        .route(
+            &format!("/{IMAGE_NAME}"),
+            get(move |method: Method| async move {
+                let bytes = image.look(|w| w.releases.image.clone());
+                let seconds = image.look(|w| w.scenario.latency.image_fetch_s);
+                if method == Method::HEAD { head(bytes.len()) } else { paced(image, bytes, seconds) }
+            }),
+        )
+        .route(&format!("/{MANIFEST_NAME}"), get(move || async move { lab.look(|w| w.releases.manifest.clone()) }))
+        .fallback(|| async { (StatusCode::NOT_FOUND, "no such release\n") });
+    let service = TowerToHyperService::new(router);
+    // A connection that breaks is the client's business.
+    let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+}
+
+fn head(length: usize) -> Response {
+    ([(header::CONTENT_LENGTH, length.to_string())], Body::empty()).into_response()
+}
+
+/// The bytes in pieces, spread over `seconds` of lab time.
+fn paced(lab: Lab, bytes: Bytes, seconds: f64) -> Response {
+    let length = bytes.len();
+    let piece = length.div_ceil(PIECES as usize).max(1);
+    let start = lab.clock().now();
+    let pause = Duration::from_secs_f64(seconds.max(0.0) / f64::from(PIECES));
+    let body = stream::unfold((0u32, bytes), move |(n, mut rest)| {
+        let lab = lab.clone();
+        async move {
+            if rest.is_empty() {
+                return None;
+            }
+            lab.clock().sleep_until(crate::base::clock::add(start, pause * (n + 1))).await;
+            let part = rest.split_to(piece.min(rest.len()));
+            Some((Ok::<_, std::convert::Infallible>(part), (n + 1, rest)))
+        }
+    });
+    ([(header::CONTENT_LENGTH, length.to_string())], Body::from_stream(body)).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read;
+
+    #[test]
+    fn the_image_unpacks_to_its_full_size_and_is_the_same_every_time() {
+        let one = Releases::make().unwrap();
+        let two = Releases::make().unwrap();
+        assert_eq!(one.image_sha256, two.image_sha256);
+        let mut raw = Vec::new();
+        lzma_rust2::XzReader::new(&one.image[..], false).read_to_end(&mut raw).unwrap();
+        assert_eq!(raw.len(), IMAGE_BYTES);
+    }
+}

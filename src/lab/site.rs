@@ -1,0 +1,260 @@
+//! Starts a lab: picks its addresses, opens its sockets, writes the files that any client needs to use it.
+use super::net::{self, Endpoint};
+use super::releases::{IMAGE_NAME, MANIFEST_NAME, Releases};
+use super::scenario::Scenario;
+use super::world::{Lab, World};
+use super::{critical, scenario};
+use crate::base::clock::Clock;
+use crate::base::file::{private_dir, write_private};
+use jiff::{Timestamp, ToSpan};
+use serde::{Deserialize, Serialize};
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+use tokio::sync::mpsc;
+
+/// Second octets that the lab tries for its /24, in order.
+const NETS: std::ops::RangeInclusive<u8> = 86..=214;
+const PROXMOX: u8 = 1;
+const RELEASES: u8 = 2;
+const RELEASES_PORT: u16 = 8080;
+/// A fast lab's clock starts in the past, so that the certificates made in it are already valid on the wall.
+const HEAD_START_H: i64 = 12;
+
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub scenario: Scenario,
+    /// As it was asked for: a name or a file.
+    pub scenario_file: String,
+    /// Lab seconds in a second of the wall.
+    pub speed: f64,
+    /// Second octet of the lab's /24; `None`: the first free one.
+    pub net: Option<u8>,
+    pub dir: PathBuf,
+}
+
+/// Where everything of a running lab is; written to `site.json`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Site {
+    pub pid: u32,
+    pub scenario: String,
+    /// As it was asked for: a name or a file.
+    pub scenario_file: String,
+    pub speed: f64,
+    pub url: String,
+    pub fingerprint: String,
+    pub token_id: String,
+    pub token_file: PathBuf,
+    pub plan: PathBuf,
+    /// The clock: it read `clock_origin` at `clock_wall_ms` (milliseconds since 1970 on the wall).
+    pub clock_origin: Timestamp,
+    pub clock_wall_ms: u64,
+    /// Lab seconds of the critical path to the end of day 5.
+    pub critical_path_s: f64,
+}
+
+impl Site {
+    pub fn clock(&self) -> Clock {
+        let wall = SystemTime::UNIX_EPOCH + std::time::Duration::from_millis(self.clock_wall_ms);
+        Clock::scaled(self.clock_origin, wall, self.speed)
+    }
+
+    /// The site that a lab in `dir` serves, if there is one and its process lives.
+    pub fn of_running(dir: &Path) -> Option<Site> {
+        let text = std::fs::read_to_string(dir.join("site.json")).ok()?;
+        let site: Site = serde_json::from_str(&text).ok()?;
+        let command = std::fs::read(format!("/proc/{}/cmdline", site.pid)).ok()?;
+        let ours = command.split(|b| *b == 0).any(|word| word == b"serve");
+        ours.then_some(site)
+    }
+}
+
+/// A lab that serves. Dropping it ends it.
+pub struct Running {
+    pub lab: Lab,
+    pub site: Site,
+    pub problems: mpsc::UnboundedReceiver<String>,
+    tasks: tokio::task::JoinSet<()>,
+}
+
+impl Running {
+    /// Serves until dropped.
+    pub async fn forever(&mut self) {
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+/// # Errors
+/// When the folder can't be written or no address is free, as a sentence.
+pub async fn start(options: Options) -> io::Result<Running> {
+    private_dir(&options.dir)?;
+    let base = pick_net(options.net).await?;
+    let wall = SystemTime::now();
+    let speed = options.speed;
+    let now = Timestamp::now();
+    let origin = if speed > 1.0 { now.checked_sub(HEAD_START_H.hours()).unwrap_or(now) } else { now };
+    let wall_ms = wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis();
+    let clock_wall_ms = u64::try_from(wall_ms).unwrap_or_default();
+    let releases = tokio::task::spawn_blocking(Releases::make).await.map_err(io::Error::other)??;
+    let mut world = World::new(options.scenario, base, origin);
+    world.releases = releases;
+    let can_ingress = net::bind(SocketAddr::from((world.address(PROXMOX), 80))).await.is_ok();
+    world.listen(SocketAddr::from((world.address(PROXMOX), 8006)), Endpoint::Proxmox);
+    world.listen(SocketAddr::from((world.address(RELEASES), RELEASES_PORT)), Endpoint::Releases);
+    scenario::occupy(&mut world);
+    let token_file = options.dir.join("token");
+    let plan = options.dir.join("plan.yaml");
+    let (token_id, secret) = world.pve.installer_token();
+    write_private(&token_file, secret.expose().as_bytes())?;
+    write_private(&plan, plan_text(&world, &token_id, &token_file, can_ingress).as_bytes())?;
+    let site = Site {
+        pid: std::process::id(),
+        scenario: world.scenario.name.clone(),
+        scenario_file: options.scenario_file,
+        speed,
+        url: format!("https://{}:8006", world.address(PROXMOX)),
+        fingerprint: world.pve.fingerprint().to_string(),
+        token_id,
+        token_file,
+        plan,
+        clock_origin: origin,
+        clock_wall_ms,
+        critical_path_s: critical::seconds(&critical::chain(&world.scenario, 5)),
+    };
+    let lab = Lab::new(world, site.clock());
+    let (problems_in, problems) = mpsc::unbounded_channel();
+    if !can_ingress {
+        let _ = problems_in.send(
+            "this account may not listen on port 80, so the lab's plan leaves out the ingress test \
+             (root, or net.ipv4.ip_unprivileged_port_start=0, brings it back)"
+                .to_string(),
+        );
+    }
+    let mut tasks = tokio::task::JoinSet::new();
+    let (timers, sockets) = (lab.clone(), lab.clone());
+    tasks.spawn(async move { timers.run_timers().await });
+    tasks.spawn(net::run(sockets, problems_in));
+    let text = serde_json::to_string_pretty(&site).map_err(io::Error::other)?;
+    write_private(&options.dir.join("site.json"), text.as_bytes())?;
+    Ok(Running { lab, site, problems, tasks })
+}
+
+/// `127.N.0.0` of the first net whose Proxmox address is free.
+async fn pick_net(wanted: Option<u8>) -> io::Result<Ipv4Addr> {
+    let try_net = |n: u8| net::bind(SocketAddr::from((Ipv4Addr::new(127, n, 0, PROXMOX), 8006)));
+    if let Some(n) = wanted {
+        return try_net(n).await.map(|_| Ipv4Addr::new(127, n, 0, 0));
+    }
+    let mut last = None;
+    for n in NETS {
+        match try_net(n).await {
+            Ok(_) => return Ok(Ipv4Addr::new(127, n, 0, 0)),
+            Err(e) => last = Some(e),
+        }
+    }
+    Err(last.unwrap_or_else(|| io::Error::other("no loopback net is free for the lab")))
+}
+
+/// The plan for this lab, as a person would write it.
+fn plan_text(world: &World, token_id: &str, token_file: &Path, can_ingress: bool) -> String {
+    use std::fmt::Write;
+    let at = |host: u8| world.address(host);
+    let releases = format!("http://{}:{RELEASES_PORT}", at(RELEASES));
+    let first = world.scenario.nodes.first();
+    let host = first.map_or("pve", |n| n.host.as_str());
+    let mut nodes = String::new();
+    for n in &world.scenario.nodes {
+        // Writing to a String does not fail.
+        let _ = write!(
+            nodes,
+            "\n  - name: {}\n    role: {}\n    vmid: {}\n    address: {}\n    host: {}\n    cores: {}\n    memory_mib: {}\n    \
+             system_disk_gib: {}\n    data_disk_gib: {}",
+            n.name,
+            n.role,
+            n.vmid,
+            at(n.address),
+            n.host,
+            n.cores,
+            n.memory_mib,
+            n.system_disk_gib,
+            n.data_disk_gib
+        );
+    }
+    let subnet = world.base;
+    let dashed = at(212).to_string().replace('.', "-");
+    format!(
+        "# The plan of the lab `{name}`. The lab wrote it when it started; its addresses are this machine's loopback.
+version: 1
+name: {name}
+site:
+  url: https://{pve}:8006
+  fingerprint: \"{fingerprint}\"
+  token_id: \"{token_id}\"
+  token_file: {token_file}
+image:
+  url: {releases}/{IMAGE_NAME}
+  sha256: {image_sha}
+  storage: local
+template:
+  vmid: 9100
+  name: cozy-talos-v1-10-6
+  host: {host}
+  storage: local-lvm
+nodes:{nodes}
+network:
+  subnet: {subnet}/24
+  gateway: {pve}
+  dns: [{pve}]
+  ntp: [{pve}]
+  bridge: vmbr0
+  vip: {vip}
+  pod_cidr: 10.244.0.0/16
+  service_cidr: 10.96.0.0/16
+  join_cidr: 100.64.0.0/16
+  cluster_domain: cozy.local
+  address_pool: [{pool_first}-{pool_last}]
+talos:
+  version: v1.10.6
+  kubernetes: v1.33.3
+  installer_image: ghcr.io/cozystack/cozystack/talos:v1.10.6
+  install_disk: /dev/sda
+cozystack:
+  version: v0.37.2
+  profile: paas-proxmox
+  root_host: {dashed}.nip.io
+  installer_url: {releases}/{MANIFEST_NAME}
+  installer_sha256: {manifest_sha}
+  expose: [api, dashboard]
+  telemetry: false
+integration:
+  linstor:
+    pool: data
+    device: /dev/sdb
+  csi:
+    enabled: true
+    storage: local-lvm
+    region: pve
+    chart_version: 0.3.16
+  capmox:
+    enabled: true
+    version: v0.7.4
+    ipam_version: v1.0.2
+tests:
+  pod: true
+  volumes: [local, replicated, proxmox]
+  load_balancer: true
+  dns: true
+  ingress: {can_ingress}
+",
+        name = world.scenario.name,
+        pve = at(PROXMOX),
+        fingerprint = world.pve.fingerprint(),
+        token_file = token_file.display(),
+        image_sha = world.releases.image_sha256,
+        vip = at(200),
+        pool_first = at(212),
+        pool_last = at(250),
+        manifest_sha = world.releases.manifest_sha256,
+    )
+}

@@ -1,0 +1,118 @@
+//! The server's certificate before anybody trusts it, for the question at first contact.
+use super::error::Error;
+use crate::base::text::clean;
+use crate::base::tls::Fingerprint;
+use jiff::Timestamp;
+use reqwest::Url;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{DigitallySignedStruct, SignatureScheme};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::net::TcpStream;
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+const DEADLINE: Duration = Duration::from_secs(15);
+
+/// A leaf certificate nobody has trusted yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Certificate {
+    pub fingerprint: Fingerprint,
+    pub subject: String,
+    pub issuer: String,
+    pub not_after: Timestamp,
+}
+
+/// Begins a TLS handshake, notes the leaf and breaks off: no request and no token leaves this machine.
+///
+/// # Errors
+/// [`Error::Target`] for an address that can't be used, [`Error::Unreachable`] when no TLS server answers within
+/// 15 s, [`Error::Answer`] when what it shows is no certificate.
+pub async fn probe_certificate(url: &str) -> Result<Certificate, Error> {
+    let url = super::connection::base_url(url)?;
+    let der = tokio::time::timeout(DEADLINE, leaf(&url))
+        .await
+        .map_err(|_| Error::Unreachable { what: format!("{url}: no certificate within {} s", DEADLINE.as_secs()) })??;
+    describe(&der)
+}
+
+async fn leaf(url: &Url) -> Result<Vec<u8>, Error> {
+    let unreachable = |e: &dyn std::fmt::Display| Error::Unreachable { what: clean(&format!("{url}: {e}")) };
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    let port = url.port_or_known_default().unwrap_or(8006);
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let witness = Arc::new(Witness { seen: Mutex::default(), provider: provider.clone() });
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|e| unreachable(&e))?
+        .dangerous()
+        .with_custom_certificate_verifier(witness.clone())
+        .with_no_client_auth();
+    let name = ServerName::try_from(host.to_string()).map_err(|e| Error::Target { what: format!("{host}: {e}") })?;
+    let tcp = TcpStream::connect((host, port)).await.map_err(|e| unreachable(&e))?;
+    let shaken = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, tcp).await;
+    let seen = witness.seen.lock().ok().and_then(|mut seen| seen.take());
+    match (seen, shaken) {
+        (Some(der), _) => Ok(der),
+        (None, Err(e)) => Err(unreachable(&e)),
+        (None, Ok(_)) => Err(Error::Answer { text: "the server showed no certificate".to_string() }),
+    }
+}
+
+fn describe(der: &[u8]) -> Result<Certificate, Error> {
+    let wrong =
+        |e: &dyn std::fmt::Display| Error::Answer { text: format!("the server's certificate can't be read: {e}") };
+    let (_, leaf) = X509Certificate::from_der(der).map_err(|e| wrong(&e))?;
+    Ok(Certificate {
+        fingerprint: Fingerprint::of(der),
+        subject: clean(&leaf.subject().to_string()),
+        issuer: clean(&leaf.issuer().to_string()),
+        not_after: Timestamp::from_second(leaf.validity().not_after.timestamp()).map_err(|e| wrong(&e))?,
+    })
+}
+
+/// Notes the leaf and refuses it, whatever it is.
+#[derive(Debug)]
+struct Witness {
+    seen: Mutex<Option<Vec<u8>>>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for Witness {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        if let Ok(mut seen) = self.seen.lock() {
+            *seen = Some(end_entity.to_vec());
+        }
+        Err(rustls::Error::General("only looking".to_string()))
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _cert: &CertificateDer<'_>,
+        _dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Err(rustls::Error::General("only looking".to_string()))
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _message: &[u8],
+        _cert: &CertificateDer<'_>,
+        _dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Err(rustls::Error::General("only looking".to_string()))
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}

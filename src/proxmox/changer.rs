@@ -1,0 +1,228 @@
+//! The changing half: only `act` and `undo` of a step are handed one.
+use super::connection::Connection;
+use super::error::Error;
+use super::fields::Fields;
+use super::path::{Path, asked};
+use super::upid::Upid;
+use crate::base::secret::Secret;
+use reqwest::Method;
+use serde_json::Value;
+use std::fmt;
+use std::sync::Arc;
+
+/// Changes things. Every call has a deadline of 60 s and is never repeated by itself: after [`Error::Unreachable`] or
+/// [`Error::Busy`] it may have been carried out all the same.
+#[derive(Clone)]
+pub struct Changer {
+    pub(super) connection: Arc<Connection>,
+}
+
+impl fmt::Debug for Changer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Changer({:?})", self.connection)
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CloneOptions {
+    pub newid: u32,
+    pub name: String,
+    /// False makes a linked clone, which takes no `storage`.
+    pub full: bool,
+    pub storage: Option<String>,
+    /// Another node; only with shared storage.
+    pub target: Option<String>,
+    pub pool: Option<String>,
+    pub description: Option<String>,
+}
+
+/// Who is given a role.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Grantee {
+    /// `cozyup@pve`
+    User(String),
+    /// `cozyup@pve!wizard`
+    Token(String),
+    Group(String),
+}
+
+type Pairs<'a> = Vec<(&'a str, &'a str)>;
+
+fn pairs<K: AsRef<str>, V: AsRef<str>>(options: &[(K, V)]) -> Pairs<'_> {
+    options.iter().map(|(k, v)| (k.as_ref(), v.as_ref())).collect()
+}
+
+fn flag(set: bool) -> &'static str {
+    if set { "1" } else { "0" }
+}
+
+impl Changer {
+    pub(super) fn new(connection: Arc<Connection>) -> Self {
+        Changer { connection }
+    }
+
+    /// `form` is sent only when there is something in it: an empty body with a content type is refused.
+    async fn change(&self, method: Method, segments: &[&str], form: &[(&str, &str)]) -> Result<Value, Error> {
+        self.connection.change(method, &Path::of(segments)?, &[], form).await
+    }
+
+    async fn begin(&self, method: Method, segments: &[&str], form: &[(&str, &str)]) -> Result<Upid, Error> {
+        let asked = asked(method.as_str(), &Path::of(segments)?, &[]);
+        upid(&self.change(method, segments, form).await?, &asked)
+    }
+
+    async fn maybe_begin(
+        &self,
+        method: Method,
+        segments: &[&str],
+        form: &[(&str, &str)],
+    ) -> Result<Option<Upid>, Error> {
+        let asked = asked(method.as_str(), &Path::of(segments)?, &[]);
+        maybe_upid(&self.change(method, segments, form).await?, &asked)
+    }
+
+    async fn delete(&self, segments: &[&str], query: &[(&str, &str)]) -> Result<Value, Error> {
+        self.connection.change(Method::DELETE, &Path::of(segments)?, query, &[]).await
+    }
+
+    /// `options` must hold `vmid`. Once this returns the VMID is taken, cluster-wide; the disks come with the task.
+    pub async fn create_vm<K: AsRef<str>, V: AsRef<str>>(&self, node: &str, options: &[(K, V)]) -> Result<Upid, Error> {
+        self.begin(Method::POST, &["nodes", node, "qemu"], &pairs(options)).await
+    }
+
+    /// The task's id is the source's VMID; the new VM exists only some time after this returns.
+    pub async fn clone_vm(&self, node: &str, source: u32, options: &CloneOptions) -> Result<Upid, Error> {
+        let newid = options.newid.to_string();
+        let mut form = vec![("newid", newid.as_str()), ("name", &options.name), ("full", flag(options.full))];
+        let optional = [
+            ("storage", &options.storage),
+            ("target", &options.target),
+            ("pool", &options.pool),
+            ("description", &options.description),
+        ];
+        form.extend(optional.iter().filter_map(|(key, value)| Some((*key, value.as_deref()?))));
+        self.begin(Method::POST, &["nodes", node, "qemu", &source.to_string(), "clone"], &form).await
+    }
+
+    /// `None` when it was done at once.
+    pub async fn configure_vm<K: AsRef<str>, V: AsRef<str>>(
+        &self,
+        node: &str,
+        vmid: u32,
+        options: &[(K, V)],
+    ) -> Result<Option<Upid>, Error> {
+        let segments = ["nodes", node, "qemu", &vmid.to_string(), "config"];
+        self.maybe_begin(Method::POST, &segments, &pairs(options)).await
+    }
+
+    /// `size` as `50G` or `+10G`; shrinking fails in the task. `None` when it was done at once.
+    pub async fn resize_disk(&self, node: &str, vmid: u32, disk: &str, size: &str) -> Result<Option<Upid>, Error> {
+        let segments = ["nodes", node, "qemu", &vmid.to_string(), "resize"];
+        self.maybe_begin(Method::PUT, &segments, &[("disk", disk), ("size", size)]).await
+    }
+
+    pub async fn make_template(&self, node: &str, vmid: u32) -> Result<Upid, Error> {
+        self.begin(Method::POST, &["nodes", node, "qemu", &vmid.to_string(), "template"], &[]).await
+    }
+
+    pub async fn start_vm(&self, node: &str, vmid: u32) -> Result<Upid, Error> {
+        self.power(node, vmid, "start").await
+    }
+
+    /// Pulls the plug.
+    pub async fn stop_vm(&self, node: &str, vmid: u32) -> Result<Upid, Error> {
+        self.power(node, vmid, "stop").await
+    }
+
+    /// Asks the guest to shut down.
+    pub async fn shutdown_vm(&self, node: &str, vmid: u32) -> Result<Upid, Error> {
+        self.power(node, vmid, "shutdown").await
+    }
+
+    async fn power(&self, node: &str, vmid: u32, act: &str) -> Result<Upid, Error> {
+        self.begin(Method::POST, &["nodes", node, "qemu", &vmid.to_string(), "status", act], &[]).await
+    }
+
+    /// With its disks. `purge` also takes it out of jobs, replication and HA, and deletes disks it no longer names.
+    /// Refused while it runs.
+    pub async fn destroy_vm(&self, node: &str, vmid: u32, purge: bool) -> Result<Upid, Error> {
+        let options = [("purge", flag(purge)), ("destroy-unreferenced-disks", flag(purge))];
+        let vmid = vmid.to_string();
+        upid(&self.delete(&["nodes", node, "qemu", &vmid], &options).await?, "DELETE of a vm")
+    }
+
+    /// `volid` as `local:iso/seed.iso`. `None` when it was done at once.
+    pub async fn delete_volume(&self, node: &str, storage: &str, volid: &str) -> Result<Option<Upid>, Error> {
+        let data = self.delete(&["nodes", node, "storage", storage, "content", volid], &[]).await?;
+        maybe_upid(&data, "DELETE of a volume")
+    }
+
+    /// Replaces the list of content types, e.g. `iso`, `vztmpl`, `backup`, `import`.
+    pub async fn set_storage_content(&self, storage: &str, content: &[&str]) -> Result<(), Error> {
+        self.change(Method::PUT, &["storage", storage], &[("content", &content.join(","))]).await.map(drop)
+    }
+
+    pub async fn create_role(&self, role: &str, privileges: &[&str]) -> Result<(), Error> {
+        let form = [("roleid", role), ("privs", &privileges.join(","))];
+        self.change(Method::POST, &["access", "roles"], &form).await.map(drop)
+    }
+
+    pub async fn delete_role(&self, role: &str) -> Result<(), Error> {
+        self.delete(&["access", "roles", role], &[]).await.map(drop)
+    }
+
+    /// Without a password: such a user can act only through tokens. `user` as `cozyup@pve`.
+    pub async fn create_user(&self, user: &str, comment: &str) -> Result<(), Error> {
+        let form = [("userid", user), ("comment", comment)];
+        self.change(Method::POST, &["access", "users"], &form).await.map(drop)
+    }
+
+    /// Its tokens and its entries in the ACLs go with it.
+    pub async fn delete_user(&self, user: &str) -> Result<(), Error> {
+        self.delete(&["access", "users", user], &[]).await.map(drop)
+    }
+
+    pub async fn set_acl(&self, path: &str, role: &str, to: &Grantee, propagate: bool) -> Result<(), Error> {
+        let whom = match to {
+            Grantee::User(id) => ("users", id.as_str()),
+            Grantee::Token(id) => ("tokens", id.as_str()),
+            Grantee::Group(id) => ("groups", id.as_str()),
+        };
+        let form = [("path", path), ("roles", role), whom, ("propagate", flag(propagate))];
+        self.change(Method::PUT, &["access", "acl"], &form).await.map(drop)
+    }
+
+    /// The full id (`cozyup@pve!wizard`) and the secret, which the server tells only this once.
+    pub async fn create_token(
+        &self,
+        user: &str,
+        id: &str,
+        comment: &str,
+        privsep: bool,
+    ) -> Result<(String, Secret<String>), Error> {
+        let form = [("comment", comment), ("privsep", flag(privsep))];
+        let data = self.change(Method::POST, &["access", "users", user, "token", id], &form).await?;
+        let incomplete = |e: String| Error::Answer { text: format!("the answer to a new token: {e}") };
+        let fields = Fields::of(&data).map_err(incomplete)?;
+        let full_id = fields.need_text("full-tokenid").map_err(incomplete)?;
+        Ok((full_id, Secret::new(fields.need_text("value").map_err(incomplete)?)))
+    }
+
+    pub async fn delete_token(&self, user: &str, id: &str) -> Result<(), Error> {
+        self.delete(&["access", "users", user, "token", id], &[]).await.map(drop)
+    }
+}
+
+pub(super) fn upid(data: &Value, asked: &str) -> Result<Upid, Error> {
+    maybe_upid(data, asked)?.ok_or_else(|| Error::Answer { text: format!("{asked}: no task came back") })
+}
+
+fn maybe_upid(data: &Value, asked: &str) -> Result<Option<Upid>, Error> {
+    match data {
+        Value::Null => Ok(None),
+        Value::String(text) => text.parse().map(Some).map_err(|e| Error::Answer { text: format!("{asked}: {e}") }),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+            Err(Error::Answer { text: format!("{asked}: what came back is no task") })
+        }
+    }
+}

@@ -1,0 +1,388 @@
+//! One HTTP client for one node: deadlines, the cap on requests under way, the one repetition of a cut question.
+use super::Target;
+use super::certificate::probe_certificate;
+use super::error::Error;
+use super::path::{Path, asked};
+use super::refusal::refusal;
+use crate::base::secret::Secret;
+use crate::base::text::{clean, shorten};
+use crate::base::tls::{Fingerprint, Pinned};
+use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderValue};
+use reqwest::{Method, Request, Response, Url};
+use serde_json::Value;
+use std::error::Error as StdError;
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+const READ_DEADLINE: Duration = Duration::from_secs(15);
+/// pveproxy itself gives up after 30 s with a 596; ours is the later one, so that its answer is seen.
+const CHANGE_DEADLINE: Duration = Duration::from_secs(60);
+const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
+/// pveproxy closes an idle connection after 5 s.
+const IDLE: Duration = Duration::from_secs(4);
+/// pveproxy and pvedaemon have three workers each by default, and the web interface needs them too.
+const UNDER_WAY: usize = 4;
+/// Of those, so that questions are still answered while images go up.
+const UPLOADS: usize = 2;
+/// No answer of the API comes near this.
+const ANSWER_LIMIT: usize = 32 << 20;
+/// Keys whose values are not kept as evidence.
+const HIDDEN: [&str; 5] = ["cipassword", "password", "ticket", "CSRFPreventionToken", "vncticket"];
+
+pub(super) struct Connection {
+    http: reqwest::Client,
+    url: String,
+    token_id: String,
+    secret: Secret<String>,
+    authorization: HeaderValue,
+    pin: Option<Pin>,
+    under_way: Semaphore,
+    uploads: Semaphore,
+}
+
+struct Pin {
+    fingerprint: Fingerprint,
+    seen: Arc<Mutex<Option<Fingerprint>>>,
+}
+
+/// A request that brought no answer; `cut` when the connection broke before the answer was whole.
+struct Trouble {
+    error: Error,
+    cut: bool,
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} as {}", self.url, self.token_id)
+    }
+}
+
+/// Scheme, host and port of what a person wrote or pasted, without user, path and the rest.
+///
+/// # Errors
+/// [`Error::Target`] when it is no https address.
+pub(super) fn base_url(text: &str) -> Result<Url, Error> {
+    let wrong = |why: &str| Error::Target { what: format!("the address of proxmox {why}: write https://HOST:8006") };
+    let url = Url::parse(text.trim()).map_err(|e| wrong(&format!("can't be read ({e})")))?;
+    if url.scheme() != "https" {
+        return Err(wrong("must begin with https, or the token would travel in the clear"));
+    }
+    Url::parse(&url.origin().ascii_serialization()).map_err(|e| wrong(&format!("can't be read ({e})")))
+}
+
+impl Connection {
+    pub(super) fn new(target: Target) -> Result<Self, Error> {
+        crate::base::tls::install_provider();
+        let unusable = |what: String| Error::Target { what };
+        let url = base_url(&target.url)?;
+        let text = format!("PVEAPIToken={}={}", target.token_id, target.secret.expose());
+        let mut authorization = HeaderValue::from_str(&text)
+            .map_err(|_| unusable("the token holds a character that no token has".to_string()))?;
+        authorization.set_sensitive(true);
+        let builder = reqwest::Client::builder()
+            .no_proxy()
+            .http1_only()
+            .https_only(true)
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(CONNECT_DEADLINE)
+            .pool_idle_timeout(IDLE);
+        let (builder, pin) = match target.fingerprint {
+            Some(fingerprint) => {
+                let verifier = Pinned::new(fingerprint.clone());
+                let seen = verifier.seen();
+                (builder.tls_backend_preconfigured(pinned(verifier)?), Some(Pin { fingerprint, seen }))
+            }
+            None => (builder.tls_backend_rustls(), None),
+        };
+        let http = builder.build().map_err(|e| unusable(format!("can't prepare TLS: {}", deepest(&e))))?;
+        Ok(Connection {
+            http,
+            url: url.origin().ascii_serialization(),
+            token_id: target.token_id,
+            secret: target.secret,
+            authorization,
+            pin,
+            under_way: Semaphore::new(UNDER_WAY),
+            uploads: Semaphore::new(UPLOADS),
+        })
+    }
+
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+
+    pub(super) fn token_id(&self) -> &str {
+        &self.token_id
+    }
+
+    /// `data` of the answer to a question, asked once more when the connection was cut.
+    pub(super) async fn get(&self, path: &Path, query: &[(&str, &str)]) -> Result<Value, Error> {
+        let _slot = self.under_way.acquire().await.map_err(closed)?;
+        let question = async {
+            match self.once(self.request(Method::GET, path, query, &[])?).await {
+                Err(Trouble { cut: true, .. }) => {
+                    self.once(self.request(Method::GET, path, query, &[])?).await.map_err(|t| t.error)
+                }
+                other => other.map_err(|t| t.error),
+            }
+        };
+        within(READ_DEADLINE, &asked("GET", path, query), question).await
+    }
+
+    /// `data` of the answer to a change, sent exactly once.
+    pub(super) async fn change(
+        &self,
+        method: Method,
+        path: &Path,
+        query: &[(&str, &str)],
+        form: &[(&str, &str)],
+    ) -> Result<Value, Error> {
+        let _slot = self.under_way.acquire().await.map_err(closed)?;
+        let name = asked(method.as_str(), path, query);
+        let request = self.request(method, path, query, form)?;
+        within(CHANGE_DEADLINE, &name, async { self.once(request).await.map_err(|t| t.error) }).await
+    }
+
+    /// A place among the uploads, and one among all requests. Waits for as long as the others take.
+    pub(super) async fn upload_place(&self) -> Result<[SemaphorePermit<'_>; 2], Error> {
+        let upload = self.uploads.acquire().await.map_err(closed)?;
+        Ok([upload, self.under_way.acquire().await.map_err(closed)?])
+    }
+
+    /// Sends a body of known length; the caller holds a place and watches over the time.
+    pub(super) async fn send_body(
+        &self,
+        path: &Path,
+        content_type: &str,
+        length: u64,
+        body: reqwest::Body,
+    ) -> Result<Value, Error> {
+        let mut request = self.request(Method::POST, path, &[], &[])?;
+        request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
+        let content_type = HeaderValue::from_str(content_type).map_err(|e| Error::Target { what: e.to_string() })?;
+        request.headers_mut().insert(reqwest::header::CONTENT_TYPE, content_type);
+        *request.body_mut() = Some(body);
+        self.once(request).await.map_err(|t| t.error)
+    }
+
+    fn request(
+        &self,
+        method: Method,
+        path: &Path,
+        query: &[(&str, &str)],
+        form: &[(&str, &str)],
+    ) -> Result<Request, Error> {
+        let wrong = |e: &dyn fmt::Display| Error::Target { what: format!("{}: {e}", path.shown) };
+        let mut url = Url::parse(&format!("{}/api2/json{}", self.url, path.encoded)).map_err(|e| wrong(&e))?;
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        let mut request = self.http.request(method.clone(), url).header(AUTHORIZATION, self.authorization.clone());
+        if !form.is_empty() {
+            request = request.form(form);
+        } else if method == Method::POST || method == Method::PUT {
+            request = request.header(CONTENT_LENGTH, 0);
+        }
+        request.build().map_err(|e| wrong(&deepest(&e)))
+    }
+
+    async fn once(&self, request: Request) -> Result<Value, Trouble> {
+        let response = match self.http.execute(request).await {
+            Ok(response) => response,
+            Err(e) => return Err(self.trouble(&e).await),
+        };
+        let status = response.status();
+        let reason = response
+            .extensions()
+            .get::<hyper::ext::ReasonPhrase>()
+            .map(|r| self.hidden(&String::from_utf8_lossy(r.as_bytes())));
+        let kind = response.headers().get(reqwest::header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).map(clean);
+        let body = match whole(response).await {
+            Ok(bytes) => self.hidden(&String::from_utf8_lossy(&bytes)),
+            // The status says what went wrong; its text may be missing.
+            Err(_) if !status.is_success() => String::new(),
+            Err(Cut::Limit) => return Err(Trouble::answer("the answer is far longer than any of the API".to_string())),
+            Err(Cut::Broken(e)) => return Err(self.trouble(&e).await),
+        };
+        if !status.is_success() {
+            let canonical = status.canonical_reason().unwrap_or("no reason given");
+            return Err(refusal(status.as_u16(), reason.as_deref(), canonical, &body).into());
+        }
+        data(&body).map_err(|e| {
+            let kind = shorten(&kind.unwrap_or_else(|| "of no stated type".to_string()), 80);
+            Trouble::answer(format!("the answer is not what the API sends: {e} ({} bytes, {kind})", body.len()))
+        })
+    }
+
+    async fn trouble(&self, e: &reqwest::Error) -> Trouble {
+        let what = self.hidden(&format!("{}: {}", self.url, deepest(e)));
+        let unreachable = Error::Unreachable { what: shorten(&clean(&what), 500) };
+        let Some(tls) = links(e).find_map(|link| link.downcast_ref::<rustls::Error>()) else {
+            return Trouble { error: unreachable, cut: links(e).any(is_cut) };
+        };
+        let error = match (&self.pin, tls) {
+            (Some(pin), _) => match pin.seen.lock().ok().and_then(|seen| seen.clone()) {
+                Some(found) if found != pin.fingerprint => {
+                    Error::Certificate { found, pinned: Some(pin.fingerprint.clone()), why: clean(&tls.to_string()) }
+                }
+                _ => unreachable,
+            },
+            (None, rustls::Error::InvalidCertificate(why)) => match probe_certificate(&self.url).await {
+                Ok(shown) => {
+                    Error::Certificate { found: shown.fingerprint, pinned: None, why: clean(&why.to_string()) }
+                }
+                Err(_) => unreachable,
+            },
+            (None, _) => unreachable,
+        };
+        Trouble { error, cut: false }
+    }
+
+    fn hidden(&self, text: &str) -> String {
+        let secret = self.secret.expose();
+        if secret.is_empty() { text.to_string() } else { text.replace(secret.as_str(), "[secret]") }
+    }
+
+    /// The answer as it may be kept and shown.
+    pub(super) fn evidence(&self, data: &Value) -> String {
+        let mut data = data.clone();
+        hide(&mut data);
+        clean(&self.hidden(&data.to_string()))
+    }
+}
+
+impl Trouble {
+    fn answer(text: String) -> Self {
+        Error::Answer { text }.into()
+    }
+}
+
+impl From<Error> for Trouble {
+    fn from(error: Error) -> Self {
+        Trouble { error, cut: false }
+    }
+}
+
+enum Cut {
+    Limit,
+    Broken(reqwest::Error),
+}
+
+async fn whole(mut response: Response) -> Result<Vec<u8>, Cut> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(Cut::Broken)? {
+        if body.len() + chunk.len() > ANSWER_LIMIT {
+            return Err(Cut::Limit);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// Never quotes the body: an answer may hold a secret.
+fn data(body: &str) -> Result<Value, String> {
+    match serde_json::from_str(body) {
+        Ok(Value::Object(mut answer)) => answer.remove("data").ok_or_else(|| "it has no `data`".to_string()),
+        Ok(_) => Err("it is no object".to_string()),
+        Err(e) => Err(e.to_string()),
+    }
+}
+
+fn hide(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            for (key, inside) in map.iter_mut() {
+                if HIDDEN.contains(&key.as_str()) { *inside = Value::from("[secret]") } else { hide(inside) }
+            }
+        }
+        Value::Array(list) => list.iter_mut().for_each(hide),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+async fn within<T>(deadline: Duration, name: &str, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let late = || Error::Busy { status: None, text: format!("{name}: no answer within {} s", deadline.as_secs()) };
+    tokio::time::timeout(deadline, work).await.unwrap_or_else(|_| Err(late()))
+}
+
+fn pinned(verifier: Pinned) -> Result<rustls::ClientConfig, Error> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|e| Error::Target { what: format!("can't prepare TLS: {e}") })?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_no_client_auth();
+    Ok(config)
+}
+
+fn closed(e: tokio::sync::AcquireError) -> Error {
+    Error::Target { what: e.to_string() }
+}
+
+/// The error and everything it came from. An `io::Error` hides the error it carries from `source`, so it is opened.
+fn links(e: &reqwest::Error) -> impl Iterator<Item = &(dyn StdError + 'static)> {
+    std::iter::successors(Some(e as &(dyn StdError + 'static)), |link| below(*link))
+}
+
+fn below<'a>(link: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
+    match link.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        Some(inside) => Some(inside),
+        None => link.source(),
+    }
+}
+
+fn deepest(e: &reqwest::Error) -> String {
+    links(e).last().map(ToString::to_string).unwrap_or_default()
+}
+
+fn is_cut(link: &(dyn StdError + 'static)) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    link.downcast_ref::<hyper::Error>().is_some_and(|e| e.is_incomplete_message() || e.is_closed())
+        || link
+            .downcast_ref::<io::Error>()
+            .is_some_and(|e| matches!(e.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_taken_as_people_paste_it_but_never_without_tls() {
+        let base = |t: &str| base_url(t).map(|u| u.to_string());
+        assert_eq!(base("https://pve:8006").unwrap(), "https://pve:8006/");
+        assert_eq!(base(" https://u:p@[fd00::1]:8006/#v1:0:18 ").unwrap(), "https://[fd00::1]:8006/");
+        assert!(base("http://pve:8006").unwrap_err().to_string().contains("https"));
+        assert!(base("pve:8006").is_err());
+        assert!(base("").is_err());
+    }
+
+    #[test]
+    fn evidence_hides_what_is_secret() {
+        let target = Target {
+            url: "https://pve:8006".to_string(),
+            token_id: "a@pve!t".to_string(),
+            secret: Secret::new("s3cr3t".to_string()),
+            fingerprint: Some(Fingerprint::of(b"x")),
+        };
+        let shown = format!("{target:?}");
+        let connection = Connection::new(target).unwrap();
+        let kept = connection.evidence(&serde_json::json!({"a": [{"cipassword": "hunter2"}], "b": "x s3cr3t y"}));
+        assert_eq!(kept, r#"{"a":[{"cipassword":"[secret]"}],"b":"x [secret] y"}"#);
+        for text in [shown, format!("{connection:?}")] {
+            assert!(!text.contains("s3cr3t"), "{text}");
+        }
+    }
+
+    #[test]
+    fn only_an_object_with_data_is_an_answer() {
+        assert_eq!(data("{\"data\":null}"), Ok(Value::Null));
+        for wrong in ["", "{\"data\":", "[]", "{}", "<html>"] {
+            assert!(data(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! The reading half: one method per question, each answer with its evidence.
+use super::access::{self, AclRow, Permissions, TokenRow, UserRow};
+use super::config::{self, VmConfig};
+use super::connection::Connection;
+use super::error::Error;
+use super::path::{Path, asked, by_hand};
+use super::site::{self, Bridge, ClusterStatus, NodeRow, NodeStatus, StorageRow, UrlMetadata, Version, Volume};
+use super::task::{self, LogLine, TaskStatus};
+use super::upid::Upid;
+use super::vm::{self, VmRow, VmStatus};
+use crate::base::answer::Answer;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+
+/// Lines of a task log asked for at once.
+const LOG_PAGE: &str = "500";
+
+/// Asks, never changes. Every question has a deadline of 15 s and is asked once more when the connection was cut.
+#[derive(Clone)]
+pub struct Reader {
+    connection: Arc<Connection>,
+}
+
+impl fmt::Debug for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Reader({:?})", self.connection)
+    }
+}
+
+type Answered<T> = Result<Answer<T>, Error>;
+
+impl Reader {
+    pub(super) fn new(connection: Arc<Connection>) -> Self {
+        Reader { connection }
+    }
+
+    /// The address all questions go to, e.g. `https://10.0.0.1:8006`.
+    pub fn url(&self) -> &str {
+        self.connection.url()
+    }
+
+    pub fn token_id(&self) -> &str {
+        self.connection.token_id()
+    }
+
+    async fn ask<T>(
+        &self,
+        segments: &[&str],
+        query: &[(&str, &str)],
+        read: impl FnOnce(&Value) -> Result<T, String>,
+    ) -> Answered<T> {
+        let path = Path::of(segments)?;
+        let data = self.connection.get(&path, query).await?;
+        let asked = asked("GET", &path, query);
+        let value = read(&data).map_err(|e| Error::Answer { text: format!("{asked}: {e}") })?;
+        Ok(Answer::new(asked, self.connection.evidence(&data), by_hand(&path, query), value))
+    }
+
+    pub async fn version(&self) -> Answered<Version> {
+        self.ask(&["version"], &[], site::version).await
+    }
+
+    /// What this token itself may do.
+    pub async fn permissions(&self) -> Answered<Permissions> {
+        let mut answer = self.ask(&["access", "permissions"], &[], access::permissions).await?;
+        // pvesh runs as root@pam: by hand one has to say whose permissions are meant.
+        answer.by_hand = format!("{} --userid '{}'", answer.by_hand, self.token_id());
+        Ok(answer)
+    }
+
+    pub async fn cluster_status(&self) -> Answered<ClusterStatus> {
+        self.ask(&["cluster", "status"], &[], site::cluster_status).await
+    }
+
+    pub async fn nodes(&self) -> Answered<Vec<NodeRow>> {
+        self.ask(&["nodes"], &[], site::nodes).await
+    }
+
+    pub async fn node_status(&self, node: &str) -> Answered<NodeStatus> {
+        self.ask(&["nodes", node, "status"], &[], site::node_status).await
+    }
+
+    /// Unix seconds.
+    pub async fn node_time(&self, node: &str) -> Answered<i64> {
+        self.ask(&["nodes", node, "time"], &[], site::node_time).await
+    }
+
+    /// Those the token may see; a storage without any right on it is missing, not refused.
+    pub async fn storages(&self, node: &str) -> Answered<Vec<StorageRow>> {
+        self.ask(&["nodes", node, "storage"], &[], site::storages).await
+    }
+
+    /// `content` is `images`, `iso`, `import`, …
+    pub async fn storage_content(&self, node: &str, storage: &str, content: &str) -> Answered<Vec<Volume>> {
+        let path = ["nodes", node, "storage", storage, "content"];
+        self.ask(&path, &[("content", content)], site::volumes).await
+    }
+
+    /// Those the token may see: without `SDN.Audit` or `SDN.Use` a bridge is missing, not refused.
+    pub async fn bridges(&self, node: &str) -> Answered<Vec<Bridge>> {
+        self.ask(&["nodes", node, "network"], &[("type", "any_bridge")], site::bridges).await
+    }
+
+    /// Guests of the whole cluster that the token may see, a few seconds late.
+    pub async fn resources(&self) -> Answered<Vec<VmRow>> {
+        self.ask(&["cluster", "resources"], &[("type", "vm")], vm::resources).await
+    }
+
+    /// The node's own QEMU guests that the token may see, up to date.
+    pub async fn vms(&self, node: &str) -> Answered<Vec<VmRow>> {
+        self.ask(&["nodes", node, "qemu"], &[], |data| vm::vms(data, node)).await
+    }
+
+    pub async fn vm_config(&self, node: &str, vmid: u32) -> Answered<VmConfig> {
+        self.ask(&["nodes", node, "qemu", &vmid.to_string(), "config"], &[], config::config).await
+    }
+
+    pub async fn vm_status(&self, node: &str, vmid: u32) -> Answered<VmStatus> {
+        self.ask(&["nodes", node, "qemu", &vmid.to_string(), "status", "current"], &[], vm::vm_status).await
+    }
+
+    /// Sees every guest of the cluster, also those hidden from the token. Reserves nothing.
+    pub async fn vmid_free(&self, vmid: u32) -> Answered<bool> {
+        let id = vmid.to_string();
+        let (segments, query) = (["cluster", "nextid"], [("vmid", id.as_str())]);
+        match self.ask(&segments, &query, |_| Ok(true)).await {
+            Err(Error::Exists { text }) => {
+                let path = Path::of(&segments)?;
+                Ok(Answer::new(asked("GET", &path, &query), text, by_hand(&path, &query), false))
+            }
+            other => other,
+        }
+    }
+
+    /// Asks the node for the headers of `url`; proves its name resolution, its way out and the size.
+    pub async fn query_url_metadata(&self, node: &str, url: &str) -> Answered<UrlMetadata> {
+        self.ask(&["nodes", node, "query-url-metadata"], &[("url", url)], site::url_metadata).await
+    }
+
+    pub async fn roles(&self) -> Answered<BTreeMap<String, BTreeSet<String>>> {
+        self.ask(&["access", "roles"], &[], access::roles).await
+    }
+
+    pub async fn users(&self) -> Answered<Vec<UserRow>> {
+        self.ask(&["access", "users"], &[], access::users).await
+    }
+
+    /// `user` with its realm: `cozyup@pve`.
+    pub async fn tokens(&self, user: &str) -> Answered<Vec<TokenRow>> {
+        self.ask(&["access", "users", user, "token"], &[], access::tokens).await
+    }
+
+    pub async fn acl(&self) -> Answered<Vec<AclRow>> {
+        self.ask(&["access", "acl"], &[], access::acl).await
+    }
+
+    /// Asks the node that runs the task, whichever node the call was sent to.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchTask`] also for a moment right after the call that began the task.
+    pub async fn task_status(&self, upid: &Upid) -> Answered<TaskStatus> {
+        self.ask(&["nodes", upid.node(), "tasks", upid.as_str(), "status"], &[], task::status).await
+    }
+
+    /// At most 500 lines from `start` (counted from 0) on. The last line of a running task may still grow: ask again
+    /// from its `n - 1` and replace it.
+    pub async fn task_log(&self, upid: &Upid, start: u64) -> Result<Vec<LogLine>, Error> {
+        let query = [("start", &*start.to_string()), ("limit", LOG_PAGE)];
+        Ok(self.ask(&["nodes", upid.node(), "tasks", upid.as_str(), "log"], &query, task::log).await?.value)
+    }
+}

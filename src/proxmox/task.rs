@@ -1,0 +1,130 @@
+//! What a task says of itself: state, end, log, progress.
+use super::fields::{Fields, rows};
+use super::refusal::names_a_lock;
+use serde_json::Value;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskStatus {
+    pub running: bool,
+    /// Known once the task has stopped.
+    pub exit: Option<TaskExit>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TaskExit {
+    Ok,
+    /// Done, with so many warnings in the log.
+    Warnings(u64),
+    /// `unexpected status` when the worker was killed or the node went down.
+    Failed(String),
+}
+
+impl TaskExit {
+    /// True when the work is done, with or without warnings.
+    pub fn is_success(&self) -> bool {
+        match self {
+            TaskExit::Ok | TaskExit::Warnings(_) => true,
+            TaskExit::Failed(_) => false,
+        }
+    }
+
+    /// True when the task gave up on a lock somebody else held: the same call may succeed later.
+    pub fn is_lock(&self) -> bool {
+        match self {
+            TaskExit::Ok | TaskExit::Warnings(_) => false,
+            TaskExit::Failed(text) => names_a_lock(text),
+        }
+    }
+}
+
+/// One line of a task's log; `n` counts from 1. The last line of a running task may still grow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLine {
+    pub n: u64,
+    pub text: String,
+}
+
+pub(super) fn status(data: &Value) -> Result<TaskStatus, String> {
+    let fields = Fields::of(data)?;
+    let running = match fields.need_text("status")?.as_str() {
+        "running" => true,
+        "stopped" => false,
+        other => return Err(format!("a task's status is `{other}`")),
+    };
+    let exit = (!running).then(|| exit(&fields.text("exitstatus").unwrap_or_else(|| "unexpected status".to_string())));
+    Ok(TaskStatus { running, exit })
+}
+
+fn exit(text: &str) -> TaskExit {
+    match text.strip_prefix("WARNINGS: ").map(str::parse) {
+        Some(Ok(count)) => TaskExit::Warnings(count),
+        _ if text == "OK" => TaskExit::Ok,
+        _ => TaskExit::Failed(text.to_string()),
+    }
+}
+
+pub(super) fn log(data: &Value) -> Result<Vec<LogLine>, String> {
+    rows(data)?.iter().map(|r| Ok(LogLine { n: r.need_number("n")?, text: r.text("t").unwrap_or_default() })).collect()
+}
+
+/// How far the last `transferred A of B (p%)` line of an import, a clone or a mirror is, in hundredths of a percent.
+/// Each disk of a VM starts again at nothing.
+pub fn progress_of(lines: &[LogLine]) -> Option<u64> {
+    lines.iter().rev().find_map(|line| {
+        let (_, rest) = line.text.split_once("transferred ")?;
+        let (_, rest) = rest.split_once(" of ")?;
+        let (_, rest) = rest.split_once('(')?;
+        let percent: f64 = rest.split_once("%)")?.0.parse().ok()?;
+        (0.0..=100.0).contains(&percent).then_some((percent * 100.0).round() as u64)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn lines(texts: &[&str]) -> Vec<LogLine> {
+        texts.iter().zip(1..).map(|(t, n)| LogLine { n, text: (*t).to_string() }).collect()
+    }
+
+    #[test]
+    fn the_end_of_a_task_is_ok_warnings_or_its_own_words() {
+        let end = |t: &str| status(&json!({"status": "stopped", "exitstatus": t})).unwrap().exit.unwrap();
+        assert_eq!(end("OK"), TaskExit::Ok);
+        assert_eq!(end("WARNINGS: 2"), TaskExit::Warnings(2));
+        assert_eq!(end("clone failed: x"), TaskExit::Failed("clone failed: x".to_string()));
+        assert!(end("clone failed: can't lock file '/var/lock/x' - got timeout").is_lock());
+        assert!(!end("WARNINGS: many").is_success());
+    }
+
+    #[test]
+    fn a_running_task_has_no_end_and_a_killed_one_an_unexpected_one() {
+        assert_eq!(status(&json!({"status": "running"})).unwrap(), TaskStatus { running: true, exit: None });
+        let killed = status(&json!({"status": "stopped"})).unwrap().exit;
+        assert_eq!(killed, Some(TaskExit::Failed("unexpected status".to_string())));
+        assert!(status(&json!({"status": "queued"})).is_err());
+    }
+
+    #[test]
+    fn progress_is_that_of_the_last_transferred_line() {
+        assert_eq!(progress_of(&lines(&["create full clone of drive scsi0"])), None);
+        let log = lines(&[
+            "transferred 0.0 B of 1.2 GiB (0.00%)",
+            "transferred 625.5 MiB of 1.2 GiB (50.20%)",
+            "scsi0: successfully created disk 'local-lvm:vm-101-disk-0,size=1246M'",
+        ]);
+        assert_eq!(progress_of(&log), Some(5020));
+        let mirror = lines(&["drive-scsi0: transferred 1.0 GiB of 10.0 GiB (10.00%) in 5s"]);
+        assert_eq!(progress_of(&mirror), Some(1000));
+        assert_eq!(progress_of(&lines(&["transferred 1 B of 2 B (NaN%)"])), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_log_line_is_too_strange(text in ".*", inside in ".*") {
+            progress_of(&lines(&[&text, &format!("transferred 1 B of {inside} ({inside}%)")]));
+        }
+    }
+}

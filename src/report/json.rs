@@ -1,0 +1,40 @@
+//! One object a line, versioned (`"schema": 1`).
+use super::summary::Summary;
+use crate::engine::record::Record;
+use serde_json::{Value, json};
+
+pub const SCHEMA: u32 = 1;
+
+pub fn record(record: &Record) -> String {
+    let mut value = serde_json::to_value(record).unwrap_or(Value::Null);
+    if let Some(map) = value.as_object_mut() {
+        map.insert("schema".into(), json!(SCHEMA));
+        map.insert("kind".into(), json!("record"));
+    }
+    value.to_string()
+}
+
+pub fn summary(summary: &Summary) -> String {
+    let mut value = serde_json::to_value(summary).unwrap_or(Value::Null);
+    if let Some(map) = value.as_object_mut() {
+        map.insert("schema".into(), json!(SCHEMA));
+        map.insert("kind".into(), json!("summary"));
+    }
+    value.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::record::Event;
+    use crate::engine::state::tests::at;
+
+    #[test]
+    fn a_record_carries_schema_and_kind_beside_its_own_keys() {
+        let line = record(&Record { seq: 7, at: at(1), event: Event::GateAsked { day: 2 } });
+        let value: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(value["schema"], 1);
+        assert_eq!(value["kind"], "record");
+        assert_eq!((&value["seq"], &value["event"], &value["day"]), (&json!(7), &json!("gate_asked"), &json!(2)));
+    }
+}

@@ -1,0 +1,155 @@
+//! What a run left behind, in a form that a person can check.
+use crate::base::text;
+use crate::engine::record::Outcome;
+use crate::engine::state::{RunState, Status};
+use crate::plan::model::Plan;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+#[derive(Debug, Clone, Serialize)]
+pub struct Summary {
+    pub run: String,
+    pub plan: String,
+    /// `proven`, `blocked`, `stopped`, or `running` when nobody has ended it.
+    pub outcome: String,
+    /// Last day that was asked for.
+    pub until: u8,
+    pub steps: usize,
+    pub proven: usize,
+    pub blocked: Vec<Blocked>,
+    /// Seconds on the wall.
+    pub wall_s: f64,
+    /// Lab only: lab seconds that the scenario needs at least.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub critical_path_s: Option<f64>,
+    /// Lab only: lab seconds in a second of the wall.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub speed: Option<f64>,
+    pub nodes: Vec<Node>,
+    pub versions: BTreeMap<&'static str, String>,
+    pub addresses: BTreeMap<&'static str, String>,
+    pub files: BTreeMap<&'static str, String>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct Blocked {
+    pub step: String,
+    pub what: String,
+    pub next: String,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct Node {
+    pub name: String,
+    pub role: String,
+    pub vmid: u32,
+    pub host: String,
+    pub address: String,
+}
+
+/// How long the run took, and in a lab how long it had to.
+#[derive(Debug, Clone, Copy)]
+pub struct Times {
+    pub wall: Duration,
+    pub critical_path_s: Option<f64>,
+    pub speed: Option<f64>,
+}
+
+impl Summary {
+    pub fn of(state: &RunState, plan: &Plan, folder: &Path, times: Times) -> Summary {
+        let blocked = state.wanted().filter_map(|s| match &s.status {
+            Status::Blocked { failure, .. } | Status::Retrying { failure, .. } => {
+                Some(Blocked { step: s.outline.id.to_string(), what: failure.what.clone(), next: failure.next.clone() })
+            }
+            _ => None,
+        });
+        let file = |name: &str| folder.join(name);
+        let files = [
+            ("kubeconfig", file("secrets/kubeconfig")),
+            ("talosconfig", file("secrets/talosconfig")),
+            ("secrets", file("secrets/secrets.yaml")),
+            ("journal", file("journal.jsonl")),
+        ];
+        Summary {
+            run: state.run.clone(),
+            plan: state.plan.clone(),
+            outcome: match state.ended {
+                Some(Outcome::Proven) => "proven",
+                Some(Outcome::Blocked) => "blocked",
+                Some(Outcome::Stopped) => "stopped",
+                None => "running",
+            }
+            .to_string(),
+            until: state.until,
+            steps: state.wanted().count(),
+            proven: state.proven(),
+            blocked: blocked.collect(),
+            wall_s: (times.wall.as_secs_f64() * 1000.0).round() / 1000.0,
+            critical_path_s: times.critical_path_s,
+            speed: times.speed,
+            nodes: plan
+                .nodes
+                .iter()
+                .map(|n| Node {
+                    name: n.name.clone(),
+                    role: n.role.to_string(),
+                    vmid: n.vmid.into(),
+                    host: n.host.clone(),
+                    address: n.address.to_string(),
+                })
+                .collect(),
+            versions: BTreeMap::from([
+                ("cozystack", plan.cozystack.version.clone()),
+                ("talos", plan.talos.version.clone()),
+                ("kubernetes", plan.talos.kubernetes.clone()),
+            ]),
+            addresses: BTreeMap::from([
+                ("api", plan.cluster_endpoint()),
+                ("root_host", plan.cozystack.root_host.clone()),
+                ("pool", plan.network.address_pool.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
+            ]),
+            files: files
+                .into_iter()
+                .filter(|(_, path)| path.exists())
+                .map(|(name, path)| (name, path.display().to_string()))
+                .collect(),
+        }
+    }
+
+    /// For people: plain lines.
+    pub fn text(&self) -> String {
+        let mut out = vec![format!(
+            "{}: {} of {} steps proven (days 0 to {})",
+            self.outcome, self.proven, self.steps, self.until
+        )];
+        for b in &self.blocked {
+            out.push(format!("blocked: {}: {}", b.step, b.what));
+            out.push(format!("   next: {}", b.next));
+        }
+        out.push("nodes:".to_string());
+        for n in &self.nodes {
+            out.push(format!("  {:<20} {:<12} vm {:<9} on {:<10} {}", n.name, n.role, n.vmid, n.host, n.address));
+        }
+        for (title, map) in
+            [("versions", &self.versions), ("addresses", &self.addresses), ("files (0600)", &self.files)]
+        {
+            out.push(format!("{title}:"));
+            out.extend(map.iter().map(|(k, v)| format!("  {k:<12} {v}")));
+        }
+        let wall = text::spoken(Duration::from_secs_f64(self.wall_s.max(0.0)));
+        match (self.critical_path_s, self.speed) {
+            (Some(path), Some(speed)) if speed > 0.0 => {
+                let least = path / speed;
+                out.push(format!(
+                    "time: {:.1} s on the wall; critical path {path:.0} lab seconds / speed {speed} = {least:.1} s ({:+.1} %)",
+                    self.wall_s,
+                    (self.wall_s / least - 1.0) * 100.0
+                ));
+            }
+            _ => out.push(format!("time: {wall} on the wall")),
+        }
+        out.join("\n")
+    }
+}

@@ -1,0 +1,55 @@
+//! Where a run keeps its files. Folders are 0700, files 0600.
+use crate::base::file::private_dir;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The folder of one run.
+#[derive(Debug, Clone)]
+pub struct RunFolder(PathBuf);
+
+impl RunFolder {
+    /// Opens or makes the folder and its `secrets` folder.
+    ///
+    /// # Errors
+    /// The operating system's, with the folder named.
+    pub fn open(path: &Path) -> io::Result<RunFolder> {
+        private_dir(path)?;
+        private_dir(&path.join("secrets"))?;
+        Ok(RunFolder(path.to_path_buf()))
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub fn journal(&self) -> PathBuf {
+        self.0.join("journal.jsonl")
+    }
+
+    pub fn lock(&self) -> PathBuf {
+        self.0.join("lock")
+    }
+
+    /// Secrets bundle, machine configs, kubeconfig, talosconfig, tokens.
+    pub fn secrets(&self) -> PathBuf {
+        self.0.join("secrets")
+    }
+
+    /// Images fetched to the jump host; may be deleted at any time.
+    pub fn cache(&self) -> PathBuf {
+        self.0.join("cache")
+    }
+}
+
+/// The folder that holds all state: `--state-dir`, else `COZYUP_STATE_DIR`, else the platform's state folder.
+///
+/// # Errors
+/// When there is no home folder and nothing was given.
+pub fn state_dir(given: Option<PathBuf>) -> Result<PathBuf, String> {
+    if let Some(dir) = given {
+        return Ok(dir);
+    }
+    let dirs = directories::ProjectDirs::from("dev", "cozyup", "cozyup")
+        .ok_or("there is no home folder to keep the run's state in: give --state-dir DIR")?;
+    Ok(dirs.state_dir().unwrap_or(dirs.data_local_dir()).to_path_buf())
+}

@@ -1,0 +1,89 @@
+//! One writer per run: an advisory lock on a file that says who holds it. It goes away with its process.
+use crate::base::text;
+use serde::{Deserialize, Serialize};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owner {
+    pub host: String,
+    pub pid: u32,
+    pub since: jiff::Timestamp,
+}
+
+impl std::fmt::Display for Owner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "process {} on {} since {}", self.pid, text::clean(&self.host), self.since.strftime("%F %T UTC"))
+    }
+}
+
+/// Held for as long as the value lives.
+#[derive(Debug)]
+pub struct RunLock(#[allow(dead_code, reason = "the lock lives as long as the open file")] File);
+
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    #[error("the run is held by {0}")]
+    Held(String),
+    #[error("the lock file {path} can't be used")]
+    Io { path: String, source: std::io::Error },
+}
+
+impl RunLock {
+    /// Takes the lock at once or says who has it.
+    ///
+    /// # Errors
+    /// [`LockError::Held`] when another process works on the run.
+    pub fn take(path: &Path, owner: &Owner) -> Result<RunLock, LockError> {
+        let io = |source| LockError::Io { path: path.display().to_string(), source };
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(path)
+            .map_err(io)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut held = String::new();
+                file.read_to_string(&mut held).map_err(io)?;
+                let owner = serde_json::from_str::<Owner>(&held).map(|o| o.to_string());
+                return Err(LockError::Held(owner.unwrap_or_else(|_| "another process".to_string())));
+            }
+            Err(TryLockError::Error(e)) => return Err(io(e)),
+        }
+        let text = serde_json::to_string(owner).map_err(|e| io(std::io::Error::other(e)))?;
+        file.set_len(0).map_err(io)?;
+        file.rewind().map_err(io)?;
+        file.write_all(text.as_bytes()).map_err(io)?;
+        Ok(RunLock(file))
+    }
+}
+
+/// This machine's name, for the lock and the journal.
+pub fn host_name() -> String {
+    let raw = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = text::clean(&raw);
+    if name.is_empty() { "unknown host".to_string() } else { name }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_second_taker_is_told_who_holds_the_run() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let owner = Owner { host: "jump1".into(), pid: 4711, since: jiff::Timestamp::UNIX_EPOCH };
+        let held = RunLock::take(&path, &owner).unwrap();
+        let error = RunLock::take(&path, &owner).unwrap_err().to_string();
+        assert!(error.contains("process 4711 on jump1 since 1970-01-01"), "{error}");
+        drop(held);
+        RunLock::take(&path, &owner).unwrap();
+    }
+}

@@ -1,0 +1,24 @@
+//! The one ordered list of steps.
+use super::site::Installation;
+use super::{day0, day1, day2, day3, day4, day5};
+use crate::cozystack::Component;
+use crate::engine::step::Step;
+use crate::plan::model::Plan;
+use std::sync::Arc;
+
+/// The last day that has steps.
+pub const LAST_DAY: u8 = 5;
+
+pub type Steps = Vec<Arc<dyn Step<Installation>>>;
+
+/// Every step of the plan, day by day; `components` are the HelmReleases of its profile.
+pub fn steps(plan: &Plan, components: &[Component]) -> Steps {
+    let mut steps = Steps::new();
+    steps.extend(day0::steps(plan));
+    steps.extend(day1::steps(plan));
+    steps.extend(day2::steps(plan));
+    steps.extend(day3::steps(plan, components));
+    steps.extend(day4::steps(plan));
+    steps.extend(day5::steps(plan));
+    steps
+}

@@ -1,0 +1,85 @@
+//! `day2.apply/NODE`: the node has its config and answers on its secure API.
+use crate::engine::failure::Failure;
+use crate::engine::proof::{Proof, Reading as Evidence};
+use crate::engine::step::{Context, Observed, Outline, Step, StepId};
+use crate::engine::wait::{Band, Wait};
+use crate::plan::model::NodePlan;
+use crate::steps::site::{Changing, Installation, Reading, address, read_secret};
+use crate::steps::{failures, outlines};
+use crate::talos::{Maintenance, NodeState, state_of};
+use async_trait::async_trait;
+use std::time::Duration;
+
+pub const KIND: &str = "day2.apply";
+const BAND: Band = Band::new(30, 180);
+
+pub struct Apply {
+    outline: Outline,
+    node: NodePlan,
+}
+
+pub fn step(node: &NodePlan) -> Apply {
+    let title = format!("{} has its machine config", node.name);
+    let by_hand = format!("talosctl apply-config --insecure -n {} -f {}", node.address, super::config::file(node));
+    let outline = outlines::change(StepId::of(KIND, &node.name), 2, title, BAND, by_hand)
+        .after([StepId::of(super::config::KIND, &node.name)]);
+    Apply { outline, node: node.clone() }
+}
+
+#[async_trait]
+impl Step<Installation> for Apply {
+    fn outline(&self) -> &Outline {
+        &self.outline
+    }
+
+    async fn observe(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
+        let admin = site.admin()?;
+        let state = state_of(address(&self.node), Some(&admin)).await;
+        Ok(match &state.value {
+            NodeState::Configured => {
+                let summary = format!("{} answers on its secure API with this cluster's certificates", self.node.name);
+                let evidence = Evidence::of(format!("Talos {}", self.node.address), cx.clock().now(), &state);
+                Observed::Satisfied(Proof::new(summary, evidence))
+            }
+            NodeState::Maintenance => Observed::Absent("the node waits for a config".into()),
+            NodeState::Down(why) => {
+                Observed::Underway(Wait::new(format!("{} answers on port 50000", self.node.name), why, BAND))
+            }
+            NodeState::Foreign(why) => Observed::Conflict(Failure::refused(
+                format!("{} ({}) belongs to another cluster: {why}", self.node.name, self.node.address),
+                "check that no other machine has this address; if the node is yours, reset it",
+            )),
+        })
+    }
+
+    async fn act(&self, cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
+        let doing = format!("apply the config of {}", self.node.name);
+        let config = read_secret(&site.secrets.join(super::config::file(&self.node)))?;
+        let node = Maintenance::connect(address(&self.node)).await.map_err(|e| failures::talos(&e, &doing))?;
+        let links = node.links().await.map_err(|e| failures::talos(&e, &doing))?;
+        let vm = site.proxmox.vm_config(&self.node.host, self.node.vmid.into()).await;
+        let mac = vm.map_err(|e| failures::proxmox(&e, &doing))?.value.net0_mac().unwrap_or_default();
+        // The config holds every secret of the cluster: it goes to the machine that was looked at, or nowhere.
+        if !links.value.iter().any(|l| l.mac == mac) {
+            return Err(Failure::refused(
+                format!(
+                    "{doing}: the machine at {} has no card {mac}, which vm {} has",
+                    self.node.address, self.node.vmid
+                ),
+                "another machine has this address: find it and take it away, or change the address in the plan",
+            ));
+        }
+        let Some(fingerprint) = node.fingerprint() else {
+            return Err(Failure::retryable(format!("{doing}: the node showed no certificate"), "cozyup tries again"));
+        };
+        let applied = change.talos.apply_maintenance(address(&self.node), fingerprint, &config).await;
+        for warning in applied.map_err(|e| failures::talos(&e, &doing))?.value.warnings {
+            cx.log("talos", &warning);
+        }
+        Ok(())
+    }
+
+    async fn changed(&self, cx: &dyn Context, _site: &Reading) {
+        cx.clock().sleep(Duration::from_secs(1)).await;
+    }
+}

@@ -1,0 +1,111 @@
+//! `day2.config/NODE`: the machine config of one node, rendered from plan, secrets and the VM's hardware address.
+use crate::base::answer::Answer;
+use crate::base::secret::Secret;
+use crate::engine::failure::Failure;
+use crate::engine::proof::{Proof, Reading as Evidence};
+use crate::engine::step::{Context, Observed, Outline, Step, StepId};
+use crate::engine::wait::Band;
+use crate::plan::model::{NodePlan, Plan, Role};
+use crate::steps::site::{Changing, Installation, Reading, read_secret};
+use crate::steps::{failures, outlines};
+use crate::talos::config::{self, NodeConfig, redacted};
+use async_trait::async_trait;
+use std::collections::BTreeMap;
+
+pub const KIND: &str = "day2.config";
+
+pub struct Config {
+    outline: Outline,
+    node: NodePlan,
+}
+
+pub fn step(_plan: &Plan, node: &NodePlan) -> Config {
+    let title = format!("the machine config of {} is rendered", node.name);
+    let by_hand = format!(
+        "talosctl gen config ... --with-secrets secrets.yaml; talosctl validate --mode metal -c {}",
+        file(node)
+    );
+    let outline = outlines::change(StepId::of(KIND, &node.name), 2, title, Band::new(5, 30), by_hand)
+        .after([StepId::new(super::secrets::KIND)]);
+    Config { outline, node: node.clone() }
+}
+
+/// Name of the config's file in the `secrets` folder: it carries the cluster's keys.
+pub fn file(node: &NodePlan) -> String {
+    format!("machine-{}.yaml", node.name)
+}
+
+/// The config as it has to be, and the answer of Proxmox that holds the hardware address in it.
+pub async fn wanted(site: &Reading, node: &NodePlan) -> Result<(Secret<String>, Answer<String>), Failure> {
+    let doing = format!("read the hardware address of vm {}", node.vmid);
+    let vm = site.proxmox.vm_config(&node.host, node.vmid.into()).await.map_err(|e| failures::proxmox(&e, &doing))?;
+    let mac = vm.value.net0_mac().ok_or_else(|| {
+        Failure::person(format!("{doing}: net0 has none"), "the VM's network card is missing: look at its hardware")
+    })?;
+    let plan = &site.plan;
+    let input = NodeConfig {
+        cluster_name: plan.name.clone(),
+        endpoint: plan.cluster_endpoint(),
+        role: match node.role {
+            Role::ControlPlane => config::Role::ControlPlane,
+            Role::Worker => config::Role::Worker,
+        },
+        hostname: node.name.clone(),
+        address: node.address,
+        subnet: plan.network.subnet,
+        gateway: plan.network.gateway,
+        dns: plan.network.dns.clone(),
+        ntp: plan.network.ntp.clone(),
+        vip: Some(plan.network.vip),
+        mac: mac.clone(),
+        install_disk: plan.talos.install_disk.clone(),
+        installer_image: plan.talos.installer_image.clone(),
+        kubernetes_version: plan.talos.kubernetes.clone(),
+        pod_cidr: plan.network.pod_cidr,
+        service_cidr: plan.network.service_cidr,
+        dns_domain: plan.network.cluster_domain.clone(),
+        node_labels: BTreeMap::new(),
+        cert_sans: Vec::new(),
+    };
+    let text = config::render(&input, &site.bundle()?).map_err(|e| {
+        Failure::person(
+            format!("render the machine config of {}: {e}", node.name),
+            "correct the plan's network section",
+        )
+    })?;
+    Ok((text, vm.map(|_| mac)))
+}
+
+#[async_trait]
+impl Step<Installation> for Config {
+    fn outline(&self) -> &Outline {
+        &self.outline
+    }
+
+    async fn observe(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
+        let path = site.secrets.join(file(&self.node));
+        if !path.exists() {
+            return Ok(Observed::Absent(format!("there is no {}", path.display())));
+        }
+        let (wanted, mac) = wanted(site, &self.node).await?;
+        if read_secret(&path)?.expose() != wanted.expose() {
+            return Ok(Observed::Absent("the file differs from what plan, secrets and hardware address give".into()));
+        }
+        let now = cx.clock().now();
+        let file = Evidence {
+            system: "jump host".into(),
+            asked: format!("read {}", path.display()),
+            answer: crate::base::text::shorten(&redacted(wanted.expose()), crate::base::answer::RAW_LIMIT),
+            at: now,
+            by_hand: format!("talosctl validate --mode metal --strict -c {}", path.display()),
+        };
+        let summary =
+            format!("the config of {} is for the card {} and {}", self.node.name, mac.value, self.node.address);
+        Ok(Observed::Satisfied(Proof::new(summary, file).and(Evidence::of("Proxmox", now, &mac))))
+    }
+
+    async fn act(&self, _cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
+        let (text, _) = wanted(site, &self.node).await?;
+        change.keep_secret(&file(&self.node), &text)
+    }
+}

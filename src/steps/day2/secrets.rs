@@ -1,0 +1,83 @@
+//! `day2.secrets`: the cluster's secrets, made once and kept in the run's folder only.
+use crate::engine::failure::Failure;
+use crate::engine::proof::{Proof, Reading as Evidence};
+use crate::engine::step::{Context, Observed, Outline, Step, StepId};
+use crate::engine::wait::Band;
+use crate::plan::model::Plan;
+use crate::steps::outlines;
+use crate::steps::site::{Changing, Installation, Reading, address, files};
+use crate::talos::secrets::Bundle;
+use crate::talos::{NodeState, state_of};
+use async_trait::async_trait;
+
+pub const KIND: &str = "day2.secrets";
+const BAND: Band = Band::new(30, 120);
+
+pub struct Secrets {
+    outline: Outline,
+}
+
+pub fn step(_plan: &Plan) -> Secrets {
+    let title = "the cluster's secrets are made, once, and kept on the jump host only";
+    Secrets {
+        outline: outlines::change(
+            StepId::new(KIND),
+            2,
+            title,
+            BAND,
+            "talosctl gen secrets -o secrets.yaml && chmod 600 secrets.yaml",
+        ),
+    }
+}
+
+#[async_trait]
+impl Step<Installation> for Secrets {
+    fn outline(&self) -> &Outline {
+        &self.outline
+    }
+
+    async fn observe(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
+        let path = site.secrets.join(files::BUNDLE);
+        if !path.exists() {
+            return Ok(Observed::Absent(format!("there is no {}", path.display())));
+        }
+        let bundle = site.bundle()?;
+        let tested = tokio::task::spawn_blocking(move || bundle.self_test()).await;
+        tested.map_err(|e| Failure::broken(format!("test the secrets: {e}"), "run again"))?.map_err(|e| {
+            Failure::person(
+                format!("{}: {e}", path.display()),
+                "restore the file from a backup: its keys do not fit together",
+            )
+        })?;
+        let evidence = Evidence {
+            system: "jump host".into(),
+            asked: format!("read {}", path.display()),
+            answer:
+                "each of the four authorities signed and verified a certificate; the service account's key is whole"
+                    .into(),
+            at: cx.clock().now(),
+            by_hand: format!("ls -l {}", path.display()),
+        };
+        Ok(Observed::Satisfied(Proof::new("the cluster's secrets exist and their keys fit together", evidence)))
+    }
+
+    async fn act(&self, cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
+        // New secrets beside nodes that have others would lock everybody out of them.
+        for node in &site.plan.nodes {
+            if let NodeState::Foreign(why) = state_of(address(node), None).await.value {
+                return Err(Failure::person(
+                    format!("{} ({}) is configured with secrets that are not here: {why}", node.name, node.address),
+                    format!(
+                        "restore {} from a backup; if the node may be wiped, reset it",
+                        site.secrets.join(files::BUNDLE).display()
+                    ),
+                ));
+            }
+        }
+        let now = cx.clock().now();
+        let made = tokio::task::spawn_blocking(move || Bundle::generate(now).and_then(|b| b.to_yaml())).await;
+        let broken = |e: String| Failure::broken(format!("make the cluster's secrets: {e}"), "run again");
+        let text = made.map_err(|e| broken(e.to_string()))?.map_err(|e| broken(e.to_string()))?;
+        change.keep_secret(files::BUNDLE, &text)
+    }
+}

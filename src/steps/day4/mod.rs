@@ -1,0 +1,7 @@
+//! Day 4.
+use crate::plan::model::Plan;
+use crate::steps::catalogue::Steps;
+
+pub fn steps(_plan: &Plan) -> Steps {
+    Steps::new()
+}

@@ -1,0 +1,137 @@
+//! Waiting with a name: a Proxmox task to its end, a Kubernetes object to its next change.
+use super::failures;
+use super::site::Reading;
+use crate::engine::failure::Failure;
+use crate::engine::step::Context;
+use crate::engine::wait::{Band, Wait};
+use crate::kubernetes::Kind;
+use crate::proxmox::{TaskExit, Upid, progress_of};
+use crate::talos;
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// Follows a task to its end, with its log as live log. The handle must be kept before.
+///
+/// # Errors
+/// When the task failed (a lock: retryable), when it can't be read any more, or when the run is to stop.
+pub async fn task(cx: &dyn Context, site: &Reading, upid: &Upid, what: &str, band: Band) -> Result<(), Failure> {
+    let mut next_line = 0;
+    let mut misses = 0;
+    let mut percent = None;
+    loop {
+        if let Ok(lines) = site.proxmox.task_log(upid, next_line).await {
+            for line in lines.iter().filter(|l| l.n > next_line && progress_of(std::slice::from_ref(*l)).is_none()) {
+                cx.log(upid.kind(), &line.text);
+            }
+            percent = progress_of(&lines).or(percent);
+            next_line = lines.last().map_or(next_line, |l| l.n);
+        }
+        match site.proxmox.task_status(upid).await {
+            Ok(status) if status.value.running => {
+                misses = 0;
+                let seen = format!("task {} runs on {}", upid.kind(), upid.node());
+                let wait = Wait::new(format!("{what}: the task ends"), seen, band);
+                cx.waiting(match percent {
+                    Some(p) => wait.with_progress(p / 100, 100, "%"),
+                    None => wait,
+                });
+            }
+            Ok(status) => {
+                return match status.value.exit {
+                    Some(TaskExit::Ok | TaskExit::Warnings(_)) => Ok(()),
+                    Some(exit @ TaskExit::Failed(_)) => Err(task_failure(&exit, upid, what)),
+                    None => Err(Failure::retryable(
+                        format!("{what}: the task stopped without an end"),
+                        "cozyup looks again",
+                    )),
+                };
+            }
+            Err(e) if e.is_transient() && misses < 20 => misses += 1,
+            Err(e) => return Err(failures::proxmox(&e, &format!("{what}: read task {upid}"))),
+        }
+        if cx.stopping() {
+            return Err(Failure::retryable(format!("{what}: stopped while the task runs on"), "run again to go on"));
+        }
+        cx.clock().sleep(Duration::from_secs(1)).await;
+    }
+}
+
+fn task_failure(exit: &TaskExit, upid: &Upid, what: &str) -> Failure {
+    let text = match exit {
+        TaskExit::Failed(text) => text.as_str(),
+        TaskExit::Ok | TaskExit::Warnings(_) => "",
+    };
+    let said = format!("{what}: {text}");
+    if exit.is_lock() {
+        return Failure::retryable(said, "another clone or move holds the storage; cozyup tries again");
+    }
+    let lower = text.to_ascii_lowercase();
+    if lower.contains("no space") || lower.contains("not enough") || lower.contains("free space") {
+        return Failure::person(
+            said,
+            "make room on the storage, or name another one in the plan; the step goes on by itself",
+        );
+    }
+    Failure::person(
+        said,
+        format!("read the task's log on {}: pvesh get /nodes/{}/tasks/{upid}/log", upid.node(), upid.node()),
+    )
+}
+
+/// What an earlier process started and a crash cut off: waits for that task too. A handle that is no UPID, or a task
+/// that nobody knows any more, is nothing to wait for.
+///
+/// # Errors
+/// When the run is to stop. How that task ended does not matter: the target is observed anyhow.
+pub async fn earlier_task(cx: &dyn Context, site: &Reading, what: &str, band: Band) -> Result<(), Failure> {
+    let Some(upid) = cx.handle().and_then(|h| h.parse::<Upid>().ok()) else { return Ok(()) };
+    match task(cx, site, &upid, what, band).await {
+        Err(_) if cx.stopping() => Err(Failure::retryable(format!("{what}: stopped"), "run again to go on")),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Whether the task of the kept handle still runs.
+pub async fn is_running(cx: &dyn Context, site: &Reading) -> bool {
+    match cx.handle().and_then(|h| h.parse::<Upid>().ok()) {
+        Some(upid) => site.proxmox.task_status(&upid).await.is_ok_and(|s| s.value.running),
+        None => false,
+    }
+}
+
+/// Returns at the next change of the objects, or after `at_most` of the clock, whichever comes first.
+pub async fn object(
+    cx: &dyn Context,
+    site: &Reading,
+    kind: &Kind,
+    namespace: Option<&str>,
+    name: Option<&str>,
+    at_most: Duration,
+) {
+    let Ok(reader) = site.kubernetes() else { return cx.clock().sleep(at_most).await };
+    let wall = cx.clock().wall(at_most);
+    tokio::select! {
+        () = cx.clock().sleep(at_most) => {}
+        result = reader.wait_for_change(kind, namespace, name, None, wall.max(Duration::from_millis(50))) => {
+            // Without a watch the pause is what is left.
+            if result.is_err() {
+                cx.clock().sleep(at_most).await;
+            }
+        }
+    }
+}
+
+/// Returns at the next event of the node's services or stage, or after `at_most` of the clock.
+pub async fn machine(cx: &dyn Context, site: &Reading, address: IpAddr, kind: talos::watch::Kind, at_most: Duration) {
+    let Ok(admin) = site.admin() else { return cx.clock().sleep(at_most).await };
+    let wall = cx.clock().wall(at_most).max(Duration::from_millis(50));
+    tokio::select! {
+        () = cx.clock().sleep(at_most) => {}
+        result = talos::watch::wait_for_change(address, &admin, kind, None, wall) => {
+            // Without a watch the pause is what is left.
+            if result.is_err() {
+                cx.clock().sleep(at_most).await;
+            }
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! Short ways to write the outline of a step.
+use crate::engine::step::{Outline, Queue, StepId};
+use crate::engine::wait::Band;
+
+/// A check: it reads, and changes nothing.
+pub fn check(id: StepId, day: u8, title: impl Into<String>, band: Band, by_hand: impl Into<String>) -> Outline {
+    Outline {
+        id,
+        day,
+        title: title.into(),
+        after: Vec::new(),
+        queue: None,
+        band,
+        changes: false,
+        momentary: false,
+        by_hand: by_hand.into(),
+    }
+}
+
+/// A step that brings something about.
+pub fn change(id: StepId, day: u8, title: impl Into<String>, band: Band, by_hand: impl Into<String>) -> Outline {
+    Outline { changes: true, ..check(id, day, title, band, by_hand) }
+}
+
+impl Outline {
+    #[must_use]
+    pub fn after(mut self, steps: impl IntoIterator<Item = StepId>) -> Self {
+        self.after.extend(steps);
+        self
+    }
+
+    #[must_use]
+    pub fn queued(mut self, name: impl Into<String>, limit: usize) -> Self {
+        self.queue = Some(Queue { name: name.into(), limit });
+        self
+    }
+
+    /// The proof speaks of a moment and is not asked for again.
+    #[must_use]
+    pub fn momentary(mut self) -> Self {
+        self.momentary = true;
+        self
+    }
+}
+
+/// What a check answers to `act`, which the engine never asks of it.
+pub fn nothing_to_do(outline: &Outline) -> crate::engine::failure::Failure {
+    crate::engine::failure::Failure::broken(format!("{} is a check and has no act", outline.id), "report this")
+}

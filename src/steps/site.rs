@@ -1,0 +1,202 @@
+//! What the steps work on: the plan, the run's folder, and the clients in their two halves.
+use crate::base::clock::Clock;
+use crate::base::file::write_private;
+use crate::base::secret::Secret;
+use crate::cozystack::{Component, Release};
+use crate::engine::failure::Failure;
+use crate::engine::step::Site;
+use crate::plan::model::{NodePlan, Plan};
+use crate::steps::failures;
+use crate::talos::secrets::{Bundle, ClientCertificate};
+use crate::{kubernetes, proxmox, talos};
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The installation that the steps bring about.
+pub struct Installation;
+
+impl Site for Installation {
+    type Reading = Reading;
+    type Changing = Changing;
+}
+
+/// Names of the files in the run's `secrets` folder.
+pub mod files {
+    pub const BUNDLE: &str = "secrets.yaml";
+    pub const KUBECONFIG: &str = "kubeconfig";
+    pub const TALOSCONFIG: &str = "talosconfig";
+}
+
+/// The reading half: nothing in it can change the target.
+pub struct Reading {
+    pub plan: Arc<Plan>,
+    pub clock: Clock,
+    /// `cozyup-run=NAME.ID`: stands in the description of every VM and, as far as labels allow it, on every object
+    /// that this run makes.
+    pub mark: String,
+    pub release: Arc<Release>,
+    /// The HelmReleases that the plan's profile installs.
+    pub components: Arc<Vec<Component>>,
+    pub proxmox: proxmox::Reader,
+    /// For the release server, LoadBalancer addresses and the ingress: no proxy, no redirects followed.
+    pub http: reqwest::Client,
+    pub secrets: PathBuf,
+    pub cache: PathBuf,
+    shared: Arc<Shared>,
+}
+
+/// The changing half, which only `act` is handed.
+pub struct Changing {
+    pub proxmox: proxmox::Changer,
+    pub talos: talos::Changer,
+    secrets: PathBuf,
+    shared: Arc<Shared>,
+}
+
+/// Clients that can be made only once their secrets exist.
+#[derive(Default)]
+struct Shared {
+    admin: Mutex<Option<ClientCertificate>>,
+    kubernetes: Mutex<Option<(kubernetes::Reader, kubernetes::Changer)>>,
+}
+
+/// Everything that `compose` knows when it opens a site.
+pub struct Parts {
+    pub plan: Arc<Plan>,
+    pub clock: Clock,
+    pub mark: String,
+    pub release: Release,
+    pub components: Vec<Component>,
+    pub proxmox: (proxmox::Reader, proxmox::Changer),
+    pub http: reqwest::Client,
+    pub secrets: PathBuf,
+    pub cache: PathBuf,
+}
+
+pub fn open(parts: Parts) -> (Reading, Changing) {
+    let shared = Arc::new(Shared::default());
+    let (reader, changer) = parts.proxmox;
+    let reading = Reading {
+        plan: parts.plan,
+        clock: parts.clock,
+        mark: parts.mark,
+        release: Arc::new(parts.release),
+        components: Arc::new(parts.components),
+        proxmox: reader,
+        http: parts.http,
+        secrets: parts.secrets.clone(),
+        cache: parts.cache,
+        shared: shared.clone(),
+    };
+    (reading, Changing { proxmox: changer, talos: talos::Changer::new(), secrets: parts.secrets, shared })
+}
+
+impl Reading {
+    /// The secrets bundle of the cluster, read from its file.
+    ///
+    /// # Errors
+    /// When the file is missing or is no bundle; a person has to bring it back, since it exists only once.
+    pub fn bundle(&self) -> Result<Bundle, Failure> {
+        let path = self.secrets.join(files::BUNDLE);
+        let text = read_secret(&path)?;
+        Bundle::from_yaml(text.expose()).map_err(|e| {
+            Failure::person(
+                format!("{} is not a Talos secrets bundle: {e}", path.display()),
+                "restore the file from a backup; without it the cluster can't be administered",
+            )
+        })
+    }
+
+    /// The administrator's certificate for the Talos API; made from the bundle once per process.
+    ///
+    /// # Errors
+    /// See [`Reading::bundle`].
+    pub fn admin(&self) -> Result<ClientCertificate, Failure> {
+        let mut cached = self.shared.admin.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(admin) = &*cached {
+            return Ok(admin.clone());
+        }
+        let admin = self
+            .bundle()?
+            .admin_certificate(self.clock.now())
+            .map_err(|e| Failure::broken(format!("no administrator certificate: {e}"), "check the secrets bundle"))?;
+        *cached = Some(admin.clone());
+        Ok(admin)
+    }
+
+    /// # Errors
+    /// When there is no kubeconfig yet, or it can't be used.
+    pub fn kubernetes(&self) -> Result<kubernetes::Reader, Failure> {
+        Ok(self.shared.kubernetes(&self.secrets)?.0)
+    }
+
+    pub fn node(&self, name: &str) -> Result<&NodePlan, Failure> {
+        let missing = || Failure::broken(format!("the plan has no node {name}"), "start the run again with this plan");
+        self.plan.nodes.iter().find(|n| n.name == name).ok_or_else(missing)
+    }
+
+    /// Text of the mark that Kubernetes allows in a label: `NAME.ID`.
+    pub fn label(&self) -> &str {
+        self.mark.split_once('=').map_or(self.mark.as_str(), |(_, id)| id)
+    }
+
+    /// Whether a VM's description carries this run's mark.
+    pub fn is_ours(&self, description: Option<&str>) -> bool {
+        description.is_some_and(|d| d.split_whitespace().any(|word| word == self.mark))
+    }
+}
+
+impl Changing {
+    /// # Errors
+    /// When there is no kubeconfig yet, or it can't be used.
+    pub fn kubernetes(&self) -> Result<kubernetes::Changer, Failure> {
+        Ok(self.shared.kubernetes(&self.secrets)?.1)
+    }
+
+    /// Writes a secret of the run (mode 0600, whole or not at all).
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn keep_secret(&self, name: &str, secret: &Secret<String>) -> Result<(), Failure> {
+        let path = self.secrets.join(name);
+        write_private(&path, secret.expose().as_bytes()).map_err(|e| {
+            Failure::person(
+                format!("can't write a secret: {e}"),
+                "make room or mend the permissions of the state folder",
+            )
+        })?;
+        // A kubeconfig that was written anew must not be hidden by the client made from the old one.
+        *self.shared.kubernetes.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        Ok(())
+    }
+}
+
+impl Shared {
+    fn kubernetes(&self, secrets: &Path) -> Result<(kubernetes::Reader, kubernetes::Changer), Failure> {
+        let mut cached = self.kubernetes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(clients) = &*cached {
+            return Ok(clients.clone());
+        }
+        let text = read_secret(&secrets.join(files::KUBECONFIG))?;
+        let clients = kubernetes::connect(&text, None).map_err(|e| failures::kubernetes(&e, "open the kubeconfig"))?;
+        *cached = Some(clients.clone());
+        Ok(clients)
+    }
+}
+
+/// # Errors
+/// When the file can't be read; a person has to bring it back.
+pub fn read_secret(path: &Path) -> Result<Secret<String>, Failure> {
+    std::fs::read_to_string(path).map(Secret::new).map_err(|e| {
+        Failure::person(
+            format!("can't read {}: {e}", path.display()),
+            "restore the file from a backup, or let the step that writes it run again",
+        )
+    })
+}
+
+/// The address as the Talos client wants it.
+pub fn address(node: &NodePlan) -> IpAddr {
+    IpAddr::V4(node.address)
+}

@@ -1,0 +1,133 @@
+//! The changing side of the Talos API. Nobody gets one from a reader: `act` and `undo` are handed theirs.
+use super::facts::Applied;
+use super::node::Node;
+use super::tls::{FirstUse, SpkiFingerprint};
+use crate::base::answer::Answer;
+use crate::base::secret::Secret;
+use crate::talos::error::Error;
+use crate::talos::secrets::ClientCertificate;
+use crate::talos::wire::machine::{
+    ApplyConfigurationRequest, BootstrapRequest, RebootRequest, ResetRequest, apply_configuration_request,
+    reboot_request, reset_request,
+};
+use serde_json::json;
+use std::net::IpAddr;
+use std::time::Duration;
+use tonic::Code;
+
+/// Talos checks disks and images while it looks at a config; wall time.
+const APPLY: Duration = Duration::from_secs(60);
+
+/// Changes nodes.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Changer {
+    _made_by_new: (),
+}
+
+impl Changer {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Gives a node in maintenance its config. The pin makes sure that the cluster's secrets go to the machine that
+    /// was looked at, and to no other.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with the node's words when it does not take the config.
+    pub async fn apply_maintenance(
+        &self,
+        address: IpAddr,
+        fingerprint: &SpkiFingerprint,
+        config: &Secret<String>,
+    ) -> Result<Answer<Applied>, Error> {
+        let node = Node::insecure(address, FirstUse::new(Some(fingerprint.clone()))).await?;
+        apply(&node, config, false).await
+    }
+
+    /// Gives a configured node a new config; Talos decides whether it restarts.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with the node's words when it does not take the config.
+    pub async fn apply(
+        &self,
+        address: IpAddr,
+        certificate: &ClientCertificate,
+        config: &Secret<String>,
+    ) -> Result<Answer<Applied>, Error> {
+        let node = Node::mutual(address, certificate).await?;
+        apply(&node, config, false).await
+    }
+
+    /// Starts a new etcd cluster on this node. Accepted is not done: watch the etcd service.
+    /// Never call it for a second node; Talos does not prevent it and the cluster would be two.
+    ///
+    /// # Errors
+    /// [`Error::AlreadyBootstrapped`] when the node has etcd data, [`Error::BootstrapTooEarly`] when it can't yet.
+    pub async fn bootstrap(&self, address: IpAddr, certificate: &ClientCertificate) -> Result<Answer<()>, Error> {
+        let node = Node::mutual(address, certificate).await?;
+        let mut client = node.machine();
+        let request = BootstrapRequest { recover_etcd: false, recover_skip_hash_check: false };
+        match node.call(client.bootstrap(request)).await {
+            Ok(_) => Ok(accepted(&node, "Bootstrap", "bootstrap", "")),
+            Err(Error::Refused { code: Code::AlreadyExists, .. }) => Err(Error::AlreadyBootstrapped),
+            Err(Error::Refused { code: Code::FailedPrecondition, text }) => Err(Error::BootstrapTooEarly { text }),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// # Errors
+    /// When the node does not answer or refuses.
+    pub async fn reboot(&self, address: IpAddr, certificate: &ClientCertificate) -> Result<Answer<()>, Error> {
+        let node = Node::mutual(address, certificate).await?;
+        let mut client = node.machine();
+        let request = RebootRequest { mode: reboot_request::Mode::Default.into() };
+        let answer = node.call(client.reboot(request)).await?.into_inner();
+        let actor = answer.messages.into_iter().next().map(|m| m.actor_id).unwrap_or_default();
+        Ok(accepted(&node, "Reboot", "reboot", &actor))
+    }
+
+    /// Wipes the node's disks, takes it out of etcd when `graceful`, and restarts it into maintenance.
+    ///
+    /// # Errors
+    /// When the node does not answer or refuses.
+    pub async fn reset(
+        &self,
+        address: IpAddr,
+        certificate: &ClientCertificate,
+        graceful: bool,
+    ) -> Result<Answer<()>, Error> {
+        let node = Node::mutual(address, certificate).await?;
+        let mut client = node.machine();
+        let request = ResetRequest {
+            graceful,
+            reboot: true,
+            mode: reset_request::WipeMode::All.into(),
+            ..ResetRequest::default()
+        };
+        let answer = node.call(client.reset(request)).await?.into_inner();
+        let actor = answer.messages.into_iter().next().map(|m| m.actor_id).unwrap_or_default();
+        Ok(accepted(&node, "Reset", "reset", &actor))
+    }
+}
+
+pub(super) async fn apply(node: &Node, config: &Secret<String>, dry_run: bool) -> Result<Answer<Applied>, Error> {
+    let mut client = node.machine();
+    let request = ApplyConfigurationRequest {
+        data: config.expose().clone().into_bytes(),
+        mode: apply_configuration_request::Mode::Auto.into(),
+        dry_run,
+        try_mode_timeout: None,
+    };
+    let answer = node.call_within(APPLY, client.apply_configuration(request)).await?.into_inner();
+    let message = answer.messages.into_iter().next();
+    let message = message.ok_or_else(|| Error::Answer { text: "ApplyConfiguration: no message in it".to_string() })?;
+    let applied = Applied { warnings: message.warnings, details: message.mode_details };
+    let raw = json!({"warnings": applied.warnings, "details": applied.details}).to_string();
+    let by_hand = node.by_hand(if dry_run { "apply-config --dry-run -f CONFIG" } else { "apply-config -f CONFIG" });
+    Ok(Answer::new("machine.MachineService/ApplyConfiguration", raw, by_hand, applied))
+}
+
+fn accepted(node: &Node, call: &str, by_hand: &str, actor: &str) -> Answer<()> {
+    let raw = json!({"accepted": true, "actor": actor}).to_string();
+    Answer::new(format!("machine.MachineService/{call}"), raw, node.by_hand(by_hand), ())
+}

@@ -1,0 +1,156 @@
+//! What a node says about itself, as values.
+use crate::talos::wire::common;
+use crate::talos::wire::talos::resource::definitions::runtime;
+use jiff::Timestamp;
+use std::fmt;
+use std::net::IpAddr;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    Unknown,
+    Booting,
+    Installing,
+    Maintenance,
+    Running,
+    Rebooting,
+    ShuttingDown,
+    Resetting,
+    Upgrading,
+}
+
+impl From<runtime::MachineStage> for Stage {
+    fn from(stage: runtime::MachineStage) -> Self {
+        match stage {
+            runtime::MachineStage::Unknown => Stage::Unknown,
+            runtime::MachineStage::Booting => Stage::Booting,
+            runtime::MachineStage::Installing => Stage::Installing,
+            runtime::MachineStage::Maintenance => Stage::Maintenance,
+            runtime::MachineStage::Running => Stage::Running,
+            runtime::MachineStage::Rebooting => Stage::Rebooting,
+            runtime::MachineStage::ShuttingDown => Stage::ShuttingDown,
+            runtime::MachineStage::Resetting => Stage::Resetting,
+            runtime::MachineStage::Upgrading => Stage::Upgrading,
+        }
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Stage::Unknown => "unknown",
+            Stage::Booting => "booting",
+            Stage::Installing => "installing",
+            Stage::Maintenance => "maintenance",
+            Stage::Running => "running",
+            Stage::Rebooting => "rebooting",
+            Stage::ShuttingDown => "shutting down",
+            Stage::Resetting => "resetting",
+            Stage::Upgrading => "upgrading",
+        })
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MachineStatus {
+    pub stage: Stage,
+    pub ready: bool,
+    /// (condition, reason). Without a CNI `nodeReady` stays here: that is the end of Talos' own part.
+    pub unmet: Vec<(String, String)>,
+}
+
+impl From<runtime::MachineStatusSpec> for MachineStatus {
+    fn from(spec: runtime::MachineStatusSpec) -> Self {
+        let stage = spec.stage().into();
+        let status = spec.status.unwrap_or_default();
+        let unmet = status.unmet_conditions.into_iter().map(|c| (c.name, c.reason)).collect();
+        MachineStatus { stage, ready: status.ready, unmet }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    pub name: String,
+    /// Lower case; empty where the link has none.
+    pub mac: String,
+    pub up: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Address {
+    pub link: String,
+    pub address: IpAddr,
+    pub prefix: u8,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Disk {
+    /// `/dev/sda`
+    pub dev_path: String,
+    /// Bytes.
+    pub size: u64,
+    pub serial: String,
+    pub model: String,
+    pub readonly: bool,
+    pub cdrom: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Service {
+    pub id: String,
+    /// `Running`, `Preparing`, `Waiting`, …: Talos' own words.
+    pub state: String,
+    /// `None` while Talos does not know, or where the service has no check.
+    pub healthy: Option<bool>,
+    /// What it said last: of its health, or else of its state.
+    pub last_message: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EtcdMember {
+    pub id: u64,
+    pub hostname: String,
+    pub learner: bool,
+    pub peer_urls: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EtcdStatus {
+    pub member_id: u64,
+    /// 0: none.
+    pub leader: u64,
+    pub learner: bool,
+    /// Bytes.
+    pub database_size: u64,
+    pub errors: Vec<String>,
+}
+
+/// The node's clock beside its time server's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeTime {
+    pub server: String,
+    pub local: Timestamp,
+    pub remote: Timestamp,
+}
+
+/// What the node says to a config that it takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    pub warnings: Vec<String>,
+    pub details: String,
+}
+
+pub fn mac(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect::<Vec<_>>().join(":")
+}
+
+/// The address in 4 or 16 bytes; `None` for any other length.
+pub fn address(prefix: &common::NetIpPrefix) -> Option<(IpAddr, u8)> {
+    let v4 = <[u8; 4]>::try_from(prefix.ip.as_slice()).map(IpAddr::from);
+    let address = v4.or_else(|_| <[u8; 16]>::try_from(prefix.ip.as_slice()).map(IpAddr::from)).ok()?;
+    Some((address, u8::try_from(prefix.prefix_length).ok()?))
+}
+
+pub fn timestamp(at: Option<prost_types::Timestamp>) -> Option<Timestamp> {
+    let at = at?;
+    Timestamp::new(at.seconds, at.nanos).ok()
+}

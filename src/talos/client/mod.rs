@@ -1,0 +1,156 @@
+//! The reading side of the Talos API: [`Maintenance`] for a node without config, [`Secure`] for a configured one.
+pub mod changer;
+pub mod facts;
+mod inventory;
+pub(super) mod node;
+pub mod resources;
+mod secure;
+pub(super) mod tls;
+
+use super::error::Error;
+use super::secrets::ClientCertificate;
+use super::wire::talos::resource::definitions::runtime;
+use crate::base::answer::Answer;
+use crate::base::secret::Secret;
+use facts::{Address, Applied, Disk, Link, MachineStatus, Stage};
+use node::Node;
+use std::net::IpAddr;
+use std::sync::Arc;
+use tls::{FirstUse, SpkiFingerprint};
+
+pub use node::API_PORT;
+
+/// A node in maintenance mode. Its key is pinned for as long as this value lives.
+#[derive(Debug, Clone)]
+pub struct Maintenance {
+    node: Node,
+    verifier: Arc<FirstUse>,
+}
+
+impl Maintenance {
+    /// Trusts the key that the node shows first; [`Maintenance::fingerprint`] says which one that was.
+    ///
+    /// # Errors
+    /// When the node does not answer.
+    pub async fn connect(address: IpAddr) -> Result<Self, Error> {
+        Self::open(address, FirstUse::new(None)).await
+    }
+
+    /// Insists on the key seen before.
+    ///
+    /// # Errors
+    /// When the node does not answer or shows another key.
+    pub async fn connect_pinned(address: IpAddr, fingerprint: &SpkiFingerprint) -> Result<Self, Error> {
+        Self::open(address, FirstUse::new(Some(fingerprint.clone()))).await
+    }
+
+    async fn open(address: IpAddr, verifier: Arc<FirstUse>) -> Result<Self, Error> {
+        let node = Node::insecure(address, verifier.clone()).await?;
+        Ok(Maintenance { node, verifier })
+    }
+
+    /// The key that this connection is pinned to.
+    pub fn fingerprint(&self) -> Option<&SpkiFingerprint> {
+        self.verifier.pin()
+    }
+
+    /// # Errors
+    /// [`super::Distrust::CertificateAsked`] when the node is configured.
+    pub async fn machine_stage(&self) -> Result<Answer<Stage>, Error> {
+        Ok(self.node.machine_status().await?.map(|s| s.stage))
+    }
+
+    /// The version as `v1.10.6`, from the resource: the Version call is not served in maintenance mode.
+    ///
+    /// # Errors
+    /// When the node does not answer.
+    pub async fn version(&self) -> Result<Answer<String>, Error> {
+        let answer = self.node.get::<runtime::VersionSpec>(resources::VERSION, "version").await?;
+        Ok(answer.map(|spec| spec.version))
+    }
+
+    /// # Errors
+    /// When the node does not answer.
+    pub async fn links(&self) -> Result<Answer<Vec<Link>>, Error> {
+        self.node.links().await
+    }
+
+    /// # Errors
+    /// When the node does not answer.
+    pub async fn addresses(&self) -> Result<Answer<Vec<Address>>, Error> {
+        self.node.addresses().await
+    }
+
+    /// # Errors
+    /// When the node does not answer.
+    pub async fn disks(&self) -> Result<Answer<Vec<Disk>>, Error> {
+        self.node.disks().await
+    }
+
+    /// Name and version of each system extension in the image.
+    ///
+    /// # Errors
+    /// When the node does not answer.
+    pub async fn extensions(&self) -> Result<Answer<Vec<(String, String)>>, Error> {
+        self.node.extensions().await
+    }
+
+    /// Has the node look at a config without taking it.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with the node's words when it would not take it.
+    pub async fn dry_run(&self, config: &Secret<String>) -> Result<Answer<Applied>, Error> {
+        changer::apply(&self.node, config, true).await
+    }
+}
+
+/// A configured node, both sides authenticated.
+#[derive(Debug, Clone)]
+pub struct Secure {
+    node: Node,
+}
+
+impl Secure {
+    /// # Errors
+    /// When the node does not answer or its certificate is not the cluster's. That the node does not accept ours
+    /// shows with the first call.
+    pub async fn connect(address: IpAddr, certificate: &ClientCertificate) -> Result<Self, Error> {
+        Ok(Secure { node: Node::mutual(address, certificate).await? })
+    }
+
+    pub(super) fn node(&self) -> &Node {
+        &self.node
+    }
+
+    /// # Errors
+    /// When the node does not answer.
+    pub async fn machine_status(&self) -> Result<Answer<MachineStatus>, Error> {
+        self.node.machine_status().await
+    }
+
+    /// # Errors
+    /// When the node does not answer.
+    pub async fn links(&self) -> Result<Answer<Vec<Link>>, Error> {
+        self.node.links().await
+    }
+
+    /// # Errors
+    /// When the node does not answer.
+    pub async fn addresses(&self) -> Result<Answer<Vec<Address>>, Error> {
+        self.node.addresses().await
+    }
+
+    /// # Errors
+    /// When the node does not answer.
+    pub async fn disks(&self) -> Result<Answer<Vec<Disk>>, Error> {
+        self.node.disks().await
+    }
+
+    /// Name and version of each system extension in the image.
+    ///
+    /// # Errors
+    /// When the node does not answer.
+    pub async fn extensions(&self) -> Result<Answer<Vec<(String, String)>>, Error> {
+        self.node.extensions().await
+    }
+}

@@ -1,0 +1,182 @@
+//! What only a configured node answers.
+use super::Secure;
+use super::facts::{self, EtcdMember, EtcdStatus, NodeTime, Service};
+use crate::base::answer::Answer;
+use crate::base::secret::Secret;
+use crate::talos::error::Error;
+use crate::talos::wire::machine::{DmesgRequest, EtcdMemberListRequest, ServiceInfo};
+use crate::talos::wire::time::time_service_client::TimeServiceClient;
+use serde_json::json;
+
+/// The longest kernel log that is read, in bytes; Talos' own ring is smaller.
+const DMESG_LIMIT: usize = 8 << 20;
+/// The longest kubeconfig archive that is read, in bytes.
+const KUBECONFIG_LIMIT: usize = 1 << 20;
+
+fn asked(call: &str) -> String {
+    format!("machine.MachineService/{call}")
+}
+
+fn first<T>(messages: Vec<T>, call: &str) -> Result<T, Error> {
+    messages.into_iter().next().ok_or_else(|| Error::Answer { text: format!("{call}: no message in it") })
+}
+
+impl Secure {
+    /// The version as `v1.10.6`.
+    ///
+    /// # Errors
+    /// When the node does not answer, or does not accept our certificate.
+    pub async fn version(&self) -> Result<Answer<String>, Error> {
+        let mut client = self.node.machine();
+        let answer = self.node.call(client.version(())).await?.into_inner();
+        let message = first(answer.messages, "Version")?;
+        let version = message.version.ok_or_else(|| Error::Answer { text: "Version: no version in it".to_string() })?;
+        let platform = message.platform.unwrap_or_default();
+        let raw = json!({"tag": version.tag, "arch": version.arch, "platform": platform.name, "mode": platform.mode});
+        Ok(Answer::new(asked("Version"), raw.to_string(), self.node.by_hand("version"), version.tag))
+    }
+
+    /// # Errors
+    /// When the node does not answer.
+    pub async fn services(&self) -> Result<Answer<Vec<Service>>, Error> {
+        let mut client = self.node.machine();
+        let answer = self.node.call(client.service_list(())).await?.into_inner();
+        let services: Vec<Service> = first(answer.messages, "ServiceList")?.services.into_iter().map(service).collect();
+        let raw: Vec<_> = services
+            .iter()
+            .map(|s| json!({"id": s.id, "state": s.state, "healthy": s.healthy, "last": s.last_message}))
+            .collect();
+        Ok(Answer::new(asked("ServiceList"), json!(raw).to_string(), self.node.by_hand("services"), services))
+    }
+
+    /// The members as the node's own etcd knows them.
+    ///
+    /// # Errors
+    /// When the node does not answer, or runs no etcd yet.
+    pub async fn etcd_members(&self) -> Result<Answer<Vec<EtcdMember>>, Error> {
+        let mut client = self.node.machine();
+        let request = EtcdMemberListRequest { query_local: true };
+        let answer = self.node.call(client.etcd_member_list(request)).await?.into_inner();
+        let members: Vec<EtcdMember> = first(answer.messages, "EtcdMemberList")?
+            .members
+            .into_iter()
+            .map(|m| EtcdMember { id: m.id, hostname: m.hostname, learner: m.is_learner, peer_urls: m.peer_urls })
+            .collect();
+        let raw: Vec<_> = members
+            .iter()
+            .map(|m| {
+                let id = format!("{:016x}", m.id);
+                json!({"id": id, "hostname": m.hostname, "learner": m.learner, "peers": m.peer_urls})
+            })
+            .collect();
+        Ok(Answer::new(asked("EtcdMemberList"), json!(raw).to_string(), self.node.by_hand("etcd members"), members))
+    }
+
+    /// # Errors
+    /// When the node does not answer, or runs no etcd yet.
+    pub async fn etcd_status(&self) -> Result<Answer<EtcdStatus>, Error> {
+        let mut client = self.node.machine();
+        let answer = self.node.call(client.etcd_status(())).await?.into_inner();
+        let status = first(answer.messages, "EtcdStatus")?.member_status;
+        let status = status.ok_or_else(|| Error::Answer { text: "EtcdStatus: no status in it".to_string() })?;
+        let raw = json!({
+            "member": format!("{:016x}", status.member_id), "leader": format!("{:016x}", status.leader),
+            "learner": status.is_learner, "db_size": status.db_size, "errors": status.errors,
+        });
+        let value = EtcdStatus {
+            member_id: status.member_id,
+            leader: status.leader,
+            learner: status.is_learner,
+            database_size: u64::try_from(status.db_size).unwrap_or_default(),
+            errors: status.errors,
+        };
+        Ok(Answer::new(asked("EtcdStatus"), raw.to_string(), self.node.by_hand("etcd status"), value))
+    }
+
+    /// The last `lines` lines of the kernel log.
+    ///
+    /// # Errors
+    /// When the node does not answer.
+    pub async fn dmesg(&self, lines: usize) -> Result<Answer<Vec<String>>, Error> {
+        let mut client = self.node.machine();
+        let bytes = self
+            .node
+            .call(async {
+                let mut stream = client.dmesg(DmesgRequest { follow: false, tail: false }).await?.into_inner();
+                let mut bytes = Vec::new();
+                while let Some(item) = stream.message().await? {
+                    bytes.extend_from_slice(&item.bytes);
+                    // Talos puts one line into each item, and no line break at its end.
+                    if !item.bytes.ends_with(b"\n") {
+                        bytes.push(b'\n');
+                    }
+                    if bytes.len() > DMESG_LIMIT {
+                        break;
+                    }
+                }
+                Ok(bytes)
+            })
+            .await?;
+        let text = String::from_utf8_lossy(&bytes);
+        let all: Vec<&str> = text.lines().collect();
+        let kept: Vec<String> =
+            all.get(all.len().saturating_sub(lines)..).unwrap_or_default().iter().map(ToString::to_string).collect();
+        Ok(Answer::new(asked("Dmesg"), kept.join("\n"), self.node.by_hand("dmesg"), kept))
+    }
+
+    /// The node's clock beside its time server's, which the node asks now.
+    ///
+    /// # Errors
+    /// When the node or its time server does not answer.
+    pub async fn time(&self) -> Result<Answer<NodeTime>, Error> {
+        let mut client = TimeServiceClient::new(self.node.channel());
+        let answer = self.node.call(client.time(())).await?.into_inner();
+        let message = first(answer.messages, "Time")?;
+        let missing = || Error::Answer { text: "Time: a time is missing".to_string() };
+        let value = NodeTime {
+            server: message.server,
+            local: facts::timestamp(message.localtime).ok_or_else(missing)?,
+            remote: facts::timestamp(message.remotetime).ok_or_else(missing)?,
+        };
+        let raw = json!({"server": value.server, "local": value.local.to_string(), "remote": value.remote.to_string()});
+        Ok(Answer::new("time.TimeService/Time", raw.to_string(), self.node.by_hand("time"), value))
+    }
+
+    /// The `.tar.gz` with the admin's kubeconfig, as the node sends it. Its tar has no end mark: read one entry only.
+    ///
+    /// # Errors
+    /// When the node does not answer, or is no control plane.
+    pub async fn kubeconfig(&self) -> Result<Answer<Secret<Vec<u8>>>, Error> {
+        let mut client = self.node.machine();
+        let bytes = self
+            .node
+            .call(async {
+                let mut stream = client.kubeconfig(()).await?.into_inner();
+                let mut bytes = Vec::new();
+                while let Some(item) = stream.message().await? {
+                    bytes.extend_from_slice(&item.bytes);
+                    if bytes.len() > KUBECONFIG_LIMIT {
+                        break;
+                    }
+                }
+                Ok(bytes)
+            })
+            .await?;
+        if !bytes.starts_with(&[0x1f, 0x8b]) {
+            return Err(Error::Answer { text: "Kubeconfig: no gzip archive".to_string() });
+        }
+        let raw = format!("an archive of {} bytes (not shown: it holds a key)", bytes.len());
+        Ok(Answer::new(asked("Kubeconfig"), raw, self.node.by_hand("kubeconfig"), Secret::new(bytes)))
+    }
+}
+
+fn service(info: ServiceInfo) -> Service {
+    let health = info.health.unwrap_or_default();
+    let event = info.events.unwrap_or_default().events.pop().map(|e| e.msg).unwrap_or_default();
+    Service {
+        id: info.id,
+        state: info.state,
+        healthy: (!health.unknown).then_some(health.healthy),
+        last_message: if health.last_message.is_empty() { event } else { health.last_message },
+    }
+}

@@ -1,0 +1,123 @@
+//! Machine configs of Talos v1.10 for CozyStack v0.37: rendered whole from typed input, never merged.
+mod machine;
+mod redact;
+pub(in crate::talos) mod yaml;
+
+pub use redact::redacted;
+
+use super::secrets::Bundle;
+use crate::base::secret::Secret;
+use ipnet::Ipv4Net;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::Ipv4Addr;
+use zeroize::Zeroizing;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    ControlPlane,
+    Worker,
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Role::ControlPlane => "controlplane",
+            Role::Worker => "worker",
+        })
+    }
+}
+
+/// What one node's config depends on, besides the cluster's secrets.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NodeConfig {
+    pub cluster_name: String,
+    /// `https://VIP:6443`
+    pub endpoint: String,
+    pub role: Role,
+    pub hostname: String,
+    pub address: Ipv4Addr,
+    /// The nodes' network: prefix of `address`, and what kubelet and etcd choose their address from.
+    pub subnet: Ipv4Net,
+    pub gateway: Ipv4Addr,
+    pub dns: Vec<Ipv4Addr>,
+    /// Empty: the gateway.
+    pub ntp: Vec<String>,
+    /// Left out of workers' configs.
+    pub vip: Option<Ipv4Addr>,
+    /// Of the interface that gets `address`; any case.
+    pub mac: String,
+    pub install_disk: String,
+    pub installer_image: String,
+    /// `v1.33.3` or `1.33.3`
+    pub kubernetes_version: String,
+    pub pod_cidr: Ipv4Net,
+    pub service_cidr: Ipv4Net,
+    pub dns_domain: String,
+    pub node_labels: BTreeMap<String, String>,
+    /// Further names of the Talos and Kubernetes APIs; 127.0.0.1 and the VIP are always there.
+    pub cert_sans: Vec<String>,
+}
+
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum Error {
+    /// etcd would wait for ever for an address inside its subnet.
+    #[error("{what} {address} is outside the nodes' subnet {subnet}")]
+    OutsideSubnet { what: &'static str, address: Ipv4Addr, subnet: Ipv4Net },
+    #[error("`{0}` is not a MAC address")]
+    Mac(String),
+    #[error("the cluster endpoint `{0}` is not an https URL")]
+    Endpoint(String),
+    #[error("the host name `{0}` is not a DNS label")]
+    Hostname(String),
+    #[error("can't write YAML: {0}")]
+    Yaml(String),
+}
+
+/// The whole machine config of a node: the v1alpha1 document and the one that the lldpd extension waits for.
+/// The same input gives the same bytes.
+///
+/// # Errors
+/// When the input contradicts itself in a way that Talos would accept and then hang on.
+pub fn render(node: &NodeConfig, bundle: &Bundle) -> Result<Secret<String>, Error> {
+    let mac = check(node)?;
+    let main = yaml::text(&machine::document(node, bundle, &mac)).map_err(Error::Yaml)?;
+    let lldpd = yaml::text(&machine::lldpd()).map_err(Error::Yaml)?;
+    // Go reads the file mode as an integer, and no serializer writes an octal one.
+    let main = Zeroizing::new(main);
+    let main = Zeroizing::new(main.replace(&format!("\"{}\"", machine::LVM_MODE), machine::LVM_MODE));
+    Ok(Secret::new(format!("{}---\n{lldpd}", main.as_str())))
+}
+
+/// The MAC address in lower case: Talos compares case-sensitively.
+fn check(node: &NodeConfig) -> Result<String, Error> {
+    let vip = node.vip.filter(|_| node.role == Role::ControlPlane);
+    let inside = [Some(("node address", node.address)), Some(("gateway", node.gateway)), vip.map(|v| ("VIP", v))];
+    for (what, address) in inside.into_iter().flatten() {
+        if !node.subnet.contains(&address) {
+            return Err(Error::OutsideSubnet { what, address, subnet: node.subnet });
+        }
+    }
+    let mac = node.mac.to_ascii_lowercase();
+    let octets: Vec<&str> = mac.split(':').collect();
+    if octets.len() != 6 || !octets.iter().all(|o| o.len() == 2 && o.bytes().all(|b| b.is_ascii_hexdigit())) {
+        return Err(Error::Mac(node.mac.clone()));
+    }
+    if node.endpoint.strip_prefix("https://").is_none_or(str::is_empty) {
+        return Err(Error::Endpoint(node.endpoint.clone()));
+    }
+    let label = &node.hostname;
+    let letters = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    if label.is_empty()
+        || label.len() > 63
+        || !label.bytes().all(letters)
+        || label.starts_with('-')
+        || label.ends_with('-')
+    {
+        return Err(Error::Hostname(label.clone()));
+    }
+    Ok(mac)
+}
+
+#[cfg(test)]
+mod tests;

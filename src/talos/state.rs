@@ -1,0 +1,89 @@
+//! In which state a node is, told from outside by who it lets in.
+use super::client::facts::Stage;
+use super::client::{API_PORT, Maintenance, Secure};
+use super::error::{Distrust, Error};
+use super::secrets::ClientCertificate;
+use crate::base::answer::Answer;
+use std::fmt;
+use std::net::IpAddr;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NodeState {
+    /// Nothing answers, or not yet: off, starting, between two modes.
+    Down(String),
+    /// Waits for a config.
+    Maintenance,
+    /// Configured with our secrets: each side accepted the other's certificate.
+    Configured,
+    /// Configured with other secrets, or no Talos at all.
+    Foreign(String),
+}
+
+impl fmt::Display for NodeState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NodeState::Down(why) => write!(f, "down: {why}"),
+            NodeState::Maintenance => f.write_str("in maintenance mode"),
+            NodeState::Configured => f.write_str("configured with this cluster's secrets"),
+            NodeState::Foreign(why) => write!(f, "foreign: {why}"),
+        }
+    }
+}
+
+/// Asks first with our certificate, where there is one, then without.
+pub async fn state_of(address: IpAddr, certificate: Option<&ClientCertificate>) -> Answer<NodeState> {
+    let Some(certificate) = certificate else {
+        return without_certificate(address, None).await;
+    };
+    let version = match Secure::connect(address, certificate).await {
+        Ok(node) => node.version().await,
+        Err(e) => Err(e),
+    };
+    match version {
+        Ok(answer) => answer.map(|_| NodeState::Configured),
+        // In maintenance the node shows a certificate of its own making: ask again to tell that from another cluster.
+        Err(Error::Untrusted { what, why: Distrust::ServerNotOurs }) => without_certificate(address, Some(what)).await,
+        Err(e @ (Error::Untrusted { .. } | Error::Answer { .. })) => {
+            evidence(address, NodeState::Foreign(e.to_string()))
+        }
+        Err(e @ (Error::Unreachable { .. } | Error::NotReady { .. })) => {
+            evidence(address, NodeState::Down(e.to_string()))
+        }
+        // It talks to us behind mutual TLS; what it refuses is another matter.
+        Err(e @ (Error::Refused { .. } | Error::AlreadyBootstrapped | Error::BootstrapTooEarly { .. })) => {
+            evidence_with(address, NodeState::Configured, &e.to_string())
+        }
+    }
+}
+
+async fn without_certificate(address: IpAddr, distrusted: Option<String>) -> Answer<NodeState> {
+    let stage = match Maintenance::connect(address).await {
+        Ok(node) => node.machine_stage().await,
+        Err(e) => Err(e),
+    };
+    match stage {
+        Ok(answer) if answer.value == Stage::Maintenance => answer.map(|_| NodeState::Maintenance),
+        // The secure API is the gate: without it a node is on its way from one mode to the other.
+        Ok(answer) => answer.map(|stage| NodeState::Down(format!("{stage}, its API asks for no certificate yet"))),
+        Err(Error::Untrusted { what, .. }) => evidence(address, NodeState::Foreign(distrusted.unwrap_or(what))),
+        Err(e @ (Error::Unreachable { .. } | Error::NotReady { .. })) => {
+            evidence(address, NodeState::Down(e.to_string()))
+        }
+        Err(
+            e @ (Error::Refused { .. }
+            | Error::Answer { .. }
+            | Error::AlreadyBootstrapped
+            | Error::BootstrapTooEarly { .. }),
+        ) => evidence(address, NodeState::Foreign(e.to_string())),
+    }
+}
+
+fn evidence(address: IpAddr, state: NodeState) -> Answer<NodeState> {
+    let raw = state.to_string();
+    evidence_with(address, state, &raw)
+}
+
+fn evidence_with(address: IpAddr, state: NodeState, raw: &str) -> Answer<NodeState> {
+    let by_hand = format!("talosctl -n {address} get machinestatus --insecure");
+    Answer::new(format!("TLS {address}:{API_PORT}"), raw, by_hand, state)
+}

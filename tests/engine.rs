@@ -1,0 +1,323 @@
+//! The engine over a target of its own making: what it does when the target, the disk or the process gives way.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+use async_trait::async_trait;
+use cozyup::base::clock::Clock;
+use cozyup::engine::decide::Rules;
+use cozyup::engine::driver::{Driver, Request, Session};
+use cozyup::engine::failure::Failure;
+use cozyup::engine::journal::Journal;
+use cozyup::engine::proof::{Proof, Reading};
+use cozyup::engine::record::{Event, Outcome, Record};
+use cozyup::engine::state::RunState;
+use cozyup::engine::step::{Context, Observed, Outline, Queue, Site, Step, StepId};
+use cozyup::engine::wait::{Band, Wait};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// A world of named things that take some looks to appear.
+#[derive(Default)]
+struct Target {
+    things: BTreeMap<String, u32>,
+    acts: Vec<String>,
+    acting_now: usize,
+    most_at_once: usize,
+    refuse: Option<Failure>,
+}
+
+type Shared = Arc<Mutex<Target>>;
+struct TestSite;
+impl Site for TestSite {
+    type Reading = Shared;
+    type Changing = Shared;
+}
+
+struct Make {
+    outline: Outline,
+    /// Looks until the thing is ready after the act.
+    looks: u32,
+    panics: bool,
+}
+
+#[async_trait]
+impl Step<TestSite> for Make {
+    fn outline(&self) -> &Outline {
+        &self.outline
+    }
+
+    async fn observe(&self, cx: &dyn Context, site: &Shared) -> Result<Observed, Failure> {
+        assert!(!self.panics, "a defect in a step");
+        let mut target = site.lock().unwrap();
+        if let Some(failure) = &target.refuse {
+            return Err(failure.clone());
+        }
+        let name = self.outline.id.to_string();
+        Ok(match target.things.get_mut(&name) {
+            None => Observed::Absent("no such thing".into()),
+            Some(0) => {
+                let reading = Reading {
+                    system: "target".into(),
+                    asked: name.clone(),
+                    answer: "there".into(),
+                    at: cx.clock().now(),
+                    by_hand: format!("look {name}"),
+                };
+                Observed::Satisfied(Proof::new(format!("{name} is there"), reading))
+            }
+            Some(left) => {
+                *left -= 1;
+                Observed::Underway(Wait::new("it is ready", format!("{left} to go"), Band::new(5, 20)))
+            }
+        })
+    }
+
+    async fn act(&self, cx: &dyn Context, _: &Shared, change: &Shared) -> Result<(), Failure> {
+        let name = self.outline.id.to_string();
+        {
+            let mut target = change.lock().unwrap();
+            target.acts.push(name.clone());
+            target.acting_now += 1;
+            target.most_at_once = target.most_at_once.max(target.acting_now);
+        }
+        cx.keep_handle(&format!("task:{name}")).await?;
+        cx.clock().sleep(Duration::from_secs(3)).await;
+        let mut target = change.lock().unwrap();
+        target.acting_now -= 1;
+        target.things.insert(name, self.looks);
+        Ok(())
+    }
+}
+
+fn make(id: &str, day: u8, after: &[&str]) -> Make {
+    Make {
+        outline: Outline {
+            id: StepId::new(id),
+            day,
+            title: format!("make {id}"),
+            after: after.iter().map(|a| StepId::new(a)).collect(),
+            queue: None,
+            band: Band::new(5, 20),
+            changes: true,
+            momentary: false,
+            by_hand: String::new(),
+        },
+        looks: 2,
+        panics: false,
+    }
+}
+
+struct Run {
+    records: Vec<Arc<Record>>,
+    outcome: Outcome,
+    state: RunState,
+}
+
+fn plan() -> Vec<Make> {
+    vec![make("day1.a", 1, &[]), make("day1.b", 1, &["day1.a"]), make("day2.c", 2, &[])]
+}
+
+async fn drive(dir: &Path, target: &Shared, steps: Vec<Make>, rules: Rules, requests: Vec<(u64, Request)>) -> Run {
+    let (journal, recovered) = Journal::open(&dir.join("journal")).unwrap();
+    let (feed, mut records) = mpsc::unbounded_channel();
+    let (ask, asked) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        for (second, request) in requests {
+            tokio::time::sleep(Duration::from_secs(second)).await;
+            let _ = ask.send(request);
+        }
+        std::future::pending::<()>().await;
+    });
+    let driver: Driver<TestSite> = Driver {
+        steps: steps.into_iter().map(|s| Arc::new(s) as Arc<dyn Step<TestSite>>).collect(),
+        reading: Arc::new(target.clone()),
+        changing: Arc::new(target.clone()),
+        clock: Clock::real(),
+        journal,
+        state: RunState::of(&recovered.records),
+        rules,
+        feed,
+    };
+    let session =
+        Session { run: "r1".into(), plan: "p".into(), plan_digest: "d".into(), host: "jump".into(), until: 10 };
+    let (outcome, state) = driver.run(session, asked).await.unwrap();
+    let mut seen = Vec::new();
+    while let Ok(record) = records.try_recv() {
+        seen.push(record);
+    }
+    Run { records: seen, outcome, state }
+}
+
+fn yes() -> Rules {
+    Rules { gates_by: Some("--yes".into()), patience: Some(Duration::from_secs(300)) }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plan_runs_to_its_end_with_intent_before_every_act_and_proof_at_the_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let target = Shared::default();
+    let run = drive(dir.path(), &target, plan(), yes(), vec![]).await;
+    assert_eq!(run.outcome, Outcome::Proven);
+    assert_eq!(target.lock().unwrap().acts, ["day1.a", "day1.b", "day2.c"]);
+    assert_eq!(run.state.proven(), 3);
+    let order: Vec<&str> = run
+        .records
+        .iter()
+        .filter_map(|r| match &r.event {
+            Event::Intended { step, .. } if step.as_str() == "day1.a" => Some("intended"),
+            Event::HandleKept { step, .. } if step.as_str() == "day1.a" => Some("handle"),
+            Event::Acted { step } if step.as_str() == "day1.a" => Some("acted"),
+            Event::Waiting { step, .. } if step.as_str() == "day1.a" => Some("waiting"),
+            Event::Proven { step, .. } if step.as_str() == "day1.a" => Some("proven"),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(order, ["intended", "handle", "acted", "waiting", "waiting", "proven"]);
+    let seqs: Vec<u64> = run.records.iter().map(|r| r.seq).collect();
+    assert_eq!(seqs, (1..=seqs.len() as u64).collect::<Vec<_>>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_cut_off_after_any_record_comes_to_the_same_end_without_a_second_act() {
+    let whole = tempfile::tempdir().unwrap();
+    drive(whole.path(), &Shared::default(), plan(), yes(), vec![]).await;
+    let journal = std::fs::read_to_string(whole.path().join("journal")).unwrap();
+    let lines: Vec<&str> = journal.split_inclusive('\n').collect();
+    for cut in 0..=lines.len() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("journal"), lines[..cut].concat()).unwrap();
+        // The target had done whatever was intended: the harder case, since the answer was lost.
+        let target = Shared::default();
+        for line in &lines[..cut] {
+            let record: serde_json::Value = serde_json::from_str(line).unwrap();
+            if record["event"] == "intended" {
+                target.lock().unwrap().things.insert(record["step"].as_str().unwrap().into(), 0);
+            }
+        }
+        let before = target.lock().unwrap().things.len();
+        let run = drive(dir.path(), &target, plan(), yes(), vec![]).await;
+        assert_eq!(run.outcome, Outcome::Proven, "cut after {cut} records");
+        assert_eq!(target.lock().unwrap().acts.len(), 3 - before, "cut after {cut} records");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn something_that_vanished_between_sessions_is_reported_as_drift_and_made_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let target = Shared::default();
+    drive(dir.path(), &target, plan(), yes(), vec![]).await;
+    target.lock().unwrap().things.remove("day1.b");
+    let run = drive(dir.path(), &target, plan(), yes(), vec![]).await;
+    let drifted = |e: &Event| matches!(e, Event::Drifted { step, .. } if step.as_str() == "day1.b");
+    assert_eq!(run.records.iter().filter(|r| drifted(&r.event)).count(), 1);
+    assert_eq!(run.outcome, Outcome::Proven);
+    assert_eq!(target.lock().unwrap().acts.iter().filter(|a| *a == "day1.b").count(), 2);
+    assert_eq!(target.lock().unwrap().acts.iter().filter(|a| *a == "day1.a").count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_lets_the_act_in_hand_end_and_starts_no_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let target = Shared::default();
+    let run = drive(dir.path(), &target, plan(), yes(), vec![(1, Request::Stop { by: "ann".into() })]).await;
+    assert_eq!(run.outcome, Outcome::Stopped);
+    let target = target.lock().unwrap();
+    assert_eq!((target.acts.len(), target.acting_now), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_blocked_step_goes_on_by_itself_when_the_cause_is_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let target = Shared::default();
+    target.lock().unwrap().refuse = Some(Failure::refused("no right", "give the right"));
+    let healing = target.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_secs(100)).await;
+        healing.lock().unwrap().refuse = None;
+    });
+    let run = drive(dir.path(), &target, plan(), yes(), vec![]).await;
+    assert_eq!(run.outcome, Outcome::Proven);
+    let blocked = run.records.iter().filter(|r| matches!(r.event, Event::Blocked { .. })).count();
+    assert!((9..=11).contains(&blocked), "looked again {blocked} times in 100 s");
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_cure_the_run_ends_as_blocked_when_patience_is_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let target = Shared::default();
+    target.lock().unwrap().refuse = Some(Failure::person("cable out", "plug it in"));
+    let begin = tokio::time::Instant::now();
+    let run = drive(dir.path(), &target, plan(), yes(), vec![]).await;
+    assert_eq!(run.outcome, Outcome::Blocked);
+    assert_eq!(begin.elapsed().as_secs(), 300);
+    assert!(target.lock().unwrap().acts.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_of_one_never_has_two_acts_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let target = Shared::default();
+    let steps = ["day1.a", "day1.b", "day1.c"]
+        .map(|id| {
+            let mut step = make(id, 1, &[]);
+            step.outline.queue = Some(Queue { name: "clones".into(), limit: 1 });
+            step
+        })
+        .into();
+    let run = drive(dir.path(), &target, steps, yes(), vec![]).await;
+    assert_eq!(run.outcome, Outcome::Proven);
+    assert_eq!(target.lock().unwrap().most_at_once, 1);
+    let dir = tempfile::tempdir().unwrap();
+    let target = Shared::default();
+    let steps = vec![make("day1.a", 1, &[]), make("day1.b", 1, &[]), make("day1.c", 1, &[])];
+    drive(dir.path(), &target, steps, yes(), vec![]).await;
+    assert_eq!(target.lock().unwrap().most_at_once, 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_day_waits_at_its_gate_until_somebody_opens_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let target = Shared::default();
+    let asking = Rules { gates_by: None, patience: Some(Duration::from_secs(50)) };
+    let open = |day| Request::OpenGate { day, by: "ann".into() };
+    let run = drive(dir.path(), &target, plan(), asking, vec![(1000, open(1)), (1000, open(2))]).await;
+    assert_eq!(run.outcome, Outcome::Proven);
+    assert_eq!(run.state.gates.get(&1).map(String::as_str), Some("ann"));
+    let asked = run.records.iter().filter(|r| matches!(r.event, Event::GateAsked { .. })).count();
+    assert_eq!(asked, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_in_a_step_blocks_that_step_and_not_the_engine() {
+    let dir = tempfile::tempdir().unwrap();
+    let target = Shared::default();
+    let mut broken = make("day1.b", 1, &[]);
+    broken.panics = true;
+    let run = drive(dir.path(), &target, vec![make("day1.a", 1, &[]), broken], yes(), vec![]).await;
+    assert_eq!(run.outcome, Outcome::Blocked);
+    assert!(run.state.step(&StepId::new("day1.a")).unwrap().is_proven());
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_acted_on_when_the_journal_cannot_be_written() {
+    let target = Shared::default();
+    // Every write to /dev/full is `no space left on device`.
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let (feed, _records) = mpsc::unbounded_channel();
+    let (_ask, asked) = mpsc::unbounded_channel();
+    let driver: Driver<TestSite> = Driver {
+        steps: vec![Arc::new(make("day1.a", 1, &[]))],
+        reading: Arc::new(target.clone()),
+        changing: Arc::new(target.clone()),
+        clock: Clock::real(),
+        journal: Journal::on_open_file(Path::new("/dev/full"), full),
+        state: RunState::default(),
+        rules: yes(),
+        feed,
+    };
+    let session = Session { run: "r".into(), plan: "p".into(), plan_digest: "d".into(), host: "h".into(), until: 10 };
+    let error = driver.run(session, asked).await.unwrap_err();
+    assert!(error.next().contains("free space"), "{error}");
+    assert!(target.lock().unwrap().acts.is_empty());
+}
