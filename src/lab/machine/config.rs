@@ -403,7 +403,7 @@ mod tests {
 
     #[test]
     fn a_control_plane_config_is_read_with_its_second_document() {
-        let secrets = fixture::Secrets::new();
+        let secrets = fixture::Secrets::in_net(0);
         let config = MachineConfig::read(secrets.control_plane("cp1", "127.86.0.201").as_bytes()).unwrap();
         assert_eq!(config.role, Role::ControlPlane);
         assert!(config.lldpd);
@@ -414,7 +414,7 @@ mod tests {
 
     #[test]
     fn a_key_that_talos_does_not_know_is_refused_with_its_place() {
-        let text = fixture::Secrets::new()
+        let text = fixture::Secrets::in_net(0)
             .control_plane("cp1", "127.86.0.201")
             .replace("dnsDomain:", "dnsDomian: x\n    dnsDomain:");
         let shown = error(&text);
@@ -424,7 +424,7 @@ mod tests {
 
     #[test]
     fn a_worker_with_a_ca_key_or_a_vip_is_refused() {
-        let secrets = fixture::Secrets::new();
+        let secrets = fixture::Secrets::in_net(0);
         let text = secrets.control_plane("w1", "127.86.0.211").replace("type: controlplane", "type: worker");
         let shown = error(&text);
         assert!(shown.contains("3 errors occurred"), "{shown}");
@@ -433,7 +433,7 @@ mod tests {
 
     #[test]
     fn an_endpoint_without_scheme_is_refused() {
-        let text = fixture::Secrets::new()
+        let text = fixture::Secrets::in_net(0)
             .control_plane("cp1", "127.86.0.201")
             .replace("https://127.86.0.100:6443", "127.86.0.100:6443");
         assert!(error(&text).contains("invalid cluster endpoint URL"));
@@ -443,7 +443,7 @@ mod tests {
     fn documents_of_later_talos_versions_are_not_registered() {
         let text = format!(
             "{}---\napiVersion: v1alpha1\nkind: HostnameConfig\nhostname: x\n",
-            fixture::Secrets::new().control_plane("cp1", "127.86.0.201")
+            fixture::Secrets::in_net(0).control_plane("cp1", "127.86.0.201")
         );
         assert!(error(&text).contains("\"HostnameConfig\" \"v1alpha1\": not registered"));
     }

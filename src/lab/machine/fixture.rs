@@ -9,6 +9,8 @@ use rcgen::{
 use std::net::Ipv4Addr;
 
 pub struct Secrets {
+    /// Third octet of the addresses.
+    pub net: u8,
     os: (String, String),
     kubernetes: (String, String),
     etcd: (String, String),
@@ -26,8 +28,9 @@ fn ca(organization: &str, algorithm: &'static SignatureAlgorithm) -> (String, St
 }
 
 impl Secrets {
-    pub fn new() -> Self {
+    pub fn in_net(net: u8) -> Self {
         Secrets {
+            net,
             os: ca("talos", &PKCS_ED25519),
             kubernetes: ca("kubernetes", &PKCS_ECDSA_P256_SHA256),
             etcd: ca("etcd", &PKCS_ECDSA_P256_SHA256),
@@ -43,7 +46,7 @@ impl Secrets {
             address,
             &pair(&self.os),
             &pair(&self.kubernetes),
-            "\n        vip: {ip: 127.86.0.100}",
+            &format!("\n        vip: {{ip: {}}}", self.address(100)),
         )
     }
 
@@ -53,6 +56,7 @@ impl Secrets {
     }
 
     fn config(&self, role: &str, name: &str, address: &str, os: &str, kubernetes: &str, vip: &str) -> String {
+        let net = self.net;
         format!(
             r#"version: v1alpha1
 debug: false
@@ -64,20 +68,20 @@ machine:
   certSANs: [127.0.0.1]
   kubelet:
     image: ghcr.io/siderolabs/kubelet:v1.33.3
-    nodeIP: {{validSubnets: [127.86.0.0/24]}}
+    nodeIP: {{validSubnets: [127.86.{net}.0/24]}}
   network:
     hostname: {name}
-    nameservers: [127.86.0.1]
+    nameservers: [127.86.{net}.1]
     interfaces:
       - deviceSelector: {{hardwareAddr: "bc:24:11:*"}}
         addresses: [{address}/24]
-        routes: [{{network: 0.0.0.0/0, gateway: 127.86.0.1}}]
+        routes: [{{network: 0.0.0.0/0, gateway: 127.86.{net}.1}}]
         dhcp: false{vip}
   install: {{disk: /dev/sda}}
 cluster:
   id: dGVzdA==
   secret: dGVzdA==
-  controlPlane: {{endpoint: "https://127.86.0.100:6443"}}
+  controlPlane: {{endpoint: "https://127.86.{net}.100:6443"}}
   clusterName: cozy
   network:
     cni: {{name: none}}
@@ -86,7 +90,7 @@ cluster:
     serviceSubnets: [10.96.0.0/16]
   token: ghijkl.0123456789abcdef
   ca: {kubernetes}
-  etcd: {{ca: {{crt: {}, key: {}}}, advertisedSubnets: [127.86.0.0/24]}}
+  etcd: {{ca: {{crt: {}, key: {}}}, advertisedSubnets: [127.86.{net}.0/24]}}
 ---
 apiVersion: v1alpha1
 kind: ExtensionServiceConfig
@@ -114,6 +118,10 @@ impl Secrets {
         (params.signed_by(&key, &issuer).unwrap().pem(), key.serialize_pem())
     }
 
+    pub fn address(&self, host: u8) -> String {
+        format!("127.86.{}.{host}", self.net)
+    }
+
     pub fn os_ca(&self) -> &str {
         &self.os.0
     }
@@ -123,8 +131,8 @@ pub fn admin(secrets: &Secrets) -> (String, String) {
     secrets.client(&["os:admin"], &[ExtendedKeyUsagePurpose::ClientAuth])
 }
 
-/// A VM of the lab at `127.86.0.ADDRESS`.
-pub fn vm(name: &str, address: u8) -> Vm {
+/// A VM of the lab at `127.86.NET.ADDRESS`.
+pub fn vm(name: &str, net: u8, address: u8) -> Vm {
     Vm {
         name: name.into(),
         cores: 8,
@@ -133,8 +141,8 @@ pub fn vm(name: &str, address: u8) -> Vm {
         uuid: format!("00000000-0000-4000-8000-0000000000{address:02x}"),
         system_disk_gib: 50,
         extra_disks: vec![("scsi1".into(), 256)],
-        address: (Ipv4Addr::new(127, 86, 0, address), 24),
-        gateway: Some(Ipv4Addr::new(127, 86, 0, 1)),
-        nameservers: vec![Ipv4Addr::new(127, 86, 0, 1)],
+        address: (Ipv4Addr::new(127, 86, net, address), 24),
+        gateway: Some(Ipv4Addr::new(127, 86, net, 1)),
+        nameservers: vec![Ipv4Addr::new(127, 86, net, 1)],
     }
 }

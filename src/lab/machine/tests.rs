@@ -20,7 +20,7 @@ impl Site {
         let scenario: Scenario = serde_yaml::from_str(include_str!("../../../assets/lab/standard.yaml")).unwrap();
         let clock = Clock::scaled("2026-01-01T00:00:00Z".parse().unwrap(), SystemTime::now(), 1.0);
         let world = World::new(scenario, Ipv4Addr::new(127, 86, 0, 0), clock.now());
-        Site { lab: Lab::new(world, clock), secrets: Secrets::new() }
+        Site { lab: Lab::new(world, clock), secrets: Secrets::in_net(0) }
     }
 
     async fn pass(&self, seconds: u64) {
@@ -29,7 +29,7 @@ impl Site {
     }
 
     fn start(&self, (vmid, address): (u32, u8)) {
-        self.lab.with(|w| start(w, vmid, vm(&format!("vm{vmid}"), address)));
+        self.lab.with(|w| start(w, vmid, vm(&format!("vm{vmid}"), 0, address)));
     }
 
     fn apply(&self, vmid: u32, text: &str) -> Result<(), Refused> {
@@ -254,7 +254,7 @@ async fn a_recreated_vm_with_another_uuid_begins_with_an_empty_disk() {
     let site = Site::new();
     site.waiting().await;
     site.lab.with(|w| power_off(w, 1001));
-    let mut other = vm("vm1001", 201);
+    let mut other = vm("vm1001", 0, 201);
     other.uuid = "00000000-0000-4000-8000-ffffffffffff".into();
     site.lab.with(|w| start(w, 1001, other));
     site.pass(36).await;
