@@ -364,7 +364,8 @@ async fn the_installer_crashes_with_its_reason_until_the_settings_are_there() {
     site.installer();
     site.wait(60).await;
     let deployment = Key::new("apps", "deployments", "cozy-system", "cozystack");
-    assert_eq!(condition(&site.get(&deployment).unwrap(), "Available")["status"], "False");
+    let available = |w: &World| object(w, &deployment).unwrap()["status"]["availableReplicas"].clone();
+    assert_eq!(site.lab.look(available), json!(null));
     let pods = site.lab.look(|w| list(w, "", "pods"));
     let installer = pods.iter().find(|p| name(p).starts_with("cozystack-")).unwrap();
     assert!(site.log("cozy-system", &name(installer)).contains("configmaps \"cozystack\" not found"));
@@ -376,10 +377,7 @@ async fn the_installer_crashes_with_its_reason_until_the_settings_are_there() {
     site.wait(60).await;
     assert!(site.log("cozy-system", &name(installer)).contains("bundles/paas-proxmox.yaml"));
     site.config(&[]);
-    site.until("the installer is available", 60, |w| {
-        condition(object(w, &deployment).unwrap(), "Available")["status"] == "True"
-    })
-    .await;
+    site.until("the installer is available", 60, |w| available(w) == 1).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -638,7 +636,7 @@ async fn the_proxmox_driver_wants_a_valid_token_and_makes_volumes_in_proxmox() {
     let volume = site.lab.look(|w| list(w, "", "persistentvolumes"))[0].clone();
     let handle = volume["spec"]["csi"]["volumeHandle"].as_str().unwrap().to_string();
     let disk = handle.strip_prefix("pve/pve/local-lvm/").unwrap().to_string();
-    assert!(disk.starts_with("vm-9999-pvc-"), "{handle}");
+    assert_eq!(disk, format!("vm-9999-{}", name(&volume)));
     let taken = site.lab.with(|w| w.pve.create_volume("local-lvm", &disk, 1));
     assert!(taken.is_err(), "the volume is in Proxmox");
     site.delete(&pod("probe", "write"));
