@@ -5,6 +5,7 @@ use crate::base::clock::{Clock, add};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -20,7 +21,7 @@ pub struct World {
     /// The lab's /24, e.g. `127.86.0.0`: [`World::address`] gives its members.
     pub base: Ipv4Addr,
     pub pve: pve::Pve,
-    /// Powered-on VMs that run Talos, by VMID.
+    /// VMs that run Talos or did, by VMID; off, they keep what is on their disk.
     pub machines: BTreeMap<u32, machine::Machine>,
     /// There once the first control plane has bootstrapped.
     pub cluster: Option<kube::Cluster>,
@@ -92,15 +93,30 @@ pub struct Lab {
     world: Arc<Mutex<World>>,
     clock: Clock,
     changed: Arc<watch::Sender<u64>>,
+    contacts: Arc<AtomicU64>,
 }
 
 impl Lab {
     pub fn new(world: World, clock: Clock) -> Self {
-        Lab { world: Arc::new(Mutex::new(world)), clock, changed: Arc::new(watch::Sender::new(0)) }
+        Lab {
+            world: Arc::new(Mutex::new(world)),
+            clock,
+            changed: Arc::new(watch::Sender::new(0)),
+            contacts: Arc::default(),
+        }
     }
 
     pub fn clock(&self) -> &Clock {
         &self.clock
+    }
+
+    /// How many connections there have been.
+    pub fn contacts(&self) -> u64 {
+        self.contacts.load(Ordering::Relaxed)
+    }
+
+    pub fn note_contact(&self) {
+        self.contacts.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Runs what is due, then `f`, and tells everybody who watches that the world may have changed.

@@ -1,2 +1,25 @@
 //! What the user wants: the plan file, its defaults, its rules.
+pub mod day;
+pub mod defaults;
+pub mod finding;
+pub mod form;
+pub mod keys;
+pub mod lint;
+pub mod load;
 pub mod model;
+pub mod reference;
+pub mod release;
+pub mod show;
+pub mod version;
+pub mod write;
+
+mod names;
+mod read;
+mod tree;
+
+pub use day::day_name;
+pub use finding::{Finding, Severity};
+pub use load::{Decoded, Loaded, PlanError, decode, load, parse};
+pub use model::Plan;
+pub use show::show;
+pub use write::save;

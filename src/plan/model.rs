@@ -85,6 +85,17 @@ impl fmt::Display for Role {
     }
 }
 
+impl FromStr for Role {
+    type Err = String;
+    fn from_str(s: &str) -> Result<Self, String> {
+        match s {
+            "controlplane" => Ok(Role::ControlPlane),
+            "worker" => Ok(Role::Worker),
+            other => Err(format!("`{other}` is no role: write controlplane or worker")),
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NodePlan {
@@ -127,9 +138,12 @@ pub struct NetworkPlan {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TalosPlan {
+    /// `v1.10.6`
     pub version: String,
+    /// `v1.33.3`: the tag of the Kubernetes images.
     pub kubernetes: String,
     pub installer_image: String,
+    /// The system disk as the node sees it, `/dev/sda`.
     pub install_disk: String,
 }
 
@@ -143,6 +157,8 @@ pub struct CozystackPlan {
     /// DNS domain of the platform, e.g. `cozy.example.com`.
     pub root_host: String,
     pub installer_url: String,
+    /// SHA-256 of the file at `installer_url`, 64 hexadecimal digits; absent: fetched and recorded, not compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub installer_sha256: Option<String>,
     /// Services put on the root ingress.
     #[serde(default)]
@@ -224,6 +240,8 @@ pub struct Override {
 pub struct Vmid(u32);
 
 impl Vmid {
+    pub const LOWEST: Vmid = Vmid(100);
+
     /// # Errors
     /// When `id` is outside 100..=999999999.
     pub fn new(id: u32) -> Result<Self, String> {
@@ -263,11 +281,26 @@ impl ApiUrl {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The API of the Proxmox VE host at `address`, on its usual port.
+    pub fn at(address: Ipv4Addr) -> Self {
+        ApiUrl(format!("https://{address}:8006"))
+    }
+
+    /// Host name or address, without the port.
+    pub fn host(&self) -> &str {
+        let rest = self.0.strip_prefix("https://").unwrap_or(&self.0);
+        rest.rsplit_once(':').map_or(rest, |(host, _)| host)
+    }
 }
 
 impl FromStr for ApiUrl {
     type Err = String;
     fn from_str(s: &str) -> Result<Self, String> {
+        if s.contains('@') {
+            // A password may stand in front of the `@`: it must not be repeated.
+            return Err("the URL carries a user name: write https://HOST:8006, the token goes to token_file".into());
+        }
         let rest =
             s.strip_prefix("https://").ok_or_else(|| format!("`{s}` is not an https URL: write https://HOST:8006"))?;
         let host = rest.trim_end_matches('/');
@@ -312,6 +345,15 @@ pub struct AddressRange {
 }
 
 impl AddressRange {
+    /// How many addresses the range holds.
+    pub fn count(&self) -> u64 {
+        u64::from(u32::from(self.last)).saturating_sub(u32::from(self.first).into()) + 1
+    }
+
+    pub fn overlaps(&self, other: &AddressRange) -> bool {
+        self.first <= other.last && other.first <= self.last
+    }
+
     pub fn contains(&self, a: Ipv4Addr) -> bool {
         self.first <= a && a <= self.last
     }

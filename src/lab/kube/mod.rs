@@ -1,7 +1,85 @@
-//! The Kubernetes cluster of the lab.
+//! The Kubernetes cluster of the lab: its objects, and what happens inside it (`control`).
+pub mod api;
+pub mod control;
+pub mod service;
 pub mod store;
+
+pub use super::machine::outside::{ControlPlaneFacts, NodeFacts};
+use super::world::World;
+use std::collections::BTreeMap;
+
+pub use control::bundle::longest_chain;
+pub use control::settle;
 
 /// The cluster as the world keeps it.
 pub struct Cluster {
     pub store: store::Store,
+    /// The CA of the cluster, as it came with the machine config.
+    pub ca_crt_pem: String,
+    pub ca_key_pem: String,
+    pub pod_cidr: String,
+    pub service_cidr: String,
+    pub dns_domain: String,
+    pub kubernetes_version: String,
+    /// Registered nodes, by name.
+    pub(in crate::lab::kube) nodes: BTreeMap<String, NodeFacts>,
+    pub(in crate::lab::kube) state: control::State,
+}
+
+/// API groups that every Kubernetes serves.
+const BUILT_IN: [&str; 20] = [
+    "",
+    "admissionregistration.k8s.io",
+    "apiextensions.k8s.io",
+    "apiregistration.k8s.io",
+    "apps",
+    "authentication.k8s.io",
+    "authorization.k8s.io",
+    "autoscaling",
+    "batch",
+    "certificates.k8s.io",
+    "coordination.k8s.io",
+    "discovery.k8s.io",
+    "events.k8s.io",
+    "flowcontrol.apiserver.k8s.io",
+    "networking.k8s.io",
+    "node.k8s.io",
+    "policy",
+    "rbac.authorization.k8s.io",
+    "scheduling.k8s.io",
+    "storage.k8s.io",
+];
+
+impl Cluster {
+    /// Whether the API serves this group now: the built-in ones always, the others once their release brought them.
+    pub fn serves(&self, group: &str) -> bool {
+        BUILT_IN.contains(&group) || self.state.groups.contains(group)
+    }
+}
+
+/// A control plane's API server is up. The first one makes the cluster, later ones add their static pods.
+pub fn control_plane_up(world: &mut World, facts: ControlPlaneFacts) {
+    control::nodes::control_plane_up(world, &facts);
+    settle(world);
+}
+
+/// A kubelet registers, or comes back. The node stays NotReady until the cluster has a CNI.
+pub fn register_node(world: &mut World, facts: NodeFacts) {
+    control::nodes::register(world, facts);
+    settle(world);
+}
+
+/// The kubelet went silent.
+pub fn node_down(world: &mut World, name: &str) {
+    control::nodes::down(world, name);
+    settle(world);
+}
+
+pub fn node_is_ready(world: &World, name: &str) -> bool {
+    control::nodes::is_ready(world, name)
+}
+
+/// What the pod's containers have printed up to now; `None` when there is no such pod.
+pub fn pod_log(world: &World, namespace: &str, pod: &str) -> Option<String> {
+    control::pods::log(world, namespace, pod)
 }

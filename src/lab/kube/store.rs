@@ -2,6 +2,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 /// How many events a watch can look back on; an older resourceVersion gets 410 Gone.
 pub const HISTORY: usize = 5000;
@@ -45,15 +46,19 @@ pub struct Event {
     pub version: u64,
     pub change: Change,
     pub key: Key,
-    pub object: Value,
+    /// As it is after the change; of a deletion, as it was last, under the version of the deletion.
+    pub object: Arc<Value>,
+    /// As it was before, so that a watch with a selector can tell what came into view and what left it.
+    pub previous: Option<Arc<Value>>,
 }
 
 /// Every object of the cluster. `put` and `remove` are the only ways to change it; both count up the version.
 pub struct Store {
     version: u64,
-    objects: BTreeMap<Key, Value>,
+    /// Shared with the history, which so costs nothing for an object that did not change since.
+    objects: BTreeMap<Key, Arc<Value>>,
     history: VecDeque<Event>,
-    /// Grows with every event, never shrinks: controllers read from their own position.
+    /// Where uids come from.
     uid: fastrand::Rng,
 }
 
@@ -62,74 +67,86 @@ impl Store {
         Store { version: 1, objects: BTreeMap::new(), history: VecDeque::new(), uid: fastrand::Rng::with_seed(seed) }
     }
 
+    /// Of every object, in order of resource, namespace and name.
+    pub fn keys(&self) -> impl Iterator<Item = &Key> {
+        self.objects.keys()
+    }
+
     pub fn version(&self) -> u64 {
         self.version
     }
 
     pub fn get(&self, key: &Key) -> Option<&Value> {
-        self.objects.get(key)
+        self.objects.get(key).map(Arc::as_ref)
     }
 
     /// In order of namespace and name.
-    pub fn list<'a>(
+    pub fn list<'a, 'b>(
         &'a self,
-        resource: &'a Resource,
-        namespace: Option<&'a str>,
-    ) -> impl Iterator<Item = (&'a Key, &'a Value)> {
+        resource: &'b Resource,
+        namespace: Option<&'b str>,
+    ) -> impl Iterator<Item = (&'a Key, &'a Value)> + use<'a, 'b> {
         let from =
             Key { resource: resource.clone(), namespace: namespace.unwrap_or_default().into(), name: String::new() };
         self.objects
             .range(from..)
             .take_while(move |(k, _)| k.resource == *resource && namespace.is_none_or(|n| k.namespace == n))
+            .map(|(k, v)| (k, v.as_ref()))
     }
 
-    /// Creates or replaces. Sets uid, creationTimestamp, resourceVersion, name and namespace; bumps `generation`
-    /// when `spec` (or anything but status and metadata) changed. An unchanged object makes no event.
-    pub fn put(&mut self, key: Key, mut object: Value, now: Timestamp) -> &Value {
-        let old = self.objects.get(&key);
-        let old_meta = old.map(|o| o["metadata"].clone()).unwrap_or(Value::Null);
-        if !object["metadata"].is_object() {
-            object["metadata"] = json!({});
+    /// Creates or replaces. Sets uid (of a new object unless it brings one), creationTimestamp, resourceVersion, name
+    /// and namespace; bumps `generation` when `spec` (or anything but status and metadata) changed. An unchanged object makes no event.
+    pub fn put(&mut self, key: Key, object: Value, now: Timestamp) -> &Value {
+        let mut object = self.preview(&key, object, now);
+        if !self.objects.get(&key).is_some_and(|o| **o == object) {
+            self.version += 1;
+            object["metadata"]["resourceVersion"] = json!(self.version.to_string());
+            let object = Arc::new(object);
+            let previous = self.objects.insert(key.clone(), object.clone());
+            let change = if previous.is_some() { Change::Modified } else { Change::Added };
+            self.note(change, &key, object, previous);
         }
+        self.objects.get(&key).map_or(&Value::Null, Arc::as_ref)
+    }
+
+    /// What [`Store::put`] would store, under the version that is stored now (none for a new object). Stores nothing.
+    pub fn preview(&mut self, key: &Key, mut object: Value, now: Timestamp) -> Value {
+        let old = self.objects.get(key);
+        let was = |field: &str| old.and_then(|o| o["metadata"].get(field)).cloned();
         let generation = match old {
             None => 1,
             Some(old) => {
-                let was = old_meta["generation"].as_u64().unwrap_or(1);
+                let was = was("generation").and_then(|g| g.as_u64()).unwrap_or(1);
                 if content(old) == content(&object) { was } else { was + 1 }
             }
         };
-        {
-            let meta = &mut object["metadata"];
-            meta["name"] = json!(key.name);
-            if !key.namespace.is_empty() {
-                meta["namespace"] = json!(key.namespace);
-            }
-            meta["uid"] = match &old_meta["uid"] {
-                Value::String(uid) => json!(uid),
-                _ => json!(uuid(&mut self.uid)),
-            };
-            meta["creationTimestamp"] = match &old_meta["creationTimestamp"] {
-                Value::String(at) => json!(at),
-                _ => json!(seconds(now)),
-            };
-            meta["generation"] = json!(generation);
-            meta["resourceVersion"] = old_meta["resourceVersion"].clone();
+        let (uid, created, version) = (was("uid"), was("creationTimestamp"), was("resourceVersion"));
+        if !object["metadata"].is_object() {
+            object["metadata"] = json!({});
         }
-        if old.is_some_and(|o| *o == object) {
-            return self.objects.entry(key).or_insert(object);
+        let meta = &mut object["metadata"];
+        meta["name"] = json!(key.name);
+        if !key.namespace.is_empty() {
+            meta["namespace"] = json!(key.namespace);
         }
-        self.version += 1;
-        object["metadata"]["resourceVersion"] = json!(self.version.to_string());
-        let change = if old.is_some() { Change::Modified } else { Change::Added };
-        self.note(change, &key, &object);
-        let slot = self.objects.entry(key).or_insert(Value::Null);
-        *slot = object;
-        slot
+        if let Some(uid) = uid {
+            meta["uid"] = uid;
+        } else if !meta["uid"].is_string() {
+            meta["uid"] = json!(uuid(&mut self.uid));
+        }
+        meta["creationTimestamp"] = created.unwrap_or_else(|| json!(seconds(now)));
+        meta["generation"] = json!(generation);
+        match (version, meta.as_object_mut()) {
+            (Some(version), _) => meta["resourceVersion"] = version,
+            (None, Some(meta)) => drop(meta.remove("resourceVersion")),
+            (None, None) => {}
+        }
+        object
     }
 
     /// Changes an object that is there; `false` when it is not.
     pub fn update(&mut self, key: &Key, now: Timestamp, f: impl FnOnce(&mut Value)) -> bool {
-        let Some(object) = self.objects.get(key) else { return false };
+        let Some(object) = self.get(key) else { return false };
         let mut object = object.clone();
         f(&mut object);
         self.put(key.clone(), object, now);
@@ -137,10 +154,11 @@ impl Store {
     }
 
     pub fn remove(&mut self, key: &Key) -> Option<Value> {
-        let mut object = self.objects.remove(key)?;
+        let previous = self.objects.remove(key)?;
+        let mut object = Value::clone(&previous);
         self.version += 1;
         object["metadata"]["resourceVersion"] = json!(self.version.to_string());
-        self.note(Change::Deleted, key, &object);
+        self.note(Change::Deleted, key, Arc::new(object.clone()), Some(previous));
         Some(object)
     }
 
@@ -148,25 +166,21 @@ impl Store {
     pub fn since(&self, version: u64) -> Option<impl Iterator<Item = &Event>> {
         let oldest = self.history.front().map_or(self.version + 1, |e| e.version);
         (version + 1 >= oldest || version >= self.version)
-            .then(|| self.history.iter().filter(move |e| e.version > version))
+            .then(|| self.history.range(self.history.partition_point(|e| e.version <= version)..))
     }
 
-    fn note(&mut self, change: Change, key: &Key, object: &Value) {
+    fn note(&mut self, change: Change, key: &Key, object: Arc<Value>, previous: Option<Arc<Value>>) {
         if self.history.len() == HISTORY {
             self.history.pop_front();
         }
-        self.history.push_back(Event { version: self.version, change, key: key.clone(), object: object.clone() });
+        self.history.push_back(Event { version: self.version, change, key: key.clone(), object, previous });
     }
 }
 
 /// All of an object but metadata and status.
-fn content(object: &Value) -> Value {
-    let mut rest = object.clone();
-    if let Some(map) = rest.as_object_mut() {
-        map.remove("metadata");
-        map.remove("status");
-    }
-    rest
+fn content(object: &Value) -> Vec<(&String, &Value)> {
+    let members = object.as_object().into_iter().flatten();
+    members.filter(|(name, _)| !matches!(name.as_str(), "metadata" | "status" | "kind" | "apiVersion")).collect()
 }
 
 /// RFC 3339 with whole seconds, as Kubernetes writes times.

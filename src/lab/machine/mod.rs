@@ -1,10 +1,260 @@
-//! A VM that runs Talos, in the lab.
-use super::world::World;
+//! A VM that runs Talos v1.10.6, in the lab: from power on over maintenance mode to a member of a cluster.
+//!
+//! `life` moves one machine through its boot, `cluster` what machines do together (etcd, VIP, joining), `resource`
+//! shows the state as COSI resources, `api` serves it on a socket. All of it is a function of the [`World`].
+pub mod api;
+mod certificate;
+mod cluster;
+mod config;
+mod event;
+#[cfg(test)]
+pub mod fixture;
+mod known;
+mod kubeconfig;
+mod life;
+pub mod outside;
+mod resource;
+mod ring;
+mod service;
+mod spec;
+mod status;
+#[cfg(test)]
+mod tests;
 
-pub struct Machine {}
+use super::net::Endpoint;
+use super::world::World;
+use crate::talos::wire::machine as wire;
+use certificate::Identity;
+pub use config::{ConfigError, MachineConfig, Role};
+use event::{Event, Kind};
+use jiff::Timestamp;
+use outside::Vm;
+use ring::Ring;
+pub use service::{Service, State};
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex};
+
+pub const TALOS_VERSION: &str = "v1.10.6";
+/// Port of the Talos API.
+pub const API_PORT: u16 = 50000;
+/// Port of a control plane's own API server.
+pub const KUBERNETES_PORT: u16 = 6443;
+/// Lines of kernel log that are kept.
+const DMESG: usize = 4000;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    Booting,
+    Maintenance,
+    Running,
+    Rebooting,
+    ShuttingDown,
+    Resetting,
+}
+
+/// What answers on port 50000.
+#[derive(Debug, Clone)]
+pub enum Api {
+    Closed,
+    Maintenance(Arc<Identity>),
+    /// A worker that no control plane has signed a certificate for yet.
+    AwaitingTrustd,
+    Secure(Arc<Identity>),
+}
+
+/// What the etcd data directory holds; it outlives reboots.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Membership {
+    /// The cluster that one bootstrap made.
+    pub cluster: u64,
+    pub id: u64,
+    pub learner: bool,
+}
+
+/// Something that takes time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    No,
+    Underway,
+    Done,
+}
+
+pub struct Machine {
+    pub vmid: u32,
+    pub vm: Vm,
+    /// Off, it keeps its disk: config and etcd data.
+    pub on: bool,
+    /// New with every boot; timers of an earlier boot do nothing.
+    pub boot_id: String,
+    pub stage: Stage,
+    pub config: Option<Arc<MachineConfig>>,
+    pub api: Api,
+    pub services: BTreeMap<String, Service>,
+    pub etcd: Option<Membership>,
+    /// Whether etcd was started in this boot: by a bootstrap, a join, or with its data.
+    etcd_started: bool,
+    /// When kubelet and etcd have their images.
+    images_at: Timestamp,
+    /// This etcd was bootstrapped while another of the same cluster already had data: the cluster is split.
+    pub split: bool,
+    pub api_server: Progress,
+    /// The kubelet has registered its node since this boot.
+    pub registered: Progress,
+    pub vip_held: bool,
+    pub boot_done: bool,
+    pub events: Ring<Event>,
+    pub dmesg: Ring<String>,
+    status: Option<status::Status>,
+    versions: Mutex<resource::Versions>,
+}
+
+impl Machine {
+    fn new(vmid: u32, vm: Vm, boot_id: String) -> Self {
+        Machine {
+            vmid,
+            vm,
+            on: true,
+            boot_id,
+            stage: Stage::Booting,
+            config: None,
+            api: Api::Closed,
+            services: BTreeMap::new(),
+            etcd: None,
+            etcd_started: false,
+            images_at: Timestamp::UNIX_EPOCH,
+            split: false,
+            api_server: Progress::No,
+            registered: Progress::No,
+            vip_held: false,
+            boot_done: false,
+            events: Ring::new(event::RING),
+            dmesg: Ring::new(DMESG),
+            status: None,
+            versions: Mutex::default(),
+        }
+    }
+
+    /// The name that the config gives, else one made from the VM's UUID as `stableHostname` does.
+    pub fn hostname(&self) -> String {
+        let given = self.config.as_ref().and_then(|c| c.hostname.clone());
+        given.unwrap_or_else(|| {
+            let hex: String = self.vm.uuid.chars().filter(char::is_ascii_hexdigit).collect();
+            let part = |from: usize, to: usize| hex.get(from..to).unwrap_or("000").to_string();
+            format!(
+                "talos-{}-{}",
+                part(hex.len().saturating_sub(8), hex.len().saturating_sub(5)),
+                part(hex.len().saturating_sub(3), hex.len())
+            )
+        })
+    }
+
+    /// The static address of the config where an entry selects the VM's card, else the one of the cloud-init drive.
+    pub fn address(&self) -> (Ipv4Addr, u8) {
+        let configured = self.config.as_ref().and_then(|c| c.interface(&self.vm.mac)?.addresses.first().copied());
+        configured.map_or(self.vm.address, |net| (net.addr(), net.prefix_len()))
+    }
+
+    /// The shared address that this machine would hold as leader.
+    pub fn vip(&self) -> Option<Ipv4Addr> {
+        self.config.as_ref()?.interface(&self.vm.mac)?.vip
+    }
+
+    pub fn control_plane(&self) -> bool {
+        self.config.as_ref().is_some_and(|c| c.role == Role::ControlPlane)
+    }
+
+    /// Whether a service runs and its check, where it has one, is content.
+    pub fn healthy(&self, service: &str) -> bool {
+        self.services.get(service).is_some_and(Service::healthy)
+    }
+
+    fn note(&mut self, now: Timestamp, kind: Kind, actor: &str, message: &impl prost::Message) {
+        let count = self.events.end();
+        self.events.push(event::event(now, self.vmid, count, actor, kind, message));
+    }
+
+    fn log(&mut self, now: Timestamp, message: &str) {
+        self.dmesg.push(format!("user: warning: [{now}]: [talos] {message}\n"));
+    }
+
+    fn sequence(&mut self, now: Timestamp, actor: &str, name: &str, action: wire::sequence_event::Action) {
+        self.note(
+            now,
+            Kind::Sequence,
+            actor,
+            &wire::SequenceEvent { sequence: name.into(), action: action.into(), error: None },
+        );
+    }
+
+    fn phase(&mut self, now: Timestamp, name: &str, action: wire::phase_event::Action) {
+        self.note(now, Kind::Phase, "", &wire::PhaseEvent { phase: name.into(), action: action.into() });
+    }
+
+    fn task(&mut self, now: Timestamp, name: &str, action: wire::task_event::Action) {
+        self.note(now, Kind::Task, "", &wire::TaskEvent { task: name.into(), action: action.into() });
+    }
+
+    /// Moves a service to `state` and tells it in events and kernel log.
+    fn service(&mut self, now: Timestamp, id: &str, state: State, message: &str) {
+        match self.services.get_mut(id) {
+            Some(service) => service.note(now, state, message),
+            None => {
+                self.services.insert(id.into(), Service::new(now, state, message));
+            }
+        }
+        self.service_changed(now, id, state, message);
+    }
+
+    fn health(&mut self, now: Timestamp, id: &str, healthy: bool, message: &str) {
+        let Some(service) = self.services.get_mut(id) else { return };
+        let (state, told) =
+            (service.state, if healthy { "Health check successful" } else { "Health check failed" }.to_string());
+        service.health = Some(service::Health { at: now, healthy, message: message.into() });
+        service.note(now, state, &told);
+        self.service_changed(now, id, state, &told);
+    }
+
+    fn service_changed(&mut self, now: Timestamp, id: &str, state: State, message: &str) {
+        use wire::service_state_event::Action;
+        let action = match state {
+            State::Preparing => Action::Preparing,
+            State::Waiting => Action::Waiting,
+            State::Starting => Action::Starting,
+            State::Running => Action::Running,
+            State::Stopping => Action::Stopping,
+            State::Finished => Action::Finished,
+            State::Failed => Action::Failed,
+        };
+        let health = self.services.get(id).map(api::health);
+        let told =
+            wire::ServiceStateEvent { service: id.into(), action: action.into(), message: message.into(), health };
+        self.note(now, Kind::ServiceState, "", &told);
+        self.log(now, &format!("service[{id}]({}): {message}", state.as_str()));
+    }
+}
 
 /// Called by Proxmox when the VM's start task ends well.
-pub fn power_on(_world: &mut World, _vmid: u32) {}
+pub fn power_on(world: &mut World, vmid: u32) {
+    life::power_on(world, vmid);
+}
 
-/// Called by Proxmox when the VM stops or is destroyed.
-pub fn power_off(_world: &mut World, _vmid: u32) {}
+/// [`power_on`] for a VM that is described by the caller.
+pub fn start(world: &mut World, vmid: u32, vm: Vm) {
+    life::start(world, vmid, vm);
+}
+
+/// Called by Proxmox when the VM stops or is destroyed. The machine's disk stays for the next power on;
+/// a VM with another UUID under the same id begins with an empty one.
+pub fn power_off(world: &mut World, vmid: u32) {
+    life::power_off(world, vmid);
+}
+
+/// Opens a socket of the lab; addresses outside the lab's /24 are nobody's here.
+fn listen(world: &mut World, address: Ipv4Addr, port: u16, endpoint: Endpoint) {
+    let [a, b, c, _] = world.base.octets();
+    let [x, y, z, _] = address.octets();
+    if (a, b, c) == (x, y, z) {
+        world.listen(SocketAddr::from((address, port)), endpoint);
+    }
+}

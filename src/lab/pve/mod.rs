@@ -1,11 +1,297 @@
-//! Proxmox VE in the lab.
-use super::scenario::Scenario;
+//! Proxmox VE in the lab: one site whose nodes, storages, VMs, tasks and rights are values, with its HTTPS API in front.
+pub mod api;
+mod certificate;
+mod clone;
+mod create;
+mod disk;
+mod lifecycle;
+mod property;
+mod rights;
+mod storage;
+mod task;
+mod vm;
+
+use self::certificate::Certificate;
+use self::property::GIB;
+use self::rights::Rights;
+use self::storage::{Storage, Volume};
+use self::task::Task;
+use self::vm::{Power, Vm};
+use super::scenario::{FaultKind, ProxmoxNode, Scenario};
+use super::world::World;
+use crate::base::secret::Secret;
+use crate::base::tls::Fingerprint;
+use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
-pub struct Pve {}
+/// The first Proxmox node's address in the lab's /24.
+const FIRST_NODE: u8 = 10;
+/// The VMID that disks belong to which were made for no VM, as the CSI driver names it.
+const NOBODY: u32 = 9999;
+
+pub struct Pve {
+    version: Version,
+    version_text: String,
+    nodes: Vec<Node>,
+    bridges: Vec<String>,
+    storages: BTreeMap<String, Storage>,
+    vms: BTreeMap<u32, Vm>,
+    tasks: Vec<Task>,
+    /// Clones under way, by UPID.
+    clones: BTreeMap<String, clone::Job>,
+    rights: Rights,
+    certificate: Option<Certificate>,
+    next_pid: u32,
+    next_mac: u32,
+}
+
+#[derive(Debug, Clone)]
+struct Node {
+    name: String,
+    address: Ipv4Addr,
+    cores: u32,
+    memory: u64,
+}
+
+/// Major, minor and patch of `9.1.2`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Version(u32, u32, u32);
+
+impl Version {
+    fn parse(text: &str) -> Self {
+        let mut parts = text.split(['.', '-']).map(|p| p.parse().unwrap_or(0));
+        let mut next = || parts.next().unwrap_or(0);
+        Version(next(), next(), next())
+    }
+}
+
+/// What the rest of the lab may know about a VM: its hardware and the network that its cloud-init drive gives it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VmFacts {
+    pub vmid: u32,
+    pub name: String,
+    /// The Proxmox node it is on.
+    pub node: String,
+    pub running: bool,
+    pub cores: u32,
+    pub memory_mib: u64,
+    /// Of `net0`, lower case; empty without a network card.
+    pub mac: String,
+    /// SMBIOS uuid, lower case.
+    pub uuid: String,
+    /// Of `net0`; empty without a network card.
+    pub bridge: String,
+    /// The boot disk comes from an imported image.
+    pub talos_disk: bool,
+    pub system_disk_gib: u64,
+    /// Slot and size of every other disk, e.g. `("scsi1", 256)`.
+    pub extra_disks: Vec<(String, u64)>,
+    /// Static address and prefix length of `ipconfig0`; only when a cloud-init drive carries it into the VM.
+    pub address: Option<(Ipv4Addr, u8)>,
+    pub gateway: Option<Ipv4Addr>,
+    pub nameservers: Vec<Ipv4Addr>,
+}
 
 impl Pve {
-    pub fn new(_scenario: &Scenario, _base: Ipv4Addr) -> Self {
-        Pve {}
+    pub fn new(scenario: &Scenario, base: Ipv4Addr) -> Self {
+        let site = &scenario.proxmox;
+        let version = Version::parse(&site.version);
+        let [a, b, c, _] = base.octets();
+        let node = |(index, node): (usize, &ProxmoxNode)| {
+            let host = FIRST_NODE.saturating_add(u8::try_from(index).unwrap_or(u8::MAX));
+            Node {
+                name: node.name.clone(),
+                address: Ipv4Addr::new(a, b, c, host),
+                cores: node.cores,
+                memory: node.memory_gib * GIB,
+            }
+        };
+        let nodes: Vec<Node> = site.nodes.iter().enumerate().map(node).collect();
+        let named: Vec<(String, Ipv4Addr)> = nodes.iter().map(|n| (n.name.clone(), n.address)).collect();
+        let mut pve = Pve {
+            version,
+            version_text: site.version.clone(),
+            nodes,
+            bridges: site.bridges.clone(),
+            storages: site.storages.iter().map(|s| (s.name.clone(), Storage::new(s))).collect(),
+            vms: BTreeMap::new(),
+            tasks: Vec::new(),
+            clones: BTreeMap::new(),
+            rights: Rights::new(version.0),
+            certificate: Certificate::make(&named).ok(),
+            next_pid: 660_000,
+            next_mac: 0,
+        };
+        for guest in &site.guests {
+            let vm = pve.foreign_vm(guest.vmid, &guest.name, &guest.node, guest.memory_mib, guest.running);
+            pve.vms.insert(guest.vmid, vm);
+        }
+        pve
     }
+
+    /// SHA-256 of the certificate that port 8006 shows.
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.certificate.as_ref().map_or_else(|| Fingerprint::of(b""), Certificate::fingerprint)
+    }
+
+    /// Full token id (`cozyup@pve!installer`) and its secret.
+    pub fn installer_token(&self) -> (String, Secret<String>) {
+        let id = format!("{}!{}", rights::INSTALLER_USER, rights::INSTALLER_TOKEN);
+        let secret = self.rights.token(&id).map(|t| t.secret.clone());
+        (id, secret.unwrap_or_else(|| Secret::new(String::new())))
+    }
+
+    /// The password of `root@pam`.
+    pub fn password(&self) -> Secret<String> {
+        let root = self.rights.users.get("root@pam").and_then(|u| u.password.clone());
+        root.unwrap_or_else(|| Secret::new(String::new()))
+    }
+
+    /// Where the API of node number `index` of the scenario answers on port 8006: address 10 + `index` of the lab's /24.
+    pub fn node_address(&self, index: usize) -> Ipv4Addr {
+        self.nodes.get(index).map_or(Ipv4Addr::LOCALHOST, |n| n.address)
+    }
+
+    /// Allocates an empty volume `name` of `gib` GiB; the volid, or why not in Proxmox's words.
+    /// A local storage's volume is made on the first node that has the storage.
+    ///
+    /// # Errors
+    /// The storage is not there, holds no disks, has no room, or has a volume of that name.
+    pub fn create_volume(&mut self, storage: &str, name: &str, gib: u64) -> Result<String, String> {
+        let node = self.nodes.first().map(|n| n.name.clone()).unwrap_or_default();
+        self.allocate_named(&node, storage, name, NOBODY, gib * GIB, Timestamp::UNIX_EPOCH)
+    }
+
+    /// `false` when there is no such volume.
+    pub fn remove_volume(&mut self, volid: &str) -> bool {
+        let Some((storage, name)) = volid.split_once(':') else { return false };
+        let Some(storage) = self.storages.get_mut(storage) else { return false };
+        let before = storage.volumes.len();
+        storage.volumes.retain(|(_, n), _| n != name);
+        storage.volumes.len() != before
+    }
+
+    /// Whether `secret` belongs to the API token `id` (`user@realm!name`).
+    pub fn token_valid(&self, id: &str, secret: &str) -> bool {
+        let enabled = id.split_once('!').and_then(|(user, _)| self.rights.users.get(user)).is_some_and(|u| u.enabled);
+        enabled && self.rights.token(id).is_some_and(|t| t.secret.expose() == secret)
+    }
+
+    fn allocate_named(
+        &mut self,
+        node: &str,
+        storage: &str,
+        name: &str,
+        vmid: u32,
+        size: u64,
+        now: Timestamp,
+    ) -> Result<String, String> {
+        let storage = self.storages.get_mut(storage).ok_or_else(|| format!("storage '{storage}' does not exist"))?;
+        if !storage.holds("images") {
+            return Err(format!("storage '{}' does not support vm images", storage.name));
+        }
+        if storage.volume(node, name).is_some() {
+            return Err(format!("disk image '{}' already exists", storage.volid(name)));
+        }
+        if size > storage.available(node) {
+            return Err(storage.no_room(name));
+        }
+        storage.insert(node, name, Volume::disk(vmid, "raw", size, now));
+        Ok(storage.volid(name))
+    }
+
+    fn node(&self, name: &str) -> Option<&Node> {
+        self.nodes.iter().find(|n| n.name == name)
+    }
+
+    fn volume(&self, node: &str, volid: &str) -> Option<&Volume> {
+        let (storage, name) = volid.split_once(':')?;
+        self.storages.get(storage)?.volume(node, name)
+    }
+
+    /// A VM that is not ours, as the scenario or a fault puts it there.
+    fn foreign_vm(&mut self, vmid: u32, name: &str, node: &str, memory_mib: u64, running: bool) -> Vm {
+        let mac = self.next_mac();
+        let config = [
+            ("name", name.to_string()),
+            ("cores", "4".into()),
+            ("sockets", "1".into()),
+            ("memory", memory_mib.to_string()),
+            ("ostype", "l26".into()),
+            ("scsihw", "virtio-scsi-pci".into()),
+            ("boot", "order=scsi0".into()),
+            ("net0", format!("virtio={mac},bridge={}", self.bridges.first().map_or("vmbr0", |b| b))),
+            ("smbios1", format!("uuid={}", uuid_text(u128::from(vmid) | (0x4 << 76) | (0x2 << 62)))),
+        ];
+        let mut vm =
+            Vm::new(vmid, node, config.map(|(k, v)| (k.to_string(), v)).into_iter().collect(), Timestamp::UNIX_EPOCH);
+        if running {
+            self.next_pid += 1;
+            vm.power = Power::Running { since: Timestamp::UNIX_EPOCH, pid: self.next_pid };
+        }
+        vm
+    }
+
+    /// A hardware address with Proxmox's prefix that no other VM of the site has.
+    fn next_mac(&mut self) -> String {
+        self.next_mac += 1;
+        let [_, x, y, z] = self.next_mac.wrapping_mul(0x9e_3779).to_be_bytes();
+        format!("BC:24:11:{x:02X}:{y:02X}:{z:02X}")
+    }
+}
+
+/// The guest has switched itself off; told by the machine, which is off already.
+pub fn guest_stopped(world: &mut World, vmid: u32) {
+    if let Some(vm) = world.pve.vms.get_mut(&vmid) {
+        vm.power = Power::Stopped;
+        vm.apply_pending();
+    }
+}
+
+/// Seats or removes the strangers that `vmid_taken` faults put on VMIDs. Called before every look at VMs.
+fn seat_strangers(world: &mut World) {
+    let wanted: BTreeSet<u32> = world
+        .scenario
+        .faults
+        .iter()
+        .filter_map(|f| match &f.kind {
+            FaultKind::VmidTaken { vmid } => Some(*vmid),
+            FaultKind::MissingPrivilege { .. }
+            | FaultKind::StorageFull { .. }
+            | FaultKind::AddressTaken { .. }
+            | FaultKind::CloneLock
+            | FaultKind::ReleaseStuck { .. } => None,
+        })
+        .collect();
+    for vmid in wanted {
+        let bites = world.bites(|k| matches!(k, FaultKind::VmidTaken { vmid: v } if *v == vmid)).is_some();
+        if !bites {
+            if world.pve.vms.get(&vmid).is_some_and(|vm| vm.stranger) {
+                world.pve.vms.remove(&vmid);
+            }
+        } else if !world.pve.vms.contains_key(&vmid) {
+            let node = world.pve.nodes.first().map(|n| n.name.clone()).unwrap_or_default();
+            let mut vm = world.pve.foreign_vm(vmid, "someone-elses", &node, 2048, false);
+            vm.stranger = true;
+            world.pve.vms.insert(vmid, vm);
+        }
+    }
+}
+
+/// Whether a `storage_full` fault bites this storage now.
+fn full(world: &mut World, storage: &str) -> bool {
+    world.bites(|k| matches!(k, FaultKind::StorageFull { storage: s } if s == storage)).is_some()
+}
+
+/// A UUID for things of the site (SMBIOS, VM generation), from the lab's seed.
+fn random_uuid(world: &mut World) -> String {
+    let n = (world.random.u128(..) & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62);
+    uuid_text(n)
+}
+
+fn uuid_text(n: u128) -> String {
+    let h = format!("{n:032x}");
+    let part = |from, to| h.get(from..to).unwrap_or_default();
+    format!("{}-{}-{}-{}-{}", part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32))
 }

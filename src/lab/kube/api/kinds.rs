@@ -1,0 +1,219 @@
+//! The table of everything the API can serve, and which of it is served now.
+use crate::lab::kube::store::Resource;
+use crate::lab::world::World;
+use std::fmt;
+
+/// One resource of the API. The singular name is the kind in lower case, as for every resource of the real one.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Kind {
+    pub group: &'static str,
+    pub version: &'static str,
+    pub kind: &'static str,
+    pub plural: &'static str,
+    pub short: &'static [&'static str],
+    pub namespaced: bool,
+    /// Has the `status` subresource: status is written there and only there.
+    pub status: bool,
+    /// Belongs to `kubectl get all`.
+    pub all: bool,
+    /// Defined by a CRD or an aggregated API, so it can be missing.
+    pub custom: bool,
+}
+
+pub const VERBS: [&str; 8] = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
+
+impl Kind {
+    const fn of(group: &'static str, version: &'static str, kind: &'static str, plural: &'static str) -> Self {
+        let short = &[];
+        Kind { group, version, kind, plural, short, namespaced: true, status: false, all: false, custom: false }
+    }
+
+    const fn custom(group: &'static str, version: &'static str, kind: &'static str, plural: &'static str) -> Self {
+        let mut made = Kind::of(group, version, kind, plural);
+        made.custom = true;
+        made.status = true;
+        made
+    }
+
+    const fn cluster(mut self) -> Self {
+        self.namespaced = false;
+        self
+    }
+
+    const fn status(mut self) -> Self {
+        self.status = true;
+        self
+    }
+
+    const fn all(mut self) -> Self {
+        self.all = true;
+        self
+    }
+
+    const fn short(mut self, short: &'static [&'static str]) -> Self {
+        self.short = short;
+        self
+    }
+
+    /// `v1`, `apps/v1`
+    pub fn api_version(&self) -> String {
+        if self.group.is_empty() { self.version.into() } else { format!("{}/{}", self.group, self.version) }
+    }
+
+    pub fn singular(&self) -> String {
+        self.kind.to_ascii_lowercase()
+    }
+
+    pub fn resource(&self) -> Resource {
+        Resource::new(self.group, self.plural)
+    }
+
+    pub fn is(&self, group: &str, plural: &str) -> bool {
+        self.group == group && self.plural == plural
+    }
+
+    /// Subresources besides the object itself, with their verbs.
+    pub fn subresources(&self) -> Vec<(&'static str, &'static [&'static str])> {
+        let mut found: Vec<(&str, &[&str])> = Vec::new();
+        if self.status {
+            found.push(("status", &["get", "patch", "update"]));
+        }
+        if self.is("", "pods") {
+            found.push(("log", &["get"]));
+        }
+        if self.is("", "namespaces") {
+            found.push(("finalize", &["update"]));
+        }
+        found
+    }
+}
+
+/// As errors name a resource: `pods`, `deployments.apps`.
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.plural)?;
+        if !self.group.is_empty() {
+            write!(f, ".{}", self.group)?;
+        }
+        Ok(())
+    }
+}
+
+const RBAC: &str = "rbac.authorization.k8s.io";
+const STORAGE: &str = "storage.k8s.io";
+const HOOKS: &str = "admissionregistration.k8s.io";
+const SOURCE: &str = "source.toolkit.fluxcd.io";
+const OPERATOR: &str = "operator.cluster.x-k8s.io";
+const CLUSTER: &str = "cluster.x-k8s.io";
+const PROXMOX: &str = "infrastructure.cluster.x-k8s.io";
+const IPAM: &str = "ipam.cluster.x-k8s.io";
+const COZYSTACK: &str = "apps.cozystack.io";
+
+/// Groups in the order in which the real API server lists them; of a group the preferred version first.
+pub static KINDS: &[Kind] = &[
+    Kind::of("", "v1", "Namespace", "namespaces").cluster().status().short(&["ns"]),
+    Kind::of("", "v1", "Node", "nodes").cluster().status().short(&["no"]),
+    Kind::of("", "v1", "Pod", "pods").status().all().short(&["po"]),
+    Kind::of("", "v1", "Service", "services").status().all().short(&["svc"]),
+    Kind::of("", "v1", "Endpoints", "endpoints").short(&["ep"]),
+    Kind::of("", "v1", "ConfigMap", "configmaps").short(&["cm"]),
+    Kind::of("", "v1", "Secret", "secrets"),
+    Kind::of("", "v1", "PersistentVolume", "persistentvolumes").cluster().status().short(&["pv"]),
+    Kind::of("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims").status().short(&["pvc"]),
+    Kind::of("", "v1", "Event", "events").short(&["ev"]),
+    Kind::of("", "v1", "ServiceAccount", "serviceaccounts").short(&["sa"]),
+    Kind::of("apiregistration.k8s.io", "v1", "APIService", "apiservices").cluster().status(),
+    Kind::of("apps", "v1", "DaemonSet", "daemonsets").status().all().short(&["ds"]),
+    Kind::of("apps", "v1", "Deployment", "deployments").status().all().short(&["deploy"]),
+    Kind::of("apps", "v1", "ReplicaSet", "replicasets").status().all().short(&["rs"]),
+    Kind::of("apps", "v1", "StatefulSet", "statefulsets").status().all().short(&["sts"]),
+    Kind::of("events.k8s.io", "v1", "Event", "events").short(&["ev"]),
+    Kind::of("batch", "v1", "Job", "jobs").status().all(),
+    Kind::of("networking.k8s.io", "v1", "Ingress", "ingresses").status().short(&["ing"]),
+    Kind::of("networking.k8s.io", "v1", "IngressClass", "ingressclasses").cluster(),
+    Kind::of("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies").short(&["netpol"]),
+    Kind::of("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets").status().short(&["pdb"]),
+    Kind::of(RBAC, "v1", "ClusterRoleBinding", "clusterrolebindings").cluster(),
+    Kind::of(RBAC, "v1", "ClusterRole", "clusterroles").cluster(),
+    Kind::of(RBAC, "v1", "RoleBinding", "rolebindings"),
+    Kind::of(RBAC, "v1", "Role", "roles"),
+    Kind::of(STORAGE, "v1", "CSIDriver", "csidrivers").cluster(),
+    Kind::of(STORAGE, "v1", "CSINode", "csinodes").cluster(),
+    Kind::of(STORAGE, "v1", "CSIStorageCapacity", "csistoragecapacities"),
+    Kind::of(STORAGE, "v1", "StorageClass", "storageclasses").cluster().short(&["sc"]),
+    Kind::of(STORAGE, "v1", "VolumeAttachment", "volumeattachments").cluster().status(),
+    Kind::of(HOOKS, "v1", "MutatingWebhookConfiguration", "mutatingwebhookconfigurations").cluster(),
+    Kind::of(HOOKS, "v1", "ValidatingWebhookConfiguration", "validatingwebhookconfigurations").cluster(),
+    Kind::of("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions")
+        .cluster()
+        .status()
+        .short(&["crd", "crds"]),
+    Kind::of("scheduling.k8s.io", "v1", "PriorityClass", "priorityclasses").cluster().short(&["pc"]),
+    Kind::of("coordination.k8s.io", "v1", "Lease", "leases"),
+    Kind::of("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices"),
+    Kind::custom("fluxcd.controlplane.io", "v1", "FluxInstance", "fluxinstances"),
+    Kind::custom("helm.toolkit.fluxcd.io", "v2", "HelmRelease", "helmreleases").short(&["hr"]),
+    Kind::custom(SOURCE, "v1", "HelmChart", "helmcharts").short(&["hc"]),
+    Kind::custom(SOURCE, "v1", "HelmRepository", "helmrepositories").short(&["helmrepo"]),
+    Kind::custom(SOURCE, "v1", "OCIRepository", "ocirepositories").short(&["ocirepo"]),
+    Kind::custom("cert-manager.io", "v1", "Certificate", "certificates").short(&["cert", "certs"]),
+    Kind::custom("cert-manager.io", "v1", "ClusterIssuer", "clusterissuers").cluster(),
+    Kind::custom("cert-manager.io", "v1", "Issuer", "issuers"),
+    Kind::custom("piraeus.io", "v1", "LinstorCluster", "linstorclusters").cluster(),
+    Kind::custom("piraeus.io", "v1", "LinstorSatelliteConfiguration", "linstorsatelliteconfigurations").cluster(),
+    Kind::custom("piraeus.io", "v1", "LinstorSatellite", "linstorsatellites").cluster(),
+    Kind::custom("metallb.io", "v1beta1", "IPAddressPool", "ipaddresspools"),
+    Kind::custom("metallb.io", "v1beta1", "L2Advertisement", "l2advertisements"),
+    Kind::custom("kamaji.clastix.io", "v1alpha1", "DataStore", "datastores").cluster(),
+    Kind::custom("kamaji.clastix.io", "v1alpha1", "TenantControlPlane", "tenantcontrolplanes").short(&["tcp"]),
+    Kind::custom(COZYSTACK, "v1alpha1", "Kubernetes", "kuberneteses"),
+    Kind::custom(COZYSTACK, "v1alpha1", "Postgres", "postgreses"),
+    Kind::custom(COZYSTACK, "v1alpha1", "Tenant", "tenants"),
+    Kind::custom(OPERATOR, "v1alpha2", "BootstrapProvider", "bootstrapproviders"),
+    Kind::custom(OPERATOR, "v1alpha2", "ControlPlaneProvider", "controlplaneproviders"),
+    Kind::custom(OPERATOR, "v1alpha2", "CoreProvider", "coreproviders"),
+    Kind::custom(OPERATOR, "v1alpha2", "InfrastructureProvider", "infrastructureproviders"),
+    Kind::custom(OPERATOR, "v1alpha2", "IPAMProvider", "ipamproviders"),
+    Kind::custom(CLUSTER, "v1beta1", "Cluster", "clusters").short(&["cl"]),
+    Kind::custom(CLUSTER, "v1beta1", "MachineDeployment", "machinedeployments").short(&["md"]),
+    Kind::custom(CLUSTER, "v1beta1", "MachineSet", "machinesets").short(&["ms"]),
+    Kind::custom(CLUSTER, "v1beta1", "Machine", "machines").short(&["ma"]),
+    Kind::custom("bootstrap.cluster.x-k8s.io", "v1beta1", "KubeadmConfig", "kubeadmconfigs"),
+    Kind::custom("bootstrap.cluster.x-k8s.io", "v1beta1", "KubeadmConfigTemplate", "kubeadmconfigtemplates"),
+    Kind::custom("controlplane.cluster.x-k8s.io", "v1alpha1", "KamajiControlPlane", "kamajicontrolplanes")
+        .short(&["ktcp"]),
+    Kind::custom(PROXMOX, "v1alpha1", "ProxmoxCluster", "proxmoxclusters"),
+    Kind::custom(PROXMOX, "v1alpha1", "ProxmoxClusterTemplate", "proxmoxclustertemplates"),
+    Kind::custom(PROXMOX, "v1alpha1", "ProxmoxMachine", "proxmoxmachines").short(&["moxm"]),
+    Kind::custom(PROXMOX, "v1alpha1", "ProxmoxMachineTemplate", "proxmoxmachinetemplates"),
+    Kind::custom(IPAM, "v1alpha2", "GlobalInClusterIPPool", "globalinclusterippools").cluster(),
+    Kind::custom(IPAM, "v1alpha2", "InClusterIPPool", "inclusterippools"),
+    Kind::custom(IPAM, "v1beta1", "IPAddressClaim", "ipaddressclaims"),
+    Kind::custom(IPAM, "v1beta1", "IPAddress", "ipaddresses"),
+];
+
+/// What the API serves now: all that is built in, and of the rest the groups whose controllers are there.
+pub fn served(world: &World) -> Vec<&'static Kind> {
+    let there = |kind: &Kind| world.cluster.as_ref().is_some_and(|c| c.serves(kind.group));
+    KINDS.iter().filter(|k| !k.custom || there(k)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn no_resource_is_in_the_table_twice() {
+        let names: BTreeSet<String> = KINDS.iter().map(ToString::to_string).collect();
+        assert_eq!(names.len(), KINDS.len());
+    }
+
+    #[test]
+    fn a_group_stands_in_one_block_so_that_discovery_lists_it_once() {
+        let mut groups: Vec<&str> = KINDS.iter().map(|k| k.group).collect();
+        groups.dedup();
+        let unique: BTreeSet<&str> = groups.iter().copied().collect();
+        assert_eq!(groups.len(), unique.len());
+    }
+}

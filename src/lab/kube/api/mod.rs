@@ -1,0 +1,226 @@
+//! The Kubernetes API server of the lab, as of Kubernetes 1.33: one connection at a time over TLS, in front of
+//! the cluster's store. It has no schemas: any field of any resource is taken as it comes.
+mod admission;
+mod discovery;
+mod fields;
+mod identity;
+mod kinds;
+mod log;
+mod manage;
+mod patch;
+mod path;
+mod read;
+mod refusal;
+mod selector;
+mod table;
+mod tls;
+mod view;
+mod watch;
+mod write;
+
+pub use kinds::{Kind, served};
+
+use super::super::world::Lab;
+use axum::body::{Body, to_bytes};
+use hyper::body::Incoming;
+use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
+use hyper::service::service_fn;
+use hyper::{HeaderMap, Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use identity::Identity;
+use patch::PatchType;
+use path::{Part, Query, Target};
+use refusal::{Refusal, reply};
+use serde_json::Value;
+use std::convert::Infallible;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use view::Form;
+
+/// Wall time: the other end is real.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+const BODY: Duration = Duration::from_secs(30);
+/// What the real server takes of a request's body.
+const LARGEST_BODY: usize = 3 * 1024 * 1024;
+
+/// Serves one connection to its end. Without a cluster, or when TLS fails, it just closes.
+pub async fn serve(stream: TcpStream, lab: Lab) {
+    let local = stream.local_addr().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |at| at.ip());
+    let Some(material) = lab.look(|world| tls::Material::of(world, local)) else { return };
+    let Ok(config) = material.config(lab.clock()) else { return };
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await else { return };
+    let (_, session) = stream.get_ref();
+    let certificate = session.peer_certificates().and_then(|chain| chain.first());
+    let who = certificate.map_or(Identity::Anonymous, |c| Identity::of_certificate(c));
+    let caller = Arc::new(Caller { lab, who, local });
+    let service = service_fn(move |request| {
+        let caller = caller.clone();
+        async move { Ok::<_, Infallible>(caller.answer(request).await) }
+    });
+    // An error here is the client's going away; there is nobody left to tell.
+    let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
+}
+
+struct Caller {
+    lab: Lab,
+    who: Identity,
+    local: IpAddr,
+}
+
+fn json(value: &Value) -> Response<Body> {
+    reply(StatusCode::OK, "application/json", value.to_string())
+}
+
+fn header(headers: &HeaderMap, name: hyper::header::HeaderName) -> &str {
+    headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default()
+}
+
+impl Caller {
+    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+        match self.route(request).await {
+            Ok(response) => response,
+            Err(refusal) => refusal.response(),
+        }
+    }
+
+    async fn route(&self, request: Request<Incoming>) -> Result<Response<Body>, Refusal> {
+        let segments = path::segments(request.uri().path());
+        let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+        match segments.as_slice() {
+            ["version"] => return Ok(json(&discovery::version())),
+            ["healthz" | "livez" | "readyz", ..] => {
+                return Ok(reply(StatusCode::OK, "text/plain; charset=utf-8", "ok"));
+            }
+            _ => {}
+        }
+        // The lab issues no tokens, so none is valid.
+        if self.who == Identity::Anonymous || (request.headers().contains_key(AUTHORIZATION) && self.is_nobody()) {
+            return Err(Refusal::Unauthorized);
+        }
+        let (group, version, rest) = match segments.as_slice() {
+            ["api", version, rest @ ..] if !rest.is_empty() => ("", *version, rest),
+            ["apis", group, version, rest @ ..] if !rest.is_empty() => (*group, *version, rest),
+            other => {
+                self.who.check("get", None)?;
+                return self.describe(other, header(request.headers(), ACCEPT));
+            }
+        };
+        let kinds: Vec<&'static Kind> = self.lab.look(|world| served(world));
+        let kinds: Vec<&'static Kind> =
+            kinds.into_iter().filter(|k| k.group == group && k.version == version).collect();
+        if kinds.is_empty() {
+            return Err(Refusal::NoPath);
+        }
+        let target = path::target(&kinds, rest)?;
+        self.resource(request, &target).await
+    }
+
+    fn is_nobody(&self) -> bool {
+        self.who == Identity::Anonymous
+    }
+
+    /// Discovery and OpenAPI.
+    fn describe(&self, segments: &[&str], accept: &str) -> Result<Response<Body>, Refusal> {
+        let served = self.lab.look(|world| served(world));
+        let of = |group: &str, version: &str| -> Vec<&'static Kind> {
+            served.iter().copied().filter(|k| k.group == group && k.version == version).collect()
+        };
+        let aggregated = accept.contains("as=APIGroupDiscoveryList") && accept.contains("v=v2;");
+        let found = match segments {
+            ["api" | "apis"] if aggregated => {
+                let all = discovery::aggregated(&served, segments == ["api"]);
+                let content_type = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+                return Ok(reply(StatusCode::OK, content_type, all.to_string()));
+            }
+            ["api"] => Some(discovery::core_versions(&format!("{}:6443", self.local))),
+            ["apis"] => Some(discovery::group_list(&served)),
+            ["api", version] => discovery::resource_list(&of("", version)),
+            ["apis", group] => discovery::group(&served, group),
+            ["apis", group, version] => discovery::resource_list(&of(group, version)),
+            ["openapi", "v2"] if accept.contains("proto-openapi.spec.v2") => {
+                let content_type = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
+                return Ok(reply(StatusCode::OK, content_type, discovery::openapi_v2_protobuf()));
+            }
+            ["openapi", "v2"] => Some(discovery::openapi_v2()),
+            ["openapi", "v3"] => Some(discovery::openapi_index(&served)),
+            ["openapi", "v3", "api", version] => discovery::openapi(&of("", version)),
+            ["openapi", "v3", "apis", group, version] => discovery::openapi(&of(group, version)),
+            _ => None,
+        };
+        found.map(|value| json(&value)).ok_or(Refusal::NoPath)
+    }
+
+    async fn resource(&self, request: Request<Incoming>, target: &Target) -> Result<Response<Body>, Refusal> {
+        let query = Query::parse(request.uri().query().unwrap_or_default());
+        let (parts, body) = request.into_parts();
+        let form = Form::of(header(&parts.headers, ACCEPT), &query);
+        let watches = query.flag("watch");
+        let read_only = target.part == Part::Log;
+        let verb = match (&parts.method, &target.name) {
+            (&Method::GET, _) if watches && target.part == Part::Whole => "watch",
+            (&Method::GET, Some(_)) if target.part != Part::Finalize => "get",
+            (&Method::GET, None) => "list",
+            (&Method::POST, None) => "create",
+            (&Method::PUT, Some(_)) if !read_only => "update",
+            (&Method::PATCH, Some(_)) if !read_only && target.part != Part::Finalize => "patch",
+            (&Method::DELETE, Some(_)) if target.part == Part::Whole => "delete",
+            (&Method::DELETE, None) => "deletecollection",
+            _ => return Err(Refusal::MethodNotAllowed),
+        };
+        self.who.check(verb, Some(target))?;
+        let ok = |body: Body| reply(StatusCode::OK, "application/json", body);
+        match (verb, target.name.as_deref()) {
+            ("watch", _) => return watch::watch(&self.lab, target, &query, form).map(ok),
+            ("get", _) if target.part == Part::Log => {
+                let log = log::log(&self.lab, target, &query)?;
+                return Ok(reply(StatusCode::OK, "text/plain", log));
+            }
+            ("get", Some(name)) => return self.lab.look(|w| read::get(w, target, name, form)).map(|b| ok(b.into())),
+            ("list", _) => return self.lab.look(|w| read::list(w, target, &query, form)).map(|b| ok(b.into())),
+            _ => {}
+        }
+        let content_type = header(&parts.headers, CONTENT_TYPE);
+        let patch_type = if verb == "patch" { Some(PatchType::of(content_type)?) } else { None };
+        let body = decode(body, content_type).await?;
+        let user_agent = header(&parts.headers, USER_AGENT);
+        let request = write::Request { target, query: &query, body, user_agent, form };
+        let written = self.lab.with(|world| match (verb, patch_type) {
+            ("create", _) => write::create(world, request),
+            ("update", _) => write::update(world, request),
+            ("delete", _) => write::delete(world, request),
+            ("deletecollection", _) => write::delete_collection(world, request),
+            (_, Some(by)) => write::patch(world, request, by),
+            (_, None) => Err(Refusal::MethodNotAllowed),
+        })?;
+        let code = if written.created { StatusCode::CREATED } else { StatusCode::OK };
+        Ok(reply(code, "application/json", written.body))
+    }
+}
+
+/// The body as JSON, whatever of the accepted forms it came in; `null` when there is none.
+async fn decode(body: Incoming, content_type: &str) -> Result<Value, Refusal> {
+    let unreadable = |why: String| Refusal::bad(format!("couldn't get version/kind; json parse error: {why}"));
+    let bytes = match tokio::time::timeout(BODY, to_bytes(Body::new(body), LARGEST_BODY)).await {
+        Ok(Ok(bytes)) => bytes,
+        Ok(Err(_)) => return Err(Refusal::TooLarge(LARGEST_BODY)),
+        Err(_) => return Err(Refusal::bad("the body did not arrive in time")),
+    };
+    if bytes.is_empty() {
+        return Ok(Value::Null);
+    }
+    let media_type = content_type.split(';').next().unwrap_or_default().trim();
+    let json = || serde_json::from_slice(&bytes).map_err(|e| unreadable(e.to_string()));
+    match media_type {
+        "" | "application/json" => json(),
+        "application/yaml" | "application/apply-patch+yaml" => json().or_else(|_| {
+            let text = std::str::from_utf8(&bytes).map_err(|e| unreadable(e.to_string()))?;
+            serde_saphyr::from_str(text).map_err(|e| unreadable(e.to_string()))
+        }),
+        other if other.ends_with("+json") => json(),
+        _ => Err(Refusal::MediaType("application/json, application/yaml")),
+    }
+}

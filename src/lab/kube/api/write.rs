@@ -1,0 +1,541 @@
+//! create, update, patch and delete: from what a client sends to what the store keeps.
+use super::admission;
+use super::kinds::Kind;
+use super::manage::{self, Writer};
+use super::patch::{PatchType, patched};
+use super::path::{Part, Query, Target};
+use super::read;
+use super::refusal::{MODIFIED, Refusal};
+use super::selector::Filter;
+use super::view::Form;
+use crate::lab::kube::settle;
+use crate::lab::kube::store::{Key, Store, seconds};
+use crate::lab::world::World;
+use serde_json::{Value, json};
+
+/// What a write has in common, whatever it writes.
+pub struct Request<'a> {
+    pub target: &'a Target,
+    pub query: &'a Query,
+    pub body: Value,
+    /// Until its first slash it names the field manager that the client does not name.
+    pub user_agent: &'a str,
+    pub form: Form,
+}
+
+/// The answer's body; `created` makes it a 201.
+pub struct Written {
+    pub created: bool,
+    pub body: String,
+}
+
+impl Request<'_> {
+    fn kind(&self) -> &'static Kind {
+        self.target.kind
+    }
+
+    fn name(&self) -> Result<&str, Refusal> {
+        self.target.name.as_deref().ok_or(Refusal::MethodNotAllowed)
+    }
+
+    fn dry_run(&self) -> Result<bool, Refusal> {
+        let wanted = match self.query.get("dryRun") {
+            "" => self.body["dryRun"][0].as_str().unwrap_or_default(),
+            given => given,
+        };
+        match wanted {
+            "" => Ok(false),
+            "All" => Ok(true),
+            other => Err(Refusal::bad(format!("dryRun: Unsupported value: {other:?}: supported values: \"All\""))),
+        }
+    }
+
+    fn writer(&self, world: &World) -> Writer {
+        let manager = match self.query.get("fieldManager") {
+            "" => self.user_agent.split('/').next().unwrap_or_default(),
+            manager => manager,
+        };
+        let subresource = if self.target.part == Part::Status { "status" } else { "" };
+        Writer { manager: manager.into(), subresource, time: seconds(world.now) }
+    }
+}
+
+fn store_mut(world: &mut World) -> Result<&mut Store, Refusal> {
+    let cluster = world.cluster.as_mut().ok_or_else(|| Refusal::Internal("the cluster is gone".into()))?;
+    Ok(&mut cluster.store)
+}
+
+fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
+    object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// Refuses what is no object of this kind, and makes the parts that are read and written later objects.
+fn checked(kind: &'static Kind, mut object: Value) -> Result<Value, Refusal> {
+    let Some(map) = object.as_object_mut() else {
+        return Err(Refusal::bad("couldn't get version/kind; json parse error: the body is no object"));
+    };
+    for field in ["metadata", "spec", "status"] {
+        match map.get(field) {
+            Some(Value::Null) => drop(map.remove(field)),
+            None | Some(Value::Object(_)) => {}
+            Some(_) => return Err(malformed(kind, &format!(".{field}"))),
+        }
+    }
+    let meta = map.entry("metadata").or_insert_with(|| json!({}));
+    for field in ["labels", "annotations"] {
+        match meta.get(field) {
+            None | Some(Value::Null | Value::Object(_)) => {}
+            Some(_) => return Err(malformed(kind, &format!(".metadata.{field}"))),
+        }
+    }
+    if let Some(meta) = meta.as_object_mut() {
+        meta.retain(|_, value| !value.is_null());
+    }
+    let version = kind.api_version();
+    match (map.get("kind").and_then(Value::as_str), map.get("apiVersion").and_then(Value::as_str)) {
+        (None | Some(""), _) => return Err(Refusal::bad("Object 'Kind' is missing in the request body")),
+        (_, None | Some("")) => return Err(Refusal::bad("Object 'apiVersion' is missing in the request body")),
+        (_, Some(given)) if given != version => {
+            return Err(Refusal::bad(format!(
+                "the API version in the data ({given}) does not match the expected API version ({version})"
+            )));
+        }
+        (Some(given), _) if given != kind.kind => {
+            return Err(Refusal::bad(format!(
+                "{} in version {version:?} cannot be handled as a {}: the object is a {given}",
+                kind.kind, kind.kind
+            )));
+        }
+        _ => {}
+    }
+    Ok(object)
+}
+
+fn malformed(kind: &Kind, field: &str) -> Refusal {
+    Refusal::bad(format!(
+        "{} in version {:?} cannot be handled as a {}: json: cannot unmarshal into Go struct field {field}",
+        kind.kind, kind.version, kind.kind
+    ))
+}
+
+/// Names are DNS subdomains, but those of RBAC objects only must fit into a path.
+fn check_name(kind: &'static Kind, name: &str) -> Result<(), Refusal> {
+    let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+    let dns = |label: &str| {
+        edge(label.chars().next())
+            && edge(label.chars().last())
+            && label.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+    };
+    let fits = if kind.group == "rbac.authorization.k8s.io" {
+        !name.contains(['/', '%']) && name != "." && name != ".."
+    } else {
+        name.len() <= 253 && name.split('.').all(dns)
+    };
+    if fits {
+        return Ok(());
+    }
+    let why = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must \
+               start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is \
+               '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
+    Err(Refusal::invalid(kind, name, "metadata.name", &format!("{name:?}"), why))
+}
+
+/// Nothing is created in a namespace that is not there or on its way out.
+fn check_namespace(kind: &'static Kind, namespace: &str, name: &str, store: &Store) -> Result<(), Refusal> {
+    if !kind.namespaced {
+        return Ok(());
+    }
+    let found = store.get(&Key::new("", "namespaces", "", namespace));
+    let namespaces = || super::kinds::KINDS.iter().find(|k| k.is("", "namespaces"));
+    let Some(found) = found else {
+        return Err(namespaces().map_or(Refusal::NoResource, |kind| Refusal::not_found(kind, namespace)));
+    };
+    if found["metadata"]["deletionTimestamp"].is_string() {
+        return Err(Refusal::Forbidden {
+            kind: Some(kind),
+            name: name.into(),
+            message: format!(
+                "{kind} \"{name}\" is forbidden: unable to create new content in namespace {namespace} because it is \
+                 being terminated"
+            ),
+            causes: json!([{
+                "reason": "NamespaceTerminating", "message": format!("namespace {namespace} is being terminated"),
+                "field": "metadata.namespace"
+            }]),
+        });
+    }
+    Ok(())
+}
+
+pub fn create(world: &mut World, request: Request) -> Result<Written, Refusal> {
+    if request.target.kind.namespaced && request.target.namespace.is_empty() {
+        return Err(Refusal::MethodNotAllowed);
+    }
+    let mut object = checked(request.kind(), request.body.clone())?;
+    if object["metadata"]["name"].as_str().unwrap_or_default().is_empty() {
+        let prefix = text(&object, "/metadata/generateName").to_string();
+        if prefix.is_empty() {
+            let why = "name or generateName is required";
+            return Err(Refusal::required(request.kind(), "", "metadata.name", why));
+        }
+        object["metadata"]["name"] = json!(generated(&prefix, world));
+    }
+    if !text(&object, "/metadata/resourceVersion").is_empty() {
+        return Err(Refusal::bad("resourceVersion should not be set on objects to be created"));
+    }
+    let writer = request.writer(world);
+    insert(world, &request, object, |kind, object| {
+        if let Some(meta) = object["metadata"].as_object_mut() {
+            meta.remove("managedFields");
+        }
+        manage::updated(kind, None, object, &writer);
+    })
+}
+
+/// Five characters that make no words, as the real server appends them.
+fn generated(prefix: &str, world: &mut World) -> String {
+    const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
+    let mut letter = || world.random.choice(LETTERS).map_or('x', |b| char::from(*b));
+    format!("{prefix}{}", (0..5).map(|_| letter()).collect::<String>())
+}
+
+/// Stores an object that is not there yet. `manage` notes who owns its fields, before defaults are added.
+fn insert(
+    world: &mut World,
+    request: &Request,
+    mut object: Value,
+    manage: impl FnOnce(&'static Kind, &mut Value),
+) -> Result<Written, Refusal> {
+    let kind = request.kind();
+    let name = text(&object, "/metadata/name").to_string();
+    check_name(kind, &name)?;
+    let stated = text(&object, "/metadata/namespace");
+    if !stated.is_empty() && stated != request.target.namespace {
+        return Err(Refusal::bad(
+            "the namespace of the provided object does not match the namespace sent on the request",
+        ));
+    }
+    let now = world.now;
+    let dry_run = request.dry_run()?;
+    let store = store_mut(world)?;
+    let key = request.target.key(&name);
+    if store.get(&key).is_some() {
+        return Err(Refusal::AlreadyExists { kind, name });
+    }
+    check_namespace(kind, &key.namespace, &name, store)?;
+    if let Some(meta) = object["metadata"].as_object_mut() {
+        for set_by_server in ["uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"]
+        {
+            meta.remove(set_by_server);
+        }
+    }
+    if kind.status
+        && let Some(object) = object.as_object_mut()
+    {
+        object.remove("status");
+    }
+    manage(kind, &mut object);
+    let mut object = store.preview(&key, object, now);
+    admission::fill(kind, &mut object, store)?;
+    let stored = if dry_run { object } else { store.put(key, object, now).clone() };
+    let body = read::one(kind, &stored, request.form, world)?;
+    if !dry_run {
+        settle(world);
+    }
+    Ok(Written { created: true, body })
+}
+
+pub fn update(world: &mut World, request: Request) -> Result<Written, Refusal> {
+    let kind = request.kind();
+    let name = request.name()?;
+    let mut object = checked(kind, request.body.clone())?;
+    match text(&object, "/metadata/name") {
+        "" => object["metadata"]["name"] = json!(name),
+        stated if stated != name => {
+            return Err(Refusal::bad(format!(
+                "the name of the object ({stated}) does not match the name on the URL ({name})"
+            )));
+        }
+        _ => {}
+    }
+    let key = request.target.key(name);
+    let live = read::store(world)?.get(&key).ok_or_else(|| Refusal::not_found(kind, name))?.clone();
+    if kind.custom && text(&object, "/metadata/resourceVersion").is_empty() {
+        let why = "must be specified for an update";
+        return Err(Refusal::invalid(kind, name, "metadata.resourceVersion", "0x0", why));
+    }
+    replace(world, &request, &live, object, manage::updated)
+}
+
+pub fn patch(world: &mut World, request: Request, by: PatchType) -> Result<Written, Refusal> {
+    let kind = request.kind();
+    let name = request.name()?;
+    let key = request.target.key(name);
+    let live = read::store(world)?.get(&key).cloned();
+    if by == PatchType::Apply {
+        return apply(world, &request, name, live);
+    }
+    if !request.query.get("force").is_empty() {
+        return Err(options(
+            kind,
+            "force",
+            "FieldValueForbidden",
+            "Forbidden: may not be specified for non-apply patch",
+        ));
+    }
+    let mut live = live.ok_or_else(|| Refusal::not_found(kind, name))?;
+    live["apiVersion"] = json!(kind.api_version());
+    live["kind"] = json!(kind.kind);
+    let object = checked(kind, patched(kind, &live, &request.body, by)?)?;
+    if text(&object, "/metadata/name") != name {
+        let why = "field is immutable";
+        let value = format!("{:?}", text(&object, "/metadata/name"));
+        return Err(Refusal::invalid(kind, name, "metadata.name", &value, why));
+    }
+    replace(world, &request, &live, object, manage::updated)
+}
+
+fn options(kind: &'static Kind, field: &str, cause: &'static str, error: &str) -> Refusal {
+    Refusal::Invalid { kind, name: String::new(), field: field.into(), cause, error: error.into() }
+}
+
+fn apply(world: &mut World, request: &Request, name: &str, live: Option<Value>) -> Result<Written, Refusal> {
+    let kind = request.kind();
+    if request.query.get("fieldManager").is_empty() {
+        return Err(options(kind, "fieldManager", "FieldValueRequired", "Required value: is required for apply patch"));
+    }
+    let mut applied = checked(kind, request.body.clone())?;
+    if applied["metadata"].get("managedFields").is_some() {
+        return Err(Refusal::bad("metadata.managedFields must be nil"));
+    }
+    match text(&applied, "/metadata/name") {
+        "" => applied["metadata"]["name"] = json!(name),
+        stated if stated != name => {
+            return Err(Refusal::bad(format!(
+                "the name of the object ({stated}) does not match the name on the URL ({name})"
+            )));
+        }
+        _ => {}
+    }
+    let writer = request.writer(world);
+    // A part that this URL does not write is not owned by who writes here either.
+    let foreign = if request.target.part == Part::Status { "spec" } else { "status" };
+    if kind.status
+        && let Some(applied) = applied.as_object_mut()
+    {
+        applied.remove(foreign);
+    }
+    match live {
+        Some(live) => {
+            let object = manage::apply(kind, &live, &applied, &writer, request.query.flag("force"))?;
+            let conflict = text(&applied, "/metadata/resourceVersion");
+            if !conflict.is_empty() && conflict != text(&live, "/metadata/resourceVersion") {
+                return Err(Refusal::conflict(kind, name, MODIFIED));
+            }
+            replace(world, request, &live, object, |_, _, _, _| ())
+        }
+        None if request.target.part == Part::Status => Err(Refusal::not_found(kind, name)),
+        None => {
+            if !text(&applied, "/metadata/uid").is_empty() {
+                return Err(Refusal::conflict(
+                    kind,
+                    name,
+                    "uid mismatch: the provided object specified a uid and no \
+                                                          existing object was found",
+                ));
+            }
+            let object = manage::apply(kind, &json!({"metadata": {}}), &applied, &writer, true)?;
+            insert(world, request, object, |_, _| ())
+        }
+    }
+}
+
+/// Puts `object` in the place of `live`, of which it keeps what this URL does not write.
+fn replace(
+    world: &mut World,
+    request: &Request,
+    live: &Value,
+    mut object: Value,
+    manage: impl FnOnce(&'static Kind, Option<&Value>, &mut Value, &Writer),
+) -> Result<Written, Refusal> {
+    let kind = request.kind();
+    let name = request.name()?;
+    let stated = |field: &str| text(&object, &format!("/metadata/{field}")).to_string();
+    let (version, uid) = (stated("resourceVersion"), stated("uid"));
+    if !uid.is_empty() && uid != text(live, "/metadata/uid") {
+        let why = format!(
+            "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
+            text(live, "/metadata/uid")
+        );
+        return Err(Refusal::conflict(kind, name, why));
+    }
+    if !version.is_empty() && version != "0" && version != text(live, "/metadata/resourceVersion") {
+        return Err(Refusal::conflict(kind, name, MODIFIED));
+    }
+    match request.target.part {
+        Part::Whole | Part::Log => {
+            if kind.status {
+                copy(live, &mut object, "status");
+            }
+            admission::refill(kind, &mut object);
+        }
+        Part::Status => {
+            let mut kept = live.clone();
+            copy(&object, &mut kept, "status");
+            // managedFields come with an apply; an update has them written anew below.
+            let managed = object["metadata"].get("managedFields").cloned();
+            if let Some(managed) = managed {
+                kept["metadata"]["managedFields"] = managed;
+            }
+            object = kept;
+        }
+        Part::Finalize => {
+            let mut kept = live.clone();
+            kept["spec"] = object["spec"].clone();
+            object = kept;
+        }
+    }
+    for set_by_server in ["uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation"] {
+        let (from, into) = (&live["metadata"], &mut object["metadata"]);
+        copy(from, into, set_by_server);
+    }
+    let writer = request.writer(world);
+    manage(kind, Some(live), &mut object, &writer);
+    let dry_run = request.dry_run()?;
+    let now = world.now;
+    let key = request.target.key(name);
+    let store = store_mut(world)?;
+    let stored = if dry_run {
+        store.preview(&key, object, now)
+    } else {
+        let stored = store.put(key.clone(), object, now).clone();
+        if released(kind, &stored) {
+            store.remove(&key);
+        }
+        stored
+    };
+    let body = read::one(kind, &stored, request.form, world)?;
+    if !dry_run {
+        settle(world);
+    }
+    Ok(Written { created: false, body })
+}
+
+/// Makes `field` in `into` what it is in `from`, also when it is not there.
+fn copy(from: &Value, into: &mut Value, field: &str) {
+    let Some(into) = into.as_object_mut() else { return };
+    match from.get(field) {
+        Some(value) => drop(into.insert(field.into(), value.clone())),
+        None => drop(into.remove(field)),
+    }
+}
+
+fn has(object: &Value, pointer: &str) -> bool {
+    object.pointer(pointer).and_then(Value::as_array).is_some_and(|list| !list.is_empty())
+}
+
+/// Marked for deletion, and nobody holds it back any more.
+fn released(kind: &Kind, object: &Value) -> bool {
+    object["metadata"]["deletionTimestamp"].is_string() && !held(kind, object)
+}
+
+fn held(kind: &Kind, object: &Value) -> bool {
+    has(object, "/metadata/finalizers") || (kind.is("", "namespaces") && has(object, "/spec/finalizers"))
+}
+
+pub fn delete(world: &mut World, request: Request) -> Result<Written, Refusal> {
+    let kind = request.kind();
+    let name = request.name()?;
+    let key = request.target.key(name);
+    let live = read::store(world)?.get(&key).ok_or_else(|| Refusal::not_found(kind, name))?.clone();
+    for (field, meta, shown) in [("uid", "uid", "UID"), ("resourceVersion", "resourceVersion", "ResourceVersion")] {
+        let wanted = text(&request.body, &format!("/preconditions/{field}"));
+        let found = text(&live, &format!("/metadata/{meta}"));
+        if !wanted.is_empty() && wanted != found {
+            let why =
+                format!("Precondition failed: {shown} in precondition: {wanted}, {shown} in object meta: {found}");
+            return Err(Refusal::conflict(kind, name, why));
+        }
+    }
+    let dry_run = request.dry_run()?;
+    let gone = remove(world, kind, &key, live, dry_run)?;
+    let body = match &gone {
+        // The real server answers with the object where it may still be there, and always for these.
+        Deleted::Marked(object) => read::one(kind, object, request.form, world)?,
+        Deleted::Gone(object) if kind.is("", "pods") || kind.is("", "services") => {
+            read::one(kind, object, request.form, world)?
+        }
+        Deleted::Gone(object) => {
+            let mut details = json!({"name": name, "kind": kind.plural, "uid": object["metadata"]["uid"]});
+            if !kind.group.is_empty() {
+                details["group"] = json!(kind.group);
+            }
+            read::text(&json!({
+                "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details
+            }))?
+        }
+    };
+    if !dry_run {
+        settle(world);
+    }
+    Ok(Written { created: false, body })
+}
+
+enum Deleted {
+    /// Waits for its finalizers.
+    Marked(Value),
+    Gone(Value),
+}
+
+fn remove(world: &mut World, kind: &Kind, key: &Key, live: Value, dry_run: bool) -> Result<Deleted, Refusal> {
+    let now = world.now;
+    let store = store_mut(world)?;
+    if !held(kind, &live) {
+        if !dry_run {
+            store.remove(key);
+        }
+        return Ok(Deleted::Gone(live));
+    }
+    let mut object = live;
+    if !object["metadata"]["deletionTimestamp"].is_string() {
+        object["metadata"]["deletionTimestamp"] = json!(seconds(now));
+        if kind.is("", "namespaces") {
+            match object.get_mut("status").and_then(Value::as_object_mut) {
+                Some(status) => drop(status.insert("phase".into(), json!("Terminating"))),
+                None => object["status"] = json!({"phase": "Terminating"}),
+            }
+        } else {
+            object["metadata"]["deletionGracePeriodSeconds"] = json!(0);
+        }
+    }
+    Ok(Deleted::Marked(if dry_run { object } else { store.put(key.clone(), object, now).clone() }))
+}
+
+pub fn delete_collection(world: &mut World, request: Request) -> Result<Written, Refusal> {
+    let kind = request.kind();
+    if kind.namespaced && request.target.namespace.is_empty() {
+        return Err(Refusal::MethodNotAllowed);
+    }
+    let filter = Filter::of(request.target, request.query)?;
+    let dry_run = request.dry_run()?;
+    let store = read::store(world)?;
+    let version = store.version();
+    let found: Vec<(Key, Value)> = store
+        .list(&kind.resource(), filter.namespace())
+        .filter(|(key, object)| filter.matches(key, object))
+        .map(|(key, object)| (key.clone(), object.clone()))
+        .collect();
+    let mut removed = Vec::with_capacity(found.len());
+    for (key, live) in found {
+        removed.push(match remove(world, kind, &key, live, dry_run)? {
+            Deleted::Marked(object) | Deleted::Gone(object) => object,
+        });
+    }
+    let removed: Vec<&Value> = removed.iter().collect();
+    let metadata = json!({"resourceVersion": version.to_string()});
+    let body = read::body(kind, &removed, metadata, request.form, world)?;
+    if !dry_run {
+        settle(world);
+    }
+    Ok(Written { created: false, body })
+}

@@ -1,0 +1,184 @@
+//! LINSTOR as Piraeus runs it: satellites, their storage pools, and where a volume can lie.
+use super::objects::{items, selects, set_condition, text, uid};
+use super::storage;
+use crate::lab::kube::settle;
+use crate::lab::kube::store::{Key, seconds};
+use crate::lab::world::World;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+pub const PROVISIONER: &str = "linstor.csi.linbit.com";
+const HOSTNAME: &str = "linbit.com/hostname";
+
+fn satellite_key(node: &str) -> Key {
+    Key::new("piraeus.io", "linstorsatellites", "", node)
+}
+
+/// The HelmRelease `linstor` is Ready: the cluster object, a satellite per node, the CSI driver.
+pub fn installed(world: &mut World) {
+    let at = seconds(world.now);
+    let mut cluster = json!({"apiVersion": "piraeus.io/v1", "kind": "LinstorCluster", "metadata": {}, "spec": {}});
+    for kind in ["Applied", "Available", "Configured"] {
+        set_condition(&mut cluster, &at, kind, "True", "AsExpected", "");
+    }
+    world.put_object(Key::new("piraeus.io", "linstorclusters", "", "linstorcluster"), cluster);
+    storage::driver_object(world, PROVISIONER);
+    nodes_changed(world);
+    for (key, _) in world.objects("piraeus.io", "linstorsatelliteconfigurations", None) {
+        configuration_changed(world, &key, None);
+    }
+}
+
+/// Every node gets a satellite, and what the configurations say about it.
+pub fn nodes_changed(world: &mut World) {
+    if world.object(&Key::new("piraeus.io", "linstorclusters", "", "linstorcluster")).is_none() {
+        return;
+    }
+    let at = seconds(world.now);
+    for (node, object) in world.objects("", "nodes", None) {
+        if world.object(&satellite_key(&node.name)).is_none() {
+            let mut satellite = json!({"apiVersion": "piraeus.io/v1", "kind": "LinstorSatellite", "metadata": {},
+                "spec": {"clusterRef": {"name": "linstorcluster"}}});
+            for kind in ["Applied", "Available", "Configured"] {
+                set_condition(&mut satellite, &at, kind, "True", "AsExpected", "");
+            }
+            world.put_object(satellite_key(&node.name), satellite);
+            storage::add_driver(world, &node.name, PROVISIONER, &[HOSTNAME]);
+            if object["metadata"]["labels"][HOSTNAME].is_null() {
+                let name = node.name.clone();
+                world.change_object(&node, |n| n["metadata"]["labels"][HOSTNAME] = json!(name));
+            }
+            for (key, _) in world.objects("piraeus.io", "linstorsatelliteconfigurations", None) {
+                configuration_changed(world, &key, None);
+            }
+        }
+    }
+}
+
+/// Starts the work on every satellite that the configuration means.
+pub fn configuration_changed(world: &mut World, key: &Key, gone: Option<&Value>) {
+    let at = seconds(world.now);
+    if let Some(gone) = gone {
+        let names: BTreeSet<&str> = items(gone, "/spec/storagePools").map(|p| text(p, "/name")).collect();
+        if let Some(state) = world.state() {
+            state.pools.values_mut().for_each(|pools| pools.retain(|p| !names.contains(p.as_str())));
+        }
+        return;
+    }
+    let Some(configuration) = world.object(key).cloned() else { return };
+    let generation = configuration["metadata"]["generation"].as_u64().unwrap_or_default();
+    for node in meant(world, &configuration) {
+        let mark = format!("satellite {node} {} {generation}", uid(&configuration));
+        if world.object(&satellite_key(&node)).is_none() || !world.begin(mark) {
+            continue;
+        }
+        if items(&configuration, "/spec/storagePools").next().is_some() {
+            world.change_object(&satellite_key(&node), |s| {
+                set_condition(s, &at, "Configured", "False", "Pending", "waiting for storage pools");
+            });
+        }
+        let (key, uid) = (key.clone(), uid(&configuration));
+        let after = world.scenario.latency.satellite_pool_s;
+        world.after(after, move |world| {
+            if world.is_still(&key, &uid) {
+                configure(world, &key, &node);
+                settle(world);
+            }
+        });
+    }
+    world.change_object(key, |c| set_condition(c, &at, "Applied", "True", "AsExpected", ""));
+}
+
+fn meant(world: &World, configuration: &Value) -> Vec<String> {
+    let selector = &configuration["spec"]["nodeSelector"];
+    let all = selector.as_object().is_none_or(serde_json::Map::is_empty);
+    let fits = |n: &Value| all || selects(selector, &n["metadata"]["labels"]);
+    world.select("", "nodes", None, fits).into_iter().map(|(k, _)| k.name).collect()
+}
+
+/// Makes the pools on one node, or says which device is not there.
+fn configure(world: &mut World, key: &Key, node: &str) {
+    let at = seconds(world.now);
+    let Some(configuration) = world.object(key).cloned() else { return };
+    let disks: Vec<String> = world
+        .cluster
+        .as_ref()
+        .and_then(|c| c.nodes.get(node))
+        .map(|n| n.data_disks.iter().map(|(d, _)| d.trim_start_matches("/dev/").to_string()).collect())
+        .unwrap_or_default();
+    let mut missing = Vec::new();
+    for pool in items(&configuration, "/spec/storagePools") {
+        let name = text(pool, "/name").to_string();
+        let devices = items(pool, "/source/hostDevices").filter_map(Value::as_str);
+        let absent: Vec<&str> =
+            devices.filter(|d| !disks.iter().any(|have| have == d.trim_start_matches("/dev/"))).collect();
+        if let Some(device) = absent.first() {
+            missing.push(format!(
+                "failed to create storage pool '{name}' on node '{node}': device '{device}' does not exist"
+            ));
+        } else if let Some(state) = world.state() {
+            state.pools.entry(node.to_string()).or_default().insert(name);
+        }
+    }
+    let pools: Vec<String> = world.state().and_then(|s| s.pools.get(node)).into_iter().flatten().cloned().collect();
+    world.change_object(&satellite_key(node), |s| {
+        if missing.is_empty() {
+            let message = format!("storage pools: {}", pools.join(", "));
+            set_condition(s, &at, "Configured", "True", "AsExpected", &message);
+        } else {
+            set_condition(s, &at, "Configured", "False", "Error", &missing.join("; "));
+        }
+    });
+    storage::wake(world);
+}
+
+fn parameter<'a>(class: &'a Value, name: &str) -> Option<&'a str> {
+    let parameters = &class["parameters"];
+    parameters[format!("linstor.csi.linbit.com/{name}")].as_str().or_else(|| parameters[name].as_str())
+}
+
+/// The nodes that hold the class's pool.
+fn holders(world: &World, class: &Value) -> Vec<String> {
+    let pool = parameter(class, "storagePool").unwrap_or_default();
+    let pools = world.cluster.iter().flat_map(|c| &c.state.pools);
+    pools.filter(|(_, p)| pool.is_empty() && !p.is_empty() || p.contains(pool)).map(|(n, _)| n.clone()).collect()
+}
+
+fn replicas(class: &Value) -> usize {
+    parameter(class, "autoPlace")
+        .or_else(|| parameter(class, "placementCount"))
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(1)
+}
+
+fn is_local(class: &Value) -> bool {
+    parameter(class, "allowRemoteVolumeAccess") == Some("false")
+}
+
+/// # Errors
+/// LINSTOR's words when the pool is not there, or not on enough nodes.
+pub fn can_provision(world: &World, class: &Value, node: Option<&str>) -> Result<(), String> {
+    let there = holders(world, class);
+    let (pool, wanted) = (parameter(class, "storagePool").unwrap_or_default(), replicas(class));
+    if there.len() < wanted {
+        return Err(format!(
+            "rpc error: code = ResourceExhausted desc = Not enough available nodes: storage pool '{pool}' is on {} of {wanted} nodes",
+            there.len()
+        ));
+    }
+    match node {
+        Some(node) if is_local(class) && !there.iter().any(|n| n == node) => {
+            Err(format!("rpc error: code = ResourceExhausted desc = node '{node}' has no storage pool '{pool}'"))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// The volume's handle, and where it can be reached from.
+pub fn place(world: &World, class: &Value, node: Option<&str>, volume: &str) -> (String, Value) {
+    if !is_local(class) {
+        return (volume.to_string(), Value::Null);
+    }
+    let node = node.map(str::to_string).or_else(|| holders(world, class).into_iter().next());
+    (volume.to_string(), json!([{"key": HOSTNAME, "operator": "In", "values": [node]}]))
+}

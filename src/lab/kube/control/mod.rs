@@ -1,0 +1,161 @@
+//! The controllers of the simulated cluster: the installer, Flux, the scheduler and kubelets, storage, MetalLB, Cluster API.
+//!
+//! They are driven by events alone: [`settle`] reads what changed in the store since it looked last and lets each
+//! controller act, until nothing changes any more. What takes time is a timer of the world that acts and settles again.
+//! No controller polls; what failed (a release, a crashing container, a volume) is tried again every [`RETRY_S`] seconds.
+pub(super) mod balancer;
+pub mod bundle;
+mod capi;
+mod installer;
+mod linstor;
+mod namespaces;
+pub mod nodes;
+pub mod objects;
+pub mod pods;
+mod products;
+mod proxmox;
+mod releases;
+pub mod shell;
+mod storage;
+mod tenants;
+mod workloads;
+
+use super::store::{Change, Key};
+use crate::lab::world::World;
+use jiff::Timestamp;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+
+/// Lab seconds after which what failed is tried again.
+const RETRY_S: f64 = 30.0;
+
+/// What the controllers remember beside the objects.
+#[derive(Default)]
+pub struct State {
+    /// Store version up to which the controllers have looked.
+    cursor: u64,
+    settling: bool,
+    /// API groups that a release brought.
+    pub(super) groups: BTreeSet<String>,
+    /// Acts that a timer will finish, by a name with the object's uid in it.
+    underway: BTreeSet<String>,
+    /// Releases whose install is over but whose workloads are not available yet.
+    waiting: BTreeSet<Key>,
+    /// Files on a volume, by PersistentVolume.
+    volumes: BTreeMap<String, shell::Files>,
+    /// Proxmox VE's name of the volume behind a PersistentVolume.
+    volume_ids: BTreeMap<String, String>,
+    /// Lines of a pod and when they were printed, by namespace and name.
+    logs: BTreeMap<(String, String), Vec<(Timestamp, String)>>,
+    /// Sockets open for a Service, by namespace and name.
+    sockets: BTreeMap<(String, String), Vec<SocketAddr>>,
+    /// LINSTOR pools by node.
+    pools: BTreeMap<String, BTreeSet<String>>,
+    /// Addresses of the control planes.
+    control_planes: BTreeMap<String, String>,
+    next_node: usize,
+    next_pod_address: u32,
+    platform_due: bool,
+}
+
+/// Lets every controller act on what changed, until the cluster is quiet.
+pub fn settle(world: &mut World) {
+    if world.state().is_none_or(|s| std::mem::replace(&mut s.settling, true)) {
+        return;
+    }
+    loop {
+        let changed = changes(world);
+        if changed.is_empty() {
+            break;
+        }
+        for (key, gone) in changed {
+            dispatch(world, &key, gone.as_ref());
+        }
+    }
+    if let Some(state) = world.state() {
+        state.settling = false;
+    }
+}
+
+/// The objects that changed since the last look, each once, and every object that went.
+fn changes(world: &mut World) -> Vec<(Key, Option<Value>)> {
+    let Some(cluster) = &mut world.cluster else { return Vec::new() };
+    let mut seen = BTreeSet::new();
+    let mut found = Vec::new();
+    match cluster.store.since(cluster.state.cursor) {
+        Some(events) => {
+            for event in events {
+                match event.change {
+                    Change::Deleted => found.push((event.key.clone(), Some(Value::clone(&event.object)))),
+                    Change::Added | Change::Modified => {
+                        if seen.insert(event.key.clone()) {
+                            found.push((event.key.clone(), None));
+                        }
+                    }
+                }
+            }
+        }
+        // More happened at once than history holds (and at the very start): look at everything.
+        None => found.extend(cluster.store.keys().map(|key| (key.clone(), None))),
+    }
+    cluster.state.cursor = cluster.store.version();
+    found
+}
+
+fn dispatch(world: &mut World, key: &Key, gone: Option<&Value>) {
+    if let Some(object) = gone {
+        workloads::collect(world, key, object);
+    } else if world.object(key).is_none() {
+        return;
+    }
+    match (key.resource.group.as_str(), key.resource.plural.as_str()) {
+        ("", "configmaps") => {
+            installer::config_changed(world, key);
+            capi::wake(world);
+        }
+        ("", "secrets") => {
+            releases::secret_changed(world, key);
+            capi::wake(world);
+        }
+        ("", "nodes") => {
+            workloads::nodes_changed(world);
+            linstor::nodes_changed(world);
+            storage::nodes_changed(world);
+            pods::node_changed(world, &key.name);
+        }
+        ("", "pods") => {
+            pods::reconcile(world, key, gone);
+            workloads::pod_changed(world, key, gone);
+            balancer::pod_changed(world, key, gone);
+            if gone.is_some() {
+                storage::pod_gone(world, &key.namespace);
+            }
+        }
+        ("", "persistentvolumeclaims") => {
+            storage::reconcile(world, key, gone);
+            pods::wake(world, Some(&key.namespace));
+        }
+        ("", "services") => {
+            balancer::reconcile(world, key, gone);
+            releases::owned_changed(world, key, gone);
+        }
+        ("", "serviceaccounts") => workloads::account_changed(world, key),
+        ("", "namespaces") => namespaces::reconcile(world, key, gone),
+        ("apps", "deployments" | "daemonsets" | "statefulsets") => {
+            workloads::reconcile(world, key, gone);
+            releases::owned_changed(world, key, gone);
+        }
+        ("storage.k8s.io", "storageclasses") => storage::wake(world),
+        ("helm.toolkit.fluxcd.io", "helmreleases") => {
+            releases::reconcile(world, key, gone);
+            tenants::release_changed(world, key);
+        }
+        ("source.toolkit.fluxcd.io", "helmrepositories") => releases::repository_changed(world, key, gone),
+        ("apps.cozystack.io", "tenants") => tenants::reconcile(world, key, gone),
+        ("metallb.io", _) => balancer::wake(world),
+        ("operator.cluster.x-k8s.io", _) => capi::reconcile(world, key, gone),
+        ("piraeus.io", "linstorsatelliteconfigurations") => linstor::configuration_changed(world, key, gone),
+        _ => {}
+    }
+}

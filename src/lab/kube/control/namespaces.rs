@@ -1,0 +1,79 @@
+//! Namespaces: what a new one holds, and how one goes with everything in it.
+use super::objects::{is_deleting, uid};
+use crate::lab::kube::settle;
+use crate::lab::kube::store::Key;
+use crate::lab::world::World;
+use serde_json::{Value, json};
+
+pub fn is_terminating(world: &World, namespace: &str) -> bool {
+    world.object(&Key::new("", "namespaces", "", namespace)).is_some_and(is_deleting)
+}
+
+pub fn reconcile(world: &mut World, key: &Key, gone: Option<&Value>) {
+    if gone.is_some() {
+        return empty(world, &key.name, true);
+    }
+    let Some(namespace) = world.object(key) else { return };
+    if is_deleting(namespace) {
+        let uid = uid(namespace);
+        return terminate(world, key, uid);
+    }
+    let account_key = Key::new("", "serviceaccounts", &key.name, "default");
+    if world.object(&account_key).is_none() {
+        let name = key.name.clone();
+        world.change_object(key, |n| {
+            n["status"] = json!({"phase": "Active"});
+            // What the API adds to a namespace that comes in through it.
+            n["spec"]["finalizers"] = json!(["kubernetes"]);
+            n["metadata"]["labels"]["kubernetes.io/metadata.name"] = json!(name);
+        });
+        let account = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {}});
+        world.put_object(account_key, account);
+        let ca = world.cluster.as_ref().map(|c| c.ca_crt_pem.clone()).unwrap_or_default();
+        let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {}, "data": {"ca.crt": ca}});
+        world.put_object(Key::new("", "configmaps", &key.name, "kube-root-ca.crt"), map);
+    }
+}
+
+fn terminate(world: &mut World, key: &Key, uid: String) {
+    if !world.begin(format!("namespace {uid}")) {
+        return;
+    }
+    world.change_object(key, |n| n["status"] = json!({"phase": "Terminating"}));
+    // Releases first, or they would bring their workloads back; pods before the claims that they use.
+    empty(world, &key.name, false);
+    let key = key.clone();
+    let after = world.scenario.latency.namespace_delete_s;
+    world.after(after, move |world| {
+        if world.is_still(&key, &uid) {
+            empty(world, &key.name, true);
+            world.remove_object(&key);
+            settle(world);
+        }
+    });
+}
+
+/// Removes what runs and what holds volumes or sockets; with `all`, the rest too.
+fn empty(world: &mut World, namespace: &str, all: bool) {
+    const FIRST: [(&str, &str); 7] = [
+        ("helm.toolkit.fluxcd.io", "helmreleases"),
+        ("apps", "deployments"),
+        ("apps", "statefulsets"),
+        ("apps", "daemonsets"),
+        ("", "services"),
+        ("", "pods"),
+        ("", "persistentvolumeclaims"),
+    ];
+    for (group, plural) in FIRST {
+        for (key, _) in world.objects(group, plural, Some(namespace)) {
+            world.remove_object(&key);
+        }
+    }
+    if all {
+        let rest: Vec<Key> =
+            world.cluster.iter().flat_map(|c| c.store.keys()).filter(|k| k.namespace == namespace).cloned().collect();
+        for key in rest {
+            world.remove_object(&key);
+        }
+    }
+}

@@ -1,0 +1,373 @@
+//! The tiny shell of the lab's containers.
+//!
+//! It understands lists of commands joined by `&&`, `||`, `;` and line ends; single and double quotes; redirection with
+//! `>`, `>>`, `<` and `2>&1` (to a file or `/dev/null`); and these commands: `echo`, `printf` (no formats but `%s` and
+//! `\n`), `cat`, `sleep`, `sync`, `true`, `false`, `:`, `exit`, `set -e`, `mkdir`, `touch`, `rm`, `ls`, `nslookup`, `hostname`,
+//! `test` and `[` with `-f`, `-e`, `-s`, `-n`, `-z`, `=` and `!=`. No variables, no substitution, no pipes, no loops:
+//! anything else ends with 127 and `sh: X: not found`.
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Files by path below the mount.
+pub type Files = BTreeMap<String, String>;
+
+/// What a script can reach.
+pub struct Machine<'a> {
+    pub hostname: &'a str,
+    /// Mount path and the volume mounted there.
+    pub mounts: &'a [(String, String)],
+    /// Files of every volume.
+    pub files: &'a mut BTreeMap<String, Files>,
+    /// What the cluster's DNS answers; `None` while it does not answer.
+    pub names: &'a Option<Names>,
+}
+
+/// The cluster's DNS.
+pub struct Names {
+    pub server: String,
+    /// Address by full name, e.g. `kubernetes.default.svc.cozy.local`.
+    pub services: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// Printed lines and how long after the start.
+    pub lines: Vec<(Duration, String)>,
+    pub lasted: Duration,
+    pub code: i32,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Token {
+    Word(String),
+    And,
+    Or,
+    Next,
+    /// `>` or, appending, `>>`
+    To {
+        append: bool,
+    },
+    From,
+    /// `2>&1`: there is only one output anyway.
+    Merge,
+}
+
+/// Runs a script; `strict` as with `sh -e`.
+pub fn run(script: &str, mut strict: bool, machine: &mut Machine<'_>) -> Outcome {
+    let mut outcome = Outcome { lines: Vec::new(), lasted: Duration::ZERO, code: 0 };
+    let mut command: Vec<Token> = Vec::new();
+    let mut runs = true;
+    for token in tokens(script).into_iter().chain([Token::Next]) {
+        match token {
+            Token::Word(_) | Token::To { .. } | Token::From | Token::Merge => command.push(token),
+            Token::And | Token::Or | Token::Next => {
+                if runs && !command.is_empty() {
+                    let (code, ended) = one(&command, machine, &mut outcome);
+                    outcome.code = code;
+                    strict |= command.starts_with(&[Token::Word("set".into()), Token::Word("-e".into())]);
+                    if ended || (strict && code != 0 && token == Token::Next) {
+                        return outcome;
+                    }
+                }
+                command.clear();
+                runs = match token {
+                    Token::And => outcome.code == 0,
+                    Token::Or => outcome.code != 0,
+                    Token::Word(_) | Token::To { .. } | Token::From | Token::Merge | Token::Next => true,
+                };
+            }
+        }
+    }
+    outcome
+}
+
+fn tokens(script: &str) -> Vec<Token> {
+    let mut found = Vec::new();
+    let mut word: Option<String> = None;
+    let mut chars = script.chars().peekable();
+    while let Some(c) = chars.next() {
+        if matches!(c, ' ' | '\t' | ';' | '\n' | '<') || (matches!(c, '&' | '|') && chars.peek() == Some(&c)) {
+            found.extend(word.take().map(Token::Word));
+        }
+        match c {
+            '\'' | '"' => {
+                let inside: String = chars.by_ref().take_while(|d| *d != c).collect();
+                word.get_or_insert_default().push_str(&inside);
+            }
+            '\\' => word.get_or_insert_default().extend(chars.next().filter(|d| *d != '\n')),
+            '#' if word.is_none() => {
+                chars.by_ref().take_while(|d| *d != '\n').for_each(drop);
+                found.push(Token::Next);
+            }
+            ' ' | '\t' => {}
+            ';' | '\n' => found.push(Token::Next),
+            '&' if chars.next_if_eq(&'&').is_some() => found.push(Token::And),
+            '|' if chars.next_if_eq(&'|').is_some() => found.push(Token::Or),
+            '<' => found.push(Token::From),
+            '>' => {
+                // `2>` and `1>`: the number belongs to the redirection.
+                let stream = word.take();
+                let number = stream.as_deref().is_some_and(|w| w == "1" || w == "2");
+                if !number {
+                    found.extend(stream.map(Token::Word));
+                }
+                if chars.next_if_eq(&'&').is_some() {
+                    chars.next();
+                    found.push(Token::Merge);
+                } else {
+                    found.push(Token::To { append: chars.next_if_eq(&'>').is_some() });
+                }
+            }
+            other => word.get_or_insert_default().push(other),
+        }
+    }
+    found.extend(word.map(Token::Word));
+    found
+}
+
+/// Runs one command; the code, and whether it ends the script.
+fn one(command: &[Token], machine: &mut Machine<'_>, outcome: &mut Outcome) -> (i32, bool) {
+    let mut words: Vec<&str> = Vec::new();
+    let mut target: Option<(&str, bool)> = None;
+    let mut rest = command.iter();
+    while let Some(token) = rest.next() {
+        match token {
+            Token::Word(word) => words.push(word),
+            Token::To { append } => {
+                if let Some(Token::Word(path)) = rest.next() {
+                    target = Some((path, *append));
+                }
+            }
+            Token::From | Token::Merge | Token::And | Token::Or | Token::Next => {}
+        }
+    }
+    let Some((name, arguments)) = words.split_first() else { return (0, false) };
+    let mut ended = false;
+    let mut out: Vec<String> = Vec::new();
+    let code = match *name {
+        "echo" => {
+            let newline = arguments.first() != Some(&"-n");
+            out.push(if newline { arguments.join(" ") } else { arguments.get(1..).unwrap_or_default().join(" ") });
+            0
+        }
+        "printf" => {
+            let (format, values) = arguments.split_first().map_or(("", [].as_slice()), |(f, v)| (*f, v));
+            let mut text = format.replace("\\n", "\n");
+            for value in values {
+                text = text.replacen("%s", value, 1);
+            }
+            out.extend(text.lines().map(str::to_string));
+            0
+        }
+        "cat" => arguments.iter().fold(0, |code, path| match machine.read(path) {
+            Some(text) => {
+                out.extend(text.lines().map(str::to_string));
+                code
+            }
+            None => {
+                outcome.say(format!("cat: can't open '{path}': No such file or directory"));
+                1
+            }
+        }),
+        "sleep" => {
+            let seconds = match arguments.first() {
+                Some(&"infinity") => 1e9,
+                Some(text) => duration(text),
+                None => 0.0,
+            };
+            outcome.lasted += Duration::try_from_secs_f64(seconds).unwrap_or_default();
+            0
+        }
+        "test" | "[" => i32::from(!holds(arguments, machine)),
+        "touch" => {
+            for path in arguments {
+                if machine.read(path).is_none() {
+                    machine.write(path, String::new());
+                }
+            }
+            0
+        }
+        "rm" => {
+            for path in arguments.iter().filter(|a| !a.starts_with('-')) {
+                machine.remove(path);
+            }
+            0
+        }
+        "ls" => {
+            for path in arguments.iter().filter(|a| !a.starts_with('-')) {
+                out.extend(machine.names_below(path));
+            }
+            0
+        }
+        "nslookup" => {
+            // busybox takes the server as a second word.
+            let asked = arguments.iter().find(|a| !a.starts_with('-')).copied().unwrap_or_default();
+            let (answer, code) = look_up(asked, machine.names);
+            out.extend(answer);
+            code
+        }
+        "hostname" => {
+            out.push(machine.hostname.to_string());
+            0
+        }
+        "sync" | "true" | ":" | "set" | "mkdir" => 0,
+        "false" => 1,
+        "exit" => {
+            ended = true;
+            arguments.first().and_then(|a| a.parse().ok()).unwrap_or(outcome.code)
+        }
+        other => {
+            outcome.say(format!("sh: {other}: not found"));
+            127
+        }
+    };
+    match target {
+        Some(("/dev/null", _)) => {}
+        Some((path, append)) => {
+            let mut text: String = if append { machine.read(path).unwrap_or_default() } else { String::new() };
+            out.iter().for_each(|line| text.push_str(&format!("{line}\n")));
+            machine.write(path, text);
+        }
+        None => out.into_iter().for_each(|line| outcome.say(line)),
+    }
+    (code, ended)
+}
+
+/// `5`, `0.5`, `2m`.
+fn duration(text: &str) -> f64 {
+    let (number, unit) = match text.strip_suffix(['s', 'm', 'h']) {
+        Some(number) if text.ends_with('m') => (number, 60.0),
+        Some(number) if text.ends_with('h') => (number, 3600.0),
+        Some(number) => (number, 1.0),
+        None => (text, 1.0),
+    };
+    number.parse::<f64>().unwrap_or_default() * unit
+}
+
+fn holds(arguments: &[&str], machine: &Machine<'_>) -> bool {
+    match arguments.strip_suffix(&["]"]).unwrap_or(arguments) {
+        ["-f" | "-e", path] => machine.read(path).is_some(),
+        ["-s", path] => machine.read(path).is_some_and(|t| !t.is_empty()),
+        ["-n", text] => !text.is_empty(),
+        ["-z", text] => text.is_empty(),
+        [a, "=" | "==", b] => a == b,
+        [a, "!=", b] => a != b,
+        _ => false,
+    }
+}
+
+fn look_up(asked: &str, names: &Option<Names>) -> (Vec<String>, i32) {
+    let Some(names) = names else {
+        return (vec![";; connection timed out; no servers could be reached".into()], 1);
+    };
+    let mut lines =
+        vec![format!("Server:\t\t{}", names.server), format!("Address:\t{}:53", names.server), String::new()];
+    match names.services.get(asked.trim_end_matches('.')) {
+        Some(address) => {
+            lines.push(format!("Name:\t{}", asked.trim_end_matches('.')));
+            lines.push(format!("Address: {address}"));
+            (lines, 0)
+        }
+        None => {
+            lines.push(format!("** server can't find {asked}: NXDOMAIN"));
+            (lines, 1)
+        }
+    }
+}
+
+impl Outcome {
+    fn say(&mut self, line: String) {
+        self.lines.push((self.lasted, line));
+    }
+}
+
+impl Machine<'_> {
+    /// The volume that holds `path`, and the path in it; what no mount covers is the container's own.
+    fn place(&self, path: &str) -> (String, String) {
+        let mounted = self
+            .mounts
+            .iter()
+            .filter(|(at, _)| path.strip_prefix(at.as_str()).is_some_and(|rest| rest.starts_with('/')))
+            .max_by_key(|(at, _)| at.len());
+        match mounted {
+            Some((at, volume)) => (volume.clone(), path.strip_prefix(at.as_str()).unwrap_or(path).to_string()),
+            None => (String::new(), path.to_string()),
+        }
+    }
+
+    fn read(&self, path: &str) -> Option<String> {
+        let (volume, path) = self.place(path);
+        self.files.get(&volume)?.get(&path).cloned()
+    }
+
+    fn write(&mut self, path: &str, text: String) {
+        let (volume, path) = self.place(path);
+        self.files.entry(volume).or_default().insert(path, text);
+    }
+
+    fn remove(&mut self, path: &str) {
+        let (volume, path) = self.place(path);
+        if let Some(files) = self.files.get_mut(&volume) {
+            files.remove(&path);
+        }
+    }
+
+    fn names_below(&self, path: &str) -> Vec<String> {
+        let (volume, path) = self.place(&format!("{}/", path.trim_end_matches('/')));
+        let files = self.files.get(&volume).into_iter().flat_map(BTreeMap::keys);
+        files.filter_map(|f| f.strip_prefix(path.as_str())).map(str::to_string).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names() -> Option<Names> {
+        let services = BTreeMap::from([("kubernetes.default.svc.cozy.local".to_string(), "10.96.0.1".to_string())]);
+        Some(Names { server: "10.96.0.10".into(), services })
+    }
+
+    fn try_out(script: &str, files: &mut BTreeMap<String, Files>) -> (String, Outcome) {
+        let mounts = [(String::new(), "own".to_string()), ("/data".to_string(), "pv-1".to_string())];
+        let outcome = run(script, false, &mut Machine { hostname: "probe", mounts: &mounts, files, names: &names() });
+        (outcome.lines.iter().map(|(_, l)| format!("{l}\n")).collect(), outcome)
+    }
+
+    #[test]
+    fn what_one_script_writes_to_a_volume_the_next_one_reads() {
+        let mut files = BTreeMap::new();
+        let (out, outcome) = try_out("echo 'proof 17' > /data/proof && sync && cat /data/proof", &mut files);
+        assert_eq!((out.as_str(), outcome.code), ("proof 17\n", 0));
+        files.remove("own");
+        assert_eq!(try_out("cat /data/proof", &mut files).0, "proof 17\n");
+    }
+
+    #[test]
+    fn a_failure_stops_a_chain_but_not_the_next_line() {
+        let (out, outcome) = try_out("cat /data/none && echo no\necho yes; false || echo saved", &mut BTreeMap::new());
+        assert_eq!(out, "cat: can't open '/data/none': No such file or directory\nyes\nsaved\n");
+        assert_eq!(outcome.code, 0);
+        assert_eq!(try_out("set -e\nfalse\necho no", &mut BTreeMap::new()).1.code, 1);
+    }
+
+    #[test]
+    fn names_resolve_only_when_the_cluster_knows_them() {
+        let (out, outcome) = try_out("nslookup kubernetes.default.svc.cozy.local", &mut BTreeMap::new());
+        assert!(out.ends_with("Address: 10.96.0.1\n"), "{out}");
+        assert_eq!(outcome.code, 0);
+        assert_eq!(try_out("nslookup kubernetes.default.svc.cluster.local", &mut BTreeMap::new()).1.code, 1);
+    }
+
+    #[test]
+    fn sleeping_delays_what_is_printed_after_it() {
+        let (_, outcome) = try_out("echo a; sleep 20; echo b", &mut BTreeMap::new());
+        assert_eq!(outcome.lines, [(Duration::ZERO, "a".into()), (Duration::from_secs(20), "b".into())]);
+        assert_eq!(outcome.lasted, Duration::from_secs(20));
+    }
+
+    #[test]
+    fn what_the_shell_does_not_know_fails_loudly() {
+        assert_eq!(try_out("curl example.org", &mut BTreeMap::new()).1.code, 127);
+    }
+}

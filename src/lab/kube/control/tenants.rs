@@ -1,0 +1,94 @@
+//! The root tenant: `tenants.apps.cozystack.io/root` is a view of the HelmRelease `tenant-root`.
+use super::objects::{condition, text};
+use crate::lab::kube::store::Key;
+use crate::lab::world::World;
+use serde_json::{Value, json};
+
+const ROOT: &str = "tenant-root";
+
+pub fn release_key(name: &str) -> Key {
+    Key::new("helm.toolkit.fluxcd.io", "helmreleases", ROOT, name)
+}
+
+fn tenant_key() -> Key {
+    Key::new("apps.cozystack.io", "tenants", ROOT, "root")
+}
+
+/// Somebody wrote the tenant: its spec becomes the release's values. A deleted root tenant comes back from the release.
+pub fn reconcile(world: &mut World, key: &Key, gone: Option<&Value>) {
+    if *key != tenant_key() {
+        return;
+    }
+    if gone.is_some() {
+        return show(world);
+    }
+    let Some(spec) = world.object(key).map(|t| t["spec"].clone()) else { return };
+    world.change_object(&release_key(ROOT), |r| {
+        if r["spec"]["values"] != spec && spec.is_object() {
+            r["spec"]["values"] = spec;
+        }
+    });
+}
+
+pub fn release_changed(world: &mut World, key: &Key) {
+    if *key == release_key(ROOT) {
+        show(world);
+    }
+}
+
+/// Brings the tenant in line with its release; there is none before cozystack-api serves it.
+pub fn show(world: &mut World) {
+    let served = world.state().is_some_and(|s| s.groups.contains("apps.cozystack.io"));
+    let Some(release) = world.object(&release_key(ROOT)).cloned().filter(|_| served) else { return };
+    let version = release.pointer("/status/history/0/chartVersion").cloned().unwrap_or(Value::Null);
+    let conditions: Vec<Value> =
+        ["Ready", "Released"].into_iter().filter_map(|c| condition(&release, c)).cloned().collect();
+    let spec = release["spec"]["values"].clone();
+    let desired = json!({"apiVersion": "apps.cozystack.io/v1alpha1", "kind": "Tenant", "metadata": {},
+        "appVersion": "*", "spec": spec});
+    world.apply_object(tenant_key(), desired);
+    world.change_object(&tenant_key(), |t| {
+        t["status"] = json!({"conditions": conditions, "version": version, "namespace": ROOT});
+    });
+}
+
+/// The releases that the tenant chart renders: always `info`, the others by their switches.
+pub fn installed(world: &mut World, release: &Value) {
+    let on = |flag: &str| release["spec"]["values"][flag] == true;
+    child(world, "info", "info");
+    for flag in ["etcd", "ingress", "monitoring", "seaweedfs"] {
+        if on(flag) {
+            child(world, flag, flag);
+        } else {
+            world.remove_object(&release_key(flag));
+        }
+    }
+    let host = text(release, "/spec/values/host").to_string();
+    world.change_object(&Key::new("", "namespaces", "", ROOT), |n| {
+        if !host.is_empty() {
+            n["metadata"]["annotations"]["namespace.cozystack.io/host"] = json!(host);
+        }
+    });
+    let token = json!({"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/service-account-token",
+        "metadata": {"annotations": {"kubernetes.io/service-account.name": ROOT}},
+        "data": {"token": "bGFiLXRva2Vu", "namespace": "dGVuYW50LXJvb3Q="}});
+    world.apply_object(Key::new("", "secrets", ROOT, ROOT), token);
+}
+
+/// A release of the root tenant, from the repository of applications and extras.
+pub fn child(world: &mut World, name: &str, chart: &str) {
+    if world.object(&release_key(name)).is_some() {
+        return;
+    }
+    let repository = if chart.ends_with("-system") { "cozystack-system" } else { "cozystack-extra" };
+    let namespace = if chart.ends_with("-system") { "cozy-system" } else { "cozy-public" };
+    let release = json!({
+        "apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease",
+        "metadata": {"labels": {"cozystack.io/ui": "true"}},
+        "spec": {"interval": "5m", "timeout": "10m", "install": {"remediation": {"retries": -1}},
+            "upgrade": {"remediation": {"retries": -1}},
+            "chart": {"spec": {"chart": chart, "version": ">= 0.0.0-0", "reconcileStrategy": "Revision",
+                "sourceRef": {"kind": "HelmRepository", "name": repository, "namespace": namespace}}}},
+    });
+    world.put_object(release_key(name), release);
+}

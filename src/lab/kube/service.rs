@@ -1,0 +1,138 @@
+//! What answers on a LoadBalancer's address: plain HTTP/1.1 from the pods behind the Service.
+//!
+//! Pods of an `agnhost netexec` image answer `/hostname` with their name. The root ingress controller redirects the hosts
+//! of known Ingresses to HTTPS and answers 404 for others, as ingress-nginx does. Everything else gets a short page.
+use super::control::balancer;
+use super::control::objects::{items, text};
+use super::store::Key;
+use crate::lab::world::{Lab, World};
+use serde_json::Value;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// Wall time that a client has for its request.
+const REQUEST_DEADLINE: Duration = Duration::from_secs(30);
+const LARGEST_HEAD: usize = 16 * 1024;
+
+#[derive(Debug, PartialEq)]
+struct Answer {
+    status: &'static str,
+    headers: Vec<(&'static str, String)>,
+    body: String,
+}
+
+impl Answer {
+    fn new(status: &'static str, body: impl Into<String>) -> Self {
+        Answer { status, headers: Vec::new(), body: body.into() }
+    }
+}
+
+/// Answers requests on one connection until the client closes it.
+pub async fn serve(mut stream: TcpStream, lab: Lab, namespace: String, name: String, port: u16) {
+    let mut buffer = Vec::new();
+    loop {
+        let Ok(Some(head)) = tokio::time::timeout(REQUEST_DEADLINE, head(&mut stream, &mut buffer)).await else {
+            return;
+        };
+        let (path, host, close) = request(&head);
+        let turn = lab.with(|world| world.random.usize(..));
+        let answer = lab.look(|world| answer(world, &namespace, &name, port, &path, &host, turn));
+        let mut text = format!("HTTP/1.1 {}\r\n", answer.status);
+        for (header, value) in &answer.headers {
+            text.push_str(&format!("{header}: {value}\r\n"));
+        }
+        let connection = if close { "close" } else { "keep-alive" };
+        text.push_str(&format!(
+            "Content-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\nConnection: {connection}\r\n\r\n{}",
+            answer.body.len(),
+            answer.body
+        ));
+        let written = tokio::time::timeout(REQUEST_DEADLINE, stream.write_all(text.as_bytes())).await;
+        if close || !matches!(written, Ok(Ok(()))) {
+            return;
+        }
+    }
+}
+
+/// The next request's head; `None` when the client is done or talks nonsense. Bodies are not read: nobody sends one.
+async fn head(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<String> {
+    loop {
+        if let Some(end) = buffer.windows(4).position(|w| w == b"\r\n\r\n") {
+            let rest = buffer.split_off(end + 4);
+            let head = std::mem::replace(buffer, rest);
+            return String::from_utf8(head).ok();
+        }
+        let mut chunk = [0; 1024];
+        let read = stream.read(&mut chunk).await.ok()?;
+        buffer.extend_from_slice(chunk.get(..read)?);
+        if read == 0 || buffer.len() > LARGEST_HEAD {
+            return None;
+        }
+    }
+}
+
+/// Path, host without port, and whether the client wants the connection closed.
+fn request(head: &str) -> (String, String, bool) {
+    let mut lines = head.lines();
+    let first = lines.next().unwrap_or_default();
+    let target = first.split(' ').nth(1).unwrap_or("/");
+    let path = target.split('?').next().unwrap_or("/").to_string();
+    let mut host = String::new();
+    let mut close = first.ends_with("HTTP/1.0");
+    for line in lines {
+        let Some((name, value)) = line.split_once(':') else { continue };
+        let value = value.trim();
+        if name.eq_ignore_ascii_case("host") {
+            host = value.rsplit_once(':').map_or(value, |(h, _)| h).to_string();
+        } else if name.eq_ignore_ascii_case("connection") {
+            close |= value.eq_ignore_ascii_case("close");
+        }
+    }
+    (path, host, close)
+}
+
+/// What the pod chosen by `turn` says.
+fn answer(world: &World, namespace: &str, name: &str, port: u16, path: &str, host: &str, turn: usize) -> Answer {
+    let unavailable = || Answer::new("503 Service Unavailable", "no endpoints available\n");
+    let Some(service) = world.object(&Key::new("", "services", namespace, name)) else { return unavailable() };
+    let ready: Vec<String> =
+        balancer::backends(world, service).into_iter().filter(|b| b.2).map(|(pod, _, _)| pod).collect();
+    let Some(pod) = turn.checked_rem(ready.len()).and_then(|n| ready.get(n)) else { return unavailable() };
+    if name == "root-ingress-controller" {
+        return ingress(world, port, path, host);
+    }
+    let Some(pod) = world.object(&Key::new("", "pods", namespace, pod)) else { return unavailable() };
+    if !is_netexec(pod) {
+        return Answer::new("200 OK", format!("{namespace}/{name} port {port}\n"));
+    }
+    match path {
+        "/hostname" => Answer::new("200 OK", text(pod, "/metadata/name")),
+        "/" => Answer::new("200 OK", format!("NOW: {}\n", world.now)),
+        _ => Answer::new("404 Not Found", "404 page not found\n"),
+    }
+}
+
+fn is_netexec(pod: &Value) -> bool {
+    items(pod, "/spec/containers").any(|c| {
+        let words = |part: &str| items(c, part).any(|w| w == "netexec");
+        text(c, "/image").contains("agnhost") && (words("/args") || words("/command"))
+    })
+}
+
+fn ingress(world: &World, port: u16, path: &str, host: &str) -> Answer {
+    if port == 443 {
+        return Answer::new("400 Bad Request", "The plain HTTP request was sent to HTTPS port\n");
+    }
+    let known = world
+        .objects("networking.k8s.io", "ingresses", None)
+        .iter()
+        .any(|(_, i)| items(i, "/spec/rules").any(|r| r["host"] == host));
+    if known {
+        let mut answer =
+            Answer::new("308 Permanent Redirect", "<center><h1>308 Permanent Redirect</h1></center>nginx\n");
+        answer.headers.push(("Location", format!("https://{host}{path}")));
+        return answer;
+    }
+    Answer::new("404 Not Found", "<center><h1>404 Not Found</h1></center><hr><center>nginx</center>\n")
+}

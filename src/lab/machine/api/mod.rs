@@ -1,0 +1,95 @@
+//! The Talos API of one machine on one connection: TLS, then the gRPC services over HTTP/2.
+mod cosi;
+mod gate;
+mod health;
+mod machine;
+mod other;
+mod stream;
+mod target;
+mod tls;
+
+use super::super::world::Lab;
+use super::Service;
+use crate::talos::wire;
+use gate::Gate;
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
+use jiff::Timestamp;
+use std::future::Future;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+
+/// Wall time that a client has for its TLS handshake.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// Largest message of the Talos API (`constants.GRPCMaxMessageSize`).
+const MESSAGE_LIMIT: usize = 32 << 20;
+
+/// Serves one connection to machine `vmid` until the client closes it: in maintenance mode anybody's,
+/// `secure` only with a client certificate of the cluster. Dropping the future closes the connection.
+pub async fn serve(stream: TcpStream, lab: Lab, vmid: u32, secure: bool) {
+    let Some(config) = tls::config(&lab, vmid, secure) else { return };
+    let handshake = TlsAcceptor::from(config).accept(stream);
+    let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, handshake).await else { return };
+    let roles = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first()).map(|leaf| tls::roles(leaf));
+    // A clone of the handler in each service; all of it is a view on the lab.
+    let node = Node { lab, vmid };
+    let routes = Routes::new(
+        wire::machine::machine_service_server::MachineServiceServer::new(machine::Api(node.clone()))
+            .max_decoding_message_size(MESSAGE_LIMIT)
+            .max_encoding_message_size(MESSAGE_LIMIT),
+    )
+    .add_service(wire::cosi::resource::state_server::StateServer::new(cosi::Api {
+        node: node.clone(),
+        admin: roles.as_ref().is_some_and(|r| r.iter().any(|r| r == gate::ADMIN)),
+    }))
+    .add_service(wire::storage::storage_service_server::StorageServiceServer::new(other::Storage(node.clone())))
+    .add_service(wire::cluster::cluster_service_server::ClusterServiceServer::new(health::Cluster(node.clone())))
+    .add_service(wire::time::time_service_server::TimeServiceServer::new(other::Time(node)));
+    let gate = Gate { inner: routes.prepare(), roles };
+    let stop = CancellationToken::new();
+    let _stops_with_us = stop.clone().drop_guard();
+    let served = hyper::server::conn::http2::Builder::new(Executor(stop))
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(gate));
+    // However the client left, the connection is over.
+    let _ = served.await;
+}
+
+/// Runs a connection's requests as tasks that end with the connection.
+#[derive(Clone)]
+struct Executor(CancellationToken);
+
+impl<F: Future<Output = ()> + Send + 'static> hyper::rt::Executor<F> for Executor {
+    fn execute(&self, task: F) {
+        let stop = self.0.clone();
+        tokio::spawn(async move {
+            stop.run_until_cancelled(task).await;
+        });
+    }
+}
+
+/// The machine that a connection is for.
+#[derive(Clone)]
+pub struct Node {
+    lab: Lab,
+    vmid: u32,
+}
+
+pub fn timestamp(at: Timestamp) -> prost_types::Timestamp {
+    prost_types::Timestamp { seconds: at.as_second(), nanos: at.subsec_nanosecond() }
+}
+
+/// What the last health check said.
+pub fn health(service: &Service) -> wire::machine::ServiceHealth {
+    match &service.health {
+        Some(health) => wire::machine::ServiceHealth {
+            unknown: false,
+            healthy: health.healthy,
+            last_message: health.message.clone(),
+            last_change: Some(timestamp(health.at)),
+        },
+        None => wire::machine::ServiceHealth { unknown: true, ..Default::default() },
+    }
+}

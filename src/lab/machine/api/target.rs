@@ -1,0 +1,172 @@
+//! `node` and `nodes` in a request's metadata: for whom a call is. Without them it is for the machine dialled.
+use super::super::super::world::World;
+use super::super::{Api, Machine};
+use super::Node;
+use crate::talos::wire::common;
+use tonic::metadata::MetadataMap;
+use tonic::{Response, Status};
+
+/// Whom to ask, and the name to put into the answer (only for `nodes`).
+pub struct Target {
+    pub vmid: Result<u32, Status>,
+    pub named: Option<String>,
+}
+
+impl Target {
+    pub fn metadata(&self) -> Option<common::Metadata> {
+        self.named.as_ref().map(|name| common::Metadata { hostname: name.clone(), ..Default::default() })
+    }
+}
+
+/// A reply item that carries the name of the node it came from.
+pub trait Item: Default {
+    fn stamp(&mut self, metadata: Option<common::Metadata>);
+}
+
+macro_rules! items {
+    ($($name:path),* $(,)?) => {
+        $(impl Item for $name {
+            fn stamp(&mut self, metadata: Option<common::Metadata>) {
+                self.metadata = metadata;
+            }
+        })*
+    };
+}
+
+use crate::talos::wire::{machine, storage, time};
+items!(
+    machine::ApplyConfiguration,
+    machine::Bootstrap,
+    machine::EtcdMembers,
+    machine::EtcdStatus,
+    machine::Hostname,
+    machine::LoadAvg,
+    machine::Memory,
+    machine::Mounts,
+    machine::Reboot,
+    machine::Reset,
+    machine::ServiceList,
+    machine::Shutdown,
+    machine::Version,
+    machine::Event,
+    storage::Disks,
+    time::Time,
+    common::Data,
+    crate::talos::wire::cluster::HealthCheckProgress,
+);
+
+impl Node {
+    /// The targets of a call to any service but COSI; never empty.
+    pub fn targets(&self, metadata: &MetadataMap) -> Vec<Target> {
+        let texts = |key: &str| -> Vec<String> {
+            metadata.get_all(key).iter().filter_map(|v| v.to_str().ok()).map(str::to_string).collect()
+        };
+        let nodes: Vec<String> = texts("nodes")
+            .iter()
+            .flat_map(|n| n.split(','))
+            .map(|n| n.trim().to_string())
+            .filter(|n| !n.is_empty())
+            .collect();
+        if !nodes.is_empty() {
+            return nodes.into_iter().map(|node| Target { vmid: self.find(&node), named: Some(node) }).collect();
+        }
+        let vmid = match texts("node").into_iter().find(|n| !n.is_empty()) {
+            Some(node) => self.find(&node),
+            None => Ok(self.vmid),
+        };
+        vec![Target { vmid, named: None }]
+    }
+
+    /// The one target of a streaming call.
+    pub fn target(&self, metadata: &MetadataMap) -> Result<(u32, Option<common::Metadata>), Status> {
+        let mut targets = self.targets(metadata);
+        match (targets.pop(), targets.is_empty()) {
+            (Some(target), true) => {
+                let stamp = target.metadata();
+                Ok((target.vmid?, stamp))
+            }
+            _ => Err(Status::unimplemented("the lab streams from one node at a time")),
+        }
+    }
+
+    /// The target of a COSI call, which cannot be fanned out.
+    pub fn cosi_target(&self, metadata: &MetadataMap) -> Result<u32, Status> {
+        if metadata.get("nodes").is_some() {
+            return Err(Status::invalid_argument("one-2-many proxying is not supported for COSI methods"));
+        }
+        self.target(metadata).map(|(vmid, _)| vmid)
+    }
+
+    /// Whoever has this address or name: the machine itself, or through a control plane another of its cluster.
+    fn find(&self, node: &str) -> Result<u32, Status> {
+        if node.contains(':') {
+            return Err(Status::invalid_argument(format!("invalid target {node:?}")));
+        }
+        let unreachable = || {
+            Status::unavailable(format!(
+                "connection error: desc = \"transport: Error while dialing: dial tcp {node}:50000: connect: connection refused\""
+            ))
+        };
+        self.lab.look(|world| {
+            let own = world.machines.get(&self.vmid).ok_or_else(unreachable)?;
+            if is(own, node) {
+                return Ok(self.vmid);
+            }
+            if own.config.is_some() && !own.control_plane() {
+                return Err(Status::permission_denied("no request forwarding"));
+            }
+            let other = world.machines.values().find(|m| is(m, node) && reachable(own, m));
+            other.map(|m| m.vmid).ok_or_else(unreachable)
+        })
+    }
+
+    /// Asks every target; the answers of `nodes` carry their names, and there a failure is an answer too.
+    pub fn each<T: Item, R>(
+        &self,
+        metadata: &MetadataMap,
+        reply: impl FnOnce(Vec<T>) -> R,
+        mut ask: impl FnMut(u32) -> Result<T, Status>,
+    ) -> Result<Response<R>, Status> {
+        let mut items = Vec::new();
+        for target in self.targets(metadata) {
+            let mut stamp = target.metadata();
+            let item = match (target.vmid.and_then(&mut ask), &mut stamp) {
+                (Ok(item), _) => item,
+                (Err(status), None) => return Err(status),
+                (Err(status), Some(stamp)) => {
+                    stamp.error = status.message().to_string();
+                    stamp.status = Some(crate::talos::wire::google::rpc::Status {
+                        code: status.code() as i32,
+                        message: status.message().to_string(),
+                        details: Vec::new(),
+                    });
+                    T::default()
+                }
+            };
+            let mut item = item;
+            item.stamp(stamp);
+            items.push(item);
+        }
+        Ok(Response::new(reply(items)))
+    }
+
+    /// Reads something of a machine.
+    pub fn read<T>(&self, vmid: u32, f: impl FnOnce(&World, &Machine) -> T) -> Result<T, Status> {
+        self.lab.look(|world| {
+            let machine = world.machines.get(&vmid).filter(|m| m.on);
+            machine.map(|m| f(world, m)).ok_or_else(|| Status::unavailable("the machine is off"))
+        })
+    }
+}
+
+fn is(machine: &Machine, node: &str) -> bool {
+    machine.address().0.to_string() == node
+        || machine.hostname() == node
+        || (machine.vip_held && machine.vip().is_some_and(|vip| vip.to_string() == node))
+}
+
+/// Whether `from` can pass a call on: the other's API is open and of the same CA.
+fn reachable(from: &Machine, to: &Machine) -> bool {
+    let ca = |m: &Machine| m.config.as_ref().map(|c| c.os_ca.crt.clone());
+    to.on && matches!(to.api, Api::Secure(_)) && ca(from).is_some() && ca(from) == ca(to)
+}

@@ -1,0 +1,122 @@
+//! Where a machine meets the rest of the lab: its VM in Proxmox, and the Kubernetes cluster that it carries.
+//! Everything that machines need from other rooms of the lab goes through this file.
+use crate::lab::world::World;
+use crate::lab::{kube, pve};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::Ipv4Addr;
+
+/// What the hypervisor gives a machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Vm {
+    pub name: String,
+    pub cores: u32,
+    pub memory_mib: u64,
+    /// Lower case, as the kernel prints it.
+    pub mac: String,
+    pub uuid: String,
+    pub system_disk_gib: u64,
+    /// Slot (`scsi1`) and GiB of every disk but the system disk and CD-ROMs.
+    pub extra_disks: Vec<(String, u64)>,
+    /// From the cloud-init drive, with its prefix length.
+    pub address: (Ipv4Addr, u8),
+    pub gateway: Option<Ipv4Addr>,
+    pub nameservers: Vec<Ipv4Addr>,
+}
+
+/// What Kubernetes must know when an API server begins to serve.
+#[derive(Clone)]
+pub struct ControlPlaneFacts {
+    pub name: String,
+    pub address: Ipv4Addr,
+    pub vip: Option<Ipv4Addr>,
+    pub ca_crt_pem: String,
+    pub ca_key_pem: String,
+    pub pod_cidr: String,
+    pub service_cidr: String,
+    pub dns_domain: String,
+    /// `v1.33.3`
+    pub kubernetes_version: String,
+}
+
+impl fmt::Debug for ControlPlaneFacts {
+    /// Without the CA's key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ControlPlaneFacts({} at {}, VIP {:?})", self.name, self.address, self.vip)
+    }
+}
+
+/// What a kubelet says about its node when it registers.
+#[derive(Debug, Clone)]
+pub struct NodeFacts {
+    pub name: String,
+    pub address: Ipv4Addr,
+    /// `controlplane` or `worker`
+    pub role: String,
+    pub vmid: u32,
+    pub uuid: String,
+    pub cores: u32,
+    pub memory_mib: u64,
+    pub mac: String,
+    pub labels: BTreeMap<String, String>,
+    /// `v1.33.3`
+    pub kubernetes_version: String,
+    /// `v1.10.6`
+    pub talos_version: String,
+    /// Device (`/dev/sdb`) and GiB.
+    pub data_disks: Vec<(String, u64)>,
+}
+
+impl Vm {
+    /// Every disk that can be installed on, the system disk first.
+    pub fn devices(&self) -> impl Iterator<Item = String> {
+        ('a'..='z').map(|letter| format!("/dev/sd{letter}")).take(1 + self.extra_disks.len())
+    }
+
+    /// Device and GiB of all disks but the system disk.
+    pub fn data_disks(&self) -> Vec<(String, u64)> {
+        self.devices().skip(1).zip(self.extra_disks.iter().map(|(_, gib)| *gib)).collect()
+    }
+}
+
+/// The VM behind a machine; `None` when it does not exist, has no Talos disk or no static address:
+/// then nothing ever answers there.
+pub fn vm(world: &World, vmid: u32) -> Option<Vm> {
+    let facts = world.pve.facts(vmid).filter(|f| f.talos_disk)?;
+    Some(Vm {
+        name: facts.name,
+        cores: facts.cores,
+        memory_mib: facts.memory_mib,
+        mac: facts.mac,
+        uuid: facts.uuid,
+        system_disk_gib: facts.system_disk_gib,
+        extra_disks: facts.extra_disks,
+        address: facts.address?,
+        gateway: facts.gateway,
+        nameservers: facts.nameservers,
+    })
+}
+
+/// The machine switched itself off (`Shutdown`, `Reset` without reboot).
+pub fn switched_off(world: &mut World, vmid: u32) {
+    pve::guest_stopped(world, vmid);
+}
+
+/// An API server serves on this control plane.
+pub fn control_plane_up(world: &mut World, facts: ControlPlaneFacts) {
+    kube::control_plane_up(world, facts);
+}
+
+/// A kubelet registers its node, first or again.
+pub fn register_node(world: &mut World, facts: NodeFacts) {
+    kube::register_node(world, facts);
+}
+
+/// A machine that carried this node went away.
+pub fn node_down(world: &mut World, name: &str) {
+    kube::node_down(world, name);
+}
+
+pub fn node_is_ready(world: &World, name: &str) -> bool {
+    kube::node_is_ready(world, name)
+}

@@ -1,0 +1,270 @@
+//! Resources about what the machine does: stage, services, addresses, Kubernetes.
+use super::super::spec::Spec;
+use super::super::{Progress, Role, TALOS_VERSION, outside, status};
+use super::{Made, View};
+use prost_types::value::Kind;
+use serde_yaml::{Mapping, Value};
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+pub fn machine_status(view: &View<'_>) -> Vec<Made> {
+    let status = status::of(view.world, view.machine);
+    let conditions =
+        status.unmet.iter().map(|(name, reason)| Spec::new().text(1, "name", name).text(2, "reason", reason)).collect();
+    let inner = Spec::new().flag(1, "ready", status.ready).messages(2, "unmetConditions", conditions);
+    let stage = u64::try_from(i32::from(status.stage.wire())).unwrap_or_default();
+    let spec = Spec::new().number_shown(1, "stage", stage, status.stage.as_str()).message(2, "status", inner);
+    vec![Made::new("machine", spec)]
+}
+
+pub fn version(_: &View<'_>) -> Vec<Made> {
+    vec![Made::new("version", Spec::new().text(1, "version", TALOS_VERSION))]
+}
+
+pub fn services(view: &View<'_>) -> Vec<Made> {
+    view.machine
+        .services
+        .iter()
+        .map(|(id, service)| {
+            let spec = Spec::new()
+                .flag(1, "running", service.running())
+                .flag(2, "healthy", service.health.as_ref().is_some_and(|h| h.healthy))
+                .flag(3, "unknown", service.health.is_none());
+            Made::new(id, spec)
+        })
+        .collect()
+}
+
+/// What CozyStack's image for Talos v1.10.6 is built with.
+const EXTENSIONS: [(&str, &str, &str); 9] = [
+    ("amd-ucode", "20250708", "AMD microcode updates"),
+    ("amdgpu-firmware", "20250708", "AMD GPU firmware"),
+    ("bnx2-bnx2x", "20250708", "Broadcom NetXtreme firmware"),
+    ("drbd", "9.2.14-v1.10.6", "DRBD kernel modules"),
+    ("i915-ucode", "20250708", "Intel GPU firmware"),
+    ("intel-ucode", "20250512", "Intel microcode updates"),
+    ("lldpd", "1.0.18", "LLDP daemon"),
+    ("qlogic-firmware", "20250708", "QLogic firmware"),
+    ("zfs", "2.3.3-v1.10.6", "ZFS kernel modules and tools"),
+];
+
+pub fn extensions(_: &View<'_>) -> Vec<Made> {
+    (0..)
+        .zip(EXTENSIONS)
+        .map(|(index, (name, version, description))| {
+            let metadata = Spec::new()
+                .text(1, "name", name)
+                .text(2, "version", version)
+                .text(3, "author", "Sidero Labs")
+                .text(4, "description", description);
+            let spec = Spec::new().text(1, "image", format!("{index:03}.ghcr.io-siderolabs-{name}-{version}.sqsh"));
+            Made::new(index.to_string(), spec.message(2, "metadata", metadata))
+        })
+        .collect()
+}
+
+pub fn platform(view: &View<'_>) -> Vec<Made> {
+    let spec = Spec::new().text(1, "platform", "nocloud").text(6, "instanceId", &view.machine.vm.uuid);
+    vec![Made::new("platformmetadata", spec)]
+}
+
+pub fn time(_: &View<'_>) -> Vec<Made> {
+    vec![Made::new("node", Spec::new().flag(1, "synced", true).number(2, "epoch", 1).flag(3, "syncDisabled", false))]
+}
+
+pub fn hostname(view: &View<'_>) -> Vec<Made> {
+    let name = view.machine.hostname();
+    vec![Made::new("hostname", Spec::new().text(1, "hostname", name).text(2, "domainname", ""))]
+}
+
+/// The machine's own address, and the VIP while it holds it.
+fn own_addresses(view: &View<'_>) -> Vec<(Ipv4Addr, u8)> {
+    let machine = view.machine;
+    let vip = machine.vip().filter(|_| machine.vip_held);
+    std::iter::once(machine.address()).chain(vip.map(|vip| (vip, 32))).collect()
+}
+
+fn prefix(address: Ipv4Addr, length: u8) -> Spec {
+    Spec::new()
+        .bytes_shown(1, "", address.octets().to_vec(), "")
+        .number(2, "", u64::from(length))
+        .bare(&format!("{address}/{length}"))
+}
+
+fn ip(address: Ipv4Addr) -> Spec {
+    Spec::new().bytes_shown(1, "", address.octets().to_vec(), "").bare(&address.to_string())
+}
+
+pub fn node_addresses(view: &View<'_>) -> Vec<Made> {
+    let own = own_addresses(view);
+    let made = |id: &str, addresses: &[(Ipv4Addr, u8)]| {
+        let items = addresses.iter().map(|(address, length)| prefix(*address, *length)).collect();
+        Made::new(id, Spec::new().messages(1, "addresses", items).number_shown(2, "sortAlgorithm", 0, "v1"))
+    };
+    let first = own.get(..1).unwrap_or_default();
+    let mut all = vec![made("default", first)];
+    let ids: &[&str] = if view.configured() {
+        &["accumulative", "current", "current-no-k8s", "routed", "routed-no-k8s"]
+    } else {
+        &["accumulative", "current", "routed"]
+    };
+    all.extend(ids.iter().map(|id| made(id, &own)));
+    all
+}
+
+pub fn addresses(view: &View<'_>) -> Vec<Made> {
+    let loopback = ((Ipv4Addr::LOCALHOST, 8), "lo", 1, 254);
+    own_addresses(view)
+        .into_iter()
+        .map(|own| (own, "eth0", 2, 0))
+        .chain([loopback])
+        .map(|((address, length), link, index, scope)| {
+            let spec = Spec::new()
+                .message(1, "address", prefix(address, length))
+                .number(6, "linkIndex", index)
+                .text(7, "linkName", link)
+                .number_shown(8, "family", 2, "inet4")
+                .number_shown(9, "scope", scope, if scope == 0 { "global" } else { "host" })
+                .number_shown(10, "flags", 0x80, "permanent");
+            Made::new(format!("{link}/{address}/{length}"), spec)
+        })
+        .collect()
+}
+
+fn gateway(view: &View<'_>) -> Option<Ipv4Addr> {
+    let machine = view.machine;
+    match machine.config.as_ref().and_then(|c| c.interface(&machine.vm.mac)) {
+        Some(interface) => interface.gateway,
+        None => machine.vm.gateway,
+    }
+}
+
+pub fn routes(view: &View<'_>) -> Vec<Made> {
+    let Some(gateway) = gateway(view) else { return Vec::new() };
+    let spec = Spec::new()
+        .number_shown(1, "family", 2, "inet4")
+        .message(2, "dst", Spec::new().bare(""))
+        .message(3, "src", Spec::new().bare(""))
+        .message(4, "gateway", ip(gateway))
+        .number(5, "outLinkIndex", 2)
+        .text(6, "outLinkName", "eth0")
+        .number_shown(7, "table", 254, "main")
+        .number(8, "priority", 1024);
+    vec![Made::new(format!("inet4/{gateway}//1024"), spec)]
+}
+
+pub fn resolvers(view: &View<'_>) -> Vec<Made> {
+    let machine = view.machine;
+    let servers = match &machine.config {
+        Some(config) if !config.nameservers.is_empty() => &config.nameservers,
+        Some(_) | None => &machine.vm.nameservers,
+    };
+    let spec = Spec::new().messages(1, "dnsServers", servers.iter().copied().map(ip).collect());
+    vec![Made::new("resolvers", spec.texts(2, "searchDomains", &[]))]
+}
+
+pub fn network(_: &View<'_>) -> Vec<Made> {
+    let spec = Spec::new()
+        .flag(1, "addressReady", true)
+        .flag(2, "connectivityReady", true)
+        .flag(3, "hostnameReady", true)
+        .flag(4, "etcFilesReady", true);
+    vec![Made::new("status", spec)]
+}
+
+pub fn nodename(view: &View<'_>) -> Vec<Made> {
+    if !view.configured() {
+        return Vec::new();
+    }
+    let spec = Spec::new().text(1, "nodename", view.machine.hostname()).text(2, "hostnameVersion", "1").flag(
+        3,
+        "skipNodeRegistration",
+        false,
+    );
+    vec![Made::new("nodename", spec)]
+}
+
+pub fn node_status(view: &View<'_>) -> Vec<Made> {
+    let (Progress::Done, Some(config)) = (view.machine.registered, &view.machine.config) else { return Vec::new() };
+    let name = view.machine.hostname();
+    let spec = Spec::new()
+        .text(1, "nodename", &name)
+        .flag(2, "nodeReady", outside::node_is_ready(view.world, &name))
+        .flag(3, "unschedulable", false)
+        .map(4, "labels", config.node_labels.iter().map(|(k, v)| (k.as_str(), v.as_str())))
+        .map(5, "annotations", []);
+    vec![Made::new(name, spec)]
+}
+
+pub fn static_pods(view: &View<'_>) -> Vec<Made> {
+    let ready = match view.machine.api_server {
+        Progress::No => return Vec::new(),
+        Progress::Underway => false,
+        Progress::Done => true,
+    };
+    let name = view.machine.hostname();
+    ["kube-apiserver", "kube-controller-manager", "kube-scheduler"]
+        .into_iter()
+        .map(|pod| Made::new(format!("kube-system/{pod}-{name}"), pod_status(ready, view.machine.address().0)))
+        .collect()
+}
+
+/// A pod's status, in protobuf as `google.protobuf.Struct`.
+fn pod_status(ready: bool, address: Ipv4Addr) -> Spec {
+    let phase = if ready { "Running" } else { "Pending" };
+    let condition = [("type", "Ready"), ("status", if ready { "True" } else { "False" })];
+    let text = |value: &str| prost_types::Value { kind: Some(Kind::StringValue(value.into())) };
+    let structure = |fields: BTreeMap<String, prost_types::Value>| prost_types::Struct { fields };
+    let conditions = prost_types::ListValue {
+        values: vec![prost_types::Value {
+            kind: Some(Kind::StructValue(structure(condition.iter().map(|(k, v)| ((*k).into(), text(v))).collect()))),
+        }],
+    };
+    let status = structure(BTreeMap::from([
+        ("phase".to_string(), text(phase)),
+        ("hostIP".to_string(), text(&address.to_string())),
+        ("conditions".to_string(), prost_types::Value { kind: Some(Kind::ListValue(conditions)) }),
+    ]));
+    let shown: Mapping = condition.iter().map(|(k, v)| (Value::from(*k), Value::from(*v))).collect();
+    Spec::new()
+        .encoded(1, &status)
+        .shown("phase", phase)
+        .shown("hostIP", address.to_string())
+        .shown("conditions", vec![Value::Mapping(shown)])
+}
+
+pub fn etcd_member(view: &View<'_>) -> Vec<Made> {
+    view.machine
+        .etcd
+        .iter()
+        .filter(|_| view.machine.healthy("etcd"))
+        .map(|etcd| Made::new("local", Spec::new().text(1, "memberID", format!("{:x}", etcd.id))))
+        .collect()
+}
+
+pub fn etcd_spec(view: &View<'_>) -> Vec<Made> {
+    let machine = view.machine;
+    if !machine.services.get("etcd").is_some_and(|s| s.state != super::super::State::Waiting) {
+        return Vec::new();
+    }
+    let spec = Spec::new()
+        .text(1, "name", machine.hostname())
+        .messages(2, "advertisedAddresses", vec![ip(machine.address().0)])
+        .text(3, "image", "gcr.io/etcd-development/etcd:v3.5.21");
+    vec![Made::new("etcd", spec)]
+}
+
+pub fn machine_type(view: &View<'_>) -> Vec<Made> {
+    let Some(config) = view.machine.config.as_ref().filter(|_| view.configured()) else { return Vec::new() };
+    let number = match config.role {
+        Role::ControlPlane => 2,
+        Role::Worker => 3,
+    };
+    vec![Made::new("machine-type", Spec::new().number(1, "", number).bare(config.role.as_str()))]
+}
+
+pub fn machine_config(view: &View<'_>) -> Vec<Made> {
+    let Some(config) = &view.machine.config else { return Vec::new() };
+    let text = config.text.expose();
+    vec![Made::new("v1alpha1", Spec::new().bytes_shown(1, "", text.as_bytes().to_vec(), "").bare(text))]
+}

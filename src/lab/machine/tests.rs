@@ -1,0 +1,296 @@
+//! A machine's life on paused time, without sockets.
+use super::fixture::{Secrets, vm};
+use super::life::{self, Refused};
+use super::*;
+use crate::base::clock::Clock;
+use crate::lab::scenario::Scenario;
+use crate::lab::world::{Lab, World};
+use std::time::{Duration, SystemTime};
+
+const CP: [(u32, u8); 3] = [(1001, 201), (1002, 202), (1003, 203)];
+const WORKER: (u32, u8) = (1011, 211);
+
+struct Site {
+    lab: Lab,
+    secrets: Secrets,
+}
+
+impl Site {
+    fn new() -> Self {
+        let scenario: Scenario = serde_yaml::from_str(include_str!("../../../assets/lab/standard.yaml")).unwrap();
+        let clock = Clock::scaled("2026-01-01T00:00:00Z".parse().unwrap(), SystemTime::now(), 1.0);
+        let world = World::new(scenario, Ipv4Addr::new(127, 86, 0, 0), clock.now());
+        Site { lab: Lab::new(world, clock), secrets: Secrets::in_net(0) }
+    }
+
+    async fn pass(&self, seconds: u64) {
+        tokio::time::advance(Duration::from_secs(seconds)).await;
+        self.lab.look(|_| ());
+    }
+
+    fn start(&self, (vmid, address): (u32, u8)) {
+        self.lab.with(|w| start(w, vmid, vm(&format!("vm{vmid}"), 0, address)));
+    }
+
+    fn apply(&self, vmid: u32, text: &str) -> Result<(), Refused> {
+        self.lab.with(|w| {
+            let config = life::check(w, vmid, text.as_bytes())?;
+            life::apply(w, vmid, config);
+            Ok(())
+        })
+    }
+
+    fn configure(&self, (vmid, address): (u32, u8)) {
+        let (name, at) = (format!("cp{vmid}"), format!("127.86.0.{address}"));
+        let text = match vmid {
+            1011 => self.secrets.worker(&name, &at),
+            _ => self.secrets.control_plane(&name, &at),
+        };
+        self.apply(vmid, &text).unwrap();
+    }
+
+    /// Three control planes and a worker, services up, nobody bootstrapped.
+    async fn waiting(&self) {
+        for node in [CP[0], CP[1], CP[2], WORKER] {
+            self.start(node);
+        }
+        self.pass(36).await;
+        for node in [CP[0], CP[1], CP[2], WORKER] {
+            self.configure(node);
+        }
+        self.pass(13 + 46).await;
+    }
+
+    fn see<T>(&self, vmid: u32, f: impl FnOnce(&Machine) -> T) -> T {
+        self.lab.look(|w| f(&w.machines[&vmid]))
+    }
+
+    fn endpoint(&self, host: u8, port: u16) -> Option<Endpoint> {
+        self.lab.look(|w| w.listeners.get(&SocketAddr::from((w.address(host), port))).cloned())
+    }
+
+    fn status(&self, vmid: u32) -> status::Status {
+        self.lab.look(|w| status::of(w, &w.machines[&vmid]))
+    }
+
+    fn member(&self, vmid: u32) -> bool {
+        self.see(vmid, |m| m.etcd.as_ref().is_some_and(|e| !e.learner) && m.healthy("etcd"))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_machine_answers_in_maintenance_mode_only_after_its_boot() {
+    let site = Site::new();
+    site.start(CP[0]);
+    site.pass(34).await;
+    assert_eq!(site.endpoint(201, API_PORT), None);
+    site.pass(2).await;
+    assert_eq!(site.endpoint(201, API_PORT), Some(Endpoint::TalosMaintenance { vmid: 1001 }));
+    assert!(site.status(1001).ready);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_applied_config_closes_maintenance_and_opens_the_secure_api_later() {
+    let site = Site::new();
+    site.start(CP[0]);
+    site.pass(36).await;
+    site.configure(CP[0]);
+    assert_eq!(site.endpoint(201, API_PORT), None);
+    site.pass(13).await;
+    assert_eq!(site.endpoint(201, API_PORT), Some(Endpoint::TalosSecure { vmid: 1001 }));
+    assert_eq!(
+        site.status(1001).unmet[0],
+        ("services", "etcd not running, kubelet not running, trustd not running".into())
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn three_control_planes_and_a_worker_become_one_cluster() {
+    let site = Site::new();
+    site.waiting().await;
+    assert_eq!(site.status(1001).stage, Stage::Booting);
+    assert_eq!(site.status(1011).stage, Stage::Running);
+    assert!(site.see(1001, |m| m.dmesg.from(0).any(|(_, l)| l.contains("please run `talosctl bootstrap`"))));
+    site.lab.with(|w| cluster::bootstrap(w, 1001)).unwrap();
+    site.pass(26).await;
+    assert!(site.member(1001));
+    assert_eq!(site.endpoint(201, KUBERNETES_PORT), None);
+    site.pass(60).await;
+    assert!(site.endpoint(201, KUBERNETES_PORT).is_some());
+    assert_eq!(site.endpoint(100, KUBERNETES_PORT), None);
+    assert!(!site.see(1002, |m| m.etcd.is_some()), "nobody joins before the VIP answers");
+    site.pass(5).await;
+    assert_eq!(site.endpoint(100, KUBERNETES_PORT), Some(Endpoint::Kubernetes { node: "cp1001".into() }));
+    assert!(site.see(1001, |m| m.vip_held));
+    assert!(site.see(1002, |m| m.etcd.as_ref().is_some_and(|e| e.learner)));
+    assert!(site.see(1003, |m| m.etcd.is_none()), "one joins at a time");
+    site.pass(41).await;
+    assert!(site.member(1002));
+    site.pass(41).await;
+    assert!(site.member(1003));
+    site.pass(200).await;
+    for vmid in [1001, 1002, 1003, 1011] {
+        let status = site.status(vmid);
+        assert_eq!(status.stage, Stage::Running, "{vmid}");
+        assert_eq!(status.unmet, [("nodeReady", format!("node \"cp{vmid}\" is not ready"))], "no CNI yet");
+    }
+    assert!(site.endpoint(203, KUBERNETES_PORT).is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn bootstrap_is_refused_too_early_on_workers_and_twice() {
+    let site = Site::new();
+    site.start(CP[0]);
+    site.start(WORKER);
+    site.pass(36).await;
+    site.configure(CP[0]);
+    site.configure(WORKER);
+    site.pass(13).await;
+    let bootstrap = |vmid| site.lab.with(|w| cluster::bootstrap(w, vmid));
+    assert_eq!(bootstrap(1001), Err(Refused::TooEarly));
+    site.pass(46).await;
+    assert_eq!(bootstrap(1011), Err(Refused::NoControlPlane));
+    assert_eq!(bootstrap(1001), Ok(()));
+    assert_eq!(bootstrap(1001), Err(Refused::HasData));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_early_bootstrap_still_waits_for_the_image_of_etcd() {
+    let site = Site::new();
+    site.start(CP[0]);
+    site.pass(36).await;
+    site.configure(CP[0]);
+    site.pass(12 + 20).await;
+    site.lab.with(|w| cluster::bootstrap(w, 1001)).unwrap();
+    site.pass(45).await;
+    assert!(!site.member(1001), "20 s of 45 s for images had passed, then 25 s for etcd");
+    site.pass(6).await;
+    assert!(site.member(1001));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_bootstrap_on_another_node_splits_the_cluster() {
+    let site = Site::new();
+    site.waiting().await;
+    for vmid in [1001, 1002] {
+        site.lab.with(|w| cluster::bootstrap(w, vmid)).unwrap();
+    }
+    site.pass(300).await;
+    assert!(site.see(1002, |m| m.split));
+    assert!(!site.see(1001, |m| m.split));
+    let cluster = site.see(1002, |m| m.etcd.as_ref().unwrap().cluster);
+    assert_eq!(site.lab.look(|w| cluster::members(w, cluster).count()), 1);
+    assert_eq!(site.endpoint(202, KUBERNETES_PORT), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_the_lldpd_document_the_machine_boots_forever_and_reboots_after_seventy_minutes() {
+    let site = Site::new();
+    site.start(WORKER);
+    site.start(CP[0]);
+    site.pass(36).await;
+    site.configure(CP[0]);
+    let text = site.secrets.worker("w1", "127.86.0.211");
+    site.apply(1011, text.split("---").next().unwrap()).unwrap();
+    site.pass(13 + 46 + 600).await;
+    assert_eq!(site.status(1011).stage, Stage::Booting);
+    assert_eq!(site.see(1011, |m| m.services["ext-lldpd"].state), State::Waiting);
+    let boot = site.see(1011, |m| m.boot_id.clone());
+    site.pass(70 * 60).await;
+    assert_ne!(site.see(1011, |m| m.boot_id.clone()), boot);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_has_no_api_before_a_control_plane_can_sign_for_it() {
+    let site = Site::new();
+    site.start(WORKER);
+    site.pass(36).await;
+    site.configure(WORKER);
+    site.pass(100).await;
+    assert_eq!(site.endpoint(211, API_PORT), None);
+    site.start(CP[0]);
+    site.pass(36).await;
+    site.configure(CP[0]);
+    site.pass(13).await;
+    assert_eq!(site.endpoint(211, API_PORT), Some(Endpoint::TalosSecure { vmid: 1011 }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_vip_moves_when_its_holder_loses_power_and_the_node_comes_back_configured() {
+    let site = Site::new();
+    site.waiting().await;
+    site.lab.with(|w| cluster::bootstrap(w, 1001)).unwrap();
+    site.pass(600).await;
+    assert!(site.see(1001, |m| m.vip_held));
+    site.lab.with(|w| power_off(w, 1001));
+    assert_eq!(site.endpoint(201, API_PORT), None);
+    assert_eq!(site.endpoint(100, KUBERNETES_PORT), None);
+    site.pass(5).await;
+    assert_eq!(site.endpoint(100, KUBERNETES_PORT), Some(Endpoint::Kubernetes { node: "cp1002".into() }));
+    site.start(CP[0]);
+    site.pass(36).await;
+    assert_eq!(site.endpoint(201, API_PORT), Some(Endpoint::TalosSecure { vmid: 1001 }));
+    site.pass(200).await;
+    assert!(site.member(1001));
+    assert!(site.see(1002, |m| m.vip_held) && !site.see(1001, |m| m.vip_held));
+}
+
+#[tokio::test(start_paused = true)]
+async fn reset_brings_a_machine_back_to_maintenance_with_nothing_left() {
+    let site = Site::new();
+    site.waiting().await;
+    site.lab.with(|w| cluster::bootstrap(w, 1001)).unwrap();
+    site.pass(30).await;
+    site.lab.with(|w| life::reset(w, 1001, "", true));
+    site.pass(4).await;
+    assert_eq!(site.endpoint(201, API_PORT), None);
+    site.pass(40).await;
+    assert_eq!(site.endpoint(201, API_PORT), Some(Endpoint::TalosMaintenance { vmid: 1001 }));
+    assert!(site.see(1001, |m| m.config.is_none() && m.etcd.is_none()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_recreated_vm_with_another_uuid_begins_with_an_empty_disk() {
+    let site = Site::new();
+    site.waiting().await;
+    site.lab.with(|w| power_off(w, 1001));
+    let mut other = vm("vm1001", 0, 201);
+    other.uuid = "00000000-0000-4000-8000-ffffffffffff".into();
+    site.lab.with(|w| start(w, 1001, other));
+    site.pass(36).await;
+    assert_eq!(site.endpoint(201, API_PORT), Some(Endpoint::TalosMaintenance { vmid: 1001 }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_config_with_a_disk_that_is_not_there_is_refused() {
+    let site = Site::new();
+    site.start(CP[0]);
+    site.pass(36).await;
+    let text = site.secrets.control_plane("cp1", "127.86.0.201").replace("disk: /dev/sda", "disk: /dev/sdz");
+    let refused = site.apply(1001, &text).unwrap_err().to_string();
+    assert!(refused.starts_with("runtime configuration validation failed:"), "{refused}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_configured_machine_takes_its_config_again_but_no_other_address() {
+    let site = Site::new();
+    site.waiting().await;
+    site.configure(CP[0]);
+    let moved = site.secrets.control_plane("cp1001", "127.86.0.99");
+    assert!(matches!(site.apply(1001, &moved), Err(Refused::Moves(..))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn versions_of_resources_count_up_when_their_spec_changes() {
+    let site = Site::new();
+    site.start(CP[0]);
+    let status = || {
+        site.lab.look(|w| {
+            let kind = resource::find("MachineStatuses.runtime.talos.dev").unwrap();
+            resource::list(w, &w.machines[&1001], kind)["machine"].metadata.clone().unwrap().version
+        })
+    };
+    assert_eq!([status(), status()], ["1", "1"]);
+    site.pass(36).await;
+    assert_eq!(status(), "2");
+}

@@ -1,0 +1,196 @@
+//! `/version`, `/cluster` and the list of nodes.
+use super::call::{Call, Failure, Good, Outcome, rows};
+use super::nodes::node_row;
+use super::route::{Kind, Need, Route, VMID, optional, route};
+use crate::base::clock::between;
+use crate::lab::pve::vm::Vm;
+use crate::lab::pve::{full, task};
+use crate::lab::world::World;
+use serde_json::{Value, json};
+
+/// How often Proxmox's status daemon tells the cluster what guests a node has, in lab seconds.
+const STATUS_PERIOD_S: u64 = 10;
+
+const AUDIT: Need = Need::All("/", &["Sys.Audit"]);
+
+pub const ROUTES: &[Route] = &[
+    route("GET", "/version", Need::Anyone, &[], version),
+    route("GET", "/cluster/status", AUDIT, &[], status),
+    route(
+        "GET",
+        "/cluster/resources",
+        Need::Anyone,
+        &[optional("type", Kind::Choice(&["vm", "storage", "node", "sdn"]))],
+        resources,
+    ),
+    route("GET", "/cluster/nextid", Need::Anyone, &[optional("vmid", VMID)], nextid),
+    route("GET", "/cluster/tasks", Need::Anyone, &[], tasks),
+    route("GET", "/cluster/options", Need::Anyone, &[], options),
+    route("GET", "/cluster/ha/resources", AUDIT, &[], none),
+    route("GET", "/cluster/ha/status/current", AUDIT, &[], none),
+    route("GET", "/cluster/firewall/options", AUDIT, &[], firewall),
+    route("GET", "/cluster/sdn/vnets", Need::Anyone, &[], none),
+    route("GET", "/cluster/sdn/zones", Need::Anyone, &[], none),
+];
+
+pub fn none(_: &mut World, _: &Call) -> Outcome {
+    rows(Vec::new())
+}
+
+fn version(world: &mut World, _: &Call) -> Outcome {
+    let text = &world.pve.version_text;
+    let release = text.split('.').take(2).collect::<Vec<_>>().join(".");
+    Ok(json!({"version": text, "release": release, "repoid": "9d436f37a0ac4172"}).into())
+}
+
+fn firewall(_: &mut World, _: &Call) -> Outcome {
+    Ok(json!({"enable": 0}).into())
+}
+
+fn status(world: &mut World, call: &Call) -> Outcome {
+    let nodes = &world.pve.nodes;
+    let alone = nodes.len() == 1;
+    let mut list = Vec::new();
+    if !alone {
+        let cluster = json!({
+            "type": "cluster", "id": "cluster", "name": "lab", "nodes": nodes.len(), "quorate": 1,
+            "version": nodes.len(),
+        });
+        list.push(cluster);
+    }
+    for (index, node) in nodes.iter().enumerate() {
+        list.push(json!({
+            "type": "node", "id": format!("node/{}", node.name), "name": node.name,
+            "nodeid": if alone { 0 } else { index + 1 }, "ip": node.address.to_string(),
+            "local": i32::from(node.name == call.local), "online": 1, "level": "",
+        }));
+    }
+    rows(list)
+}
+
+fn resources(world: &mut World, call: &Call) -> Outcome {
+    let wanted = |kind: &str| call.get("type").is_none_or(|t| t == kind);
+    let mut list = Vec::new();
+    if wanted("vm") {
+        // Proxmox sorts VMIDs here as text.
+        let mut vms: Vec<Vm> = world.pve.vms.values().cloned().collect();
+        vms.sort_by_key(|vm| vm.vmid.to_string());
+        for vm in vms {
+            if call.allowed(world, &format!("/vms/{}", vm.vmid), "VM.Audit") {
+                list.push(guest(world, &vm));
+            }
+        }
+    }
+    if wanted("storage") {
+        list.extend(storages(world, call));
+    }
+    if wanted("node") {
+        let nodes = world.pve.nodes.clone();
+        for node in nodes {
+            let audit = call.allowed(world, &format!("/nodes/{}", node.name), "Sys.Audit");
+            let mut row = node_row(world, &node, audit);
+            if let Some(row) = row.as_object_mut() {
+                row.remove("ssl_fingerprint");
+            }
+            if audit {
+                row["cgroup-mode"] = json!(2);
+            }
+            list.push(row);
+        }
+    }
+    if wanted("sdn") && call.allowed_any(world, "/sdn/zones/localnetwork", &["SDN.Audit", "SDN.Use"]) {
+        for node in &world.pve.nodes {
+            list.push(json!({
+                "id": format!("sdn/{}/localnetwork", node.name), "type": "sdn", "sdn": "localnetwork",
+                "node": node.name, "status": "ok",
+            }));
+        }
+    }
+    if call.get("type").is_none() {
+        let pools: Vec<String> = world.pve.rights.pools.keys().cloned().collect();
+        for pool in pools {
+            if call.allowed(world, &format!("/pool/{pool}"), "Pool.Audit") {
+                list.push(json!({"id": format!("/pool/{pool}"), "type": "pool", "pool": pool}));
+            }
+        }
+    }
+    rows(list)
+}
+
+/// A guest that the status daemon has not told about yet has neither name nor figures.
+fn guest(world: &World, vm: &Vm) -> Value {
+    let period = |at| between(world.started, at).as_secs() / STATUS_PERIOD_S;
+    let fresh = vm.created > world.started && period(vm.created) == period(world.now);
+    let mut row = json!({"id": format!("qemu/{}", vm.vmid), "type": "qemu", "vmid": vm.vmid, "node": vm.node});
+    if fresh {
+        row["status"] = json!("unknown");
+        return row;
+    }
+    let mut known = vm.row(world.now);
+    known["maxcpu"] = known["cpus"].take();
+    known["template"] = json!(i32::from(vm.is_template()));
+    if let (Some(row), Some(known)) = (row.as_object_mut(), known.as_object_mut()) {
+        known.remove("cpus");
+        known.remove("pid");
+        row.append(known);
+    }
+    if let Some((pool, _)) = world.pve.rights.pools.iter().find(|(_, p)| p.vms.contains(&vm.vmid)) {
+        row["pool"] = json!(pool);
+    }
+    row
+}
+
+fn storages(world: &mut World, call: &Call) -> Vec<Value> {
+    let mut list = Vec::new();
+    let names: Vec<String> = world.pve.storages.keys().cloned().collect();
+    for name in names {
+        if !call.allowed(world, &format!("/storage/{name}"), "Datastore.Audit") {
+            continue;
+        }
+        let no_room = full(world, &name);
+        let Some(storage) = world.pve.storages.get(&name) else { continue };
+        for node in &world.pve.nodes {
+            let used = if no_room { storage.total } else { storage.used(&node.name) };
+            list.push(json!({
+                "id": format!("storage/{}/{name}", node.name), "type": "storage", "storage": name, "node": node.name,
+                "plugintype": storage.kind, "status": "available", "shared": i32::from(storage.shared),
+                "content": storage.content.join(","), "maxdisk": storage.total, "disk": used,
+            }));
+        }
+    }
+    list
+}
+
+fn nextid(world: &mut World, call: &Call) -> Outcome {
+    let taken = |vmid: u32| world.pve.vms.contains_key(&vmid);
+    let vmid = match call.get("vmid").and_then(|v| v.parse::<u32>().ok()) {
+        Some(vmid) if taken(vmid) => {
+            return Err(Failure::parameter("vmid", format!("VM {vmid} already exists")));
+        }
+        Some(vmid) => vmid,
+        None => (100..1_000_000).find(|v| !taken(*v)).unwrap_or(1_000_000),
+    };
+    // A string, as everything that Perl has once used as text.
+    Ok(json!(vmid.to_string()).into())
+}
+
+fn tasks(world: &mut World, call: &Call) -> Outcome {
+    let all = call.allowed(world, "/", "Sys.Audit");
+    let mine = call.who.id();
+    // The comparison forgets the token, so a token without the right sees nothing at all.
+    let list: Vec<Value> =
+        world.pve.tasks.iter().rev().filter(|t| all || t.user == mine).take(50).map(task::Task::row).collect();
+    rows(if all || call.who.token.is_none() { list } else { Vec::new() })
+}
+
+fn options(world: &mut World, call: &Call) -> Outcome {
+    if !call.allowed(world, "/", "Sys.Audit") {
+        return Ok(Good::from(json!({"allowed-tags": []})));
+    }
+    Ok(json!({"keyboard": "en-us", "mac_prefix": "BC:24:11", "allowed-tags": []}).into())
+}
+
+/// What the lab does not simulate, said plainly.
+pub fn not_simulated(_: &mut World, call: &Call) -> Outcome {
+    Err(Failure::died(format!("the lab does not simulate this call (VM {})", call.vmid())))
+}

@@ -1,0 +1,118 @@
+//! From an outcome to HTTP: Proxmox's envelopes, reason phrases and headers.
+use super::call::{Failure, Good};
+use super::{Outcome, Style};
+use crate::lab::pve::Version;
+use axum::body::Body;
+use hyper::ext::ReasonPhrase;
+use hyper::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, PRAGMA, SERVER};
+use hyper::{Request, Response, StatusCode};
+use serde_json::{Value, json};
+
+pub enum Reply {
+    Answer(Style, Outcome),
+    /// From the server itself, before any handler: no JSON.
+    Plain(Failure),
+}
+
+/// Whether error bodies say what went wrong; before libpve-http-server-perl 5.2 only the reason phrase did.
+fn explains(version: Version) -> bool {
+    version >= Version(8, 4, 0)
+}
+
+impl Reply {
+    pub fn is_unauthorised(&self) -> bool {
+        match self {
+            Reply::Plain(failure) | Reply::Answer(_, Err(failure)) => failure.status == 401,
+            Reply::Answer(_, Ok(_)) => false,
+        }
+    }
+
+    pub fn into_response(self, version: Version) -> Response<Body> {
+        match self {
+            Reply::Plain(failure) => {
+                let silent = failure.status == 401 || !explains(version);
+                let text = if silent { String::new() } else { failure.message.clone() };
+                respond(failure.status, &failure.message, "text/plain;charset=UTF-8", text)
+            }
+            Reply::Answer(Style::Json, Ok(good)) => {
+                let mut body = json!({"data": good.data});
+                add_total(&mut body, good.total);
+                respond(200, "OK", JSON, body.to_string())
+            }
+            Reply::Answer(Style::Json, Err(failure)) => {
+                let mut body = json!({"data": null});
+                if explains(version) {
+                    body["message"] = json!(line(&failure.message));
+                }
+                if !failure.errors.is_empty() {
+                    body["errors"] = json!(failure.errors);
+                }
+                respond(failure.status, &failure.message, JSON, body.to_string())
+            }
+            Reply::Answer(Style::Extjs, outcome) => respond(200, "OK", JSON, extjs(outcome).to_string()),
+        }
+    }
+}
+
+const JSON: &str = "application/json;charset=UTF-8";
+
+fn extjs(outcome: Outcome) -> Value {
+    match outcome {
+        Ok(Good { data, total }) => {
+            let mut body = json!({"success": 1, "data": data});
+            add_total(&mut body, total);
+            body
+        }
+        Err(failure) => {
+            let message = line(&failure.message);
+            let mut body = json!({"success": 0, "status": failure.status, "message": message, "data": null});
+            if !failure.errors.is_empty() {
+                body["errors"] = json!(failure.errors);
+            }
+            body
+        }
+    }
+}
+
+fn add_total(body: &mut Value, total: Option<usize>) {
+    if let Some(total) = total.filter(|t| *t > 0) {
+        body["total"] = json!(total);
+    }
+}
+
+/// With the line end that Perl's messages have.
+fn line(message: &str) -> String {
+    format!("{}\n", message.trim_end())
+}
+
+/// The reason phrase is the message's first line; an error ends the connection.
+fn respond(status: u16, message: &str, content_type: &'static str, body: String) -> Response<Body> {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let first = message.lines().next().unwrap_or_default();
+    if let Ok(reason) = ReasonPhrase::try_from(first.as_bytes()) {
+        response.extensions_mut().insert(reason);
+    }
+    let headers = response.headers_mut();
+    let mut set = |name: HeaderName, value: &'static str| headers.insert(name, HeaderValue::from_static(value));
+    set(SERVER, "pve-api-daemon/3.0");
+    set(CACHE_CONTROL, "max-age=0");
+    set(PRAGMA, "no-cache");
+    set(CONTENT_TYPE, content_type);
+    if status >= 400 {
+        set(CONNECTION, "close");
+    }
+    response
+}
+
+/// Plain HTTP on the HTTPS port is sent to the right scheme.
+pub fn to_https<B>(request: &Request<B>) -> Response<Body> {
+    let get = request.method() == hyper::Method::GET;
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = if get { StatusCode::MOVED_PERMANENTLY } else { StatusCode::PERMANENT_REDIRECT };
+    let host = request.headers().get("host").and_then(|h| h.to_str().ok()).unwrap_or("localhost:8006");
+    if let Ok(target) = HeaderValue::from_str(&format!("https://{host}{}", request.uri())) {
+        response.headers_mut().insert(LOCATION, target);
+    }
+    response
+}

@@ -1,0 +1,94 @@
+//! Who calls: API tokens, tickets and their cross-site guard.
+use super::request::decode;
+use crate::base::clock::between;
+use crate::lab::pve::Version;
+use crate::lab::pve::rights::Who;
+use crate::lab::world::World;
+use hyper::HeaderMap;
+use hyper::header::{AUTHORIZATION, COOKIE};
+
+/// How long a ticket lasts, in seconds.
+pub const TICKET_LIFE_S: u64 = 2 * 3600;
+
+/// # Errors
+/// The reason of a 401.
+pub fn caller(world: &World, headers: &HeaderMap, method: &str, upload: bool) -> Result<Who, String> {
+    let header = |name| headers.get(name).and_then(|v: &hyper::header::HeaderValue| v.to_str().ok());
+    let ticket = header(COOKIE)
+        .and_then(|cookies| cookies.split(';').find_map(|c| c.trim().strip_prefix("PVEAuthCookie=")).map(decode));
+    let (who, ticket) = match ticket {
+        Some(ticket) => (by_ticket(world, &ticket), Some(ticket)),
+        None => match header(AUTHORIZATION).and_then(token_value) {
+            Some(token) => (by_token(world, &token), None),
+            None => return Err("No ticket".into()),
+        },
+    };
+    // Since pve-manager 9.1.5 every wrong credential is answered alike.
+    let silent = world.pve.version >= Version(9, 1, 5);
+    let who = who.map_err(|why| if silent { "Authentication failed!".to_string() } else { why })?;
+    if let Some(ticket) = ticket.filter(|_| method != "GET" && !upload) {
+        let guard = headers.get("CSRFPreventionToken").and_then(|v| v.to_str().ok());
+        let right = world.pve.rights.tickets.get(&ticket).map(|t| t.csrf.as_str());
+        if guard.is_none() || guard != right {
+            return Err("Permission denied - invalid csrf token".into());
+        }
+    }
+    Ok(who)
+}
+
+/// The value after `PVEAPIToken=`.
+fn token_value(header: &str) -> Option<String> {
+    let at = header.split_whitespace().find_map(|w| w.strip_prefix("PVEAPIToken"));
+    let rest = match at {
+        Some("") => header.split_once("PVEAPIToken")?.1.trim_start(),
+        Some(rest) => rest.strip_prefix('=')?,
+        None => return None,
+    };
+    Some(decode(rest.split(';').next().unwrap_or_default()))
+}
+
+fn by_token(world: &World, value: &str) -> Result<Who, String> {
+    let (id, secret) = value.rsplit_once('=').ok_or("no tokenid specified")?;
+    let (user, token) = id.split_once('!').ok_or("no tokenid specified")?;
+    let entry = enabled(world, user)?;
+    let found = entry.tokens.get(token).ok_or_else(|| format!("no such token '{token}' for user '{user}'"))?;
+    if found.expire != 0 && found.expire <= world.now.as_second() {
+        return Err(format!("token '{token}' access expired"));
+    }
+    if found.secret.expose() != secret {
+        return Err("invalid token value!".into());
+    }
+    Ok(Who { user: user.into(), token: Some(token.into()) })
+}
+
+fn by_ticket(world: &World, ticket: &str) -> Result<Who, String> {
+    let invalid = || "permission denied - invalid PVE ticket".to_string();
+    let found = world.pve.rights.tickets.get(ticket).ok_or_else(invalid)?;
+    if between(found.issued, world.now).as_secs() > TICKET_LIFE_S {
+        return Err(invalid());
+    }
+    enabled(world, &found.user)?;
+    Ok(Who { user: found.user.clone(), token: None })
+}
+
+fn enabled<'a>(world: &'a World, user: &str) -> Result<&'a crate::lab::pve::rights::User, String> {
+    let found = world.pve.rights.users.get(user).ok_or_else(|| format!("no such user ('{user}')"))?;
+    let expired = found.expire != 0 && found.expire <= world.now.as_second();
+    if !found.enabled || expired {
+        return Err(format!("user '{user}' is disabled"));
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_token_is_found_with_a_space_or_an_equals_sign_and_split_at_the_last() {
+        assert_eq!(token_value("PVEAPIToken=a@pve!t=secret").as_deref(), Some("a@pve!t=secret"));
+        assert_eq!(token_value("PVEAPIToken a@pve!t=secret").as_deref(), Some("a@pve!t=secret"));
+        assert_eq!(token_value("PVEAPIToken=a%40pve!t=secret").as_deref(), Some("a@pve!t=secret"));
+        assert_eq!(token_value("Bearer x"), None);
+    }
+}

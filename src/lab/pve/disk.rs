@@ -1,0 +1,204 @@
+//! Drives from what a request asks to what the configuration holds: parsing, allocating, importing, freeing.
+use super::full;
+use super::property::{GIB, Property, is_decimal, print_size};
+use super::storage::Volume;
+use super::vm::is_cdrom;
+use crate::lab::world::World;
+
+/// What a drive is to be made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// `none`: an empty CD-ROM.
+    Nothing,
+    /// `STORAGE:cloudinit`
+    CloudInit { storage: String },
+    /// `STORAGE:32`, or `STORAGE:0,import-from=VOLID`.
+    New { storage: String, bytes: u64, import: Option<String> },
+    /// A volume that is there already.
+    Volume { volid: String },
+}
+
+/// A drive as a request writes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    pub source: Source,
+    pub options: Property,
+}
+
+/// A drive that has its volume.
+#[derive(Debug)]
+pub struct Made {
+    /// The value for the configuration, with `size`.
+    pub value: String,
+    /// The volume that was allocated for it, if one was.
+    pub allocated: Option<String>,
+    /// Bytes that are still to be copied in.
+    pub import: Option<u64>,
+}
+
+impl Wanted {
+    /// # Errors
+    /// What Proxmox puts into `errors` for this drive.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let mut options = Property::parse(text, "file");
+        let import = options.options.remove("import-from");
+        options.options.remove("size");
+        let head = std::mem::take(&mut options.head);
+        if head.is_empty() {
+            return Err("invalid format - format error\nfile: property is missing and it is not optional\n".into());
+        }
+        let (storage, rest) = head.split_once(':').unwrap_or(("", &head));
+        if let Some(import) = import {
+            if storage.is_empty() || rest != "0" {
+                return Err("'import-from' requires special syntax - use <storage ID>:0,import-from=<source>".into());
+            }
+            let source = Source::New { storage: storage.into(), bytes: 0, import: Some(import) };
+            return Ok(Wanted { source, options });
+        }
+        let source = if matches!(head.as_str(), "none" | "cdrom") {
+            options.options.insert("media".into(), "cdrom".into());
+            Source::Nothing
+        } else if storage.is_empty() {
+            return Err(format!("invalid format - format error\nfile: unable to parse volume ID '{head}'\n"));
+        } else if rest == "cloudinit" {
+            options.options.insert("media".into(), "cdrom".into());
+            Source::CloudInit { storage: storage.into() }
+        } else if is_decimal(rest) {
+            let gib: f64 = rest.parse().unwrap_or(0.0);
+            Source::New { storage: storage.into(), bytes: (gib * GIB as f64) as u64, import: None }
+        } else {
+            Source::Volume { volid: head.clone() }
+        };
+        Ok(Wanted { source, options })
+    }
+
+    pub fn cdrom(&self) -> bool {
+        is_cdrom(&self.options)
+    }
+
+    pub fn import(&self) -> Option<&str> {
+        match &self.source {
+            Source::New { import, .. } => import.as_deref(),
+            Source::Nothing | Source::CloudInit { .. } | Source::Volume { .. } => None,
+        }
+    }
+
+    /// The storage that this drive allocates on.
+    pub fn allocates_on(&self) -> Option<&str> {
+        match &self.source {
+            Source::New { storage, .. } | Source::CloudInit { storage } => Some(storage),
+            Source::Nothing | Source::Volume { .. } => None,
+        }
+    }
+}
+
+/// Gives a drive its volume.
+///
+/// # Errors
+/// No room, or a volume or import file that is not there; nothing is left allocated then.
+pub fn make(world: &mut World, node: &str, vmid: u32, wanted: &Wanted) -> Result<Made, String> {
+    let print = |head: &str, size: Option<u64>| {
+        let mut drive = wanted.options.clone();
+        drive.head = head.into();
+        drive.options.remove("format");
+        if let Some(size) = size {
+            drive.options.insert("size".into(), print_size(size));
+        }
+        drive.print()
+    };
+    match &wanted.source {
+        Source::Nothing => Ok(Made { value: print("none", None), allocated: None, import: None }),
+        Source::Volume { volid } => {
+            let size = world.pve.volume(node, volid).map(|v| v.size);
+            let size = size.ok_or_else(|| format!("volume {volid} does not exist"))?;
+            Ok(Made { value: print(volid, Some(size)), allocated: None, import: None })
+        }
+        Source::CloudInit { storage } => {
+            let now = world.now;
+            let full = full(world, storage);
+            let store = world.pve.storages.get_mut(storage).ok_or_else(|| no_storage(storage))?;
+            let name = store.cloud_init_name(vmid);
+            let volume = Volume::cloud_init(vmid, now);
+            if full || volume.used > store.available(node) {
+                return Err(store.no_room(&name));
+            }
+            let volid = store.volid(&name);
+            let value = print(&volid, Some(volume.size));
+            store.insert(node, &name, volume);
+            Ok(Made { value, allocated: Some(volid), import: None })
+        }
+        Source::New { storage, bytes, import } => {
+            let source = import.as_ref().map(|volid| import_source(world, node, volid)).transpose()?;
+            let size = source.as_ref().map_or(*bytes, |s| s.disk);
+            let format = wanted.options.option("format").unwrap_or("raw").to_string();
+            let volume = Volume {
+                used: source.as_ref().map_or(0, |s| s.used.min(size)),
+                imported: source.as_ref().is_some_and(|s| s.imported || s.content == "import"),
+                ..Volume::disk(vmid, &format, size, world.now)
+            };
+            let volid = allocate(world, node, storage, vmid, volume)?;
+            Ok(Made { value: print(&volid, Some(size)), allocated: Some(volid), import: source.map(|s| s.disk) })
+        }
+    }
+}
+
+/// Puts `volume` on the storage under the VM's next free disk name; the volid.
+pub fn allocate(world: &mut World, node: &str, storage: &str, vmid: u32, volume: Volume) -> Result<String, String> {
+    let full = full(world, storage);
+    let store = world.pve.storages.get_mut(storage).ok_or_else(|| no_storage(storage))?;
+    let name = store.next_disk(node, vmid, &volume.format);
+    let needed = if store.kind == "lvm" { volume.size } else { volume.used };
+    if full || needed > store.available(node) {
+        return Err(store.no_room(&name));
+    }
+    store.insert(node, &name, volume);
+    Ok(store.volid(&name))
+}
+
+fn import_source(world: &World, node: &str, volid: &str) -> Result<Volume, String> {
+    let found = world.pve.volume(node, volid).cloned();
+    found.ok_or_else(|| format!("cannot import from '{volid}' - volume '{volid}' does not exist"))
+}
+
+pub fn free(world: &mut World, node: &str, volid: &str) {
+    if let Some((storage, name)) = volid.split_once(':')
+        && let Some(store) = world.pve.storages.get_mut(storage)
+    {
+        store.remove(node, name);
+    }
+}
+
+/// The storage of a volid.
+pub fn storage_of(volid: &str) -> &str {
+    volid.split_once(':').map_or("", |(storage, _)| storage)
+}
+
+pub fn no_storage(storage: &str) -> String {
+    format!("storage '{storage}' does not exist")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_import_needs_its_own_syntax() {
+        let wanted = Wanted::parse("local-lvm:0,import-from=local:import/t.raw,discard=on").unwrap();
+        assert_eq!(wanted.import(), Some("local:import/t.raw"));
+        assert_eq!(wanted.options.print(), "discard=on");
+        assert!(Wanted::parse("local-lvm:8,import-from=local:import/t.raw").unwrap_err().contains("special syntax"));
+    }
+
+    #[test]
+    fn a_number_after_the_storage_is_a_new_disk_and_anything_else_a_volume() {
+        let new = Wanted::parse("local-lvm:100,ssd=1").unwrap();
+        assert_eq!(new.source, Source::New { storage: "local-lvm".into(), bytes: 100 * GIB, import: None });
+        let old = Wanted::parse("local-lvm:vm-7-disk-1").unwrap();
+        assert_eq!(old.source, Source::Volume { volid: "local-lvm:vm-7-disk-1".into() });
+        assert!(Wanted::parse("none").unwrap().cdrom());
+        assert_eq!(
+            Wanted::parse("local-lvm:cloudinit").unwrap().source,
+            Source::CloudInit { storage: "local-lvm".into() }
+        );
+    }
+}

@@ -1,0 +1,233 @@
+//! A VM's life after it was made: start, stop, resize, becoming a template, destruction.
+use super::property::{Property, parse_size, print_size};
+use super::storage::Volume;
+use super::vm::{Power, Vm, is_cdrom, is_cloud_init, is_drive, is_numbered};
+use super::{disk, full, task};
+use crate::lab::machine;
+use crate::lab::world::World;
+
+/// Starts a task of `kind` on the VM that lasts `seconds` and ends as `act` says.
+fn run(
+    world: &mut World,
+    vmid: u32,
+    kind: &str,
+    user: &str,
+    seconds: f64,
+    act: impl FnOnce(&mut World, &str) -> Result<(), String> + Send + 'static,
+) -> String {
+    let node = world.pve.vms.get(&vmid).map(|vm| vm.node.clone()).unwrap_or_default();
+    let upid = task::begin(world, &node, kind, &vmid.to_string(), user);
+    let id = upid.clone();
+    world.after(seconds, move |world| {
+        if task::running(world, &id) {
+            let result = act(world, &id);
+            task::finish(world, &id, result);
+        }
+    });
+    upid
+}
+
+/// A task that found at its beginning that it can't be done.
+fn refuse(world: &mut World, vmid: u32, kind: &str, user: &str, why: String) -> String {
+    run(world, vmid, kind, user, world.scenario.latency.config_s, move |_, _| Err(why))
+}
+
+fn vm(world: &World, vmid: u32) -> Result<&Vm, String> {
+    world.pve.vms.get(&vmid).ok_or_else(|| format!("VM {vmid} does not exist"))
+}
+
+pub fn start(world: &mut World, vmid: u32, user: &str) -> String {
+    if let Err(why) = startable(world, vmid) {
+        return refuse(world, vmid, "qmstart", user, why);
+    }
+    let seconds = world.scenario.latency.start_s;
+    let upid = run(world, vmid, "qmstart", user, seconds, move |world, _| {
+        startable(world, vmid)?;
+        switch_on(world, vmid);
+        Ok(())
+    });
+    if vm(world, vmid).is_ok_and(|vm| vm.drives().any(|(_, d)| is_cloud_init(&d))) {
+        task::say(world, &upid, "generating cloud-init ISO");
+    }
+    upid
+}
+
+fn startable(world: &World, vmid: u32) -> Result<(), String> {
+    let vm = vm(world, vmid)?;
+    vm.unlocked()?;
+    if vm.running() {
+        return Err(format!("VM {vmid} already running"));
+    }
+    if vm.is_template() {
+        return Err("you can't start a vm if it's a template".into());
+    }
+    let mut next = vm.clone();
+    next.apply_pending();
+    let most = world.pve.node(&vm.node).map_or(u32::MAX, |n| n.cores);
+    if next.cores() > most {
+        return Err(format!("MAX {most} vcpus allowed per VM on this node"));
+    }
+    for (_, nic) in next.nics() {
+        let bridge = nic.bridge().unwrap_or_default();
+        if !world.pve.bridges.iter().any(|b| b == bridge) {
+            return Err(format!("bridge '{bridge}' does not exist"));
+        }
+    }
+    for (_, drive) in next.drives().filter(|(_, d)| d.head != "none") {
+        if world.pve.volume(&vm.node, &drive.head).is_none() {
+            return Err(format!("volume '{}' does not exist", drive.head));
+        }
+    }
+    Ok(())
+}
+
+fn switch_on(world: &mut World, vmid: u32) {
+    let since = world.now;
+    world.pve.next_pid += 1;
+    let pid = world.pve.next_pid;
+    if let Some(vm) = world.pve.vms.get_mut(&vmid) {
+        vm.apply_pending();
+        vm.power = Power::Running { since, pid };
+    }
+    machine::power_on(world, vmid);
+}
+
+fn switch_off(world: &mut World, vmid: u32) {
+    if let Some(vm) = world.pve.vms.get_mut(&vmid) {
+        vm.power = Power::Stopped;
+        vm.apply_pending();
+    }
+    machine::power_off(world, vmid);
+}
+
+/// `stop`, which is content with a stopped VM, and `shutdown`, which is not.
+pub fn stop(world: &mut World, vmid: u32, kind: &'static str, user: &str) -> String {
+    let running = vm(world, vmid).is_ok_and(Vm::running);
+    let locked = vm(world, vmid).and_then(Vm::unlocked);
+    if let Err(why) = locked {
+        return refuse(world, vmid, kind, user, why);
+    }
+    if !running {
+        let delay = world.scenario.latency.config_s;
+        let result = if kind == "qmstop" { Ok(()) } else { Err(format!("VM {vmid} not running")) };
+        return run(world, vmid, kind, user, delay, move |_, _| result);
+    }
+    run(world, vmid, kind, user, world.scenario.latency.stop_s, move |world, _| {
+        switch_off(world, vmid);
+        Ok(())
+    })
+}
+
+/// `reboot` and `reset`.
+pub fn restart(world: &mut World, vmid: u32, kind: &'static str, user: &str) -> String {
+    if !vm(world, vmid).is_ok_and(Vm::running) {
+        return refuse(world, vmid, kind, user, format!("VM {vmid} not running"));
+    }
+    run(world, vmid, kind, user, world.scenario.latency.stop_s, move |world, _| {
+        switch_off(world, vmid);
+        switch_on(world, vmid);
+        Ok(())
+    })
+}
+
+/// `size` is absolute (`50G`) or an addition (`+10G`); everything but its syntax is checked in the task.
+pub fn resize(world: &mut World, vmid: u32, slot: String, size: String, user: &str) -> String {
+    let seconds = world.scenario.latency.resize_s;
+    run(world, vmid, "resize", user, seconds, move |world, _| resize_now(world, vmid, &slot, &size))
+}
+
+fn resize_now(world: &mut World, vmid: u32, slot: &str, size: &str) -> Result<(), String> {
+    let found = vm(world, vmid)?;
+    found.unlocked()?;
+    let node = found.node.clone();
+    let drive = found.config.get(slot).filter(|_| is_drive(slot)).map(|v| Property::parse(v, "file"));
+    let mut drive = drive.ok_or_else(|| format!("disk '{slot}' does not exist"))?;
+    if is_cdrom(&drive) {
+        return Err("you can't resize a cdrom".into());
+    }
+    let old = drive.option("size").and_then(parse_size).unwrap_or(0);
+    let new = match size.strip_prefix('+') {
+        Some(more) => old + parse_size(more).unwrap_or(0),
+        None => parse_size(size).unwrap_or(0),
+    };
+    if new < old {
+        return Err("shrinking disks is not supported".into());
+    }
+    if new == old {
+        return Ok(());
+    }
+    let (storage, name) = drive.head.split_once(':').unwrap_or_default();
+    if full(world, storage) {
+        let store = world.pve.storages.get(storage);
+        return Err(store.map(|s| s.no_room(name)).unwrap_or_default());
+    }
+    if let Some(volume) = world.pve.storages.get_mut(storage).and_then(|s| s.volume_mut(&node, name)) {
+        volume.size = new;
+        volume.disk = new;
+    }
+    drive.options.insert("size".into(), print_size(new));
+    if let Some(vm) = world.pve.vms.get_mut(&vmid) {
+        vm.config.insert(slot.into(), drive.print());
+    }
+    Ok(())
+}
+
+/// The VM is marked at once; its disks are renamed when the task ends.
+pub fn template(world: &mut World, vmid: u32, user: &str) -> String {
+    if let Some(vm) = world.pve.vms.get_mut(&vmid) {
+        vm.config.insert("template".into(), "1".into());
+    }
+    let seconds = world.scenario.latency.template_s;
+    run(world, vmid, "qmtemplate", user, seconds, move |world, upid| {
+        let Some(vm) = world.pve.vms.get(&vmid).cloned() else { return Err(format!("VM {vmid} does not exist")) };
+        for (slot, mut drive) in vm.disks() {
+            let Some((storage, name)) = drive.head.split_once(':') else { continue };
+            let Some(store) = world.pve.storages.get_mut(storage) else { continue };
+            let base = store.base_name(name);
+            let renamed = format!("  Renamed \"{name}\" to \"{base}\" in volume group \"pve\"");
+            if base != name
+                && let Some(volume) = store.remove(&vm.node, name)
+            {
+                store.insert(&vm.node, &base, volume);
+                drive.head = store.volid(&base);
+                task::say(world, upid, renamed);
+            }
+            if let Some(vm) = world.pve.vms.get_mut(&vmid) {
+                vm.config.insert(slot.into(), drive.print());
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Removes the VM and every volume that belongs to it.
+pub fn destroy(world: &mut World, vmid: u32, user: &str) -> String {
+    let seconds = world.scenario.latency.destroy_s;
+    run(world, vmid, "qmdestroy", user, seconds, move |world, upid| {
+        let found = vm(world, vmid)?;
+        found.unlocked()?;
+        if found.running() {
+            return Err(format!("VM {vmid} is running - destroy failed"));
+        }
+        let node = found.node.clone();
+        let attached: Vec<String> =
+            found.drives().map(|(_, d)| d).filter(|d| !is_cdrom(d) || is_cloud_init(d)).map(|d| d.head).collect();
+        let unused = found.config.iter().filter(|(k, _)| is_numbered(k, "unused", 255)).map(|(_, v)| v.clone());
+        let volids: Vec<String> = attached.into_iter().chain(unused).collect();
+        for volid in volids {
+            let mine = world.pve.volume(&node, &volid).is_some_and(|v: &Volume| v.vmid == Some(vmid));
+            if mine {
+                disk::free(world, &node, &volid);
+                let name = volid.split_once(':').map_or("", |(_, name)| name);
+                task::say(world, upid, format!("  Logical volume \"{name}\" successfully removed."));
+            }
+        }
+        task::say(world, upid, format!("purging VM {vmid} from related configurations.."));
+        world.pve.vms.remove(&vmid);
+        for pool in world.pve.rights.pools.values_mut() {
+            pool.vms.remove(&vmid);
+        }
+        machine::power_off(world, vmid);
+        Ok(())
+    })
+}

@@ -1,0 +1,17 @@
+//! The days of the plan and their names.
+
+/// The name of `day` as headings show it; from day 11 on it is the migration of the old cluster.
+pub fn day_name(day: u8) -> &'static str {
+    match day {
+        0 => "Check",
+        1 => "Machines",
+        2 => "Cluster",
+        3 => "Platform",
+        4 => "Integration",
+        5 => "Validation",
+        6 | 7 => "VM creation",
+        8 | 9 => "Tenancy",
+        10 => "Hand-over",
+        _ => "Migrate",
+    }
+}

@@ -1,0 +1,275 @@
+//! The plan that `cozyup plan new` writes: the product's defaults, with what the live site showed in their place.
+use super::model::{
+    AddressRange, ApiUrl, CapmoxPlan, CozystackPlan, CsiPlan, ImagePlan, IntegrationPlan, LinstorPlan, NetworkPlan,
+    NodePlan, PLAN_VERSION, Plan, Role, SitePlan, TalosPlan, TemplatePlan, TestPlan, Vmid,
+};
+use super::release::CURRENT;
+use super::write;
+use crate::base::tls::Fingerprint;
+use ipnet::Ipv4Net;
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+
+/// Stands where only a person can know the value; the rules refuse it.
+pub const FILL_IN: &str = "FILL-IN";
+
+const SUBNET: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(10, 0, 0, 0), 24);
+const POD_CIDR: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(10, 244, 0, 0), 16);
+const SERVICE_CIDR: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(10, 96, 0, 0), 16);
+const JOIN_CIDR: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(100, 64, 0, 0), 16);
+
+/// What is known of the site; everything else becomes the product's default.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Defaults {
+    pub name: Option<String>,
+    pub site_url: Option<ApiUrl>,
+    pub fingerprint: Option<Fingerprint>,
+    pub token_id: Option<String>,
+    pub token_file: Option<String>,
+    /// Proxmox nodes; machines are dealt to them in turn, the template is built on the first.
+    pub hosts: Vec<String>,
+    /// Storage with content `import`.
+    pub image_storage: Option<String>,
+    /// Storage with content `images`.
+    pub disk_storage: Option<String>,
+    pub csi_storage: Option<String>,
+    pub bridge: Option<String>,
+    pub vlan: Option<u16>,
+    pub subnet: Option<Ipv4Net>,
+    pub gateway: Option<Ipv4Addr>,
+    /// Empty: the gateway.
+    pub dns: Vec<Ipv4Addr>,
+    pub ntp: Vec<String>,
+    /// VMIDs that exist on the site.
+    pub taken_vmids: BTreeSet<u32>,
+    /// Addresses known to be in use.
+    pub taken_addresses: BTreeSet<Ipv4Addr>,
+    pub control_planes: Option<usize>,
+    pub workers: usize,
+    pub image_url: Option<String>,
+    pub image_sha256: Option<String>,
+    pub installer_url: Option<String>,
+    pub installer_sha256: Option<String>,
+    pub root_host: Option<String>,
+}
+
+/// The text of a new plan, each key explained.
+pub fn write(defaults: &Defaults) -> String {
+    // The writer refuses no value of ours; were it to, an empty text is refused when it is read.
+    write::render(&plan(defaults)).unwrap_or_default()
+}
+
+/// The plan whose text [`write`] gives.
+pub fn plan(known: &Defaults) -> Plan {
+    let subnet = known.subnet.unwrap_or(SUBNET);
+    let gateway = known.gateway.unwrap_or_else(|| subnet.hosts().next().unwrap_or(subnet.network()));
+    let hosts = if known.hosts.is_empty() { vec!["pve".to_string()] } else { known.hosts.clone() };
+    let first_host = hosts.first().cloned().unwrap_or_default();
+    let mut layout = Layout::new(known, subnet, gateway);
+    let vip = layout.take(200);
+    let mut nodes = Vec::new();
+    let mut add = |layout: &mut Layout, name: String, role: Role, vmid: u32, last: u32| {
+        let host = hosts.get(nodes.len() % hosts.len()).cloned().unwrap_or_default();
+        nodes.push(NodePlan {
+            name,
+            role,
+            vmid: layout.vmid(vmid),
+            address: layout.take(last),
+            host,
+            cores: 8,
+            memory_mib: 24576,
+            system_disk_gib: 50,
+            data_disk_gib: 256,
+        });
+    };
+    for n in 1..=known.control_planes.unwrap_or(3) {
+        add(&mut layout, format!("cozy-new-cp{n}"), Role::ControlPlane, 1001, 201);
+    }
+    for n in 1..=known.workers {
+        add(&mut layout, format!("cozy-new-worker{n}"), Role::Worker, 1011, 211);
+    }
+    let address_pool = layout.pool();
+    let root_host = known.root_host.clone().unwrap_or_else(|| {
+        let first = address_pool.first().map_or(vip, |range| range.first);
+        format!("{}.nip.io", first.to_string().replace('.', "-"))
+    });
+    let disks = known.disk_storage.clone().unwrap_or_else(|| "local-lvm".into());
+    let or = |value: &Option<String>, default: &str| value.clone().unwrap_or_else(|| default.into());
+    Plan {
+        version: PLAN_VERSION,
+        name: or(&known.name, "cozy-new"),
+        site: SitePlan {
+            url: known.site_url.clone().unwrap_or_else(|| ApiUrl::at(gateway)),
+            fingerprint: known.fingerprint.clone(),
+            token_id: or(&known.token_id, "cozyup@pve!run"),
+            token_file: or(&known.token_file, "~/.config/cozyup/proxmox.token"),
+        },
+        image: ImagePlan {
+            url: or(&known.image_url, CURRENT.image_url),
+            sha256: or(&known.image_sha256, FILL_IN),
+            storage: or(&known.image_storage, "local"),
+        },
+        template: TemplatePlan {
+            vmid: layout.vmid(9100),
+            name: "cozy-talos".into(),
+            host: first_host,
+            storage: disks.clone(),
+        },
+        nodes,
+        network: NetworkPlan {
+            subnet,
+            gateway,
+            dns: if known.dns.is_empty() { vec![gateway] } else { known.dns.clone() },
+            ntp: known.ntp.clone(),
+            bridge: or(&known.bridge, "vmbr0"),
+            vlan: known.vlan,
+            vip,
+            pod_cidr: POD_CIDR,
+            service_cidr: SERVICE_CIDR,
+            join_cidr: JOIN_CIDR,
+            cluster_domain: "cozy.local".into(),
+            address_pool,
+        },
+        talos: TalosPlan {
+            version: CURRENT.talos.into(),
+            kubernetes: CURRENT.kubernetes.into(),
+            installer_image: CURRENT.installer_image.into(),
+            install_disk: "/dev/sda".into(),
+        },
+        cozystack: CozystackPlan {
+            version: CURRENT.cozystack.into(),
+            profile: "paas-proxmox".into(),
+            root_host,
+            installer_url: or(&known.installer_url, CURRENT.installer_url),
+            installer_sha256: known.installer_sha256.clone(),
+            expose: vec!["api".into(), "dashboard".into()],
+            telemetry: false,
+            disable: Vec::new(),
+            enable: Vec::new(),
+        },
+        integration: IntegrationPlan {
+            linstor: LinstorPlan { pool: "data".into(), device: "/dev/sdb".into() },
+            csi: CsiPlan {
+                enabled: true,
+                storage: known.csi_storage.clone().unwrap_or(disks),
+                region: "pve".into(),
+                chart_version: "0.3.16".into(),
+            },
+            capmox: CapmoxPlan { enabled: true, version: "v0.7.4".into(), ipam_version: "v1.0.2".into() },
+        },
+        tests: TestPlan::default(),
+        overrides: Vec::new(),
+    }
+}
+
+/// Deals out addresses and VMIDs, none twice and none that is taken.
+struct Layout {
+    /// Hosts of the subnet that may be given away, ascending.
+    free: Vec<Ipv4Addr>,
+    /// The address that a last octet counts from; `None` in a subnet too small for the usual octets.
+    base: Option<u32>,
+    taken_vmids: BTreeSet<u32>,
+}
+
+impl Layout {
+    fn new(known: &Defaults, subnet: Ipv4Net, gateway: Ipv4Addr) -> Self {
+        // The /24 around the gateway is enough, and a large subnet would be millions of addresses.
+        let around =
+            if subnet.prefix_len() < 24 { Ipv4Net::new(gateway, 24).map_or(subnet, |n| n.trunc()) } else { subnet };
+        let site = known.site_url.as_ref().and_then(|url| url.host().parse().ok());
+        let reserved = |a: &Ipv4Addr| {
+            *a == gateway || Some(*a) == site || known.dns.contains(a) || known.taken_addresses.contains(a)
+        };
+        Layout {
+            free: around.hosts().filter(|a| !reserved(a)).collect(),
+            base: (around.prefix_len() == 24).then(|| around.network().into()),
+            taken_vmids: known.taken_vmids.clone(),
+        }
+    }
+
+    /// The first free address from `octet` on, or any free one; the subnet's last resort is its own address,
+    /// which the rules refuse.
+    fn take(&mut self, octet: u32) -> Ipv4Addr {
+        let from = self.base.map_or(Ipv4Addr::UNSPECIFIED, |base| Ipv4Addr::from(base.saturating_add(octet)));
+        let at = self.free.iter().position(|a| *a >= from).or((!self.free.is_empty()).then_some(0));
+        at.map_or(Ipv4Addr::UNSPECIFIED, |at| self.free.remove(at))
+    }
+
+    fn vmid(&mut self, from: u32) -> Vmid {
+        let free = (from..=999_999_999).find(|id| !self.taken_vmids.contains(id)).unwrap_or(from);
+        self.taken_vmids.insert(free);
+        Vmid::new(free).unwrap_or(Vmid::LOWEST)
+    }
+
+    /// The longest run of free addresses, in a /24 among .212 to .250: .210 and .211 stay free for workers.
+    fn pool(&self) -> Vec<AddressRange> {
+        let (least, most) = match self.base {
+            Some(base) => (Ipv4Addr::from(base.saturating_add(212)), Ipv4Addr::from(base.saturating_add(250))),
+            None => (Ipv4Addr::UNSPECIFIED, Ipv4Addr::BROADCAST),
+        };
+        let mut runs: Vec<AddressRange> = Vec::new();
+        for address in self.free.iter().copied().filter(|a| (least..=most).contains(a)) {
+            match runs.last_mut() {
+                Some(run) if u32::from(run.last).checked_add(1) == Some(address.into()) => run.last = address,
+                Some(_) | None => runs.push(AddressRange { first: address, last: address }),
+            }
+        }
+        runs.into_iter().rev().max_by_key(AddressRange::count).into_iter().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_new_plan_has_the_products_addresses_and_ids() {
+        let plan = plan(&Defaults { workers: 1, ..Defaults::default() });
+        let nodes: Vec<String> = plan.nodes.iter().map(|n| format!("{} {} {}", n.name, n.vmid, n.address)).collect();
+        assert_eq!(
+            nodes,
+            [
+                "cozy-new-cp1 1001 10.0.0.201",
+                "cozy-new-cp2 1002 10.0.0.202",
+                "cozy-new-cp3 1003 10.0.0.203",
+                "cozy-new-worker1 1011 10.0.0.211"
+            ]
+        );
+        assert_eq!(plan.network.vip.to_string(), "10.0.0.200");
+        assert_eq!(plan.network.address_pool.first().unwrap().to_string(), "10.0.0.212-10.0.0.250");
+        assert_eq!(plan.template.vmid.to_string(), "9100");
+        assert_eq!(plan.cozystack.root_host, "10-0-0-212.nip.io");
+    }
+
+    #[test]
+    fn what_the_site_uses_already_is_not_given_away() {
+        let plan = plan(&Defaults {
+            hosts: vec!["a".into(), "b".into()],
+            taken_vmids: [1001, 1002, 9100].into(),
+            taken_addresses: ["10.0.0.200", "10.0.0.202", "10.0.0.215"].map(|a| a.parse().unwrap()).into(),
+            ..Defaults::default()
+        });
+        let nodes: Vec<String> = plan.nodes.iter().map(|n| format!("{} {} {}", n.vmid, n.address, n.host)).collect();
+        assert_eq!(plan.network.vip.to_string(), "10.0.0.201");
+        assert_eq!(nodes, ["1003 10.0.0.203 a", "1004 10.0.0.204 b", "1005 10.0.0.205 a"]);
+        assert_eq!(plan.network.address_pool.first().unwrap().to_string(), "10.0.0.216-10.0.0.250");
+        assert_eq!(plan.template.vmid.to_string(), "9101");
+    }
+
+    #[test]
+    fn a_subnet_of_another_size_still_gives_a_plan_without_clashes() {
+        for subnet in ["192.168.7.0/26", "172.16.0.0/12", "10.9.0.0/16", "192.168.1.128/25", "127.43.0.0/24"] {
+            let known = Defaults {
+                subnet: Some(subnet.parse().unwrap()),
+                image_sha256: Some("0".repeat(64)),
+                ..Defaults::default()
+            };
+            let text = write(&known);
+            assert!(
+                super::super::parse(&text, "new").is_ok(),
+                "{subnet}: {:?}",
+                super::super::parse(&text, "new").err()
+            );
+        }
+    }
+}

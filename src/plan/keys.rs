@@ -1,0 +1,367 @@
+//! Every key of the plan file, once: the reader, the writer, the form and `docs/PLAN.md` are made from this table.
+use super::model::{AddressRange, ApiUrl, Role};
+use crate::base::tls::Fingerprint;
+use ipnet::Ipv4Net;
+use std::net::Ipv4Addr;
+
+pub struct Key {
+    pub name: &'static str,
+    /// What the form writes beside the field.
+    pub label: &'static str,
+    pub kind: Kind,
+    pub need: Need,
+    /// As a person would write it, in YAML.
+    pub example: &'static str,
+    /// One or two sentences; also the comment in a written plan.
+    pub about: &'static str,
+}
+
+pub enum Kind {
+    Text,
+    Whole {
+        least: u64,
+        most: u64,
+    },
+    Flag,
+    /// Text with a form of its own.
+    Formed(&'static Format),
+    Texts,
+    List(&'static Format),
+    Section(&'static [Key]),
+    Rows(&'static [Key]),
+}
+
+/// A form of text and the rule that guards it.
+pub struct Format {
+    pub title: &'static str,
+    pub rule: &'static str,
+    pub check: fn(&str) -> Result<(), String>,
+}
+
+pub enum Need {
+    Required,
+    /// May be left out; the text says what then holds.
+    Default(&'static str),
+    /// May be left out; the writer then leaves it out too.
+    Optional(&'static str),
+}
+
+impl Kind {
+    /// The type in words.
+    pub fn title(&self) -> String {
+        match self {
+            Kind::Text => "text".into(),
+            Kind::Whole { .. } => "whole number".into(),
+            Kind::Flag => "true or false".into(),
+            Kind::Formed(format) => format.title.into(),
+            Kind::Texts => "list of texts".into(),
+            Kind::List(format) => format!("list: {}", format.title),
+            Kind::Section(_) => "section".into(),
+            Kind::Rows(_) => "list of sections".into(),
+        }
+    }
+}
+
+const ADDRESS: Format = Format {
+    title: "IPv4 address",
+    rule: "wrong-value",
+    check: |s| {
+        s.parse::<Ipv4Addr>().map(drop).map_err(|_| format!("`{s}` is no IPv4 address: write four numbers, 10.0.0.201"))
+    },
+};
+const CIDR: Format = Format {
+    title: "IPv4 network",
+    rule: "wrong-value",
+    check: |s| {
+        s.parse::<Ipv4Net>().map(drop).map_err(|_| format!("`{s}` is no IPv4 network: write ADDRESS/BITS, 10.0.0.0/24"))
+    },
+};
+const RANGE: Format =
+    Format { title: "address range", rule: "wrong-value", check: |s| s.parse::<AddressRange>().map(drop) };
+const URL: Format = Format { title: "https URL", rule: "api-url", check: |s| s.parse::<ApiUrl>().map(drop) };
+const FINGERPRINT: Format =
+    Format { title: "SHA-256 fingerprint", rule: "wrong-value", check: |s| s.parse::<Fingerprint>().map(drop) };
+const ROLE: Format =
+    Format { title: "controlplane or worker", rule: "wrong-value", check: |s| s.parse::<Role>().map(drop) };
+const VMID: Kind = Kind::Whole { least: 100, most: 999_999_999 };
+
+const fn key(name: &'static str, label: &'static str, kind: Kind, example: &'static str, about: &'static str) -> Key {
+    Key { name, label, kind, need: Need::Required, example, about }
+}
+
+impl Key {
+    const fn or(mut self, then: &'static str) -> Key {
+        self.need = Need::Default(then);
+        self
+    }
+
+    const fn optional(mut self, then: &'static str) -> Key {
+        self.need = Need::Optional(then);
+        self
+    }
+}
+
+pub static PLAN: &[Key] = &[
+    key("version", "version", Kind::Whole { least: 1, most: 1 }, "1", "Version of the plan file."),
+    key(
+        "name",
+        "name of the run",
+        Kind::Text,
+        "cozy-new",
+        "Name of the run: a-z, 0-9 and dashes, 1 to 40 characters. The state folder and the marks on VMs carry it.",
+    ),
+    key("site", "site", Kind::Section(SITE), "", "The Proxmox VE site. The token's secret is never in the plan."),
+    key("image", "image", Kind::Section(IMAGE), "", "The Talos disk image that CozyStack publishes."),
+    key("template", "template", Kind::Section(TEMPLATE), "", "The VM template from which the nodes are cloned."),
+    key("nodes", "nodes", Kind::Rows(NODE), "", "The machines of the cluster, each with fixed ids and addresses."),
+    key("network", "network", Kind::Section(NETWORK), "", "The nodes' network and the cluster's own networks."),
+    key("talos", "talos", Kind::Section(TALOS), "", "Talos Linux and Kubernetes."),
+    key("cozystack", "cozystack", Kind::Section(COZYSTACK), "", "The platform."),
+    key("integration", "integration", Kind::Section(INTEGRATION), "", "Storage and the ties to Proxmox VE."),
+    key("tests", "tests", Kind::Section(TESTS), "", "What day 5 proves with real objects, each removed afterwards.")
+        .or("all tests"),
+    key(
+        "overrides",
+        "overrides",
+        Kind::Rows(OVERRIDE),
+        "",
+        "Lint rules set aside, each with the reason that goes into the record.",
+    )
+    .optional("none"),
+];
+
+static SITE: &[Key] = &[
+    key("url", "API URL", Kind::Formed(&URL), "https://10.0.0.1:8006", "The API of any node, without /api2/json."),
+    key(
+        "fingerprint",
+        "certificate fingerprint",
+        Kind::Formed(&FINGERPRINT),
+        "\"AA:BB:…\"",
+        "SHA-256 of the server's certificate, as the Proxmox VE GUI shows it under Certificates.",
+    )
+    .optional("the certificate must verify against the system's roots"),
+    key("token_id", "token id", Kind::Text, "cozyup@pve!run", "API token, user@realm!name. Only the id."),
+    key(
+        "token_file",
+        "token file",
+        Kind::Text,
+        "~/.config/cozyup/proxmox.token",
+        "File (mode 0600) with the token's secret; ~/ is the home folder. COZYUP_PROXMOX_TOKEN comes first.",
+    ),
+];
+
+static IMAGE: &[Key] = &[
+    key(
+        "url",
+        "image URL",
+        Kind::Text,
+        "https://github.com/cozystack/cozystack/releases/download/v0.37.2/nocloud-amd64.raw.xz",
+        "Where this machine fetches the image: nocloud, .raw.xz or .raw. It is decompressed here, Proxmox VE can't.",
+    ),
+    key(
+        "sha256",
+        "image SHA-256",
+        Kind::Text,
+        "0123…cdef",
+        "SHA-256 of the file at url, 64 lower-case hexadecimal digits, as sha256sum prints them.",
+    ),
+    key("storage", "image storage", Kind::Text, "local", "Proxmox storage with content type import."),
+];
+
+static TEMPLATE: &[Key] = &[
+    key("vmid", "template VMID", VMID, "9100", "VMID of the template."),
+    key("name", "template name", Kind::Text, "cozy-talos", "Name of the template: a DNS label."),
+    key("host", "template host", Kind::Text, "pve", "Proxmox node on which the template is built."),
+    key(
+        "storage",
+        "disk storage",
+        Kind::Text,
+        "local-lvm",
+        "Storage (content images) for the template's and the clones' disks.",
+    ),
+];
+
+pub static NODE: &[Key] = &[
+    key("name", "name", Kind::Text, "cozy-new-cp1", "VM, Talos and Kubernetes name: a DNS label."),
+    key("role", "role", Kind::Formed(&ROLE), "controlplane", "controlplane or worker."),
+    key("vmid", "VMID", VMID, "1001", "VMID of the VM; a lost answer is found again by it."),
+    key("address", "address", Kind::Formed(&ADDRESS), "10.0.0.201", "The node's fixed IPv4 address."),
+    key("host", "Proxmox node", Kind::Text, "pve", "Proxmox node that carries the VM."),
+    key("cores", "cores", Kind::Whole { least: 1, most: 512 }, "8", "CPU cores; documented minimum 8."),
+    key(
+        "memory_mib",
+        "memory (MiB)",
+        Kind::Whole { least: 1, most: 8 << 20 },
+        "24576",
+        "Memory in MiB, a multiple of 8; documented minimum 24576.",
+    ),
+    key(
+        "system_disk_gib",
+        "system disk (GiB)",
+        Kind::Whole { least: 1, most: 65536 },
+        "50",
+        "Talos' disk in GiB; documented minimum 50.",
+    ),
+    key(
+        "data_disk_gib",
+        "data disk (GiB)",
+        Kind::Whole { least: 1, most: 262_144 },
+        "256",
+        "Raw disk for LINSTOR in GiB; documented minimum 100, recommended 256.",
+    ),
+];
+
+static NETWORK: &[Key] = &[
+    key("subnet", "subnet", Kind::Formed(&CIDR), "10.0.0.0/24", "The nodes' network; all nodes share one L2 segment."),
+    key("gateway", "gateway", Kind::Formed(&ADDRESS), "10.0.0.1", "Default gateway of the nodes."),
+    key("dns", "DNS servers", Kind::List(&ADDRESS), "[10.0.0.1]", "Name servers of the nodes, one to three."),
+    key("ntp", "NTP servers", Kind::Texts, "[pool.ntp.org]", "Time servers of the nodes; empty: the gateway.")
+        .or("the gateway"),
+    key("bridge", "bridge", Kind::Text, "vmbr0", "Bridge on every Proxmox node."),
+    key("vlan", "VLAN", Kind::Whole { least: 0, most: 65535 }, "100", "VLAN tag of the nodes' interface, 1 to 4094.")
+        .optional("untagged"),
+    key(
+        "vip",
+        "API address (VIP)",
+        Kind::Formed(&ADDRESS),
+        "10.0.0.200",
+        "The cluster's API address, held by one control plane at a time; free, in the subnet.",
+    ),
+    key("pod_cidr", "pod network", Kind::Formed(&CIDR), "10.244.0.0/16", "Network of the pods."),
+    key("service_cidr", "service network", Kind::Formed(&CIDR), "10.96.0.0/16", "Network of the services."),
+    key("join_cidr", "join network", Kind::Formed(&CIDR), "100.64.0.0/16", "Kube-OVN's network between node and pods."),
+    key("cluster_domain", "cluster domain", Kind::Text, "cozy.local", "DNS domain inside the cluster."),
+    key(
+        "address_pool",
+        "address pool",
+        Kind::List(&RANGE),
+        "[10.0.0.212-10.0.0.250]",
+        "Ranges for LoadBalancer services: free, outside any DHCP range, at least two addresses.",
+    ),
+];
+
+static TALOS: &[Key] = &[
+    key("version", "Talos version", Kind::Text, "v1.10.6", "Must be the version that the CozyStack release ships."),
+    key("kubernetes", "Kubernetes version", Kind::Text, "v1.33.3", "Tag of the Kubernetes images, with the v."),
+    key(
+        "installer_image",
+        "installer image",
+        Kind::Text,
+        "ghcr.io/cozystack/cozystack/talos:v1.10.6",
+        "CozyStack's Talos image: it carries the DRBD and ZFS modules.",
+    ),
+    key("install_disk", "install disk", Kind::Text, "/dev/sda", "The system disk as the node sees it: scsi0."),
+];
+
+static COZYSTACK: &[Key] = &[
+    key("version", "CozyStack version", Kind::Text, "v0.37.2", "A release that this cozyup knows."),
+    key(
+        "profile",
+        "profile",
+        Kind::Text,
+        "paas-proxmox",
+        "paas-proxmox (no KubeVirt), hybrid (KubeVirt too) or paas-full (the bundle as it is).",
+    ),
+    key(
+        "root_host",
+        "root host",
+        Kind::Text,
+        "cozy.example.com",
+        "DNS domain of the platform; it and *.it must lead to the first pool address.",
+    ),
+    key(
+        "installer_url",
+        "installer URL",
+        Kind::Text,
+        "https://github.com/cozystack/cozystack/releases/download/v0.37.2/cozystack-installer.yaml",
+        "The release's installer manifest.",
+    ),
+    key(
+        "installer_sha256",
+        "installer SHA-256",
+        Kind::Text,
+        "0123…cdef",
+        "SHA-256 of the manifest, 64 lower-case hexadecimal digits.",
+    )
+    .optional("fetched and recorded, not compared"),
+    key(
+        "expose",
+        "exposed services",
+        Kind::Texts,
+        "[api, dashboard]",
+        "Services on the root ingress: api, dashboard, keycloak, cdi-uploadproxy, vm-exportproxy.",
+    )
+    .or("none"),
+    key("telemetry", "telemetry", Kind::Flag, "false", "Whether the platform reports usage to its makers.").or("false"),
+    key("disable", "components left out", Kind::Texts, "[kafka-operator]", "Further components to leave out.")
+        .or("none"),
+    key("enable", "components switched on", Kind::Texts, "[velero]", "Optional components to switch on.").or("none"),
+];
+
+static INTEGRATION: &[Key] = &[
+    key("linstor", "linstor", Kind::Section(LINSTOR), "", "Replicated storage on the data disks."),
+    key("csi", "csi", Kind::Section(CSI), "", "Proxmox CSI: volumes on a Proxmox storage."),
+    key("capmox", "capmox", Kind::Section(CAPMOX), "", "Cluster API provider for Proxmox VE, with in-cluster IPAM."),
+];
+
+static LINSTOR: &[Key] = &[
+    key("pool", "LINSTOR pool", Kind::Text, "data", "Name of the storage pool on every node."),
+    key("device", "LINSTOR device", Kind::Text, "/dev/sdb", "The data disk as the node sees it: scsi1."),
+];
+
+static CSI: &[Key] = &[
+    key("enabled", "Proxmox CSI", Kind::Flag, "true", "Whether to install the driver."),
+    key("storage", "CSI storage", Kind::Text, "local-lvm", "Proxmox storage (content images) for volumes."),
+    key("region", "CSI region", Kind::Text, "pve", "Value of topology.kubernetes.io/region on every node."),
+    key("chart_version", "CSI chart version", Kind::Text, "0.3.16", "Version of the chart proxmox-csi-plugin."),
+];
+
+static CAPMOX: &[Key] = &[
+    key("enabled", "capmox", Kind::Flag, "true", "Whether to install the provider."),
+    key("version", "capmox version", Kind::Text, "v0.7.4", "Below v0.8: later ones need a newer Cluster API."),
+    key("ipam_version", "IPAM version", Kind::Text, "v1.0.2", "Below v1.1, for the same reason."),
+];
+
+static TESTS: &[Key] = &[
+    key("pod", "pod test", Kind::Flag, "true", "A pod starts and answers.").or("true"),
+    key(
+        "volumes",
+        "volume tests",
+        Kind::Texts,
+        "[local, replicated, proxmox]",
+        "StorageClasses on which a real volume is made, written and read.",
+    )
+    .or("[local, replicated, proxmox]"),
+    key("load_balancer", "LoadBalancer test", Kind::Flag, "true", "A pool address answers from this machine.")
+        .or("true"),
+    key("dns", "DNS test", Kind::Flag, "true", "Names resolve inside the cluster.").or("true"),
+    key("ingress", "ingress test", Kind::Flag, "true", "The root ingress answers for the root host.").or("true"),
+];
+
+static OVERRIDE: &[Key] = &[
+    key("rule", "rule", Kind::Text, "size-below-minimum", "Id of a rule that may be set aside."),
+    key("reason", "reason", Kind::Text, "a lab without tenants", "Why; goes into the record."),
+];
+
+/// Every key with its path, sections before what is in them; a row's path has `[]`: `nodes[].vmid`.
+pub fn all() -> Vec<(String, &'static Key)> {
+    fn walk(prefix: &str, keys: &'static [Key], into: &mut Vec<(String, &'static Key)>) {
+        for key in keys {
+            let path = format!("{prefix}{}", key.name);
+            into.push((path.clone(), key));
+            match &key.kind {
+                Kind::Section(inner) => walk(&format!("{path}."), inner, into),
+                Kind::Rows(inner) => walk(&format!("{path}[]."), inner, into),
+                Kind::Text | Kind::Whole { .. } | Kind::Flag | Kind::Formed(_) | Kind::Texts | Kind::List(_) => {}
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk("", PLAN, &mut found);
+    found
+}
+
+/// The key at `path`, e.g. `network.vip` or `nodes[].vmid`.
+pub fn find(path: &str) -> Option<&'static Key> {
+    all().into_iter().find(|(found, _)| found == path).map(|(_, key)| key)
+}

@@ -1,0 +1,314 @@
+//! The rules of a plan: one per file, pure functions from a plan to what is wrong with it, each with its reason.
+use super::defaults::FILL_IN;
+use super::finding::{Finding, Severity};
+use super::model::{Override, Plan};
+use super::names::is_sha256;
+use ipnet::Ipv4Net;
+use std::net::Ipv4Addr;
+
+mod address_outside_subnet;
+mod address_reserved;
+mod bridge_name;
+mod capmox_version;
+mod cidr_host_bits;
+mod cidr_overlap;
+mod cluster_domain;
+mod component_name;
+mod component_unknown;
+mod cozystack_version;
+mod csi_chart_version;
+mod csi_region;
+mod data_disk_below_recommended;
+mod data_disk_is_install_disk;
+mod disable_needed;
+mod disable_network;
+mod disk_name;
+mod dns_servers;
+mod duplicate_address;
+mod duplicate_name;
+mod duplicate_vmid;
+mod enable_and_disable;
+mod even_control_planes;
+mod expose_keycloak;
+mod expose_unknown;
+mod expose_without_kubevirt;
+mod gateway_outside_subnet;
+mod guest_name;
+mod host_name;
+mod image_checksum;
+mod image_format;
+mod image_over_http;
+mod image_platform;
+mod image_scheme;
+mod installer_checksum;
+mod installer_image;
+mod installer_other_release;
+mod installer_over_http;
+mod installer_url;
+mod ipam_version;
+mod kubernetes_version;
+mod linstor_pool_name;
+mod memory_step;
+mod no_control_plane;
+mod override_refused;
+mod override_unknown;
+mod override_unused;
+mod override_without_reason;
+mod plan_name;
+mod plan_version;
+mod pool_outside_subnet;
+mod pool_overlap;
+mod pool_ranges_overlap;
+mod pool_too_small;
+mod profile_is_no_bundle;
+mod profile_unknown;
+mod proxmox_address_taken;
+mod replicated_needs_three_nodes;
+mod root_host;
+mod root_host_elsewhere;
+mod single_control_plane;
+mod single_host;
+mod site_unpinned;
+mod size_below_floor;
+mod size_below_minimum;
+mod storage_name;
+mod talos_too_old;
+mod talos_version;
+mod test_volume_unknown;
+mod test_volume_without_csi;
+mod token_file_relative;
+mod token_id;
+mod token_of_root;
+mod vip_outside_subnet;
+mod vlan_range;
+
+pub struct Rule {
+    /// Kebab-case; the file's name with dashes.
+    pub id: &'static str,
+    pub severity: Severity,
+    /// Whether an entry of `overrides` turns its findings into notes.
+    pub overridable: bool,
+    /// What it refuses or warns of, as `docs/PLAN.md` prints it.
+    pub about: &'static str,
+    pub check: fn(&Plan) -> Vec<Problem>,
+}
+
+/// What one rule found at one key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// `nodes[2].vmid`
+    pub key: String,
+    pub what: String,
+    pub why: String,
+    pub write: String,
+}
+
+impl Problem {
+    fn new(key: impl Into<String>, what: impl Into<String>, why: impl Into<String>, write: impl Into<String>) -> Self {
+        Problem { key: key.into(), what: what.into(), why: why.into(), write: write.into() }
+    }
+}
+
+/// Every rule, in the order of `docs/PLAN.md`.
+pub static RULES: &[Rule] = &[
+    plan_version::RULE,
+    plan_name::RULE,
+    guest_name::RULE,
+    duplicate_vmid::RULE,
+    duplicate_name::RULE,
+    duplicate_address::RULE,
+    address_outside_subnet::RULE,
+    address_reserved::RULE,
+    vip_outside_subnet::RULE,
+    gateway_outside_subnet::RULE,
+    proxmox_address_taken::RULE,
+    dns_servers::RULE,
+    pool_overlap::RULE,
+    pool_outside_subnet::RULE,
+    pool_ranges_overlap::RULE,
+    pool_too_small::RULE,
+    cidr_host_bits::RULE,
+    cidr_overlap::RULE,
+    no_control_plane::RULE,
+    even_control_planes::RULE,
+    single_control_plane::RULE,
+    replicated_needs_three_nodes::RULE,
+    test_volume_unknown::RULE,
+    test_volume_without_csi::RULE,
+    size_below_floor::RULE,
+    size_below_minimum::RULE,
+    data_disk_below_recommended::RULE,
+    memory_step::RULE,
+    data_disk_is_install_disk::RULE,
+    disk_name::RULE,
+    talos_too_old::RULE,
+    talos_version::RULE,
+    kubernetes_version::RULE,
+    installer_image::RULE,
+    image_scheme::RULE,
+    image_platform::RULE,
+    image_format::RULE,
+    image_over_http::RULE,
+    image_checksum::RULE,
+    installer_checksum::RULE,
+    installer_url::RULE,
+    installer_over_http::RULE,
+    installer_other_release::RULE,
+    cozystack_version::RULE,
+    profile_unknown::RULE,
+    profile_is_no_bundle::RULE,
+    cluster_domain::RULE,
+    root_host::RULE,
+    root_host_elsewhere::RULE,
+    expose_unknown::RULE,
+    expose_without_kubevirt::RULE,
+    expose_keycloak::RULE,
+    component_name::RULE,
+    component_unknown::RULE,
+    disable_network::RULE,
+    disable_needed::RULE,
+    enable_and_disable::RULE,
+    capmox_version::RULE,
+    ipam_version::RULE,
+    csi_chart_version::RULE,
+    csi_region::RULE,
+    linstor_pool_name::RULE,
+    token_id::RULE,
+    token_of_root::RULE,
+    token_file_relative::RULE,
+    site_unpinned::RULE,
+    bridge_name::RULE,
+    vlan_range::RULE,
+    storage_name::RULE,
+    host_name::RULE,
+    single_host::RULE,
+    override_unknown::RULE,
+    override_refused::RULE,
+    override_without_reason::RULE,
+    override_unused::RULE,
+];
+
+pub fn rule(id: &str) -> Option<&'static Rule> {
+    RULES.iter().find(|rule| rule.id == id)
+}
+
+/// Everything the rules say of `plan`, without places. An error or warning that the plan sets aside becomes a note
+/// that carries the reason.
+pub fn lint(plan: &Plan) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for rule in RULES {
+        let set_aside = plan.overrides.iter().find(|o| rule.overridable && o.rule == rule.id);
+        for problem in (rule.check)(plan) {
+            let (severity, what) = match set_aside {
+                Some(o) => (Severity::Note, format!("{}; set aside: {}", problem.what, o.reason)),
+                None => (rule.severity, problem.what),
+            };
+            findings.push(Finding {
+                rule: rule.id.into(),
+                severity,
+                file: String::new(),
+                line: 0,
+                column: 0,
+                key: problem.key,
+                what,
+                why: problem.why,
+                write: problem.write,
+            });
+        }
+    }
+    findings
+}
+
+/// The addresses that somebody holds: gateway, VIP, nodes.
+fn owned_addresses(plan: &Plan) -> Vec<(String, Ipv4Addr)> {
+    let network = [("network.gateway", plan.network.gateway), ("network.vip", plan.network.vip)];
+    let nodes = plan.nodes.iter().enumerate().map(|(i, n)| (format!("nodes[{i}].address"), n.address));
+    network.into_iter().map(|(key, address)| (key.to_string(), address)).chain(nodes).collect()
+}
+
+fn networks(plan: &Plan) -> [(&'static str, Ipv4Net); 4] {
+    let network = &plan.network;
+    [
+        ("network.subnet", network.subnet),
+        ("network.pod_cidr", network.pod_cidr),
+        ("network.service_cidr", network.service_cidr),
+        ("network.join_cidr", network.join_cidr),
+    ]
+}
+
+/// Each value that an earlier key has already, with that key.
+fn repeated<T: PartialEq + Copy>(values: impl IntoIterator<Item = (String, T)>) -> Vec<(String, T, String)> {
+    let mut seen: Vec<(String, T)> = Vec::new();
+    let mut repeats = Vec::new();
+    for (key, value) in values {
+        match seen.iter().find(|(_, earlier)| *earlier == value) {
+            Some((first, _)) => repeats.push((key, value, first.clone())),
+            None => seen.push((key, value)),
+        }
+    }
+    repeats
+}
+
+/// The floor of a node: `[cores, memory MiB, system GiB, data GiB]`.
+const FLOOR: [u64; 4] = [4, 16 * 1024, 32, 0];
+
+/// Sizes from `floor` on and below `least`.
+fn too_small(plan: &Plan, floor: [u64; 4], least: [u64; 4], source: &str) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (i, node) in plan.nodes.iter().enumerate() {
+        let sizes = [
+            ("cores", u64::from(node.cores)),
+            ("memory_mib", node.memory_mib),
+            ("system_disk_gib", node.system_disk_gib),
+            ("data_disk_gib", node.data_disk_gib),
+        ];
+        for (((key, size), floor), least) in sizes.into_iter().zip(floor).zip(least) {
+            if size < floor || size >= least {
+                continue;
+            }
+            let what = format!("{size} is below {least}");
+            problems.push(Problem::new(format!("nodes[{i}].{key}"), what, source, format!("{key}: {least} or more")));
+        }
+    }
+    problems
+}
+
+fn web_address(url: &str) -> bool {
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://")).unwrap_or_default();
+    !rest.is_empty() && !rest.starts_with('/') && !rest.contains(char::is_whitespace)
+}
+
+/// The last part of a URL's path.
+fn file_of(url: &str) -> &str {
+    let path = url.split(['?', '#']).next().unwrap_or_default();
+    path.rsplit('/').next().unwrap_or_default()
+}
+
+fn checksum(key: &str, sha256: &str, url: &str) -> Vec<Problem> {
+    // The command is there to be pasted into a shell: a URL that would end the quotes stays out of it.
+    let url = if url.contains('\'') { "URL" } else { url };
+    let get = format!("the output of: curl -sSL '{url}' | sha256sum");
+    if sha256 == FILL_IN {
+        let why = "CozyStack publishes no checksum file; the download is checked against the one that you trust today";
+        vec![Problem::new(key, "is not filled in", why, get)]
+    } else if is_sha256(sha256) {
+        Vec::new()
+    } else if is_sha256(&sha256.to_ascii_lowercase()) {
+        vec![Problem::new(key, "has capitals", "it is compared letter by letter", sha256.to_ascii_lowercase())]
+    } else {
+        let what = format!("is no SHA-256: 64 hexadecimal digits are, not these {} characters", sha256.chars().count());
+        vec![Problem::new(key, what, "what is downloaded runs with every right on your machines", get)]
+    }
+}
+
+/// Entries of `disable` (false) and `enable` (true).
+fn components(plan: &Plan) -> Vec<(String, &str, bool)> {
+    let disable = plan.cozystack.disable.iter().enumerate().map(|(i, c)| (i, c, "disable", false));
+    let enable = plan.cozystack.enable.iter().enumerate().map(|(i, c)| (i, c, "enable", true));
+    disable.chain(enable).map(|(i, c, list, on)| (format!("cozystack.{list}[{i}]"), c.as_str(), on)).collect()
+}
+
+/// Each override with its index and its rule, when there is one.
+fn overrides(plan: &Plan) -> impl Iterator<Item = (usize, &Override, Option<&'static Rule>)> {
+    plan.overrides.iter().enumerate().map(|(i, set_aside)| (i, set_aside, rule(&set_aside.rule)))
+}

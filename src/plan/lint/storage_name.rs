@@ -1,0 +1,26 @@
+//! A storage name that Proxmox VE would refuse.
+use super::{Plan, Problem, Rule, Severity};
+
+pub const RULE: Rule = Rule {
+    id: "storage-name",
+    severity: Severity::Error,
+    overridable: false,
+    about: "a storage name that Proxmox VE would refuse",
+    check,
+};
+
+fn check(plan: &Plan) -> Vec<Problem> {
+    let csi = plan.integration.csi.enabled.then_some(("integration.csi.storage", &plan.integration.csi.storage));
+    let storages = [("image.storage", &plan.image.storage), ("template.storage", &plan.template.storage)];
+    let wrong = storages.into_iter().chain(csi).filter(|(_, name)| {
+        let inside = name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+        let ends = name.chars().last().is_some_and(|c| c.is_ascii_alphanumeric());
+        !(inside && ends && name.len() >= 2 && name.starts_with(|c: char| c.is_ascii_alphabetic()))
+    });
+    wrong
+        .map(|(key, name)| {
+            let why = "a storage id starts with a letter, ends with a letter or digit and has two characters at least (pve-storage)";
+            Problem::new(key, format!("`{name}` is no storage id"), why, "a name that `pvesm status` lists")
+        })
+        .collect()
+}

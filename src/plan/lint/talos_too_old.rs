@@ -1,0 +1,25 @@
+//! A Talos version below the one of the CozyStack release, or no version at all.
+use super::{Plan, Problem, Rule, Severity};
+use crate::plan::release::release;
+use crate::plan::version::version;
+
+pub const RULE: Rule = Rule {
+    id: "talos-too-old",
+    severity: Severity::Error,
+    overridable: false,
+    about: "a Talos version below the one of the CozyStack release, or no version at all",
+    check,
+};
+
+fn check(plan: &Plan) -> Vec<Problem> {
+    let Some(release) = release(&plan.cozystack.version) else { return Vec::new() };
+    if version(&plan.talos.version).is_some_and(|found| Some(found) >= version(release.talos)) {
+        return Vec::new();
+    }
+    let what = format!("`{}` is not {} or later", plan.talos.version, release.talos);
+    let why = format!(
+        "CozyStack {} is built on Talos {}: older ones lack its DRBD and ZFS modules",
+        release.cozystack, release.talos
+    );
+    vec![Problem::new("talos.version", what, why, release.talos)]
+}

@@ -1,0 +1,198 @@
+//! From a file to a plan that passed its rules.
+use super::finding::{Finding, Severity};
+use super::lint;
+use super::model::Plan;
+use super::read::{self, Places};
+use super::tree::{self, Place, Value};
+use aws_lc_rs::digest;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+/// A plan file is a few kilobytes; what is larger is something else.
+pub const SIZE_LIMIT: u64 = 1 << 20;
+
+/// A plan without an error.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    pub plan: Plan,
+    /// Warnings and notes, in the order of the text.
+    pub findings: Vec<Finding>,
+    pub text: String,
+    /// SHA-256 of `text`, lower-case hexadecimal.
+    pub digest: String,
+}
+
+/// A plan that has the right form; its rules may be broken. For editing.
+#[derive(Debug, Clone)]
+pub struct Decoded {
+    pub plan: Plan,
+    /// What the rules say, errors among them, in the order of the text.
+    pub findings: Vec<Finding>,
+}
+
+/// Display names the file and the reason; [`PlanError::next`] says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    #[error("plan file {} does not exist", .path.display())]
+    Missing { path: PathBuf },
+    #[error("{} is a folder, not a plan file", .path.display())]
+    Folder { path: PathBuf },
+    #[error("plan file {} can't be read", .path.display())]
+    Unreadable { path: PathBuf, source: io::Error },
+    #[error("plan file {} is larger than 1 MiB", .path.display())]
+    TooLarge { path: PathBuf },
+    #[error("plan file {} is not UTF-8 text: the first wrong byte is in line {line}", .path.display())]
+    NotText { path: PathBuf, line: usize },
+    #[error("plan file {} is empty", .path.display())]
+    Empty { path: PathBuf },
+    #[error("plan file {} has {} to mend", .path.display(), counted(.findings))]
+    Refused { path: PathBuf, findings: Vec<Finding> },
+}
+
+impl PlanError {
+    /// The next action, in plain words.
+    pub fn next(&self) -> String {
+        match self {
+            PlanError::Missing { path } | PlanError::Empty { path } => {
+                format!("check the name, or write a plan with `cozyup plan new {}`", path.display())
+            }
+            PlanError::Folder { path } => format!("name the file in it, e.g. {}", path.join("plan.yaml").display()),
+            PlanError::Unreadable { path, .. } => format!("check the permissions of {}", path.display()),
+            PlanError::TooLarge { .. } => "check the name: a plan has a few kilobytes".into(),
+            PlanError::NotText { .. } => "save the file as UTF-8".into(),
+            PlanError::Refused { path, .. } => {
+                format!("mend the errors, then ask again with `cozyup plan check {}`", path.display())
+            }
+        }
+    }
+
+    /// The findings of a plan that was read and refused.
+    pub fn findings(&self) -> &[Finding] {
+        match self {
+            PlanError::Refused { findings, .. } => findings,
+            PlanError::Missing { .. }
+            | PlanError::Folder { .. }
+            | PlanError::Unreadable { .. }
+            | PlanError::TooLarge { .. }
+            | PlanError::NotText { .. }
+            | PlanError::Empty { .. } => &[],
+        }
+    }
+}
+
+fn counted(findings: &[Finding]) -> String {
+    match findings.iter().filter(|f| f.severity == Severity::Error).count() {
+        1 => "1 error".into(),
+        n => format!("{n} errors"),
+    }
+}
+
+/// Reads, decodes and lints the plan at `path`.
+///
+/// # Errors
+/// See [`PlanError`]; `Refused` carries the findings, warnings and notes included.
+pub fn load(path: &Path) -> Result<Loaded, PlanError> {
+    let text = read_text(path)?;
+    parse(&text, &path.display().to_string())
+        .map_err(|findings| PlanError::Refused { path: path.to_path_buf(), findings })
+}
+
+/// The text of the plan file at `path`.
+///
+/// # Errors
+/// Every [`PlanError`] but `Refused`.
+pub fn read_text(path: &Path) -> Result<String, PlanError> {
+    let path = path.to_path_buf();
+    let bytes = match read_bytes(&path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(PlanError::Missing { path }),
+        Err(error) if error.kind() == io::ErrorKind::IsADirectory => return Err(PlanError::Folder { path }),
+        Err(source) => return Err(PlanError::Unreadable { path, source }),
+    };
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > SIZE_LIMIT {
+        return Err(PlanError::TooLarge { path });
+    }
+    match String::from_utf8(bytes) {
+        Ok(text) if text.trim().is_empty() => Err(PlanError::Empty { path }),
+        Ok(text) => Ok(text),
+        Err(error) => {
+            let good = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
+            let line = 1 + good.iter().filter(|b| **b == b'\n').count();
+            Err(PlanError::NotText { path, line })
+        }
+    }
+}
+
+fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(SIZE_LIMIT + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Decodes and lints `text`; `file` is the name that findings carry.
+///
+/// # Errors
+/// All findings, when one of them is an error.
+pub fn parse(text: &str, file: &str) -> Result<Loaded, Vec<Finding>> {
+    let Decoded { plan, findings } = decode(text, file)?;
+    if findings.iter().any(|f| f.severity == Severity::Error) {
+        return Err(findings);
+    }
+    Ok(Loaded { plan, findings, text: text.to_string(), digest: sha256(text) })
+}
+
+/// Like [`parse`], but a plan that breaks rules is handed out with them, so that it can be mended in the form.
+///
+/// # Errors
+/// The errors of form, when there is one: no plan can be made of the text.
+pub fn decode(text: &str, file: &str) -> Result<Decoded, Vec<Finding>> {
+    let whole = |rule: &str, place: Place, what: String, why: &str, write: &str| Finding {
+        rule: rule.into(),
+        severity: Severity::Error,
+        file: file.into(),
+        line: place.line,
+        column: place.column,
+        key: String::new(),
+        what,
+        why: why.into(),
+        write: write.into(),
+    };
+    let document = tree::read(text).map_err(|error| {
+        let why = "the text is no YAML from here on";
+        vec![whole("yaml-syntax", error.place, error.reason, why, "one YAML document, indented with spaces")]
+    })?;
+    if matches!(document.value, Value::Null) {
+        let why = "a plan starts with `version: 1`";
+        let write = "a plan with `cozyup plan new`";
+        return Err(vec![whole("empty-plan", Place::START, "there is no plan in this text".into(), why, write)]);
+    }
+    let (plan, places) = read::plan(&document, file)?;
+    let findings = located(lint::lint(&plan), file, &places);
+    Ok(Decoded { plan, findings })
+}
+
+/// Gives each finding the place of its key, or of the nearest section around it.
+fn located(mut findings: Vec<Finding>, file: &str, places: &Places) -> Vec<Finding> {
+    for finding in &mut findings {
+        let mut key = finding.key.as_str();
+        let place = loop {
+            match places.get(key) {
+                Some(place) => break *place,
+                None => match key.rfind(['.', '[']) {
+                    Some(end) => key = key.get(..end).unwrap_or_default(),
+                    None => break Place::START,
+                },
+            }
+        };
+        finding.file = file.into();
+        finding.line = place.line;
+        finding.column = place.column;
+    }
+    findings.sort_by_key(|f| (f.line, f.column, f.severity));
+    findings
+}
+
+fn sha256(text: &str) -> String {
+    digest::digest(&digest::SHA256, text.as_bytes()).as_ref().iter().map(|b| format!("{b:02x}")).collect()
+}

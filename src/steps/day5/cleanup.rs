@@ -1,0 +1,108 @@
+//! `day5.cleanup`: nothing of the tests is left, neither in Kubernetes nor on the storage of Proxmox.
+use super::objects::{self, NAMESPACE};
+use crate::engine::failure::Failure;
+use crate::engine::proof::{Proof, Reading as Evidence};
+use crate::engine::step::{Context, Observed, Outline, Step, StepId};
+use crate::engine::wait::{Band, Wait};
+use crate::kubernetes::Kind;
+use crate::plan::model::Plan;
+use crate::steps::site::{Changing, Installation, Reading};
+use crate::steps::{failures, outlines};
+use async_trait::async_trait;
+use std::time::Duration;
+
+pub const KIND: &str = "day5.cleanup";
+const BAND: Band = Band::new(30, 180);
+
+pub struct Cleanup {
+    outline: Outline,
+}
+
+pub fn step(_plan: &Plan, tests: Vec<StepId>) -> Cleanup {
+    let title = "the tests are removed and nothing of them is left";
+    let by_hand = format!("kubectl delete namespace {NAMESPACE}");
+    Cleanup { outline: outlines::change(StepId::new(KIND), 5, title, BAND, by_hand).after(tests) }
+}
+
+/// Names of the volumes bound to claims of the test namespace.
+async fn volumes(site: &Reading) -> Result<Vec<String>, Failure> {
+    let all = site.kubernetes()?.list(&Kind::PERSISTENT_VOLUME, None, None).await;
+    let all = all.map_err(|e| failures::kubernetes(&e, "list the volumes"))?;
+    let ours = all.value.iter().filter(|v| objects::text(v, "/spec/claimRef/namespace") == NAMESPACE);
+    Ok(ours.map(|v| objects::text(v, "/metadata/name").to_string()).collect())
+}
+
+#[async_trait]
+impl Step<Installation> for Cleanup {
+    fn outline(&self) -> &Outline {
+        &self.outline
+    }
+
+    async fn observe(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
+        let reader = site.kubernetes()?;
+        let found = reader.get(&Kind::NAMESPACE, None, NAMESPACE).await;
+        let found = found.map_err(|e| failures::kubernetes(&e, "read the test namespace"))?;
+        let wait = |seen: String| Ok(Observed::Underway(Wait::new("nothing is left of the tests", seen, BAND)));
+        if let Some(namespace) = found {
+            if !objects::is_ours(site, &namespace.value) {
+                return Ok(Observed::Conflict(Failure::refused(
+                    format!("namespace {NAMESPACE} does not carry this run's label"),
+                    "another run uses it: wait until it has ended",
+                )));
+            }
+            if objects::text(&namespace.value, "/status/phase") == "Terminating" {
+                return wait(format!("namespace {NAMESPACE} is being deleted"));
+            }
+            return Ok(Observed::Absent(format!("namespace {NAMESPACE} is still there")));
+        }
+        let left = volumes(site).await?;
+        if !left.is_empty() {
+            return wait(format!("volumes: {}", left.join(", ")));
+        }
+        let listed = reader.list(&Kind::NAMESPACE, None, None).await;
+        let listed = listed.map_err(|e| failures::kubernetes(&e, "list the namespaces"))?;
+        let names: Vec<&str> = listed.value.iter().map(|n| objects::text(n, "/metadata/name")).collect();
+        let now = cx.clock().now();
+        let mut evidence = Evidence::of("Kubernetes", now, &listed);
+        evidence.answer = names.join(" ");
+        let mut proof = Proof::new(format!("namespace {NAMESPACE} and its volumes are gone"), evidence);
+        // The names that stood in the cluster before the deletion, kept as the handle.
+        let made: Vec<String> =
+            cx.handle().map(|h| h.split_whitespace().map(str::to_string).collect()).unwrap_or_default();
+        if !made.is_empty() && site.plan.integration.csi.enabled {
+            let storage = &site.plan.integration.csi.storage;
+            let mut hosts: Vec<&str> = site.plan.nodes.iter().map(|n| n.host.as_str()).collect();
+            hosts.sort_unstable();
+            hosts.dedup();
+            for host in hosts {
+                let content = site.proxmox.storage_content(host, storage, "images").await;
+                let content = content.map_err(|e| failures::proxmox(&e, &format!("list storage {storage}")))?;
+                if let Some(volume) = content.value.iter().find(|v| made.iter().any(|m| v.volid.contains(m))) {
+                    return wait(format!("{} is still on {host}", volume.volid));
+                }
+                proof = proof.and(Evidence::of("Proxmox", now, &content));
+            }
+        }
+        Ok(Observed::Satisfied(proof))
+    }
+
+    async fn act(&self, cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
+        let doing = format!("delete namespace {NAMESPACE}");
+        let found = site.kubernetes()?.get(&Kind::NAMESPACE, None, NAMESPACE).await;
+        let Some(found) = found.map_err(|e| failures::kubernetes(&e, &doing))? else { return Ok(()) };
+        if !objects::is_ours(site, &found.value) {
+            return Err(Failure::refused(format!("{doing}: it is not ours"), "remove it yourself if nobody needs it"));
+        }
+        let made = volumes(site).await?;
+        if !made.is_empty() {
+            cx.keep_handle(&made.join(" ")).await?;
+        }
+        let uid = objects::text(&found.value, "/metadata/uid");
+        let deleted = change.kubernetes()?.delete(&Kind::NAMESPACE, None, NAMESPACE, uid).await;
+        deleted.map_err(|e| failures::kubernetes(&e, &doing))
+    }
+
+    async fn changed(&self, cx: &dyn Context, _site: &Reading) {
+        cx.clock().sleep(Duration::from_secs(1)).await;
+    }
+}

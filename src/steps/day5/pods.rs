@@ -1,0 +1,89 @@
+//! `day5.pods`: no pod is stuck. `Running` is not enough: its containers must be ready.
+use crate::engine::failure::Failure;
+use crate::engine::proof::{Proof, Reading as Evidence};
+use crate::engine::step::{Context, Observed, Outline, Step, StepId};
+use crate::engine::wait::{Band, Wait};
+use crate::kubernetes::{Kind, PodStatus};
+use crate::plan::model::Plan;
+use crate::steps::day5::objects::NAMESPACE;
+use crate::steps::site::{Changing, Installation, Reading};
+use crate::steps::{failures, follow, outlines};
+use async_trait::async_trait;
+use std::time::Duration;
+
+pub const KIND: &str = "day5.pods";
+const BAND: Band = Band::new(60, 600);
+
+pub struct Pods {
+    outline: Outline,
+}
+
+pub fn step(_plan: &Plan) -> Pods {
+    let title = "every pod runs with its containers ready, or has done its work";
+    Pods { outline: outlines::check(StepId::new(KIND), 5, title, BAND, "kubectl get pods -A") }
+}
+
+fn is_well(pod: &PodStatus) -> bool {
+    pod.phase == "Succeeded" || (pod.phase == "Running" && pod.ready)
+}
+
+#[async_trait]
+impl Step<Installation> for Pods {
+    fn outline(&self) -> &Outline {
+        &self.outline
+    }
+
+    async fn observe(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
+        let pods = site.kubernetes()?.pods(None, None).await.map_err(|e| failures::kubernetes(&e, "list the pods"))?;
+        let others: Vec<&PodStatus> = pods.value.iter().filter(|p| p.namespace != NAMESPACE).collect();
+        let unwell: Vec<&&PodStatus> = others.iter().filter(|p| !is_well(p)).collect();
+        if let Some(first) = unwell.first() {
+            let reason = first.waiting_reason.as_deref().unwrap_or("not ready");
+            let seen = format!(
+                "{} of {}; {}/{}: {} {reason}",
+                others.len() - unwell.len(),
+                others.len(),
+                first.namespace,
+                first.name,
+                first.phase
+            );
+            let wait = Wait::new("every pod is well", seen, BAND).with_progress(
+                (others.len() - unwell.len()) as u64,
+                others.len() as u64,
+                "pods",
+            );
+            return Ok(Observed::Underway(wait));
+        }
+        let evidence = Evidence::of("Kubernetes", cx.clock().now(), &pods);
+        Ok(Observed::Satisfied(Proof::new(format!("{} pods, none stuck", others.len()), evidence)))
+    }
+
+    async fn act(&self, _cx: &dyn Context, _site: &Reading, _change: &Changing) -> Result<(), Failure> {
+        Err(outlines::nothing_to_do(&self.outline))
+    }
+
+    async fn changed(&self, cx: &dyn Context, site: &Reading) {
+        follow::object(cx, site, &Kind::POD, None, None, Duration::from_secs(4)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_running_pod_with_a_container_that_is_not_ready_is_not_well() {
+        let pod = |phase: &str, ready| PodStatus {
+            namespace: "a".into(),
+            name: "b".into(),
+            phase: phase.into(),
+            ready,
+            restarts: 0,
+            node: String::new(),
+            waiting_reason: None,
+            ip: String::new(),
+        };
+        assert!(is_well(&pod("Running", true)) && is_well(&pod("Succeeded", false)));
+        assert!(!is_well(&pod("Running", false)) && !is_well(&pod("Failed", false)));
+    }
+}
