@@ -82,7 +82,8 @@ fn a_killed_run_goes_on_to_the_same_end_and_makes_nothing_twice() {
     let mut made: Vec<String> = Vec::new();
     // Moments in every phase: cloning, booting, bootstrap, releases, integration, validation.
     for wall_ms in [700u64, 900, 1100, 1300, 2500, 1500] {
-        let mut child = cozyup(state.path(), &["lab", "run", "--json", "--speed", SPEED]).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child =
+            cozyup(state.path(), &["lab", "run", "--json", "--speed", SPEED]).stdout(Stdio::piped()).spawn().unwrap();
         let begin = Instant::now();
         while begin.elapsed() < Duration::from_millis(wall_ms) && child.try_wait().unwrap().is_none() {
             std::thread::yield_now();
@@ -161,7 +162,11 @@ fn a_stuck_release_is_named_as_the_one_that_holds_back_the_others() {
     let state = tempfile::tempdir().unwrap();
     let output = run(state.path(), "release-stuck", &["--until", "3"]);
     let all = records(&output);
-    let waits: String = all.iter().filter(|r| r["event"] == "waiting").map(|r| format!("{} {}\n", r["step"], r["wait"]["seen"])).collect();
+    let waits: String = all
+        .iter()
+        .filter(|r| r["event"] == "waiting")
+        .map(|r| format!("{} {}\n", r["step"], r["wait"]["seen"]))
+        .collect();
     let told = complaints(&output) + &waits;
     assert!(told.contains("cert-manager") && told.contains("context deadline exceeded"), "{told}");
     assert_proven(&output);
