@@ -578,7 +578,7 @@ async fn a_standalone_host_has_no_cluster_row_and_numbers_itself_zero() {
     });
     let status = two.get("/cluster/status");
     assert_eq!((&status[0]["type"], &status[0]["quorate"]), (&"cluster".into(), &1.into()));
-    assert_eq!(status[2]["ip"], "127.86.0.11");
+    assert_eq!((&status[1]["ip"], &status[2]["ip"]), (&"127.86.0.1".into(), &"127.86.0.11".into()));
 }
 
 #[tokio::test(start_paused = true)]
