@@ -1,6 +1,6 @@
 //! The sockets of the lab: keeps open exactly those that the world wants open.
 use super::world::Lab;
-use super::{kube, machine, pve, releases};
+use super::{kube, machine, pve, releases, scenario};
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
@@ -125,6 +125,11 @@ async fn serve(stream: TcpStream, endpoint: Endpoint, lab: Lab) {
         Endpoint::Kubernetes { node: _ } => kube::api::serve(stream, lab).await,
         Endpoint::Service { namespace, name, port } => kube::service::serve(stream, lab, namespace, name, port).await,
         Endpoint::Releases => releases::serve(stream, lab).await,
-        Endpoint::Stranger => std::future::pending().await,
+        Endpoint::Stranger => {
+            if let Ok(at) = stream.local_addr() {
+                lab.with(|w| scenario::met_stranger(w, at));
+            }
+            std::future::pending::<()>().await;
+        }
     }
 }

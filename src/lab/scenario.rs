@@ -131,7 +131,6 @@ pub struct Latency {
 /// Something that goes wrong. It bites when the matching act or look happens, and heals by itself
 /// `heal_s` lab seconds after it bit first; without `heal_s` it stays.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Fault {
     #[serde(flatten)]
     pub kind: FaultKind,
@@ -269,11 +268,22 @@ pub fn occupy(world: &mut super::world::World) {
     for host in taken {
         let at = std::net::SocketAddr::from((world.address(host), 8006));
         world.listen(at, super::net::Endpoint::Stranger);
-        let heal = world.bites(|k| *k == FaultKind::AddressTaken { address: host });
-        let heal_s = world.scenario.faults.iter().find(|f| Some(&f.kind) == heal.as_ref()).and_then(|f| f.heal_s);
-        if let Some(seconds) = heal_s {
-            world.after(seconds, move |w| w.close(at));
-        }
+    }
+}
+
+/// Somebody has met the stranger at this address: from now on its healing counts.
+pub fn met_stranger(world: &mut super::world::World, at: std::net::SocketAddr) {
+    let std::net::IpAddr::V4(ip) = at.ip() else { return };
+    let [_, _, _, host] = ip.octets();
+    let kind = FaultKind::AddressTaken { address: host };
+    let fault = world.scenario.faults.iter().find(|f| f.kind == kind);
+    let first = fault.is_some_and(|f| f.bit_at.is_none());
+    let heal_s = fault.and_then(|f| f.heal_s);
+    if world.bites(|k| *k == kind).is_some()
+        && first
+        && let Some(seconds) = heal_s
+    {
+        world.after(seconds, move |w| w.close(at));
     }
 }
 

@@ -12,6 +12,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
+use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 /// Second octets that the lab tries for its /24, in order.
@@ -19,6 +20,9 @@ const NETS: std::ops::RangeInclusive<u8> = 86..=214;
 const PROXMOX: u8 = 1;
 const RELEASES: u8 = 2;
 const RELEASES_PORT: u16 = 8080;
+/// A socket held for as long as the lab lives; nothing answers on it.
+const CLAIM: u8 = 3;
+const CLAIM_PORT: u16 = 8005;
 /// A fast lab's clock starts in the past, so that the certificates made in it are already valid on the wall.
 const HEAD_START_H: i64 = 12;
 
@@ -76,6 +80,7 @@ pub struct Running {
     pub site: Site,
     pub problems: mpsc::UnboundedReceiver<String>,
     tasks: tokio::task::JoinSet<()>,
+    _claim: TcpListener,
 }
 
 impl Running {
@@ -89,14 +94,15 @@ impl Running {
 /// When the folder can't be written or no address is free, as a sentence.
 pub async fn start(options: Options) -> io::Result<Running> {
     private_dir(&options.dir)?;
-    let base = pick_net(options.net).await?;
+    let (base, claim) = pick_net(options.net).await?;
+    // Made before the clock starts: a fast clock would have gone far by then.
+    let releases = tokio::task::spawn_blocking(Releases::make).await.map_err(io::Error::other)??;
     let wall = SystemTime::now();
     let speed = options.speed;
     let now = Timestamp::now();
     let origin = if speed > 1.0 { now.checked_sub(HEAD_START_H.hours()).unwrap_or(now) } else { now };
     let wall_ms = wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis();
     let clock_wall_ms = u64::try_from(wall_ms).unwrap_or_default();
-    let releases = tokio::task::spawn_blocking(Releases::make).await.map_err(io::Error::other)??;
     let mut world = World::new(options.scenario, base, origin);
     world.releases = releases;
     let can_ingress = net::bind(SocketAddr::from((world.address(PROXMOX), 80))).await.is_ok();
@@ -137,19 +143,24 @@ pub async fn start(options: Options) -> io::Result<Running> {
     tasks.spawn(net::run(sockets, problems_in));
     let text = serde_json::to_string_pretty(&site).map_err(io::Error::other)?;
     write_private(&options.dir.join("site.json"), text.as_bytes())?;
-    Ok(Running { lab, site, problems, tasks })
+    Ok(Running { lab, site, problems, tasks, _claim: claim })
 }
 
-/// `127.N.0.0` of the first net whose Proxmox address is free.
-async fn pick_net(wanted: Option<u8>) -> io::Result<Ipv4Addr> {
-    let try_net = |n: u8| net::bind(SocketAddr::from((Ipv4Addr::new(127, n, 0, PROXMOX), 8006)));
+/// `127.N.0.0` of the first net that no other lab has, and the socket that claims it: two labs that start in the same
+/// moment must not take the same one.
+async fn pick_net(wanted: Option<u8>) -> io::Result<(Ipv4Addr, TcpListener)> {
+    let try_net = async |n: u8| {
+        let claim = net::bind(SocketAddr::from((Ipv4Addr::new(127, n, 0, CLAIM), CLAIM_PORT))).await?;
+        net::bind(SocketAddr::from((Ipv4Addr::new(127, n, 0, PROXMOX), 8006))).await?;
+        Ok::<_, io::Error>((Ipv4Addr::new(127, n, 0, 0), claim))
+    };
     if let Some(n) = wanted {
-        return try_net(n).await.map(|_| Ipv4Addr::new(127, n, 0, 0));
+        return try_net(n).await;
     }
     let mut last = None;
     for n in NETS {
         match try_net(n).await {
-            Ok(_) => return Ok(Ipv4Addr::new(127, n, 0, 0)),
+            Ok(found) => return Ok(found),
             Err(e) => last = Some(e),
         }
     }

@@ -28,7 +28,8 @@ pub fn step(plan: &Plan, node: &NodePlan) -> DataDisk {
     let title = format!("give {} a data disk of {} GiB", node.name, node.data_disk_gib);
     let by_hand = format!("qm set {} --{DISK} {}", node.vmid, vm::new_disk(&source));
     let outline = outlines::change(StepId::of(KIND, &node.name), 1, title, BAND, by_hand)
-        .after([StepId::of(super::configure::KIND, &node.name)]);
+        // One change of a VM at a time: a second one finds another digest than it read.
+        .after([StepId::of(super::resize::KIND, &node.name)]);
     let doing = format!("add {DISK} to vm {} ({})", node.vmid, node.name);
     DataDisk { outline, node: node.clone(), source, doing }
 }

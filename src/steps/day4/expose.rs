@@ -33,8 +33,8 @@ pub fn step(plan: &Plan) -> Option<Expose> {
     let title = format!("{} can be reached below {}", services.join(" and "), plan.cozystack.root_host);
     let patch = json!({"data": {EXPOSE: services.join(",")}});
     let by_hand = format!("kubectl patch configmap -n {NAMESPACE} {NAME} --type=merge -p '{patch}'");
-    let outline =
-        outlines::change(StepId::new(KIND), 4, title, BAND, by_hand).after([StepId::new(super::tenant_services::KIND)]);
+    // Asked for while the ingress still starts: the installer looks at its settings once a minute only.
+    let outline = outlines::change(StepId::new(KIND), 4, title, BAND, by_hand);
     Some(Expose { outline, services })
 }
 
