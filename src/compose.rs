@@ -77,7 +77,7 @@ impl Work {
 /// # Errors
 /// When the plan is wrong, somebody else holds the run, or its folder can't be used.
 pub fn prepare(options: Options) -> Result<Prepared, Refusal> {
-    let loaded = plan::load(&options.plan).map_err(|e| Refusal::Plan(e.to_string()))?;
+    let loaded = plan::load(&options.plan).map_err(|e| Refusal::Plan(plan_error(&e)))?;
     let plan = Arc::new(loaded.plan.clone());
     let secret = token_secret(&plan)?;
     let folder = RunFolder::open(&options.folder).map_err(|e| state(&e.to_string(), &options.folder))?;
@@ -137,7 +137,23 @@ pub fn prepare(options: Options) -> Result<Prepared, Refusal> {
         until: options.until,
     };
     let history = recovered.records.into_iter().map(Arc::new).collect();
-    Ok(Prepared { plan, loaded, folder, history, records, requests, work: Work { driver, session, inbox, _lock: lock } })
+    Ok(Prepared {
+        plan,
+        loaded,
+        folder,
+        history,
+        records,
+        requests,
+        work: Work { driver, session, inbox, _lock: lock },
+    })
+}
+
+/// Every finding of a plan that can't be used, and what to do.
+pub fn plan_error(error: &plan::PlanError) -> String {
+    let mut lines = vec![error.to_string()];
+    lines.extend(error.findings().iter().map(ToString::to_string));
+    lines.push(format!("next: {}", error.next()));
+    lines.join("\n")
 }
 
 /// The token's secret: the environment first, then the plan's file.
@@ -152,9 +168,12 @@ pub fn token_secret(plan: &Plan) -> Result<Secret<String>, Refusal> {
         return Ok(Secret::new(secret.trim().to_string()));
     }
     let path = home(&plan.site.token_file);
-    let refuse = |why: String, next: &str| Refusal::Plan(format!("the token's secret file {} {why}\nnext: {next}", path.display()));
-    let found = std::fs::metadata(&path)
-        .map_err(|e| refuse(format!("can't be read: {e}"), "write the secret into it (chmod 600), or set COZYUP_PROXMOX_TOKEN"))?;
+    let refuse = |why: String, next: &str| {
+        Refusal::Plan(format!("the token's secret file {} {why}\nnext: {next}", path.display()))
+    };
+    let found = std::fs::metadata(&path).map_err(|e| {
+        refuse(format!("can't be read: {e}"), "write the secret into it (chmod 600), or set COZYUP_PROXMOX_TOKEN")
+    })?;
     if found.permissions().mode() & 0o077 != 0 {
         return Err(refuse("may be read by others".into(), &format!("chmod 600 {}", path.display())));
     }
@@ -199,10 +218,9 @@ pub fn last_session(records: &[Record]) -> Option<&Event> {
 }
 
 fn http_client() -> Result<reqwest::Client, reqwest::Error> {
-    let roots = rustls::RootCertStore::from_iter(webpki_root_certs());
-    let config = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    // A redirect is an answer here: the ingress is asked for what it says, not for where it leads.
     reqwest::Client::builder()
-        .tls_backend_preconfigured(config)
+        .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
         .connect_timeout(Duration::from_secs(10))
         .read_timeout(Duration::from_secs(60))

@@ -1,1 +1,10 @@
-fn main() {}
+//! Parses the command line and hands over.
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cozyup::base::tls::install_provider();
+    if let Err(e) = cozyup::cli::install_reports() {
+        cozyup::cli::tell(&e);
+    }
+    cozyup::cli::main()
+}

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, SystemTime};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const HELM: &str = "helm.toolkit.fluxcd.io";
 const DISABLED: &str =
@@ -363,7 +364,8 @@ async fn the_installer_crashes_with_its_reason_until_the_settings_are_there() {
     site.installer();
     site.wait(60).await;
     let deployment = Key::new("apps", "deployments", "cozy-system", "cozystack");
-    assert_eq!(condition(&site.get(&deployment).unwrap(), "Available")["status"], "False");
+    let available = |w: &World| object(w, &deployment).unwrap()["status"]["availableReplicas"].clone();
+    assert_eq!(site.lab.look(available), json!(null));
     let pods = site.lab.look(|w| list(w, "", "pods"));
     let installer = pods.iter().find(|p| name(p).starts_with("cozystack-")).unwrap();
     assert!(site.log("cozy-system", &name(installer)).contains("configmaps \"cozystack\" not found"));
@@ -375,10 +377,7 @@ async fn the_installer_crashes_with_its_reason_until_the_settings_are_there() {
     site.wait(60).await;
     assert!(site.log("cozy-system", &name(installer)).contains("bundles/paas-proxmox.yaml"));
     site.config(&[]);
-    site.until("the installer is available", 60, |w| {
-        condition(object(w, &deployment).unwrap(), "Available")["status"] == "True"
-    })
-    .await;
+    site.until("the installer is available", 60, |w| available(w) == 1).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -562,6 +561,145 @@ async fn providers_of_the_core_s_contract_are_installed_and_newer_ones_refused()
     let deployment = Key::new("apps", "deployments", "cozy-cluster-api", "capmox-controller-manager");
     assert_eq!(condition(&site.get(&deployment).unwrap(), "Available")["status"], "True");
     assert!(site.lab.look(|w| w.cluster.as_ref().unwrap().serves("infrastructure.cluster.x-k8s.io")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_in_use_goes_only_after_its_pod() {
+    let site = Site::new(vec![]);
+    site.platform().await;
+    site.pools("/dev/sdb");
+    site.namespace("probe");
+    site.claim("probe", "data", "replicated");
+    site.script("probe", "sleeper", "sleep 100000", "data");
+    site.until("the pod runs", 60, |w| phase(w, &pod("probe", "sleeper")) == "Running").await;
+    site.change(&claim("probe", "data"), |c| c["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z"));
+    site.wait(60).await;
+    assert!(site.get(&claim("probe", "data")).is_some());
+    site.delete(&pod("probe", "sleeper"));
+    assert!(site.get(&claim("probe", "data")).is_none());
+}
+
+fn driver_secret(id: &str, secret: &str) -> Value {
+    let config = format!(
+        "features: {{provider: capmox}}\nclusters:\n- url: https://127.86.0.10:8006/api2/json\n  \
+         token_id: \"{id}\"\n  token_secret: \"{secret}\"\n  region: pve\n"
+    );
+    json!({"apiVersion": "v1", "kind": "Secret", "metadata": {}, "stringData": {"config.yaml": config}})
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_proxmox_driver_wants_a_valid_token_and_makes_volumes_in_proxmox() {
+    let site = Site::new(vec![]);
+    site.platform().await;
+    let namespace = "cozy-proxmox-csi";
+    site.namespace(namespace);
+    site.apply(
+        Key::new("source.toolkit.fluxcd.io", "helmrepositories", namespace, "sergelogvinov"),
+        json!({"apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "HelmRepository", "metadata": {},
+            "spec": {"type": "oci", "url": "oci://charts.example.org"}}),
+    );
+    let (id, secret) = site.lab.look(|w| w.pve.installer_token());
+    let secret_key = Key::new("", "secrets", namespace, "proxmox-csi-config");
+    site.apply(secret_key.clone(), driver_secret(&id, "wrong"));
+    let key = release(namespace, "proxmox-csi");
+    site.apply(
+        key.clone(),
+        json!({"apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease", "metadata": {},
+            "spec": {"interval": "5m",
+                "dependsOn": [{"name": "cilium", "namespace": "cozy-cilium"}, {"name": "kubeovn", "namespace": "cozy-kubeovn"}],
+                "chart": {"spec": {"chart": "proxmox-csi-plugin", "version": "0.3.16",
+                    "sourceRef": {"kind": "HelmRepository", "name": "sergelogvinov"}}},
+                "values": {"existingConfigSecret": "proxmox-csi-config", "existingConfigSecretKey": "config.yaml",
+                    "storageClass": [{"name": "proxmox", "storage": "local-lvm", "reclaimPolicy": "Delete", "fstype": "ext4"}]}}}),
+    );
+    site.wait(120).await;
+    let said = ready(&site.get(&key).unwrap());
+    assert_eq!(said["reason"], "InstallFailed");
+    assert!(said["message"].as_str().unwrap().contains("401"), "{said}");
+    site.apply(secret_key, driver_secret(&id, secret.expose()));
+    assert!(is_ready(&site.get(&key).unwrap()));
+    assert!(site.get(&Key::new("storage.k8s.io", "csidrivers", "", "csi.proxmox.sinextra.dev")).is_some());
+
+    site.namespace("probe");
+    site.claim("probe", "data", "proxmox");
+    site.script("probe", "write", "echo kept > /data/file && cat /data/file", "data");
+    site.wait(60).await;
+    assert_eq!(site.lab.look(|w| phase(w, &claim("probe", "data"))), "Pending", "no node has topology labels");
+    site.change(&Key::new("", "nodes", "", "cp2"), |n| {
+        n["metadata"]["labels"]["topology.kubernetes.io/region"] = json!("pve");
+        n["metadata"]["labels"]["topology.kubernetes.io/zone"] = json!("pve");
+    });
+    site.until("the pod has written", 60, |w| phase(w, &pod("probe", "write")) == "Succeeded").await;
+    assert_eq!(site.get(&pod("probe", "write")).unwrap()["spec"]["nodeName"], "cp2");
+    let csi_node = site.get(&Key::new("storage.k8s.io", "csinodes", "", "cp2")).unwrap();
+    assert!(csi_node["spec"]["drivers"].as_array().unwrap().iter().any(|d| d["name"] == "csi.proxmox.sinextra.dev"));
+    let volume = site.lab.look(|w| list(w, "", "persistentvolumes"))[0].clone();
+    let handle = volume["spec"]["csi"]["volumeHandle"].as_str().unwrap().to_string();
+    let disk = handle.strip_prefix("pve/pve/local-lvm/").unwrap().to_string();
+    assert_eq!(disk, format!("vm-9999-{}", name(&volume)));
+    let taken = site.lab.with(|w| w.pve.create_volume("local-lvm", &disk, 1));
+    assert!(taken.is_err(), "the volume is in Proxmox");
+    site.delete(&pod("probe", "write"));
+    site.delete(&claim("probe", "data"));
+    site.until("the volume is gone", 4, |w| list(w, "", "persistentvolumes").is_empty()).await;
+    assert!(site.lab.with(|w| w.pve.create_volume("local-lvm", &disk, 1)).is_ok(), "it is gone from Proxmox too");
+}
+
+/// One request over a real socket; head and body of the answer.
+async fn ask(site: &Site, namespace: &str, name: &str, port: u16, request: &str) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut client = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let (server, _) = listener.accept().await.unwrap();
+    let serving = kube::service::serve(server, site.lab.clone(), namespace.into(), name.into(), port);
+    let asking = async {
+        client.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.unwrap();
+        answer
+    };
+    tokio::join!(serving, asking).1
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_answers_http_from_its_ready_pods_and_503_without_any() {
+    let site = Site::new(vec![]);
+    site.platform().await;
+    site.pools("/dev/sdb");
+    site.addresses("127.86.0.220-127.86.0.225");
+    site.namespace("probe");
+    site.config(&[("expose-services", "dashboard")]);
+    site.change(&Key::new("apps.cozystack.io", "tenants", "tenant-root", "root"), |t| {
+        t["spec"]["ingress"] = json!(true)
+    });
+    site.apply(
+        Key::new("", "services", "probe", "web"),
+        json!({"apiVersion": "v1", "kind": "Service", "metadata": {},
+            "spec": {"type": "LoadBalancer", "selector": {"app": "web"}, "ports": [{"port": 80}]}}),
+    );
+    site.wait(200).await;
+    // From here on sockets are real, so time is too.
+    tokio::time::resume();
+    let hostname = "GET /hostname HTTP/1.1\r\nHost: 127.86.0.220\r\nConnection: close\r\n\r\n";
+    assert!(ask(&site, "probe", "web", 80, hostname).await.starts_with("HTTP/1.1 503 "));
+    tokio::time::pause();
+    site.apply(
+        pod("probe", "web"),
+        json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"labels": {"app": "web"}},
+            "spec": {"containers": [{"name": "web", "image": "registry.k8s.io/e2e-test-images/agnhost:2.53",
+                "args": ["netexec", "--http-port=8080"]}]}}),
+    );
+    site.wait(10).await;
+    tokio::time::resume();
+    let answer = ask(&site, "probe", "web", 80, hostname).await;
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("\r\n\r\nweb"), "{answer}");
+    let page = |host: &str| format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    let known = ask(&site, "tenant-root", "root-ingress-controller", 80, &page("dashboard.cozy.example.org")).await;
+    assert!(
+        known.starts_with("HTTP/1.1 308 ") && known.contains("Location: https://dashboard.cozy.example.org/\r\n"),
+        "{known}"
+    );
+    let unknown = ask(&site, "tenant-root", "root-ingress-controller", 80, &page("other.example.org")).await;
+    assert!(unknown.starts_with("HTTP/1.1 404 ") && unknown.contains("nginx"), "{unknown}");
 }
 
 #[tokio::test(start_paused = true)]

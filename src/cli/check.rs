@@ -26,6 +26,16 @@ impl Check {
         let patience = if self.once { Duration::ZERO } else { self.patience.unwrap_or(forever) };
         let flags = RunFlags { until: 0, json: self.json, patience: Some(patience) };
         let style = if self.json { Style::Json } else { Style::Lines };
-        execute(&self.plan, None, state_dir, false, &flags, style, compose::clock_of_environment(), LabFigures::default()).await
+        execute(
+            &self.plan,
+            None,
+            state_dir,
+            false,
+            &flags,
+            style,
+            compose::clock_of_environment(),
+            LabFigures::default(),
+        )
+        .await
     }
 }

@@ -28,7 +28,12 @@ impl From<Exit> for ExitCode {
 }
 
 #[derive(Debug, Parser)]
-#[command(name = "cozyup", version, about = "From a bare Proxmox VE site to a validated CozyStack cluster, with proof for every step", after_help = "Without a command it opens the terminal UI.\nExit codes: 0 proven, 1 a step is blocked, 2 usage or plan error, 3 stopped on request, 5 locked by another run.")]
+#[command(
+    name = "cozyup",
+    version,
+    about = "From a bare Proxmox VE site to a validated CozyStack cluster, with proof for every step",
+    after_help = "Without a command it opens the terminal UI.\nExit codes: 0 proven, 1 a step is blocked, 2 usage or plan error, 3 stopped on request, 5 locked by another run."
+)]
 struct Cli {
     /// Where runs keep their state (default: the platform's state folder)
     #[arg(long, global = true, env = "COZYUP_STATE_DIR", value_name = "DIR")]
@@ -76,6 +81,22 @@ fn duration(text: &str) -> Result<Duration, String> {
         _ => return Err(wrong()),
     };
     Ok(Duration::from_secs(seconds))
+}
+
+/// Reports of panics: what and where, without colour when nobody reads it on a terminal, never with the environment.
+///
+/// # Errors
+/// When a reporter is installed already.
+pub fn install_reports() -> Result<(), String> {
+    use std::io::IsTerminal;
+    let plain = !std::io::stderr().is_terminal() || std::env::var_os("NO_COLOR").is_some();
+    let theme = if plain { color_eyre::config::Theme::new() } else { color_eyre::config::Theme::dark() };
+    color_eyre::config::HookBuilder::default()
+        .theme(theme)
+        .display_env_section(false)
+        .panic_section("this is a defect in cozyup; the run's journal is whole: run the same command again to go on")
+        .install()
+        .map_err(|e| e.to_string())
 }
 
 /// Reads the command line and does what it says.

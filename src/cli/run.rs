@@ -48,7 +48,8 @@ pub struct LabFigures {
 
 impl Run {
     pub async fn run(self, state_dir: &Path) -> Exit {
-        let screen = !self.lines && !self.flags.json && std::io::stdout().is_terminal() && std::io::stdin().is_terminal();
+        let screen =
+            !self.lines && !self.flags.json && std::io::stdout().is_terminal() && std::io::stdin().is_terminal();
         let style = match (self.flags.json, screen) {
             (true, _) => Style::Json,
             (false, true) => Style::Screen,
@@ -76,7 +77,7 @@ pub async fn execute(
         None => match crate::plan::load(plan) {
             Ok(loaded) => state_dir.join("runs").join(&loaded.plan.name),
             Err(e) => {
-                tell(&e.to_string());
+                tell(&compose::plan_error(&e));
                 return Exit::Usage;
             }
         },

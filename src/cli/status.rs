@@ -5,7 +5,7 @@ use crate::base::text;
 use crate::compose::{recorded, with_cause};
 use crate::engine::record::Outcome;
 use crate::engine::state::{RunState, Status as StepStatus, StepState};
-use crate::plan::day::day_name;
+use crate::plan::day_name;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -33,7 +33,11 @@ impl Status {
                 return Exit::Usage;
             }
         };
-        if self.json { say(&as_json(&state, &folder)) } else { say(&as_text(&state, &folder)) }
+        if self.json {
+            say(&as_json(&state, &folder))
+        } else {
+            say(&as_text(&state, &folder))
+        }
         let blocked = state.wanted().any(|s| matches!(s.status, StepStatus::Blocked { .. }));
         match state.ended {
             Some(Outcome::Proven) => Exit::Proven,
@@ -67,7 +71,10 @@ fn find(state_dir: &Path, wanted: Option<&str>) -> Result<PathBuf, String> {
     all.sort_by_key(|d| std::fs::metadata(d.join("journal.jsonl")).and_then(|m| m.modified()).ok());
     match wanted {
         None => all.pop().ok_or_else(|| {
-            format!("there is no run in {}\nnext: start one with `cozyup run PLAN` or `cozyup lab run`", state_dir.display())
+            format!(
+                "there is no run in {}\nnext: start one with `cozyup run PLAN` or `cozyup lab run`",
+                state_dir.display()
+            )
         }),
         Some(name) => all.iter().rev().find(|d| name_of(d) == name).cloned().ok_or_else(|| {
             let known: Vec<String> = all.iter().map(|d| name_of(d)).collect();

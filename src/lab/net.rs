@@ -108,6 +108,7 @@ async fn accept(listener: TcpListener, endpoint: Endpoint, lab: Lab) {
                 if let Ok((stream, _)) = accepted {
                     // Small answers must not wait for more bytes.
                     let _ = stream.set_nodelay(true);
+                    lab.note_contact();
                     connections.spawn(serve(stream, endpoint.clone(), lab.clone()));
                 }
             }

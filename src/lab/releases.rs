@@ -66,10 +66,7 @@ pub async fn serve(stream: TcpStream, lab: Lab) {
                 if method == Method::HEAD { head(bytes.len()) } else { paced(image, bytes, seconds) }
             }),
         )
-        .route(
-            &format!("/{MANIFEST_NAME}"),
-            get(move || async move { lab.look(|w| w.releases.manifest.clone()) }),
-        )
+        .route(&format!("/{MANIFEST_NAME}"), get(move || async move { lab.look(|w| w.releases.manifest.clone()) }))
         .fallback(|| async { (StatusCode::NOT_FOUND, "no such release\n") });
     let service = TowerToHyperService::new(router);
     // A connection that breaks is the client's business.

@@ -151,7 +151,7 @@ pub enum FaultKind {
     StorageFull { storage: String },
     /// Somebody else's VM has this id.
     VmidTaken { vmid: u32 },
-    /// Something already answers on this address (last octet), TCP port 22.
+    /// Something already answers on this address (last octet), on TCP port 8006: one that needs no root here.
     AddressTaken { address: u8 },
     /// Clones fail with the storage's lock timeout.
     CloneLock,
@@ -173,7 +173,16 @@ impl super::world::World {
 }
 
 /// The scenarios that come with cozyup, by name.
-const BUILT_IN: [(&str, &str); 1] = [("standard", include_str!("../../assets/lab/standard.yaml"))];
+const BUILT_IN: [(&str, &str); 8] = [
+    ("standard", include_str!("../../assets/lab/standard.yaml")),
+    ("missing-right", include_str!("../../assets/lab/missing-right.yaml")),
+    ("storage-full", include_str!("../../assets/lab/storage-full.yaml")),
+    ("vmid-taken", include_str!("../../assets/lab/vmid-taken.yaml")),
+    ("address-taken", include_str!("../../assets/lab/address-taken.yaml")),
+    ("clone-lock", include_str!("../../assets/lab/clone-lock.yaml")),
+    ("release-stuck", include_str!("../../assets/lab/release-stuck.yaml")),
+    ("never-heals", include_str!("../../assets/lab/never-heals.yaml")),
+];
 
 #[derive(Debug, thiserror::Error)]
 pub enum ScenarioError {
@@ -258,7 +267,7 @@ pub fn occupy(world: &mut super::world::World) {
         })
         .collect();
     for host in taken {
-        let at = std::net::SocketAddr::from((world.address(host), 22));
+        let at = std::net::SocketAddr::from((world.address(host), 8006));
         world.listen(at, super::net::Endpoint::Stranger);
         let heal = world.bites(|k| *k == FaultKind::AddressTaken { address: host });
         let heal_s = world.scenario.faults.iter().find(|f| Some(&f.kind) == heal.as_ref()).and_then(|f| f.heal_s);

@@ -25,6 +25,8 @@ const HEAD_START_H: i64 = 12;
 #[derive(Debug, Clone)]
 pub struct Options {
     pub scenario: Scenario,
+    /// As it was asked for: a name or a file.
+    pub scenario_file: String,
     /// Lab seconds in a second of the wall.
     pub speed: f64,
     /// Second octet of the lab's /24; `None`: the first free one.
@@ -37,6 +39,8 @@ pub struct Options {
 pub struct Site {
     pub pid: u32,
     pub scenario: String,
+    /// As it was asked for: a name or a file.
+    pub scenario_file: String,
     pub speed: f64,
     pub url: String,
     pub fingerprint: String,
@@ -107,6 +111,7 @@ pub async fn start(options: Options) -> io::Result<Running> {
     let site = Site {
         pid: std::process::id(),
         scenario: world.scenario.name.clone(),
+        scenario_file: options.scenario_file,
         speed,
         url: format!("https://{}:8006", world.address(PROXMOX)),
         fingerprint: world.pve.fingerprint().to_string(),
@@ -165,7 +170,15 @@ fn plan_text(world: &World, token_id: &str, token_file: &Path, can_ingress: bool
             nodes,
             "\n  - name: {}\n    role: {}\n    vmid: {}\n    address: {}\n    host: {}\n    cores: {}\n    memory_mib: {}\n    \
              system_disk_gib: {}\n    data_disk_gib: {}",
-            n.name, n.role, n.vmid, at(n.address), n.host, n.cores, n.memory_mib, n.system_disk_gib, n.data_disk_gib
+            n.name,
+            n.role,
+            n.vmid,
+            at(n.address),
+            n.host,
+            n.cores,
+            n.memory_mib,
+            n.system_disk_gib,
+            n.data_disk_gib
         );
     }
     let subnet = world.base;

@@ -5,6 +5,7 @@ use crate::base::clock::{Clock, add};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -92,15 +93,30 @@ pub struct Lab {
     world: Arc<Mutex<World>>,
     clock: Clock,
     changed: Arc<watch::Sender<u64>>,
+    contacts: Arc<AtomicU64>,
 }
 
 impl Lab {
     pub fn new(world: World, clock: Clock) -> Self {
-        Lab { world: Arc::new(Mutex::new(world)), clock, changed: Arc::new(watch::Sender::new(0)) }
+        Lab {
+            world: Arc::new(Mutex::new(world)),
+            clock,
+            changed: Arc::new(watch::Sender::new(0)),
+            contacts: Arc::default(),
+        }
     }
 
     pub fn clock(&self) -> &Clock {
         &self.clock
+    }
+
+    /// How many connections there have been.
+    pub fn contacts(&self) -> u64 {
+        self.contacts.load(Ordering::Relaxed)
+    }
+
+    pub fn note_contact(&self) {
+        self.contacts.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Runs what is due, then `f`, and tells everybody who watches that the world may have changed.

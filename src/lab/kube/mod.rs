@@ -14,6 +14,7 @@ pub use control::settle;
 /// The cluster as the world keeps it.
 pub struct Cluster {
     pub store: store::Store,
+    /// The CA of the cluster, as it came with the machine config.
     pub ca_crt_pem: String,
     pub ca_key_pem: String,
     pub pod_cidr: String,
@@ -26,7 +27,7 @@ pub struct Cluster {
 }
 
 /// API groups that every Kubernetes serves.
-const BUILT_IN: [&str; 19] = [
+const BUILT_IN: [&str; 20] = [
     "",
     "admissionregistration.k8s.io",
     "apiextensions.k8s.io",
@@ -45,13 +46,14 @@ const BUILT_IN: [&str; 19] = [
     "node.k8s.io",
     "policy",
     "rbac.authorization.k8s.io",
+    "scheduling.k8s.io",
     "storage.k8s.io",
 ];
 
 impl Cluster {
     /// Whether the API serves this group now: the built-in ones always, the others once their release brought them.
     pub fn serves(&self, group: &str) -> bool {
-        BUILT_IN.contains(&group) || group == "scheduling.k8s.io" || self.state.groups.contains(group)
+        BUILT_IN.contains(&group) || self.state.groups.contains(group)
     }
 }
 

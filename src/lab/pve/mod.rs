@@ -25,8 +25,10 @@ use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
-/// The first Proxmox node's address in the lab's /24.
-const FIRST_NODE: u8 = 10;
+/// Address of the first Proxmox node in the lab's /24, the one that `site` serves.
+const FIRST_NODE: u8 = 1;
+/// The others stand at this address plus their index, clear of the release server.
+const OTHER_NODES: u8 = 10;
 /// The VMID that disks belong to which were made for no VM, as the CSI driver names it.
 const NOBODY: u32 = 9999;
 
@@ -99,7 +101,10 @@ impl Pve {
         let version = Version::parse(&site.version);
         let [a, b, c, _] = base.octets();
         let node = |(index, node): (usize, &ProxmoxNode)| {
-            let host = FIRST_NODE.saturating_add(u8::try_from(index).unwrap_or(u8::MAX));
+            let host = match u8::try_from(index).unwrap_or(u8::MAX) {
+                0 => FIRST_NODE,
+                index => OTHER_NODES.saturating_add(index),
+            };
             Node {
                 name: node.name.clone(),
                 address: Ipv4Addr::new(a, b, c, host),
@@ -148,7 +153,7 @@ impl Pve {
         root.unwrap_or_else(|| Secret::new(String::new()))
     }
 
-    /// Where the API of node number `index` of the scenario answers on port 8006: address 10 + `index` of the lab's /24.
+    /// The address of node number `index` of the scenario, where its API is on port 8006.
     pub fn node_address(&self, index: usize) -> Ipv4Addr {
         self.nodes.get(index).map_or(Ipv4Addr::LOCALHOST, |n| n.address)
     }

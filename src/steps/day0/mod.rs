@@ -1,7 +1,123 @@
-//! Day 0.
+//! Day 0, check: everything the later days stand on, read before anything is changed.
+pub mod addresses;
+pub mod api_version;
+pub mod bridges;
+pub mod capacity;
+mod guests;
+pub mod image;
+pub mod jump_host;
+pub mod permissions;
+pub mod proxmox;
+pub mod release;
+pub mod storages;
+pub mod survival;
+#[cfg(test)]
+pub(in crate::steps) mod tests;
+pub mod time;
+pub mod vmids;
+
+use crate::base::answer::Answer;
+use crate::engine::failure::Failure;
+use crate::engine::proof::{Proof, Reading as Evidence};
+use crate::engine::step::{Context, Observed, Outline, Step, StepId};
+use crate::engine::wait::Band;
 use crate::plan::model::Plan;
 use crate::steps::catalogue::Steps;
+use crate::steps::outlines;
+use crate::steps::site::{Changing, Installation, Reading};
+use async_trait::async_trait;
+use futures::future::BoxFuture;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
 
-pub fn steps(_plan: &Plan) -> Steps {
-    Steps::new()
+const BAND: Band = Band::new(10, 60);
+/// Readings kept of one check; a large site would bury the first under the rest.
+const EVIDENCE: usize = 8;
+
+pub fn steps(plan: &Plan) -> Steps {
+    vec![
+        Arc::new(jump_host::step(plan)),
+        Arc::new(survival::step(plan)),
+        Arc::new(release::step(plan)),
+        Arc::new(proxmox::step(plan)),
+        Arc::new(api_version::step(plan)),
+        Arc::new(permissions::step(plan)),
+        Arc::new(capacity::step(plan)),
+        Arc::new(storages::step(plan)),
+        Arc::new(bridges::step(plan)),
+        Arc::new(vmids::step(plan)),
+        Arc::new(addresses::step(plan)),
+        Arc::new(image::step(plan)),
+        Arc::new(time::step(plan)),
+    ]
+}
+
+type Look = for<'a> fn(&'a dyn Context, &'a Reading) -> BoxFuture<'a, Result<Proof, Failure>>;
+
+/// A check is one look: what it proves, or what stands in the way.
+pub struct Check {
+    outline: Outline,
+    look: Look,
+}
+
+impl Check {
+    fn new(kind: &str, title: impl Into<String>, by_hand: impl Into<String>, look: Look) -> Self {
+        Check { outline: outlines::check(StepId::new(kind), 0, title, BAND, by_hand), look }
+    }
+
+    /// A wrong address or token is told once, by the step that finds it.
+    fn of_proxmox(mut self) -> Self {
+        self.outline = self.outline.after([StepId::new(proxmox::KIND)]);
+        self
+    }
+}
+
+#[async_trait]
+impl Step<Installation> for Check {
+    fn outline(&self) -> &Outline {
+        &self.outline
+    }
+
+    async fn observe(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
+        (self.look)(cx, site).await.map(Observed::Satisfied)
+    }
+
+    async fn act(&self, _cx: &dyn Context, _site: &Reading, _change: &Changing) -> Result<(), Failure> {
+        // A check; the engine never asks for its act.
+        Ok(())
+    }
+
+    async fn changed(&self, cx: &dyn Context, _site: &Reading) {
+        cx.clock().sleep(Duration::from_secs(2)).await;
+    }
+}
+
+/// Proxmox nodes that the plan uses.
+fn hosts(plan: &Plan) -> BTreeSet<&str> {
+    plan.nodes.iter().map(|n| n.host.as_str()).chain([plan.template.host.as_str()]).collect()
+}
+
+fn of_proxmox<T>(cx: &dyn Context, answer: &Answer<T>) -> Evidence {
+    Evidence::of("Proxmox", cx.clock().now(), answer)
+}
+
+fn of_jump_host(
+    cx: &dyn Context,
+    asked: impl Into<String>,
+    answer: impl Into<String>,
+    by_hand: impl Into<String>,
+) -> Evidence {
+    let (asked, answer, by_hand) = (asked.into(), answer.into(), by_hand.into());
+    Evidence { system: "jump host".into(), asked, answer, at: cx.clock().now(), by_hand }
+}
+
+/// A proof of the first readings; `summary` followed by what is worth a remark.
+fn proof(summary: &str, remarks: &[String], readings: Vec<Evidence>) -> Result<Proof, Failure> {
+    let mut readings = readings.into_iter();
+    let first = readings.next();
+    let first = first.ok_or_else(|| Failure::broken("a check read nothing", "check that the plan names machines"))?;
+    let summary =
+        if remarks.is_empty() { summary.to_string() } else { format!("{summary}; mind: {}", remarks.join("; ")) };
+    Ok(readings.take(EVIDENCE - 1).fold(Proof::new(summary, first), Proof::and))
 }

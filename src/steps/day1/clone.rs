@@ -1,12 +1,13 @@
 //! `day1.clone/NODE`: a full clone of the template, with the plan's VMID and name and the run's mark.
+use super::vm;
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Proof, Reading as Evidence};
 use crate::engine::step::{Context, Observed, Outline, Step, StepId};
-use crate::engine::wait::{Band, Wait};
+use crate::engine::wait::Band;
 use crate::plan::model::{NodePlan, Plan};
-use crate::proxmox::{CloneOptions, Error};
+use crate::proxmox::CloneOptions;
 use crate::steps::site::{Changing, Installation, Reading};
-use crate::steps::{failures, follow, outlines};
+use crate::steps::{follow, outlines};
 use async_trait::async_trait;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ const BAND: Band = Band::new(60, 300);
 pub struct Clone {
     outline: Outline,
     node: NodePlan,
+    doing: String,
 }
 
 pub fn step(plan: &Plan, node: &NodePlan) -> Clone {
@@ -27,13 +29,7 @@ pub fn step(plan: &Plan, node: &NodePlan) -> Clone {
         .after([StepId::new(super::template::KIND)])
         // Parallel clones of one storage fail on its lock, so they wait for each other here.
         .queued(format!("clones on {}:{}", template.host, template.storage), 1);
-    Clone { outline, node: node.clone() }
-}
-
-impl Clone {
-    fn doing(&self) -> String {
-        format!("clone vm {} ({})", self.node.vmid, self.node.name)
-    }
+    Clone { outline, node: node.clone(), doing: format!("clone vm {} ({})", node.vmid, node.name) }
 }
 
 #[async_trait]
@@ -43,44 +39,18 @@ impl Step<Installation> for Clone {
     }
 
     async fn observe(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
-        let vmid = u32::from(self.node.vmid);
-        let config = match site.proxmox.vm_config(&self.node.host, vmid).await {
+        let Clone { node, doing, .. } = self;
+        let config = match vm::find(cx, site, &node.host, node.vmid, doing, BAND).await? {
             Ok(config) => config,
-            Err(Error::NotFound { text }) => {
-                if follow::is_running(cx, site).await {
-                    return Ok(Observed::Underway(Wait::new(format!("{}: the task ends", self.doing()), text, BAND)));
-                }
-                return Ok(Observed::Absent(text));
-            }
-            Err(e) => return Err(failures::proxmox(&e, &self.doing())),
+            Err(observed) => return self.on_its_way(cx, site, *observed).await,
         };
-        if !site.is_ours(config.value.description()) {
-            return Ok(Observed::Conflict(Failure::refused(
-                format!("vm {vmid} exists on {} and does not carry this run's mark", self.node.host),
-                "give the node another vmid in the plan, or remove that VM yourself if nobody needs it",
-            )));
-        }
-        if let Some(lock) = config.value.lock() {
-            if follow::is_running(cx, site).await {
-                let wait = Wait::new(format!("{}: the task ends", self.doing()), format!("locked ({lock})"), BAND);
-                return Ok(Observed::Underway(wait));
-            }
-            return Err(Failure::person(
-                format!("vm {vmid} is locked ({lock}) although no task of ours works on it: a clone was cut off"),
-                format!(
-                    "on {}: qm unlock {vmid} && qm destroy {vmid} --purge; the step then clones it again",
-                    self.node.host
-                ),
-            ));
-        }
         let evidence = Evidence::of("Proxmox", cx.clock().now(), &config);
-        Ok(Observed::Satisfied(Proof::new(
-            format!("vm {vmid} exists on {} as {}", self.node.host, self.node.name),
-            evidence,
-        )))
+        let summary = format!("vm {} exists on {} as {}", node.vmid, node.host, node.name);
+        Ok(Observed::Satisfied(Proof::new(summary, evidence)))
     }
 
     async fn act(&self, cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
+        follow::earlier_task(cx, site, &self.doing, BAND).await?;
         let template = &site.plan.template;
         let options = CloneOptions {
             newid: u32::from(self.node.vmid),
@@ -91,14 +61,28 @@ impl Step<Installation> for Clone {
             pool: None,
             description: Some(site.mark.clone()),
         };
-        let source = u32::from(template.vmid);
-        let upid = change.proxmox.clone_vm(&template.host, source, &options).await;
-        let upid = upid.map_err(|e| failures::proxmox(&e, &self.doing()))?;
-        cx.keep_handle(upid.as_str()).await?;
-        follow::task(cx, site, &upid, &self.doing(), BAND).await
+        let begun = change.proxmox.clone_vm(&template.host, u32::from(template.vmid), &options).await;
+        vm::carry_out(cx, site, begun.map(Some), &self.doing, BAND).await
     }
 
     async fn changed(&self, cx: &dyn Context, _site: &Reading) {
         cx.clock().sleep(Duration::from_secs(1)).await;
+    }
+}
+
+impl Clone {
+    /// A clone for another host belongs to the template's host until its very end.
+    async fn on_its_way(&self, cx: &dyn Context, site: &Reading, observed: Observed) -> Result<Observed, Failure> {
+        let (node, from) = (&self.node, &site.plan.template.host);
+        if !matches!(observed, Observed::Absent(_)) || node.host == *from {
+            return Ok(observed);
+        }
+        match vm::find(cx, site, from, node.vmid, &self.doing, BAND).await? {
+            Ok(_) => Ok(Observed::Conflict(Failure::person(
+                format!("vm {} is on {from} and not on {} as the plan says", node.vmid, node.host),
+                format!("on {from}: qm migrate {} {}", node.vmid, node.host),
+            ))),
+            Err(there) => Ok(*there),
+        }
     }
 }

@@ -1,10 +1,37 @@
 //! Day 1, machines: image, template, clones, sizes, addresses, disks, start, reached.
 pub mod clone;
+pub mod configure;
+pub mod data_disk;
+pub mod fetch;
+pub mod image;
+pub mod image_file;
+pub mod reach;
+pub mod resize;
+pub mod start;
 pub mod template;
+pub mod template_vm;
+mod unpack;
+mod vm;
+pub mod web;
 
 use crate::plan::model::Plan;
 use crate::steps::catalogue::Steps;
+use std::sync::Arc;
 
-pub fn steps(_plan: &Plan) -> Steps {
-    Steps::new()
+pub fn steps(plan: &Plan) -> Steps {
+    let mut steps: Steps = vec![
+        Arc::new(fetch::step(plan)),
+        Arc::new(image::step(plan)),
+        Arc::new(template_vm::step(plan)),
+        Arc::new(template::step(plan)),
+    ];
+    for node in &plan.nodes {
+        steps.push(Arc::new(clone::step(plan, node)));
+        steps.push(Arc::new(configure::step(plan, node)));
+        steps.push(Arc::new(resize::step(node)));
+        steps.push(Arc::new(data_disk::step(plan, node)));
+        steps.push(Arc::new(start::step(node)));
+        steps.push(Arc::new(reach::step(node)));
+    }
+    steps
 }

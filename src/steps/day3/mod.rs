@@ -1,8 +1,28 @@
-//! Day 3.
-use crate::cozystack::Component;
+//! Day 3, platform: settings, installer, and what it brings up: releases in waves, nodes, API, version, root tenant.
+pub mod api_services;
+pub mod failed;
+pub mod installer;
+mod manifest;
+pub mod nodes_ready;
+pub mod releases;
+pub mod root_tenant;
+pub mod settings;
+pub mod values;
+pub mod version;
+
+use crate::cozystack::{Component, waves};
 use crate::plan::model::Plan;
 use crate::steps::catalogue::Steps;
+use std::sync::Arc;
 
-pub fn steps(_plan: &Plan, _components: &[Component]) -> Steps {
-    Steps::new()
+pub fn steps(plan: &Plan, components: &[Component]) -> Steps {
+    let mut steps: Steps = vec![Arc::new(settings::step(plan)), Arc::new(installer::step(plan))];
+    for (number, names) in (1..).zip(waves(components)) {
+        steps.push(Arc::new(releases::step(number, &names, components)));
+    }
+    steps.push(Arc::new(nodes_ready::step(plan)));
+    steps.push(Arc::new(api_services::step()));
+    steps.push(Arc::new(version::step(plan)));
+    steps.push(Arc::new(root_tenant::step()));
+    steps
 }

@@ -216,8 +216,8 @@ fn free_address(store: &Store, taken: &BTreeSet<&str>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::super::kinds::KINDS;
-    use super::crate::lab::kube::store::Key;
     use super::*;
+    use crate::lab::kube::store::Key;
     use jiff::Timestamp;
 
     fn filled(plural: &str, mut object: Value, store: &Store) -> Value {

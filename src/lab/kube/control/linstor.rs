@@ -63,6 +63,13 @@ pub fn configuration_changed(world: &mut World, key: &Key, gone: Option<&Value>)
         if let Some(state) = world.state() {
             state.pools.values_mut().for_each(|pools| pools.retain(|p| !names.contains(p.as_str())));
         }
+        for (satellite, _) in world.objects("piraeus.io", "linstorsatellites", None) {
+            world.change_object(&satellite, |s| {
+                if let Some(pools) = s["spec"]["storagePools"].as_array_mut() {
+                    pools.retain(|p| !names.contains(text(p, "/name")));
+                }
+            });
+        }
         return;
     }
     let Some(configuration) = world.object(key).cloned() else { return };
@@ -73,7 +80,10 @@ pub fn configuration_changed(world: &mut World, key: &Key, gone: Option<&Value>)
             continue;
         }
         if items(&configuration, "/spec/storagePools").next().is_some() {
+            let pools = configuration["spec"]["storagePools"].clone();
             world.change_object(&satellite_key(&node), |s| {
+                // The operator writes what the configurations say into each satellite's own spec.
+                merge_pools(&mut s["spec"]["storagePools"], &pools);
                 set_condition(s, &at, "Configured", "False", "Pending", "waiting for storage pools");
             });
         }
@@ -87,6 +97,16 @@ pub fn configuration_changed(world: &mut World, key: &Key, gone: Option<&Value>)
         });
     }
     world.change_object(key, |c| set_condition(c, &at, "Applied", "True", "AsExpected", ""));
+}
+
+/// A pool of the same name is replaced, a new one is added.
+fn merge_pools(into: &mut Value, pools: &Value) {
+    let mut merged: Vec<Value> = into.as_array().cloned().unwrap_or_default();
+    for pool in pools.as_array().into_iter().flatten() {
+        merged.retain(|p| text(p, "/name") != text(pool, "/name"));
+        merged.push(pool.clone());
+    }
+    *into = Value::Array(merged);
 }
 
 fn meant(world: &World, configuration: &Value) -> Vec<String> {

@@ -2,7 +2,7 @@
 //!
 //! They are driven by events alone: [`settle`] reads what changed in the store since it looked last and lets each
 //! controller act, until nothing changes any more. What takes time is a timer of the world that acts and settles again.
-//! No controller polls; the two retries (a failed release, a crashing pod) come every [`RETRY_S`] seconds.
+//! No controller polls; what failed (a release, a crashing container, a volume) is tried again every [`RETRY_S`] seconds.
 pub(super) mod balancer;
 pub mod bundle;
 mod capi;
@@ -27,7 +27,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
-/// Lab seconds after which a failed install or a crashed container is tried again.
+/// Lab seconds after which what failed is tried again.
 const RETRY_S: f64 = 30.0;
 
 /// What the controllers remember beside the objects.

@@ -141,17 +141,12 @@ pub fn can_provision(world: &World, node: &str) -> Result<(), String> {
 ///
 /// # Errors
 /// Proxmox VE's words.
-pub fn create(
-    world: &mut World,
-    class: &Value,
-    node: &str,
-    volume: &str,
-    disk: &str,
-    gib: u64,
-) -> Result<(String, Value), String> {
+pub fn create(world: &mut World, class: &Value, node: &str, volume: &str, gib: u64) -> Result<(String, Value), String> {
     let (region, zone) = labels(world, node).ok_or("the node lost its topology labels")?;
     let storage = text(class, "/parameters/storage");
-    let volid = world.pve.create_volume(storage, disk, gib)?;
+    // The driver gives its volumes to this VMID, which nobody has.
+    let disk = format!("vm-9999-{volume}");
+    let volid = world.pve.create_volume(storage, &disk, gib)?;
     if let Some(state) = world.state() {
         state.volume_ids.insert(volume.to_string(), volid);
     }
@@ -165,5 +160,18 @@ pub fn remove(world: &mut World, volume: &str) {
     let volid = world.state().and_then(|s| s.volume_ids.remove(volume));
     if let Some(volid) = volid {
         world.pve.remove_volume(&volid);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_configuration_written_as_json_is_read_like_yaml() {
+        let json = json!({"features": {"provider": "capmox"}, "clusters": [{"url": "https://127.86.0.10:8006/api2/json",
+            "insecure": true, "token_id": "kubernetes-csi@pve!csi", "token_secret": "s", "region": "pve"}]});
+        let read: Configuration = serde_saphyr::from_str(&json.to_string()).unwrap();
+        assert_eq!(read.clusters[0].token_id, "kubernetes-csi@pve!csi");
     }
 }

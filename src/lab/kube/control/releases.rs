@@ -143,7 +143,7 @@ fn was_installed(release: &Value) -> bool {
 fn attempt(world: &mut World, key: &Key, uid: &str, generation: u64) {
     let current = world.object(key).cloned().filter(|r| text(r, "/metadata/uid") == uid);
     // A newer spec has a way of its own.
-    let Some(release) = current.filter(|r| self::generation(r) == generation) else { return };
+    let Some(release) = current.filter(|r| self::generation(r) == generation && !is_ready_now(r)) else { return };
     let stuck = world.bites(|f| matches!(f, FaultKind::ReleaseStuck { release, .. } if *release == key.name));
     let refused = match stuck {
         Some(FaultKind::ReleaseStuck { message, .. }) => Some(message),
@@ -186,7 +186,12 @@ fn fail(world: &mut World, key: &Key, release: &Value, message: &str) {
     });
     world.tell(key, "Warning", reason, &message);
     let (key, uid, generation) = (key.clone(), uid(release), generation(release));
+    let mark = format!("retry {uid} {generation}");
+    if !world.begin(mark.clone()) {
+        return;
+    }
     world.after(RETRY_S, move |world| {
+        world.done(&mark);
         attempt(world, &key, &uid, generation);
         settle(world);
     });

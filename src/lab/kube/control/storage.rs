@@ -1,8 +1,8 @@
 //! Claims and volumes: who provisions them, where, and how they go.
 use super::objects::{is_deleting, items, text, uid};
-use super::{linstor, pods, proxmox};
+use super::{RETRY_S, linstor, pods, proxmox};
 use crate::lab::kube::settle;
-use crate::lab::kube::store::{Key, uuid};
+use crate::lab::kube::store::Key;
 use crate::lab::world::World;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -167,6 +167,10 @@ fn provision(world: &mut World, key: &Key, claim: &Value, class: &Value, node: O
         if world.is_still(&key, &uid) {
             if let Err(why) = bind(world, &key, &class, node) {
                 failed(world, &key, &class, &why);
+                world.after(RETRY_S, move |world| {
+                    reconcile(world, &key, None);
+                    settle(world);
+                });
             }
             settle(world);
         }
@@ -186,8 +190,7 @@ fn bind(world: &mut World, key: &Key, class: &Value, node: Option<String>) -> Re
     let provisioner = text(class, "/provisioner").to_string();
     let (handle, affinity) = if provisioner == proxmox::PROVISIONER {
         let node = node.or_else(|| proxmox::any_node(world)).unwrap_or_default();
-        let disk = format!("vm-9999-pvc-{}", uuid(&mut world.random));
-        proxmox::create(world, class, &node, &name, &disk, gib(&asked))?
+        proxmox::create(world, class, &node, &name, gib(&asked))?
     } else {
         linstor::place(world, class, node.as_deref(), &name)
     };

@@ -11,6 +11,7 @@ pub fn collect(world: &mut World, key: &Key, object: &Value) {
     let owned = match (key.resource.group.as_str(), key.resource.plural.as_str()) {
         ("apps", "deployments") => [("apps", "replicasets"), ("", "pods")].as_slice(),
         ("apps", "daemonsets" | "statefulsets" | "replicasets") => &[("", "pods")],
+        ("operator.cluster.x-k8s.io", _) => &[("apps", "deployments")],
         _ => return,
     };
     for (group, plural) in owned {
@@ -119,8 +120,7 @@ fn deployment(world: &mut World, key: &Key, object: &Value) {
         s["status"] = json!({"replicas": wanted, "readyReplicas": ready, "availableReplicas": ready,
             "fullyLabeledReplicas": wanted, "observedGeneration": s["metadata"]["generation"]});
     });
-    // A quarter may be missing, rounded down, as with the default rolling update.
-    let available = ready + wanted / 4 >= wanted;
+    let available = ready + may_be_missing(object, wanted) >= wanted;
     world.change_object(key, |d| {
         let conditions = d["status"]["conditions"].clone();
         d["status"] = json!({"observedGeneration": d["metadata"]["generation"], "replicas": wanted,
@@ -151,6 +151,14 @@ fn deployment(world: &mut World, key: &Key, object: &Value) {
         };
         set_condition(d, &at, "Progressing", "True", reason, &format!("ReplicaSet \"{}\" {message}", set_key.name));
     });
+}
+
+/// `maxUnavailable` of the rolling update, by default a quarter rounded down. With 1 of 1 a Deployment counts as
+/// available without any pod; CozyStack's installer is one.
+fn may_be_missing(deployment: &Value, wanted: u64) -> u64 {
+    let stated = &deployment["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"];
+    let percent = stated.as_str().unwrap_or("25%").trim_end_matches('%').parse::<u64>().unwrap_or(25);
+    stated.as_u64().unwrap_or(wanted * percent / 100)
 }
 
 const NOT_AVAILABLE: &str = "Deployment does not have minimum availability.";

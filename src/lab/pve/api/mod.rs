@@ -151,3 +151,6 @@ fn call_for(
     }
     Ok(Call { who, local, params, in_path: names, upload })
 }
+
+#[cfg(test)]
+mod tests;

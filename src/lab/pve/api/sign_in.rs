@@ -14,9 +14,8 @@ pub const TICKET_LIFE_S: u64 = 2 * 3600;
 /// The reason of a 401.
 pub fn caller(world: &World, headers: &HeaderMap, method: &str, upload: bool) -> Result<Who, String> {
     let header = |name| headers.get(name).and_then(|v: &hyper::header::HeaderValue| v.to_str().ok());
-    let ticket = header(COOKIE).and_then(|cookies| {
-        cookies.split(';').find_map(|c| c.trim().strip_prefix("PVEAuthCookie=")).map(|value| decode(value))
-    });
+    let ticket = header(COOKIE)
+        .and_then(|cookies| cookies.split(';').find_map(|c| c.trim().strip_prefix("PVEAuthCookie=")).map(decode));
     let (who, ticket) = match ticket {
         Some(ticket) => (by_ticket(world, &ticket), Some(ticket)),
         None => match header(AUTHORIZATION).and_then(token_value) {

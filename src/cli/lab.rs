@@ -1,0 +1,359 @@
+//! `cozyup lab`: the simulated site. `lab run` starts it as a process of its own, which goes on when the run is killed,
+//! as a real site would.
+use super::run::{LabFigures, Style, execute};
+use super::{Exit, RunFlags, say, tell};
+use crate::lab::scenario::Scenario;
+use crate::lab::site::{self, Site};
+use crate::lab::{critical, world};
+use crate::steps::catalogue::LAST_DAY;
+use clap::Subcommand;
+use std::io::Write;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A lab that nobody talks to for this long ends, when a run started it.
+const IDLE: Duration = Duration::from_secs(15 * 60);
+/// How long a lab may take to open its sockets.
+const START: Duration = Duration::from_secs(60);
+
+#[derive(Debug, clap::Args)]
+pub struct Lab {
+    #[command(subcommand)]
+    command: Option<Sub>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Sub {
+    /// Run the plan in the lab, unattended, in lines
+    Run(RunInLab),
+    /// Only serve the lab, for any client: prints endpoints, token and files
+    Serve(Serve),
+    /// The scenarios that there are
+    List,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+pub struct Where {
+    /// A scenario of `lab list`, or a YAML file
+    #[arg(long, default_value = "standard")]
+    pub scenario: String,
+    /// Lab seconds in a second of the wall
+    #[arg(long, default_value_t = 1.0)]
+    pub speed: f64,
+    /// Use 127.NET.0.0/24 (default: the first free one)
+    #[arg(long, value_name = "NET", value_parser = clap::value_parser!(u8).range(1..=254))]
+    pub net: Option<u8>,
+}
+
+#[derive(Debug, clap::Args)]
+struct RunInLab {
+    #[command(flatten)]
+    at: Where,
+    #[command(flatten)]
+    flags: RunFlags,
+    /// Leave the lab running when the run has ended
+    #[arg(long)]
+    keep: bool,
+    /// Start with an empty site even when one of an earlier run still serves
+    #[arg(long)]
+    fresh: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct Serve {
+    #[command(flatten)]
+    at: Where,
+    /// Where its files go (default: the state folder)
+    #[arg(long)]
+    dir: Option<PathBuf>,
+    /// End when nobody talks to it any more
+    #[arg(long, hide = true)]
+    for_a_run: bool,
+}
+
+impl Lab {
+    pub async fn run(self, state_dir: &Path) -> Exit {
+        match self.command {
+            None => super::screen::lab(state_dir).await,
+            Some(Sub::Run(run)) => run.run(state_dir).await,
+            Some(Sub::Serve(serve)) => serve.run(state_dir).await,
+            Some(Sub::List) => {
+                list();
+                Exit::Proven
+            }
+        }
+    }
+}
+
+/// Name and sentence of every scenario.
+pub fn scenarios() -> Vec<(String, String)> {
+    let about = |name: &str| Scenario::load(name).map(|s| s.about).unwrap_or_default();
+    Scenario::names().map(|name| (name.to_string(), about(name))).collect()
+}
+
+fn list() {
+    for (name, about) in scenarios() {
+        say(&format!("{name:<20} {about}"));
+    }
+}
+
+/// Folder of a scenario's lab: the name, or the file's stem.
+pub fn folder(state_dir: &Path, scenario: &str) -> PathBuf {
+    let name = Path::new(scenario).file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    state_dir.join("lab").join(name)
+}
+
+/// A lab to run in, and whether this process started it.
+pub struct Opened {
+    pub site: Site,
+    pub dir: PathBuf,
+    started: bool,
+}
+
+impl Opened {
+    /// The folder of the run in this lab.
+    pub fn run_folder(&self) -> PathBuf {
+        self.dir.join("run")
+    }
+
+    pub fn figures(&self, until: u8) -> LabFigures {
+        let chain = Scenario::load(&self.site.scenario_file).map(|s| critical::seconds(&critical::chain(&s, until)));
+        LabFigures { critical_path_s: chain.ok(), speed: Some(self.site.speed) }
+    }
+
+    pub fn goes_on(&self) -> bool {
+        !self.started
+    }
+
+    /// Ends the lab's process.
+    pub fn end(&self) {
+        // `of_running` looks at the process again: a pid that was given to another program is not touched.
+        if let Some(pid) =
+            Site::of_running(&self.dir).and_then(|s| i32::try_from(s.pid).ok()).and_then(rustix::process::Pid::from_raw)
+        {
+            // It may have ended by itself in this moment.
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        }
+    }
+}
+
+/// Finds the lab of an earlier run, or starts one.
+///
+/// # Errors
+/// With a sentence when the scenario is wrong or the lab does not start.
+pub async fn open(state_dir: &Path, at: &Where, fresh: bool) -> Result<Opened, String> {
+    Scenario::load(&at.scenario).map_err(|e| e.to_string())?;
+    if !(at.speed.is_finite() && at.speed > 0.0) {
+        return Err(format!("--speed {} is not a speed: give a number above 0, e.g. 60", at.speed));
+    }
+    let dir = folder(state_dir, &at.scenario);
+    if let Some(site) = Site::of_running(&dir) {
+        let opened = Opened { site, dir: dir.clone(), started: false };
+        if !fresh && (opened.site.speed - at.speed).abs() < f64::EPSILON {
+            return Ok(opened);
+        }
+        opened.end();
+        let gone = Instant::now();
+        while Site::of_running(&dir).is_some() && gone.elapsed() < Duration::from_secs(10) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+    crate::base::file::private_dir(&dir).map_err(|e| format!("the lab's folder can't be made: {e}"))?;
+    // A new site is empty: a journal of the former one would speak of machines that never were.
+    let run = dir.join("run");
+    if run.exists() {
+        std::fs::remove_dir_all(&run).map_err(|e| format!("{}: {e}", run.display()))?;
+    }
+    start(&dir, at).await
+}
+
+async fn start(dir: &Path, at: &Where) -> Result<Opened, String> {
+    let failed = |e: std::io::Error| format!("the lab can't be started: {e}");
+    // What an earlier lab wrote must not be taken for this one's answer.
+    match std::fs::remove_file(dir.join("site.json")) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(failed(e)),
+        Ok(()) | Err(_) => {}
+    }
+    let log_path = dir.join("lab.log");
+    let log = std::fs::File::create(&log_path).map_err(failed)?;
+    let mut command = Command::new(std::env::current_exe().map_err(failed)?);
+    command.args(["lab", "serve", "--for-a-run", "--scenario", &at.scenario, "--speed", &at.speed.to_string()]);
+    command.arg("--dir").arg(dir);
+    if let Some(net) = at.net {
+        command.args(["--net", &net.to_string()]);
+    }
+    // A process group of its own: Ctrl-C stops the run, not the site under it.
+    command.process_group(0).stdin(Stdio::null()).stdout(log.try_clone().map_err(failed)?).stderr(log);
+    let mut child = command.spawn().map_err(failed)?;
+    let begin = Instant::now();
+    loop {
+        if let Some(site) = Site::of_running(dir).filter(|s| s.pid == child.id()) {
+            return Ok(Opened { site, dir: dir.to_path_buf(), started: true });
+        }
+        if let Ok(Some(_)) = child.try_wait() {
+            let said = std::fs::read_to_string(&log_path).unwrap_or_default();
+            let said = said.trim().trim_start_matches("error: ");
+            return Err(if said.is_empty() { "the lab ended as it started".to_string() } else { said.to_string() });
+        }
+        if begin.elapsed() > START {
+            // It is ours and of no use.
+            let _ = child.kill();
+            return Err(format!(
+                "the lab did not open its sockets within {} s; its log is {}",
+                START.as_secs(),
+                log_path.display()
+            ));
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+impl RunInLab {
+    async fn run(self, state_dir: &Path) -> Exit {
+        let opened = match open(state_dir, &self.at, self.fresh).await {
+            Ok(opened) => opened,
+            Err(why) => {
+                tell(&why);
+                return Exit::Usage;
+            }
+        };
+        let style = if self.flags.json { Style::Json } else { Style::Lines };
+        let figures = opened.figures(self.flags.until);
+        if style == Style::Lines {
+            introduce(&opened, self.flags.until);
+        }
+        let clock = opened.site.clock();
+        let plan = opened.site.plan.clone();
+        let exit = execute(&plan, Some(opened.run_folder()), state_dir, true, &self.flags, style, clock, figures).await;
+        if self.keep {
+            if style == Style::Lines {
+                say(&format!(
+                    "the lab serves on (process {}); its files are in {}",
+                    opened.site.pid,
+                    opened.dir.display()
+                ));
+            }
+        } else {
+            opened.end();
+        }
+        exit
+    }
+}
+
+fn introduce(opened: &Opened, until: u8) {
+    let site = &opened.site;
+    let verb = if opened.goes_on() { "goes on with" } else { "started" };
+    say(&format!(
+        "lab      {verb} scenario {} at speed {}, {} (plan {})",
+        site.scenario,
+        site.speed,
+        site.url,
+        site.plan.display()
+    ));
+    if let Ok(scenario) = Scenario::load(&site.scenario_file) {
+        let chain = critical::chain(&scenario, until);
+        say(&format!("lab      critical path to the end of day {until}, in lab seconds:"));
+        for link in &chain {
+            say(&format!("lab      {:>8.1}  {}", link.seconds, link.what));
+        }
+        let total = critical::seconds(&chain);
+        say(&format!("lab      {total:>8.1}  in all: {:.1} s on the wall at speed {}", total / site.speed, site.speed));
+    }
+}
+
+impl Serve {
+    async fn run(self, state_dir: &Path) -> Exit {
+        let scenario = match Scenario::load(&self.at.scenario) {
+            Ok(scenario) => scenario,
+            Err(e) => {
+                tell(&format!("{e}\nnext: `cozyup lab list` shows the scenarios"));
+                return Exit::Usage;
+            }
+        };
+        let dir = self.dir.unwrap_or_else(|| folder(state_dir, &self.at.scenario));
+        let options = site::Options {
+            scenario,
+            scenario_file: self.at.scenario.clone(),
+            speed: self.at.speed,
+            net: self.at.net,
+            dir: dir.clone(),
+        };
+        let mut running = match site::start(options).await {
+            Ok(running) => running,
+            Err(e) => {
+                tell(&e.to_string());
+                return Exit::Usage;
+            }
+        };
+        if !self.for_a_run {
+            print_endpoints(&running.site);
+        }
+        let lab = running.lab.clone();
+        let mut problems = std::mem::replace(&mut running.problems, tokio::sync::mpsc::unbounded_channel().1);
+        tokio::select! {
+            () = running.forever() => {}
+            () = async { while let Some(problem) = problems.recv().await { say(&format!("note: {problem}")); } std::future::pending().await } => {}
+            () = idle(&lab), if self.for_a_run => {}
+            () = ended() => {}
+        }
+        // The file says that a lab serves; without the process it would be a lie.
+        let _ = std::fs::remove_file(dir.join("site.json"));
+        Exit::Proven
+    }
+}
+
+fn print_endpoints(site: &Site) {
+    let wall = site.clock_wall_ms;
+    let lines = [
+        format!("scenario     {} (speed {})", site.scenario, site.speed),
+        format!("Proxmox VE   {}", site.url),
+        format!("fingerprint  {}", site.fingerprint),
+        format!("token id     {}", site.token_id),
+        format!("token        in {}", site.token_file.display()),
+        format!("plan         {}", site.plan.display()),
+        "try          curl -k -H \"Authorization: PVEAPIToken=TOKEN_ID=SECRET\" URL/api2/json/version".to_string(),
+        format!(
+            "run          COZYUP_CLOCK={},{wall},{} cozyup run {}",
+            site.clock_origin,
+            site.speed,
+            site.plan.display()
+        ),
+        "Ctrl-C ends the lab; it keeps nothing".to_string(),
+    ];
+    lines.iter().for_each(|l| say(l));
+    // A pipe may hold the lines back until the lab ends.
+    let _ = std::io::stdout().flush();
+}
+
+/// Returns when nobody has connected for [`IDLE`].
+async fn idle(lab: &world::Lab) {
+    let mut seen = lab.contacts();
+    loop {
+        tokio::time::sleep(IDLE).await;
+        let now = lab.contacts();
+        if now == seen {
+            return;
+        }
+        seen = now;
+    }
+}
+
+async fn ended() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let wait = |kind| async move {
+        match signal(kind) {
+            Ok(mut s) => {
+                s.recv().await;
+            }
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = wait(SignalKind::interrupt()) => {}
+        () = wait(SignalKind::terminate()) => {}
+    }
+}
+
+const _: () = assert!(LAST_DAY >= 5, "the lab's critical path ends with day 5");

@@ -1,0 +1,156 @@
+//! `cozyup plan new|check|show`.
+use super::{Exit, say, tell};
+use crate::compose::{self, plan_error};
+use crate::plan;
+use crate::plan::defaults::{self, Defaults};
+use crate::plan::model::ApiUrl;
+use crate::proxmox;
+use clap::Subcommand;
+use std::path::PathBuf;
+
+#[derive(Debug, clap::Args)]
+pub struct PlanCommand {
+    #[command(subcommand)]
+    command: Sub,
+}
+
+#[derive(Debug, Subcommand)]
+enum Sub {
+    /// Write a plan file with defaults, read from the live site where one is named
+    New(New),
+    /// Lint a plan, offline
+    Check {
+        /// The plan file
+        plan: PathBuf,
+    },
+    /// Print days, nodes, versions and hazards of a plan
+    Show {
+        /// The plan file
+        plan: PathBuf,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct New {
+    /// Where to write it
+    #[arg(default_value = "plan.yaml")]
+    file: PathBuf,
+    /// Replace a file that is there
+    #[arg(long)]
+    force: bool,
+    /// Name of the run
+    #[arg(long)]
+    name: Option<String>,
+    /// The site's API, https://HOST:8006: its certificate is read, and with a token its nodes and storages
+    #[arg(long)]
+    url: Option<String>,
+    /// `user@realm!tokenid`; the secret comes from COZYUP_PROXMOX_TOKEN or --token-file
+    #[arg(long)]
+    token_id: Option<String>,
+    /// File (0600) with the token's secret
+    #[arg(long)]
+    token_file: Option<String>,
+    /// Worker nodes besides the three control planes
+    #[arg(long, default_value_t = 0)]
+    workers: usize,
+}
+
+impl PlanCommand {
+    pub async fn run(self) -> Exit {
+        match self.command {
+            Sub::New(new) => new.run().await,
+            Sub::Check { plan } => match plan::load(&plan) {
+                Ok(loaded) => {
+                    loaded.findings.iter().for_each(|f| say(&f.to_string()));
+                    say(&format!("{}: no errors, {} remarks", plan.display(), loaded.findings.len()));
+                    Exit::Proven
+                }
+                Err(e) => refused(&e),
+            },
+            Sub::Show { plan } => match plan::load(&plan) {
+                Ok(loaded) => {
+                    say(&plan::show(&loaded.plan));
+                    Exit::Proven
+                }
+                Err(e) => refused(&e),
+            },
+        }
+    }
+}
+
+fn refused(error: &plan::PlanError) -> Exit {
+    tell(&plan_error(error));
+    Exit::Usage
+}
+
+impl New {
+    async fn run(self) -> Exit {
+        if self.file.exists() && !self.force {
+            tell(&format!(
+                "{} is there already\nnext: give another name, or --force to replace it",
+                self.file.display()
+            ));
+            return Exit::Usage;
+        }
+        let mut known = Defaults {
+            name: self.name.clone(),
+            token_id: self.token_id.clone(),
+            token_file: self.token_file.clone(),
+            workers: self.workers,
+            ..Defaults::default()
+        };
+        if let Some(url) = &self.url {
+            match url.parse::<ApiUrl>() {
+                Ok(url) => known.site_url = Some(url),
+                Err(why) => {
+                    tell(&why);
+                    return Exit::Usage;
+                }
+            }
+            if let Err(why) = discover(&mut known).await {
+                tell(&format!("{why}\nnext: the plan is written with defaults for what could not be read"));
+            }
+        }
+        let text = defaults::write(&known);
+        if let Err(e) = crate::base::file::write_public(&self.file, text.as_bytes()) {
+            tell(&format!("can't write the plan: {e}"));
+            return Exit::Usage;
+        }
+        say(&format!("wrote {}; edit it, then `cozyup plan check {0}`", self.file.display()));
+        Exit::Proven
+    }
+}
+
+/// Reads from the site what a plan can take from it: certificate, nodes, storages, bridges, VMIDs.
+async fn discover(known: &mut Defaults) -> Result<(), String> {
+    let Some(url) = known.site_url.clone() else { return Ok(()) };
+    let certificate = proxmox::probe_certificate(url.as_str()).await.map_err(|e| e.to_string())?;
+    say(&format!(
+        "certificate of {url}: {}\n  subject {}, issuer {}\n  compare it with `pvenode cert info` on the host before you trust it",
+        certificate.fingerprint, certificate.subject, certificate.issuer
+    ));
+    known.fingerprint = Some(certificate.fingerprint);
+    let Some(token_id) = known.token_id.clone() else { return Ok(()) };
+    let sample = defaults::plan(known);
+    let secret = compose::token_secret(&sample).map_err(|e| e.to_string())?;
+    let target = proxmox::Target { url: url.to_string(), token_id, secret, fingerprint: known.fingerprint.clone() };
+    let (reader, _) = proxmox::connect(target).map_err(|e| e.to_string())?;
+    let nodes = reader.nodes().await.map_err(|e| e.to_string())?.value;
+    known.hosts = nodes.iter().filter(|n| n.status == "online").map(|n| n.node.clone()).collect();
+    known.taken_vmids = reader.resources().await.map_err(|e| e.to_string())?.value.iter().map(|v| v.vmid).collect();
+    if let Some(host) = known.hosts.first() {
+        let storages = reader.storages(host).await.map_err(|e| e.to_string())?.value;
+        let with = |content: &str| {
+            let mut fit: Vec<_> =
+                storages.iter().filter(|s| s.active && s.content.iter().any(|c| c == content)).collect();
+            fit.sort_by_key(|s| std::cmp::Reverse(s.avail));
+            fit.first().map(|s| s.storage.clone())
+        };
+        known.image_storage = with("import");
+        known.disk_storage = with("images");
+        known.csi_storage.clone_from(&known.disk_storage);
+        let bridges = reader.bridges(host).await.map_err(|e| e.to_string())?.value;
+        known.bridge = bridges.iter().find(|b| b.active).map(|b| b.iface.clone());
+    }
+    Ok(())
+}

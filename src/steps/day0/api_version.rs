@@ -1,0 +1,82 @@
+//! `day0.api_version`: Proxmox VE is new enough, and the nodes that the plan uses are online in a cluster with quorum.
+use super::{Check, hosts, of_proxmox, proof};
+use crate::engine::failure::Failure;
+use crate::engine::proof::Proof;
+use crate::engine::step::Context;
+use crate::plan::model::Plan;
+use crate::proxmox::ClusterStatus;
+use crate::steps::failures;
+use crate::steps::site::Reading;
+use std::collections::BTreeSet;
+
+pub const KIND: &str = "day0.api_version";
+/// Since libpve-storage-perl 8.3.6 a raw image can be uploaded as content `import`.
+const OLDEST: (u32, u32) = (8, 4);
+
+pub fn step(plan: &Plan) -> Check {
+    let nodes = hosts(plan).into_iter().collect::<Vec<_>>().join(", ");
+    let title = format!("Proxmox VE is {}.{} or newer, {nodes} online", OLDEST.0, OLDEST.1);
+    let by_hand = "pveversion\npvecm status";
+    Check::new(KIND, title, by_hand, |cx, site| Box::pin(look(cx, site))).of_proxmox()
+}
+
+async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {
+    let version = site.proxmox.version().await.map_err(|e| failures::proxmox(&e, "ask for the version"))?;
+    let found = &version.value;
+    if (found.major(), found.minor()) < OLDEST {
+        return Err(Failure::refused(
+            format!(
+                "Proxmox VE {} can't take a raw disk image over its API; {}.{} can",
+                found.version, OLDEST.0, OLDEST.1
+            ),
+            "upgrade Proxmox VE: apt update && apt full-upgrade within 8.x, or as its guide from 8 to 9 says",
+        ));
+    }
+    let cluster = site.proxmox.cluster_status().await.map_err(|e| failures::proxmox(&e, "ask for the cluster"))?;
+    let hosts = hosts(&site.plan);
+    if let Some(what) = trouble(&cluster.value, &hosts) {
+        return Err(Failure::person(what, "bring the nodes back (pvecm status says more), or change the plan's hosts"));
+    }
+    let quorum = if cluster.value.quorate.is_some() { "the cluster has quorum" } else { "a node without a cluster" };
+    let summary =
+        format!("Proxmox VE {}, {quorum}, online: {}", found.version, hosts.into_iter().collect::<Vec<_>>().join(", "));
+    proof(&summary, &[], vec![of_proxmox(cx, &version), of_proxmox(cx, &cluster)])
+}
+
+fn trouble(cluster: &ClusterStatus, hosts: &BTreeSet<&str>) -> Option<String> {
+    if cluster.quorate == Some(false) {
+        return Some("the Proxmox cluster has no quorum: nothing in it can be changed".to_string());
+    }
+    let mut wrong = Vec::new();
+    for host in hosts {
+        match cluster.nodes.iter().find(|n| n.name == *host) {
+            None => {
+                let known: Vec<&str> = cluster.nodes.iter().map(|n| n.name.as_str()).collect();
+                wrong.push(format!("there is no Proxmox node {host} (there is {})", known.join(", ")));
+            }
+            Some(node) if !node.online => wrong.push(format!("Proxmox node {host} is offline")),
+            Some(_) => {}
+        }
+    }
+    (!wrong.is_empty()).then(|| wrong.join("; "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proxmox::ClusterNode;
+
+    #[test]
+    fn a_node_that_is_missing_or_offline_is_named() {
+        let node = |name: &str, online| ClusterNode { name: name.into(), online, ip: None, local: false };
+        let nodes = vec![node("pve1", true), node("pve2", false)];
+        let mut status = ClusterStatus { quorate: Some(true), name: None, nodes };
+        assert_eq!(trouble(&status, &BTreeSet::from(["pve1"])), None);
+        assert_eq!(
+            trouble(&status, &BTreeSet::from(["pve1", "pve2", "pve3"])).unwrap(),
+            "Proxmox node pve2 is offline; there is no Proxmox node pve3 (there is pve1, pve2)"
+        );
+        status.quorate = Some(false);
+        assert!(trouble(&status, &BTreeSet::from(["pve1"])).unwrap().contains("quorum"));
+    }
+}

@@ -1,0 +1,58 @@
+//! The guests of the site, and which of them are the plan's own, told by the mark.
+use crate::base::answer::Answer;
+use crate::engine::failure::Failure;
+use crate::proxmox::{Error, VmConfig, VmRow};
+use crate::steps::failures;
+use crate::steps::site::Reading;
+use std::collections::BTreeMap;
+
+pub struct Guests {
+    /// All that the token may see.
+    pub all: Answer<Vec<VmRow>>,
+    /// The plan's VMs that exist and carry the run's mark, by VMID.
+    pub ours: BTreeMap<u32, VmConfig>,
+    /// In the plan's VMIDs, and not ours.
+    pub strange: Vec<VmRow>,
+    /// In the plan's VMIDs, being made: they show no mark yet.
+    pub unborn: Vec<VmRow>,
+}
+
+impl Guests {
+    /// Those whose memory, names and disks are not the plan's.
+    pub fn others(&self) -> impl Iterator<Item = &VmRow> {
+        self.all.value.iter().filter(|r| !self.is_ours(r.vmid) && !self.unborn.iter().any(|u| u.vmid == r.vmid))
+    }
+
+    pub fn is_ours(&self, vmid: u32) -> bool {
+        self.ours.contains_key(&vmid)
+    }
+}
+
+/// Asks for the configuration of those guests only that have a VMID of the plan: of none on an empty site.
+///
+/// # Errors
+/// When Proxmox VE does not answer.
+pub async fn read(site: &Reading) -> Result<Guests, Failure> {
+    let all = site.proxmox.resources().await.map_err(|e| failures::proxmox(&e, "list the guests"))?;
+    let mut guests = Guests { all, ours: BTreeMap::new(), strange: Vec::new(), unborn: Vec::new() };
+    let plan = &site.plan;
+    let planned =
+        |vmid: u32| u32::from(plan.template.vmid) == vmid || plan.nodes.iter().any(|n| u32::from(n.vmid) == vmid);
+    for row in guests.all.value.iter().filter(|r| planned(r.vmid)) {
+        if row.kind != "qemu" {
+            guests.strange.push(row.clone());
+            continue;
+        }
+        match site.proxmox.vm_config(&row.node, row.vmid).await {
+            Ok(config) if site.is_ours(config.value.description()) => {
+                guests.ours.insert(row.vmid, config.value);
+            }
+            Ok(config) if matches!(config.value.lock(), Some("create" | "clone")) => guests.unborn.push(row.clone()),
+            Ok(_) | Err(Error::Forbidden { .. }) => guests.strange.push(row.clone()),
+            // The list is a few seconds late.
+            Err(Error::NotFound { .. }) => {}
+            Err(e) => return Err(failures::proxmox(&e, &format!("read vm {}", row.vmid))),
+        }
+    }
+    Ok(guests)
+}

@@ -1,0 +1,57 @@
+//! `day0.image`: the Talos image and the CozyStack installer can be fetched, or the image is here already.
+use super::{Check, of_jump_host, of_proxmox, proof};
+use crate::base::text::size;
+use crate::engine::failure::Failure;
+use crate::engine::proof::{Proof, Reading as Evidence};
+use crate::engine::step::Context;
+use crate::plan::model::Plan;
+use crate::steps::day1::image_file::{self, Stored};
+use crate::steps::day1::web;
+use crate::steps::failures;
+use crate::steps::site::Reading;
+use reqwest::Method;
+
+pub const KIND: &str = "day0.image";
+
+pub fn step(plan: &Plan) -> Check {
+    let title = "the Talos image and the CozyStack installer can be fetched";
+    let by_hand = format!("curl -sIL {}\ncurl -sIL {}", plan.image.url, plan.cozystack.installer_url);
+    Check::new(KIND, title, by_hand, |cx, site| Box::pin(look(cx, site))).of_proxmox()
+}
+
+async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {
+    let stored = image_file::stored(site).await.map_err(|e| failures::proxmox(&e, "look for the image"));
+    let (image, reading) = match (image_file::cached(site), stored) {
+        (_, Ok(stored)) if matches!(stored.value, Stored::Whole(..)) => {
+            ("the image is on the storage".to_string(), of_proxmox(cx, &stored))
+        }
+        (Some(known), _) => {
+            let answer = format!("{} bytes, sha256 {}", known.size, known.sha256);
+            let path = image_file::raw(site).display().to_string();
+            let reading = of_jump_host(cx, format!("stat {path}"), answer, format!("sha256sum {path}"));
+            ("the image is in the cache".to_string(), reading)
+        }
+        // A storage that can't be read is told by day0.storages; the image can be fetched all the same.
+        (None, Ok(_) | Err(_)) => {
+            let (length, reading) = head(cx, site, &site.plan.image.url).await?;
+            let Some(length) = length.filter(|l| *l > 0) else {
+                return Err(Failure::person(
+                    format!("{} answers without a length: it may be no file", site.plan.image.url),
+                    "correct image.url in the plan, or name a mirror",
+                ));
+            };
+            (format!("the image has {} to fetch", size(length)), reading)
+        }
+    };
+    let (_, installer) = head(cx, site, &site.plan.cozystack.installer_url).await?;
+    proof(&format!("{image}; the installer can be fetched"), &[], vec![reading, installer])
+}
+
+/// The length that the server tells, and the evidence.
+async fn head(cx: &dyn Context, site: &Reading, url: &str) -> Result<(Option<u64>, Evidence), Failure> {
+    let response = web::ask(site, Method::HEAD, url).await?;
+    let length = web::length(&response);
+    let told = length.map_or_else(|| "no length".to_string(), |l| format!("{l} bytes"));
+    let answer = format!("{}, {told}", response.status());
+    Ok((length, of_jump_host(cx, format!("HEAD {url}"), answer, format!("curl -sIL {url}"))))
+}

@@ -1,0 +1,105 @@
+//! `day0.release`: the CozyStack release is known, has the profile, and gets every setting that it requires.
+use super::{Check, of_jump_host, proof};
+use crate::cozystack::{Release, Selection, SettingsInput, settings};
+use crate::engine::failure::Failure;
+use crate::engine::proof::Proof;
+use crate::engine::step::Context;
+use crate::plan::model::Plan;
+use crate::steps::site::Reading;
+use std::collections::BTreeMap;
+
+pub const KIND: &str = "day0.release";
+
+pub fn step(plan: &Plan) -> Check {
+    let cozystack = &plan.cozystack;
+    let title = format!("CozyStack {} with profile {} is known and complete", cozystack.version, cozystack.profile);
+    Check::new(KIND, title, "cozyup plan check PLAN", |cx, site| Box::pin(look(cx, site)))
+}
+
+async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {
+    let (plan, release) = (&site.plan, &site.release);
+    let (selection, data) = judge(plan, release).map_err(|what| {
+        Failure::person(what, "correct the plan (`cozyup plan check PLAN` names the key), then run again")
+    })?;
+    let answer = format!(
+        "bundle {}, {} components, left out: {}; settings: {}",
+        selection.bundle,
+        selection.components.len(),
+        selection.disable.join(","),
+        data.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join(" ")
+    );
+    let asked = format!("release {} as built into cozyup {}", release.version, env!("CARGO_PKG_VERSION"));
+    let summary = format!(
+        "CozyStack {} profile {}: {} components, {} settings, Talos {}",
+        release.version,
+        plan.cozystack.profile,
+        selection.components.len(),
+        data.len(),
+        release.talos.version
+    );
+    proof(&summary, &[], vec![of_jump_host(cx, asked, answer, "cozyup plan show PLAN")])
+}
+
+fn judge(plan: &Plan, release: &Release) -> Result<(Selection, BTreeMap<String, String>), String> {
+    let (wanted, network) = (&plan.cozystack, &plan.network);
+    if wanted.version != release.version {
+        return Err(format!("the plan names CozyStack {}, and this run has {}", wanted.version, release.version));
+    }
+    let selection =
+        release.select(&wanted.profile, &wanted.disable, &wanted.enable, false).map_err(|e| e.to_string())?;
+    if plan.talos.version != release.talos.version {
+        return Err(format!(
+            "CozyStack {} is built for Talos {}, and the plan names {}",
+            release.version, release.talos.version, plan.talos.version
+        ));
+    }
+    let data = settings(&SettingsInput {
+        bundle: selection.bundle.clone(),
+        disable: selection.disable.clone(),
+        enable: selection.enable.clone(),
+        pod_cidr: network.pod_cidr,
+        service_cidr: network.service_cidr,
+        join_cidr: network.join_cidr,
+        cluster_domain: network.cluster_domain.clone(),
+        root_host: wanted.root_host.clone(),
+        endpoint: plan.cluster_endpoint(),
+        expose: wanted.expose.clone(),
+        telemetry: wanted.telemetry,
+        oidc: false,
+    });
+    let empty = |key: &str| data.get(key).is_none_or(|v| v.trim().is_empty());
+    let missing: Vec<&str> =
+        release.settings.iter().filter(|s| s.required && empty(&s.key)).map(|s| s.key.as_str()).collect();
+    if missing.is_empty() {
+        Ok((selection, data))
+    } else {
+        Err(format!(
+            "CozyStack {} requires settings that the plan leaves empty: {}",
+            release.version,
+            missing.join(", ")
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::steps::day0::tests::plan;
+
+    #[test]
+    fn the_default_plan_is_complete_and_what_is_wrong_is_named() {
+        let release = Release::embedded("v0.37.2").unwrap();
+        let good = plan();
+        let (selection, data) = judge(&good, &release).unwrap();
+        assert!(selection.components.len() > 20 && data.contains_key("root-host"));
+        let mut plan = good.clone();
+        plan.cozystack.root_host = " ".into();
+        assert!(judge(&plan, &release).unwrap_err().ends_with("leaves empty: root-host"));
+        let mut plan = good.clone();
+        plan.talos.version = "v1.8.0".into();
+        assert!(judge(&plan, &release).unwrap_err().contains("built for Talos v1.10.6"));
+        let mut plan = good;
+        plan.cozystack.profile = "paas-nothing".into();
+        assert!(judge(&plan, &release).unwrap_err().contains("no profile paas-nothing"));
+    }
+}

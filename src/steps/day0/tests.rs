@@ -1,0 +1,57 @@
+//! What the unit tests of days 0 and 1 share.
+use crate::base::clock::Clock;
+use crate::engine::failure::Failure;
+use crate::engine::step::Context;
+use crate::engine::wait::Wait;
+use crate::plan::model::Plan;
+use async_trait::async_trait;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Three control planes 1001 to 1003 at 10.0.0.201 to 203 on `pve`, template 9100, everything else the defaults.
+pub fn plan() -> Plan {
+    let mut plan = crate::plan::defaults::plan(&crate::plan::defaults::Defaults::default());
+    plan.image.sha256 = "a".repeat(64);
+    for (n, node) in plan.nodes.iter_mut().enumerate() {
+        node.name = format!("cp{}", n + 1);
+    }
+    plan
+}
+
+/// A context that nobody listens to.
+pub struct Silent {
+    clock: Clock,
+    stopping: AtomicBool,
+}
+
+impl Silent {
+    pub fn new() -> Self {
+        Silent { clock: Clock::real(), stopping: AtomicBool::new(false) }
+    }
+
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+}
+
+#[async_trait]
+impl Context for Silent {
+    fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    fn handle(&self) -> Option<String> {
+        None
+    }
+
+    async fn keep_handle(&self, _handle: &str) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    fn waiting(&self, _wait: Wait) {}
+
+    fn log(&self, _source: &str, _line: &str) {}
+
+    fn stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,134 @@
+//! `day0.vmids`: the VMIDs and names of the plan are free, or are this run's own.
+use super::guests::{self, Guests};
+use super::{Check, of_proxmox, proof};
+use crate::engine::failure::Failure;
+use crate::engine::proof::Proof;
+use crate::engine::step::Context;
+use crate::plan::model::Plan;
+use crate::steps::failures;
+use crate::steps::site::Reading;
+
+pub const KIND: &str = "day0.vmids";
+
+pub fn step(plan: &Plan) -> Check {
+    let ids: Vec<String> = wanted(plan).iter().map(|(id, ..)| id.to_string()).collect();
+    let title = format!("VMIDs {} and their names are free", ids.join(", "));
+    let by_hand = "pvesh get /cluster/resources --type vm\npvesh get /cluster/nextid --vmid VMID";
+    Check::new(KIND, title, by_hand, |cx, site| Box::pin(look(cx, site))).of_proxmox()
+}
+
+/// VMID, name and Proxmox node, the template first.
+fn wanted(plan: &Plan) -> Vec<(u32, &str, &str)> {
+    let template = &plan.template;
+    let mut wanted = vec![(u32::from(template.vmid), template.name.as_str(), template.host.as_str())];
+    wanted.extend(plan.nodes.iter().map(|n| (u32::from(n.vmid), n.name.as_str(), n.host.as_str())));
+    wanted
+}
+
+async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {
+    let guests = guests::read(site).await?;
+    if let Some(row) = guests.unborn.first() {
+        let lock = row.lock.as_deref().unwrap_or("create");
+        return Err(Failure::retryable(
+            format!("vm {} is being made (locked: {lock}) and shows no mark yet", row.vmid),
+            "cozyup looks again when its task may have ended",
+        ));
+    }
+    let mut problems = problems(&site.plan, &guests);
+    let mut readings = vec![of_proxmox(cx, &guests.all)];
+    let wanted = wanted(&site.plan);
+    for (id, ..) in &wanted {
+        // Guests that the token may not see are in nobody's list, but their VMIDs are taken.
+        if guests.is_ours(*id) || guests.strange.iter().any(|g| g.vmid == *id) {
+            continue;
+        }
+        let free = site.proxmox.vmid_free(*id).await;
+        let free = free.map_err(|e| failures::proxmox(&e, &format!("ask whether VMID {id} is free")))?;
+        if !free.value {
+            problems.push(format!("VMID {id} is taken by a guest that the token may not see"));
+        }
+        readings.push(of_proxmox(cx, &free));
+    }
+    if !problems.is_empty() {
+        let next = "give the plan other vmids and names, or remove those guests yourself if nobody needs them";
+        return Err(Failure::refused(problems.join("; "), next));
+    }
+    let own = guests.ours.len();
+    let summary = match own {
+        0 => format!("{} VMIDs and names are free", wanted.len()),
+        _ => format!("{own} of {} VMIDs are this run's own VMs, the others are free", wanted.len()),
+    };
+    proof(&summary, &[], readings)
+}
+
+fn problems(plan: &Plan, guests: &Guests) -> Vec<String> {
+    let mut problems = Vec::new();
+    for (id, name, host) in wanted(plan) {
+        let row = guests.all.value.iter().find(|r| r.vmid == id);
+        if let Some(row) = row.filter(|_| guests.strange.iter().any(|g| g.vmid == id)) {
+            let called = row.name.as_deref().unwrap_or("without a name");
+            problems.push(format!("VMID {id} is taken on {} by {called}, which is not this run's", row.node));
+        }
+        if let Some(row) = row.filter(|r| guests.is_ours(id) && r.node != host) {
+            problems.push(format!("vm {id} of this run is on {} and not on {host} as the plan says", row.node));
+        }
+        if let Some(other) = guests.others().find(|r| r.vmid != id && r.name.as_deref() == Some(name)) {
+            problems.push(format!("{name} is the name of guest {} on {} already", other.vmid, other.node));
+        }
+    }
+    problems
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::answer::Answer;
+    use crate::proxmox::{VmConfig, VmRow};
+    use crate::steps::day0::tests::plan;
+    use std::collections::BTreeMap;
+
+    fn row(vmid: u32, name: &str, node: &str) -> VmRow {
+        VmRow {
+            vmid,
+            name: Some(name.into()),
+            node: node.into(),
+            kind: "qemu".into(),
+            status: "running".into(),
+            template: false,
+            maxcpu: None,
+            maxmem: None,
+            maxdisk: None,
+            tags: vec![],
+            lock: None,
+            pool: None,
+        }
+    }
+
+    fn guests(all: Vec<VmRow>, ours: &[u32]) -> Guests {
+        let strange = all.iter().filter(|r| (1001..=1003).contains(&r.vmid) && !ours.contains(&r.vmid));
+        Guests {
+            strange: strange.cloned().collect(),
+            ours: ours.iter().map(|id| (*id, VmConfig(BTreeMap::new()))).collect(),
+            all: Answer::new("", "", "", all),
+            unborn: vec![],
+        }
+    }
+
+    #[test]
+    fn a_strangers_vmid_or_name_is_refused_and_ones_own_is_not() {
+        let all = vec![row(150, "cp2", "pve"), row(1001, "cp1", "pve"), row(1003, "old", "pve2")];
+        assert_eq!(
+            problems(&plan(), &guests(all, &[1001])),
+            [
+                "cp2 is the name of guest 150 on pve already",
+                "VMID 1003 is taken on pve2 by old, which is not this run's"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_vm_that_was_moved_is_told() {
+        let moved = guests(vec![row(1001, "cp1", "pve2")], &[1001]);
+        assert_eq!(problems(&plan(), &moved), ["vm 1001 of this run is on pve2 and not on pve as the plan says"]);
+    }
+}

@@ -1,0 +1,144 @@
+//! `day1.fetch`: the Talos image on the jump host, checked and unpacked. Proxmox VE can't unpack xz.
+use super::image_file::{self, Known, Stored};
+use super::unpack::{self, Work};
+use super::web;
+use crate::base::file::{private_dir, write_public};
+use crate::base::text::{shorten, size};
+use crate::engine::failure::Failure;
+use crate::engine::proof::{Proof, Reading as Evidence};
+use crate::engine::step::{Context, Observed, Outline, Step, StepId};
+use crate::engine::wait::Band;
+use crate::plan::model::Plan;
+use crate::steps::site::{Changing, Installation, Reading};
+use crate::steps::{failures, outlines};
+use async_trait::async_trait;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+use tokio::fs;
+use tokio::io::AsyncWriteExt;
+
+pub const KIND: &str = "day1.fetch";
+const BAND: Band = Band::new(60, 900);
+/// On the wall, from one piece of the download to the next.
+const PIECE: Duration = Duration::from_secs(60);
+
+pub struct Fetch {
+    outline: Outline,
+}
+
+pub fn step(plan: &Plan) -> Fetch {
+    let title = format!("fetch and unpack the Talos {} image", plan.talos.version);
+    let by_hand = format!(
+        "curl -fLO {}\nsha256sum FILE   # {}\nxz -dc FILE > {}",
+        plan.image.url,
+        plan.image.sha256,
+        image_file::name(plan)
+    );
+    Fetch { outline: outlines::change(StepId::new(KIND), 1, title, BAND, by_hand) }
+}
+
+#[async_trait]
+impl Step<Installation> for Fetch {
+    fn outline(&self) -> &Outline {
+        &self.outline
+    }
+
+    async fn observe(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
+        let name = image_file::name(&site.plan);
+        if let Some(known) = image_file::cached(site) {
+            let evidence = Evidence {
+                system: "jump host".into(),
+                asked: format!("stat {}", image_file::raw(site).display()),
+                answer: format!(
+                    "{} bytes, made from sha256 {}: sha256 {}",
+                    known.size, known.source_sha256, known.sha256
+                ),
+                at: cx.clock().now(),
+                by_hand: format!("sha256sum {}", image_file::raw(site).display()),
+            };
+            let summary = format!("{name} is here, {}", size(known.size));
+            return Ok(Observed::Satisfied(Proof::new(summary, evidence)));
+        }
+        // Also after the cache was cleaned nothing has to be fetched that is where it is needed.
+        let stored = image_file::stored(site).await.map_err(|e| failures::proxmox(&e, "look for the image"))?;
+        Ok(match &stored.value {
+            Stored::Whole(volid, _) => {
+                let evidence = Evidence::of("Proxmox", cx.clock().now(), &stored);
+                Observed::Satisfied(Proof::new(format!("{volid} is on the storage already"), evidence))
+            }
+            Stored::Missing | Stored::Partial(_) => Observed::Absent(format!("{name} is not here")),
+        })
+    }
+
+    async fn act(&self, cx: &dyn Context, site: &Reading, _change: &Changing) -> Result<(), Failure> {
+        private_dir(&site.cache).map_err(|e| disk(&e))?;
+        let (packed, raw) = (image_file::packed(site), image_file::raw(site));
+        let work = Work::new(cx, "the Talos image is here and unpacked", BAND);
+        if unpack::sum(&work, &packed).await.ok() != Some(site.plan.image.sha256.to_ascii_lowercase()) {
+            download(&work, site, &packed).await?;
+        }
+        let made = unpack::unpack(&work, &packed, &raw).await?;
+        let known = Known {
+            version: 1,
+            source_sha256: site.plan.image.sha256.to_ascii_lowercase(),
+            sha256: made.sha256,
+            size: made.size,
+        };
+        let text = serde_json::to_vec(&known).map_err(|e| Failure::broken(e.to_string(), "report this"))?;
+        write_public(&image_file::known_path(site), &text).map_err(|e| disk(&e))?;
+        // Of no more use; that it can't be removed changes nothing.
+        let _ = fs::remove_file(&packed).await;
+        Ok(())
+    }
+
+    async fn changed(&self, cx: &dyn Context, _site: &Reading) {
+        cx.clock().sleep(Duration::from_secs(1)).await;
+    }
+}
+
+/// The plan's URL into `to`, there only when its checksum is the plan's.
+async fn download(work: &Work<'_>, site: &Reading, to: &Path) -> Result<(), Failure> {
+    let url = &site.plan.image.url;
+    let mut response = web::ask(site, reqwest::Method::GET, url).await?;
+    let total = web::length(&response);
+    let part = to.with_extension("part");
+    let mut file = fs::File::create(&part).await.map_err(|e| disk(&e))?;
+    let mut sum = unpack::Sum::new();
+    let mut done = 0_u64;
+    loop {
+        let again = |why: String| Failure::retryable(format!("fetch {url}: {why}"), "cozyup fetches it again");
+        let piece = match tokio::time::timeout(PIECE, response.chunk()).await {
+            Ok(Ok(Some(piece))) => piece,
+            Ok(Ok(None)) => break,
+            Ok(Err(e)) => return Err(again(web::cause(&e))),
+            Err(_) => return Err(again(format!("nothing came for {} s", PIECE.as_secs()))),
+        };
+        work.go_on()?;
+        file.write_all(&piece).await.map_err(|e| disk(&e))?;
+        sum.update(&piece);
+        done += piece.len() as u64;
+        work.tell("fetched", done, total);
+    }
+    file.sync_all().await.map_err(|e| disk(&e))?;
+    let (is, wanted) = (sum.text(), &site.plan.image.sha256);
+    if !is.eq_ignore_ascii_case(wanted) {
+        return Err(Failure::person(
+            format!("{url} has the sha256 {} instead of {}", shorten(&is, 20), shorten(wanted, 20)),
+            "compare it with the publisher's checksum; correct image.sha256 or image.url in the plan",
+        ));
+    }
+    fs::rename(&part, to).await.map_err(|e| disk(&e))
+}
+
+/// # Errors
+/// Never returns one; this is what the operating system's refusal means for a person.
+pub fn disk(e: &io::Error) -> Failure {
+    let next = match e.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "make room in the state folder, or give another one with --state-dir DIR; the step goes on by itself"
+        }
+        _ => "mend the state folder, or give another one with --state-dir DIR",
+    };
+    Failure::person(format!("can't keep the image on the jump host: {e}"), next)
+}

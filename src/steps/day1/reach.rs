@@ -1,0 +1,161 @@
+//! `day1.reach/NODE`: what answers on the node's address is the VM made for it: the Talos API there shows a link with
+//! the hardware address that Proxmox VE gave to the VM's card.
+use super::vm;
+use crate::engine::failure::Failure;
+use crate::engine::proof::{Proof, Reading as Evidence};
+use crate::engine::step::{Context, Observed, Outline, Step, StepId};
+use crate::engine::wait::{Band, Wait};
+use crate::plan::model::NodePlan;
+use crate::steps::site::{Changing, Installation, Reading, address, files};
+use crate::steps::{failures, outlines};
+use crate::talos::client::facts::Link;
+use crate::talos::{self, Maintenance, NodeState, Secure, state_of};
+use crate::{base::answer::Answer, talos::secrets::ClientCertificate};
+use async_trait::async_trait;
+use std::time::Duration;
+
+pub const KIND: &str = "day1.reach";
+const BAND: Band = Band::new(60, 240);
+
+pub struct Reach {
+    outline: Outline,
+    node: NodePlan,
+    doing: String,
+}
+
+pub fn step(node: &NodePlan) -> Reach {
+    let title = format!("{} answers at {} with its own hardware address", node.name, node.address);
+    let by_hand = format!("talosctl -n {} get links --insecure; qm config {} | grep net0", node.address, node.vmid);
+    let outline = outlines::check(StepId::of(KIND, &node.name), 1, title, BAND, by_hand)
+        .after([StepId::of(super::start::KIND, &node.name)]);
+    Reach { outline, node: node.clone(), doing: format!("reach {} at {}", node.name, node.address) }
+}
+
+/// Links and version, by whichever API the node serves in its state.
+async fn ask(
+    node: &NodePlan,
+    state: &NodeState,
+    admin: Option<&ClientCertificate>,
+) -> Result<(Answer<Vec<Link>>, Answer<String>), talos::Error> {
+    match (state, admin) {
+        (NodeState::Configured, Some(admin)) => {
+            let api = Secure::connect(address(node), admin).await?;
+            Ok((api.links().await?, api.version().await?))
+        }
+        (NodeState::Maintenance | NodeState::Configured | NodeState::Down(_) | NodeState::Foreign(_), _) => {
+            let api = Maintenance::connect(address(node)).await?;
+            Ok((api.links().await?, api.version().await?))
+        }
+    }
+}
+
+/// The link with hardware address `mac`, or the addresses that are there instead.
+fn link<'a>(links: &'a [Link], mac: &str) -> Result<&'a Link, String> {
+    links.iter().find(|l| l.mac == mac).ok_or_else(|| {
+        let mut others: Vec<&str> = links.iter().filter(|l| l.up && l.name != "lo").map(|l| l.mac.as_str()).collect();
+        others.retain(|m| !m.is_empty());
+        others.dedup();
+        if others.is_empty() { "none".to_string() } else { others.join(", ") }
+    })
+}
+
+#[async_trait]
+impl Step<Installation> for Reach {
+    fn outline(&self) -> &Outline {
+        &self.outline
+    }
+
+    async fn observe(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
+        let Reach { node, doing, .. } = self;
+        let config = match vm::find(cx, site, &node.host, node.vmid, doing, BAND).await? {
+            Ok(config) => config,
+            Err(observed) => return Ok(*observed),
+        };
+        let Some(mac) = config.value.net0_mac() else {
+            return Err(Failure::person(format!("vm {} has no card net0", node.vmid), "run again: it is set anew"));
+        };
+        // Before the cluster's secrets exist no node can be configured with them.
+        let admin = if site.secrets.join(files::BUNDLE).exists() { Some(site.admin()?) } else { None };
+        let state = state_of(address(node), admin.as_ref()).await.value;
+        match &state {
+            NodeState::Down(why) => return self.silent(site, why).await,
+            NodeState::Foreign(why) => {
+                return Ok(Observed::Conflict(Failure::refused(
+                    format!("what answers at {} is not {}: {why}", node.address, node.name),
+                    "give the node another address in the plan, or reset that machine if it is yours",
+                )));
+            }
+            NodeState::Maintenance | NodeState::Configured => {}
+        }
+        let (links, version) = match ask(node, &state, admin.as_ref()).await {
+            Ok(answers) => answers,
+            Err(e) if e.is_transient() => return self.silent(site, &e.to_string()).await,
+            Err(e) => return Err(failures::talos(&e, doing)),
+        };
+        let link = match link(&links.value, &mac) {
+            Ok(link) => link.name.clone(),
+            Err(others) => {
+                return Ok(Observed::Conflict(Failure::refused(
+                    format!(
+                        "{} has the hardware address {others}, but the card of vm {} ({}) has {mac}: another machine \
+                         uses the address",
+                        node.address, node.vmid, node.name
+                    ),
+                    "turn that machine off, or give the node another address in the plan",
+                )));
+            }
+        };
+        let wanted = &site.plan.talos.version;
+        if version.value != *wanted {
+            return Err(Failure::person(
+                format!("{} runs Talos {} instead of {wanted}", node.name, version.value),
+                "name the version in the plan that the image holds, or another image",
+            ));
+        }
+        let (talos, now) = (format!("Talos {}", node.address), cx.clock().now());
+        let summary =
+            format!("{} answers at {}: {link} has {mac} as vm {}, Talos {wanted}", node.name, node.address, node.vmid);
+        let proof = Proof::new(summary, Evidence::of(&talos, now, &links))
+            .and(Evidence::of("Proxmox", now, &config))
+            .and(Evidence::of(&talos, now, &version));
+        Ok(Observed::Satisfied(proof))
+    }
+
+    async fn act(&self, _cx: &dyn Context, _site: &Reading, _change: &Changing) -> Result<(), Failure> {
+        // A check; the engine never asks for its act.
+        Ok(())
+    }
+
+    async fn changed(&self, cx: &dyn Context, _site: &Reading) {
+        cx.clock().sleep(Duration::from_secs(1)).await;
+    }
+}
+
+impl Reach {
+    async fn silent(&self, site: &Reading, why: &str) -> Result<Observed, Failure> {
+        let Reach { node, doing, .. } = self;
+        let status = site.proxmox.vm_status(&node.host, u32::from(node.vmid)).await;
+        if !status.map_err(|e| failures::proxmox(&e, doing))?.value.is_running() {
+            return Err(Failure::person(
+                format!("vm {} ({}) was started and is off again", node.vmid, node.name),
+                format!("read its console and the task log on {}; then: qm start {}", node.host, node.vmid),
+            ));
+        }
+        let condition = format!("the Talos API of {} answers at {}", node.name, node.address);
+        Ok(Observed::Underway(Wait::new(condition, why, BAND)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_hardware_address_tells_a_machine_and_another_one_is_named() {
+        let at = |name: &str, mac: &str| Link { name: name.into(), mac: mac.into(), up: true };
+        let links = [at("lo", "00:00:00:00:00:00"), at("eth0", "bc:24:11:00:00:01")];
+        assert_eq!(link(&links, "bc:24:11:00:00:01").unwrap().name, "eth0");
+        assert_eq!(link(&links, "bc:24:11:00:00:02").unwrap_err(), "bc:24:11:00:00:01");
+        assert_eq!(link(&links[..1], "bc:24:11:00:00:02").unwrap_err(), "none");
+    }
+}

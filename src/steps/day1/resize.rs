@@ -1,0 +1,71 @@
+//! `day1.resize/NODE`: the system disk at its full size before the first start, when Talos grows its file system.
+use super::vm;
+use crate::base::text::size;
+use crate::engine::failure::Failure;
+use crate::engine::proof::{Proof, Reading as Evidence};
+use crate::engine::step::{Context, Observed, Outline, Step, StepId};
+use crate::engine::wait::Band;
+use crate::plan::model::NodePlan;
+use crate::steps::site::{Changing, Installation, Reading};
+use crate::steps::{follow, outlines};
+use async_trait::async_trait;
+use std::time::Duration;
+
+pub const KIND: &str = "day1.resize";
+const BAND: Band = Band::new(5, 60);
+const DISK: &str = "scsi0";
+
+pub struct Resize {
+    outline: Outline,
+    node: NodePlan,
+    doing: String,
+}
+
+pub fn step(node: &NodePlan) -> Resize {
+    let title = format!("grow the system disk of {} to {} GiB", node.name, node.system_disk_gib);
+    let by_hand = format!("qm disk resize {} {DISK} {}G", node.vmid, node.system_disk_gib);
+    let outline = outlines::change(StepId::of(KIND, &node.name), 1, title, BAND, by_hand)
+        .after([StepId::of(super::configure::KIND, &node.name)]);
+    Resize { outline, node: node.clone(), doing: format!("resize {DISK} of vm {} ({})", node.vmid, node.name) }
+}
+
+#[async_trait]
+impl Step<Installation> for Resize {
+    fn outline(&self) -> &Outline {
+        &self.outline
+    }
+
+    async fn observe(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
+        let Resize { node, doing, .. } = self;
+        let config = match vm::find(cx, site, &node.host, node.vmid, doing, BAND).await? {
+            Ok(config) => config,
+            Err(observed) => return Ok(*observed),
+        };
+        let Some(disk) = config.value.disk(DISK) else {
+            return Err(Failure::person(
+                format!("vm {} has no disk {DISK}", node.vmid),
+                format!("on {}: qm destroy {} --purge; run again so that it is cloned anew", node.host, node.vmid),
+            ));
+        };
+        if disk.size_gib < node.system_disk_gib {
+            let seen = format!("{DISK} has {}", size(disk.size_bytes));
+            return Ok(vm::absent(cx, site, seen, doing, BAND).await);
+        }
+        let evidence = Evidence::of("Proxmox", cx.clock().now(), &config);
+        // Larger is as good, and nothing can make a disk smaller.
+        let summary = format!("system disk {} of vm {} has {}", disk.volid, node.vmid, size(disk.size_bytes));
+        Ok(Observed::Satisfied(Proof::new(summary, evidence)))
+    }
+
+    async fn act(&self, cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
+        let Resize { node, doing, .. } = self;
+        follow::earlier_task(cx, site, doing, BAND).await?;
+        let wanted = format!("{}G", node.system_disk_gib);
+        let begun = change.proxmox.resize_disk(&node.host, u32::from(node.vmid), DISK, &wanted).await;
+        vm::carry_out(cx, site, begun, doing, BAND).await
+    }
+
+    async fn changed(&self, cx: &dyn Context, _site: &Reading) {
+        cx.clock().sleep(Duration::from_secs(1)).await;
+    }
+}

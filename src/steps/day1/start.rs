@@ -1,0 +1,63 @@
+//! `day1.start/NODE`: the VM runs.
+use super::vm;
+use crate::engine::failure::Failure;
+use crate::engine::proof::{Proof, Reading as Evidence};
+use crate::engine::step::{Context, Observed, Outline, Step, StepId};
+use crate::engine::wait::Band;
+use crate::plan::model::NodePlan;
+use crate::steps::site::{Changing, Installation, Reading};
+use crate::steps::{failures, follow, outlines};
+use async_trait::async_trait;
+use std::time::Duration;
+
+pub const KIND: &str = "day1.start";
+const BAND: Band = Band::new(10, 120);
+
+pub struct Start {
+    outline: Outline,
+    node: NodePlan,
+    doing: String,
+}
+
+pub fn step(node: &NodePlan) -> Start {
+    let title = format!("start {} (vm {})", node.name, node.vmid);
+    let outline = outlines::change(StepId::of(KIND, &node.name), 1, title, BAND, format!("qm start {}", node.vmid))
+        .after([StepId::of(super::resize::KIND, &node.name), StepId::of(super::data_disk::KIND, &node.name)]);
+    Start { outline, node: node.clone(), doing: format!("start vm {} ({})", node.vmid, node.name) }
+}
+
+#[async_trait]
+impl Step<Installation> for Start {
+    fn outline(&self) -> &Outline {
+        &self.outline
+    }
+
+    async fn observe(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
+        let Start { node, doing, .. } = self;
+        let config = match vm::find(cx, site, &node.host, node.vmid, doing, BAND).await? {
+            Ok(config) => config,
+            Err(observed) => return Ok(*observed),
+        };
+        let status = site.proxmox.vm_status(&node.host, u32::from(node.vmid)).await;
+        let status = status.map_err(|e| failures::proxmox(&e, doing))?;
+        if !status.value.is_running() {
+            let seen = format!("vm {} is {}", node.vmid, status.value.status);
+            return Ok(vm::absent(cx, site, seen, doing, BAND).await);
+        }
+        let now = cx.clock().now();
+        let proof =
+            Proof::new(format!("vm {} runs on {}", node.vmid, node.host), Evidence::of("Proxmox", now, &status));
+        Ok(Observed::Satisfied(proof.and(Evidence::of("Proxmox", now, &config))))
+    }
+
+    async fn act(&self, cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
+        let Start { node, doing, .. } = self;
+        follow::earlier_task(cx, site, doing, BAND).await?;
+        let begun = change.proxmox.start_vm(&node.host, u32::from(node.vmid)).await;
+        vm::carry_out(cx, site, begun.map(Some), doing, BAND).await
+    }
+
+    async fn changed(&self, cx: &dyn Context, _site: &Reading) {
+        cx.clock().sleep(Duration::from_secs(1)).await;
+    }
+}

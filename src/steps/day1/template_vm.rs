@@ -1,0 +1,119 @@
+//! `day1.template_vm`: the VM that becomes the template, its disk imported from the image. It is never started.
+use super::{image_file, vm};
+use crate::base::text::size;
+use crate::engine::failure::Failure;
+use crate::engine::proof::{Proof, Reading as Evidence};
+use crate::engine::step::{Context, Observed, Outline, Step, StepId};
+use crate::engine::wait::Band;
+use crate::plan::model::Plan;
+use crate::steps::site::{Changing, Installation, Reading};
+use crate::steps::{follow, outlines};
+use async_trait::async_trait;
+use std::time::Duration;
+
+pub const KIND: &str = "day1.template_vm";
+const BAND: Band = Band::new(60, 600);
+const DISK: &str = "scsi0";
+
+pub struct TemplateVm {
+    outline: Outline,
+    doing: String,
+}
+
+/// Options of the new VM, without its mark.
+fn options(plan: &Plan) -> Vec<(&'static str, String)> {
+    let disk = format!("{}:0,import-from={}", plan.template.storage, image_file::volume(plan));
+    let fixed = |(key, value): (&'static str, &str)| (key, value.to_string());
+    let mut options = vec![
+        ("vmid", plan.template.vmid.to_string()),
+        ("name", plan.template.name.clone()),
+        (DISK, vm::new_disk(&disk)),
+        ("net0", vm::net0(&plan.network, None)),
+    ];
+    options.extend(
+        [
+            ("ostype", "l26"),
+            // Talos does not boot on the default model, which lacks x86-64-v2.
+            ("cpu", "host"),
+            ("sockets", "1"),
+            ("cores", "2"),
+            ("memory", "2048"),
+            // Talos has no memory hotplug.
+            ("balloon", "0"),
+            // The CSI driver asks for a controller of the virtio-scsi family and takes either; with
+            // virtio-scsi-single Talos was reported to hang (siderolabs/talos#11173).
+            ("scsihw", "virtio-scsi-pci"),
+            ("serial0", "socket"),
+            // CozyStack's image has no guest agent; with the option on, a shutdown would wait for one in vain.
+            ("agent", "0"),
+            ("boot", "order=scsi0"),
+            ("onboot", "0"),
+            // No cloud-init drive: a full clone would copy it, and each clone gets its own anyway.
+        ]
+        .map(fixed),
+    );
+    options
+}
+
+pub fn step(plan: &Plan) -> TemplateVm {
+    let template = &plan.template;
+    let title = format!("create {} (vm {}) from the Talos image", template.name, template.vmid);
+    let shown: Vec<String> =
+        options(plan).iter().filter(|(k, _)| *k != "vmid").map(|(k, v)| format!("--{k} {v}")).collect();
+    let by_hand = format!("qm create {} {}", template.vmid, shown.join(" "));
+    let outline = outlines::change(StepId::new(KIND), 1, title, BAND, by_hand).after([StepId::new(super::image::KIND)]);
+    TemplateVm { outline, doing: format!("create vm {} ({})", template.vmid, template.name) }
+}
+
+#[async_trait]
+impl Step<Installation> for TemplateVm {
+    fn outline(&self) -> &Outline {
+        &self.outline
+    }
+
+    async fn observe(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
+        let template = &site.plan.template;
+        let config = match vm::find(cx, site, &template.host, template.vmid, &self.doing, BAND).await? {
+            Ok(config) => config,
+            Err(observed) => return Ok(*observed),
+        };
+        let Some(disk) = config.value.disk(DISK) else {
+            return Err(Failure::person(
+                format!("vm {} has no disk {DISK}: its creation was cut off", template.vmid),
+                format!("on {}: qm destroy {} --purge; the step then makes it again", template.host, template.vmid),
+            ));
+        };
+        let evidence = Evidence::of("Proxmox", cx.clock().now(), &config);
+        let summary = format!("vm {} exists with {} of {}", template.vmid, disk.volid, size(disk.size_bytes));
+        Ok(Observed::Satisfied(Proof::new(summary, evidence)))
+    }
+
+    async fn act(&self, cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
+        follow::earlier_task(cx, site, &self.doing, BAND).await?;
+        let mut options = options(&site.plan);
+        options.push(("description", site.mark.clone()));
+        let begun = change.proxmox.create_vm(&site.plan.template.host, &options).await;
+        vm::carry_out(cx, site, begun.map(Some), &self.doing, BAND).await
+    }
+
+    async fn changed(&self, cx: &dyn Context, _site: &Reading) {
+        cx.clock().sleep(Duration::from_secs(1)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::steps::day0::tests::plan;
+
+    #[test]
+    fn the_disk_is_imported_in_the_one_form_that_proxmox_takes() {
+        let options = options(&plan());
+        let of = |key: &str| options.iter().find(|(k, _)| *k == key).map(|(_, v)| v.as_str());
+        assert_eq!(
+            of("scsi0"),
+            Some("local-lvm:0,import-from=local:import/cozyup-talos-v1.10.6-aaaaaaaa.raw,discard=on,ssd=1")
+        );
+        assert_eq!((of("net0"), of("ide2"), of("tags")), (Some("virtio,bridge=vmbr0"), None, None));
+    }
+}

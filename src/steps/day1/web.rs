@@ -1,0 +1,68 @@
+//! Asking a release server: redirects are followed here, never from https to http.
+use crate::engine::failure::Failure;
+use crate::steps::site::Reading;
+use reqwest::header::{CONTENT_LENGTH, LOCATION};
+use reqwest::{Method, Response, Url};
+use std::error::Error as _;
+use std::time::Duration;
+
+/// From the request to the head of the answer, on the wall.
+const DEADLINE: Duration = Duration::from_secs(30);
+const REDIRECTS: usize = 5;
+
+/// The successful answer; its body is not read yet.
+///
+/// # Errors
+/// When the server can't be reached (retryable) or answers with no success.
+pub async fn ask(site: &Reading, method: Method, url: &str) -> Result<Response, Failure> {
+    let wrong = |what: String| Failure::person(format!("{method} {url}: {what}"), "correct the URL in the plan");
+    let mut next = Url::parse(url).map_err(|e| wrong(e.to_string()))?;
+    for _ in 0..=REDIRECTS {
+        let asked = site.http.request(method.clone(), next.clone()).send();
+        let response = match tokio::time::timeout(DEADLINE, asked).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(e)) => return Err(unreachable(&method, url, &cause(&e))),
+            Err(_) => return Err(unreachable(&method, url, &format!("no answer within {} s", DEADLINE.as_secs()))),
+        };
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        if !status.is_redirection() {
+            return Err(match status.is_server_error() {
+                true => unreachable(&method, url, &format!("the server answers {status}")),
+                false => wrong(format!("the server answers {status}")),
+            });
+        }
+        let to = response.headers().get(LOCATION).and_then(|l| l.to_str().ok());
+        let to = to.and_then(|l| next.join(l).ok()).ok_or_else(|| wrong(format!("{status} leads nowhere")))?;
+        if next.scheme() == "https" && to.scheme() != "https" {
+            return Err(wrong(format!("{status} leads from https to {}", to.scheme())));
+        }
+        next = to;
+    }
+    Err(wrong(format!("more than {REDIRECTS} redirects")))
+}
+
+fn unreachable(method: &Method, url: &str, why: &str) -> Failure {
+    Failure::retryable(
+        format!("{method} {url}: {why}"),
+        "check the jump host's way out, or name a mirror that it reaches in the plan; cozyup tries again",
+    )
+}
+
+/// What the header says; the client's own figure is that of the body, which a HEAD has not.
+pub fn length(response: &Response) -> Option<u64> {
+    response.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// The deepest cause, without the URL: a redirected one may carry a signature.
+pub fn cause(e: &reqwest::Error) -> String {
+    let mut source = e.source();
+    let mut text = if source.is_none() { "no answer".to_string() } else { String::new() };
+    while let Some(inner) = source {
+        text = inner.to_string();
+        source = inner.source();
+    }
+    text
+}

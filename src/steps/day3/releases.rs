@@ -1,0 +1,243 @@
+//! `day3.releases/wave-N`: every HelmRelease of the Nth wave is ready. All waves look at the same time, so that the run
+//! goes on as soon as the last release does.
+use super::failed::{self, Told};
+use super::installer;
+use super::values::{NAME, NAMESPACE};
+use crate::base::answer::Answer;
+use crate::base::text::shorten;
+use crate::cozystack::{Blocker, Component, root_blocker};
+use crate::engine::failure::Failure;
+use crate::engine::step::{Context, Observed, Outline, Step, StepId};
+use crate::engine::wait::{Band, Wait};
+use crate::kubernetes::{Error, Kind, Reader, ReleaseStatus};
+use crate::steps::cluster::{get, part, proven, seen};
+use crate::steps::site::{Changing, Installation, Reading};
+use crate::steps::{failures, follow, outlines};
+use async_trait::async_trait;
+use serde_json::json;
+use std::time::Duration;
+
+pub const KIND: &str = "day3.releases";
+const BAND: Band = Band::new(120, 900);
+pub struct Wave {
+    outline: Outline,
+    members: Vec<Component>,
+    condition: String,
+}
+
+/// `number` counts from 1; `names` are the wave's.
+pub fn step(number: usize, names: &[String], components: &[Component]) -> Wave {
+    let members: Vec<Component> = components.iter().filter(|c| names.contains(&c.name)).cloned().collect();
+    let count = members.len();
+    let title = format!("wave {number} is ready: {}", names.join(", "));
+    let by_hand = "kubectl get helmreleases.helm.toolkit.fluxcd.io -A";
+    let outline = outlines::check(StepId::of(KIND, &format!("wave-{number}")), 3, title, BAND, by_hand)
+        .after([StepId::new(installer::KIND)]);
+    Wave { outline, members, condition: format!("{count} releases of wave {number} are ready") }
+}
+
+/// All HelmReleases; none while Flux is not installed.
+///
+/// # Errors
+/// When the cluster can't be asked.
+async fn releases(reader: &Reader) -> Result<Option<Answer<Vec<ReleaseStatus>>>, Failure> {
+    match reader.releases().await {
+        Ok(found) => Ok(Some(found)),
+        Err(Error::NotFound) => Ok(None),
+        Err(e) => Err(failures::kubernetes(&e, "list the HelmReleases")),
+    }
+}
+
+fn status<'a>(component: &Component, all: &'a [ReleaseStatus]) -> Option<&'a ReleaseStatus> {
+    all.iter().find(|s| s.name == component.name && s.namespace == component.namespace)
+}
+
+fn told(s: &ReleaseStatus) -> Told<'_> {
+    Told { namespace: &s.namespace, name: &s.name, reason: &s.reason, message: &s.message, since: s.since }
+}
+
+/// What one look at the releases says of a wave.
+struct Look<'a> {
+    ready: Vec<&'a ReleaseStatus>,
+    open: Vec<&'a Component>,
+    /// The member that has been failing for longest.
+    failed: Option<&'a ReleaseStatus>,
+}
+
+fn look<'a>(members: &'a [Component], all: &'a [ReleaseStatus]) -> Look<'a> {
+    let (mut ready, mut open) = (Vec::new(), Vec::new());
+    for member in members {
+        match status(member, all) {
+            Some(s) if s.is_ready() => ready.push(s),
+            Some(_) | None => open.push(member),
+        }
+    }
+    let failing = |s: &&ReleaseStatus| s.ready == Some(false) && failed::is_failure(&s.reason);
+    let failed = open.iter().filter_map(|c| status(c, all)).filter(failing).min_by_key(|s| s.since);
+    Look { ready, open, failed }
+}
+
+/// `12 of 17 ready; all others wait for kubeovn (Progressing since 10:00:40Z)`
+fn spoken(look: &Look<'_>, all: &[ReleaseStatus], blocker: Option<&Blocker>) -> String {
+    let total = look.ready.len() + look.open.len();
+    let mut text = format!("{} of {total} ready", look.ready.len());
+    let mut shown: Vec<&str> = look.open.iter().map(|c| c.name.as_str()).collect();
+    if let Some(blocker) = blocker {
+        let waiting = shown.iter().filter(|name| blocker.waiting.iter().any(|w| w == *name)).count();
+        shown.retain(|name| *name != blocker.release && !blocker.waiting.iter().any(|w| w == name));
+        let what = described(blocker, all);
+        match waiting {
+            0 if look.open.iter().any(|c| c.name == blocker.release) => text.push_str(&format!("; {what}")),
+            0 => {}
+            n if n == look.open.len() => text.push_str(&format!("; all others wait for {what}")),
+            n => text.push_str(&format!("; {n} wait for {what}")),
+        }
+    }
+    if !shown.is_empty() {
+        let more = shown.len().saturating_sub(4);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        text.push_str(&format!("; not yet: {}{more}", shown.into_iter().take(4).collect::<Vec<_>>().join(", ")));
+    }
+    text
+}
+
+fn described(blocker: &Blocker, all: &[ReleaseStatus]) -> String {
+    let own = all.iter().find(|s| s.name == blocker.release && s.namespace == blocker.namespace);
+    // A moment and not a duration: the text changes only when something happens.
+    let since = own.and_then(|s| s.since).map(|t| format!(" since {}", t.strftime("%H:%M:%SZ"))).unwrap_or_default();
+    let message = if blocker.failing { format!(": {}", shorten(&blocker.message, 160)) } else { String::new() };
+    format!("{} ({}{since}{message})", blocker.release, blocker.reason)
+}
+
+/// The wave's own rows as evidence: the whole list would be cut before it came to some of them.
+fn rows(answer: &Answer<Vec<ReleaseStatus>>, ready: &[&ReleaseStatus]) -> Answer<()> {
+    let row = |s: &&ReleaseStatus| {
+        json!({"release": format!("{}/{}", s.namespace, s.name), "ready": s.ready, "reason": s.reason,
+            "generation": s.generation, "observedGeneration": s.observed_generation, "revision": s.revision})
+    };
+    part(answer, "the rows of this wave", ready.iter().map(row))
+}
+
+/// What keeps the installer from making any release.
+async fn without_releases(reader: &Reader) -> Result<String, Failure> {
+    let found = get(reader, &Kind::DEPLOYMENT, Some(NAMESPACE), NAME).await?;
+    let trouble = match found {
+        Some(deployment) => installer::trouble(reader, &deployment.value).await?,
+        None => Some(format!("the Deployment {NAMESPACE}/{NAME} is gone")),
+    };
+    Ok(trouble.map_or("no release yet: the installer brings Flux up".into(), |t| format!("no release yet: {t}")))
+}
+
+#[async_trait]
+impl Step<Installation> for Wave {
+    fn outline(&self) -> &Outline {
+        &self.outline
+    }
+
+    async fn observe(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
+        let reader = site.kubernetes()?;
+        let wait = |text: String, ready: usize| {
+            let (done, total) = (ready as u64, self.members.len() as u64);
+            Observed::Underway(Wait::new(&self.condition, text, BAND).with_progress(done, total, "releases"))
+        };
+        let answer = match releases(&reader).await? {
+            Some(answer) if !answer.value.is_empty() => answer,
+            Some(_) | None => return Ok(wait(without_releases(&reader).await?, 0)),
+        };
+        let look = look(&self.members, &answer.value);
+        if look.open.is_empty() {
+            let summary = format!("{} releases are ready at their current generation", look.ready.len());
+            return proven(summary, vec![seen(cx, &rows(&answer, &look.ready))]);
+        }
+        if let Some(failure) = look.failed.and_then(|f| failed::lasting(&told(f), cx.clock().now())) {
+            return Err(failure);
+        }
+        let blocker = root_blocker(&site.components, &answer.value);
+        Ok(wait(spoken(&look, &answer.value, blocker.as_ref()), look.ready.len()))
+    }
+
+    async fn act(&self, _cx: &dyn Context, _site: &Reading, _change: &Changing) -> Result<(), Failure> {
+        Err(outlines::nothing_to_do(&self.outline))
+    }
+
+    async fn changed(&self, cx: &dyn Context, site: &Reading) {
+        follow::object(cx, site, &Kind::HELM_RELEASE, None, None, Duration::from_secs(4)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::Timestamp;
+
+    fn component(name: &str, after: &[&str]) -> Component {
+        Component {
+            name: name.to_string(),
+            namespace: "cozy".to_string(),
+            release_name: name.to_string(),
+            after: after.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    fn release(name: &str, ready: Option<bool>, reason: &str) -> ReleaseStatus {
+        ReleaseStatus {
+            namespace: "cozy".to_string(),
+            name: name.to_string(),
+            ready,
+            reason: reason.to_string(),
+            message: "timed out".to_string(),
+            generation: 1,
+            observed_generation: 1,
+            revision: String::new(),
+            since: Some(Timestamp::from_second(36_040).unwrap()),
+        }
+    }
+
+    fn said(components: &[Component], members: &[Component], all: &[ReleaseStatus]) -> String {
+        spoken(&look(members, all), all, root_blocker(components, all).as_ref())
+    }
+
+    #[test]
+    fn a_wave_says_who_holds_it_back() {
+        let all = [
+            component("cilium", &[]),
+            component("kubeovn", &["cilium"]),
+            component("a", &["kubeovn"]),
+            component("b", &["kubeovn"]),
+        ];
+        let statuses = [
+            release("cilium", Some(true), "InstallSucceeded"),
+            release("kubeovn", None, "Progressing"),
+            release("a", Some(false), "DependencyNotReady"),
+        ];
+        assert_eq!(
+            said(&all, &all[2..], &statuses),
+            "0 of 2 ready; all others wait for kubeovn (Progressing since 10:00:40Z)"
+        );
+        assert_eq!(said(&all, &all[..2], &statuses), "1 of 2 ready; kubeovn (Progressing since 10:00:40Z)");
+    }
+
+    #[test]
+    fn a_wave_that_nobody_holds_back_says_what_is_open() {
+        let all = [component("big", &[]), component("behind", &["big"]), component("x", &[])];
+        let statuses = [release("big", None, "Progressing")];
+        assert_eq!(said(&all, &all[2..], &statuses), "0 of 1 ready; not yet: x");
+    }
+
+    #[test]
+    fn a_release_that_failed_is_told_from_one_that_waits() {
+        let members = [component("a", &[]), component("b", &[])];
+        let statuses = [release("a", Some(false), "DependencyNotReady"), release("b", Some(false), "InstallFailed")];
+        assert_eq!(look(&members, &statuses).failed.unwrap().name, "b");
+        assert!(look(&members, &statuses[..1]).failed.is_none());
+    }
+
+    #[test]
+    fn the_evidence_holds_every_row_of_the_wave() {
+        let statuses = [release("a", Some(true), "InstallSucceeded"), release("b", Some(true), "InstallSucceeded")];
+        let answer = Answer::new("GET /releases", "[…]", "kubectl get", statuses.to_vec());
+        let shown = rows(&answer, &statuses.iter().collect::<Vec<_>>());
+        assert_eq!(shown.raw.lines().count(), 2);
+        assert!(shown.raw.contains("cozy/b"), "{}", shown.raw);
+    }
+}

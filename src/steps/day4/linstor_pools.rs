@@ -1,0 +1,143 @@
+//! `day4.linstor_pools`: LINSTOR holds the plan's pool on the data disk of every node.
+use crate::base::clock::between;
+use crate::cozystack::addons::{Object, linstor_pool};
+use crate::engine::failure::Failure;
+use crate::engine::step::{Context, Observed, Outline, Step, StepId};
+use crate::engine::wait::{Band, Wait};
+use crate::kubernetes::Kind;
+use crate::plan::model::Plan;
+use crate::steps::cluster::{self, Standing, condition, is_true, items, part, proven, said, seen, standing, text};
+use crate::steps::site::{Changing, Installation, Reading};
+use crate::steps::{failures, follow, outlines};
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+pub const KIND: &str = "day4.linstor_pools";
+const BAND: Band = Band::new(60, 300);
+
+pub struct LinstorPools {
+    outline: Outline,
+}
+
+pub fn step(plan: &Plan) -> LinstorPools {
+    let linstor = &plan.integration.linstor;
+    let title = format!("LINSTOR pool {} lies on {} of every node", linstor.pool, linstor.device);
+    let command = |node: &str| {
+        format!(
+            "kubectl exec -n cozy-linstor deploy/linstor-controller -- linstor ps cdp zfs {node} {} \
+             --pool-name {} --storage-pool {}",
+            linstor.device, linstor.pool, linstor.pool
+        )
+    };
+    let by_hand: Vec<String> = plan.nodes.iter().map(|n| command(&n.name)).collect();
+    LinstorPools { outline: outlines::change(StepId::new(KIND), 4, title, BAND, by_hand.join("\n")) }
+}
+
+fn object(site: &Reading) -> Object {
+    let linstor = &site.plan.integration.linstor;
+    linstor_pool(site.label(), &linstor.pool, &linstor.device)
+}
+
+fn find<'a>(node: &str, satellites: &'a [Value]) -> Option<&'a Value> {
+    satellites.iter().find(|s| text(s, "/metadata/name") == node)
+}
+
+/// Why the node's satellite does not hold the pool yet.
+fn lack(node: &str, pool: &str, satellites: &[Value]) -> Option<String> {
+    let Some(satellite) = find(node, satellites) else { return Some(format!("{node} has no satellite yet")) };
+    // The operator lays the configuration into the satellite first; until then its conditions speak of the old one.
+    if !items(satellite, "/spec/storagePools").any(|p| text(p, "/name") == pool) {
+        return Some(format!("{node} has not been told of the pool yet"));
+    }
+    let open = ["Available", "Configured"].into_iter().find(|kind| !is_true(satellite, kind))?;
+    Some(format!("{node}: {}", said(satellite, open)))
+}
+
+/// A satellite that has refused the pool for so long that somebody has to look at its disk.
+fn refused(site: &Reading, satellites: &[Value], now: Timestamp) -> Option<Failure> {
+    let linstor = &site.plan.integration.linstor;
+    let late = Duration::from_secs(BAND.late_s);
+    site.plan.nodes.iter().find_map(|node| {
+        let configured = condition(find(&node.name, satellites)?, "Configured")?;
+        let lasts = configured.status == "False" && configured.since.is_some_and(|s| between(s, now) > late);
+        lasts.then(|| {
+            Failure::person(
+                format!("the satellite of {} can't set up pool {}: {}", node.name, linstor.pool, configured.message),
+                format!(
+                    "check that {} is the node's empty data disk: talosctl -n {} get disks; wipe leftovers with \
+                     talosctl -n {} wipe disk {}; LINSTOR tries again by itself",
+                    linstor.device,
+                    node.address,
+                    node.address,
+                    linstor.device.trim_start_matches("/dev/")
+                ),
+            )
+        })
+    })
+}
+
+#[async_trait]
+impl Step<Installation> for LinstorPools {
+    fn outline(&self) -> &Outline {
+        &self.outline
+    }
+
+    async fn observe(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
+        let applied = match standing(site, &[object(site)]).await? {
+            Standing::Absent(seen) => return Ok(Observed::Absent(seen)),
+            Standing::Conflict(failure) => return Ok(Observed::Conflict(failure)),
+            Standing::Applied(applied) => applied,
+        };
+        let listed = site.kubernetes()?.list(&Kind::LINSTOR_SATELLITE, None, None).await;
+        let listed = listed.map_err(|e| failures::kubernetes(&e, "list the LINSTOR satellites"))?;
+        let (pool, nodes) = (&site.plan.integration.linstor.pool, &site.plan.nodes);
+        let lacks: Vec<String> = nodes.iter().filter_map(|n| lack(&n.name, pool, &listed.value)).collect();
+        if lacks.is_empty() {
+            let rows = nodes.iter().filter_map(|n| find(&n.name, &listed.value)).map(|s| {
+                json!({"satellite": s.pointer("/metadata/name"), "storagePools": s.pointer("/spec/storagePools"),
+                    "conditions": s.pointer("/status/conditions")})
+            });
+            let mut readings = vec![seen(cx, &part(&listed, "name, pools and conditions", rows))];
+            readings.extend(applied.iter().map(|a| seen(cx, a)));
+            return proven(format!("{} satellites are configured with pool {pool}", nodes.len()), readings);
+        }
+        if let Some(failure) = refused(site, &listed.value, cx.clock().now()) {
+            return Err(failure);
+        }
+        let (done, total) = ((nodes.len() - lacks.len()) as u64, nodes.len() as u64);
+        let wait = Wait::new(format!("{total} satellites are configured"), lacks.join("; "), BAND);
+        Ok(Observed::Underway(wait.with_progress(done, total, "satellites")))
+    }
+
+    async fn act(&self, _cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
+        cluster::apply(change, &[object(site)]).await
+    }
+
+    async fn changed(&self, cx: &dyn Context, site: &Reading) {
+        follow::object(cx, site, &Kind::LINSTOR_SATELLITE, None, None, Duration::from_secs(3)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn satellite(pools: &Value, configured: &str) -> Vec<Value> {
+        vec![json!({"metadata": {"name": "cp1", "generation": 2}, "spec": {"storagePools": pools}, "status": {
+            "conditions": [
+                {"type": "Available", "status": "True", "observedGeneration": 2},
+                {"type": "Configured", "status": configured, "reason": "Error", "message": "no /dev/sdb",
+                 "observedGeneration": 2}]}})]
+    }
+
+    #[test]
+    fn a_satellite_that_was_configured_before_the_pool_does_not_count() {
+        let pools = json!([{"name": "data"}]);
+        assert_eq!(lack("cp1", "data", &satellite(&pools, "True")), None);
+        assert!(lack("cp1", "data", &satellite(&json!([]), "True")).unwrap().contains("not been told"));
+        assert!(lack("cp1", "data", &satellite(&pools, "False")).unwrap().contains("no /dev/sdb"));
+        assert!(lack("cp2", "data", &satellite(&pools, "True")).unwrap().contains("no satellite"));
+    }
+}

@@ -1,0 +1,165 @@
+//! `day4.proxmox_token/NAME`: the add-on's API token exists, its secret is kept, and with it one may do what is needed.
+use super::access::Access;
+use crate::base::answer::Answer;
+use crate::engine::failure::Failure;
+use crate::engine::proof::{Proof, Reading as Evidence};
+use crate::engine::step::{Context, Observed, Outline, Step, StepId};
+use crate::engine::wait::Band;
+use crate::proxmox::{Error, Permissions, Target, TokenRow, connect};
+use crate::steps::cluster::part;
+use crate::steps::site::{Changing, Installation, Reading};
+use crate::steps::{failures, outlines};
+use async_trait::async_trait;
+use serde_json::json;
+use std::time::Duration;
+
+pub const KIND: &str = "day4.proxmox_token";
+const BAND: Band = Band::new(5, 30);
+
+pub struct ProxmoxToken {
+    outline: Outline,
+    access: Access,
+}
+
+pub fn step(access: Access) -> ProxmoxToken {
+    let Access { name, user, token, .. } = access;
+    let title = format!("token {} works and its secret is kept", access.token_id());
+    let by_hand =
+        format!("pveum user token add {user} {token} --privsep 0\npveum user token permissions {user} {token}");
+    let outline = outlines::change(StepId::of(KIND, name), 4, title, BAND, by_hand)
+        .after([StepId::of(super::proxmox_user::KIND, name)]);
+    ProxmoxToken { outline, access }
+}
+
+impl ProxmoxToken {
+    /// The token as Proxmox lists it; none while its user is not there.
+    async fn listed(&self, site: &Reading) -> Result<Option<Answer<TokenRow>>, Failure> {
+        match site.proxmox.tokens(self.access.user).await {
+            Ok(tokens) => {
+                let Some(row) = tokens.value.iter().find(|t| t.tokenid == self.access.token).cloned() else {
+                    return Ok(None);
+                };
+                let shown = json!({"tokenid": row.tokenid, "comment": row.comment, "privsep": row.privsep});
+                Ok(Some(part(&tokens, "the row of this token", [shown]).map(|()| row)))
+            }
+            Err(Error::NotFound { .. }) => Ok(None),
+            Err(e) => Err(failures::proxmox(&e, &format!("read the tokens of {}", self.access.user))),
+        }
+    }
+
+    fn foreign(&self) -> Failure {
+        let Access { user, token, .. } = self.access;
+        Failure::refused(
+            format!("token {} exists and its comment does not carry this run's mark", self.access.token_id()),
+            format!(
+                "look whose it is (pveum user token list {user}); if nobody needs it: pveum user token remove {user} {token}"
+            ),
+        )
+    }
+
+    /// What the token says of itself; `None` when Proxmox does not take the kept secret.
+    async fn permissions(&self, site: &Reading) -> Result<Option<Answer<Permissions>>, Failure> {
+        let doing = format!("ask as {} what it may do", self.access.token_id());
+        let target = Target {
+            url: site.plan.site.url.to_string(),
+            token_id: self.access.token_id(),
+            secret: self.access.secret(site)?,
+            fingerprint: site.plan.site.fingerprint.clone(),
+        };
+        let (reader, _) = connect(target).map_err(|e| failures::proxmox(&e, &doing))?;
+        match reader.permissions().await {
+            Ok(permissions) => Ok(Some(permissions)),
+            Err(Error::Unauthorized { .. }) => Ok(None),
+            Err(e) => Err(failures::proxmox(&e, &doing)),
+        }
+    }
+}
+
+/// The privileges that the token lacks on `/`.
+fn lacks(permissions: &Permissions, needed: &'static [&'static str]) -> Vec<&'static str> {
+    needed.iter().copied().filter(|p| !permissions.has("/", p)).collect()
+}
+
+#[async_trait]
+impl Step<Installation> for ProxmoxToken {
+    fn outline(&self) -> &Outline {
+        &self.outline
+    }
+
+    async fn observe(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
+        let id = self.access.token_id();
+        let Some(listed) = self.listed(site).await? else {
+            return Ok(Observed::Absent(format!("there is no token {id}")));
+        };
+        if !site.is_ours(listed.value.comment.as_deref()) {
+            return Ok(Observed::Conflict(self.foreign()));
+        }
+        if listed.value.privsep {
+            return Ok(Observed::Absent(format!("token {id} is separated from its user's rights")));
+        }
+        let path = self.access.secret_path(site);
+        if !path.exists() {
+            return Ok(Observed::Absent(format!("the secret of token {id} was never kept in {}", path.display())));
+        }
+        let Some(permissions) = self.permissions(site).await? else {
+            return Ok(Observed::Absent(format!("the kept secret is not that of token {id}")));
+        };
+        let lacks = lacks(&permissions.value, self.access.needed());
+        if !lacks.is_empty() {
+            return Err(Failure::refused(
+                format!("token {id} lacks {} on /", lacks.join(" ")),
+                format!("see what it has: pveum user token permissions {} {}", self.access.user, self.access.token),
+            ));
+        }
+        let now = cx.clock().now();
+        let summary = format!("token {id} is taken and has all {} privileges on /", self.access.needed().len());
+        let proof = Proof::new(summary, Evidence::of(format!("Proxmox as {id}"), now, &permissions));
+        Ok(Observed::Satisfied(proof.and(Evidence::of("Proxmox", now, &listed))))
+    }
+
+    async fn act(&self, _cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
+        let Access { user, token, .. } = self.access;
+        let id = self.access.token_id();
+        if let Some(listed) = self.listed(site).await? {
+            if !site.is_ours(listed.value.comment.as_deref()) {
+                return Err(self.foreign());
+            }
+            // Its secret was told once and is lost: only a new token has one again.
+            match change.proxmox.delete_token(user, token).await {
+                Ok(()) | Err(Error::NotFound { .. }) => {}
+                Err(e) => return Err(failures::proxmox(&e, &format!("delete token {id}"))),
+            }
+        }
+        let made = change.proxmox.create_token(user, token, &site.mark, false).await;
+        let (full_id, secret) = made.map_err(|e| failures::proxmox(&e, &format!("create token {id}")))?;
+        change.keep_secret(&self.access.secret_name(), &secret)?;
+        if full_id != id {
+            return Err(Failure::broken(
+                format!("Proxmox calls the new token {full_id} and not {id}"),
+                "report this with `cozyup support`",
+            ));
+        }
+        Ok(())
+    }
+
+    async fn changed(&self, cx: &dyn Context, _site: &Reading) {
+        cx.clock().sleep(Duration::from_secs(1)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::access::CSI;
+    use super::*;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn a_token_must_have_every_privilege_at_the_root() {
+        let granted = |privileges: &[&str]| {
+            let all = privileges.iter().map(|p| (p.to_string(), true)).collect::<BTreeMap<_, _>>();
+            Permissions(BTreeMap::from([("/".to_string(), all)]))
+        };
+        assert!(lacks(&granted(CSI.needed()), CSI.needed()).is_empty());
+        assert_eq!(lacks(&granted(&CSI.needed()[1..]), CSI.needed()), ["VM.Audit"]);
+    }
+}

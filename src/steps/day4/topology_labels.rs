@@ -1,0 +1,136 @@
+//! `day4.topology_labels`: every node says in which region and on which Proxmox host it runs; the CSI driver registers
+//! on no node without that.
+use crate::engine::failure::Failure;
+use crate::engine::step::{Context, Observed, Outline, Step, StepId};
+use crate::engine::wait::Band;
+use crate::kubernetes::{Kind, NodeStatus};
+use crate::plan::model::{NodePlan, Plan};
+use crate::steps::cluster::{part, proven, seen};
+use crate::steps::site::{Changing, Installation, Reading};
+use crate::steps::{failures, follow, outlines};
+use async_trait::async_trait;
+use serde_json::json;
+use std::time::Duration;
+
+pub const KIND: &str = "day4.topology_labels";
+const BAND: Band = Band::new(5, 30);
+const REGION: &str = "topology.kubernetes.io/region";
+const ZONE: &str = "topology.kubernetes.io/zone";
+
+pub struct TopologyLabels {
+    outline: Outline,
+}
+
+pub fn step(plan: &Plan) -> TopologyLabels {
+    let region = &plan.integration.csi.region;
+    let title = format!("every node is labelled with region {region} and its Proxmox host");
+    let command = |n: &NodePlan| format!("kubectl label node {} {REGION}={region} {ZONE}={}", n.name, n.host);
+    let by_hand: Vec<String> = plan.nodes.iter().map(command).collect();
+    TopologyLabels { outline: outlines::change(StepId::new(KIND), 4, title, BAND, by_hand.join("\n")) }
+}
+
+fn wanted<'a>(region: &'a str, node: &'a NodePlan) -> [(&'static str, &'a str); 2] {
+    [(REGION, region), (ZONE, &node.host)]
+}
+
+/// How one node's labels stand.
+#[derive(Debug, PartialEq)]
+enum Labels {
+    Fine,
+    Missing(String),
+    /// Set to something else by somebody else.
+    Other(Failure),
+}
+
+fn look(name: &str, wanted: &[(&str, &str)], nodes: &[NodeStatus]) -> Labels {
+    let Some(node) = nodes.iter().find(|n| n.name == name) else {
+        return Labels::Missing(format!("there is no node {name}"));
+    };
+    for (label, value) in wanted {
+        match node.labels.get(*label) {
+            Some(found) if found == value => {}
+            Some(found) => {
+                return Labels::Other(Failure::refused(
+                    format!("node {name} is labelled {label}={found}, the plan says {value}"),
+                    format!(
+                        "volumes are bound to this label: correct the plan, or if no volume exists yet take it away \
+                         with `kubectl label node {name} {label}-`, and the step sets it"
+                    ),
+                ));
+            }
+            None => return Labels::Missing(format!("node {name} has no label {label}")),
+        }
+    }
+    Labels::Fine
+}
+
+#[async_trait]
+impl Step<Installation> for TopologyLabels {
+    fn outline(&self) -> &Outline {
+        &self.outline
+    }
+
+    async fn observe(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
+        let nodes = site.kubernetes()?.nodes().await.map_err(|e| failures::kubernetes(&e, "list the nodes"))?;
+        let region = &site.plan.integration.csi.region;
+        let mut missing = None;
+        for node in &site.plan.nodes {
+            match look(&node.name, &wanted(region, node), &nodes.value) {
+                Labels::Fine => {}
+                Labels::Missing(what) => missing = missing.or(Some(what)),
+                Labels::Other(failure) => return Ok(Observed::Conflict(failure)),
+            }
+        }
+        if let Some(missing) = missing {
+            return Ok(Observed::Absent(missing));
+        }
+        let rows =
+            nodes.value.iter().map(|n| json!({"node": n.name, REGION: n.labels.get(REGION), ZONE: n.labels.get(ZONE)}));
+        let summary = format!("{} nodes carry region {region} and their host as zone", site.plan.nodes.len());
+        proven(summary, vec![seen(cx, &part(&nodes, "the topology labels", rows))])
+    }
+
+    async fn act(&self, _cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
+        let changer = change.kubernetes()?;
+        for node in &site.plan.nodes {
+            let labels = wanted(&site.plan.integration.csi.region, node);
+            let done = changer.label_node(&node.name, &labels).await;
+            done.map_err(|e| failures::kubernetes(&e, &format!("label node {}", node.name)))?;
+        }
+        Ok(())
+    }
+
+    async fn changed(&self, cx: &dyn Context, site: &Reading) {
+        follow::object(cx, site, &Kind::NODE, None, None, Duration::from_secs(2)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    fn node(labels: &[(&str, &str)]) -> Vec<NodeStatus> {
+        vec![NodeStatus {
+            name: "cp1".into(),
+            ready: true,
+            reason: String::new(),
+            message: String::new(),
+            address: String::new(),
+            kubelet_version: String::new(),
+            os_image: String::new(),
+            roles: Vec::new(),
+            labels: labels.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect::<BTreeMap<_, _>>(),
+            taints: Vec::new(),
+        }]
+    }
+
+    #[test]
+    fn a_label_that_says_something_else_is_left_alone() {
+        let wanted = [(REGION, "pve"), (ZONE, "host1")];
+        assert_eq!(look("cp1", &wanted, &node(&wanted)), Labels::Fine);
+        assert!(matches!(look("cp1", &wanted, &node(&wanted[..1])), Labels::Missing(m) if m.contains(ZONE)));
+        let other = look("cp1", &wanted, &node(&[(REGION, "pve"), (ZONE, "host2")]));
+        assert!(matches!(other, Labels::Other(f) if f.what.contains("zone=host2, the plan says host1")));
+    }
+}

@@ -1,0 +1,183 @@
+//! The whole of it: `cozyup lab run` as a person starts it, over real sockets, judged by what it prints and leaves behind.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+use serde_json::Value;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+const SPEED: &str = "240";
+
+fn cozyup(state: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cozyup"));
+    command.arg("--state-dir").arg(state).args(arguments).stdin(Stdio::null()).env_remove("COZYUP_CLOCK");
+    command
+}
+
+fn run(state: &Path, scenario: &str, more: &[&str]) -> Output {
+    let mut arguments = vec!["lab", "run", "--json", "--scenario", scenario, "--speed", SPEED];
+    arguments.extend(more);
+    cozyup(state, &arguments).output().unwrap()
+}
+
+fn records(output: &Output) -> Vec<Value> {
+    let text = String::from_utf8(output.stdout.clone()).unwrap();
+    text.lines().map(|l| serde_json::from_str(l).unwrap_or_else(|e| panic!("{e}: {l}"))).collect()
+}
+
+fn summary(output: &Output) -> Value {
+    let all = records(output);
+    let last = all.last().unwrap_or_else(|| panic!("nothing printed: {}", String::from_utf8_lossy(&output.stderr)));
+    assert_eq!(last["kind"], "summary", "the last line is no summary: {last}");
+    last.clone()
+}
+
+fn assert_proven(output: &Output) {
+    let summary = summary(output);
+    assert_eq!(output.status.code(), Some(0), "{summary:#}\n{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(summary["proven"], summary["steps"], "{summary:#}");
+}
+
+/// Texts of every `blocked` and `failed` record, with what to do next.
+fn complaints(output: &Output) -> String {
+    let all = records(output);
+    let told = all.iter().filter(|r| r["event"] == "blocked" || r["event"] == "failed");
+    told.map(|r| format!("{}: {} | {}\n", r["step"], r["failure"]["what"], r["failure"]["next"])).collect()
+}
+
+#[test]
+fn the_standard_site_becomes_a_validated_cluster_and_leaves_its_keys_to_their_owner_only() {
+    let state = tempfile::tempdir().unwrap();
+    let output = run(state.path(), "standard", &[]);
+    assert_proven(&output);
+    let summary = summary(&output);
+    assert!(summary["steps"].as_u64().unwrap() > 60, "{summary:#}");
+    for name in ["kubeconfig", "talosconfig", "secrets"] {
+        let path = summary["files"][name].as_str().unwrap_or_else(|| panic!("no {name} in {summary:#}"));
+        let mode = std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{path}");
+    }
+    let lab_seconds = summary["critical_path_s"].as_f64().unwrap();
+    let wall = summary["wall_s"].as_f64().unwrap();
+    let speed: f64 = SPEED.parse().unwrap();
+    // Faster than the critical path is impossible: it would mean that a wait was skipped.
+    assert!(wall > lab_seconds / speed * 0.98, "{wall} s is less than the critical path of {lab_seconds} lab seconds");
+    let all = records(&output);
+    let proven = all.iter().filter(|r| r["event"] == "proven");
+    for record in proven {
+        let readings = record["proof"]["readings"].as_array().unwrap();
+        assert!(!readings.is_empty() && readings.iter().all(|r| r["answer"].is_string()), "{record:#}");
+    }
+    let acts: Vec<&Value> = all.iter().filter(|r| r["event"] == "intended").collect();
+    let mut names: Vec<String> = acts.iter().map(|r| r["step"].to_string()).collect();
+    names.sort();
+    let before = names.len();
+    names.dedup();
+    assert_eq!(names.len(), before, "a step acted twice on a site where nothing went wrong");
+}
+
+#[test]
+fn a_killed_run_goes_on_to_the_same_end_and_makes_nothing_twice() {
+    let state = tempfile::tempdir().unwrap();
+    let mut made: Vec<String> = Vec::new();
+    // Moments in every phase: cloning, booting, bootstrap, releases, integration, validation.
+    for wall_ms in [700u64, 900, 1100, 1300, 2500, 1500] {
+        let mut child =
+            cozyup(state.path(), &["lab", "run", "--json", "--speed", SPEED]).stdout(Stdio::piped()).spawn().unwrap();
+        let begin = Instant::now();
+        while begin.elapsed() < Duration::from_millis(wall_ms) && child.try_wait().unwrap().is_none() {
+            std::thread::yield_now();
+        }
+        child.kill().unwrap();
+        let output = child.wait_with_output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        // The last line may be cut off by the kill.
+        made.extend(text.lines().filter_map(|l| serde_json::from_str::<Value>(l).ok()).filter_map(created));
+    }
+    let output = run(state.path(), "standard", &[]);
+    assert_proven(&output);
+    made.extend(records(&output).into_iter().filter_map(created));
+    let before = made.len();
+    made.sort();
+    made.dedup();
+    assert_eq!(made.len(), before, "a task that makes a machine was started twice: {made:#?}");
+    assert_eq!(made.iter().filter(|m| m.contains("qmclone")).count(), 4, "{made:#?}");
+}
+
+/// The handle of a task that makes a machine, without what differs from call to call.
+fn created(record: Value) -> Option<String> {
+    let handle = record["handle"].as_str()?;
+    let kind = handle.split(':').nth(5)?;
+    matches!(kind, "qmclone" | "qmcreate").then(|| format!("{} {kind}", record["step"]))
+}
+
+#[test]
+fn a_missing_right_is_named_with_its_path_and_the_run_goes_on_when_it_is_given() {
+    let state = tempfile::tempdir().unwrap();
+    let output = run(state.path(), "missing-right", &["--until", "1"]);
+    let told = complaints(&output);
+    assert!(told.contains("day0.permissions") && told.contains("VM.Clone"), "{told}");
+    assert!(told.contains("pveum"), "{told}");
+    assert_proven(&output);
+}
+
+#[test]
+fn a_full_storage_is_named_and_the_run_goes_on_when_there_is_room() {
+    let state = tempfile::tempdir().unwrap();
+    let output = run(state.path(), "storage-full", &["--until", "1"]);
+    let told = complaints(&output);
+    assert!(told.contains("day0.storages") && told.contains("local-lvm"), "{told}");
+    assert_proven(&output);
+}
+
+#[test]
+fn a_taken_vmid_is_named_and_the_run_goes_on_when_it_is_free() {
+    let state = tempfile::tempdir().unwrap();
+    let output = run(state.path(), "vmid-taken", &["--until", "1"]);
+    let told = complaints(&output);
+    assert!(told.contains("day0.vmids") && told.contains("1002"), "{told}");
+    assert_proven(&output);
+}
+
+#[test]
+fn a_taken_address_is_named_and_the_run_goes_on_when_it_is_free() {
+    let state = tempfile::tempdir().unwrap();
+    let output = run(state.path(), "address-taken", &["--until", "0"]);
+    let told = complaints(&output);
+    assert!(told.contains("day0.addresses") && told.contains(".202"), "{told}");
+    assert_proven(&output);
+}
+
+#[test]
+fn a_held_clone_lock_is_told_in_proxmox_words_and_retried_until_it_is_free() {
+    let state = tempfile::tempdir().unwrap();
+    let output = run(state.path(), "clone-lock", &["--until", "1"]);
+    let told = complaints(&output);
+    assert!(told.contains("day1.clone") && told.contains("got timeout"), "{told}");
+    assert_proven(&output);
+}
+
+#[test]
+fn a_stuck_release_is_named_as_the_one_that_holds_back_the_others() {
+    let state = tempfile::tempdir().unwrap();
+    let output = run(state.path(), "release-stuck", &["--until", "3"]);
+    let all = records(&output);
+    let waits: String = all
+        .iter()
+        .filter(|r| r["event"] == "waiting")
+        .map(|r| format!("{} {}\n", r["step"], r["wait"]["seen"]))
+        .collect();
+    let told = complaints(&output) + &waits;
+    assert!(told.contains("cert-manager") && told.contains("context deadline exceeded"), "{told}");
+    assert_proven(&output);
+}
+
+#[test]
+fn without_a_cure_the_run_ends_as_blocked_with_exit_code_1() {
+    let state = tempfile::tempdir().unwrap();
+    let output = run(state.path(), "never-heals", &["--patience", "60s"]);
+    assert_eq!(output.status.code(), Some(1));
+    let summary = summary(&output);
+    assert!(summary["blocked"][0]["what"].to_string().contains("SDN.Use"), "{summary:#}");
+    assert!(!summary["blocked"][0]["next"].as_str().unwrap().is_empty());
+}
