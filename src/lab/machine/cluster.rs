@@ -174,10 +174,10 @@ fn take_vip(world: &mut World, vmid: u32) {
     machine.log(now, &format!("enabled shared IP {{\"component\": \"controller-runtime\", \"ip\": \"{vip}\"}}"));
     let node = machine.hostname();
     // The certificate names every address of the machine, so it is made anew.
-    if let Some(identity) = issue(world, vmid) {
-        if let Some(machine) = world.machines.get_mut(&vmid) {
-            machine.api = Api::Secure(identity);
-        }
+    if let Some(identity) = issue(world, vmid)
+        && let Some(machine) = world.machines.get_mut(&vmid)
+    {
+        machine.api = Api::Secure(identity);
     }
     listen(world, vip, KUBERNETES_PORT, Endpoint::Kubernetes { node });
     listen(world, vip, API_PORT, Endpoint::TalosSecure { vmid });

@@ -17,7 +17,7 @@ const STORAGE: &str = "storage.StorageService";
 const STATE: &str = "cosi.resource.State";
 
 /// Methods of a configured machine and the least role that may call them.
-const METHODS: [(&str, &str, &str); 27] = [
+const METHODS: [(&str, &str, &str); 25] = [
     (MACHINE, "ApplyConfiguration", ADMIN),
     (MACHINE, "Bootstrap", ADMIN),
     (MACHINE, "Dmesg", READER),
@@ -43,9 +43,6 @@ const METHODS: [(&str, &str, &str); 27] = [
     ("cluster.ClusterService", "HealthCheck", READER),
     ("time.TimeService", "Time", READER),
     ("time.TimeService", "TimeCheck", READER),
-    // Listed so that they are refused by name and not by service.
-    ("inspect.InspectService", "", ADMIN),
-    (MACHINE, "", ADMIN),
 ];
 
 /// In maintenance mode.
