@@ -41,7 +41,10 @@ pub fn fill(kind: &'static Kind, object: &mut Value, store: &Store) -> Result<()
             *reach(object, &["status"]) = json!({"phase": "Available"});
         }
         ("", "services") => service(kind, object, store)?,
-        ("", "secrets") => secret(object),
+        ("", "secrets") => {
+            default(object, "type", json!("Opaque"));
+            refill(kind, object);
+        }
         ("apps", _) => workload(kind, reach(object, &["spec"])),
         ("batch", "jobs") => job(object),
         ("storage.k8s.io", "storageclasses") => {
@@ -53,10 +56,14 @@ pub fn fill(kind: &'static Kind, object: &mut Value, store: &Store) -> Result<()
     Ok(())
 }
 
-/// What is defaulted on every write, not on the first one alone.
+/// What is done on every write, and before an apply is compared: `stringData` is there to be written, never to be read.
 pub fn refill(kind: &Kind, object: &mut Value) {
-    if kind.is("", "secrets") {
-        secret(object);
+    if !kind.is("", "secrets") {
+        return;
+    }
+    let plain = object.as_object_mut().and_then(|map| map.remove("stringData"));
+    for (name, value) in plain.as_ref().and_then(Value::as_object).into_iter().flatten() {
+        *reach(object, &["data", name]) = json!(STANDARD.encode(value.as_str().unwrap_or_default()));
     }
 }
 
@@ -131,15 +138,6 @@ fn job(object: &mut Value) {
     }
     default(spec, "selector", json!({"matchLabels": {"batch.kubernetes.io/controller-uid": uid}}));
     pod_spec(reach(spec, &["template", "spec"]));
-}
-
-/// `stringData` is there to be written, never to be read.
-fn secret(object: &mut Value) {
-    default(object, "type", json!("Opaque"));
-    let plain = object.as_object_mut().and_then(|map| map.remove("stringData"));
-    for (name, value) in plain.as_ref().and_then(Value::as_object).into_iter().flatten() {
-        *reach(object, &["data", name]) = json!(STANDARD.encode(value.as_str().unwrap_or_default()));
-    }
 }
 
 fn default_class(store: &Store) -> Option<String> {

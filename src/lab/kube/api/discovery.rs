@@ -70,10 +70,16 @@ pub fn resource_list(kinds: &[&'static Kind]) -> Option<Value> {
         }
         resources.push(resource);
         for (name, verbs) in kind.subresources() {
-            resources.push(json!({
+            let mut subresource = json!({
                 "name": format!("{}/{name}", kind.plural), "singularName": "", "namespaced": kind.namespaced,
                 "kind": kind.kind, "verbs": verbs,
-            }));
+            });
+            if name == "scale" {
+                subresource["kind"] = json!("Scale");
+                subresource["group"] = json!("autoscaling");
+                subresource["version"] = json!("v1");
+            }
+            resources.push(subresource);
         }
     }
     Some(json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": version, "resources": resources}))
@@ -112,7 +118,11 @@ fn aggregated_resource(kind: &Kind) -> Value {
     if kind.all {
         resource["categories"] = json!(["all"]);
     }
-    let of = |(name, verbs): (&str, &[&str])| json!({"subresource": name, "responseKind": response, "verbs": verbs});
+    let scale = json!({"group": "autoscaling", "version": "v1", "kind": "Scale"});
+    let of = |(name, verbs): (&str, &[&str])| {
+        let kind = if name == "scale" { &scale } else { &response };
+        json!({"subresource": name, "responseKind": kind, "verbs": verbs})
+    };
     let subresources: Vec<Value> = kind.subresources().into_iter().map(of).collect();
     if !subresources.is_empty() {
         resource["subresources"] = json!(subresources);

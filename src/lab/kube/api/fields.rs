@@ -207,6 +207,9 @@ fn disputed(
     paths: &mut Vec<String>,
 ) -> Fields {
     let mut found = Fields::default();
+    if applied.is_empty() {
+        return found;
+    }
     if applied.members.is_empty() {
         // An empty map says nothing about what others have in it.
         let silent = new.as_object().is_some_and(Map::is_empty);

@@ -24,15 +24,19 @@ impl Identity {
         Identity::User { name: name.into(), groups }
     }
 
+    pub fn is_master(&self) -> bool {
+        match self {
+            Identity::Anonymous => false,
+            Identity::User { groups, .. } => groups.iter().any(|g| g == MASTERS),
+        }
+    }
+
     /// Refuses those who may not do `verb` with `target`; `None` is discovery, which every user may see.
     pub fn check(&self, verb: &str, target: Option<&Target>) -> Result<(), Refusal> {
-        let (name, groups) = match self {
-            Identity::Anonymous => return Err(Refusal::Unauthorized),
-            Identity::User { name, groups } => (name, groups),
-        };
-        match target {
-            Some(target) if !groups.iter().any(|g| g == MASTERS) => Err(forbidden(name, verb, target)),
-            Some(_) | None => Ok(()),
+        match (self, target) {
+            (Identity::Anonymous, _) => Err(Refusal::Unauthorized),
+            (Identity::User { name, .. }, Some(target)) if !self.is_master() => Err(forbidden(name, verb, target)),
+            (Identity::User { .. }, _) => Ok(()),
         }
     }
 }

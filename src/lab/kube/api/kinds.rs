@@ -1,6 +1,7 @@
 //! The table of everything the API can serve, and which of it is served now.
 use crate::lab::kube::store::Resource;
 use crate::lab::world::World;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// One resource of the API. The singular name is the kind in lower case, as for every resource of the real one.
@@ -72,6 +73,11 @@ impl Kind {
         self.group == group && self.plural == plural
     }
 
+    /// Has the `scale` subresource.
+    pub fn scales(&self) -> bool {
+        self.group == "apps" && self.plural != "daemonsets"
+    }
+
     /// Subresources besides the object itself, with their verbs.
     pub fn subresources(&self) -> Vec<(&'static str, &'static [&'static str])> {
         let mut found: Vec<(&str, &[&str])> = Vec::new();
@@ -83,6 +89,9 @@ impl Kind {
         }
         if self.is("", "namespaces") {
             found.push(("finalize", &["update"]));
+        }
+        if self.scales() {
+            found.push(("scale", &["get", "patch", "update"]));
         }
         found
     }
@@ -164,6 +173,15 @@ pub static KINDS: &[Kind] = &[
     Kind::custom("piraeus.io", "v1", "LinstorSatellite", "linstorsatellites").cluster(),
     Kind::custom("metallb.io", "v1beta1", "IPAddressPool", "ipaddresspools"),
     Kind::custom("metallb.io", "v1beta1", "L2Advertisement", "l2advertisements"),
+    Kind::custom("cilium.io", "v2", "CiliumNetworkPolicy", "ciliumnetworkpolicies").short(&["cnp"]),
+    Kind::custom("kubeovn.io", "v1", "Subnet", "subnets").cluster(),
+    Kind::custom("cozystack.io", "v1alpha1", "CozystackResourceDefinition", "cozystackresourcedefinitions").cluster(),
+    Kind::custom("etcd.aenix.io", "v1alpha1", "EtcdCluster", "etcdclusters"),
+    Kind::custom("postgresql.cnpg.io", "v1", "Cluster", "clusters"),
+    Kind::custom("grafana.integreatly.org", "v1beta1", "Grafana", "grafanas"),
+    Kind::custom("snapshot.storage.k8s.io", "v1", "VolumeSnapshot", "volumesnapshots").short(&["vs"]),
+    Kind::custom("operator.victoriametrics.com", "v1beta1", "VMAlert", "vmalerts"),
+    Kind::custom("operator.victoriametrics.com", "v1beta1", "VMCluster", "vmclusters"),
     Kind::custom("kamaji.clastix.io", "v1alpha1", "DataStore", "datastores").cluster(),
     Kind::custom("kamaji.clastix.io", "v1alpha1", "TenantControlPlane", "tenantcontrolplanes").short(&["tcp"]),
     Kind::custom(COZYSTACK, "v1alpha1", "Kubernetes", "kuberneteses"),
@@ -192,16 +210,26 @@ pub static KINDS: &[Kind] = &[
     Kind::custom(IPAM, "v1beta1", "IPAddress", "ipaddresses"),
 ];
 
-/// What the API serves now: all that is built in, and of the rest the groups whose controllers are there.
+/// What the API serves now: all that is built in, and of the rest the groups whose controllers are there. Of a
+/// group with CRDs only the versions that those name are served; one without any is an aggregated API.
 pub fn served(world: &World) -> Vec<&'static Kind> {
-    let there = |kind: &Kind| world.cluster.as_ref().is_some_and(|c| c.serves(kind.group));
+    let Some(cluster) = &world.cluster else { return KINDS.iter().filter(|k| !k.custom).collect() };
+    let definitions = Resource::new("apiextensions.k8s.io", "customresourcedefinitions");
+    let mut defined: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for (_, definition) in cluster.store.list(&definitions, None) {
+        let group = definition["spec"]["group"].as_str().unwrap_or_default();
+        let versions = definition["spec"]["versions"].as_array().into_iter().flatten();
+        defined.entry(group).or_default().extend(versions.filter_map(|v| v["name"].as_str()));
+    }
+    let there = |kind: &Kind| {
+        cluster.serves(kind.group) && defined.get(kind.group).is_none_or(|versions| versions.contains(kind.version))
+    };
     KINDS.iter().filter(|k| !k.custom || there(k)).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeSet;
 
     #[test]
     fn no_resource_is_in_the_table_twice() {

@@ -94,7 +94,9 @@ fn keep(object: &mut Value, entries: &[Entry]) {
 
 /// Notes in `new` what an ordinary write changed: its fields now belong to the writer and to nobody else.
 pub fn updated(kind: &Kind, old: Option<&Value>, new: &mut Value, writer: &Writer) {
-    let mut all = old.map(entries).unwrap_or_default();
+    // Who reads and writes back sends the entries along, and may have changed them; who sends none keeps them.
+    let sent = new["metadata"]["managedFields"].as_array().is_some_and(|sent| !sent.is_empty());
+    let mut all = if sent { entries(new) } else { old.map(entries).unwrap_or_default() };
     let (was, is) = (old.map(ownable), ownable(new));
     let changed = Fields::changed(was.as_ref(), &is, !kind.custom);
     let gone = was.map(|was| missing(&Fields::of_object(&was, !kind.custom), &Fields::of_object(&is, !kind.custom)));
@@ -336,6 +338,14 @@ mod tests {
         assert!(refusal.to_string().ends_with(expected), "{refusal}");
         let same = apply(maps, &live, &map(json!({"x": "1"})), &writer("one"), false).unwrap();
         assert_eq!(same["metadata"]["managedFields"].as_array().unwrap().len(), 2, "equal values are shared");
+    }
+
+    #[test]
+    fn an_apply_that_says_nothing_conflicts_with_nobody() {
+        let mut live = map(json!({"x": "1"}));
+        updated(kind("configmaps"), None, &mut live, &writer("edit"));
+        let empty = json!({"metadata": {"name": "a"}});
+        assert_eq!(apply(kind("configmaps"), &live, &empty, &writer("one"), false).unwrap()["data"]["x"], "1");
     }
 
     #[test]

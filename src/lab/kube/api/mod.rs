@@ -9,8 +9,11 @@ mod log;
 mod manage;
 mod patch;
 mod path;
+mod protobuf;
 mod read;
 mod refusal;
+mod review;
+mod scale;
 mod selector;
 mod table;
 mod tls;
@@ -45,6 +48,7 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 const BODY: Duration = Duration::from_secs(30);
 /// What the real server takes of a request's body.
 const LARGEST_BODY: usize = 3 * 1024 * 1024;
+const READABLE: &str = "application/json, application/yaml";
 
 /// Serves one connection to its end. Without a cluster, or when TLS fails, it just closes.
 pub async fn serve(stream: TcpStream, lab: Lab) {
@@ -109,6 +113,11 @@ impl Caller {
                 return self.describe(other, header(request.headers(), ACCEPT));
             }
         };
+        if let ("authorization.k8s.io", "v1", ["selfsubjectaccessreviews"])
+        | ("authentication.k8s.io", "v1", ["selfsubjectreviews"]) = (group, version, rest)
+        {
+            return self.review(request).await;
+        }
         let kinds: Vec<&'static Kind> = self.lab.look(|world| served(world));
         let kinds: Vec<&'static Kind> =
             kinds.into_iter().filter(|k| k.group == group && k.version == version).collect();
@@ -121,6 +130,17 @@ impl Caller {
 
     fn is_nobody(&self) -> bool {
         self.who == Identity::Anonymous
+    }
+
+    /// What a user asks about itself: answered, never stored.
+    async fn review(&self, request: Request<Incoming>) -> Result<Response<Body>, Refusal> {
+        if request.method() != Method::POST {
+            return Err(Refusal::MethodNotAllowed);
+        }
+        let content_type = header(request.headers(), CONTENT_TYPE).to_string();
+        let question = decode(request.into_body(), &content_type).await?;
+        let answer = review::answer(&self.who, question).to_string();
+        Ok(reply(StatusCode::CREATED, "application/json", answer))
     }
 
     /// Discovery and OpenAPI.
@@ -179,6 +199,10 @@ impl Caller {
                 let log = log::log(&self.lab, target, &query)?;
                 return Ok(reply(StatusCode::OK, "text/plain", log));
             }
+            ("get", Some(name)) if target.part == Part::Scale => {
+                let scale = self.lab.look(|w| scale::get(w, target, name))?;
+                return Ok(json(&scale));
+            }
             ("get", Some(name)) => return self.lab.look(|w| read::get(w, target, name, form)).map(|b| ok(b.into())),
             ("list", _) => return self.lab.look(|w| read::list(w, target, &query, form)).map(|b| ok(b.into())),
             _ => {}
@@ -221,6 +245,7 @@ async fn decode(body: Incoming, content_type: &str) -> Result<Value, Refusal> {
             serde_saphyr::from_str(text).map_err(|e| unreadable(e.to_string()))
         }),
         other if other.ends_with("+json") => json(),
-        _ => Err(Refusal::MediaType("application/json, application/yaml")),
+        "application/vnd.kubernetes.protobuf" => protobuf::decode(&bytes).ok_or(Refusal::MediaType(READABLE)),
+        _ => Err(Refusal::MediaType(READABLE)),
     }
 }

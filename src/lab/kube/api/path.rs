@@ -8,6 +8,7 @@ pub enum Part {
     Status,
     Log,
     Finalize,
+    Scale,
 }
 
 /// An object, or the collection when there is no name.
@@ -43,6 +44,7 @@ pub fn target(served: &[&'static Kind], rest: &[&str]) -> Result<Target, Refusal
         [plural, name] => (*plural, Some(*name), Part::Whole),
         [plural, name, "status"] => (*plural, Some(*name), Part::Status),
         [plural, name, "log"] => (*plural, Some(*name), Part::Log),
+        [plural, name, "scale"] => (*plural, Some(*name), Part::Scale),
         [plural, name, "finalize"] => (*plural, Some(*name), Part::Finalize),
         _ => return Err(Refusal::NoResource),
     };
@@ -52,6 +54,7 @@ pub fn target(served: &[&'static Kind], rest: &[&str]) -> Result<Target, Refusal
         Part::Status => kind.status,
         Part::Log => kind.is("", "pods"),
         Part::Finalize => kind.is("", "namespaces"),
+        Part::Scale => kind.scales(),
     };
     // A namespaced object has no URL outside of a namespace, and a cluster-scoped one none inside.
     let scoped = if kind.namespaced { !namespace.is_empty() || name.is_none() } else { namespace.is_empty() };

@@ -105,6 +105,7 @@ fn columns(kind: &Kind) -> Vec<Column> {
             column("Message", At("/message")),
             wide("Source", At("/source/component")),
             wide("Count", At("/count")),
+            wide("Name", At("/metadata/name")),
         ],
         ("apps", "deployments") => vec![
             column("Ready", Of(|o, _| ratio(&o["status"]["readyReplicas"], &o["spec"]["replicas"]))),
@@ -271,19 +272,23 @@ pub fn table<'a>(
     let rows: Vec<Value> = objects.map(|object| row(kind, &columns, object, include, now)).collect();
     let mut table = json!({"kind": "Table", "apiVersion": META, "metadata": metadata, "rows": rows});
     if header {
-        let mut definitions = vec![json!({
-            "name": "Name", "type": "string", "format": "name", "description": "Name of the object", "priority": 0
-        })];
-        definitions.extend(columns.iter().map(
-            |c| json!({"name": c.name, "type": "string", "format": "", "description": c.name, "priority": c.priority}),
-        ));
+        let definition = |name: &str, priority: u8| {
+            let format = if name == "Name" { "name" } else { "" };
+            json!({"name": name, "type": "string", "format": format, "description": name, "priority": priority})
+        };
+        let name = starts_with_name(kind).then(|| definition("Name", 0));
+        let others = columns.iter().map(|c| definition(c.name, c.priority));
+        let definitions: Vec<Value> = name.into_iter().chain(others).collect();
         table["columnDefinitions"] = json!(definitions);
     }
     table
 }
 
 fn row(kind: &Kind, columns: &[Column], object: &Value, include: Include, now: Timestamp) -> Value {
-    let mut cells = vec![json!(name(kind, object))];
+    let mut cells = Vec::new();
+    if starts_with_name(kind) {
+        cells.push(json!(name(kind, object)));
+    }
     cells.extend(columns.iter().map(|c| cell(&c.cell, object, now)));
     let object = match include {
         Include::Nothing => Value::Null,
@@ -298,6 +303,11 @@ fn row(kind: &Kind, columns: &[Column], object: &Value, include: Include, now: T
         }
     };
     json!({"cells": cells, "object": object})
+}
+
+/// Names of events are of no interest.
+fn starts_with_name(kind: &Kind) -> bool {
+    !kind.is("", "events")
 }
 
 fn name(kind: &Kind, object: &Value) -> String {

@@ -6,6 +6,7 @@ use super::patch::{PatchType, patched};
 use super::path::{Part, Query, Target};
 use super::read;
 use super::refusal::{MODIFIED, Refusal};
+use super::scale;
 use super::selector::Filter;
 use super::view::Form;
 use crate::lab::kube::settle;
@@ -248,7 +249,10 @@ fn insert(
 pub fn update(world: &mut World, request: Request) -> Result<Written, Refusal> {
     let kind = request.kind();
     let name = request.name()?;
-    let mut object = checked(kind, request.body.clone())?;
+    let mut object = match request.target.part {
+        Part::Scale => scale::checked(&request.body)?,
+        Part::Whole | Part::Status | Part::Log | Part::Finalize => checked(kind, request.body.clone())?,
+    };
     match text(&object, "/metadata/name") {
         "" => object["metadata"]["name"] = json!(name),
         stated if stated != name => {
@@ -286,7 +290,12 @@ pub fn patch(world: &mut World, request: Request, by: PatchType) -> Result<Writt
     let mut live = live.ok_or_else(|| Refusal::not_found(kind, name))?;
     live["apiVersion"] = json!(kind.api_version());
     live["kind"] = json!(kind.kind);
-    let object = checked(kind, patched(kind, &live, &request.body, by)?)?;
+    let object = match request.target.part {
+        Part::Scale => scale::checked(&patched(kind, &scale::of(&live), &request.body, by)?)?,
+        Part::Whole | Part::Status | Part::Log | Part::Finalize => {
+            checked(kind, patched(kind, &live, &request.body, by)?)?
+        }
+    };
     if text(&object, "/metadata/name") != name {
         let why = "field is immutable";
         let value = format!("{:?}", text(&object, "/metadata/name"));
@@ -317,6 +326,7 @@ fn apply(world: &mut World, request: &Request, name: &str, live: Option<Value>) 
         }
         _ => {}
     }
+    admission::refill(kind, &mut applied);
     let writer = request.writer(world);
     // A part that this URL does not write is not owned by who writes here either.
     let foreign = if request.target.part == Part::Status { "spec" } else { "status" };
@@ -389,6 +399,11 @@ fn replace(
             }
             object = kept;
         }
+        Part::Scale => {
+            let mut kept = live.clone();
+            kept["spec"]["replicas"] = object["spec"]["replicas"].clone();
+            object = kept;
+        }
         Part::Finalize => {
             let mut kept = live.clone();
             kept["spec"] = object["spec"].clone();
@@ -414,7 +429,10 @@ fn replace(
         }
         stored
     };
-    let body = read::one(kind, &stored, request.form, world)?;
+    let body = match request.target.part {
+        Part::Scale => read::text(&scale::of(&stored))?,
+        Part::Whole | Part::Status | Part::Log | Part::Finalize => read::one(kind, &stored, request.form, world)?,
+    };
     if !dry_run {
         settle(world);
     }
