@@ -1,7 +1,7 @@
 //! The live log: what happened, a line each, beside the lines that the targets' own logs gave.
 use super::standing::Standing;
-use crate::base::text::{clean, spoken};
 use crate::base::clock::between;
+use crate::base::text::{clean, spoken};
 use crate::engine::record::{Event, Outcome, Record};
 use crate::engine::state::{RunState, Status};
 use crate::engine::step::StepId;
@@ -87,9 +87,8 @@ fn told<'a>(record: &'a Record, state: &RunState) -> Option<Told<'a>> {
                 | Status::Retrying { .. }
                 | Status::Proven => false,
             });
-            (!told_before).then(|| {
-                (Some(step), Some(Standing::Blocked), format!("{}; next: {}", failure.what, failure.next))
-            })
+            (!told_before)
+                .then(|| (Some(step), Some(Standing::Blocked), format!("{}; next: {}", failure.what, failure.next)))
         }
         Event::Drifted { step, why } => Some((Some(step), Some(Standing::Drifted), why.clone())),
         Event::Log { step, source, line } => Some((Some(step), None, format!("{source}: {line}"))),

@@ -58,11 +58,7 @@ pub enum SaveError {
 pub enum Cmd {
     Ask(Request),
     Load(PathBuf),
-    Save {
-        path: PathBuf,
-        plan: Box<Plan>,
-        replace: bool,
-    },
+    Save { path: PathBuf, plan: Box<Plan>, replace: bool },
     End(End),
 }
 

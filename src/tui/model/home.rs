@@ -1,9 +1,9 @@
 //! The home screen and what opens from it: the file prompt, the lab's scenarios, the plan form.
 use super::form::FormModel;
-use crate::tui::{Home, HomeChoice};
 use crate::tui::keymap::Context;
 use crate::tui::line::TextLine;
 use crate::tui::message::BadPlan;
+use crate::tui::{Home, HomeChoice};
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,7 +123,9 @@ impl HomeModel {
         let text = self.speed.text();
         match text.trim().parse::<f64>() {
             Ok(speed) if speed.is_finite() && speed > 0.0 && speed <= 1000.0 => Ok(speed),
-            Ok(_) | Err(_) => Err(format!("`{}` is no speed: write a number above 0 and up to 1000, e.g. 60", text.trim())),
+            Ok(_) | Err(_) => {
+                Err(format!("`{}` is no speed: write a number above 0 and up to 1000, e.g. 60", text.trim()))
+            }
         }
     }
 }

@@ -184,13 +184,7 @@ pub fn loaded(home: &mut HomeModel, path: PathBuf, result: Result<(), Box<BadPla
     }
 }
 
-pub fn saved(
-    home: &mut HomeModel,
-    path: &Path,
-    plan: Plan,
-    result: Result<(), SaveError>,
-    around: &mut Around<'_>,
-) {
+pub fn saved(home: &mut HomeModel, path: &Path, plan: Plan, result: Result<(), SaveError>, around: &mut Around<'_>) {
     let shown = home.shown_path(path);
     if let Some(form) = &mut home.form {
         form::saved(form, path, plan, result, &shown, around);

@@ -15,7 +15,11 @@ pub fn page(model: &Model, run: &RunModel, day: u8, width: u16) -> Page {
     match run.state.gates.get(&day) {
         Some(by) => page.say(theme.plain(), 0, &format!("begun by {by}")),
         None if run.state.gate_waiting() == Some(day) => {
-            page.say(theme.asks(), 0, &format!("{} waits for you: g", theme.mark(crate::tui::standing::Standing::Gate)));
+            page.say(
+                theme.asks(),
+                0,
+                &format!("{} waits for you: g", theme.mark(crate::tui::standing::Standing::Gate)),
+            );
         }
         None => {}
     }

@@ -61,7 +61,11 @@ fn gate(model: &Model, run: &RunModel, day: u8, by_hand: bool, page: &mut Page) 
     let theme = model.theme;
     let steps: Vec<_> = run.changes_of(day).collect();
     page.say(theme.asks(), 0, "Enter begins the day, Esc waits, m shows the commands by hand.");
-    page.say(theme.plain(), 0, &format!("These {} steps may change the target; nothing has changed yet today:", steps.len()));
+    page.say(
+        theme.plain(),
+        0,
+        &format!("These {} steps may change the target; nothing has changed yet today:", steps.len()),
+    );
     for step in steps {
         page.pair(theme.strong(), 1, "- ", &step.outline.title);
         if by_hand {
@@ -86,7 +90,11 @@ fn what_stopping_does(model: &Model, run: &RunModel, page: &mut Page) {
         }
     }
     page.say(theme.plain(), 0, "What is proven stays proven. What was begun in the target goes on there by itself.");
-    page.say(theme.plain(), 0, &format!("Everything is in the journal in {}; `cozyup run PLAN` goes on.", run.folder.display()));
+    page.say(
+        theme.plain(),
+        0,
+        &format!("Everything is in the journal in {}; `cozyup run PLAN` goes on.", run.folder.display()),
+    );
 }
 
 fn answers(model: &Model, page: &mut Page, no: &str, yes: &str, marked: bool) {

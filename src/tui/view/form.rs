@@ -26,14 +26,7 @@ use ratatui::text::{Line, Span};
 const SECTIONS_WIDTH: u16 = 17;
 const HELP_ROWS: u16 = 3;
 
-pub fn render(
-    model: &Model,
-    home: &HomeModel,
-    form: &FormModel,
-    top: Rect,
-    body: Rect,
-    buf: &mut Buffer,
-) -> Drawn {
+pub fn render(model: &Model, home: &HomeModel, form: &FormModel, top: Rect, body: Rect, buf: &mut Buffer) -> Drawn {
     header(model, home, form, top, buf);
     let findings_rows = (body.height / 4).clamp(2, 12);
     let fields_rows = body.height.saturating_sub(findings_rows + HELP_ROWS);
@@ -71,10 +64,11 @@ fn header(model: &Model, home: &HomeModel, form: &FormModel, area: Rect, buf: &m
         None => "new, not saved yet".to_string(),
     };
     let state = if form.is_unsaved() { "  unsaved changes" } else { "" };
-    let counts = [(Severity::Error, form.wrong_count()), (Severity::Warning, 0), (Severity::Note, 0)].map(|(s, more)| {
-        let n = form.count(s) + more;
-        format!("{n} {s}{}", if n == 1 { "" } else { "s" })
-    });
+    let counts =
+        [(Severity::Error, form.wrong_count()), (Severity::Warning, 0), (Severity::Note, 0)].map(|(s, more)| {
+            let n = form.count(s) + more;
+            format!("{n} {s}{}", if n == 1 { "" } else { "s" })
+        });
     let counts = format!("{} ", counts.join("  "));
     let room = usize::from(area.width).saturating_sub(counts.len() + 1);
     let left = format!(" plan {}  ({place}){state}", theme.safe(&form.plan.name));

@@ -54,7 +54,9 @@ fn how(model: &Model, run: &RunModel, area: Rect, buf: &mut Buffer) {
     }
     match (&state.ended, &state.stop_asked) {
         (Some(Outcome::Proven), _) => add(format!("{} ended: proven", theme.mark(Standing::Proven)), theme.proven()),
-        (Some(Outcome::Blocked), _) => add(format!("{} ended: BLOCKED", theme.mark(Standing::Blocked)), theme.blocked()),
+        (Some(Outcome::Blocked), _) => {
+            add(format!("{} ended: BLOCKED", theme.mark(Standing::Blocked)), theme.blocked())
+        }
         (Some(Outcome::Stopped), _) => add(format!("{} ended: stopped", theme.mark(Standing::Halted)), theme.asks()),
         (None, Some(_)) if run.result.is_none() => add("stopping: acts in hand end first".to_string(), theme.asks()),
         (None, _) => {}

@@ -61,7 +61,11 @@ fn menu(model: &Model, home: &HomeModel, area: Rect, buf: &mut Buffer) -> Drawn 
         for (m, part) in wrap(about, width.saturating_sub(18)).into_iter().enumerate() {
             let lead = if m == 0 { format!(" {sign} {:<13} ", entry.title()) } else { " ".repeat(17) };
             let style = if here && m == 0 { theme.selected() } else { theme.strong() };
-            put_line(buf, row(area, y), &Line::from(vec![Span::styled(lead, style), Span::styled(part, theme.plain())]));
+            put_line(
+                buf,
+                row(area, y),
+                &Line::from(vec![Span::styled(lead, style), Span::styled(part, theme.plain())]),
+            );
             y += 1;
         }
     }
@@ -135,7 +139,9 @@ fn lab(model: &Model, home: &HomeModel, area: Rect, buf: &mut Buffer) -> Drawn {
     home.speed.draw(buf, field, theme);
     match home.speed() {
         Ok(speed) => {
-            let text = format!(" {speed} seconds of the lab pass in one second; the whole plan takes about an hour of the lab");
+            let text = format!(
+                " {speed} seconds of the lab pass in one second; the whole plan takes about an hour of the lab"
+            );
             put(buf, row(area, 2), &fit(theme, &text, usize::from(area.width)), theme.quiet());
         }
         Err(reason) => {

@@ -64,7 +64,8 @@ pub fn page(model: &Model, state: &RunState, step: &StepState, width: u16, whole
 fn status(page: &mut Page, model: &Model, state: &RunState, step: &StepState, now: Timestamp) {
     let theme = model.theme;
     let standing = standing(step, state, now);
-    let mut line = vec![Span::styled(format!("{} {}", theme.mark(standing), standing.word()), theme.standing(standing))];
+    let mut line =
+        vec![Span::styled(format!("{} {}", theme.mark(standing), standing.word()), theme.standing(standing))];
     if let Some(over) = late(step, now).filter(|_| standing == Standing::Late) {
         line.push(Span::styled(format!(" by {}", spoken(over)), theme.late()));
     }
@@ -121,10 +122,7 @@ fn waits(page: &mut Page, model: &Model, step: &StepState, now: Timestamp) {
         );
         let width = page.width().saturating_sub(LABEL).min(30);
         let drawn = bar(theme, progress.done, progress.total, width);
-        page.line(Line::from(vec![
-            Span::styled(label(""), theme.quiet()),
-            Span::styled(drawn, theme.working()),
-        ]));
+        page.line(Line::from(vec![Span::styled(label(""), theme.quiet()), Span::styled(drawn, theme.working())]));
         page.pair(theme.plain(), 0, &label(""), &figures);
     }
 }

@@ -75,7 +75,8 @@ fn day_line(model: &Model, run: &RunModel, day: u8, here: bool, width: usize, no
     let (cursor, line_style) = marked(model, run, here, theme.strong());
     let tail = format!("{said} {count:>5}");
     let tail_width = unicode_width::UnicodeWidthStr::width(tail.as_str());
-    let head = cell(theme, &format!("{cursor}{sign} Day {day} {}", day_name(day)), width.saturating_sub(tail_width + 1));
+    let head =
+        cell(theme, &format!("{cursor}{sign} Day {day} {}", day_name(day)), width.saturating_sub(tail_width + 1));
     let tail_style = if here && run.pane == Pane::Days { line_style } else { style };
     Line::from(vec![Span::styled(head, line_style), Span::styled(format!(" {tail}"), tail_style)])
 }
@@ -88,7 +89,14 @@ fn took<'a>(steps: impl Iterator<Item = &'a StepState>) -> Option<Duration> {
     Some(between(first, last))
 }
 
-fn step_line(model: &Model, run: &RunModel, step: &StepState, here: bool, width: usize, now: Timestamp) -> Line<'static> {
+fn step_line(
+    model: &Model,
+    run: &RunModel,
+    step: &StepState,
+    here: bool,
+    width: usize,
+    now: Timestamp,
+) -> Line<'static> {
     let theme = model.theme;
     let standing = standing(step, &run.state, now);
     let style = theme.standing(standing);
