@@ -116,6 +116,7 @@ pub fn prepare(options: Options) -> Result<Prepared, Refusal> {
         http,
         secrets: folder.secrets(),
         cache: folder.cache(),
+        makes_secrets: options.until >= 2,
     });
     let (feed, records) = mpsc::unbounded_channel();
     let (requests, inbox) = mpsc::unbounded_channel();

@@ -1,7 +1,7 @@
 //! The lab's Proxmox VE over TLS on a real socket: what a client sees on the wire.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::expect_used)]
 use cozyup::base::clock::Clock;
-use cozyup::base::tls::{Fingerprint, Pinned};
+use cozyup::base::tls::{ByLeaf, Fingerprint, Pinned};
 use cozyup::lab::pve::api;
 use cozyup::lab::scenario::{Fault, FaultKind, Scenario};
 use cozyup::lab::world::{Lab, World};
@@ -143,7 +143,7 @@ async fn exchange(address: SocketAddr, pin: Fingerprint, request: &[u8]) -> Resu
         .with_safe_default_protocol_versions()
         .unwrap()
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Pinned::new(pin)))
+        .with_custom_certificate_verifier(ByLeaf::new(Pinned::new(pin)))
         .with_no_client_auth();
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     let tcp = TcpStream::connect(address).await.map_err(|e| e.to_string())?;

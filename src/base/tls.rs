@@ -69,26 +69,28 @@ impl From<Fingerprint> for String {
     }
 }
 
-/// Accepts exactly one leaf certificate, whatever its names and issuer, and remembers what it saw.
+/// Decides about a server by its leaf certificate alone, whatever its names and issuer.
+pub trait Judge: fmt::Debug + Send + Sync {
+    /// # Errors
+    /// When the certificate is not the one that is meant.
+    fn judge(&self, leaf: &CertificateDer<'_>) -> Result<(), rustls::Error>;
+}
+
+/// A verifier for pinned servers: the [`Judge`] decides about the certificate, and the handshake must still be signed
+/// with that certificate's key. The one place where the usual verification is replaced.
 #[derive(Debug)]
-pub struct Pinned {
-    pin: Fingerprint,
-    seen: Arc<Mutex<Option<Fingerprint>>>,
+pub struct ByLeaf<J> {
+    pub judge: J,
     provider: Arc<CryptoProvider>,
 }
 
-impl Pinned {
-    pub fn new(pin: Fingerprint) -> Self {
-        Pinned { pin, seen: Arc::default(), provider: Arc::new(rustls::crypto::aws_lc_rs::default_provider()) }
-    }
-
-    /// Where the certificate last seen is noted, for the message about a wrong one.
-    pub fn seen(&self) -> Arc<Mutex<Option<Fingerprint>>> {
-        self.seen.clone()
+impl<J: Judge> ByLeaf<J> {
+    pub fn new(judge: J) -> Arc<Self> {
+        Arc::new(ByLeaf { judge, provider: Arc::new(rustls::crypto::aws_lc_rs::default_provider()) })
     }
 }
 
-impl ServerCertVerifier for Pinned {
+impl<J: Judge> ServerCertVerifier for ByLeaf<J> {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -97,15 +99,7 @@ impl ServerCertVerifier for Pinned {
         _ocsp: &[u8],
         _now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let found = Fingerprint::of(end_entity.as_ref());
-        if let Ok(mut seen) = self.seen.lock() {
-            *seen = Some(found.clone());
-        }
-        if found == self.pin {
-            Ok(ServerCertVerified::assertion())
-        } else {
-            Err(rustls::Error::General(format!("the server's certificate is {found}, the pinned one is {}", self.pin)))
-        }
+        self.judge.judge(end_entity).map(|()| ServerCertVerified::assertion())
     }
 
     fn verify_tls12_signature(
@@ -128,6 +122,38 @@ impl ServerCertVerifier for Pinned {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// Accepts exactly one leaf certificate and remembers what it saw.
+#[derive(Debug)]
+pub struct Pinned {
+    pin: Fingerprint,
+    seen: Arc<Mutex<Option<Fingerprint>>>,
+}
+
+impl Pinned {
+    pub fn new(pin: Fingerprint) -> Self {
+        Pinned { pin, seen: Arc::default() }
+    }
+
+    /// Where the certificate last seen is noted, for the message about a wrong one.
+    pub fn seen(&self) -> Arc<Mutex<Option<Fingerprint>>> {
+        self.seen.clone()
+    }
+}
+
+impl Judge for Pinned {
+    fn judge(&self, leaf: &CertificateDer<'_>) -> Result<(), rustls::Error> {
+        let found = Fingerprint::of(leaf.as_ref());
+        if let Ok(mut seen) = self.seen.lock() {
+            *seen = Some(found.clone());
+        }
+        if found == self.pin {
+            Ok(())
+        } else {
+            Err(rustls::Error::General(format!("the server's certificate is {found}, the pinned one is {}", self.pin)))
+        }
     }
 }
 

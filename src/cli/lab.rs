@@ -160,7 +160,9 @@ pub async fn open(state_dir: &Path, at: &Where, fresh: bool) -> Result<Opened, S
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
-    crate::base::file::private_dir(&dir).map_err(|e| format!("the lab's folder can't be made: {e}"))?;
+    crate::base::file::private_dir(&dir).map_err(|e| {
+        format!("the lab's folder can't be made: {e}\nnext: give a folder that you may write to: --state-dir DIR")
+    })?;
     // A new site is empty: a journal of the former one would speak of machines that never were.
     let run = dir.join("run");
     if run.exists() {

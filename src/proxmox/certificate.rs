@@ -1,13 +1,10 @@
 //! The server's certificate before anybody trusts it, for the question at first contact.
 use super::error::Error;
 use crate::base::text::clean;
-use crate::base::tls::Fingerprint;
+use crate::base::tls::{ByLeaf, Fingerprint, Judge};
 use jiff::Timestamp;
 use reqwest::Url;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::CryptoProvider;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{DigitallySignedStruct, SignatureScheme};
+use rustls::pki_types::{CertificateDer, ServerName};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -42,7 +39,7 @@ async fn leaf(url: &Url) -> Result<Vec<u8>, Error> {
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
     let port = url.port_or_known_default().unwrap_or(8006);
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let witness = Arc::new(Witness { seen: Mutex::default(), provider: provider.clone() });
+    let witness = ByLeaf::new(Witness::default());
     let config = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|e| unreachable(&e))?
@@ -52,7 +49,7 @@ async fn leaf(url: &Url) -> Result<Vec<u8>, Error> {
     let name = ServerName::try_from(host.to_string()).map_err(|e| Error::Target { what: format!("{host}: {e}") })?;
     let tcp = TcpStream::connect((host, port)).await.map_err(|e| unreachable(&e))?;
     let shaken = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, tcp).await;
-    let seen = witness.seen.lock().ok().and_then(|mut seen| seen.take());
+    let seen = witness.judge.0.lock().ok().and_then(|mut seen| seen.take());
     match (seen, shaken) {
         (Some(der), _) => Ok(der),
         (None, Err(e)) => Err(unreachable(&e)),
@@ -73,46 +70,14 @@ fn describe(der: &[u8]) -> Result<Certificate, Error> {
 }
 
 /// Notes the leaf and refuses it, whatever it is.
-#[derive(Debug)]
-struct Witness {
-    seen: Mutex<Option<Vec<u8>>>,
-    provider: Arc<CryptoProvider>,
-}
+#[derive(Debug, Default)]
+struct Witness(Mutex<Option<Vec<u8>>>);
 
-impl ServerCertVerifier for Witness {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        if let Ok(mut seen) = self.seen.lock() {
-            *seen = Some(end_entity.to_vec());
+impl Judge for Witness {
+    fn judge(&self, leaf: &CertificateDer<'_>) -> Result<(), rustls::Error> {
+        if let Ok(mut seen) = self.0.lock() {
+            *seen = Some(leaf.to_vec());
         }
         Err(rustls::Error::General("only looking".to_string()))
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _message: &[u8],
-        _cert: &CertificateDer<'_>,
-        _dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Err(rustls::Error::General("only looking".to_string()))
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _message: &[u8],
-        _cert: &CertificateDer<'_>,
-        _dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Err(rustls::Error::General("only looking".to_string()))
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }

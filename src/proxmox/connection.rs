@@ -6,7 +6,7 @@ use super::path::{Path, asked};
 use super::refusal::refusal;
 use crate::base::secret::Secret;
 use crate::base::text::{clean, shorten};
-use crate::base::tls::{Fingerprint, Pinned};
+use crate::base::tls::{ByLeaf, Fingerprint, Pinned};
 use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderValue};
 use reqwest::{Method, Request, Response, Url};
 use serde_json::Value;
@@ -314,7 +314,7 @@ fn pinned(verifier: Pinned) -> Result<rustls::ClientConfig, Error> {
         .with_safe_default_protocol_versions()
         .map_err(|e| Error::Target { what: format!("can't prepare TLS: {e}") })?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_custom_certificate_verifier(ByLeaf::new(verifier))
         .with_no_client_auth();
     Ok(config)
 }

@@ -7,11 +7,13 @@ use crate::engine::failure::Failure;
 use crate::engine::step::Site;
 use crate::plan::model::{NodePlan, Plan};
 use crate::steps::failures;
-use crate::talos::secrets::{Bundle, ClientCertificate};
+use crate::talos::secrets::{Bundle, ClientCertificate, Error as SecretsError};
 use crate::{kubernetes, proxmox, talos};
+use jiff::Timestamp;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::task::JoinHandle;
 
 /// The installation that the steps bring about.
 pub struct Installation;
@@ -52,6 +54,8 @@ pub struct Changing {
     pub talos: talos::Changer,
     secrets: PathBuf,
     shared: Arc<Shared>,
+    /// Secrets that are being made ahead of their step; in memory only until it writes them.
+    ahead: Mutex<Option<JoinHandle<Result<Bundle, SecretsError>>>>,
 }
 
 /// Clients that can be made only once their secrets exist.
@@ -72,11 +76,18 @@ pub struct Parts {
     pub http: reqwest::Client,
     pub secrets: PathBuf,
     pub cache: PathBuf,
+    /// Whether this session goes as far as the cluster's secrets.
+    pub makes_secrets: bool,
 }
 
+/// Must be called inside a tokio runtime.
 pub fn open(parts: Parts) -> (Reading, Changing) {
     let shared = Arc::new(Shared::default());
     let (reader, changer) = parts.proxmox;
+    let now = parts.clock.now();
+    // A key of the cluster takes up to some seconds of processor time; day 1 has them to spare.
+    let ahead = (parts.makes_secrets && !parts.secrets.join(files::BUNDLE).exists())
+        .then(|| tokio::task::spawn_blocking(move || Bundle::generate(now)));
     let reading = Reading {
         plan: parts.plan,
         clock: parts.clock,
@@ -89,7 +100,14 @@ pub fn open(parts: Parts) -> (Reading, Changing) {
         cache: parts.cache,
         shared: shared.clone(),
     };
-    (reading, Changing { proxmox: changer, talos: talos::Changer::new(), secrets: parts.secrets, shared })
+    let changing = Changing {
+        proxmox: changer,
+        talos: talos::Changer::new(),
+        secrets: parts.secrets,
+        shared,
+        ahead: Mutex::new(ahead),
+    };
+    (reading, changing)
 }
 
 impl Reading {
@@ -152,6 +170,18 @@ impl Changing {
     /// When there is no kubeconfig yet, or it can't be used.
     pub fn kubernetes(&self) -> Result<kubernetes::Changer, Failure> {
         Ok(self.shared.kubernetes(&self.secrets)?.1)
+    }
+
+    /// New secrets for a cluster: those made ahead, else made now.
+    ///
+    /// # Errors
+    /// When the cryptographic library fails.
+    pub async fn new_bundle(&self, now: Timestamp) -> Result<Bundle, Failure> {
+        let ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let making = ahead.unwrap_or_else(|| tokio::task::spawn_blocking(move || Bundle::generate(now)));
+        let broken =
+            |e: &dyn std::fmt::Display| Failure::broken(format!("make the cluster's secrets: {e}"), "run again");
+        making.await.map_err(|e| broken(&e))?.map_err(|e| broken(&e))
     }
 
     /// Writes a secret of the run (mode 0600, whole or not at all).

@@ -6,7 +6,6 @@ use crate::engine::wait::Band;
 use crate::plan::model::Plan;
 use crate::steps::outlines;
 use crate::steps::site::{Changing, Installation, Reading, address, files};
-use crate::talos::secrets::Bundle;
 use crate::talos::{NodeState, state_of};
 use async_trait::async_trait;
 
@@ -74,10 +73,9 @@ impl Step<Installation> for Secrets {
                 ));
             }
         }
-        let now = cx.clock().now();
-        let made = tokio::task::spawn_blocking(move || Bundle::generate(now).and_then(|b| b.to_yaml())).await;
-        let broken = |e: String| Failure::broken(format!("make the cluster's secrets: {e}"), "run again");
-        let text = made.map_err(|e| broken(e.to_string()))?.map_err(|e| broken(e.to_string()))?;
+        let bundle = change.new_bundle(cx.clock().now()).await?;
+        let text = bundle.to_yaml();
+        let text = text.map_err(|e| Failure::broken(format!("write the cluster's secrets: {e}"), "run again"))?;
         change.keep_secret(files::BUNDLE, &text)
     }
 }

@@ -40,7 +40,7 @@ impl Changer {
         fingerprint: &SpkiFingerprint,
         config: &Secret<String>,
     ) -> Result<Answer<Applied>, Error> {
-        let node = Node::insecure(address, FirstUse::new(Some(fingerprint.clone()))).await?;
+        let node = Node::insecure(address, FirstUse::verifier(Some(fingerprint.clone()))).await?;
         apply(&node, config, false).await
     }
 

@@ -12,6 +12,7 @@ use super::secrets::ClientCertificate;
 use super::wire::talos::resource::definitions::runtime;
 use crate::base::answer::Answer;
 use crate::base::secret::Secret;
+use crate::base::tls::ByLeaf;
 use facts::{Address, Applied, Disk, Link, MachineStatus, Stage};
 use node::Node;
 use std::net::IpAddr;
@@ -24,7 +25,7 @@ pub use node::API_PORT;
 #[derive(Debug, Clone)]
 pub struct Maintenance {
     node: Node,
-    verifier: Arc<FirstUse>,
+    verifier: Arc<ByLeaf<FirstUse>>,
 }
 
 impl Maintenance {
@@ -33,7 +34,7 @@ impl Maintenance {
     /// # Errors
     /// When the node does not answer.
     pub async fn connect(address: IpAddr) -> Result<Self, Error> {
-        Self::open(address, FirstUse::new(None)).await
+        Self::open(address, FirstUse::verifier(None)).await
     }
 
     /// Insists on the key seen before.
@@ -41,17 +42,17 @@ impl Maintenance {
     /// # Errors
     /// When the node does not answer or shows another key.
     pub async fn connect_pinned(address: IpAddr, fingerprint: &SpkiFingerprint) -> Result<Self, Error> {
-        Self::open(address, FirstUse::new(Some(fingerprint.clone()))).await
+        Self::open(address, FirstUse::verifier(Some(fingerprint.clone()))).await
     }
 
-    async fn open(address: IpAddr, verifier: Arc<FirstUse>) -> Result<Self, Error> {
+    async fn open(address: IpAddr, verifier: Arc<ByLeaf<FirstUse>>) -> Result<Self, Error> {
         let node = Node::insecure(address, verifier.clone()).await?;
         Ok(Maintenance { node, verifier })
     }
 
     /// The key that this connection is pinned to.
     pub fn fingerprint(&self) -> Option<&SpkiFingerprint> {
-        self.verifier.pin()
+        self.verifier.judge.pin()
     }
 
     /// # Errors

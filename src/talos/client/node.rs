@@ -1,5 +1,6 @@
 //! One connection to one node: dialling it, and turning whatever goes wrong on it into an [`Error`].
 use super::tls;
+use crate::base::tls::ByLeaf;
 use crate::talos::error::{Distrust, Error};
 use crate::talos::secrets::ClientCertificate;
 use crate::talos::wire::cosi::resource::state_client::StateClient;
@@ -49,7 +50,7 @@ impl fmt::Debug for Node {
 
 impl Node {
     /// Connects without a client certificate.
-    pub async fn insecure(address: IpAddr, verifier: Arc<tls::FirstUse>) -> Result<Self, Error> {
+    pub async fn insecure(address: IpAddr, verifier: Arc<ByLeaf<tls::FirstUse>>) -> Result<Self, Error> {
         Self::connect(address, tls::maintenance(verifier)?, false).await
     }
 

@@ -1,15 +1,15 @@
 //! TLS to a Talos node: mutual and verified when it is configured, pinned on first use while it is not.
 use crate::base::secret::Secret;
+use crate::base::tls::{ByLeaf, Judge};
 use crate::talos::error::{Distrust, Error};
 use crate::talos::pem;
 use crate::talos::secrets::ClientCertificate;
 use ::aws_lc_rs::digest;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{AlertDescription, CertificateError, ClientConfig, RootCertStore};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -61,17 +61,16 @@ impl From<SpkiFingerprint> for String {
 #[derive(Debug)]
 pub struct FirstUse {
     pin: OnceLock<SpkiFingerprint>,
-    provider: Arc<CryptoProvider>,
 }
 
 impl FirstUse {
-    pub fn new(pin: Option<SpkiFingerprint>) -> Arc<Self> {
+    pub fn verifier(pin: Option<SpkiFingerprint>) -> Arc<ByLeaf<Self>> {
         let slot = OnceLock::new();
         if let Some(pin) = pin {
             // The slot is empty.
             let _ = slot.set(pin);
         }
-        Arc::new(FirstUse { pin: slot, provider: Arc::new(aws_lc_rs::default_provider()) })
+        ByLeaf::new(FirstUse { pin: slot })
     }
 
     pub fn pin(&self) -> Option<&SpkiFingerprint> {
@@ -79,49 +78,20 @@ impl FirstUse {
     }
 }
 
-impl ServerCertVerifier for FirstUse {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
+impl Judge for FirstUse {
+    fn judge(&self, leaf: &CertificateDer<'_>) -> Result<(), rustls::Error> {
         let found =
-            SpkiFingerprint::of(end_entity).ok_or(rustls::Error::InvalidCertificate(CertificateError::BadEncoding))?;
+            SpkiFingerprint::of(leaf).ok_or(rustls::Error::InvalidCertificate(CertificateError::BadEncoding))?;
         if self.pin.get_or_init(|| found.clone()) == &found {
-            Ok(ServerCertVerified::assertion())
+            Ok(())
         } else {
             Err(rustls::Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure))
         }
     }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
-    }
 }
 
 /// For a node in maintenance: no client certificate, the server's key pinned.
-pub fn maintenance(verifier: Arc<FirstUse>) -> Result<ClientConfig, Error> {
+pub fn maintenance(verifier: Arc<ByLeaf<FirstUse>>) -> Result<ClientConfig, Error> {
     let config = builder()?.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth();
     Ok(h2(config))
 }
