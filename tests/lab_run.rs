@@ -80,16 +80,32 @@ fn the_standard_site_becomes_a_validated_cluster_and_leaves_its_keys_to_their_ow
 fn a_killed_run_goes_on_to_the_same_end_and_makes_nothing_twice() {
     let state = tempfile::tempdir().unwrap();
     let mut made: Vec<String> = Vec::new();
-    // Moments in every phase: cloning, booting, bootstrap, releases, integration, validation.
-    for wall_ms in [700u64, 900, 1100, 1300, 2500, 1500] {
+    // A moment in every phase, told by what the run itself prints: in the middle of an act wherever there is one.
+    let moments = [
+        r#""event":"intended","kind":"record","schema":1,"seq""#,
+        ":qmcreate:",
+        ":qmclone:",
+        ":qmstart:",
+        "day2.bootstrap\"",
+        "day3.installer\"",
+        "day3.releases/wave-3\",\"wait",
+        "proxmox-csi",
+        "day5.volume/proxmox\"",
+    ];
+    for moment in moments {
         // Into a file: a pipe that nobody reads would stop the printing.
         let printed = state.path().join("printed");
         let file = std::fs::File::create(&printed).unwrap();
         let mut child = cozyup(state.path(), &["lab", "run", "--json", "--speed", SPEED]).stdout(file).spawn().unwrap();
-        std::thread::sleep(Duration::from_millis(wall_ms));
+        let read = || String::from_utf8_lossy(&std::fs::read(&printed).unwrap()).into_owned();
+        // The declaration of the steps names them all: only what comes after it counts.
+        while !read().lines().skip(1).any(|l| l.contains(moment)) {
+            assert!(child.try_wait().unwrap().is_none(), "the run ended before `{moment}`:\n{}", read());
+            std::thread::sleep(Duration::from_millis(2));
+        }
         child.kill().unwrap();
         child.wait().unwrap();
-        let text = String::from_utf8_lossy(&std::fs::read(&printed).unwrap()).into_owned();
+        let text = read();
         // The last line may be cut off by the kill.
         made.extend(text.lines().filter_map(|l| serde_json::from_str::<Value>(l).ok()).filter_map(created));
     }

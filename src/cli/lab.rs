@@ -291,15 +291,17 @@ impl Serve {
             print_endpoints(&running.site);
         }
         let lab = running.lab.clone();
+        let site_file = dir.join("site.json");
         let mut problems = std::mem::replace(&mut running.problems, tokio::sync::mpsc::unbounded_channel().1);
         tokio::select! {
             () = running.forever() => {}
             () = async { while let Some(problem) = problems.recv().await { say(&format!("note: {problem}")); } std::future::pending().await } => {}
             () = idle(&lab), if self.for_a_run => {}
+            () = removed(&site_file), if self.for_a_run => {}
             () = ended() => {}
         }
         // The file says that a lab serves; without the process it would be a lie.
-        let _ = std::fs::remove_file(dir.join("site.json"));
+        let _ = std::fs::remove_file(&site_file);
         Exit::Proven
     }
 }
@@ -337,6 +339,13 @@ async fn idle(lab: &world::Lab) {
             return;
         }
         seen = now;
+    }
+}
+
+/// Returns when the lab's own file is gone: whoever removed its folder wants no lab there.
+async fn removed(file: &Path) {
+    while file.exists() {
+        tokio::time::sleep(Duration::from_secs(2)).await;
     }
 }
 

@@ -24,6 +24,9 @@ const ACT_DEADLINE: Duration = Duration::from_secs(3 * 3600);
 const BACKOFF_S: [u64; 6] = [2, 4, 8, 15, 20, 30];
 /// How often a blocked step is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
+/// And after this many looks, less often.
+const LOOKS: u32 = 60;
+const LOOK_LATER: Duration = Duration::from_secs(30);
 /// Log lines kept per step.
 const LOG_LIMIT: u32 = 400;
 
@@ -358,7 +361,9 @@ impl<S: Site> Loop<S> {
     }
 
     fn blocked(&mut self, id: StepId, failure: Failure) -> Result<(), JournalError> {
-        let again_at = add(self.driver.clock.now(), LOOK_AGAIN);
+        let looks = self.driver.state.step(&id).map_or(0, |s| s.failures);
+        let pause = if looks < LOOKS { LOOK_AGAIN } else { LOOK_LATER };
+        let again_at = add(self.driver.clock.now(), pause);
         self.record(Event::Blocked { step: id, failure, again_at })
     }
 

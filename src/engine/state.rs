@@ -55,6 +55,8 @@ pub struct StepState {
     /// Failures in a row.
     pub failures: u32,
     pub first_failure: Option<Timestamp>,
+    /// What it was the last time, until the step gets further.
+    pub last_failure: Option<Failure>,
     pub drifted: Option<String>,
     /// Proven by an earlier session and not yet asked for again in this one.
     pub to_confirm: bool,
@@ -74,9 +76,16 @@ impl StepState {
             acted_at: None,
             failures: 0,
             first_failure: None,
+            last_failure: None,
             drifted: None,
             to_confirm: false,
         }
+    }
+
+    fn got_further(&mut self) {
+        self.failures = 0;
+        self.first_failure = None;
+        self.last_failure = None;
     }
 
     pub fn is_proven(&self) -> bool {
@@ -182,6 +191,10 @@ impl RunState {
                 s.acted_at = None;
             }),
             Event::Intended { step, attempt } => self.on(step, at, |s| {
+                // The time at the gate and in the queue is not the step's own.
+                if s.status == Status::Absent && s.failures == 0 {
+                    s.started = Some(at);
+                }
                 s.status = Status::Acting;
                 s.attempt = *attempt;
                 s.handle = None;
@@ -199,8 +212,7 @@ impl RunState {
                 };
                 s.status = Status::Underway;
                 s.wait = Some((wait.clone(), since));
-                s.failures = 0;
-                s.first_failure = None;
+                s.got_further();
             }),
             Event::Proven { step, proof } => self.on(step, at, |s| {
                 s.status = Status::Proven;
@@ -209,23 +221,21 @@ impl RunState {
                 }
                 s.proof = Some(proof.clone());
                 s.wait = None;
-                s.failures = 0;
-                s.first_failure = None;
+                s.got_further();
                 s.drifted = None;
                 s.to_confirm = false;
             }),
             Event::Failed { step, failure, again_at } => self.on(step, at, |s| {
                 s.failures += 1;
                 s.first_failure.get_or_insert(at);
+                s.last_failure = Some(failure.clone());
                 s.status = Status::Retrying { failure: failure.clone(), again_at: *again_at };
             }),
             Event::Blocked { step, failure, again_at } => self.on(step, at, |s| {
-                let since = match &s.status {
-                    Status::Blocked { since, .. } => *since,
-                    _ => at,
-                };
+                // Between two refusals the step looks and tries again: it has been blocked all the while.
+                let since = *s.first_failure.get_or_insert(at);
                 s.failures += 1;
-                s.first_failure.get_or_insert(at);
+                s.last_failure = Some(failure.clone());
                 s.status = Status::Blocked { failure: failure.clone(), since, again_at: *again_at };
             }),
             Event::Drifted { step, why } => self.on(step, at, |s| {
@@ -274,8 +284,7 @@ impl RunState {
                     step.status = Status::Pending;
                     step.wait = None;
                     step.acted_at = None;
-                    step.failures = 0;
-                    step.first_failure = None;
+                    step.got_further();
                     step
                 }
             })
@@ -382,6 +391,18 @@ pub mod tests {
         assert_eq!(state.step(&step).unwrap().wait.as_ref().unwrap().1, at(1));
         let state = fold(vec![session(vec![outline("day1.a", 1, &[])]), wait("3 members", "1"), wait("healthy", "no")]);
         assert_eq!(state.step(&step).unwrap().wait.as_ref().unwrap().1, at(2));
+    }
+
+    #[test]
+    fn a_step_whose_act_is_refused_again_and_again_has_been_blocked_since_the_first_time() {
+        let step = StepId::new("day1.a");
+        let refused = || Event::Blocked { step: step.clone(), failure: Failure::refused("no", "ask"), again_at: at(9) };
+        let absent = || Event::Absent { step: step.clone(), seen: String::new() };
+        let tried = |attempt| Event::Intended { step: step.clone(), attempt };
+        let first = session(vec![outline("day1.a", 1, &[])]);
+        let state = fold(vec![first, absent(), tried(1), refused(), absent(), tried(2), refused()]);
+        let Status::Blocked { since, .. } = state.step(&step).unwrap().status else { panic!("not blocked") };
+        assert_eq!(since, at(3));
     }
 
     #[test]

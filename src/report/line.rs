@@ -25,7 +25,12 @@ pub fn lines(record: &Record, state: &RunState) -> Vec<String> {
         Event::GateOpened { day, by } => vec![line("gate", format!("day {day} opened by {}", text::clean(by)))],
         Event::Absent { .. } | Event::Acted { .. } | Event::HandleKept { .. } => Vec::new(),
         Event::Intended { step, attempt } => {
-            let title = state.step(step).map(|s| s.outline.title.as_str()).unwrap_or_default();
+            let known = state.step(step);
+            // A step that is refused tries again at every look; that is no news.
+            if known.is_some_and(|s| s.last_failure.as_ref().is_some_and(|f| f.class != Class::Retryable)) {
+                return Vec::new();
+            }
+            let title = known.map(|s| s.outline.title.as_str()).unwrap_or_default();
             let again = if *attempt > 1 { format!(" (attempt {attempt})") } else { String::new() };
             vec![step_line("acts", step, &format!("{title}{again}"))]
         }
@@ -56,10 +61,7 @@ pub fn lines(record: &Record, state: &RunState) -> Vec<String> {
         }
         Event::Blocked { step, failure, .. } => {
             // The same cause is told once, not at every look.
-            let told_before = state.step(step).is_some_and(|s| match &s.status {
-                crate::engine::state::Status::Blocked { failure: old, .. } => old == failure,
-                _ => false,
-            });
+            let told_before = state.step(step).is_some_and(|s| s.last_failure.as_ref() == Some(failure));
             if told_before { Vec::new() } else { told("BLOCKED", &clock, step, failure) }
         }
         Event::Drifted { step, why } => vec![step_line("DRIFTED", step, &text::clean(why))],

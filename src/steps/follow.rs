@@ -5,7 +5,7 @@ use crate::engine::failure::Failure;
 use crate::engine::step::Context;
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::Kind;
-use crate::proxmox::{TaskExit, Upid, progress_of};
+use crate::proxmox::{LogLine, TaskExit, Upid, progress_of};
 use crate::talos;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -20,11 +20,15 @@ pub async fn task(cx: &dyn Context, site: &Reading, upid: &Upid, what: &str, ban
     let mut percent = None;
     loop {
         if let Ok(lines) = site.proxmox.task_log(upid, next_line).await {
-            for line in lines.iter().filter(|l| l.n > next_line && progress_of(std::slice::from_ref(*l)).is_none()) {
+            // An empty log is one line that says so.
+            let news = |l: &&LogLine| {
+                l.n > next_line && l.text != "no content" && progress_of(std::slice::from_ref(*l)).is_none()
+            };
+            for line in lines.iter().filter(news) {
                 cx.log(upid.kind(), &line.text);
             }
             percent = progress_of(&lines).or(percent);
-            next_line = lines.last().map_or(next_line, |l| l.n);
+            next_line = lines.iter().filter(|l| l.text != "no content").map(|l| l.n).max().unwrap_or(next_line);
         }
         match site.proxmox.task_status(upid).await {
             Ok(status) if status.value.running => {

@@ -1,11 +1,32 @@
 //! The screens: home with the plan form, and a run as it happens. Keys and records become messages, `update` folds
 //! them into the model, `view` draws what the model says.
+mod feed;
+pub mod keymap;
+mod line;
+pub mod message;
+pub mod model;
+mod runtime;
+#[cfg(test)]
+mod samples;
+pub mod standing;
+mod terminal;
+pub mod theme;
+pub mod update;
+pub mod view;
+
 use crate::base::clock::Clock;
+use crate::base::text::clean;
 use crate::plan::Plan;
 use crate::session::protocol::Attachment;
+use message::End;
+use model::home::HomeModel;
+use model::run::RunModel;
+use model::{Model, Screen};
+use runtime::Feeds;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use theme::Theme;
 use tokio::sync::oneshot;
 
 /// A run to be shown.
@@ -24,9 +45,9 @@ pub struct RunScreen {
 /// Why a run's screen was left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RunEnd {
-    /// The run had ended before the person left.
+    /// The run had ended by itself before the person left.
     Quit,
-    /// The person left a run that had not ended: it was asked to stop, and may have been left before it did.
+    /// The run was asked to stop from this screen; it may have been left before it did.
     Stopped,
 }
 
@@ -35,8 +56,22 @@ pub enum RunEnd {
 /// # Errors
 /// When the terminal can't be used; it is then as it was before.
 pub async fn run(screen: RunScreen, finished: oneshot::Receiver<String>) -> io::Result<RunEnd> {
-    let _ = (screen, finished);
-    Err(io::ErrorKind::Unsupported.into())
+    let RunScreen { plan, clock, attachment, folder, findings, title } = screen;
+    let mut run = RunModel::new(plan, title, folder, findings);
+    if let Some(user) = std::env::var("USER").ok().map(|u| clean(&u)).filter(|u| !u.is_empty()) {
+        run.by = format!("{user} on the screen");
+    }
+    let feeds = Feeds {
+        clock,
+        history: attachment.history.into(),
+        records: Some(attachment.records),
+        requests: Some(attachment.requests),
+        finished: Some(finished),
+    };
+    match runtime::run(Model::new(Theme::of_environment(), Screen::Run(Box::new(run))), feeds).await? {
+        End::Run(end) => Ok(end),
+        End::Home(_) => Ok(RunEnd::Quit),
+    }
 }
 
 /// What the home screen offers.
@@ -66,6 +101,10 @@ pub enum HomeChoice {
 /// # Errors
 /// When the terminal can't be used; it is then as it was before.
 pub async fn home(home: Home) -> io::Result<HomeChoice> {
-    let _ = home;
-    Err(io::ErrorKind::Unsupported.into())
+    let user_home = std::env::var_os("HOME").filter(|h| !h.is_empty()).map(PathBuf::from);
+    let home = HomeModel::new(home, user_home);
+    match runtime::run(Model::new(Theme::of_environment(), Screen::Home(Box::new(home))), Feeds::none()).await? {
+        End::Home(choice) => Ok(choice),
+        End::Run(_) => Ok(HomeChoice::Quit),
+    }
 }

@@ -79,8 +79,8 @@ async fn last_word(reader: &Reader, pod: &PodStatus, container: &str) -> Option<
 /// The last line with CozyStack's own `ERROR`, else with an error, else the last line.
 fn telling(log: &str) -> Option<&str> {
     let lines = || log.lines().map(str::trim).filter(|l| !l.is_empty());
-    let with = |word: &str| lines().filter(|l| l.contains(word)).last();
-    with("ERROR").or_else(|| with("Error")).or_else(|| lines().last())
+    let with = |word: &str| lines().rfind(|l| l.contains(word));
+    with("ERROR").or_else(|| with("Error")).or_else(|| lines().next_back())
 }
 
 #[async_trait]

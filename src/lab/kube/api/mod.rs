@@ -118,7 +118,7 @@ impl Caller {
         {
             return self.review(request).await;
         }
-        let kinds: Vec<&'static Kind> = self.lab.look(|world| served(world));
+        let kinds: Vec<&'static Kind> = self.lab.look(served);
         let kinds: Vec<&'static Kind> =
             kinds.into_iter().filter(|k| k.group == group && k.version == version).collect();
         if kinds.is_empty() {
@@ -145,7 +145,7 @@ impl Caller {
 
     /// Discovery and OpenAPI.
     fn describe(&self, segments: &[&str], accept: &str) -> Result<Response<Body>, Refusal> {
-        let served = self.lab.look(|world| served(world));
+        let served = self.lab.look(served);
         let of = |group: &str, version: &str| -> Vec<&'static Kind> {
             served.iter().copied().filter(|k| k.group == group && k.version == version).collect()
         };

@@ -1,0 +1,70 @@
+//! What reaches the model, and what the model asks of the world.
+use super::{HomeChoice, RunEnd};
+use crate::engine::record::Record;
+use crate::plan::{Finding, Plan};
+use crate::session::protocol::Request;
+use crossterm::event::KeyEvent;
+use jiff::Timestamp;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+#[derive(Debug)]
+pub enum Msg {
+    /// The engine's time, and the wall's since the screen began.
+    Clock {
+        now: Timestamp,
+        wall: Duration,
+    },
+    Key(KeyEvent),
+    Paste(String),
+    Resized,
+    /// In order, a batch at a time.
+    Records(Vec<Arc<Record>>),
+    /// The engine has ended, with its summary for people.
+    Finished(String),
+    /// A signal, or the terminal is gone: nobody is there to answer a question.
+    Hangup,
+    /// A plan file was read.
+    Loaded {
+        path: PathBuf,
+        result: Result<(), Box<BadPlan>>,
+    },
+    Saved {
+        path: PathBuf,
+        plan: Box<Plan>,
+        result: Result<(), SaveError>,
+    },
+}
+
+/// Why a plan file can't be run.
+#[derive(Debug, Clone)]
+pub struct BadPlan {
+    pub what: String,
+    pub next: String,
+    pub findings: Vec<Finding>,
+    /// Where it has the right form and can be mended in the form.
+    pub decoded: Option<Plan>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SaveError {
+    /// There is a file and nobody said that it may be replaced.
+    Exists,
+    Failed(String),
+}
+
+#[derive(Debug)]
+pub enum Cmd {
+    Ask(Request),
+    Load(PathBuf),
+    Save { path: PathBuf, plan: Box<Plan>, replace: bool },
+    End(End),
+}
+
+/// Why a screen is left.
+#[derive(Debug, Clone, PartialEq)]
+pub enum End {
+    Run(RunEnd),
+    Home(HomeChoice),
+}

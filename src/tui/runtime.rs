@@ -1,0 +1,279 @@
+//! The loop of a screen: events in, messages to the model, commands out, a frame when one is due.
+use super::message::{BadPlan, Cmd, End, Msg, SaveError};
+use super::model::{Drawn, Model};
+use super::terminal::{self, Held};
+use super::update::update;
+use super::view::view;
+use crate::base::clock::Clock;
+use crate::engine::record::Record;
+use crate::plan::{self, PlanError};
+use crate::session::protocol::Request;
+use crossterm::event::EventStream;
+use futures::{FutureExt, StreamExt};
+use std::collections::VecDeque;
+use std::error::Error;
+use std::future::pending;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+
+/// At most 20 frames a second for what comes from the run; a key is answered at once.
+const FRAME: Duration = Duration::from_millis(50);
+/// Records folded between two looks at the keyboard: some milliseconds of work.
+const BATCH: usize = 2048;
+/// Events taken before a frame, so that a held key can't keep the screen from being drawn.
+const EVENTS: usize = 64;
+
+/// Where a screen's news come from and its questions go to.
+pub struct Feeds {
+    pub clock: Clock,
+    pub history: VecDeque<Arc<Record>>,
+    pub records: Option<mpsc::UnboundedReceiver<Arc<Record>>>,
+    pub requests: Option<mpsc::UnboundedSender<Request>>,
+    pub finished: Option<oneshot::Receiver<String>>,
+}
+
+impl Feeds {
+    /// Only the keyboard.
+    pub fn none() -> Feeds {
+        Feeds { clock: Clock::real(), history: VecDeque::new(), records: None, requests: None, finished: None }
+    }
+
+    fn chunk(&mut self) -> Vec<Arc<Record>> {
+        let n = self.history.len().min(BATCH);
+        self.history.drain(..n).collect()
+    }
+}
+
+/// Runs until the model ends. A terminal that goes away is a hang-up, not an error: a run is then stopped safely.
+///
+/// # Errors
+/// When the terminal can't be taken.
+pub async fn run(mut model: Model, mut feeds: Feeds) -> io::Result<End> {
+    let mut held = Some(Held::take()?);
+    let mut events = Some(EventStream::new());
+    let mut terminate = signal(SignalKind::terminate()).ok();
+    let mut hang_up = signal(SignalKind::hangup()).ok();
+    let mut interrupt = signal(SignalKind::interrupt()).ok();
+    let (answers, mut answered) = mpsc::unbounded_channel();
+    let mut ticks = interval(Duration::from_secs(1));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let began = Instant::now();
+    let mut inbox: Vec<Msg> = vec![Msg::Records(feeds.chunk())];
+    let mut batch = Vec::new();
+    // When the next frame is due; `None`: nothing has changed.
+    let mut due = Some(began);
+    loop {
+        update(&mut model, Msg::Clock { now: feeds.clock.now(), wall: began.elapsed() });
+        for msg in inbox.drain(..) {
+            for command in update(&mut model, msg) {
+                match command {
+                    Cmd::End(end) => return Ok(end),
+                    Cmd::Ask(request) => {
+                        if let Some(requests) = &feeds.requests {
+                            // An engine that has ended takes no requests; its summary is on its way.
+                            let _ = requests.send(request);
+                        }
+                    }
+                    Cmd::Load(path) => {
+                        let answers = answers.clone();
+                        tokio::task::spawn_blocking(move || {
+                            let result = load(&path);
+                            // Nobody waits for it when the screen has been left.
+                            let _ = answers.send(Msg::Loaded { path, result });
+                        });
+                    }
+                    Cmd::Save { path, plan, replace } => {
+                        let answers = answers.clone();
+                        tokio::task::spawn_blocking(move || {
+                            let result = save(&path, &plan, replace);
+                            let _ = answers.send(Msg::Saved { path, plan, result });
+                        });
+                    }
+                }
+            }
+        }
+        if due.is_some_and(|at| at <= Instant::now()) {
+            due = None;
+            if let Some(terminal) = &mut held {
+                let mut drawn = Drawn::default();
+                if terminal.draw(|frame| drawn = view(&model, frame)).is_err() {
+                    held = None;
+                    events = None;
+                    inbox.push(Msg::Hangup);
+                    continue;
+                }
+                model.drawn = drawn;
+            }
+        }
+        let soon = Instant::now() + FRAME;
+        tokio::select! {
+            biased;
+            event = next(&mut events) => {
+                let mut event = Some(event);
+                let mut taken = 0;
+                while let Some(now) = event.take() {
+                    match now {
+                        Some(Ok(event)) => inbox.extend(terminal::message(event)),
+                        Some(Err(_)) | None => {
+                            events = None;
+                            inbox.push(Msg::Hangup);
+                        }
+                    }
+                    taken += 1;
+                    if taken < EVENTS && events.is_some() {
+                        event = next(&mut events).now_or_never();
+                    }
+                }
+                due = Some(Instant::now());
+            }
+            () = received(&mut terminate) => inbox.push(Msg::Hangup),
+            () = received(&mut hang_up) => inbox.push(Msg::Hangup),
+            () = received(&mut interrupt) => inbox.push(Msg::Hangup),
+            () = std::future::ready(()), if !feeds.history.is_empty() => {
+                inbox.push(Msg::Records(feeds.chunk()));
+                due.get_or_insert(soon);
+            }
+            count = receive(&mut feeds.records, &mut batch) => {
+                if count == 0 {
+                    feeds.records = None;
+                } else {
+                    inbox.push(Msg::Records(std::mem::take(&mut batch)));
+                    due.get_or_insert(soon);
+                }
+            }
+            text = finish(&mut feeds.finished) => {
+                feeds.finished = None;
+                // The last records come before the result.
+                if let Some(records) = &mut feeds.records {
+                    while let Ok(record) = records.try_recv() {
+                        batch.push(record);
+                    }
+                    inbox.push(Msg::Records(std::mem::take(&mut batch)));
+                }
+                inbox.push(Msg::Finished(text));
+                due = Some(Instant::now());
+            }
+            Some(msg) = answered.recv() => {
+                inbox.push(msg);
+                due = Some(Instant::now());
+            }
+            _ = ticks.tick(), if model.shows_running_time() => {
+                due.get_or_insert(Instant::now());
+            }
+            () = at(due) => {}
+        }
+    }
+}
+
+async fn next(events: &mut Option<EventStream>) -> Option<io::Result<crossterm::event::Event>> {
+    match events {
+        Some(events) => events.next().await,
+        None => pending().await,
+    }
+}
+
+async fn received(signal: &mut Option<tokio::signal::unix::Signal>) {
+    match signal {
+        Some(signal) => {
+            signal.recv().await;
+        }
+        None => pending().await,
+    }
+}
+
+async fn receive(records: &mut Option<mpsc::UnboundedReceiver<Arc<Record>>>, into: &mut Vec<Arc<Record>>) -> usize {
+    match records {
+        Some(records) => records.recv_many(into, BATCH).await,
+        None => pending().await,
+    }
+}
+
+async fn finish(finished: &mut Option<oneshot::Receiver<String>>) -> String {
+    match finished {
+        Some(finished) => {
+            let none = |_| "the run has ended without a summary; its journal has everything".to_string();
+            finished.await.unwrap_or_else(none)
+        }
+        None => pending().await,
+    }
+}
+
+async fn at(due: Option<Instant>) {
+    match due {
+        Some(due) => sleep_until(due).await,
+        None => pending().await,
+    }
+}
+
+fn load(path: &Path) -> Result<(), Box<BadPlan>> {
+    let error = match plan::load(path) {
+        Ok(_) => return Ok(()),
+        Err(error) => error,
+    };
+    let decoded = match &error {
+        PlanError::Refused { .. } => plan::load::read_text(path).ok().and_then(|text| {
+            let decoded = plan::decode(&text, &path.display().to_string());
+            decoded.ok().map(|d| d.plan)
+        }),
+        PlanError::Missing { .. }
+        | PlanError::Folder { .. }
+        | PlanError::Unreadable { .. }
+        | PlanError::TooLarge { .. }
+        | PlanError::NotText { .. }
+        | PlanError::Empty { .. } => None,
+    };
+    let cause = error.source().map(|source| format!(": {source}")).unwrap_or_default();
+    Err(Box::new(BadPlan {
+        what: format!("{error}{cause}"),
+        next: error.next(),
+        findings: error.findings().to_vec(),
+        decoded,
+    }))
+}
+
+fn save(path: &Path, plan: &plan::Plan, replace: bool) -> Result<(), SaveError> {
+    // `symlink_metadata` also sees a link to nothing, which a rename would replace without a word.
+    if !replace && path.symlink_metadata().is_ok() {
+        return Err(SaveError::Exists);
+    }
+    plan::save(path, plan).map_err(|e| SaveError::Failed(e.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::defaults::{Defaults, plan};
+
+    #[test]
+    fn a_file_is_replaced_only_when_somebody_said_so() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("plan.yaml");
+        let plan = plan(&Defaults::default());
+        save(&path, &plan, false).unwrap();
+        assert_eq!(save(&path, &plan, false), Err(SaveError::Exists));
+        save(&path, &plan, true).unwrap();
+        let nowhere = save(&dir.path().join("no/such/plan.yaml"), &plan, false).unwrap_err();
+        assert!(matches!(nowhere, SaveError::Failed(why) if why.contains("plan.yaml")));
+    }
+
+    #[test]
+    fn a_refused_plan_comes_with_findings_and_can_be_mended() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("plan.yaml");
+        let missing = load(&path).unwrap_err();
+        assert!(missing.what.contains("does not exist") && missing.next.contains("plan new"), "{missing:?}");
+        // The defaults hold a checksum that only a person can fill in.
+        save(&path, &plan(&Defaults::default()), false).unwrap();
+        let refused = load(&path).unwrap_err();
+        let finding = refused.findings.iter().find(|f| f.key == "image.sha256").unwrap();
+        assert!(finding.line > 0 && !finding.write.is_empty(), "{finding:?}");
+        assert!(refused.decoded.is_some());
+        std::fs::write(&path, "version: [").unwrap();
+        assert!(load(&path).unwrap_err().decoded.is_none());
+    }
+}

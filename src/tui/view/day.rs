@@ -1,0 +1,39 @@
+//! One day as a page: how far it is, who began it, what it changes.
+use super::page::Page;
+use crate::plan::day_name;
+use crate::tui::model::Model;
+use crate::tui::model::run::RunModel;
+use crate::tui::standing::{clock_of, standing};
+
+pub fn page(model: &Model, run: &RunModel, day: u8, width: u16) -> Page {
+    let theme = model.theme;
+    let now = clock_of(&run.state, model.now);
+    let mut page = Page::new(theme, width);
+    let (proven, all) = run.day_counts(day);
+    page.say(theme.strong(), 0, &format!("Day {day} {}", day_name(day)));
+    page.say(theme.plain(), 0, &format!("{proven} of {all} steps proven"));
+    match run.state.gates.get(&day) {
+        Some(by) => page.say(theme.plain(), 0, &format!("begun by {by}")),
+        None if run.state.gate_waiting() == Some(day) => {
+            page.say(
+                theme.asks(),
+                0,
+                &format!("{} waits for you: g", theme.mark(crate::tui::standing::Standing::Gate)),
+            );
+        }
+        None => {}
+    }
+    let changes: Vec<_> = run.changes_of(day).collect();
+    if changes.is_empty() {
+        page.say(theme.plain(), 0, "changes nothing any more");
+    } else {
+        page.blank();
+        page.say(theme.strong(), 0, &format!("{} steps that may change something:", changes.len()));
+        for step in changes {
+            let standing = standing(step, &run.state, now);
+            let label = format!("{} {:<9}", theme.mark(standing), standing.word());
+            page.pair(theme.plain(), 0, &label, &step.outline.title);
+        }
+    }
+    page
+}

@@ -1,0 +1,157 @@
+//! What lies over the panes of a run: the gate of a day, the ways out, the result.
+//!
+//! ```text
+//! + Day 1 Machines begins ---------------+   + Leave? -----------------------------+
+//! | These 4 steps may change things:     |   | The run lives in this process: ...  |
+//! |  build template 9100 cozy-talos      |   | > stay                              |
+//! |  clone cp1 (vm 1001) from ...        |   |   stop and quit                     |
+//! | Enter begins  Esc later  m by hand   |   |                                     |
+//! +--------------------------------------+   +-------------------------------------+
+//! ```
+use super::page::{Page, dialog};
+use crate::engine::record::Outcome;
+use crate::engine::state::Status;
+use crate::plan::day_name;
+use crate::tui::model::Model;
+use crate::tui::model::run::{Dialog, RunModel};
+use crate::tui::theme::Sign;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+/// Farthest first line, and the rows.
+pub fn render(model: &Model, run: &RunModel, dialog: &Dialog, body: Rect, buf: &mut Buffer) -> (usize, usize) {
+    match dialog {
+        Dialog::Gate { day, by_hand, scroll, since: _ } => {
+            let title = format!("Day {day} {} begins", day_name(*day));
+            show(model, body, buf, &title, *scroll, |page| gate(model, run, *day, *by_hand, page))
+        }
+        Dialog::Quit { stop } => show(model, body, buf, "Leave this run?", 0, |page| quit(model, run, *stop, page)),
+        Dialog::Stopping => show(model, body, buf, "The run is stopping", 0, |page| stopping(model, run, page)),
+        Dialog::Stop { stop } => show(model, body, buf, "Stop this run?", 0, |page| ask_stop(model, run, *stop, page)),
+        Dialog::Result { scroll } => {
+            let title = match run.state.ended {
+                Some(Outcome::Proven) => "Proven",
+                Some(Outcome::Blocked) => "Blocked",
+                Some(Outcome::Stopped) => "Stopped",
+                None => "The run has ended",
+            };
+            show(model, body, buf, title, *scroll, |page| result(model, run, page))
+        }
+    }
+}
+
+/// As high as its text where there is room.
+fn show(
+    model: &Model,
+    body: Rect,
+    buf: &mut Buffer,
+    title: &str,
+    scroll: usize,
+    fill: impl FnOnce(&mut Page),
+) -> (usize, usize) {
+    let width = body.width.saturating_sub(2).min(96);
+    let mut page = Page::new(model.theme, width.saturating_sub(4));
+    fill(&mut page);
+    let height = u16::try_from(page.len()).unwrap_or(u16::MAX).saturating_add(2);
+    let inner = dialog(buf, model.theme, body, title, (width, height));
+    (page.draw(buf, inner, scroll), usize::from(inner.height))
+}
+
+fn gate(model: &Model, run: &RunModel, day: u8, by_hand: bool, page: &mut Page) {
+    let theme = model.theme;
+    let steps: Vec<_> = run.changes_of(day).collect();
+    page.say(theme.asks(), 0, "Enter begins the day, Esc waits, m shows the commands by hand.");
+    page.say(
+        theme.plain(),
+        0,
+        &format!("These {} steps may change the target; nothing has changed yet today:", steps.len()),
+    );
+    for step in steps {
+        page.pair(theme.strong(), 1, "- ", &step.outline.title);
+        if by_hand {
+            page.block(theme.quiet(), 5, &step.outline.by_hand);
+        }
+    }
+}
+
+fn acting(run: &RunModel) -> Vec<&str> {
+    run.state.wanted().filter(|s| s.status == Status::Acting).map(|s| s.outline.title.as_str()).collect()
+}
+
+fn what_stopping_does(model: &Model, run: &RunModel, page: &mut Page) {
+    let theme = model.theme;
+    match acting(run).as_slice() {
+        [] => page.say(theme.plain(), 0, "No act is in hand: stopping takes a moment and changes nothing."),
+        acts => {
+            page.say(theme.plain(), 0, "Acts in hand end first; nothing new begins:");
+            for act in acts {
+                page.pair(theme.strong(), 1, "- ", act);
+            }
+        }
+    }
+    page.say(theme.plain(), 0, "What is proven stays proven. What was begun in the target goes on there by itself.");
+    page.say(
+        theme.plain(),
+        0,
+        &format!("Everything is in the journal in {}; `cozyup run PLAN` goes on.", run.folder.display()),
+    );
+}
+
+fn answers(model: &Model, page: &mut Page, no: &str, yes: &str, marked: bool) {
+    let theme = model.theme;
+    page.blank();
+    for (text, here) in [(no, !marked), (yes, marked)] {
+        let sign = if here { theme.sign(Sign::Cursor) } else { " " };
+        page.pair(if here { theme.selected() } else { theme.plain() }, 1, &format!("{sign} "), text);
+    }
+}
+
+fn quit(model: &Model, run: &RunModel, stop: bool, page: &mut Page) {
+    page.say(
+        model.theme.strong(),
+        0,
+        "The run lives in this process: leaving this screen stops it at its next safe point.",
+    );
+    what_stopping_does(model, run, page);
+    answers(model, page, "stay", "stop and quit", stop);
+}
+
+fn ask_stop(model: &Model, run: &RunModel, stop: bool, page: &mut Page) {
+    what_stopping_does(model, run, page);
+    answers(model, page, "go on", "stop at the next safe point", stop);
+}
+
+fn stopping(model: &Model, run: &RunModel, page: &mut Page) {
+    let theme = model.theme;
+    match acting(run).as_slice() {
+        [] => page.say(theme.plain(), 0, "No act is in hand; the run ends now and this screen closes."),
+        acts => {
+            page.say(theme.plain(), 0, "Acts in hand end first, then this screen closes:");
+            for act in acts {
+                page.pair(theme.strong(), 1, "- ", act);
+            }
+        }
+    }
+    page.blank();
+    page.say(theme.asks(), 0, "q quits at once: the act in hand is cut off here, not in the target.");
+    page.say(theme.plain(), 0, "Its intent is in the journal, and the next run looks at the target before it acts.");
+}
+
+fn result(model: &Model, run: &RunModel, page: &mut Page) {
+    let theme = model.theme;
+    let folder = run.folder.display();
+    let next = match run.state.ended {
+        Some(Outcome::Proven) => {
+            format!("the cluster is yours: KUBECONFIG={folder}/secrets/kubeconfig kubectl get nodes")
+        }
+        Some(Outcome::Blocked) => {
+            "do what stands behind `next:` at the blocked step, then `cozyup run PLAN` goes on".to_string()
+        }
+        Some(Outcome::Stopped) => "`cozyup run PLAN` goes on from what the target says".to_string(),
+        None => "`cozyup run PLAN` goes on from what the target says".to_string(),
+    };
+    page.block(theme.plain(), 0, run.result.as_deref().unwrap_or_default());
+    page.blank();
+    page.pair(theme.strong(), 0, "next: ", &next);
+    page.say(theme.quiet(), 0, "Esc looks around, q leaves.");
+}

@@ -1,0 +1,283 @@
+//! The plan as a form.
+//!
+//! ```text
+//!  plan cozy-new  unsaved                        1 error  2 warnings  0 notes
+//! >Sections -----|>network -------------------------------------------------
+//!   plan         |   subnet          10.0.0.0/24
+//!   site       ! | > API address     10.0.0                        x error
+//!   machines   x |     `10.0.0` is no IPv4 address: write four numbers
+//!   network      |   gateway         10.0.0.1
+//!  The cluster's API address ...                    help of the field
+//!  Findings ----------------------------------------------------------------
+//!   x error    image.sha256: ...
+//! ```
+//! Signs at the right of a section or a field: the gravest finding about it.
+use super::page::{Page, cell, dialog, fit, pane, put, put_line, row, rows, top_for, wrap};
+use crate::plan::{Finding, Severity};
+use crate::tui::model::form::{Confirm, FieldId, FormModel, FormPane, MACHINES, Prompt, sections};
+use crate::tui::model::home::HomeModel;
+use crate::tui::model::{Drawn, Model};
+use crate::tui::theme::{Sign, Theme};
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+
+const SECTIONS_WIDTH: u16 = 17;
+const HELP_ROWS: u16 = 3;
+
+pub fn render(model: &Model, home: &HomeModel, form: &FormModel, top: Rect, body: Rect, buf: &mut Buffer) -> Drawn {
+    header(model, home, form, top, buf);
+    let findings_rows = (body.height / 4).clamp(2, 12);
+    let fields_rows = body.height.saturating_sub(findings_rows + HELP_ROWS);
+    let upper = Rect { height: fields_rows, ..body };
+    let help = Rect { y: upper.bottom(), height: HELP_ROWS.min(body.height), ..body };
+    let lower = Rect { y: help.bottom(), height: findings_rows, ..body };
+    let left = Rect { width: SECTIONS_WIDTH.min(upper.width), ..upper };
+    let right = Rect { x: left.right(), width: upper.width.saturating_sub(left.width), ..upper };
+    let section_rows = section_list(model, form, left, buf);
+    let field_rows = fields(model, form, right, buf);
+    help_of(model, form, help, buf);
+    let finding_rows = findings(model, form, lower, buf);
+    overlays(model, home, form, body, buf);
+    let page = match form.pane {
+        FormPane::Sections => section_rows,
+        FormPane::Fields => field_rows,
+        FormPane::Findings => finding_rows,
+    };
+    Drawn { page, ..Drawn::default() }
+}
+
+/// Mark, word and style of a severity.
+fn severity(theme: Theme, severity: Severity) -> (&'static str, &'static str, Style) {
+    match severity {
+        Severity::Error => (theme.sign(Sign::Error), "error", theme.error()),
+        Severity::Warning => (theme.sign(Sign::Warning), "warning", theme.warning()),
+        Severity::Note => (theme.sign(Sign::Note), "note", theme.quiet()),
+    }
+}
+
+fn header(model: &Model, home: &HomeModel, form: &FormModel, area: Rect, buf: &mut Buffer) {
+    let theme = model.theme;
+    let place = match &form.path {
+        Some(path) => theme.safe(&home.shown_path(path)),
+        None => "new, not saved yet".to_string(),
+    };
+    let state = if form.is_unsaved() { "  unsaved changes" } else { "" };
+    let counts =
+        [(Severity::Error, form.wrong_count()), (Severity::Warning, 0), (Severity::Note, 0)].map(|(s, more)| {
+            let n = form.count(s) + more;
+            format!("{n} {s}{}", if n == 1 { "" } else { "s" })
+        });
+    let counts = format!("{} ", counts.join("  "));
+    let room = usize::from(area.width).saturating_sub(counts.len() + 1);
+    let left = format!(" plan {}  ({place}){state}", theme.safe(&form.plan.name));
+    put(buf, area, &cell(theme, &left, room), theme.title());
+    let at = u16::try_from(room.saturating_add(1)).unwrap_or(area.width).min(area.width);
+    let right = Rect { x: area.x.saturating_add(at), width: area.width.saturating_sub(at), ..area };
+    put(buf, right, &counts, theme.strong());
+}
+
+fn section_list(model: &Model, form: &FormModel, area: Rect, buf: &mut Buffer) -> usize {
+    let theme = model.theme;
+    let inner = pane(buf, theme, area, "Sections", form.pane == FormPane::Sections, true);
+    let top = top_for(form.section, sections().len(), inner.height);
+    let width = usize::from(inner.width);
+    rows(buf, inner, top, sections().len(), |n| {
+        let name = sections().get(n).copied().unwrap_or_default();
+        let here = n == form.section;
+        let sign = if here { theme.sign(Sign::Cursor) } else { " " };
+        let style = if here && form.pane == FormPane::Sections { theme.selected() } else { theme.plain() };
+        let (mark, mark_style) = match form.severity_of(name) {
+            Some(grave) => {
+                let (mark, _, style) = severity(theme, grave);
+                (mark, style)
+            }
+            None => (" ", theme.plain()),
+        };
+        let text = cell(theme, &format!(" {sign} {name}"), width.saturating_sub(2));
+        Line::from(vec![Span::styled(text, style), Span::styled(format!("{mark} "), mark_style)])
+    });
+    usize::from(inner.height)
+}
+
+/// A line of the pane of fields.
+enum FieldLine {
+    Machine(usize),
+    Field(FieldId),
+    /// Why the text of the field above is no value.
+    Reason(FieldId),
+}
+
+fn fields(model: &Model, form: &FormModel, area: Rect, buf: &mut Buffer) -> usize {
+    let theme = model.theme;
+    let focused = form.pane == FormPane::Fields;
+    let inner = pane(buf, theme, area, form.section_name(), focused, false);
+    let mut lines = Vec::new();
+    let mut cursor = 0;
+    let mut machine = None;
+    for (n, id) in form.ids().into_iter().enumerate() {
+        if let Some(node) = id.node.filter(|_| id.node != machine) {
+            machine = Some(node);
+            lines.push(FieldLine::Machine(node));
+        }
+        if n == form.row {
+            cursor = lines.len();
+        }
+        lines.push(FieldLine::Field(id));
+        if form.wrong(id).is_some() {
+            lines.push(FieldLine::Reason(id));
+            if n == form.row {
+                // The reason is seen together with its field.
+                cursor = lines.len() - 1;
+            }
+        }
+    }
+    if lines.is_empty() && form.section_name() == MACHINES {
+        put(buf, row(inner, 0), "   no machine: a adds a control plane, w a worker", theme.plain());
+    }
+    let current = form.current();
+    let top = top_for(cursor, lines.len(), inner.height);
+    for (n, line) in lines.iter().enumerate().skip(top).take(usize::from(inner.height)) {
+        let at = row(inner, n - top);
+        match line {
+            FieldLine::Machine(node) => {
+                let name = form.plan.nodes.get(*node).map(|n| theme.safe(&n.name)).unwrap_or_default();
+                put(buf, at, &format!(" machine {} {name}", node + 1), theme.title());
+            }
+            FieldLine::Field(id) => field(model, form, *id, current == Some(*id), focused, at, buf),
+            FieldLine::Reason(id) => {
+                let reason = form.wrong(*id).map(|w| theme.safe(&w.reason)).unwrap_or_default();
+                put(buf, at, &fit(theme, &format!("     {reason}"), usize::from(at.width)), theme.error());
+            }
+        }
+    }
+    usize::from(inner.height)
+}
+
+fn field(model: &Model, form: &FormModel, id: FieldId, here: bool, focused: bool, area: Rect, buf: &mut Buffer) {
+    let theme = model.theme;
+    let width = usize::from(area.width);
+    let label_width = 22.min(width / 2);
+    let sign = if here { theme.sign(Sign::Cursor) } else { " " };
+    let label = cell(theme, &format!(" {sign} {}", id.label()), label_width);
+    let label_style = if here && focused { theme.selected() } else { theme.plain() };
+    let grave = match (form.wrong(id), form.finding_of(id)) {
+        (Some(_), _) => Some(Severity::Error),
+        (None, Some(finding)) => Some(finding.severity),
+        (None, None) => None,
+    };
+    let (said, said_style) = grave.map_or((String::new(), theme.plain()), |grave| {
+        let (mark, word, style) = severity(theme, grave);
+        (format!(" {mark} {word}"), style)
+    });
+    let value_width = width.saturating_sub(label_width + 1 + 10);
+    let value = form.text(id);
+    let shown = if value.is_empty() { "(not set)".to_string() } else { theme.safe(&value) };
+    let value_style = if value.is_empty() { theme.quiet() } else { theme.plain() };
+    let line = Line::from(vec![
+        Span::styled(label, label_style),
+        Span::styled(format!(" {}", cell(theme, &shown, value_width)), value_style),
+        Span::styled(said, said_style),
+    ]);
+    put_line(buf, area, &line);
+    if let Some((edited, text)) = &form.edit
+        && *edited == id
+    {
+        let offset = u16::try_from(label_width + 1).unwrap_or(area.width);
+        let wide = u16::try_from(value_width).unwrap_or(0);
+        let at = Rect { x: area.x.saturating_add(offset), width: wide.min(area.width.saturating_sub(offset)), ..area };
+        put(buf, at, &" ".repeat(value_width), theme.plain());
+        text.draw(buf, at, theme);
+    }
+}
+
+/// What the field under the cursor is, and what the rules say of it.
+fn help_of(model: &Model, form: &FormModel, area: Rect, buf: &mut Buffer) {
+    let theme = model.theme;
+    let Some(id) = form.current() else { return };
+    let mut said = Vec::new();
+    match (form.wrong(id), form.finding_of(id)) {
+        (None, Some(finding)) => said.push((finding_text(finding), severity(theme, finding.severity).2)),
+        (Some(_), _) if !id.example().is_empty() => said.push((format!("e.g. {}", id.example()), theme.strong())),
+        (Some(_), _) | (None, None) => {}
+    }
+    said.insert(0, (id.help().to_string(), theme.quiet()));
+    let width = usize::from(area.width).saturating_sub(2);
+    let mut y = 0;
+    for (text, style) in said {
+        for part in wrap(&theme.safe(&text), width) {
+            put(buf, row(area, y), &format!(" {part}"), style);
+            y += 1;
+        }
+    }
+}
+
+fn finding_text(finding: &Finding) -> String {
+    let write = if finding.write.is_empty() { String::new() } else { format!("; write {}", finding.write) };
+    format!("{}{write}", finding.what)
+}
+
+fn findings(model: &Model, form: &FormModel, area: Rect, buf: &mut Buffer) -> usize {
+    let theme = model.theme;
+    let focused = form.pane == FormPane::Findings;
+    let title = if focused { "Findings: Enter goes to the field, o sets aside" } else { "Findings" };
+    let inner = pane(buf, theme, area, title, focused, false);
+    if form.findings.is_empty() {
+        put(buf, row(inner, 0), " the rules have nothing to say", theme.proven());
+        return usize::from(inner.height);
+    }
+    let width = usize::from(inner.width);
+    let top = top_for(form.finding, form.findings.len(), inner.height);
+    rows(buf, inner, top, form.findings.len(), |n| match form.findings.get(n) {
+        Some(finding) => {
+            let here = focused && n == form.finding;
+            let (mark, word, style) = severity(theme, finding.severity);
+            let sign = if here { theme.sign(Sign::Cursor) } else { " " };
+            let text = theme.safe(&format!("{}: {}", finding.key, finding_text(finding)));
+            let rest = fit(theme, &text, width.saturating_sub(13));
+            let text_style = if here { theme.selected() } else { theme.plain() };
+            Line::from(vec![Span::styled(format!(" {sign}{mark} {word:<8} "), style), Span::styled(rest, text_style)])
+        }
+        None => Line::default(),
+    });
+    usize::from(inner.height)
+}
+
+fn overlays(model: &Model, home: &HomeModel, form: &FormModel, area: Rect, buf: &mut Buffer) {
+    let theme = model.theme;
+    match &form.prompt {
+        Some(Prompt::SaveAs(line)) => {
+            let inner = dialog(buf, theme, area, "Save the plan as", (70, 5));
+            line.draw(buf, row(inner, 0), theme);
+            put(buf, row(inner, 1), "A YAML file in which every key is explained.", theme.quiet());
+            put(buf, row(inner, 2), "Enter saves, Esc goes back.", theme.asks());
+        }
+        Some(Prompt::Reason { rule, line }) => {
+            let inner = dialog(buf, theme, area, &format!("Set {rule} aside, because"), (70, 5));
+            line.draw(buf, row(inner, 0), theme);
+            put(buf, row(inner, 1), "The reason stands in the plan and goes into the record.", theme.quiet());
+            put(buf, row(inner, 2), "Enter takes it, Esc goes back.", theme.asks());
+        }
+        None => {}
+    }
+    let question = match &form.confirm {
+        Some(Confirm::Replace(path)) => {
+            Some(("Replace the file?", format!("{} exists. Its text and comments are lost.", home.shown_path(path))))
+        }
+        Some(Confirm::Remove(node)) => {
+            let name = form.plan.nodes.get(*node).map(|n| n.name.clone()).unwrap_or_default();
+            Some(("Remove the machine?", format!("{name} goes from the plan; nothing changes on the site.")))
+        }
+        None => None,
+    };
+    if let Some((title, text)) = question {
+        let width = 70.min(area.width);
+        let mut page = Page::new(theme, width.saturating_sub(4));
+        page.say(theme.strong(), 0, &text);
+        page.say(theme.asks(), 0, "y yes   Esc no");
+        let height = u16::try_from(page.len()).unwrap_or(4).saturating_add(2);
+        let inner = dialog(buf, theme, area, title, (width, height));
+        page.draw(buf, inner, 0);
+    }
+}

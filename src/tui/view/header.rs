@@ -1,0 +1,86 @@
+//! The two lines at the top of a run.
+//!
+//! ```text
+//!  cozyup  lab standard x60  plan cozy-new  run 1a2b3c4d           day 1 Machines
+//!  proven 3/11 [###.......]  X 1 BLOCKED  ! 1 LATE  elapsed 12 min  last record 2 s ago
+//! ```
+//! Counts of blocked and late steps, and a gate that waits, stand only where there are some.
+use super::page::{bar, fit, put, put_line, row};
+use crate::base::clock::between;
+use crate::base::text::spoken;
+use crate::engine::record::Outcome;
+use crate::plan::day_name;
+use crate::tui::model::Model;
+use crate::tui::model::run::RunModel;
+use crate::tui::standing::{Standing, clock_of, standing};
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+use unicode_width::UnicodeWidthStr;
+
+pub const HEIGHT: u16 = 2;
+
+pub fn render(model: &Model, run: &RunModel, area: Rect, buf: &mut Buffer) {
+    who(model, run, row(area, 0), buf);
+    how(model, run, row(area, 1), buf);
+}
+
+fn who(model: &Model, run: &RunModel, area: Rect, buf: &mut Buffer) {
+    let theme = model.theme;
+    let width = usize::from(area.width);
+    let today = run.today();
+    let day = format!("day {today} {} ", day_name(today));
+    let mut left = format!(" cozyup  {}  plan {}", theme.safe(&run.title), theme.safe(&run.plan.name));
+    if !run.state.run.is_empty() {
+        left.push_str(&format!("  run {}", theme.safe(&run.state.run)));
+    }
+    put(buf, area, &fit(theme, &left, width.saturating_sub(day.width() + 1)), theme.title());
+    let at = u16::try_from(day.width()).unwrap_or(area.width).min(area.width);
+    let right = Rect { x: area.right().saturating_sub(at), width: at, ..area };
+    put(buf, right, &day, theme.strong());
+}
+
+fn how(model: &Model, run: &RunModel, area: Rect, buf: &mut Buffer) {
+    let theme = model.theme;
+    let state = &run.state;
+    let now = clock_of(state, model.now);
+    let (proven, all) = (state.proven(), state.wanted().count());
+    let mut line = Line::default();
+    let mut add = |text: String, style| line.push_span(Span::styled(format!(" {text} "), style));
+    add(format!("proven {proven}/{all}"), theme.strong());
+    if area.width >= 110 {
+        let (done, total) = (u64::try_from(proven).unwrap_or(0), u64::try_from(all).unwrap_or(0));
+        add(bar(theme, done, total, 22), theme.proven());
+    }
+    match (&state.ended, &state.stop_asked) {
+        (Some(Outcome::Proven), _) => add(format!("{} ended: proven", theme.mark(Standing::Proven)), theme.proven()),
+        (Some(Outcome::Blocked), _) => {
+            add(format!("{} ended: BLOCKED", theme.mark(Standing::Blocked)), theme.blocked())
+        }
+        (Some(Outcome::Stopped), _) => add(format!("{} ended: stopped", theme.mark(Standing::Halted)), theme.asks()),
+        (None, Some(_)) if run.result.is_none() => add("stopping: acts in hand end first".to_string(), theme.asks()),
+        (None, _) => {}
+    }
+    for (wanted, style) in
+        [(Standing::Blocked, theme.blocked()), (Standing::Late, theme.late()), (Standing::Drifted, theme.drifted())]
+    {
+        let count = state.wanted().filter(|s| standing(s, state, now) == wanted).count();
+        if count > 0 {
+            add(format!("{} {count} {}", theme.mark(wanted), wanted.word()), style);
+        }
+    }
+    if let Some(day) = state.gate_waiting().filter(|_| !run.is_over()) {
+        add(format!("{} day {day} waits for you: g", theme.mark(Standing::Gate)), theme.asks());
+    }
+    if let Some(started) = state.started {
+        add(format!("elapsed {}", spoken(between(started, now))), theme.plain());
+    }
+    match state.last {
+        Some(last) if state.ended.is_none() => {
+            add(format!("last record {} ago", spoken(between(last, now))), theme.quiet());
+        }
+        Some(_) => {}
+        None => add("nothing recorded yet".to_string(), theme.quiet()),
+    }
+    put_line(buf, area, &line);
+}

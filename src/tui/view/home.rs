@@ -1,0 +1,183 @@
+//! The home screen, the file prompt and the choice of a lab.
+//!
+//! ```text
+//!  cozyup  from a bare Proxmox VE site to a validated CozyStack cluster
+//! > New plan      Fill in a form; the result is a file ...
+//!   Open plan     Run or go on with a plan file; ...
+//!   Try the lab   The same run against a simulated site ...
+//!   Quit          Leave. Runs keep what they have proven.
+//!  Known plans ---------------------------------------------------
+//!   blocked  plans/cozy-new.yaml
+//! ```
+use super::page::{Page, cell, dialog, fit, pane, put, put_line, row, rows, top_for, wrap};
+use super::{footer, form, frame_of};
+use crate::plan::Severity;
+use crate::tui::HomeChoice;
+use crate::tui::model::home::{Entry, HomeModel, Place};
+use crate::tui::model::{Drawn, Model};
+use crate::tui::theme::Sign;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+pub fn render(model: &Model, home: &HomeModel, area: Rect, buf: &mut Buffer) -> Drawn {
+    let (top, body, bottom) = frame_of(area, 1);
+    let drawn = match (home.place, &home.form) {
+        (Place::Form, Some(plan)) => form::render(model, home, plan, top, body, buf),
+        (Place::Menu, _) | (Place::Form, None) => {
+            title(model, top, buf, "from a bare Proxmox VE site to a validated CozyStack cluster");
+            menu(model, home, body, buf)
+        }
+        (Place::Open, _) => {
+            title(model, top, buf, "open a plan file");
+            open(model, home, body, buf)
+        }
+        (Place::Lab, _) => {
+            title(model, top, buf, "the lab: a simulated Proxmox, Talos and cluster on this machine");
+            lab(model, home, body, buf)
+        }
+    };
+    if let Some(choice) = &home.leaving {
+        leaving(model, choice, body, buf);
+    }
+    footer::render(model, bottom, buf);
+    drawn
+}
+
+fn title(model: &Model, area: Rect, buf: &mut Buffer, text: &str) {
+    put(buf, area, &fit(model.theme, &format!(" cozyup  {text}"), usize::from(area.width)), model.theme.title());
+}
+
+fn menu(model: &Model, home: &HomeModel, area: Rect, buf: &mut Buffer) -> Drawn {
+    let theme = model.theme;
+    let width = usize::from(area.width);
+    // A sentence that has no room beside its entry is wrapped beneath itself.
+    let mut y = 1;
+    for (n, entry) in Entry::ALL.into_iter().enumerate() {
+        let here = home.cursor == n;
+        let sign = if here { theme.sign(Sign::Cursor) } else { " " };
+        let unsaved = entry == Entry::New && home.has_unsaved();
+        let about = if unsaved { "Go on with the form: it holds unsaved changes." } else { entry.about() };
+        for (m, part) in wrap(about, width.saturating_sub(18)).into_iter().enumerate() {
+            let lead = if m == 0 { format!(" {sign} {:<13} ", entry.title()) } else { " ".repeat(17) };
+            let style = if here && m == 0 { theme.selected() } else { theme.strong() };
+            put_line(
+                buf,
+                row(area, y),
+                &Line::from(vec![Span::styled(lead, style), Span::styled(part, theme.plain())]),
+            );
+            y += 1;
+        }
+    }
+    let used = u16::try_from(y).unwrap_or(u16::MAX).saturating_add(1).min(area.height);
+    let rest = Rect { y: area.y.saturating_add(used), height: area.height.saturating_sub(used), ..area };
+    if home.home.plans.is_empty() || rest.height == 0 {
+        return Drawn { page: home.lines(), ..Drawn::default() };
+    }
+    let inner = pane(buf, theme, rest, "Known plans", home.cursor >= Entry::ALL.len(), false);
+    let plans = &home.home.plans;
+    let cursor = home.cursor.checked_sub(Entry::ALL.len());
+    let top = top_for(cursor.unwrap_or(0), plans.len(), inner.height);
+    rows(buf, inner, top, plans.len(), |n| match plans.get(n) {
+        Some((path, word)) => {
+            let here = cursor == Some(n);
+            let sign = if here { theme.sign(Sign::Cursor) } else { " " };
+            let word = cell(theme, &theme.safe(word), 10);
+            let path = fit(theme, &theme.safe(&home.shown_path(path)), width.saturating_sub(15));
+            let style = if here { theme.selected() } else { theme.plain() };
+            Line::from(Span::styled(format!(" {sign} {word} {path}"), style))
+        }
+        None => Line::default(),
+    });
+    Drawn { page: usize::from(inner.height), ..Drawn::default() }
+}
+
+fn open(model: &Model, home: &HomeModel, area: Rect, buf: &mut Buffer) -> Drawn {
+    let theme = model.theme;
+    put(buf, row(area, 1), " plan file", theme.strong());
+    let field = Rect { x: area.x.saturating_add(12), width: area.width.saturating_sub(13), ..row(area, 1) };
+    home.path.draw(buf, field, theme);
+    let from = format!(" relative to {}, ~/ is your home folder", home.home.cwd.display());
+    put(buf, row(area, 2), &fit(theme, &theme.safe(&from), usize::from(area.width)), theme.quiet());
+    let rest = Rect { y: area.y.saturating_add(4), height: area.height.saturating_sub(4), ..area };
+    if home.reading {
+        put(buf, row(rest, 0), " reading ...", theme.working());
+        return Drawn::default();
+    }
+    let Some((_, bad)) = &home.bad else { return Drawn::default() };
+    let inner = Rect { x: rest.x.saturating_add(1), width: rest.width.saturating_sub(2), ..rest };
+    let mut page = Page::new(theme, inner.width);
+    page.pair(theme.error(), 0, &format!("{} error: ", theme.sign(Sign::Error)), &bad.what);
+    page.pair(theme.strong(), 0, "next: ", &bad.next);
+    if bad.decoded.is_some() {
+        page.say(theme.plain(), 0, "or press Ctrl-E: the form shows each error at its field");
+    }
+    for finding in &bad.findings {
+        page.blank();
+        let (style, sign) = match finding.severity {
+            Severity::Error => (theme.error(), theme.sign(Sign::Error)),
+            Severity::Warning => (theme.warning(), theme.sign(Sign::Warning)),
+            Severity::Note => (theme.quiet(), theme.sign(Sign::Note)),
+        };
+        let at = if finding.line > 0 { format!("line {}: ", finding.line) } else { String::new() };
+        let key = if finding.key.is_empty() { String::new() } else { format!("{} ", finding.key) };
+        page.pair(style, 0, &format!("{sign} {} ", finding.severity), &format!("{at}{key}{}", finding.what));
+        if !finding.why.is_empty() {
+            page.pair(theme.plain(), 2, "why   ", &finding.why);
+        }
+        if !finding.write.is_empty() {
+            page.pair(theme.strong(), 2, "write ", &finding.write);
+        }
+    }
+    Drawn { page: usize::from(inner.height), detail_max: 0, over_max: page.draw(buf, inner, home.bad_scroll) }
+}
+
+fn lab(model: &Model, home: &HomeModel, area: Rect, buf: &mut Buffer) -> Drawn {
+    let theme = model.theme;
+    put(buf, row(area, 1), " speed", theme.strong());
+    let field = Rect { x: area.x.saturating_add(12), width: area.width.saturating_sub(13), ..row(area, 1) };
+    home.speed.draw(buf, field, theme);
+    match home.speed() {
+        Ok(speed) => {
+            let text = format!(
+                " {speed} seconds of the lab pass in one second; the whole plan takes about an hour of the lab"
+            );
+            put(buf, row(area, 2), &fit(theme, &text, usize::from(area.width)), theme.quiet());
+        }
+        Err(reason) => {
+            let text = format!(" {} error: {}", theme.sign(Sign::Error), theme.safe(&reason));
+            put(buf, row(area, 2), &fit(theme, &text, usize::from(area.width)), theme.error());
+        }
+    }
+    let rest = Rect { y: area.y.saturating_add(4), height: area.height.saturating_sub(4), ..area };
+    let inner = pane(buf, theme, rest, "Scenarios", true, false);
+    let scenarios = &home.home.scenarios;
+    let about_width = usize::from(inner.width).saturating_sub(25);
+    let top = top_for(home.scenario, scenarios.len(), inner.height);
+    rows(buf, inner, top, scenarios.len(), |n| match scenarios.get(n) {
+        Some((name, about)) => {
+            let here = n == home.scenario;
+            let sign = if here { theme.sign(Sign::Cursor) } else { " " };
+            let style = if here { theme.selected() } else { theme.strong() };
+            Line::from(vec![
+                Span::styled(format!(" {sign} {} ", cell(theme, &theme.safe(name), 20)), style),
+                Span::styled(fit(theme, &theme.safe(about), about_width), theme.plain()),
+            ])
+        }
+        None => Line::default(),
+    });
+    Drawn { page: usize::from(inner.height), ..Drawn::default() }
+}
+
+fn leaving(model: &Model, choice: &HomeChoice, area: Rect, buf: &mut Buffer) {
+    let theme = model.theme;
+    let inner = dialog(buf, theme, area, "Unsaved changes", (64, 5));
+    let what = match choice {
+        HomeChoice::Quit => "Quit",
+        HomeChoice::Open(_) => "Open the other plan",
+        HomeChoice::Lab { .. } => "Start the lab",
+    };
+    put(buf, row(inner, 0), "The plan in the form is not saved as a file.", theme.strong());
+    put(buf, row(inner, 1), &format!("{what} and lose what was typed?"), theme.plain());
+    put(buf, row(inner, 2), "y yes   Esc no, back to where I was", theme.asks());
+}

@@ -1,0 +1,70 @@
+//! What happened, newest last.
+//!
+//! ```text
+//!  Log --------------------------------------------------------------------------
+//!  00:00:45 > acts     day1.clone/cp1 clone cp1 (vm 1001) from template 9100
+//!  00:01:00   log      day1.clone/cp1 task: transferred 41 of 78 MiB
+//! ```
+//! On the full screen long lines are wrapped.
+use super::page::{cell, fit, pane, put_line, row, wrap};
+use super::step::since_start;
+use crate::tui::feed::FeedLine;
+use crate::tui::model::Model;
+use crate::tui::model::run::{Pane, RunModel};
+use jiff::Timestamp;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+pub fn render(model: &Model, run: &RunModel, area: Rect, buf: &mut Buffer, full: bool) -> usize {
+    let theme = model.theme;
+    let title = match run.log_back {
+        0 => "Log".to_string(),
+        back => format!("Log ({back} newer lines below; End follows)"),
+    };
+    let inner = pane(buf, theme, area, &title, full || run.pane == Pane::Log, false);
+    let begin = run.state.started.unwrap_or(Timestamp::UNIX_EPOCH);
+    let width = usize::from(inner.width);
+    let height = usize::from(inner.height);
+    // Built from the newest back until the pane is full: the length of the log does not matter.
+    let mut lines: Vec<Line<'static>> = Vec::new();
+    for entry in run.feed.newest().skip(run.log_back) {
+        if lines.len() >= height {
+            break;
+        }
+        let mut these = entry_lines(model, entry, begin, width, full);
+        these.reverse();
+        lines.extend(these);
+    }
+    lines.truncate(height);
+    for (n, line) in lines.iter().rev().enumerate() {
+        put_line(buf, row(inner, n), line);
+    }
+    height
+}
+
+fn entry_lines(model: &Model, entry: &FeedLine, begin: Timestamp, width: usize, full: bool) -> Vec<Line<'static>> {
+    let theme = model.theme;
+    let (mark, word, style) = match entry.standing {
+        Some(s) => (theme.mark(s), s.word(), theme.standing(s)),
+        None => (" ", "log", theme.quiet()),
+    };
+    let lead = format!(" {} ", since_start(begin, entry.at));
+    let state = format!("{mark} {word:<8} ");
+    let step = entry.step.as_ref().map(|s| format!("{s} ")).unwrap_or_default();
+    let text = theme.safe(&format!("{step}{}", entry.text));
+    let hang = 21;
+    let room = width.saturating_sub(hang).max(1);
+    let parts = if full { wrap(&text, room) } else { vec![fit(theme, &text, room)] };
+    let build = |(n, part): (usize, String)| {
+        if n > 0 {
+            return Line::from(Span::styled(format!("{}{part}", cell(theme, "", hang)), theme.plain()));
+        }
+        Line::from(vec![
+            Span::styled(lead.clone(), theme.quiet()),
+            Span::styled(state.clone(), style),
+            Span::styled(part, if entry.standing.is_none() { theme.quiet() } else { theme.plain() }),
+        ])
+    };
+    parts.into_iter().enumerate().map(build).collect()
+}

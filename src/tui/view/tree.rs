@@ -1,0 +1,131 @@
+//! The days of the plan and their steps.
+//!
+//! ```text
+//! >Days --------------------------------|
+//!  + Day 0 Check           proven 2/2   |   + folded, - open
+//!  - Day 1 Machines               1/4   |
+//!  > ! LATE     clone cp1 (vm 1~  4m10  |   cursor, mark, word, title, elapsed
+//!    = queued   clone cp2 (vm 10~       |
+//! ```
+//! From 64 columns on: also the usual time and the number of attempts.
+use super::page::{brief, cell, pane, rows, top_for};
+use crate::base::clock::between;
+use crate::engine::state::StepState;
+use crate::plan::day_name;
+use crate::tui::model::Model;
+use crate::tui::model::run::{Pane, Row, RunModel};
+use crate::tui::standing::{Standing, clock_of, elapsed, standing};
+use crate::tui::theme::Sign;
+use jiff::Timestamp;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+use std::time::Duration;
+
+/// From this width on a row has more columns.
+const WIDE: usize = 64;
+
+pub fn render(model: &Model, run: &RunModel, area: Rect, buf: &mut Buffer) -> usize {
+    let theme = model.theme;
+    let focused = run.pane == Pane::Days;
+    let inner = pane(buf, theme, area, if run.follow { "Days (follows)" } else { "Days" }, focused, true);
+    let list = run.rows();
+    let cursor = run.row_index(&list);
+    let now = clock_of(&run.state, model.now);
+    let width = usize::from(inner.width);
+    let top = top_for(cursor, list.len(), inner.height);
+    rows(buf, inner, top, list.len(), |n| match list.get(n) {
+        Some(Row::Day(day)) => day_line(model, run, *day, n == cursor, width, now),
+        Some(Row::Step(id)) => match run.state.step(id) {
+            Some(step) => step_line(model, run, step, n == cursor, width, now),
+            None => Line::default(),
+        },
+        None => Line::default(),
+    });
+    usize::from(inner.height)
+}
+
+fn marked(model: &Model, run: &RunModel, here: bool, style: Style) -> (&'static str, Style) {
+    match (here, run.pane == Pane::Days) {
+        (true, true) => (model.theme.sign(Sign::Cursor), model.theme.selected()),
+        (true, false) => (model.theme.sign(Sign::Cursor), style),
+        (false, _) => (" ", style),
+    }
+}
+
+fn day_line(model: &Model, run: &RunModel, day: u8, here: bool, width: usize, now: Timestamp) -> Line<'static> {
+    let theme = model.theme;
+    let (proven, all) = run.day_counts(day);
+    let steps = || run.state.wanted().filter(|s| s.outline.day == day);
+    let worst = steps().map(|s| standing(s, &run.state, now)).max_by_key(|s| s.weight());
+    // Only what a person should look at is said of a whole day.
+    let (said, style) = match worst {
+        Some(Standing::Proven) if all > 0 => {
+            let took = took(steps()).map_or(String::new(), |d| format!(" {}", brief(d)));
+            (format!("{} proven{took}", theme.mark(Standing::Proven)), theme.proven())
+        }
+        Some(w @ (Standing::Blocked | Standing::Late | Standing::Drifted | Standing::Gate)) => {
+            (format!("{} {}", theme.mark(w), w.word()), theme.standing(w))
+        }
+        Some(_) | None => (String::new(), theme.plain()),
+    };
+    let sign = theme.sign(if run.is_folded(day) { Sign::Folded } else { Sign::Open });
+    let count = format!("{proven}/{all}");
+    let (cursor, line_style) = marked(model, run, here, theme.strong());
+    let tail = format!("{said} {count:>5}");
+    let tail_width = unicode_width::UnicodeWidthStr::width(tail.as_str());
+    let head =
+        cell(theme, &format!("{cursor}{sign} Day {day} {}", day_name(day)), width.saturating_sub(tail_width + 1));
+    let tail_style = if here && run.pane == Pane::Days { line_style } else { style };
+    Line::from(vec![Span::styled(head, line_style), Span::styled(format!(" {tail}"), tail_style)])
+}
+
+/// From the first start to the last end of proven steps.
+fn took<'a>(steps: impl Iterator<Item = &'a StepState>) -> Option<Duration> {
+    let times: Vec<_> = steps.filter_map(|s| Some((s.started?, s.finished?))).collect();
+    let first = times.iter().map(|t| t.0).min()?;
+    let last = times.iter().map(|t| t.1).max()?;
+    Some(between(first, last))
+}
+
+fn step_line(
+    model: &Model,
+    run: &RunModel,
+    step: &StepState,
+    here: bool,
+    width: usize,
+    now: Timestamp,
+) -> Line<'static> {
+    let theme = model.theme;
+    let standing = standing(step, &run.state, now);
+    let style = theme.standing(standing);
+    let (cursor, title_style) = marked(model, run, here, theme.plain());
+    let time = match standing {
+        Standing::Pending | Standing::Queued | Standing::Ready | Standing::Gate => String::new(),
+        Standing::Confirms
+        | Standing::Acts
+        | Standing::Waits
+        | Standing::Retries
+        | Standing::Late
+        | Standing::Blocked
+        | Standing::Drifted
+        | Standing::Halted
+        | Standing::Proven => elapsed(step, now).map(brief).unwrap_or_default(),
+    };
+    let more = if width >= WIDE {
+        let usual = brief(Duration::from_secs(step.outline.band.usual_s));
+        let tries = if step.attempt > 1 { format!("try {}", step.attempt) } else { String::new() };
+        format!("{:>6} {time:>6} {tries:<6}", format!("~{usual}"))
+    } else {
+        format!("{time:>6}")
+    };
+    let state = format!("{} {:<8}", theme.mark(standing), standing.word());
+    let room = width.saturating_sub(13 + more.len() + 1);
+    let title = cell(theme, &theme.safe(&step.outline.title), room);
+    Line::from(vec![
+        Span::styled(format!("{cursor} "), title_style),
+        Span::styled(format!("{state} "), style),
+        Span::styled(format!("{title} {more}"), title_style),
+    ])
+}
