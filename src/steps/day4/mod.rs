@@ -40,3 +40,45 @@ pub fn steps(plan: &Plan) -> Steps {
     }
     steps
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cozystack::Release;
+    use crate::steps::day0::tests::plan;
+    use crate::steps::day3;
+    use std::collections::BTreeSet;
+
+    fn ids(steps: &Steps) -> Vec<String> {
+        steps.iter().map(|s| s.outline().id.to_string()).collect()
+    }
+
+    #[test]
+    fn every_step_waits_only_for_steps_that_stand_before_it_and_no_name_is_used_twice() {
+        let plan = plan();
+        let release = Release::embedded(&plan.cozystack.version).unwrap();
+        let components = release.profile(&plan.cozystack.profile, &[], &[]).unwrap();
+        for steps in [day3::steps(&plan, &components), steps(&plan)] {
+            let mut before = BTreeSet::new();
+            for step in &steps {
+                let outline = step.outline();
+                for after in &outline.after {
+                    assert!(before.contains(after.as_str()), "{} waits for {after}", outline.id);
+                }
+                assert!(before.insert(outline.id.as_str()), "{} twice", outline.id);
+                assert!(!outline.by_hand.is_empty() && !outline.title.is_empty(), "{}", outline.id);
+            }
+        }
+    }
+
+    #[test]
+    fn what_the_plan_leaves_out_has_no_steps() {
+        let mut plan = plan();
+        plan.integration.csi.enabled = false;
+        plan.integration.capmox.enabled = false;
+        plan.cozystack.expose = vec![" ".to_string()];
+        let left = ids(&steps(&plan));
+        assert_eq!(left.last().map(String::as_str), Some(tenant_services::KIND));
+        assert!(!left.iter().any(|id| id.contains("proxmox") || id.contains("topology")), "{left:?}");
+    }
+}
