@@ -1,7 +1,8 @@
 //! The screens: home with the plan form, and a run as it happens. Keys and records become messages, `update` folds
 //! them into the model, `view` draws what the model says.
 mod feed;
-pub mod keymap;
+pub mod input;
+mod keymap;
 mod line;
 pub mod message;
 pub mod model;

@@ -1,4 +1,5 @@
 //! The loop of a screen: events in, messages to the model, commands out, a frame when one is due.
+use super::input::Input;
 use super::message::{BadPlan, Cmd, End, Msg, SaveError};
 use super::model::{Drawn, Model};
 use super::terminal::{self, Held};
@@ -8,8 +9,6 @@ use crate::base::clock::Clock;
 use crate::engine::record::Record;
 use crate::plan::{self, PlanError};
 use crate::session::protocol::Request;
-use crossterm::event::EventStream;
-use futures::{FutureExt, StreamExt};
 use std::collections::VecDeque;
 use std::error::Error;
 use std::future::pending;
@@ -55,7 +54,7 @@ impl Feeds {
 /// When the terminal can't be taken.
 pub async fn run(mut model: Model, mut feeds: Feeds) -> io::Result<End> {
     let mut held = Some(Held::take()?);
-    let mut events = Some(EventStream::new());
+    let mut events = Some(Input::start());
     let mut terminate = signal(SignalKind::terminate()).ok();
     let mut hang_up = signal(SignalKind::hangup()).ok();
     let mut interrupt = signal(SignalKind::interrupt()).ok();
@@ -125,8 +124,8 @@ pub async fn run(mut model: Model, mut feeds: Feeds) -> io::Result<End> {
                         }
                     }
                     taken += 1;
-                    if taken < EVENTS && events.is_some() {
-                        event = next(&mut events).now_or_never();
+                    if taken < EVENTS {
+                        event = events.as_mut().and_then(Input::waiting).map(Some);
                     }
                 }
                 due = Some(Instant::now());
@@ -170,7 +169,7 @@ pub async fn run(mut model: Model, mut feeds: Feeds) -> io::Result<End> {
     }
 }
 
-async fn next(events: &mut Option<EventStream>) -> Option<io::Result<crossterm::event::Event>> {
+async fn next(events: &mut Option<Input>) -> Option<io::Result<crossterm::event::Event>> {
     match events {
         Some(events) => events.next().await,
         None => pending().await,

@@ -140,7 +140,7 @@ fn lab(model: &Model, home: &HomeModel, area: Rect, buf: &mut Buffer) -> Drawn {
     match home.speed() {
         Ok(speed) => {
             let text = format!(
-                " {speed} seconds of the lab pass in one second; the whole plan takes about an hour of the lab"
+                " {speed} seconds of the lab pass in one second; the whole plan takes about 20 minutes of them"
             );
             put(buf, row(area, 2), &fit(theme, &text, usize::from(area.width)), theme.quiet());
         }
