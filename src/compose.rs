@@ -1,12 +1,13 @@
 //! The only file that puts concrete things together: plan, clients, steps, journal, engine.
 use crate::base::clock::Clock;
 use crate::base::secret::Secret;
-use crate::cozystack::Release;
+use crate::cozystack::{Component, Release};
 use crate::engine::decide::Rules;
 use crate::engine::driver::{Driver, Request, Session};
 use crate::engine::journal::{Journal, JournalError};
 use crate::engine::record::{Event, Outcome, Record};
 use crate::engine::state::RunState;
+use crate::engine::step::Outline;
 use crate::plan::model::Plan;
 use crate::plan::{self, Loaded};
 use crate::session::folder::RunFolder;
@@ -93,10 +94,7 @@ pub fn prepare(options: Options) -> Result<Prepared, Refusal> {
         Journal::open(&folder.journal()).map_err(|e| Refusal::State { what: with_cause(&e), next: e.next() })?;
     let state_before = RunState::of(&recovered.records);
     let run = if state_before.run.is_empty() { new_run_id() } else { state_before.run.clone() };
-    let release = Release::embedded(&plan.cozystack.version).map_err(|e| Refusal::Plan(e.to_string()))?;
-    let components = release
-        .profile(&plan.cozystack.profile, &plan.cozystack.disable, &plan.cozystack.enable)
-        .map_err(|e| Refusal::Plan(e.to_string()))?;
+    let (release, components) = release_of(&plan)?;
     let target = proxmox::Target {
         url: plan.site.url.to_string(),
         token_id: plan.site.token_id.clone(),
@@ -147,6 +145,23 @@ pub fn prepare(options: Options) -> Result<Prepared, Refusal> {
         requests,
         work: Work { driver, session, inbox, _lock: lock },
     })
+}
+
+fn release_of(plan: &Plan) -> Result<(Release, Vec<Component>), Refusal> {
+    let release = Release::embedded(&plan.cozystack.version).map_err(|e| Refusal::Plan(e.to_string()))?;
+    let components = release
+        .profile(&plan.cozystack.profile, &plan.cozystack.disable, &plan.cozystack.enable)
+        .map_err(|e| Refusal::Plan(e.to_string()))?;
+    Ok((release, components))
+}
+
+/// The steps of a plan as they are known before anything runs.
+///
+/// # Errors
+/// When the plan's release or profile is not known.
+pub fn outlines(plan: &Plan) -> Result<Vec<Outline>, Refusal> {
+    let (_, components) = release_of(plan)?;
+    Ok(catalogue::steps(plan, &components).iter().map(|s| s.outline().clone()).collect())
 }
 
 /// Every finding of a plan that can't be used, and what to do.

@@ -146,3 +146,25 @@ fn the_top_level_holds_only_what_the_house_has() {
         assert!(name.starts_with('.') || known.contains(&name.as_str()), "{name} does not belong at the top level");
     }
 }
+
+#[test]
+fn every_direct_dependency_has_its_reason() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let manifest = fs::read_to_string(root.join("Cargo.toml")).unwrap();
+    let reasons = fs::read_to_string(root.join("docs/DEPENDENCIES.md")).unwrap();
+    let mut section = "";
+    let mut names = Vec::new();
+    for line in manifest.lines() {
+        if line.starts_with('[') {
+            section = line;
+        } else if section.ends_with("dependencies]")
+            && let Some((name, _)) = line.split_once(" = ")
+        {
+            names.push(name.trim());
+        }
+    }
+    assert!(names.len() > 30, "read only {} dependencies", names.len());
+    let words: Vec<&str> = reasons.split(|c: char| !(c.is_alphanumeric() || c == '-' || c == '_')).collect();
+    let missing: Vec<&&str> = names.iter().filter(|n| !words.contains(n)).collect();
+    assert!(missing.is_empty(), "docs/DEPENDENCIES.md gives no reason for {missing:?}");
+}

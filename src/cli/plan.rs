@@ -1,6 +1,7 @@
 //! `cozyup plan new|check|show`.
 use super::{Exit, say, tell};
 use crate::compose::{self, plan_error};
+use crate::engine::step::Outline;
 use crate::plan;
 use crate::plan::defaults::{self, Defaults};
 use crate::plan::model::ApiUrl;
@@ -23,10 +24,13 @@ enum Sub {
         /// The plan file
         plan: PathBuf,
     },
-    /// Print days, nodes, versions and hazards of a plan
+    /// Print machines, versions, hazards, days and steps of a plan
     Show {
         /// The plan file
         plan: PathBuf,
+        /// With the manual command of every step
+        #[arg(long)]
+        commands: bool,
     },
 }
 
@@ -67,15 +71,38 @@ impl PlanCommand {
                 }
                 Err(e) => refused(&e),
             },
-            Sub::Show { plan } => match plan::load(&plan) {
+            Sub::Show { plan, commands } => match plan::load(&plan) {
                 Ok(loaded) => {
                     say(&plan::show(&loaded.plan));
-                    Exit::Proven
+                    match compose::outlines(&loaded.plan) {
+                        Ok(outlines) => {
+                            say(&days(&outlines, commands));
+                            Exit::Proven
+                        }
+                        Err(refusal) => super::run::refuse(&refusal),
+                    }
                 }
                 Err(e) => refused(&e),
             },
         }
     }
+}
+
+/// Days and steps as lines; `?` stands before steps that change nothing.
+fn days(outlines: &[Outline], commands: bool) -> String {
+    let mut out = vec!["steps (? reads only)".to_string()];
+    let mut today = None;
+    for step in outlines {
+        if today != Some(step.day) {
+            today = Some(step.day);
+            out.push(format!("  day {}  {}", step.day, plan::day_name(step.day)));
+        }
+        out.push(format!("    {} {:<34} {}", if step.changes { ' ' } else { '?' }, step.id, step.title));
+        if commands {
+            out.extend(step.by_hand.lines().map(|l| format!("          {l}")));
+        }
+    }
+    out.join("\n")
 }
 
 fn refused(error: &plan::PlanError) -> Exit {

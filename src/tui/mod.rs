@@ -9,6 +9,8 @@ pub mod model;
 mod runtime;
 #[cfg(test)]
 mod samples;
+#[cfg(test)]
+mod session;
 pub mod standing;
 mod terminal;
 pub mod theme;

@@ -30,7 +30,10 @@ fn who(model: &Model, run: &RunModel, area: Rect, buf: &mut Buffer) {
     let width = usize::from(area.width);
     let today = run.today();
     let day = format!("day {today} {} ", day_name(today));
-    let mut left = format!(" cozyup  {}  plan {}", theme.safe(&run.title), theme.safe(&run.plan.name));
+    let mut left = format!(" cozyup  {}", theme.safe(&run.title));
+    if !run.title.contains(&run.plan.name) {
+        left.push_str(&format!("  plan {}", theme.safe(&run.plan.name)));
+    }
     if !run.state.run.is_empty() {
         left.push_str(&format!("  run {}", theme.safe(&run.state.run)));
     }

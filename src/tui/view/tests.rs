@@ -1,1 +1,419 @@
+//! Each view at the sizes that matter, in colour and plain, and every view at any size.
+use super::render;
+use crate::plan::defaults::{Defaults, plan};
+use crate::tui::keymap::{Context, KEYS};
+use crate::tui::message::{BadPlan, Msg};
+use crate::tui::model::home::HomeModel;
+use crate::tui::model::run::{Dialog, Full, Pane, Row, RunModel};
+use crate::tui::model::{Model, Screen};
+use crate::tui::samples::{Sample, at};
+use crate::tui::session::Typist;
+use crate::tui::standing::Standing;
+use crate::tui::theme::Theme;
+use crate::tui::update::update;
+use proptest::prelude::*;
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::{Color, Modifier};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
+const COLOUR: Theme = Theme::new(true, true);
+const PLAIN: Theme = Theme::new(false, false);
+const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (40, 10)];
+
+fn run(sample: &Sample, second: i64, theme: Theme) -> Typist {
+    let mut typist = Typist::run(sample, theme);
+    typist.clock(second);
+    typist
+}
+
+#[test]
+fn a_late_step_says_late_how_long_and_on_what_it_waits() {
+    for theme in [COLOUR, PLAIN] {
+        let typist = run(&Sample::late_clone(), 480, theme);
+        let text = typist.screen();
+        // Since second 50, late after 180: at second 480 it is over by 250 seconds.
+        typist.shows(&["LATE by 4 min 10 s", "waits on: clone cp1: the task ends", "seen", "transferred 41 of 78 MiB"]);
+        typist.shows(&["1 LATE", "41 of 78 MiB, 52 %", "proven 3/11", "last record 6 min 59 s ago"]);
+        assert!(text.lines().any(|l| l.contains("! LATE") && l.contains("clone cp1")), "{text}");
+        assert!(text.lines().any(|l| l.contains("Day 0 Check") && l.contains("proven")), "{text}");
+        assert!(text.lines().last().unwrap().contains("Enter open"), "{text}");
+    }
+}
+
+#[test]
+fn progress_is_drawn_only_where_the_target_reports_it() {
+    let mut typist = run(&Sample::gate(), 10, PLAIN);
+    typist.keys("<Esc>");
+    assert!(!typist.screen().contains("[#"), "{}", typist.screen());
+}
+
+#[test]
+fn a_blocked_step_shows_the_failure_and_the_next_action() {
+    for size in [(80, 24), (120, 40)] {
+        let mut typist = run(&Sample::blocked(), 85, COLOUR);
+        typist.resize(size);
+        typist.shows(&["BLOCKED", "(refused)", "next:", "pveum acl modify", "again", "in 5 s"]);
+    }
+}
+
+#[test]
+fn the_gate_names_its_day_and_every_step_that_changes_something() {
+    let mut typist = run(&Sample::gate(), 10, PLAIN);
+    typist.shows(&[
+        "Day 1 Machines begins",
+        "build template 9100",
+        "clone cp1",
+        "clone cp2",
+        "clone cp3",
+        "Enter begins",
+    ]);
+    assert!(!typist.screen().contains("qm config"), "the commands come only on demand");
+    typist.keys("m");
+    typist.shows(&["qm config 100 --day1.template"]);
+    typist.keys("<Esc>");
+    typist.shows(&["day 1 waits for you"]);
+}
+
+#[test]
+fn a_finished_run_shows_its_summary_files_and_what_comes_next() {
+    let mut typist = run(&Sample::finished(), 500, COLOUR);
+    typist.send(Msg::Finished("proven: 11 of 11 steps proven\nfiles (0600):\n  kubeconfig /state/kubeconfig".into()));
+    typist.shows(&["Proven", "11 of 11 steps proven", "/state/kubeconfig", "KUBECONFIG=", "ended: proven"]);
+    typist.keys("<Esc>");
+    typist.shows(&["Day 5 Validation", "proven 11/11"]);
+    assert!(!typist.model.shows_running_time(), "nothing runs any more");
+}
+
+#[test]
+fn the_evidence_of_a_step_has_system_question_answer_and_command() {
+    let mut typist = run(&Sample::finished(), 500, PLAIN);
+    typist.keys("<Home><Right><Down><Enter>");
+    typist.shows(&["day0.api is true", "1 Proxmox 1", "GET /nodes/pve/qemu/1001/config", "by hand pvesh get"]);
+    assert!(!typist.screen().contains("value 40"), "the answer is longer than the screen");
+    typist.keys("<End>");
+    assert!(typist.screen().contains("value 40"), "{}", typist.screen());
+}
+
+#[test]
+fn a_large_screen_has_more_columns_and_the_release_waves() {
+    let wave = crate::engine::step::StepId::new("day3.wave/2");
+    let wait = crate::engine::wait::Wait::new(
+        "wave 2 is Ready",
+        "cert-manager: pulling",
+        crate::engine::wait::Band::new(60, 900),
+    );
+    let mut typist = run(&Sample::late_clone(), 100, COLOUR);
+    let event = crate::engine::record::Event::Waiting { step: wave, wait: wait.with_progress(3, 8, "releases") };
+    let record = crate::engine::record::Record { seq: 99, at: at(99), event };
+    typist.send(Msg::Records(vec![Arc::new(record)]));
+    typist.resize((160, 45));
+    typist.shows(&["HelmReleases", "release wave 2 is Ready", "3 of 8 releases: cert-manager: pulling", "~30s"]);
+    typist.resize((80, 24));
+    assert!(!typist.screen().contains("HelmReleases"));
+}
+
+#[test]
+fn below_the_smallest_size_one_line_says_what_is_needed() {
+    for size in [(39, 24), (80, 9), (30, 1)] {
+        let mut typist = run(&Sample::blocked(), 85, COLOUR);
+        typist.resize(size);
+        let text = typist.screen();
+        assert!(text.starts_with(&"cozyup needs 40x10"[..18.min(usize::from(size.0))]), "{text}");
+        assert!(text.lines().skip(1).all(|l| l.trim().is_empty()), "{text}");
+    }
+}
+
+#[test]
+fn every_view_keeps_its_essentials_at_every_usual_size() {
+    for size in SIZES {
+        let mut typist = run(&Sample::late_clone(), 480, COLOUR);
+        typist.resize(size);
+        typist.shows(&["LATE", "Day 1 Machines"]);
+        let mut typist = run(&Sample::gate(), 10, COLOUR);
+        typist.resize(size);
+        typist.shows(&["Day 1 Machines begins", "Enter begins"]);
+        let mut typist = run(&Sample::late_clone(), 480, COLOUR);
+        typist.resize(size);
+        typist.keys("q");
+        typist.shows(&["Leave this run?", "stay"]);
+        let mut home = Typist::home(COLOUR);
+        home.resize(size);
+        home.shows(&["New plan", "Open plan", "Try the lab"]);
+        home.keys("<Enter>");
+        home.shows(&["Sections", "Findings", "name of the run"]);
+    }
+}
+
+#[test]
+fn the_help_lists_every_key_of_the_table_and_every_word() {
+    let mut typist = run(&Sample::late_clone(), 100, PLAIN);
+    typist.resize((120, 80));
+    typist.keys("?");
+    let mut text = String::new();
+    for _ in 0..40 {
+        text.push_str(&typist.screen());
+        typist.keys("<PageDown>");
+    }
+    for binding in KEYS {
+        let listed = text
+            .lines()
+            .any(|l| l.contains(binding.shown) && l.contains(&binding.about[..binding.about.len().min(40)]));
+        assert!(listed, "{} ({}) is not in the help", binding.shown, binding.about);
+    }
+    for context in Context::ALL {
+        assert!(text.contains(context.title()), "{context:?}");
+    }
+    for standing in Standing::ALL {
+        assert!(text.contains(standing.about()), "{standing:?}");
+    }
+}
+
+fn states() -> Vec<Typist> {
+    let mut all = Vec::new();
+    for theme in [COLOUR, Theme::new(false, true), PLAIN] {
+        for sample in Sample::all() {
+            all.push(run(&sample, 300, theme));
+        }
+        let mut finished = run(&Sample::finished(), 500, theme);
+        finished.send(Msg::Finished("done".into()));
+        all.push(finished);
+        for keys in ["", "<Enter>", "<Enter><Tab><Enter>x", "<Down><Enter>plan.yaml", "<Down><Down><Enter>x", "?"] {
+            let mut home = Typist::home(theme);
+            home.keys(keys);
+            all.push(home);
+        }
+    }
+    all
+}
+
+#[test]
+fn without_colour_no_cell_has_one_and_with_colour_some_have() {
+    let mut coloured = 0;
+    for typist in states() {
+        let mut buf = Buffer::empty(Rect::new(0, 0, 100, 30));
+        render(&typist.model, buf.area, &mut buf);
+        let count = buf.content.iter().filter(|c| c.fg != Color::Reset || c.bg != Color::Reset).count();
+        if typist.model.theme == COLOUR {
+            coloured += count;
+        } else {
+            assert_eq!(count, 0, "a colour in a plain theme");
+        }
+    }
+    assert!(coloured > 100);
+}
+
+#[test]
+fn an_ascii_terminal_gets_no_other_character() {
+    for typist in states().into_iter().filter(|t| t.model.theme == PLAIN) {
+        let mut buf = Buffer::empty(Rect::new(0, 0, 160, 45));
+        render(&typist.model, buf.area, &mut buf);
+        let wrong: Vec<_> = buf.content.iter().filter(|c| !c.symbol().is_ascii()).map(|c| c.symbol()).collect();
+        assert!(wrong.is_empty(), "{wrong:?}");
+    }
+}
+
+#[test]
+fn the_selection_is_seen_without_colour() {
+    let typist = run(&Sample::late_clone(), 480, PLAIN);
+    let mut buf = Buffer::empty(Rect::new(0, 0, 80, 24));
+    render(&typist.model, buf.area, &mut buf);
+    let reversed = buf.content.iter().filter(|c| c.modifier.contains(Modifier::REVERSED)).count();
+    assert!(reversed > 0);
+}
+
+#[test]
+fn text_from_outside_can_not_steer_the_terminal() {
+    let evil = Sample::late_clone().then(
+        62,
+        crate::engine::record::Event::Log {
+            step: crate::engine::step::StepId::new("day1.clone/cp1"),
+            source: "task\u{1b}[2J".into(),
+            line: "\u{202e}gpj.exe\u{7}".into(),
+        },
+    );
+    for full in [false, true] {
+        let mut typist = run(&evil, 100, COLOUR);
+        if full {
+            typist.keys("l");
+        }
+        let mut buf = Buffer::empty(Rect::new(0, 0, 100, 30));
+        render(&typist.model, buf.area, &mut buf);
+        let all: String = buf.content.iter().map(|c| c.symbol()).collect();
+        assert!(all.contains("gpj.exe"));
+        assert!(!all.contains(['\u{1b}', '\u{202e}', '\u{7}']));
+    }
+}
+
+#[test]
+fn one_progress_line_that_changes_costs_few_cells() {
+    let mut typist = run(&Sample::late_clone(), 100, COLOUR);
+    let mut before = Buffer::empty(Rect::new(0, 0, 80, 24));
+    render(&typist.model, before.area, &mut before);
+    let wait = crate::engine::wait::Wait::new(
+        "clone cp1: the task ends",
+        "transferred 42 of 78 MiB",
+        crate::engine::wait::Band::new(60, 180),
+    );
+    let event = crate::engine::record::Event::Waiting {
+        step: crate::engine::step::StepId::new("day1.clone/cp1"),
+        wait: wait.with_progress(42, 78, "MiB"),
+    };
+    typist.send(Msg::Records(vec![Arc::new(crate::engine::record::Record { seq: 98, at: at(100), event })]));
+    let mut after = Buffer::empty(Rect::new(0, 0, 80, 24));
+    render(&typist.model, after.area, &mut after);
+    let changed = before.diff(&after).len();
+    assert!((1..40).contains(&changed), "{changed} cells changed");
+}
+
+#[test]
+fn a_real_frame_is_drawn_by_the_terminal_of_ratatui() {
+    let typist = run(&Sample::blocked(), 85, COLOUR);
+    let mut terminal = Terminal::new(TestBackend::new(80, 24)).unwrap();
+    terminal
+        .draw(|frame| {
+            let _ = super::view(&typist.model, frame);
+        })
+        .unwrap();
+    assert!(terminal.backend().to_string().contains("BLOCKED"));
+}
+
+fn any_model() -> impl Strategy<Value = Model> {
+    let theme = (any::<bool>(), any::<bool>()).prop_map(|(colour, unicode)| Theme::new(colour, unicode));
+    let dialog = prop_oneof![
+        Just(None),
+        (0u8..12, any::<bool>(), 0usize..50)
+            .prop_map(|(day, by_hand, scroll)| { Some(Dialog::Gate { day, by_hand, scroll, since: Duration::ZERO }) }),
+        any::<bool>().prop_map(|stop| Some(Dialog::Quit { stop })),
+        Just(Some(Dialog::Stopping)),
+        any::<bool>().prop_map(|stop| Some(Dialog::Stop { stop })),
+        (0usize..50).prop_map(|scroll| Some(Dialog::Result { scroll })),
+    ];
+    let full = prop_oneof![Just(None), Just(Some(Full::Detail)), Just(Some(Full::Log)), Just(Some(Full::Findings))];
+    let pane = prop_oneof![Just(Pane::Days), Just(Pane::Detail), Just(Pane::Log)];
+    let cursor = prop_oneof![
+        (0u8..12).prop_map(Row::Day),
+        "(day[0-5]\\.(clone/cp1|api|wave/2|none))".prop_map(|s| Row::Step(crate::engine::step::StepId::new(&s))),
+    ];
+    let scrolls = (0usize..3000, 0usize..3000, 0usize..3000);
+    let run = (theme, 0usize..7, dialog, full, pane, cursor, scrolls, any::<i64>(), any::<bool>()).prop_map(
+        |(theme, sample, dialog, full, pane, cursor, scrolls, now, help)| {
+            let sample = &Sample::all()[sample];
+            let mut run =
+                RunModel::new(Arc::new(plan(&Defaults::default())), "lab ✓ 日本".into(), "/x".into(), vec!["w".into()]);
+            let state = &mut run.state;
+            for record in sample.records() {
+                run.feed.take(&record, state);
+                state.apply(&record);
+            }
+            run.dialog = dialog;
+            run.full = full;
+            run.pane = pane;
+            run.cursor = cursor;
+            (run.detail_scroll, run.full_scroll, run.log_back) = scrolls;
+            let mut model = Model::new(theme, Screen::Run(Box::new(run)));
+            model.now = at(now.rem_euclid(1_000_000));
+            model.help = help.then_some(scrolls.0);
+            model
+        },
+    );
+    let home =
+        (theme_any(), "[\\PC]{0,12}", prop::collection::vec(0usize..20, 0..25)).prop_map(|(theme, text, keys)| {
+            let mut typist = Typist::home(theme);
+            let table = [
+                "<Up>",
+                "<Down>",
+                "<Enter>",
+                "<Tab>",
+                "<Esc>",
+                "<Left>",
+                "<Right>",
+                "<End>",
+                "<PageDown>",
+                "<Space>",
+                "a",
+                "w",
+                "d",
+                "y",
+                "o",
+                "s",
+                "u",
+                "x",
+                "n",
+                "?",
+            ];
+            for key in keys {
+                typist.keys(table[key]);
+                if key == 2 {
+                    typist.send(Msg::Paste(text.clone()));
+                }
+            }
+            typist.model
+        });
+    prop_oneof![3 => run, 2 => home]
+}
+
+fn theme_any() -> impl Strategy<Value = Theme> {
+    (any::<bool>(), any::<bool>()).prop_map(|(colour, unicode)| Theme::new(colour, unicode))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_view_at_any_size_is_drawn_without_a_panic(model in any_model(), width in 0u16..200, height in 0u16..80) {
+        let mut buf = Buffer::empty(Rect::new(0, 0, width, height));
+        let drawn = render(&model, buf.area, &mut buf);
+        // What the frame said about lengths is good for the next key.
+        let mut model = model;
+        model.drawn = drawn;
+        for key in ["<Down>", "<PageDown>", "<End>", "<Up>", "<Home>"] {
+            let mut typist = Typist { model, size: (width, height), commands: Vec::new() };
+            typist.keys(key);
+            model = typist.model;
+        }
+        // A part of a larger buffer is drawn as well as the whole.
+        let mut wide = Buffer::empty(Rect::new(0, 0, 60, 20));
+        render(&model, Rect::new(3, 2, width, height), &mut wide);
+    }
+}
+
+#[test]
+fn a_broken_plan_is_shown_with_line_reason_and_what_to_write() {
+    let finding = crate::plan::Finding {
+        rule: "unknown-key".into(),
+        severity: crate::plan::Severity::Error,
+        file: "plan.yaml".into(),
+        line: 12,
+        column: 3,
+        key: "network.vipp".into(),
+        what: "is no key of the plan".into(),
+        why: "a key that is not read would be a wish not fulfilled".into(),
+        write: "vip:".into(),
+    };
+    let mut typist = Typist::home(COLOUR);
+    typist.keys("<Down><Enter>plan.yaml<Enter>");
+    let bad = BadPlan {
+        what: "plan file plan.yaml has 1 error to mend".into(),
+        next: "mend the errors".into(),
+        findings: vec![finding],
+        decoded: None,
+    };
+    let path = PathBuf::from("/work/plan.yaml");
+    let commands = update(&mut typist.model, Msg::Loaded { path, result: Err(Box::new(bad)) });
+    assert!(commands.is_empty());
+    typist.shows(&["1 error to mend", "next: mend the errors", "line 12: network.vipp is no key of the plan"]);
+    typist.shows(&["why", "a wish not fulfilled", "write vip:"]);
+}
+
+#[test]
+fn home_says_what_each_choice_is() {
+    let typist = Typist::home(PLAIN);
+    let Screen::Home(home) = &typist.model.screen else { panic!("no home") };
+    let _: &HomeModel = home;
+    typist.shows(&["Fill in a form", "no hardware needed", "Known plans", "blocked", "plans/old.yaml"]);
+}
