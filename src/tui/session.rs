@@ -34,9 +34,9 @@ impl Typist {
 
     pub fn home(theme: Theme) -> Self {
         let home = Home {
-            plans: vec![("/work/plans/old.yaml".into(), "blocked".into())],
+            plans: vec![("/home/ann/plans/old.yaml".into(), "blocked".into())],
             scenarios: vec![("standard".into(), "three nodes, no faults".into()), ("slow".into(), "slow tasks".into())],
-            cwd: "/work".into(),
+            cwd: "/home/ann".into(),
         };
         Typist::of(Model::new(theme, Screen::Home(Box::new(HomeModel::new(home, Some("/home/ann".into()))))))
     }

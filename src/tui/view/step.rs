@@ -38,11 +38,13 @@ pub fn page(model: &Model, state: &RunState, step: &StepState, width: u16, whole
     page.say(theme.strong(), 0, &step.outline.title);
     page.say(theme.quiet(), 0, step.outline.id.as_str());
     status(&mut page, model, state, step, now);
-    waits(&mut page, model, step, now);
+    // What went wrong and what to do stands first; what it waited for before that is no news any more.
     match &step.status {
         Status::Retrying { failure, again_at } => failed(&mut page, model, failure, *again_at, now),
         Status::Blocked { failure, again_at, .. } => failed(&mut page, model, failure, *again_at, now),
-        Status::Pending | Status::Absent | Status::Acting | Status::Acted | Status::Underway | Status::Proven => {}
+        Status::Pending | Status::Absent | Status::Acting | Status::Acted | Status::Underway | Status::Proven => {
+            waits(&mut page, model, step, now);
+        }
     }
     if let Some(why) = &step.drifted {
         page.pair(theme.drifted(), 0, &label("drifted"), why);

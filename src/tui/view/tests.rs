@@ -57,7 +57,11 @@ fn a_blocked_step_shows_the_failure_and_the_next_action() {
     for size in [(80, 24), (120, 40)] {
         let mut typist = run(&Sample::blocked(), 85, COLOUR);
         typist.resize(size);
-        typist.shows(&["BLOCKED", "(refused)", "next:", "pveum acl modify", "again", "in 5 s"]);
+        // The failure and what to do come first: on the smallest screen too they are seen without scrolling.
+        typist.shows(&["BLOCKED", "(refused)", "VM.Clone on /vms/9100", "next:", "/vms/9100 --roles"]);
+        if size.1 > 24 {
+            typist.shows(&["again", "in 5 s"]);
+        }
     }
 }
 
@@ -112,7 +116,7 @@ fn a_large_screen_has_more_columns_and_the_release_waves() {
     let record = crate::engine::record::Record { seq: 99, at: at(99), event };
     typist.send(Msg::Records(vec![Arc::new(record)]));
     typist.resize((160, 45));
-    typist.shows(&["HelmReleases", "release wave 2 is Ready", "3 of 8 releases: cert-manager: pulling", "~30s"]);
+    typist.shows(&["HelmReleases", "release wave 2 is Ready", "3 of 8 releases: cert-manager:", "~30s"]);
     typist.resize((80, 24));
     assert!(!typist.screen().contains("HelmReleases"));
 }
@@ -145,7 +149,8 @@ fn every_view_keeps_its_essentials_at_every_usual_size() {
         home.resize(size);
         home.shows(&["New plan", "Open plan", "Try the lab"]);
         home.keys("<Enter>");
-        home.shows(&["Sections", "Findings", "name of the run"]);
+        // The narrowest form cuts the label; the line of help below says it whole.
+        home.shows(&["Sections", "Findings", if size.0 > 40 { "name of the run" } else { "name of" }]);
     }
 }
 
@@ -403,7 +408,7 @@ fn a_broken_plan_is_shown_with_line_reason_and_what_to_write() {
         findings: vec![finding],
         decoded: None,
     };
-    let path = PathBuf::from("/work/plan.yaml");
+    let path = PathBuf::from("/home/ann/plan.yaml");
     let commands = update(&mut typist.model, Msg::Loaded { path, result: Err(Box::new(bad)) });
     assert!(commands.is_empty());
     typist.shows(&["1 error to mend", "next: mend the errors", "line 12: network.vipp is no key of the plan"]);
