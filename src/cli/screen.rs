@@ -138,11 +138,11 @@ pub async fn run(prepared: Prepared, clock: Clock, figures: LabFigures) -> Exit 
         findings: loaded.findings.iter().map(ToString::to_string).collect(),
         title,
     };
-    let signals = tokio::spawn(stop_on_signals(requests.clone()));
+    // The screen answers signals itself while it holds the terminal.
     let left = tui::run(screen, finished).await;
+    let signals = tokio::spawn(stop_on_signals(requests.clone()));
     match &left {
-        Ok(RunEnd::Quit) => {}
-        Ok(RunEnd::Stopped) => {}
+        Ok(RunEnd::Quit | RunEnd::Stopped) => {}
         Err(e) => tell(&format!("the screen can't be used: {e}; the run stops at its next safe point")),
     }
     // The run may have ended in this moment.

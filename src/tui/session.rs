@@ -97,6 +97,11 @@ impl Typist {
             assert!(screen.contains(text) || flat.contains(text), "`{text}` is not on the screen:\n{screen}");
         }
     }
+
+    pub fn shows_not(&self, text: &str) {
+        let screen = self.screen();
+        assert!(!screen.contains(text), "`{text}` is on the screen:\n{screen}");
+    }
 }
 
 fn named(name: &str) -> KeyEvent {

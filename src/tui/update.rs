@@ -158,3 +158,6 @@ fn moved(action: Action, at: usize, last: usize, page: usize) -> Option<usize> {
     };
     Some(to.min(last))
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,7 @@
 //!  Findings ----------------------------------------------------------------
 //!   x error    image.sha256: ...
 //! ```
+//! Below 60 columns sections and fields take turns.
 //! Signs at the right of a section or a field: the gravest finding about it.
 use super::page::{Page, cell, dialog, fit, pane, put, put_line, row, rows, top_for, wrap};
 use crate::plan::{Finding, Severity};
@@ -25,15 +26,23 @@ use ratatui::text::{Line, Span};
 
 const SECTIONS_WIDTH: u16 = 17;
 const HELP_ROWS: u16 = 3;
+const NARROW: u16 = 60;
 
 pub fn render(model: &Model, home: &HomeModel, form: &FormModel, top: Rect, body: Rect, buf: &mut Buffer) -> Drawn {
     header(model, home, form, top, buf);
     let findings_rows = (body.height / 4).clamp(2, 12);
-    let fields_rows = body.height.saturating_sub(findings_rows + HELP_ROWS);
+    let help_rows = if body.height < 14 { 1 } else { HELP_ROWS };
+    let fields_rows = body.height.saturating_sub(findings_rows + help_rows);
     let upper = Rect { height: fields_rows, ..body };
-    let help = Rect { y: upper.bottom(), height: HELP_ROWS.min(body.height), ..body };
+    let help = Rect { y: upper.bottom(), height: help_rows.min(body.height), ..body };
     let lower = Rect { y: help.bottom(), height: findings_rows, ..body };
-    let left = Rect { width: SECTIONS_WIDTH.min(upper.width), ..upper };
+    // On a narrow screen sections and fields take turns.
+    let sections_width = match (upper.width < NARROW, form.pane) {
+        (false, _) => SECTIONS_WIDTH,
+        (true, FormPane::Sections) => upper.width,
+        (true, FormPane::Fields | FormPane::Findings) => 0,
+    };
+    let left = Rect { width: sections_width.min(upper.width), ..upper };
     let right = Rect { x: left.right(), width: upper.width.saturating_sub(left.width), ..upper };
     let section_rows = section_list(model, form, left, buf);
     let field_rows = fields(model, form, right, buf);

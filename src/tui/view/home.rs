@@ -51,18 +51,18 @@ fn title(model: &Model, area: Rect, buf: &mut Buffer, text: &str) {
 fn menu(model: &Model, home: &HomeModel, area: Rect, buf: &mut Buffer) -> Drawn {
     let theme = model.theme;
     let width = usize::from(area.width);
-    // A sentence that has no room beside its entry is wrapped beneath itself, and cut where the screen is too low for
-    // all of them: every choice is to be seen.
-    let lines: usize = Entry::ALL.into_iter().map(|e| wrap(e.about(), width.saturating_sub(18)).len()).sum();
-    let fits = lines < usize::from(area.height);
-    let each = if fits { usize::MAX } else { 1 };
-    let mut y = usize::from(fits);
+    // A sentence that has no room beside its entry is wrapped beneath itself, or cut where the screen is low too.
+    let room = width.saturating_sub(18);
+    let whole: usize = Entry::ALL.iter().map(|e| wrap(e.about(), room).len()).sum();
+    let lines = if whole < usize::from(area.height) { usize::MAX } else { 1 };
+    let mut y = 1;
     for (n, entry) in Entry::ALL.into_iter().enumerate() {
         let here = home.cursor == n;
         let sign = if here { theme.sign(Sign::Cursor) } else { " " };
         let unsaved = entry == Entry::New && home.has_unsaved();
         let about = if unsaved { "Go on with the form: it holds unsaved changes." } else { entry.about() };
-        for (m, part) in wrap(about, width.saturating_sub(18)).into_iter().take(each).enumerate() {
+        let about = if lines == 1 { fit(theme, about, room) } else { about.to_string() };
+        for (m, part) in wrap(&about, room).into_iter().take(lines).enumerate() {
             let lead = if m == 0 { format!(" {sign} {:<13} ", entry.title()) } else { " ".repeat(17) };
             let style = if here && m == 0 { theme.selected() } else { theme.strong() };
             put_line(

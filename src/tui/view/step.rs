@@ -38,8 +38,8 @@ pub fn page(model: &Model, state: &RunState, step: &StepState, width: u16, whole
     page.say(theme.strong(), 0, &step.outline.title);
     page.say(theme.quiet(), 0, step.outline.id.as_str());
     status(&mut page, model, state, step, now);
-    // What went wrong and what to do stands first; what it waited for before that is no news any more.
     match &step.status {
+        // What it waited for before it failed is of no use any more.
         Status::Retrying { failure, again_at } => failed(&mut page, model, failure, *again_at, now),
         Status::Blocked { failure, again_at, .. } => failed(&mut page, model, failure, *again_at, now),
         Status::Pending | Status::Absent | Status::Acting | Status::Acted | Status::Underway | Status::Proven => {
@@ -82,18 +82,20 @@ fn status(page: &mut Page, model: &Model, state: &RunState, step: &StepState, no
             Some((wait, _)) => format!("waits on: {}", wait.condition),
             None => "waits on: its act to end".to_string(),
         },
+        // The failure says it better.
+        Standing::Retries | Standing::Blocked => String::new(),
         Standing::Pending
         | Standing::Ready
         | Standing::Confirms
         | Standing::Acts
         | Standing::Waits
-        | Standing::Retries
-        | Standing::Blocked
         | Standing::Drifted
         | Standing::Halted
         | Standing::Proven => standing.about().to_string(),
     };
-    page.say(theme.plain(), 0, &about);
+    if !about.is_empty() {
+        page.say(theme.plain(), 0, &about);
+    }
     if let Some(taken) = elapsed(step, now) {
         let word = if step.finished.is_some() { "took" } else { "elapsed" };
         let usual = spoken(Duration::from_secs(step.outline.band.usual_s));
