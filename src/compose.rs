@@ -5,7 +5,7 @@ use crate::cozystack::{Component, Release};
 use crate::engine::decide::Rules;
 use crate::engine::driver::{Driver, Request, Session};
 use crate::engine::journal::{Journal, JournalError};
-use crate::engine::record::{Event, Outcome, Record};
+use crate::engine::record::{Outcome, Record};
 use crate::engine::state::RunState;
 use crate::engine::step::Outline;
 use crate::plan::model::Plan;
@@ -226,11 +226,6 @@ pub fn clock_of_environment() -> Clock {
         Some(Clock::scaled(origin, std::time::SystemTime::UNIX_EPOCH + Duration::from_millis(wall_ms), speed))
     };
     std::env::var("COZYUP_CLOCK").ok().and_then(parse).unwrap_or_else(Clock::real)
-}
-
-/// The plan name and outcome of the last session in a journal.
-pub fn last_session(records: &[Record]) -> Option<&Event> {
-    records.iter().rev().map(|r| &r.event).find(|e| matches!(e, Event::Session { .. }))
 }
 
 fn http_client() -> Result<reqwest::Client, reqwest::Error> {

@@ -5,6 +5,7 @@ use crate::engine::proof::{Proof, Reading as Evidence};
 use crate::engine::step::{Context, Observed, StepId};
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::Kind;
+pub use crate::steps::cluster::{is_ours, text};
 use crate::steps::failures;
 use crate::steps::site::{Changing, Reading};
 use serde_json::{Value, json};
@@ -73,10 +74,6 @@ pub async fn apply(
     }
     let applied = change.kubernetes()?.apply(kind, namespace, name, body).await;
     applied.map(|_| ()).map_err(|e| failures::kubernetes(&e, &doing))
-}
-
-pub fn is_ours(site: &Reading, object: &Value) -> bool {
-    object.pointer("/metadata/labels").and_then(|l| l.get(RUN_LABEL)).and_then(Value::as_str) == Some(site.label())
 }
 
 /// How far a test pod is.
@@ -151,11 +148,6 @@ pub fn word_found(log: &str, word: &str, evidence: Vec<Evidence>, summary: &str)
             format!("read its log: kubectl -n {NAMESPACE} logs; delete the pod to try again"),
         )),
     }
-}
-
-/// An object as one JSON pointer's text.
-pub fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
-    object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
 #[cfg(test)]

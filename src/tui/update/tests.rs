@@ -11,7 +11,7 @@ use super::super::theme::Theme;
 use crate::engine::record::{Event, Outcome, Record};
 use crate::engine::step::StepId;
 use crate::session::protocol::Request;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -430,7 +430,7 @@ fn a_path_is_meant_from_the_current_folder_or_from_home() {
     typist.keys("<Down><Enter><Enter>");
     typist.shows(&["type the name"]);
     typist.keys("~/p.yaml<Enter>");
-    assert!(matches!(typist.commands.pop(), Some(Cmd::Load(path)) if path == PathBuf::from("/home/ann/p.yaml")));
+    assert!(matches!(typist.commands.pop(), Some(Cmd::Load(path)) if path == Path::new("/home/ann/p.yaml")));
     typist.send(Msg::Loaded { path: "/home/ann/p.yaml".into(), result: Ok(()) });
     assert_eq!(ended(&typist), Some(&End::Home(HomeChoice::Open("/home/ann/p.yaml".into()))));
 }
@@ -439,9 +439,7 @@ fn a_path_is_meant_from_the_current_folder_or_from_home() {
 fn a_known_plan_is_one_key_away() {
     let mut typist = Typist::home(PLAIN);
     typist.keys("<End><Enter>");
-    assert!(
-        matches!(typist.commands.pop(), Some(Cmd::Load(path)) if path == PathBuf::from("/home/ann/plans/old.yaml"))
-    );
+    assert!(matches!(typist.commands.pop(), Some(Cmd::Load(path)) if path == Path::new("/home/ann/plans/old.yaml")));
 }
 
 #[test]
