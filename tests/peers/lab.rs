@@ -1,0 +1,79 @@
+//! A lab of its own for a test, served by the binary as a user would serve it.
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// `cozyup lab serve`; ends with the value.
+pub struct Served {
+    pub dir: PathBuf,
+    /// What it wrote into `site.json`.
+    pub site: Value,
+    child: Child,
+    _folder: tempfile::TempDir,
+}
+
+impl Served {
+    pub fn start(scenario: &str, speed: f64) -> Served {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path().join("lab");
+        let mut child = Command::new(env!("CARGO_BIN_EXE_cozyup"))
+            .args(["lab", "serve", "--scenario", scenario, "--speed", &speed.to_string(), "--dir"])
+            .arg(&dir)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .unwrap();
+        let began = Instant::now();
+        let site = loop {
+            if let Some(site) = read_site(&dir) {
+                break site;
+            }
+            assert!(child.try_wait().unwrap().is_none(), "the lab ended before it served");
+            assert!(began.elapsed() < Duration::from_secs(60), "the lab does not serve");
+            std::thread::sleep(Duration::from_millis(10));
+        };
+        Served { dir, site, child, _folder: folder }
+    }
+
+    pub fn text(&self, key: &str) -> &str {
+        self.site[key].as_str().unwrap_or_else(|| panic!("no {key} in {}", self.site))
+    }
+
+    /// Address `host` of the lab's /24.
+    pub fn address(&self, host: u8) -> String {
+        let url = self.text("url").trim_start_matches("https://");
+        let (net, _) = url.split_once(":8006").unwrap().0.rsplit_once('.').unwrap();
+        format!("{net}.{host}")
+    }
+
+    /// `cozyup run` of the lab's plan in the lab's time, up to the end of a day; panics unless all of it is proven.
+    pub fn run_until(&self, day: u8) -> PathBuf {
+        let state = self.dir.join("state");
+        let clock = format!("{},{},{}", self.text("clock_origin"), self.site["clock_wall_ms"], self.site["speed"]);
+        let output = Command::new(env!("CARGO_BIN_EXE_cozyup"))
+            .arg("--state-dir")
+            .arg(&state)
+            .args(["run", self.text("plan"), "--yes", "--lines", "--until", &day.to_string()])
+            .env("COZYUP_CLOCK", clock)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(0), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+        let runs = std::fs::read_dir(state.join("runs")).unwrap();
+        runs.map(|r| r.unwrap().path()).next().expect("a run folder")
+    }
+}
+
+fn read_site(dir: &Path) -> Option<Value> {
+    serde_json::from_str(&std::fs::read_to_string(dir.join("site.json")).ok()?).ok()
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
