@@ -122,7 +122,10 @@ async fn serve(stream: TcpStream, endpoint: Endpoint, lab: Lab) {
         Endpoint::Proxmox => pve::api::serve(stream, lab).await,
         Endpoint::TalosMaintenance { vmid } => machine::api::serve(stream, lab, vmid, false).await,
         Endpoint::TalosSecure { vmid } => machine::api::serve(stream, lab, vmid, true).await,
-        Endpoint::Kubernetes { node: _ } => kube::api::serve(stream, lab).await,
+        Endpoint::Kubernetes { node: _ } => match lab.look(|w| w.kubernetes_elsewhere) {
+            Some(at) => pass_on(stream, at).await,
+            None => kube::api::serve(stream, lab).await,
+        },
         Endpoint::Service { namespace, name, port } => kube::service::serve(stream, lab, namespace, name, port).await,
         Endpoint::Releases => releases::serve(stream, lab).await,
         Endpoint::Stranger => {
@@ -131,5 +134,14 @@ async fn serve(stream: TcpStream, endpoint: Endpoint, lab: Lab) {
             }
             std::future::pending::<()>().await;
         }
+    }
+}
+
+/// Everything, both ways, until one side is done; a server that can't be reached looks like one that hangs up.
+async fn pass_on(mut from: TcpStream, to: SocketAddr) {
+    if let Ok(mut server) = TcpStream::connect(to).await {
+        let _ = server.set_nodelay(true);
+        // An error here is one side's going away; the other sees it by itself.
+        let _ = tokio::io::copy_bidirectional(&mut from, &mut server).await;
     }
 }

@@ -25,6 +25,9 @@ pub struct World {
     pub machines: BTreeMap<u32, machine::Machine>,
     /// There once the first control plane has bootstrapped.
     pub cluster: Option<kube::Cluster>,
+    /// Another API server that answers for the cluster on the control planes' addresses: connections are passed on to it.
+    /// Whoever sets this keeps it and the store in step (`tests/peers/bridge`).
+    pub kubernetes_elsewhere: Option<SocketAddr>,
     /// What the release server hands out; set by `site::start`.
     pub releases: releases::Releases,
     /// The sockets that should be open now; `net` makes it so.
@@ -43,6 +46,7 @@ impl World {
             base,
             machines: BTreeMap::new(),
             cluster: None,
+            kubernetes_elsewhere: None,
             releases: releases::Releases::default(),
             listeners: BTreeMap::new(),
             timers: BTreeMap::new(),

@@ -48,23 +48,29 @@ impl Served {
         format!("{net}.{host}")
     }
 
-    /// `cozyup run` of the lab's plan in the lab's time, up to the end of a day; panics unless all of it is proven.
+    /// See [`run_until`].
     pub fn run_until(&self, day: u8) -> PathBuf {
-        let state = self.dir.join("state");
-        let clock = format!("{},{},{}", self.text("clock_origin"), self.site["clock_wall_ms"], self.site["speed"]);
-        let output = Command::new(env!("CARGO_BIN_EXE_cozyup"))
-            .arg("--state-dir")
-            .arg(&state)
-            .args(["run", self.text("plan"), "--yes", "--lines", "--until", &day.to_string()])
-            .env("COZYUP_CLOCK", clock)
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
-        let said = String::from_utf8_lossy(&output.stdout);
-        assert_eq!(output.status.code(), Some(0), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
-        let runs = std::fs::read_dir(state.join("runs")).unwrap();
-        runs.map(|r| r.unwrap().path()).next().expect("a run folder")
+        run_until(&self.site, &self.dir, day)
     }
+}
+
+/// `cozyup run` of a lab's plan in the lab's time, up to the end of a day; the run's folder. Panics unless all of it is
+/// proven. State goes to `dir`/state.
+pub fn run_until(site: &Value, dir: &Path, day: u8) -> PathBuf {
+    let state = dir.join("state");
+    let text = |key: &str| site[key].as_str().unwrap_or_else(|| panic!("no {key} in {site}")).to_string();
+    let output = Command::new(env!("CARGO_BIN_EXE_cozyup"))
+        .arg("--state-dir")
+        .arg(&state)
+        .args(["run", &text("plan"), "--yes", "--lines", "--until", &day.to_string()])
+        .env("COZYUP_CLOCK", format!("{},{},{}", text("clock_origin"), site["clock_wall_ms"], site["speed"]))
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    let runs = std::fs::read_dir(state.join("runs")).unwrap();
+    runs.map(|r| r.unwrap().path()).next().expect("a run folder")
 }
 
 fn read_site(dir: &Path) -> Option<Value> {

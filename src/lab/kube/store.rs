@@ -97,16 +97,35 @@ impl Store {
     /// Creates or replaces. Sets uid (of a new object unless it brings one), creationTimestamp, resourceVersion, name
     /// and namespace; bumps `generation` when `spec` (or anything but status and metadata) changed. An unchanged object makes no event.
     pub fn put(&mut self, key: Key, object: Value, now: Timestamp) -> &Value {
-        let mut object = self.preview(&key, object, now);
-        if !self.objects.get(&key).is_some_and(|o| **o == object) {
-            self.version += 1;
-            object["metadata"]["resourceVersion"] = json!(self.version.to_string());
-            let object = Arc::new(object);
-            let previous = self.objects.insert(key.clone(), object.clone());
-            let change = if previous.is_some() { Change::Modified } else { Change::Added };
-            self.note(change, &key, object, previous);
-        }
+        let object = self.preview(&key, object, now);
+        self.store(key.clone(), object);
         self.objects.get(&key).map_or(&Value::Null, Arc::as_ref)
+    }
+
+    /// Under a new version, unless it is what is there already.
+    fn store(&mut self, key: Key, mut object: Value) {
+        if self.objects.get(&key).is_some_and(|o| **o == object) {
+            return;
+        }
+        self.version += 1;
+        object["metadata"]["resourceVersion"] = json!(self.version.to_string());
+        let object = Arc::new(object);
+        let previous = self.objects.insert(key.clone(), object.clone());
+        let change = if previous.is_some() { Change::Modified } else { Change::Added };
+        self.note(change, &key, object, previous);
+    }
+
+    /// Takes an object as another server has it: uid (of one that is new here), generation and times are its own; only
+    /// the version is this store's. An unchanged object makes no event.
+    pub fn adopt(&mut self, key: Key, object: Value) {
+        let mut object = object;
+        let old = self.objects.get(&key);
+        for field in ["uid", "resourceVersion"] {
+            if let Some(was) = old.and_then(|o| o["metadata"].get(field)) {
+                object["metadata"][field] = was.clone();
+            }
+        }
+        self.store(key, object);
     }
 
     /// What [`Store::put`] would store, under the version that is stored now (none for a new object). Stores nothing.

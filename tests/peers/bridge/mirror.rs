@@ -1,0 +1,426 @@
+//! Keeps the lab's store and a real API server in step, so that the lab's controllers, nodes and storage work for a
+//! cluster whose API is the real one.
+//!
+//! ```text
+//! lab's world -> store -> push: create, merge patch, status, binding, finalize, delete -> kube-apiserver
+//!                store <- pull: watches of every kind that the lab serves              <- kube-apiserver <- cozyup
+//! ```
+//! What the real server refuses is kept: it would be an object that no real controller can have written.
+use super::merge::{content, difference, lay_over, only_set};
+use super::real::{No, Real, path};
+use cozyup::lab::kube::api::{Kind, served};
+use cozyup::lab::kube::settle;
+use cozyup::lab::kube::store::Key;
+use cozyup::lab::world::Lab;
+use futures::StreamExt;
+use kube::api::{ApiResource, DynamicObject};
+use kube::runtime::watcher::{self, Event};
+use kube::{Api, ResourceExt};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+/// How long a new definition may take until its kind is served.
+const SERVED: Duration = Duration::from_secs(20);
+
+/// An object that both sides have.
+struct Shared {
+    /// As the real server had it last.
+    real: Value,
+    /// Its uid in the store: another one means another object under the same name.
+    local_uid: String,
+}
+
+#[derive(Default)]
+pub struct Report {
+    /// Store version up to which everything has been pushed.
+    pub pushed: u64,
+    pub writes: u64,
+    /// What was refused, and why.
+    pub refused: Vec<String>,
+}
+
+pub struct Mirror {
+    lab: Lab,
+    real: Real,
+    shared: BTreeMap<Key, Shared>,
+    cursor: u64,
+    watched: BTreeSet<(String, String)>,
+    watches: JoinSet<()>,
+    seen: mpsc::UnboundedSender<(Key, Option<Value>)>,
+    report: Arc<Mutex<Report>>,
+}
+
+fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
+    object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn version(object: &Value) -> u64 {
+    text(object, "/metadata/resourceVersion").parse().unwrap_or_default()
+}
+
+/// What a write of the object itself can change: status has its own path, and a pod is bound, never moved.
+fn written_alone(content: &Value) -> Value {
+    let mut rest = content.clone();
+    if let Some(fields) = rest.as_object_mut() {
+        fields.remove("status");
+    }
+    if content["kind"] == "Pod"
+        && let Some(spec) = rest.get_mut("spec").and_then(Value::as_object_mut)
+    {
+        spec.remove("nodeName");
+    }
+    rest
+}
+
+/// Keeps them in step for as long as it is polled.
+pub async fn run(lab: Lab, real: Real, report: Arc<Mutex<Report>>) {
+    let (seen, mut arrivals) = mpsc::unbounded_channel();
+    let mut mirror = Mirror {
+        lab: lab.clone(),
+        real,
+        shared: BTreeMap::new(),
+        cursor: 0,
+        watched: BTreeSet::new(),
+        watches: JoinSet::new(),
+        seen,
+        report,
+    };
+    let mut changed = lab.watch();
+    loop {
+        mirror.push().await;
+        tokio::select! {
+            _ = changed.changed() => {}
+            Some((key, object)) = arrivals.recv() => mirror.arrived(&key, object),
+        }
+        while let Ok((key, object)) = arrivals.try_recv() {
+            mirror.arrived(&key, object);
+        }
+    }
+}
+
+impl Mirror {
+    /// Writes what changed in the store since the last time, each object once, in the order of the changes.
+    async fn push(&mut self) {
+        let cursor = self.cursor;
+        let (changed, kinds, now) = self.lab.look(|w| {
+            let Some(cluster) = &w.cluster else { return (Vec::new(), Vec::new(), 0) };
+            let store = &cluster.store;
+            let mut order: Vec<Key> = match store.since(cursor) {
+                Some(events) => events.map(|e| e.key.clone()).collect(),
+                None => store.keys().cloned().collect(),
+            };
+            let mut met = BTreeSet::new();
+            order.retain(|key| met.insert(key.clone()));
+            let found = order.into_iter().map(|key| (key.clone(), store.get(&key).cloned())).collect();
+            (found, served(w), store.version())
+        });
+        for (key, object) in &changed {
+            let Some(kind) = kinds.iter().find(|k| k.group == key.resource.group && k.plural == key.resource.plural)
+            else {
+                continue;
+            };
+            if let Err((doing, no)) = self.write(kind, key, object.as_ref()).await {
+                self.refused(kind, key, doing, &no);
+            }
+        }
+        for kind in kinds {
+            self.serve(kind).await;
+        }
+        self.cursor = now;
+        if let Ok(mut report) = self.report.lock() {
+            report.pushed = now;
+        }
+    }
+
+    fn refused(&self, kind: &Kind, key: &Key, doing: &str, no: &No) {
+        // What comes too late for a namespace or an object that goes is refused to real controllers too.
+        let late = no.code == 404 || no.message.contains("because it is being terminated");
+        if let (false, Ok(mut report)) = (late, self.report.lock()) {
+            report.refused.push(format!("{doing} {}: {} {} {}", path(kind, key), no.code, no.reason, no.message));
+        }
+    }
+
+    fn count(&self) {
+        if let Ok(mut report) = self.report.lock() {
+            report.writes += 1;
+        }
+    }
+
+    async fn write(&mut self, kind: &Kind, key: &Key, object: Option<&Value>) -> Result<(), (&'static str, No)> {
+        if kind.is("apiregistration.k8s.io", "apiservices") {
+            return self.api_service(object).await;
+        }
+        let Some(object) = object else { return self.remove(kind, key).await };
+        if self.shared.get(key).is_some_and(|s| s.local_uid != text(object, "/metadata/uid")) {
+            self.remove(kind, key).await?;
+        }
+        let at = path(kind, key);
+        if !self.shared.contains_key(key) {
+            self.count();
+            let mut new = self.outward(&content(object));
+            if let Some(fields) = new.as_object_mut() {
+                fields.remove("status");
+            }
+            let made = match self.real.post(&path(kind, &Key { name: String::new(), ..key.clone() }), &new).await {
+                Ok(made) => {
+                    self.accept(key, &made, &new);
+                    made
+                }
+                // The server makes some objects by itself.
+                Err(no) if no.reason == "AlreadyExists" => self.real.get(&at).await.map_err(|no| ("get", no))?,
+                Err(no) => return Err(("create", no)),
+            };
+            self.keep(key, made, object);
+            if kind.is("apiextensions.k8s.io", "customresourcedefinitions") {
+                return self.until_served(object).await;
+            }
+        }
+        let Some(shared) = self.shared.get(key) else { return Ok(()) };
+        let (was, is) = (content(&shared.real), self.outward(&content(object)));
+        if kind.is("", "pods") && text(&was, "/spec/nodeName").is_empty() && !text(&is, "/spec/nodeName").is_empty() {
+            self.count();
+            let binding = json!({"apiVersion": "v1", "kind": "Binding", "metadata": {"name": key.name},
+                "target": {"apiVersion": "v1", "kind": "Node", "name": is["spec"]["nodeName"]}});
+            self.real.post(&format!("{at}/binding"), &binding).await.map_err(|no| ("bind", no))?;
+        }
+        if let Some(patch) = difference(&written_alone(&was), &written_alone(&is)).and_then(only_set) {
+            self.count();
+            let real = self.real.merge(&at, &patch).await.map_err(|no| ("change", no))?;
+            self.keep(key, real, object);
+        }
+        let definition = kind.is("apiextensions.k8s.io", "customresourcedefinitions");
+        if kind.status
+            && !definition
+            && let Some(status) = difference(&was["status"], &is["status"]).filter(|s| !s.is_null())
+        {
+            self.count();
+            let patch = json!({"status": status});
+            let real = self.real.merge(&format!("{at}/status"), &patch).await.map_err(|no| ("change status of", no))?;
+            self.keep(key, real, object);
+        }
+        Ok(())
+    }
+
+    fn keep(&mut self, key: &Key, real: Value, local: &Value) {
+        self.shared.insert(key.clone(), Shared { real, local_uid: text(local, "/metadata/uid").to_string() });
+    }
+
+    /// It is gone from the store: whatever held it has let go.
+    async fn remove(&mut self, kind: &Kind, key: &Key) -> Result<(), (&'static str, No)> {
+        let Some(shared) = self.shared.remove(key) else { return Ok(()) };
+        let at = path(kind, key);
+        self.count();
+        let gone = |result: Result<Value, No>| match result {
+            Err(no) if no.code != 404 => Err(("delete", no)),
+            _ => Ok(()),
+        };
+        if shared.real["metadata"]["finalizers"].is_array() {
+            gone(self.real.merge(&at, &json!({"metadata": {"finalizers": null}})).await)?;
+        }
+        gone(self.real.delete(&at).await)?;
+        if kind.is("", "namespaces") {
+            let body = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": key.name}, "spec": {"finalizers": []}});
+            gone(self.real.put(&format!("{at}/finalize"), &body).await)?;
+        }
+        Ok(())
+    }
+
+    /// The lab's aggregated API has no server behind it that a real one could ask: definitions stand in for it, and the
+    /// real server registers the API service by itself.
+    async fn api_service(&mut self, object: Option<&Value>) -> Result<(), (&'static str, No)> {
+        let Some(object) = object.filter(|o| o["spec"]["service"].is_object()) else { return Ok(()) };
+        let available = object["status"]["conditions"].as_array().into_iter().flatten();
+        if available.into_iter().any(|c| c["type"] == "Available" && c["status"] == "True")
+            && object["spec"]["group"] == "core.cozystack.io"
+        {
+            return self.define("core.cozystack.io", "v1alpha1", "TenantNamespace", "tenantnamespaces", false).await;
+        }
+        Ok(())
+    }
+
+    /// From now on what happens to this kind in the real server arrives here.
+    async fn serve(&mut self, kind: &'static Kind) {
+        let events = kind.group == "events.k8s.io";
+        if events || !self.watched.insert((kind.group.into(), kind.plural.into())) {
+            return;
+        }
+        let definition = Key::new(
+            "apiextensions.k8s.io",
+            "customresourcedefinitions",
+            "",
+            &format!("{}.{}", kind.plural, kind.group),
+        );
+        if kind.custom
+            && !self.shared.contains_key(&definition)
+            && let Err((doing, no)) =
+                self.define(kind.group, kind.version, kind.kind, kind.plural, kind.namespaced).await
+        {
+            self.refused(kind, &definition, doing, &no);
+        }
+        let resource = ApiResource {
+            group: kind.group.into(),
+            version: kind.version.into(),
+            api_version: kind.api_version(),
+            kind: kind.kind.into(),
+            plural: kind.plural.into(),
+        };
+        let api: Api<DynamicObject> = Api::all_with(self.real.client.clone(), &resource);
+        let seen = self.seen.clone();
+        self.watches.spawn(async move {
+            let mut events = watcher::watcher(api, watcher::Config::default()).boxed();
+            while let Some(event) = events.next().await {
+                let (object, gone) = match event {
+                    Ok(Event::Apply(o) | Event::InitApply(o)) => (o, false),
+                    Ok(Event::Delete(o)) => (o, true),
+                    Ok(Event::Init | Event::InitDone) => continue,
+                    // The watcher asks again by itself.
+                    Err(_) => {
+                        tokio::time::sleep(Duration::from_millis(50)).await;
+                        continue;
+                    }
+                };
+                let key =
+                    Key::new(kind.group, kind.plural, &object.namespace().unwrap_or_default(), &object.name_any());
+                let value = serde_json::to_value(&object).unwrap();
+                if seen.send((key, (!gone).then_some(value))).is_err() {
+                    return;
+                }
+            }
+        });
+    }
+
+    async fn define(
+        &mut self,
+        group: &str,
+        version: &str,
+        kind: &str,
+        plural: &str,
+        namespaced: bool,
+    ) -> Result<(), (&'static str, No)> {
+        let schema = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+        let definition = json!({
+            "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+            "metadata": {"name": format!("{plural}.{group}")},
+            "spec": {"group": group, "scope": if namespaced { "Namespaced" } else { "Cluster" },
+                "names": {"kind": kind, "plural": plural, "singular": kind.to_lowercase()},
+                "versions": [{"name": version, "served": true, "storage": true,
+                    "schema": {"openAPIV3Schema": schema}, "subresources": {"status": {}}}]},
+        });
+        let at = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+        match self.real.post(at, &definition).await {
+            Ok(_) => self.until_served(&definition).await,
+            Err(no) if no.reason == "AlreadyExists" => Ok(()),
+            Err(no) => Err(("define", no)),
+        }
+    }
+
+    async fn until_served(&self, definition: &Value) -> Result<(), (&'static str, No)> {
+        let (group, plural) = (text(definition, "/spec/group"), text(definition, "/spec/names/plural"));
+        let at = format!("/apis/{group}/{}/{plural}?limit=1", text(definition, "/spec/versions/0/name"));
+        let began = Instant::now();
+        loop {
+            match self.real.get(&at).await {
+                Ok(_) => return Ok(()),
+                Err(no) if began.elapsed() > SERVED => return Err(("serve", no)),
+                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
+    }
+
+    fn arrived(&mut self, key: &Key, object: Option<Value>) {
+        let Some(object) = object else {
+            // What the store itself let go is no longer shared.
+            if self.shared.remove(key).is_some() {
+                self.lab.with(|w| {
+                    if let Some(cluster) = &mut w.cluster {
+                        cluster.store.remove(key);
+                    }
+                    settle(w);
+                });
+            }
+            return;
+        };
+        if self.shared.get(key).is_some_and(|s| version(&s.real) >= version(&object)) {
+            return;
+        }
+        let ancestor = self.shared.get(key).map(|s| content(&s.real)).unwrap_or_default();
+        self.accept(key, &object, &ancestor);
+    }
+
+    /// The real server's word goes into the store; what the store changed since `ancestor` stays on top of it and is
+    /// pushed next.
+    fn accept(&mut self, key: &Key, object: &Value, ancestor: &Value) {
+        let shared = self.shared.contains_key(key) || !ancestor.is_null();
+        let ancestor = self.inward(ancestor);
+        let mut new = self.inward(&content(object));
+        let taken = self.lab.with(|w| {
+            let store = &mut w.cluster.as_mut()?.store;
+            match store.get(key) {
+                Some(local) => {
+                    if let Some(pending) = difference(&ancestor, &content(local)).filter(|_| shared) {
+                        lay_over(&mut new, &pending);
+                    }
+                }
+                // Gone from the store, and soon from the real server.
+                None if shared => return None,
+                None => {}
+            }
+            for field in ["uid", "creationTimestamp", "generation"] {
+                if let Some(value) = object["metadata"].get(field) {
+                    new["metadata"][field] = value.clone();
+                }
+            }
+            store.adopt(key.clone(), new);
+            let local = store.get(key).cloned();
+            settle(w);
+            local
+        });
+        if let Some(local) = taken {
+            self.keep(key, object.clone(), &local);
+        }
+    }
+
+    /// References by uid, as the real server knows the objects.
+    fn outward(&self, object: &Value) -> Value {
+        self.translated(object, |s| (s.local_uid.as_str(), text(&s.real, "/metadata/uid")))
+    }
+
+    /// References by uid, as the store knows the objects.
+    fn inward(&self, object: &Value) -> Value {
+        self.translated(object, |s| (text(&s.real, "/metadata/uid"), s.local_uid.as_str()))
+    }
+
+    fn translated<'a>(&'a self, object: &Value, pair: impl Fn(&'a Shared) -> (&'a str, &'a str)) -> Value {
+        let mut object = object.clone();
+        let mut references: Vec<&mut Value> = Vec::new();
+        let (owners, involved) = match object.as_object_mut() {
+            Some(map) => {
+                let mut owners = None;
+                let mut involved = None;
+                for (field, value) in map.iter_mut() {
+                    match field.as_str() {
+                        "metadata" => owners = value.get_mut("ownerReferences").and_then(Value::as_array_mut),
+                        "involvedObject" => involved = Some(value),
+                        _ => {}
+                    }
+                }
+                (owners, involved)
+            }
+            None => (None, None),
+        };
+        references.extend(owners.into_iter().flatten());
+        references.extend(involved);
+        for reference in references {
+            let uid = text(reference, "/uid").to_string();
+            let known = self.shared.values().map(&pair).find(|(from, _)| *from == uid);
+            if let Some((_, to)) = known {
+                reference["uid"] = json!(to);
+            }
+        }
+        object
+    }
+}
