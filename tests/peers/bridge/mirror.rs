@@ -26,6 +26,8 @@ use tokio::task::JoinSet;
 /// How long a new definition may take until its kind is served.
 const SERVED: Duration = Duration::from_secs(20);
 
+const DEFINITIONS: (&str, &str) = ("apiextensions.k8s.io", "customresourcedefinitions");
+
 /// An object that both sides have.
 struct Shared {
     /// As the real server had it last.
@@ -111,13 +113,22 @@ impl Mirror {
             let store = &cluster.store;
             let mut order: Vec<Key> = match store.since(cursor) {
                 Some(events) => events.map(|e| e.key.clone()).collect(),
-                None => store.keys().cloned().collect(),
+                // Everything: first what the rest stands on.
+                None => {
+                    let mut all: Vec<Key> = store.keys().cloned().collect();
+                    let first = ["namespaces", "customresourcedefinitions", "serviceaccounts"];
+                    all.sort_by_key(|k| first.iter().position(|f| *f == k.resource.plural).unwrap_or(first.len()));
+                    all
+                }
             };
             let mut met = BTreeSet::new();
             order.retain(|key| met.insert(key.clone()));
             let found = order.into_iter().map(|key| (key.clone(), store.get(&key).cloned())).collect();
             (found, served(w), store.version())
         });
+        for kind in &kinds {
+            self.stand_in(kind).await;
+        }
         for (key, object) in &changed {
             let Some(kind) = kinds.iter().find(|k| k.group == key.resource.group && k.plural == key.resource.plural)
             else {
@@ -128,7 +139,7 @@ impl Mirror {
             }
         }
         for kind in kinds {
-            self.serve(kind).await;
+            self.watch(kind);
         }
         self.cursor = now;
         if let Ok(mut report) = self.report.lock() {
@@ -138,9 +149,14 @@ impl Mirror {
 
     fn refused(&self, kind: &Kind, key: &Key, doing: &str, no: &No) {
         // What comes too late for a namespace or an object that goes is refused to real controllers too.
-        let late = no.code == 404 || no.message.contains("because it is being terminated");
+        let late = (no.code == 404 && doing != "create")
+            || no.message.contains("because it is being terminated")
+            || no.message.starts_with("namespaces ");
         if let (false, Ok(mut report)) = (late, self.report.lock()) {
-            report.refused.push(format!("{doing} {}: {} {} {}", path(kind, key), no.code, no.reason, no.message));
+            let why = no.message.lines().next().unwrap_or_default();
+            let refusal = format!("{doing} {}: {} {} {why:.300}", path(kind, key), no.code, no.reason);
+            eprintln!("the real server refuses: {refusal}");
+            report.refused.push(refusal);
         }
     }
 
@@ -151,8 +167,11 @@ impl Mirror {
     }
 
     async fn write(&mut self, kind: &Kind, key: &Key, object: Option<&Value>) -> Result<(), (&'static str, No)> {
-        if kind.is("apiregistration.k8s.io", "apiservices") {
-            return self.api_service(object).await;
+        match (kind.group, kind.plural) {
+            ("apiregistration.k8s.io", "apiservices") => return self.api_service(object).await,
+            // The lab's addresses are loopback ones, and a real server takes none of these.
+            ("", "endpoints") | ("discovery.k8s.io", "endpointslices") => return Ok(()),
+            _ => {}
         }
         let Some(object) = object else { return self.remove(kind, key).await };
         if self.shared.get(key).is_some_and(|s| s.local_uid != text(object, "/metadata/uid")) {
@@ -171,15 +190,16 @@ impl Mirror {
                     made
                 }
                 // The server makes some objects by itself.
-                Err(no) if no.reason == "AlreadyExists" => self.real.get(&at).await.map_err(|no| ("get", no))?,
-                Err(no) => return Err(("create", no)),
+                Err(no) => self.real.get(&at).await.map_err(|_| ("create", no))?,
             };
             self.keep(key, made, object);
-            if kind.is("apiextensions.k8s.io", "customresourcedefinitions") {
+            if kind.is(DEFINITIONS.0, DEFINITIONS.1) {
                 return self.until_served(object).await;
             }
         }
-        let Some(shared) = self.shared.get(key) else { return Ok(()) };
+        // As it is by now, with what the server filled in.
+        let now = self.lab.look(|w| w.cluster.as_ref().and_then(|c| c.store.get(key).cloned()));
+        let (Some(shared), Some(object)) = (self.shared.get(key), &now) else { return Ok(()) };
         let (was, is) = (content(&shared.real), self.outward(&content(object)));
         if kind.is("", "pods") && text(&was, "/spec/nodeName").is_empty() && !text(&is, "/spec/nodeName").is_empty() {
             self.count();
@@ -242,24 +262,24 @@ impl Mirror {
         Ok(())
     }
 
-    /// From now on what happens to this kind in the real server arrives here.
-    async fn serve(&mut self, kind: &'static Kind) {
-        let events = kind.group == "events.k8s.io";
-        if events || !self.watched.insert((kind.group.into(), kind.plural.into())) {
+    /// A kind of an aggregated API has no definition in the store; the real server gets one.
+    async fn stand_in(&mut self, kind: &'static Kind) {
+        let name = format!("{}.{}", kind.plural, kind.group);
+        let definition = Key::new(DEFINITIONS.0, DEFINITIONS.1, "", &name);
+        let defined = self.lab.look(|w| w.cluster.as_ref().is_some_and(|c| c.store.get(&definition).is_some()));
+        if !kind.custom || defined || self.watched.contains(&(kind.group.into(), kind.plural.into())) {
             return;
         }
-        let definition = Key::new(
-            "apiextensions.k8s.io",
-            "customresourcedefinitions",
-            "",
-            &format!("{}.{}", kind.plural, kind.group),
-        );
-        if kind.custom
-            && !self.shared.contains_key(&definition)
-            && let Err((doing, no)) =
-                self.define(kind.group, kind.version, kind.kind, kind.plural, kind.namespaced).await
-        {
+        if let Err((doing, no)) = self.define(kind.group, kind.version, kind.kind, kind.plural, kind.namespaced).await {
             self.refused(kind, &definition, doing, &no);
+        }
+    }
+
+    /// From now on what happens to this kind in the real server arrives here.
+    fn watch(&mut self, kind: &'static Kind) {
+        // The same events as the core group's.
+        if kind.group == "events.k8s.io" || !self.watched.insert((kind.group.into(), kind.plural.into())) {
+            return;
         }
         let resource = ApiResource {
             group: kind.group.into(),

@@ -77,7 +77,7 @@ async fn days_three_to_five_are_proven_on_a_real_kube_apiserver() {
     };
     let run_folder = run(2).await.unwrap();
     let secrets = run_folder.join("secrets");
-    let machine_config = std::fs::read_to_string(secrets.join("cozy-new-cp1.yaml")).unwrap();
+    let machine_config = std::fs::read_to_string(secrets.join("machine-cozy-new-cp1.yaml")).unwrap();
 
     let address = IpAddr::from([127, 0, 0, 1]);
     let peer_folder = folder.path().join("peers");
@@ -106,6 +106,10 @@ async fn days_three_to_five_are_proven_on_a_real_kube_apiserver() {
     }
     assert_eq!(report.refused, Vec::<String>::new(), "the real server refuses what the lab's world writes");
 
+    // The server itself says who wrote the settings, and how.
+    let settings = real.get("/api/v1/namespaces/cozy-system/configmaps/cozystack").await.unwrap();
+    let by_cozyup = |m: &Value| m["manager"] == "cozyup" && m["operation"] == "Apply";
+    assert!(settings["metadata"]["managedFields"].as_array().unwrap().iter().any(by_cozyup), "{settings}");
     let releases = real.get("/apis/helm.toolkit.fluxcd.io/v2/helmreleases").await.unwrap();
     let releases = releases["items"].as_array().unwrap();
     let ready = |r: &&Value| {

@@ -167,7 +167,7 @@ pub fn register(world: &mut World, facts: NodeFacts) {
     let csi = Key::new("storage.k8s.io", "csinodes", "", &name);
     if world.object(&csi).is_none() {
         let node =
-            json!({"apiVersion": "storage.k8s.io/v1", "kind": "CSINode", "metadata": {}, "spec": {"drivers": []}});
+            json!({"apiVersion": "storage.k8s.io/v1", "kind": "CSINode", "metadata": {}, "spec": {"drivers": null}});
         world.put_object(csi, node);
     }
     world.tell(

@@ -291,6 +291,10 @@ pub fn add_driver(world: &mut World, node: &str, driver: &str, topology: &[&str]
     let key = Key::new("storage.k8s.io", "csinodes", "", node);
     world.change_object(&key, |n| {
         let entry = json!({"name": driver, "nodeID": node, "topologyKeys": topology});
+        // The API writes an empty list as null.
+        if n["spec"]["drivers"].is_null() {
+            n["spec"]["drivers"] = json!([]);
+        }
         if let Some(drivers) = n["spec"]["drivers"].as_array_mut()
             && !drivers.iter().any(|d| d["name"] == driver)
         {
