@@ -23,6 +23,9 @@ use tokio::sync::mpsc;
 /// The environment variable that holds the token's secret.
 pub const TOKEN_VARIABLE: &str = "COZYUP_PROXMOX_TOKEN";
 
+/// The environment variable that holds the clock of a process that is to live in a lab's time.
+pub const CLOCK_VARIABLE: &str = "COZYUP_CLOCK";
+
 /// Why a run does not begin.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
@@ -44,6 +47,8 @@ pub struct Options {
     pub gates_by: Option<String>,
     pub patience: Option<Duration>,
     pub clock: Clock,
+    /// The token's secret, where it does not come from the plan's file.
+    pub token: Option<Secret<String>>,
 }
 
 /// A run that is ready to go: locked, read back, connected; nothing has been asked of the target yet.
@@ -51,7 +56,8 @@ pub struct Prepared {
     pub plan: Arc<Plan>,
     pub loaded: Loaded,
     pub folder: RunFolder,
-    pub history: Vec<Arc<Record>>,
+    /// The last record in the journal, 0 for none.
+    pub last_seq: u64,
     pub records: mpsc::UnboundedReceiver<Arc<Record>>,
     pub requests: mpsc::UnboundedSender<Request>,
     pub work: Work,
@@ -80,12 +86,15 @@ impl Work {
 pub fn prepare(options: Options) -> Result<Prepared, Refusal> {
     let loaded = plan::load(&options.plan).map_err(|e| Refusal::Plan(plan_error(&e)))?;
     let plan = Arc::new(loaded.plan.clone());
-    let secret = token_secret(&plan)?;
+    let secret = match options.token {
+        Some(secret) => secret,
+        None => token_secret(&plan)?,
+    };
     let folder = RunFolder::open(&options.folder).map_err(|e| state(&e.to_string(), &options.folder))?;
     let owner = Owner { host: host_name(), pid: std::process::id(), since: jiff::Timestamp::now() };
     let lock = RunLock::take(&folder.lock(), &owner).map_err(|e| match e {
         LockError::Held(by) => Refusal::Locked(format!(
-            "the run {} is held by {by}\nnext: wait until it ends, or end that process; its work is kept",
+            "the run {0} is held by {by}\nnext: `cozyup attach {0}` shows it, `cozyup stop {0}` stops it",
             plan.name
         )),
         LockError::Io { .. } => state(&with_cause(&e), folder.path()),
@@ -135,12 +144,12 @@ pub fn prepare(options: Options) -> Result<Prepared, Refusal> {
         host: session::lock::host_name(),
         until: options.until,
     };
-    let history = recovered.records.into_iter().map(Arc::new).collect();
+    let last_seq = recovered.records.last().map_or(0, |r| r.seq);
     Ok(Prepared {
         plan,
         loaded,
         folder,
-        history,
+        last_seq,
         records,
         requests,
         work: Work { driver, session, inbox, _lock: lock },
@@ -172,16 +181,20 @@ pub fn plan_error(error: &plan::PlanError) -> String {
     lines.join("\n")
 }
 
+pub fn token_of_environment() -> Option<Secret<String>> {
+    let secret = std::env::var(TOKEN_VARIABLE).ok()?;
+    let secret = secret.trim();
+    (!secret.is_empty()).then(|| Secret::new(secret.to_string()))
+}
+
 /// The token's secret: the environment first, then the plan's file.
 ///
 /// # Errors
 /// When there is none, or the file may be read by others.
 pub fn token_secret(plan: &Plan) -> Result<Secret<String>, Refusal> {
     use std::os::unix::fs::PermissionsExt;
-    if let Ok(secret) = std::env::var(TOKEN_VARIABLE)
-        && !secret.trim().is_empty()
-    {
-        return Ok(Secret::new(secret.trim().to_string()));
+    if let Some(secret) = token_of_environment() {
+        return Ok(secret);
     }
     let path = home(&plan.site.token_file);
     let refuse = |why: String, next: &str| {
@@ -218,14 +231,7 @@ pub fn recorded(folder: &Path) -> Result<Vec<Record>, JournalError> {
 
 /// The clock of this process: real, unless whoever started it says otherwise (the lab does, for the programs it starts).
 pub fn clock_of_environment() -> Clock {
-    let parse = |text: String| {
-        let mut parts = text.split(',');
-        let origin: jiff::Timestamp = parts.next()?.parse().ok()?;
-        let wall_ms: u64 = parts.next()?.parse().ok()?;
-        let speed: f64 = parts.next()?.parse().ok()?;
-        Some(Clock::scaled(origin, std::time::SystemTime::UNIX_EPOCH + Duration::from_millis(wall_ms), speed))
-    };
-    std::env::var("COZYUP_CLOCK").ok().and_then(parse).unwrap_or_else(Clock::real)
+    std::env::var(CLOCK_VARIABLE).ok().and_then(|spec| Clock::of_spec(&spec)).unwrap_or_else(Clock::real)
 }
 
 fn http_client() -> Result<reqwest::Client, reqwest::Error> {

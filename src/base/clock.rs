@@ -28,6 +28,25 @@ impl Clock {
         Clock { origin, started: tokio::time::Instant::now(), speed }
     }
 
+    /// What [`Clock::of_spec`] needs to make the same clock in another process: `ORIGIN,WALL_MS,SPEED`. `None` for a clock
+    /// that goes as the wall does.
+    pub fn spec(&self) -> Option<String> {
+        let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let (here, there) = (self.now(), Timestamp::now());
+        let apart = between(here, there).max(between(there, here));
+        let is_the_wall = (self.speed - 1.0).abs() < f64::EPSILON && apart < Duration::from_secs(1);
+        (!is_the_wall).then(|| format!("{},{},{}", self.now(), wall.as_millis(), self.speed))
+    }
+
+    /// The clock of a spec; `None` when it is none.
+    pub fn of_spec(spec: &str) -> Option<Self> {
+        let mut parts = spec.split(',');
+        let origin: Timestamp = parts.next()?.parse().ok()?;
+        let wall_ms: u64 = parts.next()?.parse().ok()?;
+        let speed: f64 = parts.next()?.parse().ok()?;
+        Some(Clock::scaled(origin, SystemTime::UNIX_EPOCH + Duration::from_millis(wall_ms), speed))
+    }
+
     pub fn now(&self) -> Timestamp {
         add(self.origin, self.started.elapsed().mul_f64(self.speed))
     }

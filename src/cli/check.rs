@@ -1,5 +1,5 @@
 //! `cozyup check PLAN`: day 0 alone.
-use super::run::{LabFigures, Style, execute};
+use super::run::{LabFigures, Start, Style, execute};
 use super::{Exit, RunFlags};
 use crate::compose;
 use std::path::{Path, PathBuf};
@@ -26,16 +26,16 @@ impl Check {
         let patience = if self.once { Duration::ZERO } else { self.patience.unwrap_or(forever) };
         let flags = RunFlags { until: 0, json: self.json, patience: Some(patience) };
         let style = if self.json { Style::Json } else { Style::Lines };
-        execute(
-            &self.plan,
-            None,
-            state_dir,
-            false,
-            &flags,
+        let start = Start {
+            plan: &self.plan,
+            folder: None,
+            yes: false,
+            flags: &flags,
             style,
-            compose::clock_of_environment(),
-            LabFigures::default(),
-        )
-        .await
+            clock: compose::clock_of_environment(),
+            figures: LabFigures::default(),
+            with_screen: true,
+        };
+        execute(start, state_dir).await
     }
 }

@@ -1,10 +1,11 @@
 //! `cozyup lab`: the simulated site. `lab run` starts it as a process of its own, which goes on when the run is killed,
 //! as a real site would.
-use super::run::{LabFigures, Style, execute};
+use super::run::{LabFigures, Start, Style, execute};
 use super::{Exit, RunFlags, say, tell};
 use crate::lab::scenario::Scenario;
 use crate::lab::site::{self, Site};
 use crate::lab::{critical, world};
+use crate::session::lock;
 use crate::steps::catalogue::LAST_DAY;
 use clap::Subcommand;
 use std::io::Write;
@@ -123,6 +124,11 @@ impl Opened {
         LabFigures { critical_path_s: chain.ok(), speed: Some(self.site.speed) }
     }
 
+    /// Whether a worker still runs the plan in it.
+    pub fn is_worked_on(&self) -> bool {
+        is_worked_on(&self.run_folder())
+    }
+
     pub fn goes_on(&self) -> bool {
         !self.started
     }
@@ -163,12 +169,36 @@ pub async fn open(state_dir: &Path, at: &Where, fresh: bool) -> Result<Opened, S
     crate::base::file::private_dir(&dir).map_err(|e| {
         format!("the lab's folder can't be made: {e}\nnext: give a folder that you may write to: --state-dir DIR")
     })?;
-    // A new site is empty: a journal of the former one would speak of machines that never were.
+    // A new site is empty: a journal of the former one would speak of machines that never were, and its worker would
+    // look for them.
     let run = dir.join("run");
+    end_worker(&run).await?;
     if run.exists() {
         std::fs::remove_dir_all(&run).map_err(|e| format!("{}: {e}", run.display()))?;
     }
     start(&dir, at).await
+}
+
+fn is_worked_on(run: &Path) -> bool {
+    lock::holder(&run.join("lock")).is_ok_and(|holder| holder.is_some())
+}
+
+/// Ends the worker of a lab that is gone.
+async fn end_worker(run: &Path) -> Result<(), String> {
+    let holder = lock::holder(&run.join("lock")).map_err(|e| e.to_string())?;
+    let Some(pid) = holder.and_then(|o| i32::try_from(o.pid).ok()).and_then(rustix::process::Pid::from_raw) else {
+        return Ok(());
+    };
+    // Its site is gone: there is nothing to stop safely. The lock told that it lives.
+    let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+    let began = Instant::now();
+    while is_worked_on(run) {
+        if began.elapsed() > Duration::from_secs(10) {
+            return Err(format!("the run of a former lab does not end (process {})", pid.as_raw_nonzero()));
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    Ok(())
 }
 
 async fn start(dir: &Path, at: &Where) -> Result<Opened, String> {
@@ -226,10 +256,18 @@ impl RunInLab {
         if style == Style::Lines {
             introduce(&opened, self.flags.until);
         }
-        let clock = opened.site.clock();
-        let plan = opened.site.plan.clone();
-        let exit = execute(&plan, Some(opened.run_folder()), state_dir, true, &self.flags, style, clock, figures).await;
-        if self.keep {
+        let start = Start {
+            plan: &opened.site.plan,
+            folder: Some(opened.run_folder()),
+            yes: true,
+            flags: &self.flags,
+            style,
+            clock: opened.site.clock(),
+            figures,
+            with_screen: false,
+        };
+        let exit = execute(start, state_dir).await;
+        if self.keep || opened.is_worked_on() {
             if style == Style::Lines {
                 say(&format!(
                     "the lab serves on (process {}); its files are in {}",

@@ -1,11 +1,14 @@
 //! The command line: one file per command.
+mod attach;
 mod check;
 mod lab;
 mod plan;
 mod run;
 mod screen;
 mod status;
+mod worker;
 
+use crate::compose::Refusal;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -19,6 +22,25 @@ pub enum Exit {
     Usage = 2,
     Stopped = 3,
     Locked = 5,
+}
+
+impl Exit {
+    /// The exit of another process of ours.
+    pub fn of(code: u8) -> Exit {
+        [Exit::Proven, Exit::Blocked, Exit::Usage, Exit::Stopped, Exit::Locked]
+            .into_iter()
+            .find(|e| *e as u8 == code)
+            .unwrap_or(Exit::Usage)
+    }
+}
+
+impl From<&Refusal> for Exit {
+    fn from(refusal: &Refusal) -> Exit {
+        match refusal {
+            Refusal::Plan(_) | Refusal::State { .. } => Exit::Usage,
+            Refusal::Locked(_) => Exit::Locked,
+        }
+    }
 }
 
 impl From<Exit> for ExitCode {
@@ -52,8 +74,15 @@ enum Command {
     Check(check::Check),
     /// Run or resume a plan
     Run(run::Run),
+    /// A further screen on a run that goes on
+    Attach(attach::Attach),
     /// State of a run, from its journal
     Status(status::Status),
+    /// Stop a run at its next safe point
+    Stop(attach::Stop),
+    /// Does the work of a run; `run` starts it
+    #[command(hide = true)]
+    Worker(worker::Worker),
 }
 
 /// How a run tells what it does, and how far it goes.
@@ -124,7 +153,10 @@ pub fn main() -> ExitCode {
             Some(Command::Plan(plan)) => plan.run().await,
             Some(Command::Check(check)) => check.run(&state_dir).await,
             Some(Command::Run(run)) => run.run(&state_dir).await,
+            Some(Command::Attach(attach)) => attach.run(&state_dir).await,
             Some(Command::Status(status)) => status.run(&state_dir),
+            Some(Command::Stop(stop)) => stop.run(&state_dir).await,
+            Some(Command::Worker(worker)) => worker.run().await,
         }
     });
     // A blocked file operation in the background must not hold the exit.

@@ -79,7 +79,10 @@ impl PlanCommand {
                             say(&days(&outlines, commands));
                             Exit::Proven
                         }
-                        Err(refusal) => super::run::refuse(&refusal),
+                        Err(refusal) => {
+                            tell(&refusal.to_string());
+                            Exit::from(&refusal)
+                        }
                     }
                 }
                 Err(e) => refused(&e),

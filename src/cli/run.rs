@@ -1,16 +1,22 @@
-//! `cozyup run PLAN`: runs or resumes a plan, on the screen or in lines.
+//! `cozyup run PLAN`: runs or resumes a plan, on the screen or in lines. The work is done by a worker process that goes
+//! on without this one.
 use super::{Exit, RunFlags, say, tell};
 use crate::base::clock::Clock;
-use crate::compose::{self, Options, Prepared, Refusal, with_cause};
+use crate::base::text;
+use crate::compose;
 use crate::engine::driver::Request;
 use crate::engine::record::Outcome;
 use crate::engine::state::RunState;
-use crate::report::summary::{Summary, Times};
 use crate::report::{json, line};
-use crate::session::protocol::Attachment;
+use crate::session::client::{self, JoinError};
+use crate::session::folder::RunFolder;
+use crate::session::launch::{self, Started};
+use crate::session::lock;
+use crate::session::protocol::{Attachment, Welcome};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::process::Command;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -27,6 +33,9 @@ pub struct Run {
     /// Plain lines even on a terminal
     #[arg(long)]
     pub lines: bool,
+    /// Start the run and leave it to itself; `cozyup attach` shows it
+    #[arg(long, conflicts_with_all = ["lines", "json"])]
+    pub detach: bool,
     #[command(flatten)]
     pub flags: RunFlags,
 }
@@ -37,6 +46,19 @@ pub enum Style {
     Screen,
     Lines,
     Json,
+    /// Not at all.
+    Detached,
+}
+
+impl Style {
+    pub fn of(lines: bool, json: bool) -> Style {
+        let screen = std::io::stdout().is_terminal() && std::io::stdin().is_terminal();
+        match (json, lines || !screen) {
+            (true, _) => Style::Json,
+            (false, true) => Style::Lines,
+            (false, false) => Style::Screen,
+        }
+    }
 }
 
 /// Lab figures for the summary.
@@ -46,101 +68,147 @@ pub struct LabFigures {
     pub speed: Option<f64>,
 }
 
+/// A run to be started, and how it is to be shown.
+pub struct Start<'a> {
+    pub plan: &'a Path,
+    /// Replaces the folder that the plan's name gives.
+    pub folder: Option<PathBuf>,
+    pub yes: bool,
+    pub flags: &'a RunFlags,
+    pub style: Style,
+    pub clock: Clock,
+    pub figures: LabFigures,
+    /// The run ends when nobody looks at it any more.
+    pub with_screen: bool,
+}
+
 impl Run {
     pub async fn run(self, state_dir: &Path) -> Exit {
-        let screen =
-            !self.lines && !self.flags.json && std::io::stdout().is_terminal() && std::io::stdin().is_terminal();
-        let style = match (self.flags.json, screen) {
-            (true, _) => Style::Json,
-            (false, true) => Style::Screen,
-            (false, false) => Style::Lines,
+        let style = if self.detach { Style::Detached } else { Style::of(self.lines, self.flags.json) };
+        let start = Start {
+            plan: &self.plan,
+            folder: None,
+            yes: self.yes,
+            flags: &self.flags,
+            style,
+            clock: compose::clock_of_environment(),
+            figures: LabFigures::default(),
+            with_screen: false,
         };
-        let clock = compose::clock_of_environment();
-        execute(&self.plan, None, state_dir, self.yes, &self.flags, style, clock, LabFigures::default()).await
+        execute(start, state_dir).await
     }
 }
 
-/// Prepares and runs; `folder` replaces the folder that the plan's name gives.
-#[expect(clippy::too_many_arguments, reason = "each is a flag of its own; a struct would only rename them")]
-pub async fn execute(
-    plan: &Path,
-    folder: Option<PathBuf>,
-    state_dir: &Path,
-    yes: bool,
-    flags: &RunFlags,
-    style: Style,
-    clock: Clock,
-    figures: LabFigures,
-) -> Exit {
-    let folder = match folder {
-        Some(folder) => folder,
-        None => match crate::plan::load(plan) {
-            Ok(loaded) => state_dir.join("runs").join(&loaded.plan.name),
-            Err(e) => {
-                tell(&compose::plan_error(&e));
-                return Exit::Usage;
-            }
-        },
+/// Starts the worker and shows what it does; on the screen, also what another one does on the same run.
+pub async fn execute(start: Start<'_>, state_dir: &Path) -> Exit {
+    let (name, folder) = match (&start.folder, crate::plan::load(start.plan)) {
+        (_, Err(e)) => {
+            tell(&compose::plan_error(&e));
+            return Exit::Usage;
+        }
+        (Some(folder), Ok(loaded)) => (loaded.plan.name, folder.clone()),
+        (None, Ok(loaded)) => (loaded.plan.name.clone(), state_dir.join("runs").join(&loaded.plan.name)),
     };
-    let patience = match (flags.patience, style) {
+    let started = match launch(&start, &name, &folder).await {
+        Ok(started) => started,
+        Err(e) => {
+            tell(&format!("{e}\nnext: check free space and permissions of {}", folder.display()));
+            return Exit::Usage;
+        }
+    };
+    let (first, findings) = match started {
+        Started::Ready { first, findings } => (first, findings),
+        Started::Refused { exit, .. } if exit == Exit::Locked as u8 && start.style == Style::Screen => (0, Vec::new()),
+        Started::Refused { exit, text } => {
+            tell(&text);
+            return Exit::of(exit);
+        }
+    };
+    if start.style == Style::Detached {
+        return detached(&name, &folder);
+    }
+    let (welcome, attachment) = match client::join(&folder, &who(), false).await {
+        Ok(joined) => joined,
+        Err(e) => return cannot_join(&name, &e),
+    };
+    if start.style == Style::Lines {
+        findings.iter().for_each(|f| say(f));
+    }
+    show(start.style, &name, &folder, welcome, attachment, first).await
+}
+
+/// Shows a run that has been joined; records before `first` are not told in lines.
+pub async fn show(
+    style: Style,
+    name: &str,
+    folder: &Path,
+    welcome: Welcome,
+    attachment: Attachment,
+    first: u64,
+) -> Exit {
+    match style {
+        Style::Screen => super::screen::run(name, folder, welcome, attachment).await,
+        Style::Lines | Style::Json | Style::Detached => in_lines(style, name, attachment, first).await,
+    }
+}
+
+pub fn cannot_join(name: &str, error: &JoinError) -> Exit {
+    tell(&format!("run {name}: {}\nnext: {}", compose::with_cause(error), error.next()));
+    Exit::Usage
+}
+
+async fn launch(start: &Start<'_>, name: &str, folder: &Path) -> std::io::Result<Started> {
+    let folder = RunFolder::open(folder)?;
+    let patience = match (start.flags.patience, start.style) {
         (Some(patience), _) => Some(patience),
         (None, Style::Screen) => None,
-        (None, Style::Lines | Style::Json) => Some(PATIENCE),
+        (None, Style::Lines | Style::Json | Style::Detached) => Some(PATIENCE),
     };
-    let options = Options {
-        plan: plan.to_path_buf(),
-        folder,
-        until: flags.until,
-        gates_by: yes.then(|| "--yes".to_string()),
-        patience,
-        clock: clock.clone(),
+    let title = match start.figures.speed {
+        Some(speed) => format!("lab {name} x{speed}"),
+        None => format!("plan {name}"),
     };
-    match compose::prepare(options) {
-        Err(refusal) => refuse(&refusal),
-        Ok(prepared) => match style {
-            Style::Screen => super::screen::run(prepared, clock, figures).await,
-            Style::Lines | Style::Json => in_lines(prepared, style, figures).await,
-        },
+    let mut command = Command::new(std::env::current_exe()?);
+    command.arg("worker").arg(start.plan).arg("--folder").arg(folder.path());
+    command.args(["--until", &start.flags.until.to_string(), "--title", &title]);
+    for (flag, set) in [("--yes", start.yes), ("--with-screen", start.with_screen)] {
+        if set {
+            command.arg(flag);
+        }
     }
+    let numbers = [
+        ("--patience-s", patience.map(|p| p.as_secs().to_string())),
+        ("--critical-path-s", start.figures.critical_path_s.map(|s| s.to_string())),
+        ("--speed", start.figures.speed.map(|s| s.to_string())),
+    ];
+    for (flag, value) in numbers {
+        if let Some(value) = value {
+            command.args([flag, &value]);
+        }
+    }
+    command.env_remove(compose::TOKEN_VARIABLE).env_remove(compose::CLOCK_VARIABLE);
+    if let Some(spec) = start.clock.spec() {
+        command.env(compose::CLOCK_VARIABLE, spec);
+    }
+    launch::start(command, &folder.log(), compose::token_of_environment().as_ref()).await
 }
 
-pub fn refuse(refusal: &Refusal) -> Exit {
-    tell(&refusal.to_string());
-    match refusal {
-        Refusal::Plan(_) | Refusal::State { .. } => Exit::Usage,
-        Refusal::Locked(_) => Exit::Locked,
-    }
+fn detached(name: &str, folder: &Path) -> Exit {
+    let pid =
+        lock::holder(&folder.join("lock")).ok().flatten().map_or(String::new(), |o| format!(" in process {}", o.pid));
+    say(&format!(
+        "run {name} goes on{pid}\n`cozyup attach {name}` shows it, `cozyup status {name}` tells how far it is, `cozyup stop {name}` stops it"
+    ));
+    Exit::Proven
 }
 
-async fn in_lines(prepared: Prepared, style: Style, figures: LabFigures) -> Exit {
-    let begin = Instant::now();
-    let Prepared { plan, folder, history, records, requests, work, loaded } = prepared;
-    if style == Style::Lines {
-        for finding in &loaded.findings {
-            say(&finding.to_string());
-        }
-    }
-    let printing = tokio::spawn(print(Attachment { history, records, requests: requests.clone() }, style));
-    let stop = tokio::spawn(stop_on_signals(requests));
-    let result = work.run().await;
-    stop.abort();
-    // The printer ends when the engine has dropped its end of the feed; it can only fail by a panic of its own.
-    let _ = printing.await;
-    match result {
-        Ok((outcome, state)) => {
-            let times = Times { wall: begin.elapsed(), critical_path_s: figures.critical_path_s, speed: figures.speed };
-            let summary = Summary::of(&state, &plan, folder.path(), times);
-            match style {
-                Style::Json => say(&json::summary(&summary)),
-                Style::Lines | Style::Screen => say(&format!("\n{}", summary.text())),
-            }
-            exit_of(outcome)
-        }
-        Err(e) => {
-            tell(&format!("{}\nnext: {}", with_cause(&e), e.next()));
-            Exit::Blocked
-        }
-    }
+/// Who looks at the run, for its record: `ann on pts/3`.
+pub fn who() -> String {
+    let user = ["USER", "LOGNAME"].iter().find_map(|n| std::env::var(n).ok()).filter(|u| !u.is_empty());
+    let terminal = std::fs::read_link("/proc/self/fd/0").ok();
+    let terminal = terminal.as_deref().and_then(|p| p.strip_prefix("/dev").ok()).filter(|p| p.starts_with("pts"));
+    let place = terminal.map_or(format!("process {}", std::process::id()), |p| p.display().to_string());
+    text::clean(&format!("{} on {place}", user.unwrap_or_else(|| "somebody".to_string())))
 }
 
 pub fn exit_of(outcome: Outcome) -> Exit {
@@ -151,41 +219,89 @@ pub fn exit_of(outcome: Outcome) -> Exit {
     }
 }
 
-async fn print(mut attachment: Attachment, style: Style) {
-    let mut state = RunState::of(attachment.history.iter().map(AsRef::as_ref));
-    while let Some(record) = attachment.records.recv().await {
-        match style {
-            Style::Json => say(&json::record(&record)),
-            Style::Lines | Style::Screen => line::lines(&record, &state).iter().for_each(|l| say(l)),
+/// What to say of a worker that went without a word.
+pub fn lost(name: &str) -> String {
+    format!(
+        "the worker of run {name} is gone; what it had begun is in the journal\nnext: run the plan again: it goes on from what the target says"
+    )
+}
+
+async fn in_lines(style: Style, name: &str, attachment: Attachment, first: u64) -> Exit {
+    let Attachment { history, records, requests, ended, control: _control, mut denials } = attachment;
+    let signals = tokio::spawn(leave_on_signals(requests, name.to_string()));
+    let denied = tokio::spawn(async move {
+        while let Some(why) = denials.recv().await {
+            tell(&why);
         }
-        state.apply(&record);
+    });
+    print(history, records, style, first).await;
+    let ended = ended.await;
+    signals.abort();
+    denied.abort();
+    match ended {
+        Ok(ended) => {
+            match style {
+                Style::Json if !ended.summary.is_empty() => say(&ended.summary),
+                Style::Json => tell(&ended.text),
+                Style::Lines | Style::Screen | Style::Detached => say(&format!("\n{}", ended.text)),
+            }
+            Exit::of(ended.exit)
+        }
+        Err(_) => {
+            tell(&lost(name));
+            Exit::Blocked
+        }
     }
 }
 
-/// The first signal asks for a safe stop, the second one ends at once: the journal holds whatever was intended.
-pub async fn stop_on_signals(requests: mpsc::UnboundedSender<Request>) {
-    let wanted = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
-    let mut signals = Vec::new();
-    for kind in wanted {
-        match signal(kind) {
-            Ok(s) => signals.push(s),
-            Err(e) => tell(&format!("can't listen for signals: {e}")),
+type Records = mpsc::UnboundedReceiver<std::sync::Arc<crate::engine::record::Record>>;
+
+async fn print(
+    history: Vec<std::sync::Arc<crate::engine::record::Record>>,
+    mut records: Records,
+    style: Style,
+    first: u64,
+) {
+    let mut state = RunState::default();
+    let mut tell = |record: &crate::engine::record::Record| {
+        if record.seq >= first {
+            match style {
+                Style::Json => say(&json::record(record)),
+                Style::Lines | Style::Screen | Style::Detached => {
+                    line::lines(record, &state).iter().for_each(|l| say(l));
+                }
+            }
         }
+        state.apply(record);
+    };
+    history.iter().for_each(|r| tell(r));
+    while let Some(record) = records.recv().await {
+        tell(&record);
     }
+}
+
+/// The first Ctrl-C asks for a safe stop; the second one, and a hang-up at once, only leave.
+async fn leave_on_signals(requests: mpsc::UnboundedSender<Request>, name: String) {
+    let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hang_up)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(SignalKind::hangup()))
+    else {
+        tell("can't listen for signals");
+        return std::future::pending().await;
+    };
     let mut asked = false;
     loop {
-        let waits: Vec<_> = signals.iter_mut().map(|s| Box::pin(s.recv())).collect();
-        if waits.is_empty() {
-            return;
-        }
-        futures::future::select_all(waits).await;
-        if asked {
-            tell("ended at once; run again to go on from what the target says");
+        let leave = tokio::select! {
+            _ = terminate.recv() => asked,
+            _ = interrupt.recv() => asked,
+            _ = hang_up.recv() => true,
+        };
+        if leave {
+            tell(&format!("left; the run goes on without this process: `cozyup status {name}` tells how far it is"));
             std::process::exit(Exit::Stopped as i32);
         }
         asked = true;
-        tell("stopping at the next safe point; once more ends at once");
+        tell("stopping at the next safe point; once more leaves the run to end by itself");
         // The run may have ended in this moment.
-        let _ = requests.send(Request::Stop { by: "a signal".to_string() });
+        let _ = requests.send(Request::Stop { by: who() });
     }
 }

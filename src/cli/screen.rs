@@ -1,18 +1,17 @@
 //! The terminal UI's way in: home, the lab's wizard, the run screen.
 use super::lab::{self, Where};
-use super::run::{LabFigures, Style, execute, exit_of, stop_on_signals};
+use super::run::{LabFigures, Start, Style, execute, lost};
 use super::{Exit, RunFlags, tell};
 use crate::base::clock::Clock;
-use crate::compose::{self, Prepared, with_cause};
-use crate::engine::driver::Request;
+use crate::compose;
 use crate::plan;
-use crate::report::summary::{Summary, Times};
-use crate::session::protocol::Attachment;
+use crate::session::protocol::{Attachment, Welcome};
 use crate::steps::catalogue::LAST_DAY;
 use crate::tui::{self, Home, HomeChoice, RunEnd, RunScreen};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// The speed at which `cozyup lab` shows the simulated site when nobody says otherwise: an install in a minute or two.
@@ -50,8 +49,17 @@ pub async fn home(state_dir: &Path) -> Exit {
         }
         Ok(HomeChoice::Quit) => Exit::Proven,
         Ok(HomeChoice::Open(path)) => {
-            let clock = compose::clock_of_environment();
-            execute(&path, None, state_dir, false, &flags(), Style::Screen, clock, LabFigures::default()).await
+            let start = Start {
+                plan: &path,
+                folder: None,
+                yes: false,
+                flags: &flags(),
+                style: Style::Screen,
+                clock: compose::clock_of_environment(),
+                figures: LabFigures::default(),
+                with_screen: false,
+            };
+            execute(start, state_dir).await
         }
         Ok(HomeChoice::Lab { scenario, speed }) => in_lab(state_dir, &Where { scenario, speed, net: None }).await,
     }
@@ -73,13 +81,19 @@ async fn in_lab(state_dir: &Path, at: &Where) -> Exit {
             return Exit::Usage;
         }
     };
-    let figures = opened.figures(LAST_DAY);
-    let clock = opened.site.clock();
-    let plan = opened.site.plan.clone();
-    let exit =
-        execute(&plan, Some(opened.run_folder()), state_dir, false, &flags(), Style::Screen, clock, figures).await;
-    // A site that was stopped half way stays for the next `cozyup lab`, which then goes on; it ends by itself when idle.
-    if exit == Exit::Proven {
+    let start = Start {
+        plan: &opened.site.plan,
+        folder: Some(opened.run_folder()),
+        yes: false,
+        flags: &flags(),
+        style: Style::Screen,
+        clock: opened.site.clock(),
+        figures: opened.figures(LAST_DAY),
+        with_screen: false,
+    };
+    let exit = execute(start, state_dir).await;
+    // A site whose run goes on, or was stopped half way, stays for the next `cozyup lab`; it ends by itself when idle.
+    if exit == Exit::Proven && !opened.is_worked_on() {
         opened.end();
     }
     exit
@@ -105,62 +119,60 @@ fn plans_in(dir: &Path) -> Vec<(PathBuf, String)> {
     plans
 }
 
-/// The run screen over a prepared run.
-pub async fn run(prepared: Prepared, clock: Clock, figures: LabFigures) -> Exit {
-    let begin = Instant::now();
-    let Prepared { plan, folder, history, records, requests, work, loaded } = prepared;
-    let title = match figures.speed {
-        Some(speed) => format!("lab {} x{speed}", plan.name),
-        None => format!("plan {}", plan.name),
-    };
-    let (end, finished) = oneshot::channel();
-    let summary_plan = plan.clone();
-    let summary_folder = folder.path().to_path_buf();
-    let working = tokio::spawn(async move {
-        let result = work.run().await;
-        let text = match &result {
-            Ok((_, state)) => {
-                let times =
-                    Times { wall: begin.elapsed(), critical_path_s: figures.critical_path_s, speed: figures.speed };
-                Summary::of(state, &summary_plan, &summary_folder, times).text()
-            }
-            Err(e) => format!("{}\nnext: {}", with_cause(e), e.next()),
-        };
-        // The screen may have been left already.
-        let _ = end.send(text.clone());
-        (result, text)
-    });
-    let screen = RunScreen {
-        plan,
-        clock,
-        attachment: Attachment { history, records, requests: requests.clone() },
-        folder: folder.path().to_path_buf(),
-        findings: loaded.findings.iter().map(ToString::to_string).collect(),
-        title,
-    };
-    // The screen answers signals itself while it holds the terminal.
-    let left = tui::run(screen, finished).await;
-    let signals = tokio::spawn(stop_on_signals(requests.clone()));
-    match &left {
-        Ok(RunEnd::Quit | RunEnd::Stopped) => {}
-        Err(e) => tell(&format!("the screen can't be used: {e}; the run stops at its next safe point")),
-    }
-    // The run may have ended in this moment.
-    let _ = requests.send(Request::Stop { by: "the person at the screen".to_string() });
-    let exit = match tokio::time::timeout(LEAVE, working).await {
-        Ok(Ok((Ok((outcome, _)), text))) => {
-            super::say(&text);
-            exit_of(outcome)
+/// The run screen over a run that has been joined.
+pub async fn run(name: &str, folder: &Path, welcome: Welcome, attachment: Attachment) -> Exit {
+    let plan = match plan::load(&folder.join("plan.yaml")) {
+        Ok(loaded) => loaded,
+        Err(e) => {
+            tell(&format!("the run's own copy of its plan can't be used: {e}\nnext: `cozyup attach {name} --lines`"));
+            return Exit::Usage;
         }
-        Ok(Ok((Err(_), text))) => {
-            tell(&text);
+    };
+    let pid = welcome.pid;
+    let (end, finished) = oneshot::channel();
+    let Attachment { history, records, requests, control, denials, ended } = attachment;
+    let lost_text = lost(name);
+    let mut ending = tokio::spawn(async move {
+        let ended = ended.await.ok();
+        // The screen may have been left already.
+        let _ = end.send(ended.as_ref().map_or(lost_text, |e| e.text.clone()));
+        ended
+    });
+    let (_, nothing) = oneshot::channel();
+    let screen = RunScreen {
+        findings: plan.findings.iter().map(ToString::to_string).collect(),
+        plan: Arc::new(plan.plan),
+        clock: welcome.clock.as_deref().and_then(Clock::of_spec).unwrap_or_else(Clock::real),
+        attachment: Attachment { history, records, requests, control, denials, ended: nothing },
+        folder: folder.to_path_buf(),
+        title: welcome.title,
+    };
+    let left = tui::run(screen, finished).await;
+    let goes_on = || {
+        super::say(&format!("run {name} goes on in process {pid}; `cozyup attach {name}` comes back to it"));
+        Exit::Proven
+    };
+    let wait = match left {
+        Ok(RunEnd::Left) => return goes_on(),
+        Ok(RunEnd::Quit) => Duration::ZERO,
+        Ok(RunEnd::Stopped) => LEAVE,
+        Err(e) => {
+            tell(&format!("the screen can't be used: {e}\nnext: `cozyup attach {name} --lines`"));
+            return goes_on();
+        }
+    };
+    match tokio::time::timeout(wait, &mut ending).await {
+        Ok(Ok(Some(ended))) => {
+            super::say(&ended.text);
+            Exit::of(ended.exit)
+        }
+        Ok(Ok(None) | Err(_)) => {
+            tell(&lost(name));
             Exit::Blocked
         }
-        Ok(Err(_)) | Err(_) => {
-            tell("ended at once; the journal holds whatever was begun: run again to go on");
+        Err(_) => {
+            super::say(&format!("run {name} still stops, in process {pid}; `cozyup status {name}` tells when it has"));
             Exit::Stopped
         }
-    };
-    signals.abort();
-    exit
+    }
 }

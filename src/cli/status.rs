@@ -6,6 +6,7 @@ use crate::compose::{recorded, with_cause};
 use crate::engine::record::Outcome;
 use crate::engine::state::{RunState, Status as StepStatus, StepState};
 use crate::plan::day_name;
+use crate::session::lock::{self, Owner};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -33,10 +34,12 @@ impl Status {
                 return Exit::Usage;
             }
         };
+        // A lock that can't be read is held by nobody whom this could name.
+        let worker = lock::holder(&folder.join("lock")).ok().flatten();
         if self.json {
-            say(&as_json(&state, &folder))
+            say(&as_json(&state, &folder, worker.as_ref()))
         } else {
-            say(&as_text(&state, &folder))
+            say(&as_text(&state, &folder, worker.as_ref()))
         }
         let blocked = state.wanted().any(|s| matches!(s.status, StepStatus::Blocked { .. }));
         match state.ended {
@@ -61,12 +64,12 @@ pub fn folders(state_dir: &Path) -> Vec<PathBuf> {
     all
 }
 
-fn name_of(folder: &Path) -> String {
+pub fn name_of(folder: &Path) -> String {
     let name = if folder.ends_with("run") { folder.parent().and_then(Path::file_name) } else { folder.file_name() };
     name.unwrap_or_default().to_string_lossy().into_owned()
 }
 
-fn find(state_dir: &Path, wanted: Option<&str>) -> Result<PathBuf, String> {
+pub fn find(state_dir: &Path, wanted: Option<&str>) -> Result<PathBuf, String> {
     let mut all = folders(state_dir);
     all.sort_by_key(|d| std::fs::metadata(d.join("journal.jsonl")).and_then(|m| m.modified()).ok());
     match wanted {
@@ -96,7 +99,7 @@ fn word(step: &StepState) -> &'static str {
     }
 }
 
-fn as_json(state: &RunState, folder: &Path) -> String {
+fn as_json(state: &RunState, folder: &Path, worker: Option<&Owner>) -> String {
     let steps: Vec<_> = state
         .wanted()
         .map(|s| {
@@ -114,23 +117,24 @@ fn as_json(state: &RunState, folder: &Path) -> String {
         .collect();
     json!({
         "schema": crate::report::json::SCHEMA, "kind": "status", "run": state.run, "plan": state.plan, "outcome": state.ended,
-        "folder": folder, "proven": state.proven(), "steps": steps, "gate_waiting": state.gate_waiting(), "last": state.last,
+        "folder": folder, "proven": state.proven(), "steps": steps, "gate_waiting": state.gate_waiting(), "last": state.last, "worker": worker,
     })
     .to_string()
 }
 
-fn as_text(state: &RunState, folder: &Path) -> String {
+fn as_text(state: &RunState, folder: &Path, worker: Option<&Owner>) -> String {
     let mut out = vec![format!(
         "run {} of plan {}: {} of {} steps proven; {}",
         state.run,
         state.plan,
         state.proven(),
         state.wanted().count(),
-        match state.ended {
-            Some(Outcome::Proven) => "proven",
-            Some(Outcome::Blocked) => "ended as blocked",
-            Some(Outcome::Stopped) => "stopped on request",
-            None => "not ended (it runs, or its process is gone)",
+        match (state.ended, worker) {
+            (Some(Outcome::Proven), _) => "proven".to_string(),
+            (Some(Outcome::Blocked), _) => "ended as blocked".to_string(),
+            (Some(Outcome::Stopped), _) => "stopped on request".to_string(),
+            (None, Some(owner)) => format!("goes on in {owner}"),
+            (None, None) => "its process is gone; `cozyup run PLAN` goes on with it".to_string(),
         }
     )];
     let mut day = None;

@@ -9,6 +9,7 @@ use super::wait::Wait;
 use crate::base::clock::{Clock, add, between};
 use crate::base::text;
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,12 +31,14 @@ const LOOK_LATER: Duration = Duration::from_secs(30);
 /// Log lines kept per step.
 const LOG_LIMIT: u32 = 400;
 
-/// What a screen or a signal asks of a run.
-#[derive(Debug, Clone)]
+/// What a screen or a signal asks of a run. `by` is who, for the record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "snake_case")]
 pub enum Request {
     OpenGate { day: u8, by: String },
     Retry { step: StepId, by: String },
     Stop { by: String },
+    TakeControl { by: String },
 }
 
 /// Who this session is; goes into its first record.
@@ -404,6 +407,7 @@ impl<S: Site> Loop<S> {
                 self.record(Event::GateOpened { day, by })
             }
             Request::Retry { step, by } => self.record(Event::RetryAsked { step, by }),
+            Request::TakeControl { by } => self.record(Event::ControlTaken { by }),
             Request::Stop { by } => {
                 if self.driver.state.stop_asked.is_some() {
                     return Ok(());

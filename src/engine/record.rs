@@ -105,6 +105,10 @@ pub enum Event {
     StopAsked {
         by: String,
     },
+    /// From now on this screen is the one that may ask things of the run.
+    ControlTaken {
+        by: String,
+    },
     Ended {
         outcome: Outcome,
     },
@@ -129,7 +133,8 @@ impl Event {
             | Event::Failed { .. }
             | Event::Blocked { .. }
             | Event::Log { .. }
-            | Event::RetryAsked { .. } => false,
+            | Event::RetryAsked { .. }
+            | Event::ControlTaken { .. } => false,
         }
     }
 }

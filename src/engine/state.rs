@@ -260,6 +260,8 @@ impl RunState {
                 | Status::Proven => {}
             }),
             Event::StopAsked { by } => self.stop_asked = Some(by.clone()),
+            // Who holds control is a matter of the worker that lives, not of the run.
+            Event::ControlTaken { .. } => {}
             Event::Ended { outcome } => self.ended = Some(*outcome),
         }
     }

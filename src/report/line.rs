@@ -69,6 +69,7 @@ pub fn lines(record: &Record, state: &RunState) -> Vec<String> {
             vec![step_line("log", step, &format!("{}: {}", text::clean(source), text::clean(text)))]
         }
         Event::RetryAsked { step, by } => vec![step_line("retry", step, &format!("asked by {}", text::clean(by)))],
+        Event::ControlTaken { by } => vec![line("control", format!("taken by {}", text::clean(by)))],
         Event::StopAsked { by } => {
             vec![line("stops", format!("asked by {}: the acts in hand end first", text::clean(by)))]
         }

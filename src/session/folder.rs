@@ -30,6 +30,16 @@ impl RunFolder {
         self.0.join("lock")
     }
 
+    /// The plan as the run was started with it.
+    pub fn plan(&self) -> PathBuf {
+        self.0.join("plan.yaml")
+    }
+
+    /// What the worker said beside its records.
+    pub fn log(&self) -> PathBuf {
+        self.0.join("worker.log")
+    }
+
     /// Secrets bundle, machine configs, kubeconfig, talosconfig, tokens.
     pub fn secrets(&self) -> PathBuf {
         self.0.join("secrets")

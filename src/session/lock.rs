@@ -64,6 +64,27 @@ impl RunLock {
     }
 }
 
+/// Who holds the lock now; `None` when nobody does.
+///
+/// # Errors
+/// When the file can't be read.
+pub fn holder(path: &Path) -> Result<Option<Owner>, LockError> {
+    let io = |source| LockError::Io { path: path.display().to_string(), source };
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(io(e)),
+    };
+    match file.try_lock_shared() {
+        Ok(()) => return Ok(None),
+        Err(TryLockError::WouldBlock) => {}
+        Err(TryLockError::Error(e)) => return Err(io(e)),
+    }
+    let mut held = String::new();
+    file.read_to_string(&mut held).map_err(io)?;
+    serde_json::from_str(&held).map(Some).map_err(|e| io(std::io::Error::other(e)))
+}
+
 /// This machine's name, for the lock and the journal.
 pub fn host_name() -> String {
     let raw = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
@@ -83,7 +104,9 @@ mod tests {
         let held = RunLock::take(&path, &owner).unwrap();
         let error = RunLock::take(&path, &owner).unwrap_err().to_string();
         assert!(error.contains("process 4711 on jump1 since 1970-01-01"), "{error}");
+        assert_eq!(holder(&path).unwrap(), Some(owner.clone()));
         drop(held);
+        assert_eq!(holder(&path).unwrap(), None);
         RunLock::take(&path, &owner).unwrap();
     }
 }

@@ -1,13 +1,125 @@
-//! What a screen and a run say to each other. The same values go over a socket once the run has a process of its own.
+//! What a screen and the worker of a run say to each other over the run's socket: one JSON object a line.
+//!
+//! ```text
+//! screen: hello (version, cursor, who)            worker: welcome | denied
+//!                                                 worker: record, record, ... caught_up, record ...
+//! screen: ask (open_gate | retry | stop | ...)    worker: (the record that follows) | denied
+//!                                                 worker: control (who may ask now), ended
+//! ```
+//! What one side does not know of the other it leaves alone; a version apart is refused with both named.
 pub use crate::engine::driver::Request;
 use crate::engine::record::Record;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot, watch};
 
-/// A screen's end of a run in the same process: records come in, requests go out.
+pub const PROTOCOL: u32 = 1;
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    pub protocol: u32,
+    /// Records up to this number are known already.
+    pub cursor: u64,
+    /// For the record: `ann on pts/3`.
+    pub who: String,
+    /// Never wants control, not even when nobody has it.
+    pub read_only: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum ToWorker {
+    Hello(Hello),
+    Ask(Request),
+    /// From a newer screen.
+    #[serde(other)]
+    Unknown,
+}
+
+/// Who may ask things of the run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Control {
+    pub yours: bool,
+    /// Who has control, and since when (of the wall); nobody when empty.
+    #[serde(default)]
+    pub by: Option<(String, Timestamp)>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Welcome {
+    pub protocol: u32,
+    pub cozyup: String,
+    pub pid: u32,
+    /// The run's clock, where it is not the wall's.
+    #[serde(default)]
+    pub clock: Option<String>,
+    /// What stands at the left of a screen's header.
+    pub title: String,
+    pub control: Control,
+}
+
+/// How a run ended, for people and for programs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    /// The exit code of whoever shows it.
+    pub exit: u8,
+    pub text: String,
+    /// The summary as one line of JSON; empty when the journal could not be written.
+    pub summary: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum FromWorker {
+    Welcome(Welcome),
+    Record(Box<Record>),
+    /// Everything that had happened when the screen came has been said.
+    CaughtUp,
+    Control(Control),
+    Denied {
+        why: String,
+        next: String,
+    },
+    Ended(Ended),
+    /// From a newer worker.
+    #[serde(other)]
+    Unknown,
+}
+
+/// A screen's end of a run: records come in, requests go out.
 pub struct Attachment {
     /// Everything that happened before, oldest first.
     pub history: Vec<Arc<Record>>,
     pub records: mpsc::UnboundedReceiver<Arc<Record>>,
     pub requests: mpsc::UnboundedSender<Request>,
+    pub control: watch::Receiver<Control>,
+    /// Requests that were not taken: why, and what to do.
+    pub denials: mpsc::UnboundedReceiver<String>,
+    /// Closed without a value when the worker is gone.
+    pub ended: oneshot::Receiver<Ended>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::record::Event;
+    use crate::engine::state::tests::at;
+
+    #[test]
+    fn a_record_keeps_its_own_keys_and_what_is_unknown_is_no_error() {
+        let record = Record { seq: 7, at: at(1), event: Event::GateAsked { day: 2 } };
+        let line = serde_json::to_string(&FromWorker::Record(Box::new(record.clone()))).unwrap();
+        let value: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(
+            (&value["kind"], &value["event"], &value["seq"]),
+            (&"record".into(), &"gate_asked".into(), &7.into())
+        );
+        assert_eq!(serde_json::from_str::<FromWorker>(&line).unwrap(), FromWorker::Record(Box::new(record)));
+        let newer = r#"{"kind":"applause","loud":true}"#;
+        assert_eq!(serde_json::from_str::<FromWorker>(newer).unwrap(), FromWorker::Unknown);
+        assert_eq!(serde_json::from_str::<ToWorker>(newer).unwrap(), ToWorker::Unknown);
+        let ask = ToWorker::Ask(Request::Stop { by: "ann".into() });
+        assert_eq!(serde_json::from_str::<ToWorker>(&serde_json::to_string(&ask).unwrap()).unwrap(), ask);
+    }
 }

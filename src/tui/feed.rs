@@ -96,6 +96,7 @@ fn told<'a>(record: &'a Record, state: &RunState) -> Option<Told<'a>> {
         Event::StopAsked { by } => {
             Some((None, Some(Standing::Halted), format!("stop asked by {by}: the acts in hand end first")))
         }
+        Event::ControlTaken { by } => Some((None, None, format!("{by} has control of the run"))),
         Event::Ended { outcome } => Some(match outcome {
             Outcome::Proven => (None, Some(Standing::Proven), "every step is proven".to_string()),
             Outcome::Blocked => (None, Some(Standing::Blocked), "ended: a step is blocked".to_string()),

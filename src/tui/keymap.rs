@@ -110,6 +110,7 @@ pub enum Action {
     Log,
     Findings,
     Follow,
+    TakeControl,
     ByHand,
     Yes,
     Help,
@@ -209,6 +210,7 @@ pub static KEYS: &[Binding] = table! {
     Run &[char('g')], "g" => Gate, "gate", "the question before the day that waits for you";
     Run &[char('s')], "s" => Stop, "stop", "stop the run at its next safe point (asks first)";
     Run &[char('l')], "l" => Log, "log", "the log on the full screen";
+    Run &[char('t')], "t" => TakeControl, "", "take control of the run from another screen";
     Run &[char('w')], "w" => Findings, "", "warnings and notes of the plan";
     Run &[char('f')], "f" => Follow, "follow", "let the selection follow what needs attention";
     Run &[key(KeyCode::Esc)], "Esc" => Back, "", "back to the pane of days";
@@ -235,10 +237,10 @@ pub static KEYS: &[Binding] = table! {
     Quit ESC, "Esc" => Back, "stay", "stay: nothing happens to the run";
     Quit UP, "Up k" => Up, "", "the other answer";
     Quit DOWN, "Down j" => Down, "choose", "the other answer";
-    Quit ENTER, "Enter" => Enter, "take it", "take the marked answer; at first it is to stay";
-    Quit &[char('s')], "s" => Yes, "stop and quit", "stop the run at its next safe point, then leave";
+    Quit ENTER, "Enter" => Enter, "take it", "take the marked answer; at first it is to leave and let the run go on";
+    Quit &[char('s')], "s" => Yes, "stop and leave", "stop the run at its next safe point, then leave";
 
-    Stopping &[char('q'), key(KeyCode::Enter)], "q Enter" => Yes, "quit at once", "leave at once; the act in hand may be cut off, the journal knows of it";
+    Stopping &[char('q'), key(KeyCode::Enter)], "q Enter" => Yes, "leave now", "leave now; the run ends at its next safe point all the same";
     Stopping ESC, "Esc" => Back, "look around", "back to the panes while the run stops; the screen then stays open";
 
     Stop ENTER, "Enter" => Enter, "take it", "take the marked answer; at first it is not to stop";
@@ -318,7 +320,7 @@ pub static KEYS: &[Binding] = table! {
     Common &[char('h'), char('?')], "h ?" => Help, "help", "this help";
     Common &[char('q')], "q" => Quit, "quit", "leave; while a run goes on it says first what happens to it";
     Anywhere &[key(KeyCode::F(1))], "F1" => Help, "", "this help";
-    Anywhere &[ctrl('c')], "Ctrl-C" => Interrupt, "", "leave, as q does; again while a run stops: leave at once";
+    Anywhere &[ctrl('c')], "Ctrl-C" => Interrupt, "", "leave, as q does; again: leave at once, the run goes on";
 };
 
 /// What `event` means to whatever has the keyboard; `None`: it is text, or nothing.

@@ -2,7 +2,7 @@
 use super::{HomeChoice, RunEnd};
 use crate::engine::record::Record;
 use crate::plan::{Finding, Plan};
-use crate::session::protocol::Request;
+use crate::session::protocol::{Control, Request};
 use crossterm::event::KeyEvent;
 use jiff::Timestamp;
 use std::path::PathBuf;
@@ -23,6 +23,10 @@ pub enum Msg {
     Records(Vec<Arc<Record>>),
     /// The engine has ended, with its summary for people.
     Finished(String),
+    /// Who may ask things of the run has changed.
+    Control(Control),
+    /// The run did not take a request: why, and what to do.
+    Denied(String),
     /// A signal, or the terminal is gone: nobody is there to answer a question.
     Hangup,
     /// A plan file was read.

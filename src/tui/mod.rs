@@ -18,7 +18,6 @@ pub mod update;
 pub mod view;
 
 use crate::base::clock::Clock;
-use crate::base::text::clean;
 use crate::plan::Plan;
 use crate::session::protocol::Attachment;
 use message::End;
@@ -35,7 +34,7 @@ use tokio::sync::oneshot;
 /// A run to be shown.
 pub struct RunScreen {
     pub plan: Arc<Plan>,
-    /// The engine's clock: bands and ages are measured with it.
+    /// The run's clock: bands and ages are measured with it.
     pub clock: Clock,
     pub attachment: Attachment,
     pub folder: PathBuf,
@@ -52,6 +51,8 @@ pub enum RunEnd {
     Quit,
     /// The run was asked to stop from this screen; it may have been left before it did.
     Stopped,
+    /// The run goes on without this screen.
+    Left,
 }
 
 /// Shows a run until the person leaves. `finished` brings the summary text when the engine has ended.
@@ -61,14 +62,14 @@ pub enum RunEnd {
 pub async fn run(screen: RunScreen, finished: oneshot::Receiver<String>) -> io::Result<RunEnd> {
     let RunScreen { plan, clock, attachment, folder, findings, title } = screen;
     let mut run = RunModel::new(plan, title, folder, findings);
-    if let Some(user) = std::env::var("USER").ok().map(|u| clean(&u)).filter(|u| !u.is_empty()) {
-        run.by = format!("{user} on the screen");
-    }
+    run.control = attachment.control.borrow().clone();
     let feeds = Feeds {
         clock,
         history: attachment.history.into(),
         records: Some(attachment.records),
         requests: Some(attachment.requests),
+        control: Some(attachment.control),
+        denials: Some(attachment.denials),
         finished: Some(finished),
     };
     match runtime::run(Model::new(Theme::of_environment(), Screen::Run(Box::new(run))), feeds).await? {

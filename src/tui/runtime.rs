@@ -8,7 +8,7 @@ use super::view::view;
 use crate::base::clock::Clock;
 use crate::engine::record::Record;
 use crate::plan::{self, PlanError};
-use crate::session::protocol::Request;
+use crate::session::protocol::{Control, Request};
 use std::collections::VecDeque;
 use std::error::Error;
 use std::future::pending;
@@ -17,7 +17,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 /// At most 20 frames a second for what comes from the run; a key is answered at once.
@@ -33,13 +33,23 @@ pub struct Feeds {
     pub history: VecDeque<Arc<Record>>,
     pub records: Option<mpsc::UnboundedReceiver<Arc<Record>>>,
     pub requests: Option<mpsc::UnboundedSender<Request>>,
+    pub control: Option<watch::Receiver<Control>>,
+    pub denials: Option<mpsc::UnboundedReceiver<String>>,
     pub finished: Option<oneshot::Receiver<String>>,
 }
 
 impl Feeds {
     /// Only the keyboard.
     pub fn none() -> Feeds {
-        Feeds { clock: Clock::real(), history: VecDeque::new(), records: None, requests: None, finished: None }
+        Feeds {
+            clock: Clock::real(),
+            history: VecDeque::new(),
+            records: None,
+            requests: None,
+            control: None,
+            denials: None,
+            finished: None,
+        }
     }
 
     fn chunk(&mut self) -> Vec<Arc<Record>> {
@@ -48,7 +58,7 @@ impl Feeds {
     }
 }
 
-/// Runs until the model ends. A terminal that goes away is a hang-up, not an error: a run is then stopped safely.
+/// Runs until the model ends. A terminal that goes away is a hang-up, not an error: a run goes on without it.
 ///
 /// # Errors
 /// When the terminal can't be taken.
@@ -157,6 +167,14 @@ pub async fn run(mut model: Model, mut feeds: Feeds) -> io::Result<End> {
                 inbox.push(Msg::Finished(text));
                 due = Some(Instant::now());
             }
+            control = changed(&mut feeds.control) => {
+                inbox.push(Msg::Control(control));
+                due = Some(Instant::now());
+            }
+            why = denied(&mut feeds.denials) => {
+                inbox.push(Msg::Denied(why));
+                due = Some(Instant::now());
+            }
             Some(msg) = answered.recv() => {
                 inbox.push(msg);
                 due = Some(Instant::now());
@@ -200,6 +218,27 @@ async fn finish(finished: &mut Option<oneshot::Receiver<String>>) -> String {
         }
         None => pending().await,
     }
+}
+
+async fn changed(control: &mut Option<watch::Receiver<Control>>) -> Control {
+    if let Some(known) = control
+        && known.changed().await.is_ok()
+    {
+        return known.borrow_and_update().clone();
+    }
+    // The worker is gone: nothing changes any more.
+    *control = None;
+    pending().await
+}
+
+async fn denied(denials: &mut Option<mpsc::UnboundedReceiver<String>>) -> String {
+    if let Some(told) = denials
+        && let Some(why) = told.recv().await
+    {
+        return why;
+    }
+    *denials = None;
+    pending().await
 }
 
 async fn at(due: Option<Instant>) {

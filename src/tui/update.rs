@@ -41,6 +41,8 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Cmd> {
         | Msg::Paste(_)
         | Msg::Records(_)
         | Msg::Finished(_)
+        | Msg::Control(_)
+        | Msg::Denied(_)
         | Msg::Hangup
         | Msg::Loaded { .. }
         | Msg::Saved { .. } => {}
@@ -87,6 +89,14 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Cmd> {
             Vec::new()
         }
         (Msg::Finished(text), Screen::Run(run)) => run::finished(run, text),
+        (Msg::Control(control), Screen::Run(run)) => {
+            run::control(run, control, &mut around);
+            Vec::new()
+        }
+        (Msg::Denied(why), Screen::Run(_)) => {
+            around.say(why);
+            Vec::new()
+        }
         (Msg::Hangup, Screen::Run(run)) => run::hangup(run),
         (Msg::Hangup, Screen::Home(_)) => home::leave(),
         (Msg::Loaded { path, result }, Screen::Home(home)) => home::loaded(home, path, result),
@@ -97,7 +107,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Cmd> {
         // What was meant for the other screen.
         (Msg::Clock { .. } | Msg::Resized, _)
         | (Msg::Paste(_) | Msg::Loaded { .. } | Msg::Saved { .. }, Screen::Run(_))
-        | (Msg::Records(_) | Msg::Finished(_), Screen::Home(_)) => Vec::new(),
+        | (Msg::Records(_) | Msg::Finished(_) | Msg::Control(_) | Msg::Denied(_), Screen::Home(_)) => Vec::new(),
     }
 }
 
@@ -141,6 +151,7 @@ fn moved(action: Action, at: usize, last: usize, page: usize) -> Option<usize> {
         | Action::Log
         | Action::Findings
         | Action::Follow
+        | Action::TakeControl
         | Action::ByHand
         | Action::Yes
         | Action::Help

@@ -2,6 +2,8 @@
 //!
 //! A line ends in `,"sum":"<16 hex>"}`: the first 8 bytes of SHA-256 over the previous sum and the line without
 //! its own. A torn last line is what a crash leaves and is cut off; damage anywhere else is refused, never guessed at.
+pub mod follow;
+
 use super::record::Record;
 use aws_lc_rs::digest;
 use std::fs::{File, OpenOptions};

@@ -2,6 +2,7 @@
 use crate::engine::state::RunState;
 use crate::engine::step::StepId;
 use crate::plan::Plan;
+use crate::session::protocol::Control;
 use crate::tui::feed::Feed;
 use crate::tui::keymap::Context;
 use crate::tui::standing::{clock_of, standing};
@@ -83,6 +84,7 @@ pub struct RunModel {
     pub result: Option<String>,
     /// This screen asked the run to stop.
     pub stopped_here: bool,
+    pub control: Control,
 }
 
 impl RunModel {
@@ -107,6 +109,7 @@ impl RunModel {
             later: BTreeSet::new(),
             result: None,
             stopped_here: false,
+            control: Control { yours: true, by: None },
         }
     }
 

@@ -3,7 +3,7 @@ use super::{Around, moved};
 use crate::engine::record::{Outcome, Record};
 use crate::engine::state::Status;
 use crate::engine::step::StepId;
-use crate::session::protocol::Request;
+use crate::session::protocol::{Control, Request};
 use crate::tui::RunEnd;
 use crate::tui::keymap::Action;
 use crate::tui::message::{Cmd, End};
@@ -29,7 +29,8 @@ pub fn records(run: &mut RunModel, records: &[Arc<Record>], around: &Around<'_>)
 
 /// Opens the question for a waiting gate, closes it when somebody else has answered.
 fn settle_gate(run: &mut RunModel, wall: Duration) {
-    let waiting = if run.is_over() || run.state.stop_asked.is_some() { None } else { run.state.gate_waiting() };
+    let mute = run.is_over() || run.state.stop_asked.is_some() || !run.control.yours;
+    let waiting = if mute { None } else { run.state.gate_waiting() };
     if let Some(Dialog::Gate { day, .. }) = run.dialog
         && waiting != Some(day)
     {
@@ -52,13 +53,34 @@ pub fn finished(run: &mut RunModel, text: String) -> Vec<Cmd> {
     Vec::new()
 }
 
-pub fn hangup(run: &mut RunModel) -> Vec<Cmd> {
-    if run.is_over() || run.dialog == Some(Dialog::Stopping) { end(run) } else { stop_and_quit(run) }
+/// Who may ask has changed.
+pub fn control(run: &mut RunModel, control: Control, around: &mut Around<'_>) {
+    match (&control.by, control.yours, run.control.yours) {
+        (_, true, false) => around.say("this screen has control of the run now"),
+        (Some((who, _)), false, true) => around.say(format!("{who} has taken control; this screen only looks on")),
+        (None, false, true) => around.say("nobody has control of the run; t takes it"),
+        (_, true, true) | (_, false, false) => {}
+    }
+    run.control = control;
+    settle_gate(run, around.wall);
+}
+
+/// Without the terminal there is nobody to ask, and the run needs nobody.
+pub fn hangup(run: &RunModel) -> Vec<Cmd> {
+    end(run)
 }
 
 fn end(run: &RunModel) -> Vec<Cmd> {
-    let by_itself = matches!(run.state.ended, Some(Outcome::Proven | Outcome::Blocked)) || !run.stopped_here;
-    vec![Cmd::End(End::Run(if by_itself { RunEnd::Quit } else { RunEnd::Stopped }))]
+    let end = if run.is_over() && !run.stopped_here {
+        RunEnd::Quit
+    } else if matches!(run.state.ended, Some(Outcome::Proven | Outcome::Blocked)) {
+        RunEnd::Quit
+    } else if run.stopped_here {
+        RunEnd::Stopped
+    } else {
+        RunEnd::Left
+    };
+    vec![Cmd::End(End::Run(end))]
 }
 
 fn stop_and_quit(run: &mut RunModel) -> Vec<Cmd> {
@@ -75,7 +97,7 @@ fn stop(run: &mut RunModel) -> Vec<Cmd> {
 }
 
 fn quit(run: &mut RunModel) -> Vec<Cmd> {
-    if run.is_over() {
+    if run.is_over() || !run.control.yours {
         return end(run);
     }
     let stopping = run.state.stop_asked.is_some();
@@ -87,6 +109,12 @@ fn quit(run: &mut RunModel) -> Vec<Cmd> {
 }
 
 pub fn act(run: &mut RunModel, action: Action, around: &mut Around<'_>) -> Vec<Cmd> {
+    let needs_control = matches!(action, Action::Retry | Action::Gate | Action::Stop);
+    if needs_control && !run.control.yours && !run.is_over() {
+        let who = run.control.by.as_ref().map_or("nobody", |(who, _)| who.as_str());
+        around.say(format!("this screen only looks on: {who} has control; t takes it"));
+        return Vec::new();
+    }
     match (run.dialog, run.full) {
         (Some(dialog), _) => {
             let commands = in_dialog(run, dialog, action, around);
@@ -102,7 +130,7 @@ fn in_dialog(run: &mut RunModel, dialog: Dialog, action: Action, around: &mut Ar
     if action == Action::Interrupt {
         return match dialog {
             Dialog::Stopping => end(run),
-            Dialog::Quit { .. } => stop_and_quit(run),
+            Dialog::Quit { .. } => end(run),
             Dialog::Gate { .. } | Dialog::Stop { .. } | Dialog::Result { .. } => quit(run),
         };
     }
@@ -140,7 +168,8 @@ fn in_dialog(run: &mut RunModel, dialog: Dialog, action: Action, around: &mut Ar
         },
         Dialog::Quit { stop: marked } => match answer(action, marked) {
             Some(Answer::Yes) => stop_and_quit(run),
-            Some(Answer::No) => close(run),
+            Some(Answer::No) if action == Action::Back => close(run),
+            Some(Answer::No) => end(run),
             Some(Answer::Other) => show(run, Dialog::Quit { stop: !marked }),
             None => Vec::new(),
         },
@@ -247,6 +276,9 @@ fn in_panes(run: &mut RunModel, action: Action, around: &mut Around<'_>) -> Vec<
         Action::Stop if run.is_over() => around.say("the run has ended"),
         Action::Stop if run.state.stop_asked.is_some() => around.say("the run is stopping already"),
         Action::Stop => run.dialog = Some(Dialog::Stop { stop: false }),
+        Action::TakeControl if run.control.yours => around.say("this screen has control already"),
+        Action::TakeControl if run.is_over() => around.say("the run has ended"),
+        Action::TakeControl => return vec![Cmd::Ask(Request::TakeControl { by: run.by.clone() })],
         Action::Log => run.full = Some(Full::Log),
         Action::Findings => {
             run.full = Some(Full::Findings);

@@ -10,7 +10,7 @@ use super::super::session::Typist;
 use super::super::theme::Theme;
 use crate::engine::record::{Event, Outcome, Record};
 use crate::engine::step::StepId;
-use crate::session::protocol::Request;
+use crate::session::protocol::{Control, Request};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,6 +35,7 @@ fn requests(typist: &Typist) -> Vec<String> {
         Cmd::Ask(Request::OpenGate { day, .. }) => Some(format!("gate {day}")),
         Cmd::Ask(Request::Retry { step, .. }) => Some(format!("retry {step}")),
         Cmd::Ask(Request::Stop { .. }) => Some("stop".to_string()),
+        Cmd::Ask(Request::TakeControl { .. }) => Some("take control".to_string()),
         Cmd::Load(_) | Cmd::Save { .. } | Cmd::End(_) => None,
     });
     shown.collect()
@@ -119,13 +120,19 @@ fn retry_asks_for_the_blocked_step_and_refuses_others_with_a_reason() {
 }
 
 #[test]
-fn leaving_a_run_that_goes_on_asks_and_the_first_answer_is_to_stay() {
+fn leaving_a_run_says_that_it_goes_on_and_stopping_it_is_the_other_answer() {
     let mut typist = run(&Sample::late_clone(), 60);
     typist.keys("q");
-    typist.shows(&["The run lives in this process", "/state/run", "cozyup run PLAN", "stay", "stop and quit"]);
-    typist.keys("<Enter>");
+    typist.shows(&["The run goes on without this screen", "cozyup attach", "leave: the run goes on"]);
+    typist.keys("<Esc>");
     assert!(requests(&typist).is_empty() && ended(&typist).is_none() && of(&typist).dialog.is_none());
-    typist.keys("q<Down><Enter>");
+    typist.keys("q<Enter>");
+    assert_eq!(ended(&typist), Some(&End::Run(RunEnd::Left)));
+    assert!(requests(&typist).is_empty(), "leaving asks nothing of the run");
+    let mut typist = run(&Sample::late_clone(), 60);
+    typist.keys("q<Down>");
+    typist.shows(&["/state/run", "cozyup run PLAN", "stop the run, then leave"]);
+    typist.keys("<Enter>");
     assert_eq!(requests(&typist), ["stop"]);
     assert_eq!(of(&typist).dialog, Some(Dialog::Stopping));
     assert!(ended(&typist).is_none(), "it waits for the acts in hand");
@@ -136,25 +143,43 @@ fn leaving_a_run_that_goes_on_asks_and_the_first_answer_is_to_stay() {
 }
 
 #[test]
-fn while_the_run_stops_the_act_in_hand_is_named_and_a_second_yes_quits_at_once() {
+fn while_the_run_stops_the_act_in_hand_is_named_and_q_leaves_before_it_has() {
     let sample = Sample::late_clone().then(62, Event::Intended { step: StepId::new("day1.clone/cp2"), attempt: 1 });
     let mut typist = run(&sample, 63);
     typist.keys("qs");
-    typist.shows(&["Acts in hand end first", "clone cp2 (vm 1002)", "q quits at once"]);
+    typist.shows(&["Acts in hand end first", "clone cp2 (vm 1002)", "q leaves now"]);
     typist.keys("q");
     assert_eq!(ended(&typist), Some(&End::Run(RunEnd::Stopped)));
     assert_eq!(requests(&typist), ["stop"]);
 }
 
 #[test]
-fn control_c_three_times_leaves_whatever_is_open() {
+fn control_c_twice_leaves_whatever_is_open_and_the_run_alone() {
     let mut typist = run(&Sample::gate(), 10);
     typist.keys("<C-c>");
     assert!(matches!(of(&typist).dialog, Some(Dialog::Quit { stop: false })));
     typist.keys("<C-c>");
-    assert_eq!(requests(&typist), ["stop"]);
-    typist.keys("<C-c>");
-    assert_eq!(ended(&typist), Some(&End::Run(RunEnd::Stopped)));
+    assert_eq!(ended(&typist), Some(&End::Run(RunEnd::Left)));
+    assert!(requests(&typist).is_empty());
+}
+
+#[test]
+fn a_screen_without_control_looks_on_until_it_takes_it() {
+    let mut typist = run(&Sample::gate(), 10);
+    let ann = Control { yours: false, by: Some(("ann on pts/3".into(), at(5))) };
+    typist.send(Msg::Control(ann.clone()));
+    assert!(of(&typist).dialog.is_none(), "the day's question is not this screen's to answer");
+    typist.shows(&["LOOKS ON: ann on pts/3 has control"]);
+    typist.keys("gsr");
+    typist.shows(&["only looks on"]);
+    assert!(requests(&typist).is_empty());
+    typist.keys("t");
+    assert_eq!(requests(&typist), ["take control"]);
+    typist.send(Msg::Control(Control { yours: true, by: None }));
+    assert!(matches!(of(&typist).dialog, Some(Dialog::Gate { .. })));
+    typist.send(Msg::Control(ann));
+    typist.keys("q");
+    assert_eq!(ended(&typist), Some(&End::Run(RunEnd::Left)), "who only looks on leaves without a question");
 }
 
 #[test]
@@ -187,13 +212,11 @@ fn stopping_without_leaving_asks_first_and_shows_the_result() {
 }
 
 #[test]
-fn a_lost_terminal_stops_the_run_at_a_safe_point_and_a_second_loss_leaves() {
+fn a_lost_terminal_leaves_the_run_alone() {
     let mut typist = run(&Sample::late_clone(), 60);
     typist.send(Msg::Hangup);
-    assert_eq!(requests(&typist), ["stop"]);
-    assert!(ended(&typist).is_none());
-    typist.send(Msg::Hangup);
-    assert_eq!(ended(&typist), Some(&End::Run(RunEnd::Stopped)));
+    assert!(requests(&typist).is_empty());
+    assert_eq!(ended(&typist), Some(&End::Run(RunEnd::Left)));
 }
 
 #[test]

@@ -2,9 +2,9 @@
 //!
 //! ```text
 //! + Day 1 Machines begins ---------------+   + Leave? -----------------------------+
-//! | These 4 steps may change things:     |   | The run lives in this process: ...  |
-//! |  build template 9100 cozy-talos      |   | > stay                              |
-//! |  clone cp1 (vm 1001) from ...        |   |   stop and quit                     |
+//! | These 4 steps may change things:     |   | The run goes on without this ...    |
+//! |  build template 9100 cozy-talos      |   | > leave: the run goes on            |
+//! |  clone cp1 (vm 1001) from ...        |   |   stop the run, then leave          |
 //! | Enter begins  Esc later  m by hand   |   |                                     |
 //! +--------------------------------------+   +-------------------------------------+
 //! ```
@@ -110,10 +110,14 @@ fn quit(model: &Model, run: &RunModel, stop: bool, page: &mut Page) {
     page.say(
         model.theme.strong(),
         0,
-        "The run lives in this process: leaving this screen stops it at its next safe point.",
+        &format!("The run goes on without this screen; `cozyup attach {}` comes back to it.", run.plan.name),
     );
-    what_stopping_does(model, run, page);
-    answers(model, page, "stay", "stop and quit", stop);
+    if stop {
+        what_stopping_does(model, run, page);
+    } else {
+        page.say(model.theme.plain(), 0, "A day that waits for you goes on waiting. Esc stays here.");
+    }
+    answers(model, page, "leave: the run goes on", "stop the run, then leave", stop);
 }
 
 fn ask_stop(model: &Model, run: &RunModel, stop: bool, page: &mut Page) {
@@ -133,8 +137,8 @@ fn stopping(model: &Model, run: &RunModel, page: &mut Page) {
         }
     }
     page.blank();
-    page.say(theme.asks(), 0, "q quits at once: the act in hand is cut off here, not in the target.");
-    page.say(theme.plain(), 0, "Its intent is in the journal, and the next run looks at the target before it acts.");
+    page.say(theme.asks(), 0, "q leaves now: the run ends at its safe point all the same.");
+    page.say(theme.plain(), 0, "`cozyup status` tells when it has, `cozyup run PLAN` goes on from there.");
 }
 
 fn result(model: &Model, run: &RunModel, page: &mut Page) {

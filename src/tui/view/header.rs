@@ -72,6 +72,10 @@ fn how(model: &Model, run: &RunModel, area: Rect, buf: &mut Buffer) {
             add(format!("{} {count} {}", theme.mark(wanted), wanted.word()), style);
         }
     }
+    if !run.control.yours && !run.is_over() {
+        let who = run.control.by.as_ref().map_or("nobody", |(who, _)| who.as_str());
+        add(format!("LOOKS ON: {} has control (t)", theme.safe(who)), theme.asks());
+    }
     if let Some(day) = state.gate_waiting().filter(|_| !run.is_over()) {
         add(format!("{} day {day} waits for you: g", theme.mark(Standing::Gate)), theme.asks());
     }

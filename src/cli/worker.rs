@@ -1,0 +1,165 @@
+//! `cozyup worker`, hidden: the process that does the work of a run. `cozyup run` starts it; screens attach to it.
+use super::Exit;
+use super::run::exit_of;
+use crate::base::clock::Clock;
+use crate::base::file::write_private;
+use crate::base::secret::Secret;
+use crate::compose::{self, Options, Prepared, Refusal, with_cause};
+use crate::engine::driver::Request;
+use crate::report::json;
+use crate::report::summary::{Summary, Times};
+use crate::session::launch::Started;
+use crate::session::protocol::Ended;
+use crate::session::socket;
+use crate::session::worker::Door;
+use std::io::{Read, Write};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+
+/// A run that is to end with its last screen bears being alone for so long: the first screen is on its way.
+const ALONE: Duration = Duration::from_secs(10);
+
+#[derive(Debug, clap::Args)]
+pub struct Worker {
+    plan: PathBuf,
+    #[arg(long)]
+    folder: PathBuf,
+    #[arg(long)]
+    until: u8,
+    #[arg(long)]
+    yes: bool,
+    #[arg(long)]
+    patience_s: Option<u64>,
+    #[arg(long)]
+    title: String,
+    /// Stop when no screen is attached any more
+    #[arg(long)]
+    with_screen: bool,
+    #[arg(long)]
+    critical_path_s: Option<f64>,
+    #[arg(long)]
+    speed: Option<f64>,
+}
+
+impl Worker {
+    pub async fn run(self) -> Exit {
+        // Fails only for the leader of a process group, which a worker is not when `cozyup run` starts it.
+        let _ = rustix::process::setsid();
+        let began = Instant::now();
+        let mut said = String::new();
+        // Without a word the secret comes from the plan's file.
+        let _ = std::io::stdin().read_to_string(&mut said);
+        let clock = compose::clock_of_environment();
+        let options = Options {
+            plan: self.plan.clone(),
+            folder: self.folder.clone(),
+            until: self.until,
+            gates_by: self.yes.then(|| "--yes".to_string()),
+            patience: self.patience_s.map(Duration::from_secs),
+            clock: clock.clone(),
+            token: Some(Secret::new(said)).filter(|s| !s.expose().is_empty()),
+        };
+        let prepared = match compose::prepare(options) {
+            Ok(prepared) => prepared,
+            Err(refusal) => return refuse(&refusal),
+        };
+        let listening = std::fs::read(&self.plan)
+            .and_then(|text| write_private(&prepared.folder.plan(), &text))
+            .and_then(|()| socket::listen(prepared.folder.path()));
+        match listening {
+            Ok(listener) => self.work(prepared, listener, clock, began).await,
+            Err(e) => refuse(&Refusal::State {
+                what: format!("the run's folder can't be used: {e}"),
+                next: format!("check free space and permissions of {}", self.folder.display()),
+            }),
+        }
+    }
+
+    async fn work(self, prepared: Prepared, listener: tokio::net::UnixListener, clock: Clock, began: Instant) -> Exit {
+        let Prepared { plan, loaded, folder, last_seq, mut records, requests, work } = prepared;
+        let (written_in, written) = watch::channel(last_seq);
+        let (ended_in, ended) = watch::channel(None);
+        let door = Door::new(folder.journal(), self.title, clock.spec(), requests.clone(), written, ended);
+        let screens = door.screens();
+        let serving = tokio::spawn(door.serve(listener));
+        let findings = loaded.findings.iter().map(ToString::to_string).collect();
+        answer(&Started::Ready { first: last_seq + 1, findings });
+        let telling = tokio::spawn(async move {
+            while let Some(record) = records.recv().await {
+                // Screens read the journal; they only need to know that there is more.
+                let _ = written_in.send(record.seq);
+            }
+        });
+        let signals = tokio::spawn(stop_on_signals(requests.clone()));
+        let alone = self.with_screen.then(|| tokio::spawn(stop_when_alone(screens, requests)));
+        let result = work.run().await;
+        signals.abort();
+        if let Some(alone) = alone {
+            alone.abort();
+        }
+        // It ends with the engine's end of the feed; it can only fail by a panic of its own.
+        let _ = telling.await;
+        let (exit, text, summary) = match result {
+            Ok((outcome, state)) => {
+                let times = Times { wall: began.elapsed(), critical_path_s: self.critical_path_s, speed: self.speed };
+                let summary = Summary::of(&state, &plan, folder.path(), times);
+                (exit_of(outcome), summary.text(), json::summary(&summary))
+            }
+            Err(e) => (Exit::Blocked, format!("error: {}\nnext: {}", with_cause(&e), e.next()), String::new()),
+        };
+        ended_in.send_replace(Some(Ended { exit: exit as u8, text, summary }));
+        // See above.
+        let _ = serving.await;
+        // The lock goes with the process; a socket without one would only make the next screen wait.
+        let _ = socket::remove(folder.path());
+        exit
+    }
+}
+
+fn refuse(refusal: &Refusal) -> Exit {
+    let exit = Exit::from(refusal);
+    answer(&Started::Refused { exit: exit as u8, text: refusal.to_string() });
+    exit
+}
+
+/// The only line of standard output; whoever started the worker waits for it.
+fn answer(started: &Started) {
+    if let Ok(line) = serde_json::to_string(started) {
+        let mut out = std::io::stdout();
+        // A starter that is gone has nobody to tell.
+        let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+    }
+}
+
+/// The first signal asks for a safe stop, the second one ends at once. A hang-up is nothing to a worker.
+async fn stop_on_signals(requests: mpsc::UnboundedSender<Request>) {
+    let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hang_up)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(SignalKind::hangup()))
+    else {
+        return;
+    };
+    let mut asked = false;
+    loop {
+        tokio::select! {
+            _ = hang_up.recv() => continue,
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        if asked {
+            std::process::exit(Exit::Stopped as i32);
+        }
+        asked = true;
+        // The run may have ended in this moment.
+        let _ = requests.send(Request::Stop { by: "a signal to the worker".to_string() });
+    }
+}
+
+async fn stop_when_alone(mut screens: watch::Receiver<usize>, requests: mpsc::UnboundedSender<Request>) {
+    // The first one may never come.
+    let _ = tokio::time::timeout(ALONE, screens.wait_for(|n| *n > 0)).await;
+    if screens.wait_for(|n| *n == 0).await.is_ok() {
+        let _ = requests.send(Request::Stop { by: "the end of its screen".to_string() });
+    }
+}

@@ -1,0 +1,126 @@
+//! A screen's side of the socket.
+use super::protocol::{Attachment, Control, Ended, FromWorker, Hello, PROTOCOL, Request, ToWorker, Welcome};
+use super::socket::{self, Lines};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// A worker that lives answers within this; its answers don't depend on the target.
+const ANSWER: Duration = Duration::from_secs(20);
+
+#[derive(Debug, thiserror::Error)]
+pub enum JoinError {
+    #[error("no worker runs for it")]
+    Nobody,
+    #[error("{why}")]
+    Denied { why: String, next: String },
+    #[error("the worker does not answer")]
+    Silent(#[source] io::Error),
+}
+
+impl JoinError {
+    pub fn next(&self) -> String {
+        match self {
+            JoinError::Nobody => "`cozyup status` shows how far it is, `cozyup run PLAN` goes on with it".to_string(),
+            JoinError::Denied { next, .. } => next.clone(),
+            JoinError::Silent(_) => {
+                "`cozyup status` shows the worker's process; ending it (kill PID) loses nothing, `cozyup run PLAN` goes on"
+                    .to_string()
+            }
+        }
+    }
+}
+
+/// Attaches to the worker of the run in `folder`. Returns when everything up to now has been received.
+///
+/// # Errors
+/// See [`JoinError`].
+pub async fn join(folder: &Path, who: &str, read_only: bool) -> Result<(Welcome, Attachment), JoinError> {
+    let stream = socket::connect(folder).await.map_err(|e| match e.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => JoinError::Nobody,
+        _ => JoinError::Silent(e),
+    })?;
+    let mut lines = socket::lines(stream);
+    let hello = Hello { protocol: PROTOCOL, cursor: 0, who: who.to_string(), read_only };
+    socket::send(&mut lines, &ToWorker::Hello(hello)).await.map_err(JoinError::Silent)?;
+    let late = |_| JoinError::Silent(io::ErrorKind::TimedOut.into());
+    let (welcome, history, ended) = tokio::time::timeout(ANSWER, catch_up(&mut lines)).await.map_err(late)??;
+
+    let (records_in, records) = mpsc::unbounded_channel();
+    let (requests, asked) = mpsc::unbounded_channel();
+    let (control_in, control) = watch::channel(welcome.control.clone());
+    let (denials_in, denials) = mpsc::unbounded_channel();
+    let (ended_in, ended_out) = oneshot::channel();
+    let mut wire = Wire { records: records_in, control: control_in, denials: denials_in, ended: Some(ended_in) };
+    if let Some(ended) = ended {
+        wire.end(ended);
+    } else {
+        tokio::spawn(talk(lines, wire, asked));
+    }
+    Ok((welcome, Attachment { history, records, requests, control, denials, ended: ended_out }))
+}
+
+type History = Vec<Arc<crate::engine::record::Record>>;
+
+async fn catch_up(lines: &mut Lines) -> Result<(Welcome, History, Option<Ended>), JoinError> {
+    let mut welcome = None;
+    let mut history = Vec::new();
+    loop {
+        let message = socket::receive(lines).await.map_err(JoinError::Silent)?;
+        match (message, &welcome) {
+            (None, _) => return Err(JoinError::Silent(io::ErrorKind::UnexpectedEof.into())),
+            (Some(FromWorker::Denied { why, next }), _) => return Err(JoinError::Denied { why, next }),
+            (Some(FromWorker::Welcome(said)), _) => welcome = Some(said),
+            (Some(FromWorker::Record(record)), _) => history.push(Arc::from(record)),
+            (Some(FromWorker::CaughtUp), Some(welcome)) => return Ok((welcome.clone(), history, None)),
+            (Some(FromWorker::Ended(ended)), Some(welcome)) => return Ok((welcome.clone(), history, Some(ended))),
+            (Some(FromWorker::CaughtUp | FromWorker::Ended(_)), None) => {}
+            (Some(FromWorker::Control(_) | FromWorker::Unknown), _) => {}
+        }
+    }
+}
+
+struct Wire {
+    records: mpsc::UnboundedSender<Arc<crate::engine::record::Record>>,
+    control: watch::Sender<Control>,
+    denials: mpsc::UnboundedSender<String>,
+    ended: Option<oneshot::Sender<Ended>>,
+}
+
+impl Wire {
+    fn end(&mut self, ended: Ended) {
+        if let Some(sender) = self.ended.take() {
+            // Nobody waits for it when the screen has been left.
+            let _ = sender.send(ended);
+        }
+    }
+}
+
+/// Until the worker or the screen is gone.
+async fn talk(mut lines: Lines, mut wire: Wire, mut asked: mpsc::UnboundedReceiver<Request>) {
+    loop {
+        tokio::select! {
+            message = socket::receive::<FromWorker>(&mut lines) => {
+                let Ok(Some(message)) = message else { return };
+                // Whoever does not listen any more has left.
+                match message {
+                    FromWorker::Record(record) => drop(wire.records.send(Arc::from(record))),
+                    FromWorker::Control(control) => drop(wire.control.send(control)),
+                    FromWorker::Denied { why, next } => drop(wire.denials.send(format!("{why}; {next}"))),
+                    FromWorker::Ended(ended) => return wire.end(ended),
+                    FromWorker::Welcome(_) | FromWorker::CaughtUp | FromWorker::Unknown => {}
+                }
+            }
+            request = asked.recv() => match request {
+                Some(request) => {
+                    if socket::send(&mut lines, &ToWorker::Ask(request)).await.is_err() {
+                        return;
+                    }
+                }
+                None => return,
+            }
+        }
+    }
+}

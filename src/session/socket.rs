@@ -1,0 +1,104 @@
+//! The socket in a run's folder, and lines of JSON over it.
+use futures::{SinkExt, StreamExt};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::fs::{File, Permissions};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use tokio::net::{UnixListener, UnixStream};
+use tokio_util::codec::{Framed, LinesCodec, LinesCodecError};
+
+const NAME: &str = "socket";
+/// A record with a large answer in its proof is the longest line there is.
+const LONGEST_LINE: usize = 16 * 1024 * 1024;
+
+pub type Lines = Framed<UnixStream, LinesCodec>;
+
+/// A path of the socket that is short enough for the kernel (108 bytes) however deep the folder lies. Good while the
+/// folder's file is open.
+fn short(folder: &Path) -> io::Result<(File, PathBuf)> {
+    let open = File::open(folder)?;
+    let path = PathBuf::from(format!("/proc/self/fd/{}/{NAME}", open.as_raw_fd()));
+    Ok((open, path))
+}
+
+/// Listens in the run's folder (socket 0600 in a 0700 folder). Only the holder of the run's lock may call this: a socket
+/// that is there is a dead worker's.
+///
+/// # Errors
+/// The operating system's.
+pub fn listen(folder: &Path) -> io::Result<UnixListener> {
+    remove(folder)?;
+    let (_open, path) = short(folder)?;
+    let listener = UnixListener::bind(&path)?;
+    std::fs::set_permissions(folder.join(NAME), Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
+/// # Errors
+/// The operating system's; no worker, no error.
+pub fn remove(folder: &Path) -> io::Result<()> {
+    match std::fs::remove_file(folder.join(NAME)) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// # Errors
+/// `NotFound` or `ConnectionRefused` when no worker listens.
+pub async fn connect(folder: &Path) -> io::Result<UnixStream> {
+    let (_open, path) = short(folder)?;
+    UnixStream::connect(&path).await
+}
+
+pub fn lines(stream: UnixStream) -> Lines {
+    Framed::new(stream, LinesCodec::new_with_max_length(LONGEST_LINE))
+}
+
+/// Whether the other end is a process of this user (or of root).
+pub fn is_own(stream: &UnixStream) -> bool {
+    let own = rustix::process::geteuid().as_raw();
+    stream.peer_cred().is_ok_and(|peer| peer.uid() == own || peer.uid() == 0)
+}
+
+/// # Errors
+/// When the other end is gone.
+pub async fn send(lines: &mut Lines, message: &impl Serialize) -> io::Result<()> {
+    feed(lines, message).await?;
+    flush(lines).await
+}
+
+/// [`send`] without waiting for it to be on its way.
+///
+/// # Errors
+/// When the other end is gone.
+pub async fn feed(lines: &mut Lines, message: &impl Serialize) -> io::Result<()> {
+    let text = serde_json::to_string(message)?;
+    lines.feed(text).await.map_err(other)
+}
+
+/// # Errors
+/// When the other end is gone.
+pub async fn flush(lines: &mut Lines) -> io::Result<()> {
+    SinkExt::<String>::flush(lines).await.map_err(other)
+}
+
+/// The next message; `None` at the end.
+///
+/// # Errors
+/// When the other end talks nonsense.
+pub async fn receive<T: DeserializeOwned>(lines: &mut Lines) -> io::Result<Option<T>> {
+    match lines.next().await {
+        None => Ok(None),
+        Some(line) => Ok(Some(serde_json::from_str(&line.map_err(other)?)?)),
+    }
+}
+
+fn other(e: LinesCodecError) -> io::Error {
+    match e {
+        LinesCodecError::Io(e) => e,
+        LinesCodecError::MaxLineLengthExceeded => io::Error::other("a line is longer than any message"),
+    }
+}

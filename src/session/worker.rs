@@ -1,0 +1,230 @@
+//! The worker's side of the socket: tells every screen what happens, takes requests from the one that has control.
+use super::protocol::{Control, Ended, FromWorker, Hello, PROTOCOL, Request, ToWorker, Welcome};
+use super::socket::{self, Lines};
+use crate::base::text;
+use crate::engine::journal::follow::Follower;
+use jiff::Timestamp;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+/// A screen has this long to say hello.
+const HELLO: Duration = Duration::from_secs(10);
+/// Screens have this long to take the end of the run.
+const FAREWELL: Duration = Duration::from_secs(5);
+const LONGEST_NAME: usize = 80;
+
+/// What every connection needs; cheap to clone.
+#[derive(Clone)]
+pub struct Door {
+    pub journal: PathBuf,
+    pub title: String,
+    pub clock: Option<String>,
+    pub requests: mpsc::UnboundedSender<Request>,
+    /// Number of the last record in the journal.
+    pub written: watch::Receiver<u64>,
+    pub ended: watch::Receiver<Option<Ended>>,
+    desk: Arc<Desk>,
+}
+
+/// Who has control, and how many screens there are.
+struct Desk {
+    holder: Mutex<Option<Holder>>,
+    changed: watch::Sender<u64>,
+    screens: watch::Sender<usize>,
+}
+
+#[derive(Clone)]
+struct Holder {
+    screen: u64,
+    who: String,
+    since: Timestamp,
+}
+
+impl Desk {
+    fn holder(&self) -> Option<Holder> {
+        self.holder.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, holder: Option<Holder>) {
+        *self.holder.lock().unwrap_or_else(PoisonError::into_inner) = holder;
+        self.changed.send_modify(|n| *n += 1);
+    }
+
+    fn control(&self, screen: u64) -> Control {
+        let holder = self.holder();
+        Control { yours: holder.as_ref().is_some_and(|h| h.screen == screen), by: holder.map(|h| (h.who, h.since)) }
+    }
+}
+
+impl Door {
+    pub fn new(
+        journal: PathBuf,
+        title: String,
+        clock: Option<String>,
+        requests: mpsc::UnboundedSender<Request>,
+        written: watch::Receiver<u64>,
+        ended: watch::Receiver<Option<Ended>>,
+    ) -> Door {
+        let desk = Desk { holder: Mutex::new(None), changed: watch::Sender::new(0), screens: watch::Sender::new(0) };
+        Door { journal, title, clock, requests, written, ended, desk: Arc::new(desk) }
+    }
+
+    /// How many screens are attached now.
+    pub fn screens(&self) -> watch::Receiver<usize> {
+        self.desk.screens.subscribe()
+    }
+
+    /// Serves until the run has ended and every screen has been told, or had its time.
+    pub async fn serve(self, listener: UnixListener) {
+        let mut ended = self.ended.clone();
+        let mut screens = JoinSet::new();
+        let mut number = 0;
+        loop {
+            tokio::select! {
+                accepted = listener.accept() => {
+                    if let Ok((stream, _)) = accepted && socket::is_own(&stream) {
+                        number += 1;
+                        let door = self.clone();
+                        screens.spawn(async move { door.screen(stream, number).await });
+                    }
+                }
+                Some(_) = screens.join_next() => {}
+                _ = ended.wait_for(Option::is_some) => break,
+            }
+        }
+        let _ = tokio::time::timeout(FAREWELL, async { while screens.join_next().await.is_some() {} }).await;
+    }
+
+    async fn screen(self, stream: UnixStream, screen: u64) {
+        self.desk.screens.send_modify(|n| *n += 1);
+        // An error is the screen's going away: the run does not care.
+        let _ = self.talk(socket::lines(stream), screen).await;
+        if self.desk.control(screen).yours {
+            self.desk.set(None);
+        }
+        self.desk.screens.send_modify(|n| *n -= 1);
+    }
+
+    async fn talk(&self, mut lines: Lines, screen: u64) -> io::Result<()> {
+        let hello = match tokio::time::timeout(HELLO, socket::receive(&mut lines)).await {
+            Ok(Ok(Some(ToWorker::Hello(hello)))) => hello,
+            Ok(Ok(Some(ToWorker::Ask(_) | ToWorker::Unknown) | None) | Err(_)) | Err(_) => return Ok(()),
+        };
+        if hello.protocol != PROTOCOL {
+            let why = format!(
+                "this screen speaks version {} of the protocol, the worker (cozyup {}) version {PROTOCOL}",
+                hello.protocol,
+                env!("CARGO_PKG_VERSION")
+            );
+            let next = "use the cozyup that started the run".to_string();
+            return socket::send(&mut lines, &FromWorker::Denied { why, next }).await;
+        }
+        let who = text::shorten(&text::clean(&hello.who), LONGEST_NAME);
+        if !hello.read_only && self.desk.holder().is_none() {
+            self.desk.set(Some(Holder { screen, who: who.clone(), since: Timestamp::now() }));
+        }
+        let welcome = Welcome {
+            protocol: PROTOCOL,
+            cozyup: env!("CARGO_PKG_VERSION").to_string(),
+            pid: std::process::id(),
+            clock: self.clock.clone(),
+            title: self.title.clone(),
+            control: self.desk.control(screen),
+        };
+        socket::send(&mut lines, &FromWorker::Welcome(welcome)).await?;
+        self.tell(lines, screen, &who, &hello).await
+    }
+
+    async fn tell(&self, mut lines: Lines, screen: u64, who: &str, hello: &Hello) -> io::Result<()> {
+        let (mut written, mut ended) = (self.written.clone(), self.ended.clone());
+        let mut control = self.desk.changed.subscribe();
+        let mut follower = Some(Follower::open(&self.journal).map_err(io::Error::other)?);
+        let mut first = true;
+        loop {
+            written.mark_unchanged();
+            let over = ended.borrow_and_update().clone();
+            // Thousands of records at first: not on a thread that others wait for.
+            let Some(mut reader) = follower.take() else { return Ok(()) };
+            let (reader, records) = tokio::task::spawn_blocking(move || {
+                let records = reader.next();
+                (reader, records)
+            })
+            .await
+            .map_err(io::Error::other)?;
+            follower = Some(reader);
+            for record in records.map_err(io::Error::other)? {
+                if record.seq > hello.cursor {
+                    socket::feed(&mut lines, &FromWorker::Record(Box::new(record))).await?;
+                }
+            }
+            if std::mem::take(&mut first) {
+                socket::feed(&mut lines, &FromWorker::CaughtUp).await?;
+            }
+            if let Some(ended) = over {
+                return socket::send(&mut lines, &FromWorker::Ended(ended)).await;
+            }
+            socket::flush(&mut lines).await?;
+            tokio::select! {
+                changed = written.changed() => {
+                    // The writer is gone only when the run has ended.
+                    if changed.is_err() {
+                        let _ = ended.changed().await;
+                    }
+                }
+                _ = ended.changed() => {}
+                _ = control.changed() => {
+                    socket::send(&mut lines, &FromWorker::Control(self.desk.control(screen))).await?;
+                }
+                message = socket::receive(&mut lines) => match message? {
+                    None => return Ok(()),
+                    Some(ToWorker::Ask(request)) => {
+                        if let Some(denied) = self.ask(request, screen, who, hello.read_only) {
+                            socket::send(&mut lines, &denied).await?;
+                        }
+                    }
+                    Some(ToWorker::Hello(_) | ToWorker::Unknown) => {}
+                },
+            }
+        }
+    }
+
+    /// Passes a request on in the screen's own name, or says why not.
+    fn ask(&self, request: Request, screen: u64, who: &str, read_only: bool) -> Option<FromWorker> {
+        let by = who.to_string();
+        let named = match request {
+            Request::TakeControl { .. } if read_only => {
+                return denied("this screen was attached with --read-only", "attach again without it");
+            }
+            Request::TakeControl { .. } => {
+                self.desk.set(Some(Holder { screen, who: by.clone(), since: Timestamp::now() }));
+                Request::TakeControl { by }
+            }
+            asked if !self.desk.control(screen).yours => {
+                let holder = self.desk.holder().map_or("nobody".to_string(), |h| h.who);
+                let what = match asked {
+                    Request::OpenGate { .. } => "begin a day",
+                    Request::Retry { .. } => "retry a step",
+                    Request::Stop { .. } => "stop the run",
+                    Request::TakeControl { .. } => "take control",
+                };
+                let why = format!("this screen may not {what}: {holder} has control");
+                return denied(&why, "take control first");
+            }
+            Request::OpenGate { day, .. } => Request::OpenGate { day, by },
+            Request::Retry { step, .. } => Request::Retry { step, by },
+            Request::Stop { .. } => Request::Stop { by },
+        };
+        // A run that has ended takes no requests; its end is on its way to the screen.
+        let _ = self.requests.send(named);
+        None
+    }
+}
+
+fn denied(why: &str, next: &str) -> Option<FromWorker> {
+    Some(FromWorker::Denied { why: why.to_string(), next: next.to_string() })
+}
