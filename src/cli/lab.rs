@@ -2,6 +2,8 @@
 //! as a real site would.
 use super::run::{LabFigures, Start, Style, execute};
 use super::{Exit, RunFlags, say, tell};
+use crate::compose;
+use crate::engine::state::RunState;
 use crate::lab::scenario::Scenario;
 use crate::lab::site::{self, Site};
 use crate::lab::{critical, world};
@@ -124,9 +126,10 @@ impl Opened {
         LabFigures { critical_path_s: chain.ok(), speed: Some(self.site.speed) }
     }
 
-    /// Whether a worker still runs the plan in it.
-    pub fn is_worked_on(&self) -> bool {
-        is_worked_on(&self.run_folder())
+    /// Whether the run in it has come to its end; one that goes on, or lost its worker, still needs the site.
+    pub fn is_over(&self) -> bool {
+        let records = compose::recorded(&self.run_folder()).unwrap_or_default();
+        RunState::of(&records).ended.is_some()
     }
 
     pub fn goes_on(&self) -> bool {
@@ -267,7 +270,7 @@ impl RunInLab {
             with_screen: false,
         };
         let exit = execute(start, state_dir).await;
-        if self.keep || opened.is_worked_on() {
+        if self.keep || !opened.is_over() {
             if style == Style::Lines {
                 say(&format!(
                     "the lab serves on (process {}); its files are in {}",

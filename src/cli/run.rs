@@ -183,7 +183,8 @@ async fn launch(start: &Start<'_>, name: &str, folder: &Path) -> std::io::Result
     ];
     for (flag, value) in numbers {
         if let Some(value) = value {
-            command.args([flag, &value]);
+            // In one word: a value may begin with a minus sign.
+            command.arg(format!("{flag}={value}"));
         }
     }
     command.env_remove(compose::TOKEN_VARIABLE).env_remove(compose::CLOCK_VARIABLE);

@@ -93,7 +93,7 @@ async fn in_lab(state_dir: &Path, at: &Where) -> Exit {
     };
     let exit = execute(start, state_dir).await;
     // A site whose run goes on, or was stopped half way, stays for the next `cozyup lab`; it ends by itself when idle.
-    if exit == Exit::Proven && !opened.is_worked_on() {
+    if exit == Exit::Proven && opened.is_over() {
         opened.end();
     }
     exit

@@ -20,6 +20,7 @@ use tokio::sync::{mpsc, watch};
 
 /// A run that is to end with its last screen bears being alone for so long: the first screen is on its way.
 const ALONE: Duration = Duration::from_secs(10);
+const LOCK: Duration = Duration::from_millis(500);
 
 #[derive(Debug, clap::Args)]
 pub struct Worker {
@@ -61,7 +62,7 @@ impl Worker {
             clock: clock.clone(),
             token: Some(Secret::new(said)).filter(|s| !s.expose().is_empty()),
         };
-        let prepared = match compose::prepare(options) {
+        let prepared = match prepare(options).await {
             Ok(prepared) => prepared,
             Err(refusal) => return refuse(&refusal),
         };
@@ -115,6 +116,17 @@ impl Worker {
         // The lock goes with the process; a socket without one would only make the next screen wait.
         let _ = socket::remove(folder.path());
         exit
+    }
+}
+
+/// A worker that was killed a moment ago may hold the lock for as long as the kernel needs to end it.
+async fn prepare(options: Options) -> Result<Prepared, Refusal> {
+    let began = Instant::now();
+    loop {
+        match compose::prepare(options.clone()) {
+            Err(Refusal::Locked(_)) if began.elapsed() < LOCK => tokio::time::sleep(LOCK / 20).await,
+            other => return other,
+        }
     }
 }
 

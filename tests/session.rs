@@ -1,0 +1,260 @@
+//! A run and its screens: the worker goes on whatever happens to them, and says who may ask what.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+use cozyup::session::client::{self, JoinError};
+use cozyup::session::protocol::{Attachment, Control, Request};
+use cozyup::session::{lock, socket};
+use serde_json::Value;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+/// Lab seconds per second: slow enough that a run is still going on when a test looks.
+const SPEED: &str = "60";
+/// Of the wall, for whatever a test waits for.
+const SOON: Duration = Duration::from_secs(60);
+
+fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(began.elapsed() < SOON, "not within {SOON:?}: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A lab that is served, and a state folder of its own.
+struct Site {
+    state: tempfile::TempDir,
+    plan: PathBuf,
+    clock: String,
+    lab: Child,
+}
+
+impl Site {
+    fn new() -> Site {
+        let state = tempfile::tempdir().unwrap();
+        let dir = state.path().join("site");
+        let lab = Command::new(env!("CARGO_BIN_EXE_cozyup"))
+            .args(["lab", "serve", "--speed", SPEED, "--dir"])
+            .arg(&dir)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let site: Value = until("the lab serves", || {
+            serde_json::from_str(&std::fs::read_to_string(dir.join("site.json")).ok()?).ok()
+        });
+        let clock = format!("{},{},{}", site["clock_origin"].as_str().unwrap(), site["clock_wall_ms"], site["speed"]);
+        Site { state, plan: dir.join("plan.yaml"), clock, lab }
+    }
+
+    fn cozyup(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cozyup"));
+        command.arg("--state-dir").arg(self.state.path()).args(arguments).env("COZYUP_CLOCK", &self.clock);
+        command.stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, more: &[&str]) -> Command {
+        let mut command = self.cozyup(&["run", self.plan.to_str().unwrap(), "--yes", "--until", "1"]);
+        command.args(more);
+        command
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.state.path().join("runs/standard")
+    }
+
+    fn worker(&self) -> Option<u32> {
+        lock::holder(&self.folder().join("lock")).unwrap().map(|owner| owner.pid)
+    }
+
+    fn events(&self) -> Vec<Value> {
+        let text = std::fs::read_to_string(self.folder().join("journal.jsonl")).unwrap_or_default();
+        text.lines().filter_map(|l| serde_json::from_str(l).ok()).collect()
+    }
+
+    fn count(&self, event: &str) -> usize {
+        self.events().iter().filter(|e| e["event"] == event).count()
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        if let Some(pid) = self.worker() {
+            let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+        }
+        let _ = self.lab.kill();
+        let _ = self.lab.wait();
+    }
+}
+
+fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+fn records(output: &Output) -> Vec<Value> {
+    let text = String::from_utf8(output.stdout.clone()).unwrap();
+    text.lines().map(|l| serde_json::from_str(l).unwrap()).collect()
+}
+
+#[test]
+fn the_work_goes_on_when_its_screen_is_killed_and_a_new_one_sees_it_from_the_first_record_on() {
+    let site = Site::new();
+    let mut screen = site.run(&["--json"]).stdout(Stdio::null()).spawn().unwrap();
+    until("something is done", || (site.count("proven") > 3).then_some(()));
+    let worker = site.worker().expect("a worker");
+    screen.kill().unwrap();
+    screen.wait().unwrap();
+    let output = site.cozyup(&["attach", "--json"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    let told = records(&output);
+    let (last, told) = told.split_last().unwrap();
+    assert_eq!((&last["kind"], &last["outcome"]), (&"summary".into(), &"proven".into()));
+    let numbers: Vec<u64> = told.iter().map(|r| r["seq"].as_u64().unwrap()).collect();
+    assert_eq!(numbers, (1..=numbers.len() as u64).collect::<Vec<_>>());
+    assert_eq!(numbers.len(), site.events().len());
+    let sessions: Vec<&Value> = told.iter().filter(|r| r["event"] == "session").collect();
+    assert_eq!(sessions.len(), 1, "one process did all of it");
+    assert_eq!(sessions[0]["pid"], worker);
+    until("the worker is gone", || site.worker().is_none().then_some(()));
+}
+
+#[test]
+fn a_detached_run_is_found_refused_to_a_second_one_stopped_and_taken_up_again() {
+    let site = Site::new();
+    let detached = site.run(&["--detach"]).output().unwrap();
+    assert_eq!(detached.status.code(), Some(0), "{}", text(&detached));
+    assert!(text(&detached).contains("cozyup attach standard"), "{}", text(&detached));
+    let worker = site.worker().expect("a worker");
+    until("something is done", || (site.count("proven") > 3).then_some(()));
+
+    let status = site.cozyup(&["status"]).output().unwrap();
+    assert!(text(&status).contains(&format!("goes on in process {worker} on")), "{}", text(&status));
+    let second = site.run(&["--lines"]).output().unwrap();
+    assert_eq!(second.status.code(), Some(5), "{}", text(&second));
+    assert!(text(&second).contains(&format!("held by process {worker}")), "{}", text(&second));
+
+    let stopped = site.cozyup(&["stop", "standard"]).output().unwrap();
+    assert_eq!(stopped.status.code(), Some(3), "{}", text(&stopped));
+    assert!(text(&stopped).contains("Nothing is undone"), "{}", text(&stopped));
+    until("the worker is gone", || site.worker().is_none().then_some(()));
+    let status = site.cozyup(&["status", "--json"]).output().unwrap();
+    let status: Value = serde_json::from_slice(&status.stdout).unwrap();
+    assert_eq!((&status["outcome"], &status["worker"]), (&"stopped".into(), &Value::Null));
+    let nobody = site.cozyup(&["stop"]).output().unwrap();
+    assert_eq!(nobody.status.code(), Some(2));
+    assert!(text(&nobody).contains("no worker runs for it"), "{}", text(&nobody));
+
+    let again = site.run(&["--lines"]).output().unwrap();
+    assert_eq!(again.status.code(), Some(0), "{}", text(&again));
+    let tasks = site.events().iter().filter_map(|e| e["handle"].as_str().map(str::to_string)).collect::<Vec<_>>();
+    let clones = tasks.iter().filter(|h| h.contains(":qmclone:")).count();
+    assert_eq!(clones, 4, "each machine is cloned once: {tasks:#?}");
+}
+
+async fn denial(screen: &mut Attachment) -> String {
+    tokio::time::timeout(SOON, screen.denials.recv()).await.expect("a denial in time").expect("a denial")
+}
+
+async fn controlled(screen: &mut Attachment, wanted: impl Fn(&Control) -> bool) -> Control {
+    let found = tokio::time::timeout(SOON, screen.control.wait_for(|c| wanted(c))).await;
+    found.expect("control changes in time").unwrap().clone()
+}
+
+async fn join(folder: &Path, who: &str, read_only: bool) -> Attachment {
+    client::join(folder, who, read_only).await.unwrap().1
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_screen_has_control_the_others_look_on_until_they_take_it() {
+    let site = Site::new();
+    assert!(site.run(&["--detach"]).output().unwrap().status.success());
+    let folder = site.folder();
+    let mut ann = join(&folder, "ann on pts/1", false).await;
+    assert!(ann.control.borrow().yours, "who comes first has control");
+    let mut bob = join(&folder, "bob\u{1b}[31m on pts/2", false).await;
+    let seen = bob.control.borrow().clone();
+    assert!(!seen.yours && seen.by.as_ref().is_some_and(|(who, _)| who == "ann on pts/1"), "{seen:?}");
+
+    bob.requests.send(Request::Stop { by: "mallory".into() }).unwrap();
+    assert_eq!(
+        denial(&mut bob).await,
+        "this screen may not stop the run: ann on pts/1 has control; take control first"
+    );
+    let mut carl = join(&folder, "carl", true).await;
+    carl.requests.send(Request::TakeControl { by: String::new() }).unwrap();
+    assert!(denial(&mut carl).await.contains("--read-only"));
+
+    bob.requests.send(Request::TakeControl { by: "mallory".into() }).unwrap();
+    controlled(&mut bob, |c| c.yours).await;
+    let ann_sees = controlled(&mut ann, |c| !c.yours).await;
+    let holder = ann_sees.by.expect("a holder").0;
+    assert!(holder.starts_with("bob") && !holder.contains(char::is_control), "{holder:?}");
+    bob.requests.send(Request::Stop { by: "mallory".into() }).unwrap();
+    for screen in [ann, bob, carl] {
+        let ended = tokio::time::timeout(SOON, screen.ended).await.unwrap().unwrap();
+        assert_eq!(ended.exit, 3, "{}", ended.text);
+    }
+    let events = site.events();
+    let by = |event: &str| events.iter().find(|e| e["event"] == event).unwrap()["by"].as_str().unwrap().to_string();
+    assert!(by("control_taken").starts_with("bob"), "who asks is who said hello, not what a request claims");
+    assert!(by("stop_asked").starts_with("bob"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_bears_screens_that_talk_nonsense_or_nothing() {
+    let site = Site::new();
+    assert!(site.run(&["--detach"]).output().unwrap().status.success());
+    let folder = site.folder();
+    let mode = std::fs::metadata(folder.join("socket")).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode, 0o600);
+    for nonsense in ["\n", "{}\n", "null\n", "\u{0}\u{1b}]0;x\u{7}\n", "{\"kind\":\"ask\",\"ask\":\"stop\"}\n"] {
+        let mut stream = socket::connect(&folder).await.unwrap();
+        stream.write_all(nonsense.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        tokio::time::timeout(SOON, stream.read_to_end(&mut answer)).await.expect("the worker hangs up").unwrap();
+        assert_eq!(answer, b"", "{nonsense:?}");
+    }
+    let mut old = socket::connect(&folder).await.unwrap();
+    let hello = "{\"kind\":\"hello\",\"protocol\":99,\"cursor\":0,\"who\":\"x\",\"read_only\":false}\n";
+    old.write_all(hello.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    old.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.contains("denied") && answer.contains("version 99"), "{answer}");
+    // One that never says a word must not keep others out.
+    let silent = socket::connect(&folder).await.unwrap();
+    let screen = join(&folder, "ann", false).await;
+    assert!(screen.control.borrow().yours);
+    assert!(site.worker().is_some());
+    drop(silent);
+}
+
+#[tokio::test]
+async fn where_no_worker_is_that_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(matches!(client::join(folder.path(), "ann", false).await, Err(JoinError::Nobody)));
+    // A socket that a killed worker left behind.
+    drop(socket::listen(folder.path()).unwrap());
+    assert!(matches!(client::join(folder.path(), "ann", false).await, Err(JoinError::Nobody)));
+}
+
+#[test]
+fn the_tokens_secret_is_in_no_list_of_processes() {
+    let site = Site::new();
+    let secret = std::fs::read_to_string(site.plan.with_file_name("token")).unwrap();
+    let started = site.run(&["--detach"]).env("COZYUP_PROXMOX_TOKEN", &secret).output().unwrap();
+    assert!(started.status.success(), "{}", text(&started));
+    let worker = site.worker().expect("a worker");
+    for file in ["cmdline", "environ"] {
+        let bytes = std::fs::read(format!("/proc/{worker}/{file}")).unwrap();
+        let shown = String::from_utf8_lossy(&bytes);
+        assert!(!shown.is_empty() && !shown.contains(secret.trim()), "{file}");
+    }
+    until("the secret is used all the same", || (site.count("proven") > 3).then_some(()));
+}
