@@ -151,7 +151,7 @@ impl Door {
             // Thousands of records at first: not on a thread that others wait for.
             let Some(mut reader) = follower.take() else { return Ok(()) };
             let (reader, records) = tokio::task::spawn_blocking(move || {
-                let records = reader.next();
+                let records = reader.news();
                 (reader, records)
             })
             .await

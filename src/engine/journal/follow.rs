@@ -33,7 +33,7 @@ impl Follower {
     ///
     /// # Errors
     /// When the file can't be read, or a whole line of it is no record.
-    pub fn next(&mut self) -> Result<Vec<Record>, JournalError> {
+    pub fn news(&mut self) -> Result<Vec<Record>, JournalError> {
         let io = |source: io::Error| JournalError::Io { path: self.path.display().to_string(), verb: "read", source };
         self.file.read_to_end(&mut self.rest).map_err(io)?;
         let whole = self.rest.iter().rposition(|b| *b == b'\n').map_or(0, |end| end + 1);
@@ -71,15 +71,15 @@ mod tests {
         let path = dir.path().join("journal.jsonl");
         let (mut journal, _) = Journal::open(&path).unwrap();
         let mut follower = Follower::open(&path).unwrap();
-        assert_eq!(follower.next().unwrap(), []);
+        assert_eq!(follower.news().unwrap(), []);
         journal.append(&record(1)).unwrap();
         journal.append(&record(2)).unwrap();
-        assert_eq!(follower.next().unwrap(), [record(1), record(2)]);
+        assert_eq!(follower.news().unwrap(), [record(1), record(2)]);
         let mut raw = std::fs::OpenOptions::new().append(true).open(&path).unwrap();
         raw.write_all(br#"{"v":1,"seq":3,"at":"1970-01-01T00:00:01Z","event":"stop_asked","#).unwrap();
-        assert_eq!(follower.next().unwrap(), []);
+        assert_eq!(follower.news().unwrap(), []);
         raw.write_all(b"\"by\":\"ann\",\"sum\":\"\"}\n").unwrap();
-        assert_eq!(follower.next().unwrap(), [record(3)]);
-        assert_eq!(follower.next().unwrap(), []);
+        assert_eq!(follower.news().unwrap(), [record(3)]);
+        assert_eq!(follower.news().unwrap(), []);
     }
 }

@@ -71,14 +71,11 @@ pub fn hangup(run: &RunModel) -> Vec<Cmd> {
 }
 
 fn end(run: &RunModel) -> Vec<Cmd> {
-    let end = if run.is_over() && !run.stopped_here {
-        RunEnd::Quit
-    } else if matches!(run.state.ended, Some(Outcome::Proven | Outcome::Blocked)) {
-        RunEnd::Quit
-    } else if run.stopped_here {
-        RunEnd::Stopped
-    } else {
-        RunEnd::Left
+    let end = match (run.state.ended, run.stopped_here) {
+        (Some(Outcome::Proven | Outcome::Blocked), _) => RunEnd::Quit,
+        (Some(Outcome::Stopped) | None, true) => RunEnd::Stopped,
+        (Some(Outcome::Stopped) | None, false) if run.is_over() => RunEnd::Quit,
+        (Some(Outcome::Stopped) | None, false) => RunEnd::Left,
     };
     vec![Cmd::End(End::Run(end))]
 }
