@@ -13,7 +13,7 @@ use crate::plan::{self, Loaded};
 use crate::session::folder::RunFolder;
 use crate::session::lock::{LockError, Owner, RunLock, host_name};
 use crate::steps::catalogue;
-use crate::steps::site::{Installation, Parts, open};
+use crate::steps::site::{Installation, Parts, Reconnect, open};
 use crate::{proxmox, session};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -38,7 +38,7 @@ pub enum Refusal {
     State { what: String, next: String },
 }
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Options {
     pub plan: PathBuf,
     /// The run's folder.
@@ -47,6 +47,7 @@ pub struct Options {
     pub gates_by: Option<String>,
     pub patience: Option<Duration>,
     pub clock: Clock,
+    pub reconnect: Reconnect,
     /// The token's secret, where it does not come from the plan's file.
     pub token: Option<Secret<String>>,
 }
@@ -123,6 +124,7 @@ pub fn prepare(options: Options) -> Result<Prepared, Refusal> {
         http,
         secrets: folder.secrets(),
         cache: folder.cache(),
+        reconnect: options.reconnect,
         makes_secrets: options.until >= 2,
     });
     let (feed, records) = mpsc::unbounded_channel();

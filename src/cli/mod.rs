@@ -83,6 +83,9 @@ enum Command {
     /// Does the work of a run; `run` starts it
     #[command(hide = true)]
     Worker(worker::Worker),
+    /// Asks the worker of a run for an answer; the survival check starts it
+    #[command(hide = true)]
+    Probe(worker::Probe),
 }
 
 /// How a run tells what it does, and how far it goes.
@@ -157,6 +160,7 @@ pub fn main() -> ExitCode {
             Some(Command::Status(status)) => status.run(&state_dir),
             Some(Command::Stop(stop)) => stop.run(&state_dir).await,
             Some(Command::Worker(worker)) => worker.run().await,
+            Some(Command::Probe(probe)) => probe.run().await,
         }
     });
     // A blocked file operation in the background must not hold the exit.

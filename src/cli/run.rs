@@ -16,7 +16,6 @@ use crate::session::protocol::{Attachment, Welcome};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tokio::process::Command;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -168,7 +167,7 @@ async fn launch(start: &Start<'_>, name: &str, folder: &Path) -> std::io::Result
         Some(speed) => format!("lab {name} x{speed}"),
         None => format!("plan {name}"),
     };
-    let mut command = Command::new(std::env::current_exe()?);
+    let mut command = std::process::Command::new(std::env::current_exe()?);
     command.arg("worker").arg(start.plan).arg("--folder").arg(folder.path());
     command.args(["--until", &start.flags.until.to_string(), "--title", &title]);
     for (flag, set) in [("--yes", start.yes), ("--with-screen", start.with_screen)] {
@@ -191,7 +190,13 @@ async fn launch(start: &Start<'_>, name: &str, folder: &Path) -> std::io::Result
     if let Some(spec) = start.clock.spec() {
         command.env(compose::CLOCK_VARIABLE, spec);
     }
-    launch::start(command, &folder.log(), compose::token_of_environment().as_ref()).await
+    let token = compose::token_of_environment();
+    if let Some(scope) = launch::in_user_scope(&command)
+        && let Ok(started) = launch::start(scope, &folder.log(), token.as_ref()).await
+    {
+        return Ok(started);
+    }
+    launch::start(command.into(), &folder.log(), token.as_ref()).await
 }
 
 fn detached(name: &str, folder: &Path) -> Exit {

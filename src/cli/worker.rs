@@ -1,19 +1,24 @@
 //! `cozyup worker`, hidden: the process that does the work of a run. `cozyup run` starts it; screens attach to it.
-use super::Exit;
 use super::run::exit_of;
+use super::{Exit, say, tell};
 use crate::base::clock::Clock;
 use crate::base::file::write_private;
 use crate::base::secret::Secret;
+use crate::base::text;
 use crate::compose::{self, Options, Prepared, Refusal, with_cause};
 use crate::engine::driver::Request;
 use crate::report::json;
 use crate::report::summary::{Summary, Times};
+use crate::session::client;
 use crate::session::launch::Started;
 use crate::session::protocol::Ended;
 use crate::session::socket;
 use crate::session::worker::Door;
+use crate::steps::site::Reconnect;
 use std::io::{Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
@@ -21,6 +26,8 @@ use tokio::sync::{mpsc, watch};
 /// A run that is to end with its last screen bears being alone for so long: the first screen is on its way.
 const ALONE: Duration = Duration::from_secs(10);
 const LOCK: Duration = Duration::from_millis(500);
+/// Of the wall.
+const RECONNECT: Duration = Duration::from_secs(20);
 
 #[derive(Debug, clap::Args)]
 pub struct Worker {
@@ -60,6 +67,7 @@ impl Worker {
             gates_by: self.yes.then(|| "--yes".to_string()),
             patience: self.patience_s.map(Duration::from_secs),
             clock: clock.clone(),
+            reconnect: reconnect(&self.folder),
             token: Some(Secret::new(said)).filter(|s| !s.expose().is_empty()),
         };
         let prepared = match prepare(options).await {
@@ -116,6 +124,48 @@ impl Worker {
         // The lock goes with the process; a socket without one would only make the next screen wait.
         let _ = socket::remove(folder.path());
         exit
+    }
+}
+
+/// A process of its own session asks this worker for an answer.
+fn reconnect(folder: &Path) -> Reconnect {
+    let folder = folder.to_path_buf();
+    Arc::new(move || {
+        let folder = folder.clone();
+        Box::pin(async move {
+            let program = std::env::current_exe().map_err(|e| e.to_string())?;
+            let mut probe = tokio::process::Command::new(program);
+            probe.arg("probe").arg(folder).stdin(Stdio::null()).kill_on_drop(true);
+            let said = tokio::time::timeout(RECONNECT, probe.output()).await;
+            let said = said.map_err(|_| "no answer".to_string())?.map_err(|e| e.to_string())?;
+            let text = |bytes: &[u8]| text::clean_lines(String::from_utf8_lossy(bytes).trim());
+            if said.status.success() { Ok(text(&said.stdout)) } else { Err(text(&said.stderr)) }
+        })
+    })
+}
+
+/// `cozyup probe`, hidden: what a new screen of another session would get.
+#[derive(Debug, clap::Args)]
+pub struct Probe {
+    folder: PathBuf,
+}
+
+impl Probe {
+    pub async fn run(self) -> Exit {
+        if let Err(e) = rustix::process::setsid() {
+            tell(&format!("no session of its own: {e}"));
+            return Exit::Usage;
+        }
+        match client::join(&self.folder, "the survival check", true).await {
+            Ok((welcome, attachment)) => {
+                say(&format!("process {} answered, {} records", welcome.pid, attachment.history.len()));
+                Exit::Proven
+            }
+            Err(e) => {
+                tell(&compose::with_cause(&e));
+                Exit::Usage
+            }
+        }
     }
 }
 

@@ -24,6 +24,29 @@ pub enum Started {
     },
 }
 
+/// Runs `command` in a scope of the user's own systemd manager when that outlives every login (linger): logind then ends
+/// no process of it, whatever KillUserProcesses says. `None` where there is no such manager.
+pub fn in_user_scope(command: &std::process::Command) -> Option<Command> {
+    let runtime = std::env::var_os("XDG_RUNTIME_DIR")?;
+    let user = std::env::var("USER").ok().filter(|u| !u.is_empty() && !u.contains('/'))?;
+    let manager = Path::new(&runtime).join("systemd/private").exists();
+    let lingers = Path::new("/var/lib/systemd/linger").join(user).exists();
+    (manager && lingers).then(|| scoped(command))
+}
+
+fn scoped(command: &std::process::Command) -> Command {
+    let mut scope = Command::new("systemd-run");
+    // In scope mode it becomes the program: the process and its pipes stay.
+    scope.args(["--user", "--scope", "--quiet", "--collect", "--"]).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => scope.env(name, value),
+            None => scope.env_remove(name),
+        };
+    }
+    scope
+}
+
 /// Starts `command` (this very program as a worker) and waits until it listens or has refused. What it says later goes to
 /// `log`. A secret goes over its standard input, where no list of processes shows it.
 ///
@@ -46,4 +69,38 @@ pub async fn start(mut command: Command, log: &Path, secret: Option<&Secret<Stri
         let last = said.lines().rev().find(|l| !l.trim().is_empty()).unwrap_or("it said nothing").to_string();
         io::Error::other(format!("the worker ended as it started: {last}"))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scope_runs_the_same_program_with_the_same_environment() {
+        let mut worker = std::process::Command::new("/usr/bin/cozyup");
+        worker.args(["worker", "plan.yaml"]).env("COZYUP_CLOCK", "x").env_remove("COZYUP_PROXMOX_TOKEN");
+        let scope = scoped(&worker);
+        let scope = scope.as_std();
+        let words: Vec<_> = scope.get_args().collect();
+        assert_eq!(scope.get_program(), "systemd-run");
+        assert_eq!(
+            words,
+            ["--user", "--scope", "--quiet", "--collect", "--", "/usr/bin/cozyup", "worker", "plan.yaml"]
+        );
+        assert!(scope.get_envs().eq(worker.get_envs()));
+    }
+
+    #[tokio::test]
+    async fn a_worker_that_ends_without_a_word_is_told_with_its_last_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", "echo no room >&2; exit 3"]);
+        let error = start(command, &dir.path().join("log"), None).await.unwrap_err().to_string();
+        assert_eq!(error, "the worker ended as it started: no room");
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", r#"read secret; echo "{\"kind\":\"refused\",\"exit\":2,\"text\":\"$secret\"}""#]);
+        let secret = Secret::new("heard\n".to_string());
+        let said = start(command, &dir.path().join("log"), Some(&secret)).await.unwrap();
+        assert_eq!(said, Started::Refused { exit: 2, text: "heard".into() });
+    }
 }

@@ -9,6 +9,7 @@ use crate::plan::model::{NodePlan, Plan};
 use crate::steps::failures;
 use crate::talos::secrets::{Bundle, ClientCertificate, Error as SecretsError};
 use crate::{kubernetes, proxmox, talos};
+use futures::future::BoxFuture;
 use jiff::Timestamp;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -45,6 +46,7 @@ pub struct Reading {
     pub http: reqwest::Client,
     pub secrets: PathBuf,
     pub cache: PathBuf,
+    pub reconnect: Reconnect,
     shared: Arc<Shared>,
 }
 
@@ -57,6 +59,10 @@ pub struct Changing {
     /// Secrets that are being made ahead of their step; in memory only until it writes them.
     ahead: Mutex<Option<JoinHandle<Result<Bundle, SecretsError>>>>,
 }
+
+/// Asks this run's own worker for an answer from a session of its own, as a new screen would: what was said, or why
+/// there was no answer.
+pub type Reconnect = Arc<dyn Fn() -> BoxFuture<'static, Result<String, String>> + Send + Sync>;
 
 /// Clients that can be made only once their secrets exist.
 #[derive(Default)]
@@ -76,6 +82,7 @@ pub struct Parts {
     pub http: reqwest::Client,
     pub secrets: PathBuf,
     pub cache: PathBuf,
+    pub reconnect: Reconnect,
     /// Whether this session goes as far as the cluster's secrets.
     pub makes_secrets: bool,
 }
@@ -98,6 +105,7 @@ pub fn open(parts: Parts) -> (Reading, Changing) {
         http: parts.http,
         secrets: parts.secrets.clone(),
         cache: parts.cache,
+        reconnect: parts.reconnect,
         shared: shared.clone(),
     };
     let changing = Changing {

@@ -1,4 +1,5 @@
-//! `day0.survival`: what a dropped ssh connection would do to this process. Says it, and never stands in the way.
+//! `day0.survival`: what a dropped ssh connection would do to the worker, and whether a new screen reaches it from
+//! outside of its session. Says it, and never stands in the way.
 use super::{Check, of_jump_host, proof};
 use crate::engine::failure::Failure;
 use crate::engine::proof::Proof;
@@ -65,14 +66,16 @@ impl Signs {
             ignores_hangup: ignores_hangup(&text("/proc/self/status")),
             cgroup: text("/proc/self/cgroup").lines().last().unwrap_or_default().to_string(),
             linger,
-            kill_user_processes: logind_files().iter().filter_map(|f| kills(&text(f))).next_back().unwrap_or(false),
+            // logind leaves root alone (KillExcludeUsers) unless somebody changed that too.
+            kill_user_processes: !rustix::process::geteuid().is_root()
+                && logind_files().iter().filter_map(|f| kills(&text(f))).next_back().unwrap_or(false),
         }
     }
 
     /// What a dropped connection does, and why.
     fn verdict(&self) -> Result<&'static str, &'static str> {
         let in_session = self.cgroup.contains("/session-");
-        if in_session && self.kill_user_processes && !self.linger {
+        if in_session && self.kill_user_processes {
             // tmux and screen run in the session too, unless somebody started them elsewhere.
             return Err("logind ends everything of the session at logout (KillUserProcesses)");
         }
@@ -105,18 +108,26 @@ impl Signs {
     }
 }
 
-async fn look(cx: &dyn Context, _site: &Reading) -> Result<Proof, Failure> {
+async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {
     let signs = Signs::read();
+    let answer = (site.reconnect)().await.map_err(|why| {
+        Failure::retryable(
+            format!("a screen of another session does not reach this run: {why}"),
+            "check that the run's folder takes a socket (no network file system): --state-dir DIR names another one",
+        )
+    })?;
     let summary = match signs.verdict() {
-        Ok(why) => format!("a dropped connection leaves the run alone: {why}"),
+        Ok(why) => format!("a dropped connection leaves the run alone: {why}; a new screen reaches it"),
         Err(why) => format!(
-            "a dropped connection ends this process: {why}; nothing is lost, `cozyup run PLAN` goes on from there; \
-             inside tmux it would not end"
+            "a dropped connection ends this run: {why}; nothing is lost, `cozyup run PLAN` goes on from there; \
+             `loginctl enable-linger` before it is started lets it live on"
         ),
     };
     let by_hand = "cat /proc/self/cgroup; loginctl show-user $USER -p Linger -p KillUserProcesses";
     let asked = "environment, /proc/self, /var/lib/systemd/linger, logind.conf";
-    proof(&summary, &[], vec![of_jump_host(cx, asked, signs.to_string(), by_hand)])
+    let signs = of_jump_host(cx, asked, signs.to_string(), by_hand);
+    let reached = of_jump_host(cx, "the run's socket, from a new session", answer, "cozyup attach --read-only");
+    proof(&summary, &[], vec![signs, reached])
 }
 
 /// Field 7 of `/proc/self/stat`, counted behind the name in brackets: 0 is no terminal.
@@ -178,7 +189,8 @@ mod tests {
     fn tmux_does_not_help_where_logind_ends_the_whole_session() {
         let signs = Signs { tmux: true, kill_user_processes: true, ..ssh() };
         assert!(signs.verdict().unwrap_err().contains("KillUserProcesses"));
-        assert!(Signs { linger: true, ..signs }.verdict().is_ok());
+        // Lingering keeps the user's manager, not what runs in the session itself.
+        assert!(Signs { linger: true, ..signs }.verdict().is_err());
     }
 
     #[test]
