@@ -244,7 +244,7 @@ fn register(world: &mut World, vmid: u32) {
 }
 
 /// Whether a Kubernetes API that trusts this machine answers where its config says, or on the machine itself.
-fn api_reachable(world: &World, machine: &Machine) -> bool {
+pub fn api_reachable(world: &World, machine: &Machine) -> bool {
     let Some(config) = &machine.config else { return false };
     let serves = |name: &str| {
         world.machines.values().any(|m| m.api_server == Progress::Done && m.hostname() == name && trusts(m, machine))

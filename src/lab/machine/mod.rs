@@ -89,6 +89,8 @@ pub struct Machine {
     pub boot_id: String,
     pub stage: Stage,
     pub config: Option<Arc<MachineConfig>>,
+    /// What it lives by from the next boot on.
+    pub staged: Option<Arc<MachineConfig>>,
     pub api: Api,
     pub services: BTreeMap<String, Service>,
     pub etcd: Option<Membership>,
@@ -118,6 +120,7 @@ impl Machine {
             boot_id,
             stage: Stage::Booting,
             config: None,
+            staged: None,
             api: Api::Closed,
             services: BTreeMap::new(),
             etcd: None,
@@ -155,6 +158,12 @@ impl Machine {
         configured.map_or(self.vm.address, |net| (net.addr(), net.prefix_len()))
     }
 
+    /// Those of the config, else Talos' own default.
+    pub fn time_servers(&self) -> Vec<String> {
+        let given = self.config.as_ref().map(|c| c.time_servers.clone()).unwrap_or_default();
+        if given.is_empty() { vec!["time.cloudflare.com".into()] } else { given }
+    }
+
     /// The shared address that this machine would hold as leader.
     pub fn vip(&self) -> Option<Ipv4Addr> {
         self.config.as_ref()?.interface(&self.vm.mac)?.vip
@@ -187,12 +196,12 @@ impl Machine {
         );
     }
 
-    fn phase(&mut self, now: Timestamp, name: &str, action: wire::phase_event::Action) {
-        self.note(now, Kind::Phase, "", &wire::PhaseEvent { phase: name.into(), action: action.into() });
+    fn phase(&mut self, now: Timestamp, actor: &str, name: &str, action: wire::phase_event::Action) {
+        self.note(now, Kind::Phase, actor, &wire::PhaseEvent { phase: name.into(), action: action.into() });
     }
 
-    fn task(&mut self, now: Timestamp, name: &str, action: wire::task_event::Action) {
-        self.note(now, Kind::Task, "", &wire::TaskEvent { task: name.into(), action: action.into() });
+    fn task(&mut self, now: Timestamp, actor: &str, name: &str, action: wire::task_event::Action) {
+        self.note(now, Kind::Task, actor, &wire::TaskEvent { task: name.into(), action: action.into() });
     }
 
     /// Moves a service to `state` and tells it in events and kernel log.

@@ -35,7 +35,7 @@ impl Site {
     fn apply(&self, vmid: u32, text: &str) -> Result<(), Refused> {
         self.lab.with(|w| {
             let config = life::check(w, vmid, text.as_bytes())?;
-            life::apply(w, vmid, config);
+            life::apply(w, vmid, config, life::When::Now);
             Ok(())
         })
     }
@@ -100,7 +100,7 @@ async fn an_applied_config_closes_maintenance_and_opens_the_secure_api_later() {
     assert_eq!(site.endpoint(201, API_PORT), Some(Endpoint::TalosSecure { vmid: 1001 }));
     assert_eq!(
         site.status(1001).unmet[0],
-        ("services", "etcd not running, kubelet not running, trustd not running".into())
+        ("services", "kubelet not running, etcd not running, trustd not running".into())
     );
 }
 

@@ -1,7 +1,7 @@
 //! `machine.MachineService` of one machine.
 use super::super::super::world::World;
-use super::super::life::{self, Refused};
-use super::super::{ConfigError, Machine, Service, TALOS_VERSION, cluster, kubeconfig, status};
+use super::super::life::{self, Refused, When};
+use super::super::{ConfigError, Machine, MachineConfig, Service, TALOS_VERSION, cluster, kubeconfig, status};
 use super::stream::{self, Look};
 use super::{Node, timestamp};
 use crate::base::clock::between;
@@ -14,6 +14,9 @@ use wire::apply_configuration_request::Mode;
 /// Wall time between an accepted change and its start, so that the answer leaves before its socket closes.
 const FLUSH: Duration = Duration::from_millis(50);
 
+/// After which `--mode=try` goes back, when the client gives no time (`constants.ConfigTryTimeout`).
+const TRY: Duration = Duration::from_secs(60);
+
 pub struct Api(pub Node);
 
 type Reply<T> = Result<Response<T>, Status>;
@@ -22,10 +25,7 @@ impl From<Refused> for Status {
     fn from(refused: Refused) -> Status {
         let text = refused.to_string();
         match refused {
-            Refused::Config(ConfigError::Parse(_)) => Status::unknown(text),
-            Refused::Config(ConfigError::Invalid(_) | ConfigError::Runtime(_)) | Refused::Moves(..) => {
-                Status::invalid_argument(text)
-            }
+            Refused::Config(_) | Refused::Moves(..) => Status::invalid_argument(text),
             Refused::TooEarly | Refused::NoControlPlane => Status::failed_precondition(text),
             Refused::HasData => Status::already_exists(text),
             Refused::Gone => Status::unavailable(text),
@@ -48,30 +48,90 @@ impl Node {
     }
 
     fn apply(&self, vmid: u32, asked: &wire::ApplyConfigurationRequest) -> Result<wire::ApplyConfiguration, Status> {
-        let mode = asked.mode();
-        let configured = self.read(vmid, |_, m| m.config.is_some())?;
-        if !configured && matches!(mode, Mode::NoReboot | Mode::Staged) {
-            let name = if mode == Mode::Staged { "staged" } else { "no-reboot" };
-            return Err(Status::unimplemented(format!(
-                "apply configuration --mode='{name}' is not supported in maintenance mode"
-            )));
+        match self.read(vmid, |_, m| m.config.clone())? {
+            None => self.apply_first(vmid, asked),
+            Some(present) => self.apply_again(vmid, asked, &present),
         }
-        let config = self.lab.look(|world| life::check(world, vmid, &asked.data))?;
+    }
+
+    /// In maintenance mode.
+    fn apply_first(
+        &self,
+        vmid: u32,
+        asked: &wire::ApplyConfigurationRequest,
+    ) -> Result<wire::ApplyConfiguration, Status> {
+        let unsupported = |mode| {
+            let text = format!("apply configuration --mode='{mode}' is not supported in maintenance mode");
+            Err(Status::unimplemented(text))
+        };
+        match asked.mode() {
+            Mode::NoReboot => return unsupported("no-reboot"),
+            Mode::Staged => return unsupported("staged"),
+            Mode::Reboot | Mode::Auto | Mode::Try => {}
+        }
+        let config = self.lab.look(|world| life::check(world, vmid, &asked.data)).map_err(|refused| match refused {
+            Refused::Config(ConfigError::Parse(why)) => Status::unknown(format!("failed to parse config: {why}")),
+            Refused::Config(invalid @ ConfigError::Invalid(_)) => {
+                Status::invalid_argument(format!("configuration validation failed: {}", invalid.why()))
+            }
+            other => other.into(),
+        })?;
         let mut answer = wire::ApplyConfiguration::default();
-        if configured {
-            answer.mode = if mode == Mode::Auto { Mode::NoReboot } else { mode }.into();
-            answer.mode_details = "Applied configuration without a reboot".into();
-        }
         if asked.dry_run {
-            answer.mode_details = if configured {
-                "Dry run summary:\nApplied configuration without a reboot (skipped in dry-run).".into()
-            } else {
-                "Dry run summary:\nNode is running in maintenance mode and does not have a config yet.".into()
-            };
+            answer.mode_details =
+                "Dry run summary:\nNode is running in maintenance mode and does not have a config yet.".into();
+        } else {
+            self.soon(move |world| life::apply(world, vmid, config, When::Now));
+        }
+        Ok(answer)
+    }
+
+    /// On a configured machine. Nothing that the lab knows needs a reboot, so `AUTO` never makes one.
+    fn apply_again(
+        &self,
+        vmid: u32,
+        asked: &wire::ApplyConfigurationRequest,
+        present: &MachineConfig,
+    ) -> Result<wire::ApplyConfiguration, Status> {
+        let config = self.lab.look(|world| life::check(world, vmid, &asked.data))?;
+        let (mode, when, details) = match asked.mode() {
+            Mode::Auto | Mode::NoReboot => (Mode::NoReboot, When::Now, "Applied configuration without a reboot"),
+            Mode::Try => (Mode::Try, When::Now, "Applied configuration without a reboot"),
+            Mode::Reboot => (Mode::Reboot, When::WithReboot, "Applied configuration with a reboot"),
+            Mode::Staged => {
+                (Mode::Staged, When::NextBoot, "Staged configuration to be applied after the next reboot")
+            }
+        };
+        let mut answer =
+            wire::ApplyConfiguration { mode: mode.into(), mode_details: details.into(), ..Default::default() };
+        if asked.dry_run {
+            let same = present.text.expose() == config.text.expose();
+            let difference = if same { "No changes." } else { "(the lab does not show the lines that differ)" };
+            answer.mode_details =
+                format!("Dry run summary:\n{details} (skipped in dry-run).\nConfig diff:\n\n{difference}");
             return Ok(answer);
         }
-        self.soon(move |world| life::apply(world, vmid, config));
+        if mode == Mode::Try {
+            let after = asked.try_mode_timeout.and_then(|d| Duration::try_from(d).ok()).unwrap_or(TRY);
+            answer.mode_details.push_str(&format!(
+                "\nThe config is applied in 'try' mode and will be automatically reverted back in {}m{}s",
+                after.as_secs() / 60,
+                after.as_secs() % 60
+            ));
+            let present = present.clone();
+            let back = move |world: &mut World| life::apply(world, vmid, present, When::Now);
+            self.soon(move |world| life::later(world, vmid, after.as_secs_f64(), back));
+        }
+        self.soon(move |world| life::apply(world, vmid, config, when));
         Ok(answer)
+    }
+
+    /// `what` is for control planes alone.
+    fn control_plane_only(&self, vmid: u32, what: &str) -> Result<(), Status> {
+        match self.read(vmid, |_, m| m.control_plane())? {
+            true => Ok(()),
+            false => Err(Status::unimplemented(format!("{what} is only available on control plane nodes"))),
+        }
     }
 }
 
@@ -167,6 +227,7 @@ impl wire::machine_service_server::MachineService for Api {
             request.metadata(),
             |messages| wire::EtcdMemberListResponse { messages },
             |vmid| {
+                self.0.control_plane_only(vmid, "member list")?;
                 let members = self.0.read(vmid, members)??;
                 Ok(wire::EtcdMembers { members, ..Default::default() })
             },
@@ -178,6 +239,7 @@ impl wire::machine_service_server::MachineService for Api {
             request.metadata(),
             |messages| wire::EtcdStatusResponse { messages },
             |vmid| {
+                self.0.control_plane_only(vmid, "etcd status")?;
                 self.0.read(vmid, |world, machine| {
                     let etcd = running_etcd(machine)?;
                     // The first member leads for as long as it is there.
@@ -248,9 +310,10 @@ impl wire::machine_service_server::MachineService for Api {
 
     async fn kubeconfig(&self, request: Request<()>) -> Reply<BoxStream<common::Data>> {
         let (vmid, stamp) = self.0.target(request.metadata())?;
-        let text = self.0.read(vmid, |world, machine| match &machine.config {
-            Some(config) if machine.control_plane() => kubeconfig::text(config, world.now).map_err(Status::unknown),
-            Some(_) | None => Err(Status::failed_precondition("kubeconfig is only available on controlplane nodes")),
+        self.0.control_plane_only(vmid, "kubeconfig")?;
+        let text = self.0.read(vmid, |world, machine| {
+            let config = machine.config.as_ref().ok_or_else(|| Status::unavailable("the machine has no config"))?;
+            kubeconfig::text(config, world.now).map_err(Status::unknown)
         })??;
         Ok(stream::once(vec![data(kubeconfig::archive(text.as_bytes()), &stamp)]))
     }
@@ -337,7 +400,8 @@ impl wire::machine_service_server::MachineService for Api {
         let content = match path.as_str() {
             "/proc/sys/kernel/random/boot_id" => self.0.read(vmid, |_, m| format!("{}\n", m.boot_id))?,
             "/etc/os-release" => format!("NAME=\"Talos\"\nID=talos\nVERSION_ID={TALOS_VERSION}\n"),
-            _ => return Err(Status::unknown(format!("stat {path}: no such file or directory"))),
+            "/proc/cmdline" => "talos.platform=nocloud console=tty1 console=ttyS0 net.ifnames=0\n".into(),
+            _ => return Err(Status::not_found(format!("stat {path}: no such file or directory"))),
         };
         Ok(stream::once(vec![data(content, &stamp)]))
     }

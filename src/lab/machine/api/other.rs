@@ -43,7 +43,7 @@ pub struct Time(pub Node);
 impl Time {
     fn now(&self, vmid: u32, server: &str) -> Result<time::Time, Status> {
         let server = match server {
-            "" => self.0.read(vmid, |_, machine| machine.vm.gateway.map(|g| g.to_string()))?.unwrap_or_default(),
+            "" => self.0.read(vmid, |_, machine| machine.time_servers())?.into_iter().next().unwrap_or_default(),
             given => given.to_string(),
         };
         let now = Some(timestamp(self.0.lab.clock().now()));

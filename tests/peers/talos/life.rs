@@ -1,0 +1,179 @@
+//! A lab node from maintenance to a cluster and back, with `talosctl` as its only client.
+use super::Talosctl;
+use super::site::{SOON, Site, eventually};
+use cozyup::talos::Maintenance;
+
+#[test]
+#[ignore = "needs real peers: tests/peers/run"]
+fn maintenance_mode_shows_hardware_and_refuses_the_rest_as_talos_does() {
+    let site = Site::new(21);
+    site.start(201);
+    site.in_maintenance(&[201]);
+    let (talosctl, node) = (Talosctl::new(), site.at(201));
+    let get = |what: &[&str]| talosctl.ok(&[&["-n", &node, "get"], what, &["--insecure"]].concat());
+    let row = |text: &str, words: &[&str]| {
+        text.lines().any(|line| words.iter().all(|w| line.split_whitespace().any(|found| found == *w)))
+    };
+    let disks = get(&["disks"]);
+    assert!(row(&disks, &["Disk", "sda", "54", "GB"]) && row(&disks, &["sdb", "275", "GB"]), "{disks}");
+    assert!(row(&get(&["links"]), &["LinkStatus", "eth0", "bc:24:11:00:00:c9", "up"]), "{}", get(&["links"]));
+    let addresses = get(&["addresses"]);
+    assert!(row(&addresses, &["AddressStatus", &format!("eth0/{node}/24"), "eth0"]), "{addresses}");
+    assert!(row(&get(&["extensions"]), &["ExtensionStatus", "drbd"]), "{}", get(&["extensions"]));
+    assert!(row(&get(&["version"]), &["Version", "v1.10.6"]), "{}", get(&["version"]));
+    assert!(row(&get(&["cpu"]), &["Processor", "CPU-0", "8"]), "{}", get(&["cpu"]));
+    let status = get(&["machinestatus", "-o", "yaml"]);
+    assert!(status.contains("stage: maintenance\n    status:\n        ready: true\n"), "{status}");
+    let refused = |args: &[&str]| talosctl.refused(&[&["-n", &node], args, &["--insecure"]].concat());
+    let version = refused(&["version"]);
+    assert!(version.contains("code = Unimplemented desc = API is not implemented in maintenance mode"), "{version}");
+    let config = refused(&["get", "machineconfig"]);
+    assert!(config.contains("code = PermissionDenied desc = not authorized"), "{config}");
+    let reset = refused(&["reset", "--wait=false"]);
+    assert!(reset.contains("desc = API is not implemented in maintenance mode"), "{reset}");
+    let unknown = refused(&["get", "nonsense"]);
+    assert!(unknown.contains("code = NotFound desc = resource \"nonsense\" is not registered"), "{unknown}");
+    let secure = site.talosctl(&[201]).refused(&["version"]);
+    assert!(secure.contains("x509: certificate signed by unknown authority"), "{secure}");
+}
+
+#[test]
+#[ignore = "needs real peers: tests/peers/run"]
+fn a_config_goes_only_to_the_machine_whose_fingerprint_was_seen() {
+    let site = Site::new(22);
+    site.start(201);
+    site.in_maintenance(&[201]);
+    let (talosctl, node) = (Talosctl::new(), site.at(201));
+    let file = talosctl.file("cp.yaml", &site.config(201));
+    let fingerprint = tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let node = Maintenance::connect(site.address(201).into()).await.unwrap();
+        node.machine_stage().await.unwrap();
+        node.fingerprint().unwrap().to_string()
+    });
+    let given = ["-n", &node, "apply-config", "--insecure", "-f", &file];
+    let apply = |more: &[&'static str]| [&given[..], more].concat();
+    let other = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
+    let refused = talosctl.refused(&apply(&["--cert-fingerprint", other]));
+    assert!(refused.contains("fingerprint"), "{refused}");
+    let dry = talosctl.ok(&[&given[..], &["--cert-fingerprint", &fingerprint, "--dry-run"]].concat());
+    assert!(dry.contains("Node is running in maintenance mode and does not have a config yet."), "{dry}");
+    let staged = talosctl.refused(&apply(&["--mode", "staged"]));
+    assert!(
+        staged.contains("apply configuration --mode='staged' is not supported in maintenance mode"),
+        "{staged}"
+    );
+    let broken = talosctl.file("broken.yaml", &site.config(201).replace("persist: true", "persist: false"));
+    let broken = talosctl.refused(&["-n", &node, "apply-config", "--insecure", "-f", &broken]);
+    let words = "code = InvalidArgument desc = configuration validation failed: 1 error occurred:\n\t* .persist should be enabled";
+    assert!(broken.contains(words), "{broken}");
+    talosctl.ok(&[&given[..], &["--cert-fingerprint", &fingerprint]].concat());
+    let talosctl = site.talosctl(&[201]);
+    eventually("the secure API", || {
+        let said = talosctl.say(&["version"]);
+        if said.code == Some(0) { Ok(()) } else { Err(said.err) }
+    });
+    let closed = Talosctl::new().refused(&["-n", &node, "get", "disks", "--insecure"]);
+    assert!(closed.contains("tls: certificate required"), "{closed}");
+}
+
+#[test]
+#[ignore = "needs real peers: tests/peers/run"]
+fn bootstrap_is_refused_before_the_cri_runs_then_taken_once() {
+    let early = Site::with(23, |s| s.latency.services_s = 1e7);
+    let talosctl = early.configured(&[201]);
+    let refused = talosctl.refused(&["bootstrap"]);
+    assert!(refused.contains("code = FailedPrecondition desc = bootstrap is not available yet"), "{refused}");
+
+    let site = Site::new(24);
+    let talosctl = site.running(&[201]);
+    let again = talosctl.refused(&["bootstrap"]);
+    assert!(again.contains("code = AlreadyExists desc = etcd data directory is not empty"), "{again}");
+    let members = talosctl.ok(&["etcd", "members"]);
+    assert!(members.contains("node201") && members.contains(&format!("https://{}:2379", site.at(201))), "{members}");
+}
+
+#[test]
+#[ignore = "needs real peers: tests/peers/run"]
+fn a_cluster_of_four_is_seen_whole_from_any_of_its_control_planes() {
+    let site = Site::new(25);
+    let all = [201, 202, 203, 211];
+    let talosctl = site.running(&all);
+    let nodes = all.map(|h| site.at(h)).join(",");
+    let version = talosctl.ok(&["-n", &nodes, "version"]);
+    assert_eq!(version.matches("Tag:         v1.10.6").count(), 4, "{version}");
+    eventually("three members", || {
+        let said = talosctl.say(&["-n", &site.at(203), "etcd", "members"]);
+        if said.out.matches("false").count() == 3 { Ok(()) } else { Err(said.out + &said.err) }
+    });
+    let cps = [201, 202, 203].map(|h| site.at(h)).join(",");
+    let status = talosctl.ok(&["-n", &cps, "etcd", "status"]);
+    assert_eq!(status.matches("3.5.21").count(), 3, "{status}");
+    let services = talosctl.ok(&["-n", &site.at(202), "services"]);
+    for id in ["apid", "auditd", "containerd", "cri", "dashboard", "etcd", "ext-lldpd", "kubelet", "machined", "syslogd", "trustd", "udevd"] {
+        let line = services.lines().find(|l| l.split_whitespace().nth(1) == Some(id));
+        let line = line.unwrap_or_else(|| panic!("no {id} in\n{services}"));
+        assert_eq!(line.split_whitespace().nth(2), Some("Running"), "{line}");
+    }
+    let kubelet = talosctl.ok(&["-n", &site.at(202), "service", "kubelet"]);
+    assert!(kubelet.contains("HEALTH   OK"), "{kubelet}");
+    // CozyStack turns discovery off: nobody knows members, and the end of Talos' own work is a node that is not ready.
+    let members = talosctl.ok(&["-n", &site.at(201), "get", "members"]);
+    assert_eq!(members.lines().count(), 1, "{members}");
+    let machine = talosctl.ok(&["-n", &site.at(211), "get", "machinestatus", "-o", "yaml"]);
+    assert!(machine.contains("stage: running") && machine.contains("name: nodeReady"), "{machine}");
+    let worker = talosctl.refused(&["-n", &site.at(211), "etcd", "members"]);
+    assert!(worker.contains("member list is only available on control plane nodes"), "{worker}");
+    let worker = talosctl.refused(&["-n", &site.at(211), "bootstrap"]);
+    assert!(worker.contains("bootstrap can only be performed on a control plane node"), "{worker}");
+    let folder = talosctl.path("kube");
+    std::fs::create_dir(&folder).unwrap();
+    talosctl.ok(&["-n", &site.at(201), "kubeconfig", &folder]);
+    let kubeconfig = std::fs::read_to_string(format!("{folder}/kubeconfig")).unwrap();
+    assert!(kubeconfig.contains("admin@cozy") && kubeconfig.contains(&site.at(200)), "{kubeconfig}");
+    let worker = talosctl.refused(&["-n", &site.at(211), "kubeconfig", &folder, "--force"]);
+    assert!(worker.contains("kubeconfig is only available on control plane nodes"), "{worker}");
+}
+
+#[test]
+#[ignore = "needs real peers: tests/peers/run"]
+fn what_happens_on_a_node_reaches_talosctl_while_it_happens() {
+    let site = Site::new(26);
+    let talosctl = site.configured(&[201]);
+    let mut status = talosctl.follow(&["get", "machinestatus", "--watch"]);
+    let mut services = talosctl.follow(&["get", "services", "--watch"]);
+    let mut events = talosctl.follow(&["events", "--tail", "-1"]);
+    let mut dmesg = talosctl.follow(&["dmesg", "--follow"]);
+    let mut log = talosctl.follow(&["logs", "etcd", "--follow"]);
+    let has = |words: &'static [&'static str]| {
+        move |line: &str| words.iter().all(|w| line.split_whitespace().any(|found| found == *w))
+    };
+    status.until("the present state", SOON, has(&["+", "MachineStatus", "machine", "booting", "false"]));
+    services.until("the kubelet", SOON, has(&["+", "Service", "kubelet", "true"]));
+    eventually("bootstrap", || {
+        let said = talosctl.say(&["bootstrap"]);
+        if said.code == Some(0) { Ok(()) } else { Err(said.err) }
+    });
+    status.until("the end of the boot", SOON, has(&["MachineStatus", "machine", "running", "false"]));
+    services.until("etcd", SOON, has(&["+", "Service", "etcd", "true"]));
+    events.until("etcd's health", SOON, |l| l.contains("RUNNING: Health check successful"));
+    dmesg.until("the request", SOON, |l| l.contains("bootstrap request received"));
+    log.until("a line of etcd", SOON, |l| !l.trim().is_empty());
+}
+
+#[test]
+#[ignore = "needs real peers: tests/peers/run"]
+fn reboot_and_reset_are_tracked_to_their_end() {
+    let site = Site::new(27);
+    let talosctl = site.running(&[201]);
+    let boot_id = || talosctl.say(&["read", "/proc/sys/kernel/random/boot_id"]).out;
+    let before = boot_id();
+    // With `--wait` talosctl waits for a machine that is ready, which needs the network of CozyStack.
+    talosctl.ok(&["reboot", "--wait=false"]);
+    eventually("another boot", || {
+        let now = boot_id();
+        if now.is_empty() || now == before { Err(now) } else { Ok(()) }
+    });
+    let reset = talosctl.ok(&["reset", "--graceful=false", "--reboot", "--timeout", "15s"]);
+    assert!(reset.contains("events check condition met") && reset.contains("post check passed"), "{reset}");
+    site.in_maintenance(&[201]);
+}
