@@ -56,12 +56,14 @@ pub fn misfit(known: &Value, value: &Value) -> Option<String> {
         (Value::Sequence(_), _) => into("a list"),
         (Value::Mapping(_), _) => into("a mapping"),
         (Value::String(scalar), value) => match (scalar.as_str(), value) {
-            ("bool", Value::Bool(_)) | ("int", Value::Number(_)) => None,
+            ("any", _) | ("bool", Value::Bool(_)) => None,
             // Go's decoder takes any scalar for a text.
             ("string", Value::Bool(_) | Value::Number(_) | Value::String(_)) => None,
             ("bool" | "string", _) => into(scalar),
-            ("int", _) => into("a number"),
-            _ => None,
+            // `int`, `uint16` and the like; a number in another notation is still a text here.
+            (_, Value::Number(_)) => None,
+            (number, Value::String(text)) if text.starts_with("0o") && number.contains("int") => None,
+            (number, _) => into(number),
         },
         _ => None,
     }

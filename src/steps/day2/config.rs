@@ -19,10 +19,12 @@ pub struct Config {
     node: NodePlan,
 }
 
-pub fn step(_plan: &Plan, node: &NodePlan) -> Config {
+pub fn step(plan: &Plan, node: &NodePlan) -> Config {
     let title = format!("the machine config of {} is rendered", node.name);
     let by_hand = format!(
-        "talosctl gen config ... --with-secrets secrets.yaml; talosctl validate --mode metal -c {}",
+        "talosctl gen config {} {} --with-secrets secrets.yaml; talosctl validate --mode metal --strict -c {}",
+        plan.name,
+        plan.cluster_endpoint(),
         file(node)
     );
     let outline = outlines::change(StepId::of(KIND, &node.name), 2, title, Band::new(5, 30), by_hand)

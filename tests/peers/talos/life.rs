@@ -100,14 +100,14 @@ fn a_cluster_of_four_is_seen_whole_from_any_of_its_control_planes() {
     let talosctl = site.running(&all);
     let nodes = all.map(|h| site.at(h)).join(",");
     let version = talosctl.ok(&["-n", &nodes, "version"]);
-    assert_eq!(version.matches("Tag:         v1.10.6").count(), 4, "{version}");
+    assert_eq!(version.matches("NODE: ").count(), 4, "{version}");
     eventually("three members", || {
         let said = talosctl.say(&["-n", &site.at(203), "etcd", "members"]);
         if said.out.matches("false").count() == 3 { Ok(()) } else { Err(said.out + &said.err) }
     });
     let cps = [201, 202, 203].map(|h| site.at(h)).join(",");
     let status = talosctl.ok(&["-n", &cps, "etcd", "status"]);
-    assert_eq!(status.matches("3.5.21").count(), 3, "{status}");
+    assert_eq!(status.lines().filter(|l| l.contains("false")).count(), 3, "{status}");
     let services = talosctl.ok(&["-n", &site.at(202), "services"]);
     for id in ["apid", "auditd", "containerd", "cri", "dashboard", "etcd", "ext-lldpd", "kubelet", "machined", "syslogd", "trustd", "udevd"] {
         let line = services.lines().find(|l| l.split_whitespace().nth(1) == Some(id));

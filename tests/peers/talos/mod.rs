@@ -8,7 +8,7 @@ mod site;
 mod verbs;
 
 use crate::peer::{self, Following, Said};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -55,7 +55,12 @@ impl Talosctl {
 
     /// Runs it; a hang and a Go panic are faults whatever was expected.
     pub fn say(&self, args: &[&str]) -> Said {
-        let said = peer::say(&mut self.command(args), DEADLINE);
+        self.say_in(self.home.path(), args)
+    }
+
+    /// [`Talosctl::say`] in a folder.
+    pub fn say_in(&self, folder: &Path, args: &[&str]) -> Said {
+        let said = peer::say(self.command(args).current_dir(folder), DEADLINE);
         assert!(said.code.is_some(), "talosctl {args:?} hangs:\n{}{}", said.out, said.err);
         assert!(!said.err.contains("goroutine "), "talosctl {args:?} crashes:\n{}", said.err);
         said

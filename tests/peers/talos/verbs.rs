@@ -1,31 +1,95 @@
 //! What a user would try on a node that is in trouble: each verb answers as a node does, or says cleanly that the lab
 //! has not got it.
 use super::site::Site;
+use Answer::{NotSimulated, Refuses, Says};
+
+enum Answer {
+    /// With these words among others.
+    Says(&'static [&'static str]),
+    /// As a real node would.
+    Refuses(&'static str),
+    /// The gRPC status `Unimplemented` for this method.
+    NotSimulated(&'static str),
+}
+
+const READS: [(&[&str], Answer); 30] = [
+    (&["memory"], Says(&["TOTAL", "24576"])),
+    (&["mounts"], Says(&["/dev/sda6", "/var"])),
+    (&["time"], Says(&["NTP-SERVER", "127.85.31.1"])),
+    (&["dmesg"], Says(&["boot sequence: 10 phase(s)", "service[kubelet](Running)"])),
+    (&["logs", "kubelet", "--tail", "1"], Says(&["Health check successful"])),
+    (&["logs", "nothing"], Refuses("log \"nothing\" was not registered")),
+    (&["read", "/proc/cmdline"], Says(&["talos.platform=nocloud"])),
+    (&["read", "/no/such"], Refuses("code = NotFound desc = stat /no/such: no such file or directory")),
+    (&["service", "nothing"], Refuses("service \"nothing\" is not registered on any nodes")),
+    (&["get", "rd"], Says(&["machinestatuses.runtime.talos.dev", "svc"])),
+    (&["get", "ms"], Refuses("resource type \"ms\" is ambiguous: [machinestatuses.runtime.talos.dev manifeststatuses")),
+    (&["get", "nodename"], Says(&["Nodename", "node201"])),
+    (&["get", "hostname", "-o", "json"], Says(&["\"hostname\": \"node201\""])),
+    (&["get", "resolvers"], Says(&["ResolverStatus", "[\"127.85.31.1\"]"])),
+    (&["get", "routes"], Says(&["inet4/127.85.31.1//1024", "eth0"])),
+    (&["get", "staticpodstatus"], Says(&["kube-system/kube-apiserver-node201"])),
+    (&["get", "nodeaddresses", "-o", "yaml"], Says(&["addresses:\n        - 127.85.31.201/24"])),
+    (&["get", "etcdspec"], Says(&["[\"127.85.31.201\"]"])),
+    (&["get", "kubespanpeerstatuses"], Says(&["NAMESPACE"])),
+    (&["get", "machineconfig", "v1alpha1", "-o", "jsonpath={.metadata.phase}"], Says(&["running"])),
+    (&["get", "machinestatus", "nothing"], Refuses("code = NotFound desc = resource MachineStatuses.runtime.talos.dev")),
+    (&["get", "links", "--namespace", "nowhere"], Refuses("namespace \"nowhere\" is not supported")),
+    (&["containers"], NotSimulated("method Containers")),
+    (&["list", "/"], NotSimulated("method List")),
+    (&["image", "ls"], NotSimulated("method ImageList")),
+    (&["processes"], NotSimulated("method Processes")),
+    (&["stats"], NotSimulated("method Stats")),
+    (&["netstat"], NotSimulated("method Netstat")),
+    (&["etcd", "alarm", "list"], NotSimulated("method EtcdAlarmList")),
+    (&["inspect", "dependencies"], NotSimulated("unknown service inspect.InspectService")),
+];
+
+const CHANGES: [(&[&str], Answer); 6] = [
+    (&["upgrade", "--image", "ghcr.io/cozystack/cozystack/talos:v1.10.6"], NotSimulated("method Upgrade")),
+    (&["rollback"], NotSimulated("method Rollback")),
+    (&["etcd", "leave"], NotSimulated("method EtcdLeaveCluster")),
+    (&["service", "kubelet", "restart"], NotSimulated("method ServiceRestart")),
+    (&["wipe", "disk", "sdb"], NotSimulated("method BlockDeviceWipe")),
+    (&["meta", "write", "0x0a", "x"], NotSimulated("method MetaWrite")),
+];
 
 #[test]
 #[ignore = "needs real peers: tests/peers/run"]
-fn no_verb_of_talosctl_hangs_or_crashes_on_a_lab_node() {
+fn every_verb_is_answered_as_a_node_does_or_said_to_be_missing() {
     let site = Site::new(31);
     let talosctl = site.running(&[201]);
-    let answers: [(&[&str], &str); 14] = [
-        (&["containers"], "apid"),
-        (&["containers", "-k"], "kube-system"),
-        (&["memory"], "TOTAL"),
-        (&["mounts"], "/var"),
-        (&["time"], "NTP-SERVER"),
-        (&["list", "/"], "NODE"),
-        (&["read", "/etc/os-release"], "Talos"),
-        (&["read", "/proc/cmdline"], "talos.platform=nocloud"),
-        (&["dmesg"], "boot sequence"),
-        (&["logs", "kubelet"], "kubelet"),
-        (&["image", "ls"], "registry.k8s.io/kube-apiserver:v1.33.3"),
-        (&["processes"], "kubelet"),
-        (&["stats"], "MEMORY"),
-        (&["etcd", "alarm", "list"], ""),
-    ];
-    for (args, words) in answers {
+    for (args, answer) in READS.iter().chain(&CHANGES) {
         let said = talosctl.say(args);
-        println!("--- {args:?} {:?}\n{}{}", said.code, said.out, said.err);
-        let _ = words;
+        let both = format!("{}{}", said.out, said.err);
+        let (code, words) = match answer {
+            Says(words) => (0, *words),
+            Refuses(words) => (1, std::slice::from_ref(words)),
+            NotSimulated(what) => {
+                assert!(both.contains("code = Unimplemented"), "{args:?}:\n{both}");
+                (1, std::slice::from_ref(what))
+            }
+        };
+        assert_eq!(said.code, Some(code), "{args:?}:\n{both}");
+        for word in words {
+            assert!(both.contains(word), "{args:?}: no {word:?} in\n{both}");
+        }
     }
+}
+
+#[test]
+#[ignore = "needs real peers: tests/peers/run"]
+fn what_is_asked_of_a_node_that_is_not_there_fails_for_that_node_alone() {
+    let site = Site::new(32);
+    let talosctl = site.configured(&[201, 202]);
+    let nodes = [201, 250, 202].map(|h| site.at(h)).join(",");
+    let version = talosctl.say(&["-n", &nodes, "version"]);
+    assert_eq!(version.out.matches("NODE: ").count(), 2, "{}", version.out);
+    assert!(version.err.contains(&format!("{}: rpc error: code = Unavailable", site.at(250))), "{}", version.err);
+    let dead = site.at(250);
+    let nobody = talosctl.refused(&["-e", &dead, "-n", &dead, "version"]);
+    assert!(nobody.contains("connect: connection refused"), "{nobody}");
+    site.lab.with(|w| cozyup::lab::machine::power_off(w, 1202));
+    let gone = talosctl.refused(&["-n", &site.at(202), "get", "machinestatus"]);
+    assert!(gone.contains("code = Unavailable"), "{gone}");
 }

@@ -58,13 +58,13 @@ const CHECKS: [Check; 16] = [
 /// The nodes that are judged, as they are now.
 struct Look<'a> {
     world: &'a World,
-    /// By address; `None` where nothing answers.
+    /// By address, off or on; `None` where no machine is.
     nodes: Vec<(Ipv4Addr, Option<&'a Machine>)>,
 }
 
 impl<'a> Look<'a> {
     fn new(world: &'a World, addresses: &[Ipv4Addr]) -> Self {
-        let find = |address: &Ipv4Addr| world.machines.values().find(|m| m.on && m.address().0 == *address);
+        let find = |address: &Ipv4Addr| world.machines.values().find(|m| m.address().0 == *address);
         Look { world, nodes: addresses.iter().map(|a| (*a, find(a))).collect() }
     }
 
@@ -78,6 +78,11 @@ impl<'a> Look<'a> {
 
     /// Control planes only, the kubelet too.
     fn service(&self, id: &str) -> Verdict {
+        let silent: Vec<String> =
+            self.control_planes().filter(|(_, m)| !m.on).map(|(a, _)| format!("{a}: {}", refused(a))).collect();
+        if !silent.is_empty() {
+            return Verdict::Wrong(config::multierror(&silent));
+        }
         let wrong: Vec<String> = self
             .control_planes()
             .filter_map(|(address, machine)| {
@@ -114,14 +119,8 @@ impl<'a> Look<'a> {
     }
 
     fn apid(&self) -> Verdict {
-        let dark = self.nodes.iter().find(|(_, machine)| machine.is_none_or(|m| !m.healthy("apid")));
-        dark.map(|(address, _)| {
-            format!(
-                "rpc error: code = Unavailable desc = connection error: desc = \"transport: Error while dialing: dial tcp \
-                 {address}:50000: connect: connection refused\""
-            )
-        })
-        .into()
+        let dark = self.nodes.iter().find(|(_, machine)| machine.is_none_or(|m| !m.on || !m.healthy("apid")));
+        dark.map(|(address, _)| refused(*address)).into()
     }
 
     fn booted(&self) -> Verdict {
@@ -165,6 +164,14 @@ impl<'a> Look<'a> {
             nodes.iter().map(|(name, _)| name.as_str()).filter(|n| !outside::node_is_ready(self.world, n)).collect();
         (!late.is_empty()).then(|| format!("some nodes are not ready: [{}]", late.join(" "))).into()
     }
+}
+
+/// What apid says of a node that does not answer.
+fn refused(address: Ipv4Addr) -> String {
+    format!(
+        "rpc error: code = Unavailable desc = connection error: desc = \"transport: Error while dialing: dial tcp \
+         {address}:50000: connect: connection refused\""
+    )
 }
 
 struct Run {

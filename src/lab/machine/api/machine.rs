@@ -347,7 +347,7 @@ impl wire::machine_service_server::MachineService for Api {
                             .collect(),
                     )
                 })?
-                .ok_or_else(|| Status::unknown(format!("log file for service {:?} does not exist", asked.id)))?;
+                .ok_or_else(|| Status::unknown(missing_log(&asked)))?;
             let skip = sent.unwrap_or_else(|| match usize::try_from(asked.tail_lines) {
                 Ok(wanted) => lines.len().saturating_sub(wanted),
                 Err(_) => 0,
@@ -477,6 +477,14 @@ impl wire::machine_service_server::MachineService for Api {
                 })
             },
         )
+    }
+}
+
+/// The lab has the logs of Talos' own services, not those of pods.
+fn missing_log(asked: &wire::LogsRequest) -> String {
+    match asked.namespace.as_str() {
+        "system" => format!("log {:?} was not registered", asked.id),
+        _ => format!("container {:?} not found", asked.id),
     }
 }
 

@@ -17,6 +17,7 @@ use hyper_util::service::TowerToHyperService;
 use jiff::Timestamp;
 use std::future::Future;
 use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
@@ -24,6 +25,8 @@ use tonic::service::Routes;
 
 /// Wall time that a client has for its TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
+/// Wall time that a client has to go after its handshake was refused.
+const LINGER: Duration = Duration::from_secs(2);
 /// Largest message of the Talos API (`constants.GRPCMaxMessageSize`).
 const MESSAGE_LIMIT: usize = 32 << 20;
 
@@ -31,8 +34,12 @@ const MESSAGE_LIMIT: usize = 32 << 20;
 /// `secure` only with a client certificate of the cluster. Dropping the future closes the connection.
 pub async fn serve(stream: TcpStream, lab: Lab, vmid: u32, secure: bool) {
     let Some(config) = tls::config(&lab, vmid, secure) else { return };
-    let handshake = TlsAcceptor::from(config).accept(stream);
-    let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, handshake).await else { return };
+    let handshake = TlsAcceptor::from(config).accept(stream).into_fallible();
+    let stream = match tokio::time::timeout(HANDSHAKE, handshake).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err((_, refused))) => return linger(refused).await,
+        Err(_) => return,
+    };
     let roles = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first()).map(|leaf| tls::roles(leaf));
     // A clone of the handler in each service; all of it is a view on the lab.
     let node = Node { lab, vmid };
@@ -55,6 +62,17 @@ pub async fn serve(stream: TcpStream, lab: Lab, vmid: u32, secure: bool) {
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(gate));
     // However the client left, the connection is over.
     let _ = served.await;
+}
+
+/// Closes a refused connection only once the client has: closing on what it still sends would be a reset, and the alert
+/// that says why would be lost on it.
+async fn linger(mut stream: TcpStream) {
+    let mut rest = [0; 1024];
+    let drained = async {
+        let _ = stream.shutdown().await;
+        while matches!(stream.read(&mut rest).await, Ok(read) if read > 0) {}
+    };
+    let _ = tokio::time::timeout(LINGER, drained).await;
 }
 
 /// Runs a connection's requests as tasks that end with the connection.

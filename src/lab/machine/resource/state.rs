@@ -249,7 +249,7 @@ pub fn etcd_member(view: &View<'_>) -> Vec<Made> {
         .etcd
         .iter()
         .filter(|_| view.machine.healthy("etcd"))
-        .map(|etcd| Made::new("local", Spec::new().text(1, "memberID", format!("{:x}", etcd.id))))
+        .map(|etcd| Made::new("local", Spec::new().text(1, "memberID", format!("{:016x}", etcd.id))))
         .collect()
 }
 

@@ -148,7 +148,7 @@ func tree(typ reflect.Type) any {
 		if custom(typ) || typ.PkgPath() == "time" {
 			return "any"
 		}
-		return "int"
+		return typ.Kind().String()
 	default:
 		return "any"
 	}
