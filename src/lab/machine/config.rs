@@ -160,7 +160,9 @@ fn documents(text: &str) -> Result<Vec<Value>, ConfigError> {
         if value.is_null() {
             continue;
         }
-        let id = |v: &Value| ["apiVersion", "kind", "name"].map(|key| v.get(key).and_then(Value::as_str).unwrap_or("").to_string());
+        let id = |v: &Value| {
+            ["apiVersion", "kind", "name"].map(|key| v.get(key).and_then(Value::as_str).unwrap_or("").to_string())
+        };
         let [version, kind, name] = id(&value);
         if documents.iter().any(|d| id(d) == id(&value)) {
             let kind = if kind.is_empty() { "v1alpha1" } else { &kind };

@@ -50,9 +50,9 @@ pub fn misfit(known: &Value, value: &Value) -> Option<String> {
             let item = known.first()?;
             items.iter().find_map(|v| misfit(item, v))
         }
-        (Value::Mapping(known), Value::Mapping(entries)) => entries
-            .iter()
-            .find_map(|(key, value)| misfit(known.get(key).or_else(|| known.get("*"))?, value)),
+        (Value::Mapping(known), Value::Mapping(entries)) => {
+            entries.iter().find_map(|(key, value)| misfit(known.get(key).or_else(|| known.get("*"))?, value))
+        }
         (Value::Sequence(_), _) => into("a list"),
         (Value::Mapping(_), _) => into("a mapping"),
         (Value::String(scalar), value) => match (scalar.as_str(), value) {

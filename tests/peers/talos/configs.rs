@@ -32,10 +32,13 @@ fn plans() -> impl Strategy<Value = Plan> {
         "192.168.1.128/25",
         "100.70.4.0/22",
     ]);
-    let servers = prop::collection::vec(prop_oneof![
-        "[a-z]{1,8}(\\.[a-z]{2,8}){1,3}",
-        prop::sample::select(vec!["10.0.0.1", "fd00::1", "ptp0", "/dev/ptp0"]).prop_map(String::from),
-    ], 0..3);
+    let servers = prop::collection::vec(
+        prop_oneof![
+            "[a-z]{1,8}(\\.[a-z]{2,8}){1,3}",
+            prop::sample::select(vec!["10.0.0.1", "fd00::1", "ptp0", "/dev/ptp0"]).prop_map(String::from),
+        ],
+        0..3,
+    );
     let sizes = (1usize..=5, 0usize..=2);
     let image = (0u32..40, any::<bool>());
     (label.clone(), label, subnet, servers, sizes, image, 0u32..16).prop_map(
@@ -175,8 +178,16 @@ const BROKEN: [(&str, &str, &str); 30] = [
     ("no keys", "        key: ", "        # "),
     ("a worker with keys, etcd and a VIP", "    type: controlplane", "    type: worker"),
     ("an unknown role", "    type: controlplane", "    type: boss"),
-    ("an interface beside the selector", "              dhcp: false", "              interface: eth0\n              dhcp: false"),
-    ("an interface without either", "            - deviceSelector:\n                    hardwareAddr: bc:24:11:00:00:c9\n              addresses:", "            - addresses:"),
+    (
+        "an interface beside the selector",
+        "              dhcp: false",
+        "              interface: eth0\n              dhcp: false",
+    ),
+    (
+        "an interface without either",
+        "            - deviceSelector:\n                    hardwareAddr: bc:24:11:00:00:c9\n              addresses:",
+        "            - addresses:",
+    ),
     ("addresses that are none", "- 10.0.0.201/24", "- 10.0.0.333/24\n                    - x"),
     ("a VIP that is none", "                    ip: \"10.0.0.200\"", "                    ip: 10.0.0.x"),
     ("a gateway that is none", "                      gateway: \"10.0.0.1\"", "                      gateway: ten"),

@@ -40,7 +40,10 @@ fn a_run_leaves_a_cluster_that_talosctl_finds_healthy_only_once_there_is_a_netwo
     found.sort();
     assert!(early.contains(&format!("discovered nodes: [{}]", found.join(" "))), "{early}");
     assert!(early.contains("waiting for all control plane components to be ready: OK"), "{early}");
-    assert!(early.contains("waiting for all k8s nodes to report ready: some nodes are not ready: [cozy-new-cp1 "), "{early}");
+    assert!(
+        early.contains("waiting for all k8s nodes to report ready: some nodes are not ready: [cozy-new-cp1 "),
+        "{early}"
+    );
     assert!(early.contains("code = DeadlineExceeded desc = context deadline exceeded"), "{early}");
     let early = talosctl.refused(&[&["health", "--server=false", "--wait-timeout", "3s"], &given[..]].concat());
     assert!(early.contains("all control plane components to be ready: OK"), "{early}");
@@ -75,7 +78,9 @@ fn the_commands_of_the_proofs_work(talosctl: &Talosctl, run: &Path) {
         match over.iter().find(|(word, _)| args.contains(word)) {
             // Done once and for all: the node itself says so.
             Some((_, words)) => assert!(said.err.contains(words), "{command}:\n{}{}", said.out, said.err),
-            None if args.starts_with(&["gen"]) => assert!(said.err.contains("already exists"), "{command}: {}", said.err),
+            None if args.starts_with(&["gen"]) => {
+                assert!(said.err.contains("already exists"), "{command}: {}", said.err)
+            }
             None => assert_eq!(said.code, Some(0), "{command}:\n{}{}", said.out, said.err),
         }
         ran += 1;

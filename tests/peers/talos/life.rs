@@ -58,10 +58,7 @@ fn a_config_goes_only_to_the_machine_whose_fingerprint_was_seen() {
     let dry = talosctl.ok(&[&given[..], &["--cert-fingerprint", &fingerprint, "--dry-run"]].concat());
     assert!(dry.contains("Node is running in maintenance mode and does not have a config yet."), "{dry}");
     let staged = talosctl.refused(&apply(&["--mode", "staged"]));
-    assert!(
-        staged.contains("apply configuration --mode='staged' is not supported in maintenance mode"),
-        "{staged}"
-    );
+    assert!(staged.contains("apply configuration --mode='staged' is not supported in maintenance mode"), "{staged}");
     let broken = talosctl.file("broken.yaml", &site.config(201).replace("persist: true", "persist: false"));
     let broken = talosctl.refused(&["-n", &node, "apply-config", "--insecure", "-f", &broken]);
     let words = "code = InvalidArgument desc = configuration validation failed: 1 error occurred:\n\t* .persist should be enabled";
@@ -109,7 +106,20 @@ fn a_cluster_of_four_is_seen_whole_from_any_of_its_control_planes() {
     let status = talosctl.ok(&["-n", &cps, "etcd", "status"]);
     assert_eq!(status.lines().filter(|l| l.contains("false")).count(), 3, "{status}");
     let services = talosctl.ok(&["-n", &site.at(202), "services"]);
-    for id in ["apid", "auditd", "containerd", "cri", "dashboard", "etcd", "ext-lldpd", "kubelet", "machined", "syslogd", "trustd", "udevd"] {
+    for id in [
+        "apid",
+        "auditd",
+        "containerd",
+        "cri",
+        "dashboard",
+        "etcd",
+        "ext-lldpd",
+        "kubelet",
+        "machined",
+        "syslogd",
+        "trustd",
+        "udevd",
+    ] {
         let line = services.lines().find(|l| l.split_whitespace().nth(1) == Some(id));
         let line = line.unwrap_or_else(|| panic!("no {id} in\n{services}"));
         assert_eq!(line.split_whitespace().nth(2), Some("Running"), "{line}");

@@ -33,7 +33,10 @@ const READS: [(&[&str], Answer); 30] = [
     (&["get", "etcdspec"], Says(&["[\"127.85.31.201\"]"])),
     (&["get", "kubespanpeerstatuses"], Says(&["NAMESPACE"])),
     (&["get", "machineconfig", "v1alpha1", "-o", "jsonpath={.metadata.phase}"], Says(&["running"])),
-    (&["get", "machinestatus", "nothing"], Refuses("code = NotFound desc = resource MachineStatuses.runtime.talos.dev")),
+    (
+        &["get", "machinestatus", "nothing"],
+        Refuses("code = NotFound desc = resource MachineStatuses.runtime.talos.dev"),
+    ),
     (&["get", "links", "--namespace", "nowhere"], Refuses("namespace \"nowhere\" is not supported")),
     (&["containers"], NotSimulated("method Containers")),
     (&["list", "/"], NotSimulated("method List")),

@@ -32,11 +32,7 @@ impl Api {
 
 /// What a namespace holds of a kind: everything in its own, nothing in others.
 fn list(world: &World, machine: &Machine, kind: &'static Kind, namespace: &str) -> BTreeMap<String, wire::Resource> {
-    if namespace == kind.namespace {
-        resource::list(world, machine, kind)
-    } else {
-        BTreeMap::new()
-    }
+    if namespace == kind.namespace { resource::list(world, machine, kind) } else { BTreeMap::new() }
 }
 
 #[tonic::async_trait]

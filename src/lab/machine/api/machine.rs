@@ -1,7 +1,6 @@
 //! `machine.MachineService` of one machine.
 use super::super::super::world::World;
-use super::super::life::{self, Refused, When};
-use super::super::{ConfigError, Machine, MachineConfig, Service, TALOS_VERSION, cluster, kubeconfig, status};
+use super::super::{Machine, Service, TALOS_VERSION, cluster, kubeconfig, life, status};
 use super::stream::{self, Look};
 use super::{Node, timestamp};
 use crate::base::clock::between;
@@ -9,33 +8,17 @@ use crate::talos::wire::{common, machine as wire};
 use std::time::Duration;
 use tonic::codegen::BoxStream;
 use tonic::{Request, Response, Status};
-use wire::apply_configuration_request::Mode;
 
 /// Wall time between an accepted change and its start, so that the answer leaves before its socket closes.
 const FLUSH: Duration = Duration::from_millis(50);
-
-/// After which `--mode=try` goes back, when the client gives no time (`constants.ConfigTryTimeout`).
-const TRY: Duration = Duration::from_secs(60);
 
 pub struct Api(pub Node);
 
 type Reply<T> = Result<Response<T>, Status>;
 
-impl From<Refused> for Status {
-    fn from(refused: Refused) -> Status {
-        let text = refused.to_string();
-        match refused {
-            Refused::Config(_) | Refused::Moves(..) => Status::invalid_argument(text),
-            Refused::TooEarly | Refused::NoControlPlane => Status::failed_precondition(text),
-            Refused::HasData => Status::already_exists(text),
-            Refused::Gone => Status::unavailable(text),
-        }
-    }
-}
-
 impl Node {
     /// Does `change` when the answer is on its way.
-    fn soon(&self, change: impl FnOnce(&mut World) + Send + 'static) {
+    pub fn soon(&self, change: impl FnOnce(&mut World) + Send + 'static) {
         let lab = self.lab.clone();
         tokio::spawn(async move {
             tokio::time::sleep(FLUSH).await;
@@ -45,85 +28,6 @@ impl Node {
 
     fn actor(&self) -> String {
         self.lab.with(|world| crate::lab::kube::store::uuid(&mut world.random))
-    }
-
-    fn apply(&self, vmid: u32, asked: &wire::ApplyConfigurationRequest) -> Result<wire::ApplyConfiguration, Status> {
-        match self.read(vmid, |_, m| m.config.clone())? {
-            None => self.apply_first(vmid, asked),
-            Some(present) => self.apply_again(vmid, asked, &present),
-        }
-    }
-
-    /// In maintenance mode.
-    fn apply_first(
-        &self,
-        vmid: u32,
-        asked: &wire::ApplyConfigurationRequest,
-    ) -> Result<wire::ApplyConfiguration, Status> {
-        let unsupported = |mode| {
-            let text = format!("apply configuration --mode='{mode}' is not supported in maintenance mode");
-            Err(Status::unimplemented(text))
-        };
-        match asked.mode() {
-            Mode::NoReboot => return unsupported("no-reboot"),
-            Mode::Staged => return unsupported("staged"),
-            Mode::Reboot | Mode::Auto | Mode::Try => {}
-        }
-        let config = self.lab.look(|world| life::check(world, vmid, &asked.data)).map_err(|refused| match refused {
-            Refused::Config(ConfigError::Parse(why)) => Status::unknown(format!("failed to parse config: {why}")),
-            Refused::Config(invalid @ ConfigError::Invalid(_)) => {
-                Status::invalid_argument(format!("configuration validation failed: {}", invalid.why()))
-            }
-            other => other.into(),
-        })?;
-        let mut answer = wire::ApplyConfiguration::default();
-        if asked.dry_run {
-            answer.mode_details =
-                "Dry run summary:\nNode is running in maintenance mode and does not have a config yet.".into();
-        } else {
-            self.soon(move |world| life::apply(world, vmid, config, When::Now));
-        }
-        Ok(answer)
-    }
-
-    /// On a configured machine. Nothing that the lab knows needs a reboot, so `AUTO` never makes one.
-    fn apply_again(
-        &self,
-        vmid: u32,
-        asked: &wire::ApplyConfigurationRequest,
-        present: &MachineConfig,
-    ) -> Result<wire::ApplyConfiguration, Status> {
-        let config = self.lab.look(|world| life::check(world, vmid, &asked.data))?;
-        let (mode, when, details) = match asked.mode() {
-            Mode::Auto | Mode::NoReboot => (Mode::NoReboot, When::Now, "Applied configuration without a reboot"),
-            Mode::Try => (Mode::Try, When::Now, "Applied configuration without a reboot"),
-            Mode::Reboot => (Mode::Reboot, When::WithReboot, "Applied configuration with a reboot"),
-            Mode::Staged => {
-                (Mode::Staged, When::NextBoot, "Staged configuration to be applied after the next reboot")
-            }
-        };
-        let mut answer =
-            wire::ApplyConfiguration { mode: mode.into(), mode_details: details.into(), ..Default::default() };
-        if asked.dry_run {
-            let same = present.text.expose() == config.text.expose();
-            let difference = if same { "No changes." } else { "(the lab does not show the lines that differ)" };
-            answer.mode_details =
-                format!("Dry run summary:\n{details} (skipped in dry-run).\nConfig diff:\n\n{difference}");
-            return Ok(answer);
-        }
-        if mode == Mode::Try {
-            let after = asked.try_mode_timeout.and_then(|d| Duration::try_from(d).ok()).unwrap_or(TRY);
-            answer.mode_details.push_str(&format!(
-                "\nThe config is applied in 'try' mode and will be automatically reverted back in {}m{}s",
-                after.as_secs() / 60,
-                after.as_secs() % 60
-            ));
-            let present = present.clone();
-            let back = move |world: &mut World| life::apply(world, vmid, present, When::Now);
-            self.soon(move |world| life::later(world, vmid, after.as_secs_f64(), back));
-        }
-        self.soon(move |world| life::apply(world, vmid, config, when));
-        Ok(answer)
     }
 
     /// `what` is for control planes alone.

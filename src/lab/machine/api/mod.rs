@@ -1,4 +1,5 @@
 //! The Talos API of one machine on one connection: TLS, then the gRPC services over HTTP/2.
+mod apply;
 mod cosi;
 mod gate;
 mod health;

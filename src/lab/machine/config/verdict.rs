@@ -118,8 +118,9 @@ fn machine(read: &Reader<'_>, role: Option<Role>) -> Vec<String> {
                 );
             }
             if has_key(read, "cluster.ca") {
-                wrong
-                    .push("issuing Kubernetes API CA key is not allowed on non-controlplane nodes (.cluster.ca)".into());
+                wrong.push(
+                    "issuing Kubernetes API CA key is not allowed on non-controlplane nodes (.cluster.ca)".into(),
+                );
             }
         }
         None => wrong.push(format!("unknown machine type {:?}", read.text("machine.type"))),
@@ -236,5 +237,6 @@ pub fn unreadable_url(url: &str) -> Option<String> {
     let first = url.split('/').next().unwrap_or_default();
     let scheme = first.split(':').next().unwrap_or_default();
     let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic());
-    (first.contains(':') && !is_scheme).then(|| format!("parse {url:?}: first path segment in URL cannot contain colon"))
+    (first.contains(':') && !is_scheme)
+        .then(|| format!("parse {url:?}: first path segment in URL cannot contain colon"))
 }

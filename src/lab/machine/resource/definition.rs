@@ -154,7 +154,11 @@ impl Definition {
             .texts(5, "allAliases", &texts(&self.all_aliases));
         let spec = if self.skip_automatic_aliases { spec.shown("skipAutomaticAliases", true) } else { spec };
         let spec = spec.messages(6, "printColumns", columns);
-        if self.sensitivity.is_empty() { spec.number(7, "", 0) } else { spec.number_shown(7, "sensitivity", 1, "sensitive") }
+        if self.sensitivity.is_empty() {
+            spec.number(7, "", 0)
+        } else {
+            spec.number_shown(7, "sensitivity", 1, "sensitive")
+        }
     }
 }
 
@@ -179,6 +183,6 @@ mod tests {
         };
         assert_eq!(named("extensions"), ["ExtensionStatuses.runtime.talos.dev"]);
         assert_eq!(named("mounts"), ["MountStatuses.runtime.talos.dev"]);
-        assert_eq!(named("ms").len(), 2, "ambiguous on a real node too");
+        assert_eq!(named("ms").len(), 4, "ambiguous on a real node too");
     }
 }

@@ -57,7 +57,11 @@ pub fn extensions(_: &View<'_>) -> Vec<Made> {
                 .text(2, "version", version)
                 .text(3, "author", "Sidero Labs")
                 .text(4, "description", description)
-                .message(5, "compatibility", Spec::new().message(1, "talos", Spec::new().text(1, "version", ">= v1.10.0")));
+                .message(
+                    5,
+                    "compatibility",
+                    Spec::new().message(1, "talos", Spec::new().text(1, "version", ">= v1.10.0")),
+                );
             let spec = Spec::new().text(1, "image", format!("{index:03}.ghcr.io-siderolabs-{name}-{version}.sqsh"));
             Made::new(index.to_string(), spec.message(2, "metadata", metadata))
         })
