@@ -39,10 +39,12 @@ pub fn start(world: &mut World, vmid: u32, vm: super::outside::Vm) {
     if world.machines.get(&vmid).is_some_and(|m| m.on && m.vm.uuid == vm.uuid) {
         return;
     }
-    let disk = world.machines.remove(&vmid).filter(|m| m.vm.uuid == vm.uuid);
+    let old = world.machines.remove(&vmid);
     let mut machine = Machine::new(vmid, vm, boot_id(world));
-    if let Some(disk) = disk {
-        (machine.config, machine.etcd, machine.split) = (disk.staged.or(disk.config), disk.etcd, disk.split);
+    match old {
+        Some(old) if old.vm.uuid == machine.vm.uuid => machine.keep_disk_of(old),
+        Some(old) => machine.lost = old.as_lost(),
+        None => {}
     }
     world.machines.insert(vmid, machine);
     boot(world, vmid);
@@ -304,13 +306,14 @@ pub fn shutdown(world: &mut World, vmid: u32, actor: &str) {
     });
 }
 
-/// Forgets config and etcd data, then boots into maintenance or stays off.
-pub fn reset(world: &mut World, vmid: u32, actor: &str, reboot: bool) {
+/// Forgets config and etcd data, then boots into maintenance or stays off. Only a `graceful` one leaves etcd first.
+pub fn reset(world: &mut World, vmid: u32, actor: &str, graceful: bool, reboot: bool) {
     leave(world, vmid, actor, "reset", Stage::Resetting);
     later(world, vmid, world.scenario.latency.stop_s, move |world| {
         let address = world.machines.get(&vmid).map(|m| m.address().0);
         go_dark(world, vmid);
         if let (Some(machine), Some(address)) = (world.machines.get_mut(&vmid), address) {
+            machine.lost = if graceful { None } else { machine.as_lost() };
             (machine.config, machine.staged, machine.etcd, machine.split) = (None, None, None, false);
             world.close((address, API_PORT).into());
         }
@@ -340,8 +343,8 @@ fn restart(world: &mut World, vmid: u32) {
     go_dark(world, vmid);
     let boot_id = boot_id(world);
     let Some(old) = world.machines.remove(&vmid) else { return };
-    let mut machine = Machine::new(vmid, old.vm, boot_id);
-    (machine.config, machine.etcd, machine.split) = (old.staged.or(old.config), old.etcd, old.split);
+    let mut machine = Machine::new(vmid, old.vm.clone(), boot_id);
+    machine.keep_disk_of(old);
     world.machines.insert(vmid, machine);
     boot(world, vmid);
     cluster::settle(world);

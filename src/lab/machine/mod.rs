@@ -72,6 +72,14 @@ pub struct Membership {
     pub learner: bool,
 }
 
+/// A line of etcd's member list whose data is gone: its machine was wiped without leaving the cluster first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lost {
+    pub membership: Membership,
+    pub hostname: String,
+    pub address: Ipv4Addr,
+}
+
 /// Something that takes time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
@@ -94,6 +102,7 @@ pub struct Machine {
     pub api: Api,
     pub services: BTreeMap<String, Service>,
     pub etcd: Option<Membership>,
+    pub lost: Option<Lost>,
     /// Whether etcd was started in this boot: by a bootstrap, a join, or with its data.
     etcd_started: bool,
     /// When kubelet and etcd have their images.
@@ -124,6 +133,7 @@ impl Machine {
             api: Api::Closed,
             services: BTreeMap::new(),
             etcd: None,
+            lost: None,
             etcd_started: false,
             images_at: Timestamp::UNIX_EPOCH,
             split: false,
@@ -136,6 +146,21 @@ impl Machine {
             status: None,
             versions: Mutex::default(),
         }
+    }
+
+    /// Takes over what an earlier life of the same machine left on its disk.
+    fn keep_disk_of(&mut self, old: Machine) {
+        (self.config, self.etcd, self.split, self.lost) = (old.staged.or(old.config), old.etcd, old.split, old.lost);
+    }
+
+    /// What the cluster still knows of this machine once its disk is gone.
+    fn as_lost(&self) -> Option<Lost> {
+        let known = self.etcd.clone().map(|membership| Lost {
+            membership,
+            hostname: self.hostname(),
+            address: self.address().0,
+        });
+        known.or_else(|| self.lost.clone())
     }
 
     /// The name that the config gives, else one made from the VM's UUID as `stableHostname` does.

@@ -72,6 +72,10 @@ fn unmet(world: &World, machine: &Machine) -> Vec<(&'static str, String)> {
         }
         Progress::No | Progress::Done => {}
     }
+    if machine.config.is_none() {
+        // Without a config it has no name as a node.
+        return unmet;
+    }
     match machine.registered {
         Progress::Done if outside::node_is_ready(world, &name) => {}
         Progress::Done => unmet.push(("nodeReady", format!("node {name:?} is not ready"))),

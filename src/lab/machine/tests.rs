@@ -241,7 +241,7 @@ async fn reset_brings_a_machine_back_to_maintenance_with_nothing_left() {
     site.waiting().await;
     site.lab.with(|w| cluster::bootstrap(w, 1001)).unwrap();
     site.pass(30).await;
-    site.lab.with(|w| life::reset(w, 1001, "", true));
+    site.lab.with(|w| life::reset(w, 1001, "", true, true));
     site.pass(4).await;
     assert_eq!(site.endpoint(201, API_PORT), None);
     site.pass(40).await;

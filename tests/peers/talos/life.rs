@@ -146,6 +146,42 @@ fn a_cluster_of_four_is_seen_whole_from_any_of_its_control_planes() {
 
 #[test]
 #[ignore = "needs real peers: tests/peers/run"]
+fn a_reset_takes_the_member_out_of_etcd_only_when_it_is_graceful() {
+    let site = Site::new(29);
+    let talosctl = site.running(&[201, 202, 203]);
+    let members = || -> Vec<(String, String)> {
+        let table = talosctl.ok(&["etcd", "members"]);
+        let rows = table.lines().skip(1).map(|l| l.split_whitespace().map(str::to_string).collect::<Vec<_>>());
+        rows.filter(|row| row.last().unwrap() == "false").map(|row| (row[2].clone(), row[1].clone())).collect()
+    };
+    let full = |what| {
+        eventually(what, || {
+            let members = members();
+            if members.len() == 3 { Ok(members) } else { Err(members) }
+        })
+    };
+    let before = full("three members");
+    talosctl.ok(&["-n", &site.at(203), "reset", "--reboot", "--graceful=false", "--timeout", "15s"]);
+    assert_eq!(members(), before, "the list still has the member whose data is gone");
+    site.in_maintenance(&[203]);
+    let file = talosctl.file("again.yaml", &site.config(203));
+    talosctl.ok(&["-n", &site.at(203), "apply-config", "--insecure", "-f", &file]);
+    let after = eventually("the member again", || {
+        let members = members();
+        if members.len() == 3 && members != before { Ok(members) } else { Err(members) }
+    });
+    assert_eq!(after[..2], before[..2]);
+    assert_eq!(after[2].0, "node203");
+    talosctl.ok(&["-n", &site.at(203), "reset", "--reboot", "--timeout", "15s"]);
+    assert_eq!(members(), before[..2]);
+    // One of two is no majority.
+    site.lab.with(|w| cozyup::lab::machine::power_off(w, 1202));
+    let alone = talosctl.refused(&["etcd", "members"]);
+    assert!(alone.contains("etcdserver: no leader"), "{alone}");
+}
+
+#[test]
+#[ignore = "needs real peers: tests/peers/run"]
 fn what_happens_on_a_node_reaches_talosctl_while_it_happens() {
     let site = Site::new(26);
     let talosctl = site.configured(&[201]);
@@ -157,6 +193,17 @@ fn what_happens_on_a_node_reaches_talosctl_while_it_happens() {
     let has = |words: &'static [&'static str]| {
         move |line: &str| words.iter().all(|w| line.split_whitespace().any(|found| found == *w))
     };
+    for (kind, row) in [
+        ("disks", "sda"),
+        ("links", "eth0"),
+        ("addresses", "lo/127.0.0.1/8"),
+        ("extensions", "drbd"),
+        ("members", "NAMESPACE"),
+        ("resourcedefinitions", "services.v1alpha1.talos.dev"),
+    ] {
+        let mut watch = talosctl.follow(&["get", kind, "--watch"]);
+        watch.until(row, SOON, |line| line.split_whitespace().any(|found| found == row));
+    }
     status.until("the present state", SOON, has(&["+", "MachineStatus", "machine", "booting", "false"]));
     services.until("the kubelet", SOON, has(&["+", "Service", "kubelet", "true"]));
     eventually("bootstrap", || {
@@ -168,6 +215,62 @@ fn what_happens_on_a_node_reaches_talosctl_while_it_happens() {
     events.until("etcd's health", SOON, |l| l.contains("RUNNING: Health check successful"));
     dmesg.until("the request", SOON, |l| l.contains("bootstrap request received"));
     log.until("a line of etcd", SOON, |l| !l.trim().is_empty());
+    for past in [&["--tail", "-1"][..], &["--duration", "24h"]] {
+        let mut past = talosctl.follow(&[&["events"], past].concat());
+        let first = past.until("the first event", SOON, |l| l.contains("SequenceEvent"));
+        let id = first.split_whitespace().nth(1).unwrap().to_string();
+        let mut later = talosctl.follow(&["events", "--since", &id]);
+        later.until("what came after it", SOON, |l| l.contains("runningMaintenance"));
+    }
+}
+
+#[test]
+#[ignore = "needs real peers: tests/peers/run"]
+fn a_configured_node_takes_patches_and_refuses_what_it_could_not_read() {
+    let site = Site::new(28);
+    let talosctl = site.configured(&[201]);
+    // Read from the node, patched and written anew by Talos' own encoder.
+    let patched = talosctl.ok(&["patch", "mc", "-p", "machine: {sysctls: {vm.nr_hugepages: \"64\"}}"]);
+    assert!(patched.contains("Applied configuration without a reboot"), "{patched}");
+    let config = eventually("the patch", || {
+        let config = talosctl.ok(&["get", "mc", "v1alpha1", "-o", "yaml"]);
+        if config.contains("vm.nr_hugepages") { Ok(config) } else { Err(config) }
+    });
+    assert!(config.contains("kind: ExtensionServiceConfig"), "the second document is kept: {config}");
+    let file = talosctl.file("cp.yaml", &site.config(201));
+    let apply = |more: &[&str]| talosctl.ok(&[&["apply-config", "-f", &file], more].concat());
+    let dry = apply(&["--dry-run"]);
+    assert!(dry.contains("Applied configuration without a reboot (skipped in dry-run)."), "{dry}");
+    let tried = apply(&["--mode", "try", "--timeout", "90s"]);
+    assert!(
+        tried.contains("The config is applied in 'try' mode and will be automatically reverted back in 1m30s"),
+        "{tried}"
+    );
+    let staged = apply(&["--mode", "staged"]);
+    assert!(staged.contains("Staged configuration to be applied after the next reboot"), "{staged}");
+    let unknown =
+        talosctl.file("unknown.yaml", &site.config(201).replace("dnsDomain:", "dnsDomian: x\n        dnsDomain:"));
+    let refused = talosctl.refused(&["apply-config", "-f", &unknown]);
+    assert!(
+        refused.contains("unknown keys found during decoding:\ncluster:\n    network:\n        dnsDomian: x\n"),
+        "{refused}"
+    );
+    let main =
+        talosctl.file("no-main.yaml", "apiVersion: v1alpha1\nkind: KmsgLogConfig\nname: x\nurl: tcp://192.0.2.1:1\n");
+    let refused = talosctl.refused(&["apply-config", "-f", &main]);
+    assert!(
+        refused.contains(
+            "code = InvalidArgument desc = the applied machine configuration doesn't contain v1alpha1 config"
+        ),
+        "{refused}"
+    );
+    let before = talosctl.ok(&["read", "/proc/sys/kernel/random/boot_id"]);
+    let rebooted = apply(&["--mode", "reboot"]);
+    assert!(rebooted.contains("Applied configuration with a reboot"), "{rebooted}");
+    eventually("another boot", || {
+        let now = talosctl.say(&["read", "/proc/sys/kernel/random/boot_id"]).out;
+        if now.is_empty() || now == before { Err(now) } else { Ok(()) }
+    });
 }
 
 #[test]

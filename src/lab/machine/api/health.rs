@@ -104,7 +104,7 @@ impl<'a> Look<'a> {
     fn same_members(&self) -> Verdict {
         let members = |machine: &Machine| -> Vec<String> {
             let etcd = machine.etcd.as_ref();
-            etcd.map(|e| cluster::members(self.world, e.cluster).map(Machine::hostname).collect()).unwrap_or_default()
+            etcd.map(|e| cluster::members(self.world, e.cluster).map(|m| m.hostname).collect()).unwrap_or_default()
         };
         let mut control_planes = self.control_planes();
         let Some((_, first)) = control_planes.next() else { return Verdict::Ok };

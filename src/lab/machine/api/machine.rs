@@ -63,19 +63,17 @@ fn service(id: &str, service: &Service) -> wire::ServiceInfo {
 
 fn members(world: &World, machine: &Machine) -> Result<Vec<wire::EtcdMember>, Status> {
     let etcd = running_etcd(machine)?;
-    Ok(cluster::members(world, etcd.cluster)
-        .filter_map(|m| {
-            let member = m.etcd.as_ref()?;
-            let address = m.address().0;
-            Some(wire::EtcdMember {
-                id: member.id,
-                hostname: m.hostname(),
-                peer_urls: vec![format!("https://{address}:2380")],
-                client_urls: vec![format!("https://{address}:2379")],
-                is_learner: member.learner,
-            })
-        })
-        .collect())
+    if !cluster::has_quorum(world, machine) {
+        return Err(Status::unknown("etcdserver: no leader"));
+    }
+    let line = |member: cluster::Member<'_>| wire::EtcdMember {
+        id: member.membership.id,
+        hostname: member.hostname,
+        peer_urls: vec![format!("https://{}:2380", member.address)],
+        client_urls: vec![format!("https://{}:2379", member.address)],
+        is_learner: member.membership.learner,
+    };
+    Ok(cluster::members(world, etcd.cluster).map(line).collect())
 }
 
 fn running_etcd(machine: &Machine) -> Result<&super::super::Membership, Status> {
@@ -147,13 +145,13 @@ impl wire::machine_service_server::MachineService for Api {
                 self.0.read(vmid, |world, machine| {
                     let etcd = running_etcd(machine)?;
                     // The first member leads for as long as it is there.
-                    let leader = cluster::members(world, etcd.cluster).find(|m| m.on && m.healthy("etcd"));
+                    let leader = cluster::members(world, etcd.cluster).find(cluster::Member::healthy);
                     let index = 1000 + machine.events.end();
                     let status = wire::EtcdMemberStatus {
                         protocol_version: "3.5.21".into(),
                         db_size: 24 << 20,
                         db_size_in_use: 9 << 20,
-                        leader: leader.and_then(|m| m.etcd.as_ref()).map_or(0, |e| e.id),
+                        leader: leader.map_or(0, |m| m.membership.id),
                         raft_index: index,
                         raft_term: 2,
                         raft_applied_index: index,
@@ -331,7 +329,7 @@ impl wire::machine_service_server::MachineService for Api {
             |vmid| {
                 let actor_id = self.0.actor();
                 let actor = actor_id.clone();
-                self.0.soon(move |world| life::reset(world, vmid, &actor, asked.reboot));
+                self.0.soon(move |world| life::reset(world, vmid, &actor, asked.graceful, asked.reboot));
                 Ok(wire::Reset { actor_id, ..Default::default() })
             },
         )
