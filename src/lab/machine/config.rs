@@ -138,7 +138,7 @@ impl MachineConfig {
         if !complaints.is_empty() {
             return Err(ConfigError::Invalid(complaints));
         }
-        let mut config = read.config(text)?;
+        let mut config = read.config(text);
         config.lldpd = documents.iter().any(|d| {
             d.get("kind").and_then(Value::as_str) == Some("ExtensionServiceConfig")
                 && d.get("name").and_then(Value::as_str) == Some("lldpd")
@@ -174,6 +174,19 @@ fn documents(text: &str) -> Result<Vec<Value>, ConfigError> {
     if documents.is_empty() { Err(ConfigError::Parse("config not found".into())) } else { Ok(documents) }
 }
 
+/// Where certificates and keys stand, in base64.
+const PAIRS: [&str; 5] =
+    ["machine.ca", "cluster.ca", "cluster.aggregatorCA", "cluster.serviceAccount", "cluster.etcd.ca"];
+
+/// Where a text stops being base64.
+fn offset(error: &base64::DecodeError) -> usize {
+    match error {
+        base64::DecodeError::InvalidByte(at, _) | base64::DecodeError::InvalidLastSymbol(at, _) => *at,
+        base64::DecodeError::InvalidLength(at) => at.saturating_sub(at % 4),
+        base64::DecodeError::InvalidPadding => 0,
+    }
+}
+
 /// Whether Talos' decoder takes a document.
 fn decodes(value: &Value, kind: &str, version: &str) -> Result<(), String> {
     let is_main = kind.is_empty() && ["machine", "cluster", "debug", "persist"].iter().any(|k| value.get(k).is_some());
@@ -186,8 +199,13 @@ fn decodes(value: &Value, kind: &str, version: &str) -> Result<(), String> {
     if let Some(why) = known::misfit(known, value) {
         return Err(into(format!("yaml: unmarshal errors:\n  {why}")));
     }
-    let endpoint = Reader { root: value }.text("cluster.controlPlane.endpoint");
-    if let Some(why) = verdict::unreadable_url(&endpoint) {
+    let read = Reader { root: value };
+    for at in PAIRS.iter().flat_map(|pair| [format!("{pair}.crt"), format!("{pair}.key")]) {
+        if let Err(wrong) = STANDARD.decode(read.text(&at)) {
+            return Err(into(format!("illegal base64 data at input byte {}", offset(&wrong))));
+        }
+    }
+    if let Some(why) = verdict::unreadable_url(&read.text("cluster.controlPlane.endpoint")) {
         return Err(into(why));
     }
     match known::unknown(known, value) {
@@ -196,6 +214,7 @@ fn decodes(value: &Value, kind: &str, version: &str) -> Result<(), String> {
             let mut options = serde_saphyr::SerializerOptions::default();
             options.indent_step = 4;
             options.compact_list_indent = false;
+            options.folded_wrap_chars = usize::MAX;
             let rest = serde_saphyr::to_string_with_options(&rest, options).unwrap_or_default();
             Err(format!("unknown keys found during decoding:\n{rest}"))
         }
@@ -212,8 +231,14 @@ impl Reader<'_> {
         path.split('.').try_fold(self.root, |value, key| value.get(key)).filter(|v| !v.is_null())
     }
 
+    /// A scalar as a text; Go's decoder takes numbers and flags for one too.
     fn text(&self, path: &str) -> String {
-        self.at(path).and_then(Value::as_str).unwrap_or_default().to_string()
+        match self.at(path) {
+            Some(Value::String(text)) => text.clone(),
+            Some(Value::Number(number)) => number.to_string(),
+            Some(Value::Bool(set)) => set.to_string(),
+            Some(Value::Null | Value::Sequence(_) | Value::Mapping(_) | Value::Tagged(_)) | None => String::new(),
+        }
     }
 
     fn secret(&self, path: &str) -> Secret<String> {
@@ -234,22 +259,18 @@ impl Reader<'_> {
     }
 
     /// PEM text that stands base64-encoded at `path`; `None` when absent or empty.
-    fn pem(&self, path: &str) -> Result<Option<String>, ConfigError> {
-        let encoded = self.text(path);
-        if encoded.is_empty() {
-            return Ok(None);
-        }
-        let wrong = |e: String| ConfigError::Parse(format!("{path}: {e}"));
-        let bytes = STANDARD.decode(encoded.trim()).map_err(|e| wrong(e.to_string()))?;
-        String::from_utf8(bytes).map(Some).map_err(|e| wrong(e.to_string()))
+    fn pem(&self, path: &str) -> Option<String> {
+        // That it is base64 was seen when the document was decoded.
+        let bytes = STANDARD.decode(self.text(path)).unwrap_or_default();
+        (!bytes.is_empty()).then(|| String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    fn pair(&self, path: &str) -> Result<Pair, ConfigError> {
-        let crt = self.pem(&format!("{path}.crt"))?.unwrap_or_default();
-        Ok(Pair { crt, key: self.pem(&format!("{path}.key"))?.map(Secret::new) })
+    fn pair(&self, path: &str) -> Pair {
+        let key = self.pem(&format!("{path}.key")).map(Secret::new);
+        Pair { crt: self.pem(&format!("{path}.crt")).unwrap_or_default(), key }
     }
 
-    fn config(&self, text: &str) -> Result<MachineConfig, ConfigError> {
+    fn config(&self, text: &str) -> MachineConfig {
         let endpoint = self.text("cluster.controlPlane.endpoint");
         let (endpoint_host, endpoint_port) = verdict::host_and_port(&endpoint).unwrap_or_default();
         let first =
@@ -257,12 +278,12 @@ impl Reader<'_> {
         let or = |value: String, otherwise: &str| if value.is_empty() { otherwise.to_string() } else { value };
         let image = self.text("machine.kubelet.image");
         let hostname = self.text("machine.network.hostname");
-        Ok(MachineConfig {
+        MachineConfig {
             text: Secret::new(text.to_string()),
             role: verdict::role(self).unwrap_or(Role::Worker),
             hostname: (!hostname.is_empty()).then_some(hostname),
             token: self.secret("machine.token"),
-            os_ca: self.pair("machine.ca")?,
+            os_ca: self.pair("machine.ca"),
             cert_sans: self.texts("machine.certSANs"),
             interfaces: self.list("machine.network.interfaces").into_iter().map(interface).collect(),
             nameservers: self.parsed("machine.network.nameservers"),
@@ -289,11 +310,11 @@ impl Reader<'_> {
             pod_cidr: first("cluster.network.podSubnets", "10.244.0.0/16"),
             service_cidr: first("cluster.network.serviceSubnets", "10.96.0.0/12"),
             dns_domain: or(self.text("cluster.network.dnsDomain"), "cluster.local"),
-            kubernetes_ca: self.pair("cluster.ca")?,
-            etcd_ca: self.at("cluster.etcd.ca").map(|_| self.pair("cluster.etcd.ca")).transpose()?,
+            kubernetes_ca: self.pair("cluster.ca"),
+            etcd_ca: self.at("cluster.etcd.ca").map(|_| self.pair("cluster.etcd.ca")),
             etcd_subnets: self.parsed("cluster.etcd.advertisedSubnets"),
             lldpd: false,
-        })
+        }
     }
 }
 

@@ -231,3 +231,80 @@ fn the_lab_takes_and_refuses_the_configs_that_talos_does_and_in_the_same_words()
     }
     assert!(apart.is_empty(), "{} of {}:\n{}", apart.len(), BROKEN.len(), apart.join("\n"));
 }
+
+/// One thing changed somewhere in a config: left out, renamed, or of another form.
+fn spoilt(document: &Value, random: &mut fastrand::Rng) -> (String, Value) {
+    let mut spoilt = document.clone();
+    let mut path = String::new();
+    let mut here = &mut spoilt;
+    loop {
+        let inside = match here {
+            Value::Mapping(entries) => {
+                let keys: Vec<Value> = entries.keys().cloned().collect();
+                let key = keys[random.usize(..keys.len())].clone();
+                path = format!("{path}.{}", key.as_str().unwrap());
+                let inner = &entries[&key];
+                let deeper = inner.as_mapping().is_some_and(|m| !m.is_empty()) || inner.is_sequence();
+                if !deeper || random.u8(..4) == 0 {
+                    let value = entries.remove(&key).unwrap();
+                    match random.u8(..7) {
+                        0 => path.push_str(" left out"),
+                        1 => {
+                            path.push_str(" renamed");
+                            entries.insert("surprise".into(), value);
+                        }
+                        form => {
+                            let form = match form {
+                                2 => Value::Null,
+                                3 => "x".into(),
+                                4 => 7.into(),
+                                5 => true.into(),
+                                _ => Value::Sequence(vec!["x".into()]),
+                            };
+                            path = format!("{path} is {form:?}");
+                            entries.insert(key, form);
+                        }
+                    }
+                    return (path, spoilt);
+                }
+                &mut entries[&key]
+            }
+            Value::Sequence(items) => {
+                let at = random.usize(..items.len());
+                path = format!("{path}[{at}]");
+                &mut items[at]
+            }
+            scalar => {
+                *scalar = 7.into();
+                path.push_str(" is 7");
+                return (path, spoilt);
+            }
+        };
+        here = inside;
+    }
+}
+
+#[test]
+#[ignore = "needs real peers: tests/peers/run"]
+fn whatever_is_spoilt_in_a_config_the_lab_takes_it_exactly_when_talos_does() {
+    let talosctl = Talosctl::new();
+    let plan = defaults::plan(&Defaults { workers: 1, image_sha256: Some("0".repeat(64)), ..Defaults::default() });
+    let good: Vec<Vec<Value>> = configs(&plan).iter().map(|text| documents(text)).collect();
+    let mut random = fastrand::Rng::with_seed(7);
+    let mut apart = Vec::new();
+    for round in 0..80 {
+        let mut config = good[round % 2].clone();
+        let (what, document) = spoilt(&config[0], &mut random);
+        config[0] = document;
+        let text: Vec<String> = config.iter().map(|d| serde_yaml::to_string(d).unwrap()).collect();
+        let text = text.join("---\n").replace("0o644", "420").replace("'420'", "420");
+        let file = talosctl.file("spoilt.yaml", &text);
+        let said = talosctl.say(&["validate", "--mode", "cloud", "-c", &file]);
+        let lab = MachineConfig::read(text.as_bytes()).err().map(|e| e.why());
+        // Not the words: Talos names types of Go in some of them.
+        if (said.code == Some(0)) != lab.is_none() {
+            apart.push(format!("{what}\n  Talos: {:?} {}\n  lab:   {lab:?}", said.code, said.err));
+        }
+    }
+    assert!(apart.is_empty(), "{}:\n{}", apart.len(), apart.join("\n"));
+}
