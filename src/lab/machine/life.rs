@@ -64,6 +64,14 @@ fn boot(world: &mut World, vmid: u32) {
     if let Some(machine) = world.machines.get_mut(&vmid) {
         machine.sequence(now, "", "initialize", sequence_event::Action::Start);
         machine.log(now, "initialize sequence: 8 phase(s)");
+        machine.phase(now, "", "earlyServices", phase_event::Action::Start);
+        for id in ["auditd", "containerd", "dashboard", "machined", "syslogd", "udevd"] {
+            machine.service(now, id, State::Running, "Service started as goroutine");
+            if !["auditd", "dashboard"].contains(&id) {
+                machine.health(now, id, true, "");
+            }
+        }
+        machine.phase(now, "", "earlyServices", phase_event::Action::Stop);
     }
     status::tell(world, vmid);
     later(world, vmid, world.scenario.latency.boot_to_maintenance_s, move |world| {
@@ -179,12 +187,6 @@ fn open_secure(world: &mut World, vmid: u32) {
     machine.log(now, "boot sequence: 10 phase(s)");
     machine.phase(now, "", "startEverything", phase_event::Action::Start);
     machine.task(now, "", "startAllServices", task_event::Action::Start);
-    for id in ["auditd", "containerd", "dashboard", "machined", "syslogd", "udevd"] {
-        machine.service(now, id, State::Running, "Service started as goroutine");
-        if !["auditd", "dashboard"].contains(&id) {
-            machine.health(now, id, true, "");
-        }
-    }
     machine.service(now, "apid", State::Waiting, "Waiting for api certificates");
     machine.service(now, "cri", State::Starting, "Starting service");
     machine.service(

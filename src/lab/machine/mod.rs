@@ -18,6 +18,7 @@ mod ring;
 mod service;
 mod spec;
 mod status;
+mod talosconfig;
 #[cfg(test)]
 mod tests;
 

@@ -22,6 +22,8 @@ fn maintenance_mode_shows_hardware_and_refuses_the_rest_as_talos_does() {
     assert!(row(&get(&["extensions"]), &["ExtensionStatus", "drbd"]), "{}", get(&["extensions"]));
     assert!(row(&get(&["version"]), &["Version", "v1.10.6"]), "{}", get(&["version"]));
     assert!(row(&get(&["cpu"]), &["Processor", "CPU-0", "8"]), "{}", get(&["cpu"]));
+    let services = get(&["services"]);
+    assert!(row(&services, &["Service", "machined", "true"]) && !services.contains("apid"), "{services}");
     let status = get(&["machinestatus", "-o", "yaml"]);
     assert!(status.contains("stage: maintenance\n    status:\n        ready: true\n"), "{status}");
     let refused = |args: &[&str]| talosctl.refused(&[&["-n", &node], args, &["--insecure"]].concat());

@@ -1,5 +1,6 @@
 //! What a user would try on a node that is in trouble: each verb answers as a node does, or says cleanly that the lab
 //! has not got it.
+use super::Talosctl;
 use super::site::Site;
 use Answer::{NotSimulated, Refuses, Says};
 
@@ -48,12 +49,15 @@ const READS: [(&[&str], Answer); 30] = [
     (&["inspect", "dependencies"], NotSimulated("unknown service inspect.InspectService")),
 ];
 
-const CHANGES: [(&[&str], Answer); 6] = [
+const CHANGES: [(&[&str], Answer); 9] = [
     (&["upgrade", "--image", "ghcr.io/cozystack/cozystack/talos:v1.10.6"], NotSimulated("method Upgrade")),
     (&["rollback"], NotSimulated("method Rollback")),
     (&["etcd", "leave"], NotSimulated("method EtcdLeaveCluster")),
     (&["service", "kubelet", "restart"], NotSimulated("method ServiceRestart")),
-    (&["wipe", "disk", "sdb"], NotSimulated("method BlockDeviceWipe")),
+    (&["wipe", "disk", "sdb"], Says(&[])),
+    (&["wipe", "disk", "sda"], Refuses("blockdevice \"sda\" is in use by volume \"EPHEMERAL\"")),
+    (&["wipe", "disk", "sr0"], Refuses("blockdevice \"sr0\" is read-only")),
+    (&["wipe", "disk", "sdz"], Refuses("code = NotFound desc = blockdevice \"sdz\" not found")),
     (&["meta", "write", "0x0a", "x"], NotSimulated("method MetaWrite")),
 ];
 
@@ -78,6 +82,37 @@ fn every_verb_is_answered_as_a_node_does_or_said_to_be_missing() {
             assert!(both.contains(word), "{args:?}: no {word:?} in\n{both}");
         }
     }
+}
+
+#[test]
+#[ignore = "needs real peers: tests/peers/run"]
+fn a_talosconfig_for_reading_reads_and_changes_nothing() {
+    let site = Site::new(33);
+    let talosctl = site.running(&[201]);
+    let file = talosctl.path("reader");
+    talosctl.ok(&["config", "new", &file, "--roles", "os:reader", "--crt-ttl", "1h"]);
+    let reader = Talosctl::with(&std::fs::read_to_string(&file).unwrap());
+    let info = reader.ok(&["config", "info"]);
+    assert!(info.contains("reader@cozy") && info.contains("Roles:               os:reader"), "{info}");
+    let node = site.at(201);
+    for read in [&["version"][..], &["services"], &["get", "links"], &["dmesg"], &["etcd", "members"]] {
+        reader.ok(&[&["-n", &node], read].concat());
+    }
+    let before = talosctl.ok(&["read", "/proc/sys/kernel/random/boot_id"]);
+    for refused in [
+        &["reboot", "--wait=false"][..],
+        &["reset", "--wait=false"],
+        &["bootstrap"],
+        &["kubeconfig", "-"],
+        &["get", "machineconfig"],
+        &["read", "/proc/cmdline"],
+        &["wipe", "disk", "sdb"],
+        &["config", "new", "another"],
+    ] {
+        let said = reader.refused(&[&["-n", &node], refused].concat());
+        assert!(said.contains("code = PermissionDenied desc = not authorized"), "{refused:?}: {said}");
+    }
+    assert_eq!(talosctl.ok(&["read", "/proc/sys/kernel/random/boot_id"]), before);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! `machine.MachineService` of one machine.
 use super::super::super::world::World;
-use super::super::{Machine, Service, TALOS_VERSION, cluster, kubeconfig, life, status};
+use super::super::{Machine, Service, TALOS_VERSION, cluster, kubeconfig, life, status, talosconfig};
 use super::stream::{self, Look};
 use super::{Node, timestamp};
 use crate::base::clock::between;
@@ -197,6 +197,39 @@ impl wire::machine_service_server::MachineService for Api {
             })?;
             Ok(Look { items, more: true })
         }))
+    }
+
+    async fn generate_client_configuration(
+        &self,
+        request: Request<wire::GenerateClientConfigurationRequest>,
+    ) -> Reply<wire::GenerateClientConfigurationResponse> {
+        let (metadata, _, asked) = request.into_parts();
+        self.0.each(
+            &metadata,
+            |messages| wire::GenerateClientConfigurationResponse { messages },
+            |vmid| {
+                if !self.0.read(vmid, |_, m| m.control_plane())? {
+                    let text = "client configuration (talosconfig) can't be generated on worker nodes";
+                    return Err(Status::failed_precondition(text));
+                }
+                let lasts = asked.crt_ttl.map_or(0, |ttl| ttl.seconds);
+                if lasts <= 0 {
+                    return Err(Status::invalid_argument("crt_ttl should be positive"));
+                }
+                let lasts = time::Duration::seconds(lasts);
+                let made = self.0.read(vmid, |world, m| {
+                    m.config.as_ref().map(|config| talosconfig::new(config, &asked.roles, lasts, world.now))
+                })?;
+                let made = made.unwrap_or_else(|| Err("the machine has no config".into())).map_err(Status::unknown)?;
+                Ok(wire::GenerateClientConfiguration {
+                    metadata: None,
+                    ca: made.ca.into_bytes(),
+                    crt: made.crt.into_bytes(),
+                    key: made.key.into_bytes(),
+                    talosconfig: made.text.into_bytes(),
+                })
+            },
+        )
     }
 
     async fn hostname(&self, request: Request<()>) -> Reply<wire::HostnameResponse> {
