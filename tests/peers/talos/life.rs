@@ -126,6 +126,15 @@ fn a_cluster_of_four_is_seen_whole_from_any_of_its_control_planes() {
         let line = line.unwrap_or_else(|| panic!("no {id} in\n{services}"));
         assert_eq!(line.split_whitespace().nth(2), Some("Running"), "{line}");
     }
+    let dmesg = talosctl.ok(&["-n", &nodes, "dmesg"]);
+    for host in all {
+        let line = format!("{}: user: warning: [", site.at(host));
+        assert!(dmesg.lines().any(|l| l.starts_with(&line)), "{line}: {dmesg}");
+    }
+    let both = format!("{},{}", site.at(201), site.at(211));
+    let logs = talosctl.say(&["-n", &both, "logs", "etcd"]);
+    assert!(logs.out.contains(&format!("{}: ", site.at(201))), "{}", logs.out);
+    assert!(logs.err.contains("code = Unknown desc = log \"etcd\" was not registered"), "{}", logs.err);
     let kubelet = talosctl.ok(&["-n", &site.at(202), "service", "kubelet"]);
     assert!(kubelet.contains("HEALTH   OK"), "{kubelet}");
     // CozyStack turns discovery off: nobody knows members, and the end of Talos' own work is a node that is not ready.

@@ -1,9 +1,7 @@
 //! `machine.MachineService` of one machine.
 use super::super::super::world::World;
-use super::super::{Machine, Service, TALOS_VERSION, cluster, kubeconfig, life, status, talosconfig};
-use super::stream::{self, Look};
-use super::{Node, timestamp};
-use crate::base::clock::between;
+use super::super::{Machine, Service, TALOS_VERSION, cluster, life, talosconfig};
+use super::{Node, streams, timestamp};
 use crate::talos::wire::{common, machine as wire};
 use std::time::Duration;
 use tonic::codegen::BoxStream;
@@ -31,16 +29,12 @@ impl Node {
     }
 
     /// `what` is for control planes alone.
-    fn control_plane_only(&self, vmid: u32, what: &str) -> Result<(), Status> {
+    pub fn control_plane_only(&self, vmid: u32, what: &str) -> Result<(), Status> {
         match self.read(vmid, |_, m| m.control_plane())? {
             true => Ok(()),
             false => Err(Status::unimplemented(format!("{what} is only available on control plane nodes"))),
         }
     }
-}
-
-fn data(bytes: impl Into<Vec<u8>>, metadata: &Option<common::Metadata>) -> common::Data {
-    common::Data { metadata: metadata.clone(), bytes: bytes.into() }
 }
 
 fn service(id: &str, service: &Service) -> wire::ServiceInfo {
@@ -108,17 +102,8 @@ impl wire::machine_service_server::MachineService for Api {
     }
 
     async fn dmesg(&self, request: Request<wire::DmesgRequest>) -> Reply<BoxStream<common::Data>> {
-        let (vmid, stamp) = self.0.target(request.metadata())?;
-        let asked = request.into_inner();
-        let node = self.0.clone();
-        let mut position = if asked.tail { self.0.read(vmid, |_, m| m.dmesg.end())? } else { 0 };
-        Ok(stream::follow(&self.0.lab, move |_| {
-            let (items, end) = node.read(vmid, |_, m| {
-                (m.dmesg.from(position).map(|(_, line)| data(line.as_bytes(), &stamp)).collect(), m.dmesg.end())
-            })?;
-            position = end;
-            Ok(Look { items, more: asked.follow })
-        }))
+        let (metadata, _, asked) = request.into_parts();
+        self.0.stream(&metadata, |vmid, stamp| streams::dmesg(&self.0, vmid, stamp, &asked))
     }
 
     async fn etcd_member_list(
@@ -166,37 +151,8 @@ impl wire::machine_service_server::MachineService for Api {
     }
 
     async fn events(&self, request: Request<wire::EventsRequest>) -> Reply<BoxStream<wire::Event>> {
-        let (vmid, stamp) = self.0.target(request.metadata())?;
-        let asked = request.into_inner();
-        let node = self.0.clone();
-        let mut position = self.0.read(vmid, |world, m| tail(world, m, &asked))?;
-        let mut greeted = false;
-        Ok(stream::follow(&self.0.lab, move |lab| {
-            // Readiness comes from Kubernetes, which tells no machine about it.
-            if node.read(vmid, status::changed)? {
-                lab.with(|world| status::tell(world, vmid));
-            }
-            let mut items = Vec::new();
-            if !std::mem::replace(&mut greeted, true) {
-                items.push(wire::Event {
-                    data: Some(prost_types::Any::default()),
-                    metadata: stamp.clone(),
-                    ..Default::default()
-                });
-            }
-            position = node.read(vmid, |_, m| {
-                let wanted =
-                    |e: &&super::super::Event| asked.with_actor_id.is_empty() || e.actor == asked.with_actor_id;
-                items.extend(m.events.from(position).map(|(_, e)| e).filter(wanted).map(|e| wire::Event {
-                    metadata: stamp.clone(),
-                    data: Some(prost_types::Any { type_url: e.type_url.clone(), value: e.value.clone() }),
-                    id: e.id.clone(),
-                    actor_id: e.actor.clone(),
-                }));
-                m.events.end()
-            })?;
-            Ok(Look { items, more: true })
-        }))
+        let (metadata, _, asked) = request.into_parts();
+        self.0.stream(&metadata, |vmid, stamp| streams::events(&self.0, vmid, stamp, &asked))
     }
 
     async fn generate_client_configuration(
@@ -244,13 +200,7 @@ impl wire::machine_service_server::MachineService for Api {
     }
 
     async fn kubeconfig(&self, request: Request<()>) -> Reply<BoxStream<common::Data>> {
-        let (vmid, stamp) = self.0.target(request.metadata())?;
-        self.0.control_plane_only(vmid, "kubeconfig")?;
-        let text = self.0.read(vmid, |world, machine| {
-            let config = machine.config.as_ref().ok_or_else(|| Status::unavailable("the machine has no config"))?;
-            kubeconfig::text(config, world.now).map_err(Status::unknown)
-        })??;
-        Ok(stream::once(vec![data(kubeconfig::archive(text.as_bytes()), &stamp)]))
+        self.0.stream(request.metadata(), |vmid, stamp| streams::kubeconfig(&self.0, vmid, stamp))
     }
 
     async fn load_avg(&self, request: Request<()>) -> Reply<wire::LoadAvgResponse> {
@@ -266,31 +216,8 @@ impl wire::machine_service_server::MachineService for Api {
     }
 
     async fn logs(&self, request: Request<wire::LogsRequest>) -> Reply<BoxStream<common::Data>> {
-        let (vmid, stamp) = self.0.target(request.metadata())?;
-        let asked = request.into_inner();
-        let node = self.0.clone();
-        let mut sent: Option<usize> = None;
-        Ok(stream::follow(&self.0.lab, move |_| {
-            let lines: Vec<String> = node
-                .read(vmid, |_, m| {
-                    let service = m.services.get(&asked.id)?;
-                    Some(
-                        service
-                            .events
-                            .iter()
-                            .map(|e| format!("{} {}: {}\n", e.at, e.state.as_str(), e.message))
-                            .collect(),
-                    )
-                })?
-                .ok_or_else(|| Status::unknown(missing_log(&asked)))?;
-            let skip = sent.unwrap_or_else(|| match usize::try_from(asked.tail_lines) {
-                Ok(wanted) => lines.len().saturating_sub(wanted),
-                Err(_) => 0,
-            });
-            sent = Some(lines.len());
-            let items = lines.into_iter().skip(skip).map(|line| data(line, &stamp)).collect();
-            Ok(Look { items, more: asked.follow })
-        }))
+        let (metadata, _, asked) = request.into_parts();
+        self.0.stream(&metadata, |vmid, stamp| streams::logs(&self.0, vmid, stamp, &asked))
     }
 
     async fn memory(&self, request: Request<()>) -> Reply<wire::MemoryResponse> {
@@ -330,15 +257,8 @@ impl wire::machine_service_server::MachineService for Api {
     }
 
     async fn read(&self, request: Request<wire::ReadRequest>) -> Reply<BoxStream<common::Data>> {
-        let (vmid, stamp) = self.0.target(request.metadata())?;
-        let path = request.into_inner().path;
-        let content = match path.as_str() {
-            "/proc/sys/kernel/random/boot_id" => self.0.read(vmid, |_, m| format!("{}\n", m.boot_id))?,
-            "/etc/os-release" => format!("NAME=\"Talos\"\nID=talos\nVERSION_ID={TALOS_VERSION}\n"),
-            "/proc/cmdline" => "talos.platform=nocloud console=tty1 console=ttyS0 net.ifnames=0\n".into(),
-            _ => return Err(Status::not_found(format!("stat {path}: no such file or directory"))),
-        };
-        Ok(stream::once(vec![data(content, &stamp)]))
+        let (metadata, _, asked) = request.into_parts();
+        self.0.stream(&metadata, |vmid, stamp| streams::read(&self.0, vmid, stamp, &asked.path))
     }
 
     async fn reboot(&self, request: Request<wire::RebootRequest>) -> Reply<wire::RebootResponse> {
@@ -412,31 +332,5 @@ impl wire::machine_service_server::MachineService for Api {
                 })
             },
         )
-    }
-}
-
-/// The lab has the logs of Talos' own services, not those of pods.
-fn missing_log(asked: &wire::LogsRequest) -> String {
-    match asked.namespace.as_str() {
-        "system" => format!("log {:?} was not registered", asked.id),
-        _ => format!("container {:?} not found", asked.id),
-    }
-}
-
-/// Where a stream of events begins.
-fn tail(world: &World, machine: &Machine, asked: &wire::EventsRequest) -> u64 {
-    let ring = &machine.events;
-    let first_with = |wanted: &dyn Fn(&super::super::Event) -> bool| {
-        ring.from(0).find(|(_, e)| wanted(e)).map_or(ring.end(), |(at, _)| at)
-    };
-    if !asked.tail_id.is_empty() {
-        first_with(&|e| e.id > asked.tail_id)
-    } else if asked.tail_seconds > 0 {
-        let seconds = u64::from(asked.tail_seconds.unsigned_abs());
-        first_with(&|e| between(e.at, world.now).as_secs() <= seconds)
-    } else if asked.tail_events < 0 {
-        0
-    } else {
-        ring.end().saturating_sub(u64::from(asked.tail_events.unsigned_abs()))
     }
 }

@@ -6,6 +6,7 @@ mod health;
 mod machine;
 mod other;
 mod stream;
+mod streams;
 mod target;
 mod tls;
 
@@ -35,6 +36,7 @@ const MESSAGE_LIMIT: usize = 32 << 20;
 /// `secure` only with a client certificate of the cluster. Dropping the future closes the connection.
 pub async fn serve(stream: TcpStream, lab: Lab, vmid: u32, secure: bool) {
     let Some(config) = tls::config(&lab, vmid, secure) else { return };
+    let Some(boot) = lab.look(|world| world.machines.get(&vmid).map(|m| m.boot_id.clone())) else { return };
     let handshake = TlsAcceptor::from(config).accept(stream).into_fallible();
     let stream = match tokio::time::timeout(HANDSHAKE, handshake).await {
         Ok(Ok(stream)) => stream,
@@ -43,7 +45,7 @@ pub async fn serve(stream: TcpStream, lab: Lab, vmid: u32, secure: bool) {
     };
     let roles = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first()).map(|leaf| tls::roles(leaf));
     // A clone of the handler in each service; all of it is a view on the lab.
-    let node = Node { lab, vmid };
+    let node = Node { lab, vmid, boot };
     let routes = Routes::new(
         wire::machine::machine_service_server::MachineServiceServer::new(machine::Api(node.clone()))
             .max_decoding_message_size(MESSAGE_LIMIT)
@@ -94,6 +96,8 @@ impl<F: Future<Output = ()> + Send + 'static> hyper::rt::Executor<F> for Executo
 pub struct Node {
     lab: Lab,
     vmid: u32,
+    /// Of the boot that the connection was made to: it ends with it.
+    boot: String,
 }
 
 pub fn timestamp(at: Timestamp) -> prost_types::Timestamp {
