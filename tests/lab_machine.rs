@@ -8,6 +8,8 @@ use cozyup::lab::scenario::Scenario;
 use cozyup::lab::world::{Lab, World};
 use cozyup::talos::config::{self, NodeConfig};
 use cozyup::talos::secrets::Bundle;
+use cozyup::talos::wire::cluster::HealthCheckRequest;
+use cozyup::talos::wire::cluster::cluster_service_client::ClusterServiceClient;
 use cozyup::talos::wire::cosi::resource::state_client::StateClient;
 use cozyup::talos::wire::cosi::resource::{EventType, GetRequest, ListRequest, WatchOptions, WatchRequest};
 use cozyup::talos::wire::machine::machine_service_client::MachineServiceClient;
@@ -168,8 +170,8 @@ fn watch(contents: bool, id: Option<&str>) -> WatchRequest {
     }
 }
 
-fn get(kind: &str, id: &str) -> GetRequest {
-    GetRequest { r#type: kind.into(), id: id.into(), ..Default::default() }
+fn get(namespace: &str, kind: &str, id: &str) -> GetRequest {
+    GetRequest { namespace: namespace.into(), r#type: kind.into(), id: id.into(), options: None }
 }
 
 #[tokio::test]
@@ -178,7 +180,7 @@ async fn maintenance_mode_allows_what_talos_allows() {
     site.start(1001, 201);
     let channel = eventually("maintenance", || site.insecure(201)).await;
     let mut state = StateClient::new(channel.clone());
-    let mut request = Request::new(get(STATUS, "machine"));
+    let mut request = Request::new(get("runtime", STATUS, "machine"));
     // The Go client sends an empty node.
     request.metadata_mut().insert("node", "".parse().unwrap());
     let resource = state.get(request).await.unwrap().into_inner().resource.unwrap();
@@ -186,7 +188,7 @@ async fn maintenance_mode_allows_what_talos_allows() {
     assert_eq!(spec.stage(), MachineStage::Maintenance);
     assert!(resource.spec.unwrap().yaml_spec.starts_with("stage: maintenance\n"));
     let disks: Vec<_> = state
-        .list(ListRequest { r#type: "Disks.block.talos.dev".into(), ..Default::default() })
+        .list(ListRequest { namespace: "runtime".into(), r#type: "Disks.block.talos.dev".into(), ..Default::default() })
         .await
         .unwrap()
         .into_inner()
@@ -194,10 +196,12 @@ async fn maintenance_mode_allows_what_talos_allows() {
         .collect()
         .await;
     assert_eq!(disks, ["sda", "sdb", "sr0"]);
-    let config = state.get(get("MachineConfigs.config.talos.dev", "v1alpha1")).await.unwrap_err();
+    let config = state.get(get("config", "MachineConfigs.config.talos.dev", "v1alpha1")).await.unwrap_err();
     assert_eq!((config.code(), config.message()), (Code::PermissionDenied, "not authorized"));
-    let nothing = state.get(get("Nothings.talos.dev", "x")).await.unwrap_err();
+    let nothing = state.get(get("runtime", "Nothings.talos.dev", "x")).await.unwrap_err();
     assert_eq!(nothing.message(), "resource type \"Nothings.talos.dev\" is not supported");
+    let nowhere = state.get(get("", STATUS, "machine")).await.unwrap_err();
+    assert_eq!(nowhere.message(), "namespace \"\" is not supported");
     let mut machine = MachineServiceClient::new(channel);
     let version = machine.version(()).await.unwrap_err();
     assert_eq!(
@@ -355,7 +359,7 @@ async fn without_the_lldpd_document_the_stage_stays_booting() {
     .await;
     assert_eq!(services, "Waiting");
     let mut state = StateClient::new(site.admin(211).await);
-    let resource = state.get(get(STATUS, "machine")).await.unwrap().into_inner().resource.unwrap();
+    let resource = state.get(get("runtime", STATUS, "machine")).await.unwrap().into_inner().resource.unwrap();
     let spec = MachineStatusSpec::decode(resource.spec.unwrap().proto_spec.as_slice()).unwrap();
     assert_eq!(spec.stage(), MachineStage::Booting);
     let refused = worker.bootstrap(BootstrapRequest::default()).await.unwrap_err();
@@ -407,6 +411,49 @@ async fn cozyups_own_client_takes_a_machine_from_maintenance_to_etcd() {
     secure.time().await.unwrap();
     let status = secure.etcd_status().await.unwrap().value;
     assert_eq!(status.leader, status.member_id);
+}
+
+#[tokio::test]
+async fn the_health_check_names_the_nodes_and_stops_at_the_network_that_is_missing() {
+    let site = Site::new(8);
+    let channel = site.configured(1001, 201).await;
+    let client = MachineServiceClient::new(channel.clone());
+    let health = async || {
+        let wait = HealthCheckRequest {
+            wait_timeout: Some(prost_types::Duration { seconds: 300, nanos: 0 }),
+            cluster_info: None,
+        };
+        let mut lines = Vec::new();
+        let mut stream = ClusterServiceClient::new(channel.clone()).health_check(wait).await?.into_inner();
+        loop {
+            match stream.next().await {
+                Some(Ok(line)) => lines.push(line.message),
+                Some(Err(status)) => return Ok((lines, status.code())),
+                None => return Ok((lines, Code::Ok)),
+            }
+        }
+    };
+    let early: Result<(Vec<String>, Code), tonic::Status> = health().await;
+    assert!(
+        early
+            .unwrap_err()
+            .message()
+            .ends_with("/api/v1/nodes\": dial tcp 127.86.8.100:6443: connect: connection refused")
+    );
+    eventually("bootstrap", || {
+        let mut client = client.clone();
+        async move { client.bootstrap(BootstrapRequest::default()).await }
+    })
+    .await;
+    let (lines, code) = eventually("a node in Kubernetes", || async {
+        let (lines, code) = health().await.map_err(|e| e.to_string())?;
+        if lines[0].contains("127.86.8.201") { Ok((lines, code)) } else { Err(lines.join("\n")) }
+    })
+    .await;
+    assert_eq!(lines[0], "discovered nodes: [\"127.86.8.201\"]");
+    assert_eq!(lines[1..3], ["waiting for etcd to be healthy: ...", "waiting for etcd to be healthy: OK"]);
+    assert_eq!(lines.last().unwrap(), "waiting for all k8s nodes to report ready: some nodes are not ready: [cp201]");
+    assert_eq!(code, Code::DeadlineExceeded);
 }
 
 fn node_config(mac: String) -> NodeConfig {

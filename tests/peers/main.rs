@@ -6,3 +6,4 @@ mod kube_apiserver;
 mod lab;
 mod peer;
 mod pki;
+mod talos;

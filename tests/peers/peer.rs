@@ -1,6 +1,8 @@
 //! Where the peers are, and what they say.
+use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 /// The folder that `tests/peers/run` has filled.
@@ -36,7 +38,7 @@ impl Said {
 /// Runs it to its end, or ends it after `deadline` (of the wall): a peer that hangs is a fault of ours.
 pub fn say(command: &mut Command, deadline: Duration) -> Said {
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let read = |stream: Box<dyn std::io::Read + Send>| {
+    let read = |stream: Box<dyn Read + Send>| {
         std::thread::spawn(move || {
             let mut text = Vec::new();
             let mut stream = stream;
@@ -59,4 +61,55 @@ pub fn say(command: &mut Command, deadline: Duration) -> Said {
         std::thread::sleep(Duration::from_millis(10));
     };
     Said { code, out: out.join().unwrap(), err: err.join().unwrap() }
+}
+
+/// A program that goes on until it is ended; ends with the value.
+pub struct Following {
+    child: Child,
+    lines: mpsc::Receiver<String>,
+    seen: Vec<String>,
+}
+
+impl Following {
+    pub fn start(command: &mut Command) -> Following {
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let (say, lines) = mpsc::channel();
+        let streams: [Box<dyn Read + Send>; 2] =
+            [Box::new(child.stdout.take().unwrap()), Box::new(child.stderr.take().unwrap())];
+        for stream in streams {
+            let say = say.clone();
+            std::thread::spawn(move || {
+                for line in BufReader::new(stream).lines().map_while(Result::ok) {
+                    if say.send(line).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+        Following { child, lines, seen: Vec::new() }
+    }
+
+    /// Reads on until a line is as wanted, and gives it.
+    pub fn until(&mut self, what: &str, deadline: Duration, wanted: impl Fn(&str) -> bool) -> String {
+        let began = Instant::now();
+        loop {
+            let left = deadline.saturating_sub(began.elapsed());
+            match self.lines.recv_timeout(left) {
+                Ok(line) => {
+                    self.seen.push(line.clone());
+                    if wanted(&line) {
+                        return line;
+                    }
+                }
+                Err(_) => panic!("no {what}; seen:\n{}", self.seen.join("\n")),
+            }
+        }
+    }
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }

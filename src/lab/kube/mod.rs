@@ -7,6 +7,7 @@ pub mod store;
 pub use super::machine::outside::{ControlPlaneFacts, NodeFacts};
 use super::world::World;
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
 pub use control::bundle::longest_chain;
 pub use control::settle;
@@ -73,6 +74,12 @@ pub fn register_node(world: &mut World, facts: NodeFacts) {
 pub fn node_down(world: &mut World, name: &str) {
     control::nodes::down(world, name);
     settle(world);
+}
+
+/// Name and address of every registered node.
+pub fn nodes(world: &World) -> Vec<(String, Ipv4Addr)> {
+    let nodes = world.cluster.iter().flat_map(|c| c.nodes.values());
+    nodes.map(|facts| (facts.name.clone(), facts.address)).collect()
 }
 
 pub fn node_is_ready(world: &World, name: &str) -> bool {

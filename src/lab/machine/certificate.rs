@@ -69,6 +69,13 @@ pub fn secure(
     Ok(identity(certificate.der().clone(), &key))
 }
 
+/// Whom a client certificate is for; a Talos API certificate has no name, only its roles as organizations.
+pub struct Client<'a> {
+    pub name: Option<&'a str>,
+    pub organizations: &'a [String],
+    pub lasts: Duration,
+}
+
 /// A client certificate and its key in PEM, signed by a CA in PEM.
 ///
 /// # Errors
@@ -76,19 +83,22 @@ pub fn secure(
 pub fn client(
     ca_crt: &str,
     ca_key: &Secret<String>,
-    name: &str,
-    organization: &str,
+    client: &Client<'_>,
     now: Timestamp,
 ) -> Result<(String, Secret<String>), rcgen::Error> {
     let issuer = Issuer::from_ca_cert_pem(ca_crt, KeyPair::from_pem(ca_key.expose())?)?;
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
-    params.distinguished_name.push(DnType::OrganizationName, organization);
-    params.distinguished_name.push(DnType::CommonName, name);
+    for organization in client.organizations {
+        params.distinguished_name.push(DnType::OrganizationName, organization);
+    }
+    if let Some(name) = client.name {
+        params.distinguished_name.push(DnType::CommonName, name);
+    }
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
     params.use_authority_key_identifier_extension = true;
-    (params.not_before, params.not_after) = validity(now, Duration::days(365));
+    (params.not_before, params.not_after) = validity(now, client.lasts);
     let key = KeyPair::generate()?;
     let certificate = params.signed_by(&key, &issuer)?;
     Ok((certificate.pem(), Secret::new(key.serialize_pem())))

@@ -197,11 +197,16 @@ fn join(world: &mut World, vmid: u32) {
     }) else {
         return;
     };
-    let joining = members(world, cluster).any(|m| m.etcd.as_ref().is_some_and(|e| e.learner));
+    let joining = members(world, cluster).any(|m| m.membership.learner);
     if joining {
         return;
     }
     let id = world.random.u64(..) | 1;
+    let name = machine.hostname();
+    // Whoever joins takes an old line with its own name out of the list first.
+    for other in world.machines.values_mut() {
+        other.lost.take_if(|lost| lost.membership.cluster == cluster && lost.hostname == name);
+    }
     let Some(machine) = world.machines.get_mut(&vmid) else { return };
     machine.etcd = Some(Membership { cluster, id, learner: true });
     machine.etcd_started = true;
@@ -244,7 +249,7 @@ fn register(world: &mut World, vmid: u32) {
 }
 
 /// Whether a Kubernetes API that trusts this machine answers where its config says, or on the machine itself.
-fn api_reachable(world: &World, machine: &Machine) -> bool {
+pub fn api_reachable(world: &World, machine: &Machine) -> bool {
     let Some(config) = &machine.config else { return false };
     let serves = |name: &str| {
         world.machines.values().any(|m| m.api_server == Progress::Done && m.hostname() == name && trusts(m, machine))
@@ -280,14 +285,44 @@ fn same_cluster(a: &Machine, b: &Machine) -> bool {
     }
 }
 
-/// Machines whose etcd data belongs to `cluster`, off or on, by VMID.
-pub fn members(world: &World, cluster: u64) -> impl Iterator<Item = &Machine> {
-    world.machines.values().filter(move |m| m.etcd.as_ref().is_some_and(|e| e.cluster == cluster))
+/// A line of etcd's member list.
+pub struct Member<'a> {
+    pub membership: &'a Membership,
+    pub hostname: String,
+    pub address: Ipv4Addr,
+    /// `None`: its data is gone.
+    machine: Option<&'a Machine>,
+}
+
+impl Member<'_> {
+    pub fn healthy(&self) -> bool {
+        self.machine.is_some_and(|m| m.on && m.healthy("etcd"))
+    }
+}
+
+/// The member list of `cluster`, by VMID.
+pub fn members(world: &World, cluster: u64) -> impl Iterator<Item = Member<'_>> {
+    let lines = world.machines.values().flat_map(|machine| {
+        let own = machine.etcd.as_ref().map(|membership| Member {
+            membership,
+            hostname: machine.hostname(),
+            address: machine.address().0,
+            machine: Some(machine),
+        });
+        let lost = machine.lost.as_ref().map(|lost| Member {
+            membership: &lost.membership,
+            hostname: lost.hostname.clone(),
+            address: lost.address,
+            machine: None,
+        });
+        own.into_iter().chain(lost)
+    });
+    lines.filter(move |member| member.membership.cluster == cluster)
 }
 
 /// Whether more than half of the voting members of the machine's etcd are healthy.
 pub fn has_quorum(world: &World, machine: &Machine) -> bool {
     let Some(etcd) = &machine.etcd else { return false };
-    let voters = || members(world, etcd.cluster).filter(|m| m.etcd.as_ref().is_some_and(|e| !e.learner));
-    voters().filter(|m| m.on && m.healthy("etcd")).count() * 2 > voters().count()
+    let voters = || members(world, etcd.cluster).filter(|m| !m.membership.learner);
+    voters().filter(Member::healthy).count() * 2 > voters().count()
 }

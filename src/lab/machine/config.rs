@@ -1,6 +1,7 @@
 //! A machine config as the lab's Talos reads it: strict about keys, then about meaning.
+mod verdict;
+
 use super::known;
-use super::outside::Vm;
 use crate::base::secret::Secret;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -12,26 +13,37 @@ use std::net::Ipv4Addr;
 
 /// The Kubernetes of a config that pins none (Talos v1.10.6).
 const DEFAULT_KUBERNETES: &str = "v1.33.3";
+/// A configured node's answer to documents without the main one.
+const NO_MAIN_DOCUMENT: &str = "the applied machine configuration doesn't contain v1alpha1 config, did you mean to patch \
+                                the machine config instead?";
 
-/// Why a config was not taken, with the sentence that Talos answers.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+/// Why a config was not taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ConfigError {
-    #[error("failed to parse config: {0}")]
+    /// It could not be read.
     Parse(String),
-    #[error("configuration validation failed: {}", listed(.0))]
+    /// What is wrong in it.
     Invalid(Vec<String>),
-    #[error("runtime configuration validation failed: {}", listed(.0))]
-    Runtime(Vec<String>),
 }
 
-/// Several errors the way Talos prints them.
-fn listed(errors: &[String]) -> String {
+impl ConfigError {
+    /// Talos' words for it, without what a caller puts in front.
+    pub fn why(&self) -> String {
+        match self {
+            ConfigError::Parse(why) => why.clone(),
+            ConfigError::Invalid(complaints) => multierror(complaints),
+        }
+    }
+}
+
+/// Several errors as Talos prints them.
+pub fn multierror(errors: &[String]) -> String {
     let noun = if errors.len() == 1 { "error" } else { "errors" };
     let lines: String = errors.iter().map(|e| format!("\t* {e}\n")).collect();
     format!("{} {noun} occurred:\n{lines}\n", errors.len())
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     ControlPlane,
     Worker,
@@ -89,7 +101,7 @@ pub struct MachineConfig {
     pub cert_sans: Vec<String>,
     pub interfaces: Vec<Interface>,
     pub nameservers: Vec<Ipv4Addr>,
-    pub install_disk: Option<String>,
+    pub time_servers: Vec<String>,
     pub kubelet_subnets: Vec<Ipv4Net>,
     pub node_labels: BTreeMap<String, String>,
     pub kubernetes_version: String,
@@ -116,107 +128,97 @@ impl MachineConfig {
     /// # Errors
     /// See [`ConfigError`].
     pub fn read(data: &[u8]) -> Result<Self, ConfigError> {
-        let text = std::str::from_utf8(data).map_err(|e| ConfigError::Parse(format!("yaml: {e}")))?;
+        let text = std::str::from_utf8(data).map_err(|e| ConfigError::Parse(format!("decode error: yaml: {e}")))?;
         let documents = documents(text)?;
         let Some(main) = documents.iter().find(|d| d.get("kind").is_none()) else {
-            return Err(ConfigError::Parse("no v1alpha1 configuration document".into()));
+            return Err(ConfigError::Parse(NO_MAIN_DOCUMENT.into()));
         };
         let read = Reader { root: main };
-        let mut config = read.config(text)?;
+        let complaints = verdict::complaints(&read);
+        if !complaints.is_empty() {
+            return Err(ConfigError::Invalid(complaints));
+        }
+        let mut config = read.config(text);
         config.lldpd = documents.iter().any(|d| {
             d.get("kind").and_then(Value::as_str) == Some("ExtensionServiceConfig")
                 && d.get("name").and_then(Value::as_str) == Some("lldpd")
         });
-        config.validate(&read)?;
         Ok(config)
-    }
-
-    /// What can only be checked on the machine.
-    ///
-    /// # Errors
-    /// [`ConfigError::Runtime`] for an install disk that this VM does not have.
-    pub fn check_on(&self, vm: &Vm) -> Result<(), ConfigError> {
-        match &self.install_disk {
-            Some(disk) if !vm.devices().any(|d| d == *disk) => {
-                Err(ConfigError::Runtime(vec![format!("specified install disk does not exist: {disk:?}")]))
-            }
-            _ => Ok(()),
-        }
     }
 
     /// The entry that configures the VM's card.
     pub fn interface(&self, mac: &str) -> Option<&Interface> {
         self.interfaces.iter().find(|i| i.is_for(mac))
     }
-
-    fn validate(&self, read: &Reader<'_>) -> Result<(), ConfigError> {
-        let mut wrong = Vec::new();
-        if read.at("persist").is_some_and(|p| p.as_bool() == Some(false)) {
-            wrong.push("persist should be true".to_string());
-        }
-        match self.role {
-            Role::Worker => {
-                for (pair, path) in [(&self.os_ca, "machine.ca"), (&self.kubernetes_ca, "cluster.ca")] {
-                    if pair.key.is_some() {
-                        wrong.push(format!("issuing CA key is not allowed on non-controlplane nodes (.{path})"));
-                    }
-                }
-                if self.interfaces.iter().any(|i| i.vip.is_some()) {
-                    wrong.push("virtual (shared) IP is not allowed on non-controlplane nodes".into());
-                }
-            }
-            Role::ControlPlane => {
-                for (pair, path) in [(&self.os_ca, "machine.ca"), (&self.kubernetes_ca, "cluster.ca")] {
-                    if pair.key.is_none() {
-                        wrong.push(format!("issuing CA with a key is required on controlplane nodes (.{path})"));
-                    }
-                }
-            }
-        }
-        if self.endpoint.is_empty() {
-            wrong.push("cluster controlplane endpoint is required".into());
-        } else if self.endpoint_host.is_empty() {
-            wrong.push(format!("invalid cluster endpoint URL {:?}", self.endpoint));
-        }
-        if self.cluster_id.is_empty() {
-            wrong.push("cluster identity is required (.cluster.id)".into());
-        }
-        if self.token.expose().is_empty() {
-            wrong.push("machine token is required (.machine.token)".into());
-        }
-        if self.hostname.as_deref().is_some_and(|h| !valid_hostname(h)) {
-            wrong.push(format!("invalid hostname {:?}", self.hostname.as_deref().unwrap_or_default()));
-        }
-        for interface in &self.interfaces {
-            let selected = interface.hardware.is_some() || interface.by_kind;
-            if interface.name.is_some() == selected {
-                wrong.push("exactly one of [interface, deviceSelector] is required (networking.os.device)".into());
-            }
-        }
-        if wrong.is_empty() { Ok(()) } else { Err(ConfigError::Invalid(wrong)) }
-    }
 }
 
-/// Every document of `text`, none with keys that Talos does not know.
+/// Every document of `text`, none with keys that Talos does not know and none twice.
 fn documents(text: &str) -> Result<Vec<Value>, ConfigError> {
-    let mut documents = Vec::new();
+    let mut documents: Vec<Value> = Vec::new();
     for document in serde_yaml::Deserializer::from_str(text) {
-        let value = Value::deserialize(document).map_err(|e| ConfigError::Parse(format!("yaml: {e}")))?;
+        let value = Value::deserialize(document).map_err(|e| ConfigError::Parse(format!("decode error: yaml: {e}")))?;
         if value.is_null() {
             continue;
         }
-        if let Some(kind) = value.get("kind") {
-            let kind = kind.as_str().unwrap_or_default();
-            let version = value.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
-            if !known::KINDS.contains(&kind) || version != "v1alpha1" {
-                return Err(ConfigError::Parse(format!("{kind:?} {version:?}: not registered")));
-            }
-        } else if let Some(unknown) = known::unknown(&value) {
-            return Err(ConfigError::Parse(format!("unknown keys found during decoding:\n{unknown}")));
+        let id = |v: &Value| {
+            ["apiVersion", "kind", "name"].map(|key| v.get(key).and_then(Value::as_str).unwrap_or("").to_string())
+        };
+        let [version, kind, name] = id(&value);
+        if documents.iter().any(|d| id(d) == id(&value)) {
+            let kind = if kind.is_empty() { "v1alpha1" } else { &kind };
+            return Err(ConfigError::Parse(format!("duplicate document {version}/{kind}/{name} is not allowed")));
         }
+        decodes(&value, &kind, &version).map_err(ConfigError::Parse)?;
         documents.push(value);
     }
-    Ok(documents)
+    if documents.is_empty() { Err(ConfigError::Parse("config not found".into())) } else { Ok(documents) }
+}
+
+/// Where certificates and keys stand, in base64.
+const PAIRS: [&str; 5] =
+    ["machine.ca", "cluster.ca", "cluster.aggregatorCA", "cluster.serviceAccount", "cluster.etcd.ca"];
+
+/// Where a text stops being base64.
+fn offset(error: &base64::DecodeError) -> usize {
+    match error {
+        base64::DecodeError::InvalidByte(at, _) | base64::DecodeError::InvalidLastSymbol(at, _) => *at,
+        base64::DecodeError::InvalidLength(at) => at.saturating_sub(at % 4),
+        base64::DecodeError::InvalidPadding => 0,
+    }
+}
+
+/// Whether Talos' decoder takes a document.
+fn decodes(value: &Value, kind: &str, version: &str) -> Result<(), String> {
+    let is_main = kind.is_empty() && ["machine", "cluster", "debug", "persist"].iter().any(|k| value.get(k).is_some());
+    if kind.is_empty() && !is_main {
+        return Err("missing kind".into());
+    }
+    let known = known::document(kind).filter(|_| is_main || version == "v1alpha1");
+    let known = known.ok_or_else(|| format!("{kind:?} {version:?}: not registered"))?;
+    let into = |why: String| format!("error decoding {kind} to *v1alpha1.Config: {why}");
+    if let Some(why) = known::misfit(known, value) {
+        return Err(into(format!("yaml: unmarshal errors:\n  {why}")));
+    }
+    let read = Reader { root: value };
+    for at in PAIRS.iter().flat_map(|pair| [format!("{pair}.crt"), format!("{pair}.key")]) {
+        if let Err(wrong) = STANDARD.decode(read.text(&at)) {
+            return Err(into(format!("illegal base64 data at input byte {}", offset(&wrong))));
+        }
+    }
+    if let Some(why) = verdict::unreadable_url(&read.text("cluster.controlPlane.endpoint")) {
+        return Err(into(why));
+    }
+    match known::unknown(known, value) {
+        None => Ok(()),
+        Some(rest) => {
+            let mut options = serde_saphyr::SerializerOptions::default();
+            options.indent_step = 4;
+            options.compact_list_indent = false;
+            options.folded_wrap_chars = usize::MAX;
+            let rest = serde_saphyr::to_string_with_options(&rest, options).unwrap_or_default();
+            Err(format!("unknown keys found during decoding:\n{rest}"))
+        }
+    }
 }
 
 struct Reader<'a> {
@@ -224,12 +226,19 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    /// What stands at `path`; a null is nothing.
     fn at(&self, path: &str) -> Option<&Value> {
-        path.split('.').try_fold(self.root, |value, key| value.get(key))
+        path.split('.').try_fold(self.root, |value, key| value.get(key)).filter(|v| !v.is_null())
     }
 
+    /// A scalar as a text; Go's decoder takes numbers and flags for one too.
     fn text(&self, path: &str) -> String {
-        self.at(path).and_then(Value::as_str).unwrap_or_default().to_string()
+        match self.at(path) {
+            Some(Value::String(text)) => text.clone(),
+            Some(Value::Number(number)) => number.to_string(),
+            Some(Value::Bool(set)) => set.to_string(),
+            Some(Value::Null | Value::Sequence(_) | Value::Mapping(_) | Value::Tagged(_)) | None => String::new(),
+        }
     }
 
     fn secret(&self, path: &str) -> Secret<String> {
@@ -244,57 +253,42 @@ impl Reader<'_> {
         self.list(path).iter().filter_map(|v| v.as_str()).map(str::to_string).collect()
     }
 
-    fn parsed<T: std::str::FromStr>(&self, path: &str) -> Result<Vec<T>, ConfigError> {
-        self.texts(path)
-            .iter()
-            .map(|t| t.parse().map_err(|_| ConfigError::Parse(format!("{path}: cannot read {t:?}"))))
-            .collect()
+    /// The entries at `path` that the lab can use: it has IPv4 only.
+    fn parsed<T: std::str::FromStr>(&self, path: &str) -> Vec<T> {
+        self.texts(path).iter().filter_map(|t| t.parse().ok()).collect()
     }
 
     /// PEM text that stands base64-encoded at `path`; `None` when absent or empty.
-    fn pem(&self, path: &str) -> Result<Option<String>, ConfigError> {
-        let encoded = self.text(path);
-        if encoded.is_empty() {
-            return Ok(None);
-        }
-        let wrong = |e: String| ConfigError::Parse(format!("{path}: {e}"));
-        let bytes = STANDARD.decode(encoded.trim()).map_err(|e| wrong(e.to_string()))?;
-        String::from_utf8(bytes).map(Some).map_err(|e| wrong(e.to_string()))
+    fn pem(&self, path: &str) -> Option<String> {
+        // That it is base64 was seen when the document was decoded.
+        let bytes = STANDARD.decode(self.text(path)).unwrap_or_default();
+        (!bytes.is_empty()).then(|| String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    fn pair(&self, path: &str) -> Result<Pair, ConfigError> {
-        let crt = self.pem(&format!("{path}.crt"))?.unwrap_or_default();
-        Ok(Pair { crt, key: self.pem(&format!("{path}.key"))?.map(Secret::new) })
+    fn pair(&self, path: &str) -> Pair {
+        let key = self.pem(&format!("{path}.key")).map(Secret::new);
+        Pair { crt: self.pem(&format!("{path}.crt")).unwrap_or_default(), key }
     }
 
-    fn config(&self, text: &str) -> Result<MachineConfig, ConfigError> {
-        let role = match self.text("machine.type").as_str() {
-            "controlplane" => Role::ControlPlane,
-            "worker" => Role::Worker,
-            other => return Err(ConfigError::Invalid(vec![format!("invalid machine type: {other:?}")])),
-        };
+    fn config(&self, text: &str) -> MachineConfig {
         let endpoint = self.text("cluster.controlPlane.endpoint");
-        let (endpoint_host, endpoint_port) = endpoint_parts(&endpoint);
+        let (endpoint_host, endpoint_port) = verdict::host_and_port(&endpoint).unwrap_or_default();
         let first =
             |path: &str, otherwise: &str| self.texts(path).into_iter().next().unwrap_or_else(|| otherwise.to_string());
         let or = |value: String, otherwise: &str| if value.is_empty() { otherwise.to_string() } else { value };
         let image = self.text("machine.kubelet.image");
         let hostname = self.text("machine.network.hostname");
-        Ok(MachineConfig {
+        MachineConfig {
             text: Secret::new(text.to_string()),
-            role,
+            role: verdict::role(self).unwrap_or(Role::Worker),
             hostname: (!hostname.is_empty()).then_some(hostname),
             token: self.secret("machine.token"),
-            os_ca: self.pair("machine.ca")?,
+            os_ca: self.pair("machine.ca"),
             cert_sans: self.texts("machine.certSANs"),
-            interfaces: self
-                .list("machine.network.interfaces")
-                .into_iter()
-                .map(interface)
-                .collect::<Result<_, ConfigError>>()?,
-            nameservers: self.parsed("machine.network.nameservers")?,
-            install_disk: self.at("machine.install.disk").and_then(Value::as_str).map(str::to_string),
-            kubelet_subnets: self.parsed("machine.kubelet.nodeIP.validSubnets")?,
+            interfaces: self.list("machine.network.interfaces").into_iter().map(interface).collect(),
+            nameservers: self.parsed("machine.network.nameservers"),
+            time_servers: self.texts("machine.time.servers"),
+            kubelet_subnets: self.parsed("machine.kubelet.nodeIP.validSubnets"),
             node_labels: self
                 .at("machine.nodeLabels")
                 .and_then(Value::as_mapping)
@@ -316,64 +310,33 @@ impl Reader<'_> {
             pod_cidr: first("cluster.network.podSubnets", "10.244.0.0/16"),
             service_cidr: first("cluster.network.serviceSubnets", "10.96.0.0/12"),
             dns_domain: or(self.text("cluster.network.dnsDomain"), "cluster.local"),
-            kubernetes_ca: self.pair("cluster.ca")?,
-            etcd_ca: self.at("cluster.etcd.ca").map(|_| self.pair("cluster.etcd.ca")).transpose()?,
-            etcd_subnets: self.parsed("cluster.etcd.advertisedSubnets")?,
+            kubernetes_ca: self.pair("cluster.ca"),
+            etcd_ca: self.at("cluster.etcd.ca").map(|_| self.pair("cluster.etcd.ca")),
+            etcd_subnets: self.parsed("cluster.etcd.advertisedSubnets"),
             lldpd: false,
-        })
+        }
     }
 }
 
-fn interface(value: &Value) -> Result<Interface, ConfigError> {
+fn interface(value: &Value) -> Interface {
     let read = Reader { root: value };
     let selector = read.at("deviceSelector");
     let some = |path: &str| read.at(path).and_then(Value::as_str).map(str::to_string);
-    let ip = |text: Option<String>, what: &str| {
-        text.map(|t| t.parse::<Ipv4Addr>().map_err(|_| ConfigError::Parse(format!("{what}: cannot read {t:?}"))))
-            .transpose()
-    };
-    let mut gateway = None;
-    for route in read.list("routes") {
+    let gateway = read.list("routes").into_iter().rev().find_map(|route| {
         let route = Reader { root: route };
         let network = route.text("network");
-        if network.is_empty() || network == "0.0.0.0/0" {
-            gateway = ip(route.at("gateway").and_then(Value::as_str).map(str::to_string), "gateway")?;
-        }
-    }
+        (network.is_empty() || network == "0.0.0.0/0").then(|| route.text("gateway").parse().ok()).flatten()
+    });
     let hardware = some("deviceSelector.hardwareAddr").or_else(|| some("deviceSelector.permanentAddr"));
     let driver = some("deviceSelector.driver");
-    Ok(Interface {
+    Interface {
         name: some("interface"),
         by_kind: hardware.is_none() && selector.is_some() && driver.is_none_or(|d| glob(&d, "virtio_net")),
         hardware,
-        addresses: read.parsed("addresses")?,
+        addresses: read.parsed("addresses"),
         gateway,
-        vip: ip(some("vip.ip"), "vip")?,
-    })
-}
-
-/// Host and port of a control plane endpoint; an empty host when it is no URL with scheme and host.
-fn endpoint_parts(url: &str) -> (String, u16) {
-    let Some(rest) = url.strip_prefix("https://") else { return (String::new(), 0) };
-    let authority = rest.split('/').next().unwrap_or_default();
-    match authority.rsplit_once(':') {
-        Some((host, port)) => match port.parse() {
-            Ok(port) => (host.to_string(), port),
-            Err(_) => (String::new(), 0),
-        },
-        None => (authority.to_string(), 443),
+        vip: read.text("vip.ip").parse().ok(),
     }
-}
-
-/// A DNS label or several with dots between (RFC 1123).
-fn valid_hostname(name: &str) -> bool {
-    name.len() <= 253
-        && name.split('.').all(|label| {
-            (1..=63).contains(&label.len())
-                && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
-                && !label.starts_with('-')
-                && !label.ends_with('-')
-        })
 }
 
 /// `*` is any run of characters, `?` any one.
@@ -398,7 +361,7 @@ mod tests {
     use crate::lab::machine::fixture;
 
     fn error(text: &str) -> String {
-        MachineConfig::read(text.as_bytes()).unwrap_err().to_string()
+        MachineConfig::read(text.as_bytes()).unwrap_err().why()
     }
 
     #[test]
@@ -418,8 +381,7 @@ mod tests {
             .control_plane("cp1", "127.86.0.201")
             .replace("dnsDomain:", "dnsDomian: x\n    dnsDomain:");
         let shown = error(&text);
-        assert!(shown.starts_with("failed to parse config: unknown keys found during decoding:"), "{shown}");
-        assert!(shown.contains("dnsDomian"), "{shown}");
+        assert_eq!(shown, "unknown keys found during decoding:\ncluster:\n    network:\n        dnsDomian: x\n");
     }
 
     #[test]
@@ -427,7 +389,7 @@ mod tests {
         let secrets = fixture::Secrets::in_net(0);
         let text = secrets.control_plane("w1", "127.86.0.211").replace("type: controlplane", "type: worker");
         let shown = error(&text);
-        assert!(shown.contains("3 errors occurred"), "{shown}");
+        assert!(shown.starts_with("5 errors occurred:\n\t* etcd config is only allowed"), "{shown}");
         assert!(shown.contains("virtual (shared) IP is not allowed"), "{shown}");
     }
 
@@ -436,7 +398,7 @@ mod tests {
         let text = fixture::Secrets::in_net(0)
             .control_plane("cp1", "127.86.0.201")
             .replace("https://127.86.0.100:6443", "127.86.0.100:6443");
-        assert!(error(&text).contains("invalid cluster endpoint URL"));
+        assert!(error(&text).ends_with("first path segment in URL cannot contain colon"));
     }
 
     #[test]

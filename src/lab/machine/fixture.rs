@@ -38,24 +38,24 @@ impl Secrets {
     }
 
     pub fn control_plane(&self, name: &str, address: &str) -> String {
-        let pair =
-            |(crt, key): &(String, String)| format!("{{crt: {}, key: {}}}", STANDARD.encode(crt), STANDARD.encode(key));
-        self.config(
-            "controlplane",
-            name,
-            address,
-            &pair(&self.os),
-            &pair(&self.kubernetes),
-            &format!("\n        vip: {{ip: {}}}", self.address(100)),
-        )
+        self.config(name, address, true)
     }
 
     pub fn worker(&self, name: &str, address: &str) -> String {
-        let pair = |(crt, _): &(String, String)| format!("{{crt: {}, key: \"\"}}", STANDARD.encode(crt));
-        self.config("worker", name, address, &pair(&self.os), &pair(&self.kubernetes), "")
+        self.config(name, address, false)
     }
 
-    fn config(&self, role: &str, name: &str, address: &str, os: &str, kubernetes: &str, vip: &str) -> String {
+    fn config(&self, name: &str, address: &str, control_plane: bool) -> String {
+        let pair = |(crt, key): &(String, String)| {
+            let key = if control_plane { STANDARD.encode(key) } else { "\"\"".into() };
+            format!("{{crt: {}, key: {key}}}", STANDARD.encode(crt))
+        };
+        let (os, kubernetes) = (pair(&self.os), pair(&self.kubernetes));
+        let role = if control_plane { "controlplane" } else { "worker" };
+        let only_control_planes = |text: String| if control_plane { text } else { String::new() };
+        let vip = only_control_planes(format!("\n        vip: {{ip: {}}}", self.address(100)));
+        let etcd = format!("\n  etcd: {{ca: {}, advertisedSubnets: [{}/24]}}", pair(&self.etcd), self.address(0));
+        let etcd = only_control_planes(etcd);
         let net = self.net;
         format!(
             r#"version: v1alpha1
@@ -89,16 +89,13 @@ cluster:
     podSubnets: [10.244.0.0/16]
     serviceSubnets: [10.96.0.0/16]
   token: ghijkl.0123456789abcdef
-  ca: {kubernetes}
-  etcd: {{ca: {{crt: {}, key: {}}}, advertisedSubnets: [127.86.{net}.0/24]}}
+  ca: {kubernetes}{etcd}
 ---
 apiVersion: v1alpha1
 kind: ExtensionServiceConfig
 name: lldpd
 configFiles: [{{content: "configure lldp status disabled\n", mountPath: /usr/local/etc/lldp/lldpd.conf}}]
-"#,
-            STANDARD.encode(&self.etcd.0),
-            STANDARD.encode(&self.etcd.1),
+"#
         )
     }
 }

@@ -1,108 +1,109 @@
-//! The keys that the v1alpha1 config of Talos v1.10 knows, section by section; sections not named here take any key.
+//! The config documents of Talos v1.10.6 and their keys, as Talos' own decoder tells them
+//! (`tests/peers/build/talosctl/talosfacts` writes the asset, and tier 2 compares it).
 use serde_yaml::{Mapping, Value};
+use std::sync::LazyLock;
 
-/// Documents beside v1alpha1 that Talos v1.10 has.
-pub const KINDS: [&str; 16] = [
-    "EthernetConfig",
-    "EventSinkConfig",
-    "ExtensionServiceConfig",
-    "KmsgLogConfig",
-    "KubespanEndpointsConfig",
-    "NetworkDefaultActionConfig",
-    "NetworkRuleConfig",
-    "PCIDriverRebindConfig",
-    "RawVolumeConfig",
-    "SideroLinkConfig",
-    "SwapVolumeConfig",
-    "TrustedRootsConfig",
-    "UserVolumeConfig",
-    "VolumeConfig",
-    "WatchdogTimerConfig",
-    "ZswapConfig",
-];
+/// By kind, the v1alpha1 config under an empty one: a mapping describes a mapping (`*` is any key), a list of one a
+/// list, a text a scalar.
+static DOCUMENTS: LazyLock<Value> = LazyLock::new(|| {
+    // A damaged asset would know no document at all, which the tests of this room see.
+    serde_yaml::from_str(include_str!("../../../assets/talos/config-keys.json")).unwrap_or_default()
+});
 
-/// Path of a section (`[]` for each item of a list) and its keys.
-const SECTIONS: [(&str, &str); 26] = [
-    ("", "version debug persist machine cluster"),
-    (
-        "machine",
-        "type token ca acceptedCAs certSANs controlPlane kubelet pods network disks install files env time sysctls sysfs \
-         registries systemDiskEncryption features udev logging kernel seccompProfiles baseRuntimeSpecOverrides \
-         nodeLabels nodeAnnotations nodeTaints",
-    ),
-    ("machine.ca", "crt key"),
-    ("machine.controlPlane", "controllerManager scheduler"),
-    (
-        "machine.kubelet",
-        "image clusterDNS extraArgs extraMounts extraConfig credentialProviderConfig \
-         defaultRuntimeSeccompProfileEnabled registerWithFQDN nodeIP skipNodeRegistration disableManifestsDirectory",
-    ),
-    ("machine.kubelet.nodeIP", "validSubnets"),
-    ("machine.network", "hostname interfaces nameservers searchDomains extraHostEntries kubespan disableSearchDomain"),
-    (
-        "machine.network.interfaces[]",
-        "interface deviceSelector addresses cidr routes bond bridge bridgePort vlans mtu dhcp ignore dummy dhcpOptions \
-         wireguard vip",
-    ),
-    ("machine.network.interfaces[].deviceSelector", "busPath hardwareAddr permanentAddr pciID driver physical"),
-    ("machine.network.interfaces[].routes[]", "network gateway source metric mtu"),
-    ("machine.network.interfaces[].vip", "ip equinixMetal hcloud"),
-    ("machine.install", "disk diskSelector extraKernelArgs image extensions wipe legacyBIOSSupport grubUseUKICmdline"),
-    ("machine.files[]", "content permissions path op"),
-    ("machine.time", "disabled servers bootTimeout"),
-    ("machine.registries", "mirrors config"),
-    (
-        "machine.features",
-        "rbac stableHostname kubernetesTalosAPIAccess apidCheckExtKeyUsage diskQuotaSupport kubePrism hostDNS \
-         imageCache nodeAddressSortAlgorithm",
-    ),
-    ("machine.kernel", "modules"),
-    ("machine.kernel.modules[]", "name parameters"),
-    (
-        "cluster",
-        "id secret controlPlane clusterName network token aescbcEncryptionSecret secretboxEncryptionSecret ca \
-         acceptedCAs aggregatorCA serviceAccount apiServer controllerManager proxy scheduler discovery etcd coreDNS \
-         externalCloudProvider extraManifests extraManifestHeaders inlineManifests adminKubeconfig allowSchedulingOnMasters \
-         allowSchedulingOnControlPlanes",
-    ),
-    ("cluster.ca", "crt key"),
-    ("cluster.controlPlane", "endpoint localAPIServerPort"),
-    ("cluster.network", "cni dnsDomain podSubnets serviceSubnets"),
-    (
-        "cluster.apiServer",
-        "image extraArgs extraVolumes env certSANs disablePodSecurityPolicy admissionControl auditPolicy resources \
-         authorizationConfig",
-    ),
-    ("cluster.controllerManager", "image extraArgs extraVolumes env resources"),
-    ("cluster.proxy", "disabled image mode extraArgs"),
-    ("cluster.etcd", "image ca extraArgs subnet advertisedSubnets listenSubnets"),
-];
-
-/// The unknown part of a v1alpha1 document, as YAML; `None` when every key is known.
-pub fn unknown(document: &Value) -> Option<String> {
-    let rest = unknown_in("", document)?;
-    Some(serde_yaml::to_string(&rest).unwrap_or_default())
+/// What a document of this kind may hold; `None` for a kind that is not registered.
+pub fn document(kind: &str) -> Option<&'static Value> {
+    DOCUMENTS.get(kind)
 }
 
-fn unknown_in(path: &str, value: &Value) -> Option<Value> {
-    if let Some(items) = value.as_sequence() {
-        let path = format!("{path}[]");
-        let found: Vec<Value> = items.iter().filter_map(|item| unknown_in(&path, item)).collect();
-        return (!found.is_empty()).then_some(Value::Sequence(found));
-    }
-    let map = value.as_mapping()?;
-    let keys = SECTIONS.iter().find(|(section, _)| *section == path).map(|(_, keys)| *keys);
-    let mut found = Mapping::new();
-    for (key, value) in map {
-        let name = key.as_str().unwrap_or_default();
-        if keys.is_some_and(|known| !known.split_whitespace().any(|k| k == name)) {
-            found.insert(key.clone(), value.clone());
-            continue;
+/// The part of a document that Talos does not know, keys sorted; `None` when it knows all of it.
+pub fn unknown(known: &Value, value: &Value) -> Option<Value> {
+    match (known, value) {
+        (Value::Sequence(known), Value::Sequence(items)) => {
+            let item = known.first()?;
+            let found: Vec<Value> = items.iter().filter_map(|v| unknown(item, v)).collect();
+            (!found.is_empty()).then_some(Value::Sequence(found))
         }
-        let inner = if path.is_empty() { name.to_string() } else { format!("{path}.{name}") };
-        if let Some(rest) = unknown_in(&inner, value) {
-            found.insert(key.clone(), rest);
+        (Value::Mapping(known), Value::Mapping(entries)) => {
+            let mut found: Vec<(Value, Value)> = entries
+                .iter()
+                .filter_map(|(key, value)| {
+                    let rest = match known.get(key).or_else(|| known.get("*")) {
+                        Some(inner) => unknown(inner, value)?,
+                        None => value.clone(),
+                    };
+                    Some((key.clone(), rest))
+                })
+                .collect();
+            found.sort_by(|(a, _), (b, _)| a.as_str().cmp(&b.as_str()));
+            (!found.is_empty()).then(|| Value::Mapping(found.into_iter().collect::<Mapping>()))
         }
+        _ => None,
     }
-    (!found.is_empty()).then_some(Value::Mapping(found))
+}
+
+/// The first value whose form is not the one that Talos reads there, as its decoder puts it.
+pub fn misfit(known: &Value, value: &Value) -> Option<String> {
+    let into = |go: &str| Some(format!("cannot unmarshal {} into {go}", tag(value)));
+    match (known, value) {
+        (_, Value::Null) => None,
+        (Value::Sequence(known), Value::Sequence(items)) => {
+            let item = known.first()?;
+            items.iter().find_map(|v| misfit(item, v))
+        }
+        (Value::Mapping(known), Value::Mapping(entries)) => {
+            entries.iter().find_map(|(key, value)| misfit(known.get(key).or_else(|| known.get("*"))?, value))
+        }
+        (Value::Sequence(_), _) => into("a list"),
+        (Value::Mapping(_), _) => into("a mapping"),
+        (Value::String(scalar), value) => match (scalar.as_str(), value) {
+            ("any", _) | ("bool", Value::Bool(_)) => None,
+            // Go's decoder takes any scalar for a text.
+            ("string", Value::Bool(_) | Value::Number(_) | Value::String(_)) => None,
+            ("bool" | "string", _) => into(scalar),
+            // `int`, `uint16` and the like; a number in another notation is still a text here.
+            (_, Value::Number(_)) => None,
+            (number, Value::String(text)) if text.starts_with("0o") && number.contains("int") => None,
+            (number, _) => into(number),
+        },
+        _ => None,
+    }
+}
+
+fn tag(value: &Value) -> String {
+    let short: String = value.as_str().map(|s| s.chars().take(7).collect()).unwrap_or_default();
+    match value {
+        Value::Null => "!!null".into(),
+        Value::Bool(set) => format!("!!bool `{set}`"),
+        Value::Number(number) => format!("!!int `{number}`"),
+        Value::String(_) => format!("!!str `{short}`"),
+        Value::Sequence(_) => "!!seq".into(),
+        Value::Mapping(_) | Value::Tagged(_) => "!!map".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documents_of_talos_v1_10_are_known_and_later_ones_are_not() {
+        assert!(document("").unwrap()["machine"]["install"]["diskSelector"].is_mapping());
+        assert!(document("ExtensionServiceConfig").is_some());
+        assert!(document("HostnameConfig").is_none());
+    }
+
+    #[test]
+    fn a_key_below_a_map_of_any_keys_is_still_looked_at() {
+        let text = "machine: {registries: {mirrors: {docker.io: {endpoints: [], endpoint: x}}}}";
+        let rest = unknown(document("").unwrap(), &serde_yaml::from_str(text).unwrap()).unwrap();
+        assert_eq!(rest["machine"]["registries"]["mirrors"]["docker.io"]["endpoint"], "x");
+    }
+
+    #[test]
+    fn a_list_for_a_flag_is_a_misfit_and_a_number_for_a_text_is_none() {
+        let known = document("").unwrap();
+        let said = |text: &str| misfit(known, &serde_yaml::from_str(text).unwrap());
+        assert_eq!(said("debug: [1]").unwrap(), "cannot unmarshal !!seq into bool");
+        assert_eq!(said("machine: {network: {hostname: 123}}"), None);
+    }
 }

@@ -1,5 +1,5 @@
 //! The admin kubeconfig as the Kubeconfig call streams it: gzip around a tar with one file.
-use super::certificate;
+use super::certificate::{self, Client};
 use super::config::MachineConfig;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -11,8 +11,12 @@ use jiff::Timestamp;
 /// Why the CA cannot sign.
 pub fn text(config: &MachineConfig, now: Timestamp) -> Result<String, String> {
     let key = config.kubernetes_ca.key.as_ref().ok_or("no Kubernetes CA key on this node")?;
-    let (crt, key) = certificate::client(&config.kubernetes_ca.crt, key, "admin", "system:masters", now)
-        .map_err(|e| e.to_string())?;
+    let admin = Client {
+        name: Some("admin"),
+        organizations: &["system:masters".to_string()],
+        lasts: time::Duration::days(365),
+    };
+    let (crt, key) = certificate::client(&config.kubernetes_ca.crt, key, &admin, now).map_err(|e| e.to_string())?;
     let name = &config.cluster_name;
     let user = format!("admin@{name}");
     let encode = |pem: &str| STANDARD.encode(pem);

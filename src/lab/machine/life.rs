@@ -39,10 +39,12 @@ pub fn start(world: &mut World, vmid: u32, vm: super::outside::Vm) {
     if world.machines.get(&vmid).is_some_and(|m| m.on && m.vm.uuid == vm.uuid) {
         return;
     }
-    let disk = world.machines.remove(&vmid).filter(|m| m.vm.uuid == vm.uuid);
+    let old = world.machines.remove(&vmid);
     let mut machine = Machine::new(vmid, vm, boot_id(world));
-    if let Some(disk) = disk {
-        (machine.config, machine.etcd, machine.split) = (disk.config, disk.etcd, disk.split);
+    match old {
+        Some(old) if old.vm.uuid == machine.vm.uuid => machine.keep_disk_of(old),
+        Some(old) => machine.lost = old.as_lost(),
+        None => {}
     }
     world.machines.insert(vmid, machine);
     boot(world, vmid);
@@ -62,6 +64,14 @@ fn boot(world: &mut World, vmid: u32) {
     if let Some(machine) = world.machines.get_mut(&vmid) {
         machine.sequence(now, "", "initialize", sequence_event::Action::Start);
         machine.log(now, "initialize sequence: 8 phase(s)");
+        machine.phase(now, "", "earlyServices", phase_event::Action::Start);
+        for id in ["auditd", "containerd", "dashboard", "machined", "syslogd", "udevd"] {
+            machine.service(now, id, State::Running, "Service started as goroutine");
+            if !["auditd", "dashboard"].contains(&id) {
+                machine.health(now, id, true, "");
+            }
+        }
+        machine.phase(now, "", "earlyServices", phase_event::Action::Stop);
     }
     status::tell(world, vmid);
     later(world, vmid, world.scenario.latency.boot_to_maintenance_s, move |world| {
@@ -79,7 +89,7 @@ fn enter_maintenance(world: &mut World, vmid: u32) {
     let (address, _) = machine.address();
     // Without a certificate nothing can listen; the machine then looks as dark as one that hangs.
     let Ok(identity) = certificate::maintenance(machine, now) else { return };
-    machine.task(now, "runningMaintenance", task_event::Action::Start);
+    machine.task(now, "", "runningMaintenance", task_event::Action::Start);
     machine.log(now, "this machine is reachable at:");
     machine.log(now, &format!("\t{address}"));
     machine.log(now, &format!("server certificate issued {{\"fingerprint\": \"{}\"}}", identity.spki_fingerprint));
@@ -92,8 +102,8 @@ fn enter_maintenance(world: &mut World, vmid: u32) {
 /// Why a changing call was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    #[error("{0}")]
-    Config(#[from] ConfigError),
+    #[error("{}", .0.why())]
+    Config(ConfigError),
     #[error("this config would move the node from {0} to {1}; the lab's nodes keep their address")]
     Moves(String, String),
     #[error("bootstrap is not available yet")]
@@ -112,8 +122,7 @@ pub enum Refused {
 /// [`Refused::Config`], and [`Refused::Moves`] when a configured machine would change its address.
 pub fn check(world: &World, vmid: u32, data: &[u8]) -> Result<MachineConfig, Refused> {
     let machine = world.machines.get(&vmid).ok_or(Refused::Gone)?;
-    let config = MachineConfig::read(data)?;
-    config.check_on(&machine.vm)?;
+    let config = MachineConfig::read(data).map_err(Refused::Config)?;
     if machine.config.is_some() {
         let new = config.interface(&machine.vm.mac).and_then(|i| i.addresses.first());
         let (old, _) = machine.address();
@@ -124,11 +133,26 @@ pub fn check(world: &World, vmid: u32, data: &[u8]) -> Result<MachineConfig, Ref
     Ok(config)
 }
 
-/// Takes a config: in maintenance the machine goes on to boot with it, a configured machine changes it in place.
-pub fn apply(world: &mut World, vmid: u32, config: MachineConfig) {
+/// When a configured machine begins to live by another config.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    Now,
+    WithReboot,
+    NextBoot,
+}
+
+/// Takes a config: in maintenance the machine goes on to boot with it, a configured machine changes it `when`.
+pub fn apply(world: &mut World, vmid: u32, config: MachineConfig, when: When) {
     let now = world.now;
     let Some(machine) = world.machines.get_mut(&vmid).filter(|m| m.on) else { return };
     let first = machine.config.is_none();
+    if !first && when != When::Now {
+        machine.staged = Some(Arc::new(config));
+        if when == When::WithReboot {
+            reboot(world, vmid, "");
+        }
+        return;
+    }
     let lldpd = config.lldpd;
     let (address, _) = machine.address();
     machine.config = Some(Arc::new(config));
@@ -144,7 +168,7 @@ pub fn apply(world: &mut World, vmid: u32, config: MachineConfig) {
         finish_boot(world, vmid);
         return cluster::settle(world);
     }
-    machine.task(now, "runningMaintenance", task_event::Action::Stop);
+    machine.task(now, "", "runningMaintenance", task_event::Action::Stop);
     machine.log(now, "maintenance service stopped, the configuration is complete");
     machine.api = Api::Closed;
     machine.stage = Stage::Booting;
@@ -161,14 +185,8 @@ fn open_secure(world: &mut World, vmid: u32) {
     machine.sequence(now, "", "initialize", sequence_event::Action::Stop);
     machine.sequence(now, "", "boot", sequence_event::Action::Start);
     machine.log(now, "boot sequence: 10 phase(s)");
-    machine.phase(now, "startEverything", phase_event::Action::Start);
-    machine.task(now, "startAllServices", task_event::Action::Start);
-    for id in ["auditd", "containerd", "dashboard", "machined", "syslogd", "udevd"] {
-        machine.service(now, id, State::Running, "Service started as goroutine");
-        if !["auditd", "dashboard"].contains(&id) {
-            machine.health(now, id, true, "");
-        }
-    }
+    machine.phase(now, "", "startEverything", phase_event::Action::Start);
+    machine.task(now, "", "startAllServices", task_event::Action::Start);
     machine.service(now, "apid", State::Waiting, "Waiting for api certificates");
     machine.service(now, "cri", State::Starting, "Starting service");
     machine.service(
@@ -267,8 +285,8 @@ pub fn finish_boot(world: &mut World, vmid: u32) {
     if machine.healthy("kubelet") && machine.healthy("ext-lldpd") && etcd && apid {
         machine.boot_done = true;
         machine.stage = Stage::Running;
-        machine.task(now, "startAllServices", task_event::Action::Stop);
-        machine.phase(now, "startEverything", phase_event::Action::Stop);
+        machine.task(now, "", "startAllServices", task_event::Action::Stop);
+        machine.phase(now, "", "startEverything", phase_event::Action::Stop);
         machine.sequence(now, "", "boot", sequence_event::Action::Stop);
         machine.log(now, "boot sequence: done");
     }
@@ -290,14 +308,15 @@ pub fn shutdown(world: &mut World, vmid: u32, actor: &str) {
     });
 }
 
-/// Forgets config and etcd data, then boots into maintenance or stays off.
-pub fn reset(world: &mut World, vmid: u32, actor: &str, reboot: bool) {
+/// Forgets config and etcd data, then boots into maintenance or stays off. Only a `graceful` one leaves etcd first.
+pub fn reset(world: &mut World, vmid: u32, actor: &str, graceful: bool, reboot: bool) {
     leave(world, vmid, actor, "reset", Stage::Resetting);
     later(world, vmid, world.scenario.latency.stop_s, move |world| {
         let address = world.machines.get(&vmid).map(|m| m.address().0);
         go_dark(world, vmid);
         if let (Some(machine), Some(address)) = (world.machines.get_mut(&vmid), address) {
-            (machine.config, machine.etcd, machine.split) = (None, None, false);
+            machine.lost = if graceful { None } else { machine.as_lost() };
+            (machine.config, machine.staged, machine.etcd, machine.split) = (None, None, None, false);
             world.close((address, API_PORT).into());
         }
         if reboot {
@@ -316,14 +335,18 @@ fn leave(world: &mut World, vmid: u32, actor: &str, sequence: &str, stage: Stage
     machine.sequence(now, actor, sequence, sequence_event::Action::Start);
     machine.log(now, &format!("{sequence} sequence: 10 phase(s)"));
     status::tell(world, vmid);
+    let Some(machine) = world.machines.get_mut(&vmid) else { return };
+    // The last that anybody hears of it: `talosctl reset` waits for this very task.
+    machine.phase(now, actor, "stopEverything", phase_event::Action::Start);
+    machine.task(now, actor, "stopAllServices", task_event::Action::Start);
 }
 
 fn restart(world: &mut World, vmid: u32) {
     go_dark(world, vmid);
     let boot_id = boot_id(world);
     let Some(old) = world.machines.remove(&vmid) else { return };
-    let mut machine = Machine::new(vmid, old.vm, boot_id);
-    (machine.config, machine.etcd, machine.split) = (old.config, old.etcd, old.split);
+    let mut machine = Machine::new(vmid, old.vm.clone(), boot_id);
+    machine.keep_disk_of(old);
     world.machines.insert(vmid, machine);
     boot(world, vmid);
     cluster::settle(world);

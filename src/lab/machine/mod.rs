@@ -18,6 +18,7 @@ mod ring;
 mod service;
 mod spec;
 mod status;
+mod talosconfig;
 #[cfg(test)]
 mod tests;
 
@@ -72,6 +73,14 @@ pub struct Membership {
     pub learner: bool,
 }
 
+/// A line of etcd's member list whose data is gone: its machine was wiped without leaving the cluster first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lost {
+    pub membership: Membership,
+    pub hostname: String,
+    pub address: Ipv4Addr,
+}
+
 /// Something that takes time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
@@ -89,9 +98,12 @@ pub struct Machine {
     pub boot_id: String,
     pub stage: Stage,
     pub config: Option<Arc<MachineConfig>>,
+    /// What it lives by from the next boot on.
+    pub staged: Option<Arc<MachineConfig>>,
     pub api: Api,
     pub services: BTreeMap<String, Service>,
     pub etcd: Option<Membership>,
+    pub lost: Option<Lost>,
     /// Whether etcd was started in this boot: by a bootstrap, a join, or with its data.
     etcd_started: bool,
     /// When kubelet and etcd have their images.
@@ -118,9 +130,11 @@ impl Machine {
             boot_id,
             stage: Stage::Booting,
             config: None,
+            staged: None,
             api: Api::Closed,
             services: BTreeMap::new(),
             etcd: None,
+            lost: None,
             etcd_started: false,
             images_at: Timestamp::UNIX_EPOCH,
             split: false,
@@ -133,6 +147,21 @@ impl Machine {
             status: None,
             versions: Mutex::default(),
         }
+    }
+
+    /// Takes over what an earlier life of the same machine left on its disk.
+    fn keep_disk_of(&mut self, old: Machine) {
+        (self.config, self.etcd, self.split, self.lost) = (old.staged.or(old.config), old.etcd, old.split, old.lost);
+    }
+
+    /// What the cluster still knows of this machine once its disk is gone.
+    fn as_lost(&self) -> Option<Lost> {
+        let known = self.etcd.clone().map(|membership| Lost {
+            membership,
+            hostname: self.hostname(),
+            address: self.address().0,
+        });
+        known.or_else(|| self.lost.clone())
     }
 
     /// The name that the config gives, else one made from the VM's UUID as `stableHostname` does.
@@ -153,6 +182,12 @@ impl Machine {
     pub fn address(&self) -> (Ipv4Addr, u8) {
         let configured = self.config.as_ref().and_then(|c| c.interface(&self.vm.mac)?.addresses.first().copied());
         configured.map_or(self.vm.address, |net| (net.addr(), net.prefix_len()))
+    }
+
+    /// Those of the config, else Talos' own default.
+    pub fn time_servers(&self) -> Vec<String> {
+        let given = self.config.as_ref().map(|c| c.time_servers.clone()).unwrap_or_default();
+        if given.is_empty() { vec!["time.cloudflare.com".into()] } else { given }
     }
 
     /// The shared address that this machine would hold as leader.
@@ -187,12 +222,12 @@ impl Machine {
         );
     }
 
-    fn phase(&mut self, now: Timestamp, name: &str, action: wire::phase_event::Action) {
-        self.note(now, Kind::Phase, "", &wire::PhaseEvent { phase: name.into(), action: action.into() });
+    fn phase(&mut self, now: Timestamp, actor: &str, name: &str, action: wire::phase_event::Action) {
+        self.note(now, Kind::Phase, actor, &wire::PhaseEvent { phase: name.into(), action: action.into() });
     }
 
-    fn task(&mut self, now: Timestamp, name: &str, action: wire::task_event::Action) {
-        self.note(now, Kind::Task, "", &wire::TaskEvent { task: name.into(), action: action.into() });
+    fn task(&mut self, now: Timestamp, actor: &str, name: &str, action: wire::task_event::Action) {
+        self.note(now, Kind::Task, actor, &wire::TaskEvent { task: name.into(), action: action.into() });
     }
 
     /// Moves a service to `state` and tells it in events and kernel log.

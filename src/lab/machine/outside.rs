@@ -117,6 +117,11 @@ pub fn node_down(world: &mut World, name: &str) {
     kube::node_down(world, name);
 }
 
+/// The nodes that Kubernetes knows, by name.
+pub fn nodes(world: &World) -> Vec<(String, Ipv4Addr)> {
+    kube::nodes(world)
+}
+
 pub fn node_is_ready(world: &World, name: &str) -> bool {
     kube::node_is_ready(world, name)
 }

@@ -7,7 +7,7 @@ use super::super::world::World;
 use super::spec::Spec;
 use super::{Machine, Stage};
 use crate::talos::wire::cosi::resource as wire;
-pub use definition::{Kind, find};
+pub use definition::{Kind, NAMESPACES, find};
 pub use hardware::disk_list;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -51,7 +51,7 @@ pub struct Seen {
 
 /// Every resource of a kind, by id.
 pub fn list(world: &World, machine: &Machine, kind: &'static Kind) -> BTreeMap<String, wire::Resource> {
-    let made = (kind.make)(&View { world, machine });
+    let made = kind.make(&View { world, machine });
     let mut versions = machine.versions.lock().unwrap_or_else(PoisonError::into_inner);
     let now = world.now;
     made.into_iter()

@@ -24,7 +24,13 @@ impl Spec {
     pub fn yaml(&self) -> String {
         match &self.bare {
             Some(bare) => format!("{}\n", bare.trim_end()),
-            None => serde_yaml::to_string(&self.yaml).unwrap_or_default(),
+            None => {
+                // As Go's encoder sets it.
+                let mut options = serde_saphyr::SerializerOptions::default();
+                options.indent_step = 4;
+                options.compact_list_indent = false;
+                serde_saphyr::to_string_with_options(&self.yaml, options).unwrap_or_default()
+            }
         }
     }
 
@@ -132,7 +138,7 @@ mod tests {
         assert_eq!(hex(spec.proto()), "080112200800121c0a087365727669636573121065746364206e6f742072756e6e696e67");
         assert_eq!(
             spec.yaml(),
-            "stage: booting\nstatus:\n  ready: false\n  unmetConditions:\n  - name: services\n    reason: etcd not running\n"
+            "stage: booting\nstatus:\n    ready: false\n    unmetConditions:\n        - name: services\n          reason: etcd not running\n"
         );
     }
 }

@@ -1,8 +1,11 @@
 //! MachineStatus: the stage and the conditions that are not met, computed from the machine.
 use super::super::world::World;
 use super::event::Kind;
-use super::{Machine, Progress, Stage, outside};
+use super::{Machine, Progress, Service, Stage, outside};
 use crate::talos::wire::machine::machine_status_event as wire;
+
+/// What a control plane's kubelet runs from files.
+pub const STATIC_PODS: [&str; 3] = ["kube-apiserver", "kube-controller-manager", "kube-scheduler"];
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {
@@ -42,32 +45,36 @@ pub fn of(world: &World, machine: &Machine) -> Status {
         Stage::Booting | Stage::Running => unmet(world, machine),
         Stage::Maintenance | Stage::Rebooting | Stage::ShuttingDown | Stage::Resetting => Vec::new(),
     };
-    let can_be_ready = matches!(machine.stage, Stage::Booting | Stage::Running | Stage::Maintenance);
-    Status { stage: machine.stage, ready: can_be_ready && unmet.is_empty(), unmet }
+    // Nothing is asked of a machine in any other stage: it counts as ready.
+    Status { stage: machine.stage, ready: unmet.is_empty(), unmet }
 }
 
 fn unmet(world: &World, machine: &Machine) -> Vec<(&'static str, String)> {
     let mut unmet = Vec::new();
+    // First what runs and is not healthy, then what should run and does not, in the order of Talos' own lists.
     let needed: &[&str] = if machine.control_plane() {
-        &["apid", "etcd", "kubelet", "machined", "trustd"]
+        &["apid", "machined", "kubelet", "etcd", "trustd"]
     } else {
-        &["apid", "kubelet", "machined"]
+        &["apid", "machined", "kubelet"]
     };
-    let troubles: Vec<String> = needed
-        .iter()
-        .filter_map(|id| match machine.services.get(*id) {
-            Some(service) if service.healthy() => None,
-            Some(service) if service.running() => Some(format!("{id} not healthy")),
-            Some(_) | None => Some(format!("{id} not running")),
-        })
-        .collect();
+    let ill = machine.services.iter().filter(|(_, s)| s.running() && !s.healthy());
+    let down = needed.iter().filter(|id| !machine.services.get(**id).is_some_and(Service::running));
+    let troubles: Vec<String> =
+        ill.map(|(id, _)| format!("{id} not healthy")).chain(down.map(|id| format!("{id} not running"))).collect();
     if !troubles.is_empty() {
         unmet.push(("services", troubles.join(", ")));
     }
     let name = machine.hostname();
     match machine.api_server {
-        Progress::Underway => unmet.push(("staticPods", format!("kube-system/kube-apiserver-{name} not ready"))),
+        Progress::Underway => {
+            let pending = STATIC_PODS.map(|pod| format!("kube-system/{pod}-{name} pending"));
+            unmet.push(("staticPods", pending.join(", ")));
+        }
         Progress::No | Progress::Done => {}
+    }
+    if machine.config.is_none() {
+        // Without a config it has no name as a node.
+        return unmet;
     }
     match machine.registered {
         Progress::Done if outside::node_is_ready(world, &name) => {}

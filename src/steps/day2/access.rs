@@ -20,7 +20,8 @@ pub struct Access {
 
 pub fn step(plan: &Plan) -> Access {
     let title = format!("kubeconfig and talosconfig are written and the API answers at {}", plan.cluster_endpoint());
-    let by_hand = format!("talosctl -n {} kubeconfig; kubectl --kubeconfig kubeconfig version", plan.network.vip);
+    let first = plan.control_planes().next().map_or(plan.network.vip, |n| n.address);
+    let by_hand = format!("talosctl -n {first} kubeconfig ./kubeconfig; kubectl --kubeconfig kubeconfig version");
     let outline =
         outlines::change(StepId::new(KIND), 2, title, BAND, by_hand).after([StepId::new(super::bootstrap::KIND)]);
     Access { outline }
@@ -70,11 +71,12 @@ impl Step<Installation> for Access {
         let bundle = site.bundle()?;
         let plan = &site.plan;
         let control_planes: Vec<Ipv4Addr> = plan.control_planes().map(|n| n.address).collect();
-        let all: Vec<Ipv4Addr> = plan.nodes.iter().map(|n| n.address).collect();
+        // One default node: `health` and `kubeconfig` refuse several, and `reset` would wipe all of them.
+        let first = control_planes.get(..1).unwrap_or_default();
         let broken = |e: String| Failure::broken(format!("write the access files: {e}"), "check the secrets bundle");
         let now = cx.clock().now();
         let talosconfig =
-            bundle.talosconfig(&plan.name, &control_planes, &all, now).map_err(|e| broken(e.to_string()))?;
+            bundle.talosconfig(&plan.name, &control_planes, first, now).map_err(|e| broken(e.to_string()))?;
         let kubeconfig =
             bundle.kubeconfig(&plan.name, &plan.cluster_endpoint(), now).map_err(|e| broken(e.to_string()))?;
         change.keep_secret(files::TALOSCONFIG, &talosconfig)?;

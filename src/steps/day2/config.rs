@@ -19,10 +19,12 @@ pub struct Config {
     node: NodePlan,
 }
 
-pub fn step(_plan: &Plan, node: &NodePlan) -> Config {
+pub fn step(plan: &Plan, node: &NodePlan) -> Config {
     let title = format!("the machine config of {} is rendered", node.name);
     let by_hand = format!(
-        "talosctl gen config ... --with-secrets secrets.yaml; talosctl validate --mode metal -c {}",
+        "talosctl gen config {} {} --with-secrets secrets.yaml; talosctl validate --mode metal --strict -c {}",
+        plan.name,
+        plan.cluster_endpoint(),
         file(node)
     );
     let outline = outlines::change(StepId::of(KIND, &node.name), 2, title, Band::new(5, 30), by_hand)
@@ -35,15 +37,9 @@ pub fn file(node: &NodePlan) -> String {
     format!("machine-{}.yaml", node.name)
 }
 
-/// The config as it has to be, and the answer of Proxmox that holds the hardware address in it.
-pub async fn wanted(site: &Reading, node: &NodePlan) -> Result<(Secret<String>, Answer<String>), Failure> {
-    let doing = format!("read the hardware address of vm {}", node.vmid);
-    let vm = site.proxmox.vm_config(&node.host, node.vmid.into()).await.map_err(|e| failures::proxmox(&e, &doing))?;
-    let mac = vm.value.net0_mac().ok_or_else(|| {
-        Failure::person(format!("{doing}: net0 has none"), "the VM's network card is missing: look at its hardware")
-    })?;
-    let plan = &site.plan;
-    let input = NodeConfig {
+/// Everything in a node's config that is not a secret; `mac` is its VM's hardware address.
+pub fn input(plan: &Plan, node: &NodePlan, mac: &str) -> NodeConfig {
+    NodeConfig {
         cluster_name: plan.name.clone(),
         endpoint: plan.cluster_endpoint(),
         role: match node.role {
@@ -57,7 +53,7 @@ pub async fn wanted(site: &Reading, node: &NodePlan) -> Result<(Secret<String>, 
         dns: plan.network.dns.clone(),
         ntp: plan.network.ntp.clone(),
         vip: Some(plan.network.vip),
-        mac: mac.clone(),
+        mac: mac.into(),
         install_disk: plan.talos.install_disk.clone(),
         installer_image: plan.talos.installer_image.clone(),
         kubernetes_version: plan.talos.kubernetes.clone(),
@@ -66,8 +62,17 @@ pub async fn wanted(site: &Reading, node: &NodePlan) -> Result<(Secret<String>, 
         dns_domain: plan.network.cluster_domain.clone(),
         node_labels: BTreeMap::new(),
         cert_sans: Vec::new(),
-    };
-    let text = config::render(&input, &site.bundle()?).map_err(|e| {
+    }
+}
+
+/// The config as it has to be, and the answer of Proxmox that holds the hardware address in it.
+pub async fn wanted(site: &Reading, node: &NodePlan) -> Result<(Secret<String>, Answer<String>), Failure> {
+    let doing = format!("read the hardware address of vm {}", node.vmid);
+    let vm = site.proxmox.vm_config(&node.host, node.vmid.into()).await.map_err(|e| failures::proxmox(&e, &doing))?;
+    let mac = vm.value.net0_mac().ok_or_else(|| {
+        Failure::person(format!("{doing}: net0 has none"), "the VM's network card is missing: look at its hardware")
+    })?;
+    let text = config::render(&input(&site.plan, node, &mac), &site.bundle()?).map_err(|e| {
         Failure::person(
             format!("render the machine config of {}: {e}", node.name),
             "correct the plan's network section",

@@ -16,32 +16,15 @@ pub struct Api {
     pub admin: bool,
 }
 
-const NAMESPACES: [&str; 14] = [
-    "",
-    "cluster",
-    "config",
-    "controlplane",
-    "cri",
-    "etcd",
-    "files",
-    "hardware",
-    "k8s",
-    "meta",
-    "network",
-    "perf",
-    "runtime",
-    "secrets",
-];
-
 impl Api {
     fn kind(&self, name: &str, namespace: &str) -> Result<&'static Kind, Status> {
         let kind = resource::find(name)
             .ok_or_else(|| Status::permission_denied(format!("resource type {name:?} is not supported")))?;
-        if !NAMESPACES.contains(&namespace) {
-            return Err(Status::permission_denied(format!("namespace {namespace:?} is not supported")));
-        }
         if kind.sensitive && !self.admin {
             return Err(Status::permission_denied("not authorized"));
+        }
+        if !resource::NAMESPACES.iter().any(|(name, _)| *name == namespace) {
+            return Err(Status::permission_denied(format!("namespace {namespace:?} is not supported")));
         }
         Ok(kind)
     }
@@ -49,11 +32,7 @@ impl Api {
 
 /// What a namespace holds of a kind: everything in its own, nothing in others.
 fn list(world: &World, machine: &Machine, kind: &'static Kind, namespace: &str) -> BTreeMap<String, wire::Resource> {
-    if namespace.is_empty() || namespace == kind.namespace {
-        resource::list(world, machine, kind)
-    } else {
-        BTreeMap::new()
-    }
+    if namespace == kind.namespace { resource::list(world, machine, kind) } else { BTreeMap::new() }
 }
 
 #[tonic::async_trait]

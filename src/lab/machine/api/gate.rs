@@ -17,13 +17,14 @@ const STORAGE: &str = "storage.StorageService";
 const STATE: &str = "cosi.resource.State";
 
 /// Methods of a configured machine and the least role that may call them.
-const METHODS: [(&str, &str, &str); 25] = [
+const METHODS: [(&str, &str, &str); 27] = [
     (MACHINE, "ApplyConfiguration", ADMIN),
     (MACHINE, "Bootstrap", ADMIN),
     (MACHINE, "Dmesg", READER),
     (MACHINE, "EtcdMemberList", READER),
     (MACHINE, "EtcdStatus", READER),
     (MACHINE, "Events", READER),
+    (MACHINE, "GenerateClientConfiguration", ADMIN),
     (MACHINE, "Hostname", READER),
     (MACHINE, "Kubeconfig", ADMIN),
     (MACHINE, "LoadAvg", READER),
@@ -36,6 +37,7 @@ const METHODS: [(&str, &str, &str); 25] = [
     (MACHINE, "ServiceList", READER),
     (MACHINE, "Shutdown", OPERATOR),
     (MACHINE, "Version", READER),
+    (STORAGE, "BlockDeviceWipe", ADMIN),
     (STORAGE, "Disks", READER),
     (STATE, "Get", READER),
     (STATE, "List", READER),

@@ -1,15 +1,11 @@
 //! `machine.MachineService` of one machine.
 use super::super::super::world::World;
-use super::super::life::{self, Refused};
-use super::super::{ConfigError, Machine, Service, TALOS_VERSION, cluster, kubeconfig, status};
-use super::stream::{self, Look};
-use super::{Node, timestamp};
-use crate::base::clock::between;
+use super::super::{Machine, Service, TALOS_VERSION, cluster, life, talosconfig};
+use super::{Node, streams, timestamp};
 use crate::talos::wire::{common, machine as wire};
 use std::time::Duration;
 use tonic::codegen::BoxStream;
 use tonic::{Request, Response, Status};
-use wire::apply_configuration_request::Mode;
 
 /// Wall time between an accepted change and its start, so that the answer leaves before its socket closes.
 const FLUSH: Duration = Duration::from_millis(50);
@@ -18,24 +14,9 @@ pub struct Api(pub Node);
 
 type Reply<T> = Result<Response<T>, Status>;
 
-impl From<Refused> for Status {
-    fn from(refused: Refused) -> Status {
-        let text = refused.to_string();
-        match refused {
-            Refused::Config(ConfigError::Parse(_)) => Status::unknown(text),
-            Refused::Config(ConfigError::Invalid(_) | ConfigError::Runtime(_)) | Refused::Moves(..) => {
-                Status::invalid_argument(text)
-            }
-            Refused::TooEarly | Refused::NoControlPlane => Status::failed_precondition(text),
-            Refused::HasData => Status::already_exists(text),
-            Refused::Gone => Status::unavailable(text),
-        }
-    }
-}
-
 impl Node {
     /// Does `change` when the answer is on its way.
-    fn soon(&self, change: impl FnOnce(&mut World) + Send + 'static) {
+    pub fn soon(&self, change: impl FnOnce(&mut World) + Send + 'static) {
         let lab = self.lab.clone();
         tokio::spawn(async move {
             tokio::time::sleep(FLUSH).await;
@@ -47,36 +28,13 @@ impl Node {
         self.lab.with(|world| crate::lab::kube::store::uuid(&mut world.random))
     }
 
-    fn apply(&self, vmid: u32, asked: &wire::ApplyConfigurationRequest) -> Result<wire::ApplyConfiguration, Status> {
-        let mode = asked.mode();
-        let configured = self.read(vmid, |_, m| m.config.is_some())?;
-        if !configured && matches!(mode, Mode::NoReboot | Mode::Staged) {
-            let name = if mode == Mode::Staged { "staged" } else { "no-reboot" };
-            return Err(Status::unimplemented(format!(
-                "apply configuration --mode='{name}' is not supported in maintenance mode"
-            )));
+    /// `what` is for control planes alone.
+    pub fn control_plane_only(&self, vmid: u32, what: &str) -> Result<(), Status> {
+        match self.read(vmid, |_, m| m.control_plane())? {
+            true => Ok(()),
+            false => Err(Status::unimplemented(format!("{what} is only available on control plane nodes"))),
         }
-        let config = self.lab.look(|world| life::check(world, vmid, &asked.data))?;
-        let mut answer = wire::ApplyConfiguration::default();
-        if configured {
-            answer.mode = if mode == Mode::Auto { Mode::NoReboot } else { mode }.into();
-            answer.mode_details = "Applied configuration without a reboot".into();
-        }
-        if asked.dry_run {
-            answer.mode_details = if configured {
-                "Dry run summary:\nApplied configuration without a reboot (skipped in dry-run).".into()
-            } else {
-                "Dry run summary:\nNode is running in maintenance mode and does not have a config yet.".into()
-            };
-            return Ok(answer);
-        }
-        self.soon(move |world| life::apply(world, vmid, config));
-        Ok(answer)
     }
-}
-
-fn data(bytes: impl Into<Vec<u8>>, metadata: &Option<common::Metadata>) -> common::Data {
-    common::Data { metadata: metadata.clone(), bytes: bytes.into() }
 }
 
 fn service(id: &str, service: &Service) -> wire::ServiceInfo {
@@ -99,19 +57,17 @@ fn service(id: &str, service: &Service) -> wire::ServiceInfo {
 
 fn members(world: &World, machine: &Machine) -> Result<Vec<wire::EtcdMember>, Status> {
     let etcd = running_etcd(machine)?;
-    Ok(cluster::members(world, etcd.cluster)
-        .filter_map(|m| {
-            let member = m.etcd.as_ref()?;
-            let address = m.address().0;
-            Some(wire::EtcdMember {
-                id: member.id,
-                hostname: m.hostname(),
-                peer_urls: vec![format!("https://{address}:2380")],
-                client_urls: vec![format!("https://{address}:2379")],
-                is_learner: member.learner,
-            })
-        })
-        .collect())
+    if !cluster::has_quorum(world, machine) {
+        return Err(Status::unknown("etcdserver: no leader"));
+    }
+    let line = |member: cluster::Member<'_>| wire::EtcdMember {
+        id: member.membership.id,
+        hostname: member.hostname,
+        peer_urls: vec![format!("https://{}:2380", member.address)],
+        client_urls: vec![format!("https://{}:2379", member.address)],
+        is_learner: member.membership.learner,
+    };
+    Ok(cluster::members(world, etcd.cluster).map(line).collect())
 }
 
 fn running_etcd(machine: &Machine) -> Result<&super::super::Membership, Status> {
@@ -146,17 +102,8 @@ impl wire::machine_service_server::MachineService for Api {
     }
 
     async fn dmesg(&self, request: Request<wire::DmesgRequest>) -> Reply<BoxStream<common::Data>> {
-        let (vmid, stamp) = self.0.target(request.metadata())?;
-        let asked = request.into_inner();
-        let node = self.0.clone();
-        let mut position = if asked.tail { self.0.read(vmid, |_, m| m.dmesg.end())? } else { 0 };
-        Ok(stream::follow(&self.0.lab, move |_| {
-            let (items, end) = node.read(vmid, |_, m| {
-                (m.dmesg.from(position).map(|(_, line)| data(line.as_bytes(), &stamp)).collect(), m.dmesg.end())
-            })?;
-            position = end;
-            Ok(Look { items, more: asked.follow })
-        }))
+        let (metadata, _, asked) = request.into_parts();
+        self.0.stream(&metadata, |vmid, stamp| streams::dmesg(&self.0, vmid, stamp, &asked))
     }
 
     async fn etcd_member_list(
@@ -167,6 +114,7 @@ impl wire::machine_service_server::MachineService for Api {
             request.metadata(),
             |messages| wire::EtcdMemberListResponse { messages },
             |vmid| {
+                self.0.control_plane_only(vmid, "member list")?;
                 let members = self.0.read(vmid, members)??;
                 Ok(wire::EtcdMembers { members, ..Default::default() })
             },
@@ -178,16 +126,17 @@ impl wire::machine_service_server::MachineService for Api {
             request.metadata(),
             |messages| wire::EtcdStatusResponse { messages },
             |vmid| {
+                self.0.control_plane_only(vmid, "etcd status")?;
                 self.0.read(vmid, |world, machine| {
                     let etcd = running_etcd(machine)?;
                     // The first member leads for as long as it is there.
-                    let leader = cluster::members(world, etcd.cluster).find(|m| m.on && m.healthy("etcd"));
+                    let leader = cluster::members(world, etcd.cluster).find(cluster::Member::healthy);
                     let index = 1000 + machine.events.end();
                     let status = wire::EtcdMemberStatus {
                         protocol_version: "3.5.21".into(),
                         db_size: 24 << 20,
                         db_size_in_use: 9 << 20,
-                        leader: leader.and_then(|m| m.etcd.as_ref()).map_or(0, |e| e.id),
+                        leader: leader.map_or(0, |m| m.membership.id),
                         raft_index: index,
                         raft_term: 2,
                         raft_applied_index: index,
@@ -202,37 +151,41 @@ impl wire::machine_service_server::MachineService for Api {
     }
 
     async fn events(&self, request: Request<wire::EventsRequest>) -> Reply<BoxStream<wire::Event>> {
-        let (vmid, stamp) = self.0.target(request.metadata())?;
-        let asked = request.into_inner();
-        let node = self.0.clone();
-        let mut position = self.0.read(vmid, |world, m| tail(world, m, &asked))?;
-        let mut greeted = false;
-        Ok(stream::follow(&self.0.lab, move |lab| {
-            // Readiness comes from Kubernetes, which tells no machine about it.
-            if node.read(vmid, status::changed)? {
-                lab.with(|world| status::tell(world, vmid));
-            }
-            let mut items = Vec::new();
-            if !std::mem::replace(&mut greeted, true) {
-                items.push(wire::Event {
-                    data: Some(prost_types::Any::default()),
-                    metadata: stamp.clone(),
-                    ..Default::default()
-                });
-            }
-            position = node.read(vmid, |_, m| {
-                let wanted =
-                    |e: &&super::super::Event| asked.with_actor_id.is_empty() || e.actor == asked.with_actor_id;
-                items.extend(m.events.from(position).map(|(_, e)| e).filter(wanted).map(|e| wire::Event {
-                    metadata: stamp.clone(),
-                    data: Some(prost_types::Any { type_url: e.type_url.clone(), value: e.value.clone() }),
-                    id: e.id.clone(),
-                    actor_id: e.actor.clone(),
-                }));
-                m.events.end()
-            })?;
-            Ok(Look { items, more: true })
-        }))
+        let (metadata, _, asked) = request.into_parts();
+        self.0.stream(&metadata, |vmid, stamp| streams::events(&self.0, vmid, stamp, &asked))
+    }
+
+    async fn generate_client_configuration(
+        &self,
+        request: Request<wire::GenerateClientConfigurationRequest>,
+    ) -> Reply<wire::GenerateClientConfigurationResponse> {
+        let (metadata, _, asked) = request.into_parts();
+        self.0.each(
+            &metadata,
+            |messages| wire::GenerateClientConfigurationResponse { messages },
+            |vmid| {
+                if !self.0.read(vmid, |_, m| m.control_plane())? {
+                    let text = "client configuration (talosconfig) can't be generated on worker nodes";
+                    return Err(Status::failed_precondition(text));
+                }
+                let lasts = asked.crt_ttl.map_or(0, |ttl| ttl.seconds);
+                if lasts <= 0 {
+                    return Err(Status::invalid_argument("crt_ttl should be positive"));
+                }
+                let lasts = time::Duration::seconds(lasts);
+                let made = self.0.read(vmid, |world, m| {
+                    m.config.as_ref().map(|config| talosconfig::new(config, &asked.roles, lasts, world.now))
+                })?;
+                let made = made.unwrap_or_else(|| Err("the machine has no config".into())).map_err(Status::unknown)?;
+                Ok(wire::GenerateClientConfiguration {
+                    metadata: None,
+                    ca: made.ca.into_bytes(),
+                    crt: made.crt.into_bytes(),
+                    key: made.key.into_bytes(),
+                    talosconfig: made.text.into_bytes(),
+                })
+            },
+        )
     }
 
     async fn hostname(&self, request: Request<()>) -> Reply<wire::HostnameResponse> {
@@ -247,12 +200,7 @@ impl wire::machine_service_server::MachineService for Api {
     }
 
     async fn kubeconfig(&self, request: Request<()>) -> Reply<BoxStream<common::Data>> {
-        let (vmid, stamp) = self.0.target(request.metadata())?;
-        let text = self.0.read(vmid, |world, machine| match &machine.config {
-            Some(config) if machine.control_plane() => kubeconfig::text(config, world.now).map_err(Status::unknown),
-            Some(_) | None => Err(Status::failed_precondition("kubeconfig is only available on controlplane nodes")),
-        })??;
-        Ok(stream::once(vec![data(kubeconfig::archive(text.as_bytes()), &stamp)]))
+        self.0.stream(request.metadata(), |vmid, stamp| streams::kubeconfig(&self.0, vmid, stamp))
     }
 
     async fn load_avg(&self, request: Request<()>) -> Reply<wire::LoadAvgResponse> {
@@ -268,31 +216,8 @@ impl wire::machine_service_server::MachineService for Api {
     }
 
     async fn logs(&self, request: Request<wire::LogsRequest>) -> Reply<BoxStream<common::Data>> {
-        let (vmid, stamp) = self.0.target(request.metadata())?;
-        let asked = request.into_inner();
-        let node = self.0.clone();
-        let mut sent: Option<usize> = None;
-        Ok(stream::follow(&self.0.lab, move |_| {
-            let lines: Vec<String> = node
-                .read(vmid, |_, m| {
-                    let service = m.services.get(&asked.id)?;
-                    Some(
-                        service
-                            .events
-                            .iter()
-                            .map(|e| format!("{} {}: {}\n", e.at, e.state.as_str(), e.message))
-                            .collect(),
-                    )
-                })?
-                .ok_or_else(|| Status::unknown(format!("log file for service {:?} does not exist", asked.id)))?;
-            let skip = sent.unwrap_or_else(|| match usize::try_from(asked.tail_lines) {
-                Ok(wanted) => lines.len().saturating_sub(wanted),
-                Err(_) => 0,
-            });
-            sent = Some(lines.len());
-            let items = lines.into_iter().skip(skip).map(|line| data(line, &stamp)).collect();
-            Ok(Look { items, more: asked.follow })
-        }))
+        let (metadata, _, asked) = request.into_parts();
+        self.0.stream(&metadata, |vmid, stamp| streams::logs(&self.0, vmid, stamp, &asked))
     }
 
     async fn memory(&self, request: Request<()>) -> Reply<wire::MemoryResponse> {
@@ -332,14 +257,8 @@ impl wire::machine_service_server::MachineService for Api {
     }
 
     async fn read(&self, request: Request<wire::ReadRequest>) -> Reply<BoxStream<common::Data>> {
-        let (vmid, stamp) = self.0.target(request.metadata())?;
-        let path = request.into_inner().path;
-        let content = match path.as_str() {
-            "/proc/sys/kernel/random/boot_id" => self.0.read(vmid, |_, m| format!("{}\n", m.boot_id))?,
-            "/etc/os-release" => format!("NAME=\"Talos\"\nID=talos\nVERSION_ID={TALOS_VERSION}\n"),
-            _ => return Err(Status::unknown(format!("stat {path}: no such file or directory"))),
-        };
-        Ok(stream::once(vec![data(content, &stamp)]))
+        let (metadata, _, asked) = request.into_parts();
+        self.0.stream(&metadata, |vmid, stamp| streams::read(&self.0, vmid, stamp, &asked.path))
     }
 
     async fn reboot(&self, request: Request<wire::RebootRequest>) -> Reply<wire::RebootResponse> {
@@ -363,7 +282,7 @@ impl wire::machine_service_server::MachineService for Api {
             |vmid| {
                 let actor_id = self.0.actor();
                 let actor = actor_id.clone();
-                self.0.soon(move |world| life::reset(world, vmid, &actor, asked.reboot));
+                self.0.soon(move |world| life::reset(world, vmid, &actor, asked.graceful, asked.reboot));
                 Ok(wire::Reset { actor_id, ..Default::default() })
             },
         )
@@ -413,23 +332,5 @@ impl wire::machine_service_server::MachineService for Api {
                 })
             },
         )
-    }
-}
-
-/// Where a stream of events begins.
-fn tail(world: &World, machine: &Machine, asked: &wire::EventsRequest) -> u64 {
-    let ring = &machine.events;
-    let first_with = |wanted: &dyn Fn(&super::super::Event) -> bool| {
-        ring.from(0).find(|(_, e)| wanted(e)).map_or(ring.end(), |(at, _)| at)
-    };
-    if !asked.tail_id.is_empty() {
-        first_with(&|e| e.id > asked.tail_id)
-    } else if asked.tail_seconds > 0 {
-        let seconds = u64::from(asked.tail_seconds.unsigned_abs());
-        first_with(&|e| between(e.at, world.now).as_secs() <= seconds)
-    } else if asked.tail_events < 0 {
-        0
-    } else {
-        ring.end().saturating_sub(u64::from(asked.tail_events.unsigned_abs()))
     }
 }

@@ -1,10 +1,12 @@
 //! The Talos API of one machine on one connection: TLS, then the gRPC services over HTTP/2.
+mod apply;
 mod cosi;
 mod gate;
 mod health;
 mod machine;
 mod other;
 mod stream;
+mod streams;
 mod target;
 mod tls;
 
@@ -17,6 +19,7 @@ use hyper_util::service::TowerToHyperService;
 use jiff::Timestamp;
 use std::future::Future;
 use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
@@ -24,6 +27,8 @@ use tonic::service::Routes;
 
 /// Wall time that a client has for its TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
+/// Wall time that a client has to go after its handshake was refused.
+const LINGER: Duration = Duration::from_secs(2);
 /// Largest message of the Talos API (`constants.GRPCMaxMessageSize`).
 const MESSAGE_LIMIT: usize = 32 << 20;
 
@@ -31,11 +36,16 @@ const MESSAGE_LIMIT: usize = 32 << 20;
 /// `secure` only with a client certificate of the cluster. Dropping the future closes the connection.
 pub async fn serve(stream: TcpStream, lab: Lab, vmid: u32, secure: bool) {
     let Some(config) = tls::config(&lab, vmid, secure) else { return };
-    let handshake = TlsAcceptor::from(config).accept(stream);
-    let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, handshake).await else { return };
+    let Some(boot) = lab.look(|world| world.machines.get(&vmid).map(|m| m.boot_id.clone())) else { return };
+    let handshake = TlsAcceptor::from(config).accept(stream).into_fallible();
+    let stream = match tokio::time::timeout(HANDSHAKE, handshake).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err((_, refused))) => return linger(refused).await,
+        Err(_) => return,
+    };
     let roles = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first()).map(|leaf| tls::roles(leaf));
     // A clone of the handler in each service; all of it is a view on the lab.
-    let node = Node { lab, vmid };
+    let node = Node { lab, vmid, boot };
     let routes = Routes::new(
         wire::machine::machine_service_server::MachineServiceServer::new(machine::Api(node.clone()))
             .max_decoding_message_size(MESSAGE_LIMIT)
@@ -57,6 +67,17 @@ pub async fn serve(stream: TcpStream, lab: Lab, vmid: u32, secure: bool) {
     let _ = served.await;
 }
 
+/// Closes a refused connection only once the client has: closing on what it still sends would be a reset, and the alert
+/// that says why would be lost on it.
+async fn linger(mut stream: TcpStream) {
+    let mut rest = [0; 1024];
+    let drained = async {
+        let _ = stream.shutdown().await;
+        while matches!(stream.read(&mut rest).await, Ok(read) if read > 0) {}
+    };
+    let _ = tokio::time::timeout(LINGER, drained).await;
+}
+
 /// Runs a connection's requests as tasks that end with the connection.
 #[derive(Clone)]
 struct Executor(CancellationToken);
@@ -75,6 +96,8 @@ impl<F: Future<Output = ()> + Send + 'static> hyper::rt::Executor<F> for Executo
 pub struct Node {
     lab: Lab,
     vmid: u32,
+    /// Of the boot that the connection was made to: it ends with it.
+    boot: String,
 }
 
 pub fn timestamp(at: Timestamp) -> prost_types::Timestamp {

@@ -1,4 +1,5 @@
 //! The small services: disks of the storage API, the clock.
+use super::super::Machine;
 use super::super::resource::disk_list;
 use super::{Node, timestamp};
 use crate::talos::wire::{storage, time};
@@ -6,8 +7,48 @@ use tonic::{Request, Response, Status};
 
 pub struct Storage(pub Node);
 
+/// Why a disk or partition of the machine can't be wiped.
+fn unfit(machine: &Machine, device: &str, used_too: bool) -> Option<Status> {
+    let disks = disk_list(&machine.vm);
+    let partition = device.strip_prefix("sda").is_some_and(|n| VOLUMES.iter().any(|(_, number)| n == *number));
+    let Some(disk) = disks.iter().find(|d| d.name == device || (partition && d.system)) else {
+        return Some(Status::not_found(format!("blockdevice {device:?} not found")));
+    };
+    if disk.cdrom {
+        return Some(Status::failed_precondition(format!("blockdevice {device:?} is read-only")));
+    }
+    let volume = VOLUMES.iter().find(|(_, number)| device == disk.name || device == format!("sda{number}"));
+    volume.filter(|_| disk.system && !used_too).map(|(volume, _)| {
+        Status::failed_precondition(format!("blockdevice {device:?} is in use by volume {volume:?}"))
+    })
+}
+
+/// Volumes on the system disk, and the numbers of their partitions.
+const VOLUMES: [(&str, &str); 3] = [("EPHEMERAL", "6"), ("META", "4"), ("STATE", "5")];
+
 #[tonic::async_trait]
 impl storage::storage_service_server::StorageService for Storage {
+    async fn block_device_wipe(
+        &self,
+        request: Request<storage::BlockDeviceWipeRequest>,
+    ) -> Result<Response<storage::BlockDeviceWipeResponse>, Status> {
+        let (metadata, _, asked) = request.into_parts();
+        self.0.each(
+            &metadata,
+            |messages| storage::BlockDeviceWipeResponse { messages },
+            |vmid| {
+                // Nothing is written on the lab's disks, so nothing has to be erased.
+                let find = |machine: &Machine| {
+                    asked.devices.iter().find_map(|d| unfit(machine, &d.device, d.skip_volume_check))
+                };
+                match self.0.read(vmid, |_, machine| find(machine))? {
+                    Some(status) => Err(status),
+                    None => Ok(storage::BlockDeviceWipe::default()),
+                }
+            },
+        )
+    }
+
     async fn disks(&self, request: Request<()>) -> Result<Response<storage::DisksResponse>, Status> {
         self.0.each(
             request.metadata(),
@@ -43,7 +84,7 @@ pub struct Time(pub Node);
 impl Time {
     fn now(&self, vmid: u32, server: &str) -> Result<time::Time, Status> {
         let server = match server {
-            "" => self.0.read(vmid, |_, machine| machine.vm.gateway.map(|g| g.to_string()))?.unwrap_or_default(),
+            "" => self.0.read(vmid, |_, machine| machine.time_servers())?.into_iter().next().unwrap_or_default(),
             given => given.to_string(),
         };
         let now = Some(timestamp(self.0.lab.clock().now()));

@@ -1,10 +1,11 @@
 //! `node` and `nodes` in a request's metadata: for whom a call is. Without them it is for the machine dialled.
 use super::super::super::world::World;
 use super::super::{Api, Machine};
-use super::Node;
+use super::{Node, stream};
 use crate::talos::wire::common;
+use tonic::codegen::BoxStream;
 use tonic::metadata::MetadataMap;
-use tonic::{Response, Status};
+use tonic::{Code, Response, Status};
 
 /// Whom to ask, and the name to put into the answer (only for `nodes`).
 pub struct Target {
@@ -39,6 +40,7 @@ items!(
     machine::Bootstrap,
     machine::EtcdMembers,
     machine::EtcdStatus,
+    machine::GenerateClientConfiguration,
     machine::Hostname,
     machine::LoadAvg,
     machine::Memory,
@@ -49,6 +51,7 @@ items!(
     machine::Shutdown,
     machine::Version,
     machine::Event,
+    storage::BlockDeviceWipe,
     storage::Disks,
     time::Time,
     common::Data,
@@ -77,7 +80,7 @@ impl Node {
         vec![Target { vmid, named: None }]
     }
 
-    /// The one target of a streaming call.
+    /// The one target of a call that can't be fanned out.
     pub fn target(&self, metadata: &MetadataMap) -> Result<(u32, Option<common::Metadata>), Status> {
         let mut targets = self.targets(metadata);
         match (targets.pop(), targets.is_empty()) {
@@ -85,7 +88,7 @@ impl Node {
                 let stamp = target.metadata();
                 Ok((target.vmid?, stamp))
             }
-            _ => Err(Status::unimplemented("the lab streams from one node at a time")),
+            _ => Err(Status::unimplemented("the lab asks one node at a time for this")),
         }
     }
 
@@ -129,34 +132,63 @@ impl Node {
     ) -> Result<Response<R>, Status> {
         let mut items = Vec::new();
         for target in self.targets(metadata) {
-            let mut stamp = target.metadata();
-            let item = match (target.vmid.and_then(&mut ask), &mut stamp) {
-                (Ok(item), _) => item,
-                (Err(status), None) => return Err(status),
-                (Err(status), Some(stamp)) => {
-                    stamp.error = status.message().to_string();
-                    stamp.status = Some(crate::talos::wire::google::rpc::Status {
-                        code: status.code() as i32,
-                        message: status.message().to_string(),
-                        details: Vec::new(),
-                    });
-                    T::default()
+            let stamp = target.metadata();
+            items.push(match (target.vmid.and_then(&mut ask), stamp) {
+                (Ok(mut item), stamp) => {
+                    item.stamp(stamp);
+                    item
                 }
-            };
-            let mut item = item;
-            item.stamp(stamp);
-            items.push(item);
+                (Err(status), None) => return Err(status),
+                (Err(status), Some(stamp)) => failed(stamp, &status),
+            });
         }
         Ok(Response::new(reply(items)))
+    }
+
+    /// [`Node::each`] for streams: what every target sends, as it comes.
+    pub fn stream<T: Item + Send + 'static>(
+        &self,
+        metadata: &MetadataMap,
+        open: impl Fn(u32, Option<common::Metadata>) -> Result<Response<BoxStream<T>>, Status>,
+    ) -> Result<Response<BoxStream<T>>, Status> {
+        let mut streams: Vec<BoxStream<T>> = Vec::new();
+        for target in self.targets(metadata) {
+            let stamp = target.metadata();
+            match (target.vmid.and_then(|vmid| open(vmid, stamp.clone())), stamp) {
+                (Ok(opened), _) => streams.push(opened.into_inner()),
+                (Err(status), None) => return Err(status),
+                (Err(status), Some(stamp)) => streams.push(stream::once(vec![failed(stamp, &status)]).into_inner()),
+            }
+        }
+        Ok(Response::new(Box::pin(futures::stream::select_all(streams))))
     }
 
     /// Reads something of a machine.
     pub fn read<T>(&self, vmid: u32, f: impl FnOnce(&World, &Machine) -> T) -> Result<T, Status> {
         self.lab.look(|world| {
-            let machine = world.machines.get(&vmid).filter(|m| m.on);
+            // Whoever dialled the boot before this one talks to nobody any more.
+            let same_boot = |m: &Machine| vmid != self.vmid || m.boot_id == self.boot;
+            let machine = world.machines.get(&vmid).filter(|m| m.on && same_boot(m));
             machine.map(|m| f(world, m)).ok_or_else(|| Status::unavailable("the machine is off"))
         })
     }
+}
+
+/// The answer of a target that failed, with the status as Go prints it.
+fn failed<T: Item>(mut stamp: common::Metadata, status: &Status) -> T {
+    let code = match status.code() {
+        Code::Cancelled => "Canceled".to_string(),
+        code => format!("{code:?}"),
+    };
+    stamp.error = format!("rpc error: code = {code} desc = {}", status.message());
+    stamp.status = Some(crate::talos::wire::google::rpc::Status {
+        code: status.code() as i32,
+        message: status.message().to_string(),
+        details: Vec::new(),
+    });
+    let mut item = T::default();
+    item.stamp(Some(stamp));
+    item
 }
 
 fn is(machine: &Machine, node: &str) -> bool {

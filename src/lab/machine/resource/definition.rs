@@ -1,316 +1,164 @@
-//! The resource types that the lab's Talos has, and their definitions as `talosctl get` asks for them.
+//! The resource types of Talos v1.10.6, all that `talosctl get rd` lists, and which of them the lab can fill.
+//! The asset is written by Talos' own library (`tests/peers/build/talosctl/talosfacts`), and tier 2 compares it.
 use super::super::spec::Spec;
 use super::{Made, View, hardware, state};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+/// A definition as the library prints it.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Definition {
+    r#type: String,
+    display_type: String,
+    default_namespace: String,
+    aliases: Option<Vec<String>>,
+    all_aliases: Option<Vec<String>>,
+    #[serde(default)]
+    skip_automatic_aliases: bool,
+    print_columns: Option<Vec<Column>>,
+    sensitivity: String,
+}
+
+#[derive(Deserialize)]
+struct Column {
+    #[serde(rename = "Name")]
+    name: String,
+    #[serde(rename = "JSONPath")]
+    json_path: String,
+}
 
 pub struct Kind {
     pub name: &'static str,
-    pub display: &'static str,
     pub namespace: &'static str,
-    pub owner: &'static str,
-    aliases: &'static [&'static str],
-    /// Title and JSONPath.
-    columns: &'static [(&'static str, &'static str)],
     pub sensitive: bool,
-    pub make: fn(&View<'_>) -> Vec<Made>,
+    /// The controller that a resource of this type belongs to.
+    pub owner: &'static str,
+    make: Option<Make>,
+    definition: Spec,
 }
 
 type Make = fn(&View<'_>) -> Vec<Made>;
-type Columns = &'static [(&'static str, &'static str)];
 
-const fn kind(
-    name: &'static str,
-    display: &'static str,
-    namespace: &'static str,
-    aliases: &'static [&'static str],
-    columns: Columns,
-    make: Make,
-) -> Kind {
-    Kind { name, display, namespace, owner: "lab.Controller", aliases, columns, sensitive: false, make }
+impl Kind {
+    pub fn make(&self, view: &View<'_>) -> Vec<Made> {
+        self.make.map(|make| make(view)).unwrap_or_default()
+    }
 }
 
-static KINDS: [Kind; 33] = [
-    kind(
-        "MachineStatuses.runtime.talos.dev",
-        "MachineStatus",
-        "runtime",
-        &[],
-        &[("Stage", "{.stage}"), ("Ready", "{.status.ready}")],
-        state::machine_status,
-    ),
-    kind("Versions.runtime.talos.dev", "Version", "runtime", &[], &[("Version", "{.version}")], state::version),
-    kind(
-        "Services.v1alpha1.talos.dev",
-        "Service",
-        "runtime",
-        &["svc"],
-        &[("Running", "{.running}"), ("Healthy", "{.healthy}"), ("Health Unknown", "{.unknown}")],
-        state::services,
-    ),
-    kind(
-        "Disks.block.talos.dev",
-        "Disk",
-        "runtime",
-        &[],
-        &[
-            ("Size", "{.pretty_size}"),
-            ("Read Only", "{.readonly}"),
-            ("Transport", "{.transport}"),
-            ("Rotational", "{.rotational}"),
-            ("WWID", "{.wwid}"),
-            ("Model", "{.model}"),
-            ("Serial", "{.serial}"),
-        ],
-        hardware::disks,
-    ),
-    kind("SystemDisks.block.talos.dev", "SystemDisk", "runtime", &[], &[("Disk", "{.diskID}")], hardware::system_disk),
-    kind(
-        "DiscoveredVolumes.block.talos.dev",
-        "DiscoveredVolume",
-        "runtime",
-        &["dv"],
-        &[
-            ("Type", "{.type}"),
-            ("Size", "{.prettySize}"),
-            ("Discovered", "{.name}"),
-            ("Label", "{.label}"),
-            ("Partition Label", "{.partitionLabel}"),
-        ],
-        hardware::volumes,
-    ),
-    kind(
-        "VolumeStatuses.block.talos.dev",
-        "VolumeStatus",
-        "runtime",
-        &[],
-        &[("Phase", "{.phase}"), ("Location", "{.location}"), ("Size", "{.prettySize}")],
-        hardware::volume_statuses,
-    ),
-    kind(
-        "ExtensionStatuses.runtime.talos.dev",
-        "ExtensionStatus",
-        "runtime",
-        &["extensions"],
-        &[("Name", "{.metadata.name}"), ("Version", "{.metadata.version}")],
-        state::extensions,
-    ),
-    kind(
-        "MountStatuses.runtime.talos.dev",
-        "MountStatus",
-        "runtime",
-        &["mounts"],
-        &[("Source", "{.source}"), ("Target", "{.target}"), ("Filesystem Type", "{.filesystemType}")],
-        hardware::mounts,
-    ),
-    kind("Diagnostics.runtime.talos.dev", "Diagnostic", "runtime", &[], &[("Message", "{.message}")], |_| Vec::new()),
-    kind(
-        "PlatformMetadatas.talos.dev",
-        "PlatformMetadata",
-        "runtime",
-        &[],
-        &[("Platform", "{.platform}"), ("Instance ID", "{.instanceId}")],
-        state::platform,
-    ),
-    kind("TimeStatuses.v1alpha1.talos.dev", "TimeStatus", "runtime", &[], &[("Synced", "{.synced}")], state::time),
-    kind(
-        "HostnameStatuses.net.talos.dev",
-        "HostnameStatus",
-        "network",
-        &["hostname"],
-        &[("Hostname", "{.hostname}"), ("Domainname", "{.domainname}")],
-        state::hostname,
-    ),
-    kind(
-        "NodeAddresses.net.talos.dev",
-        "NodeAddress",
-        "network",
-        &[],
-        &[("Addresses", "{.addresses}")],
-        state::node_addresses,
-    ),
-    kind(
-        "AddressStatuses.net.talos.dev",
-        "AddressStatus",
-        "network",
-        &["address", "addresses"],
-        &[("Address", "{.address}"), ("Link", "{.linkName}")],
-        state::addresses,
-    ),
-    kind(
-        "LinkStatuses.net.talos.dev",
-        "LinkStatus",
-        "network",
-        &["link", "links"],
-        &[
-            ("Type", "{.type}"),
-            ("Kind", "{.kind}"),
-            ("Hw Addr", "{.hardwareAddr}"),
-            ("Oper State", "{.operationalState}"),
-            ("Link State", "{.linkState}"),
-        ],
-        hardware::links,
-    ),
-    kind(
-        "RouteStatuses.net.talos.dev",
-        "RouteStatus",
-        "network",
-        &["route", "routes"],
-        &[("Destination", "{.dst}"), ("Gateway", "{.gateway}"), ("Link", "{.outLinkName}")],
-        state::routes,
-    ),
-    kind(
-        "ResolverStatuses.net.talos.dev",
-        "ResolverStatus",
-        "network",
-        &["resolvers"],
-        &[("Resolvers", "{.dnsServers}")],
-        state::resolvers,
-    ),
-    kind(
-        "NetworkStatuses.net.talos.dev",
-        "NetworkStatus",
-        "network",
-        &["netstatus"],
-        &[("Address", "{.addressReady}"), ("Connectivity", "{.connectivityReady}"), ("Hostname", "{.hostnameReady}")],
-        state::network,
-    ),
-    kind(
-        "HardwareAddresses.net.talos.dev",
-        "HardwareAddress",
-        "network",
-        &[],
-        &[("Link", "{.name}"), ("Hardware Address", "{.hardwareAddr}")],
-        hardware::first_address,
-    ),
-    kind(
-        "Processors.hardware.talos.dev",
-        "Processor",
-        "hardware",
-        &["cpu", "cpus"],
-        &[("Manufacturer", "{.manufacturer}"), ("Model", "{.productName}"), ("Cores", "{.coreCount}")],
-        hardware::processors,
-    ),
-    kind(
-        "MemoryModules.hardware.talos.dev",
-        "MemoryModule",
-        "hardware",
-        &["ram"],
-        &[("Manufacturer", "{.manufacturer}"), ("Size (MiB)", "{.sizeMiB}")],
-        hardware::memory,
-    ),
-    kind(
-        "SystemInformations.hardware.talos.dev",
-        "SystemInformation",
-        "hardware",
-        &[],
-        &[("Manufacturer", "{.manufacturer}"), ("Product Name", "{.productName}"), ("UUID", "{.uuid}")],
-        hardware::system,
-    ),
-    // Discovery is what fills it; CozyStack turns that off.
-    kind(
-        "Members.cluster.talos.dev",
-        "Member",
-        "cluster",
-        &[],
-        &[("Hostname", "{.hostname}"), ("Machine Type", "{.machineType}"), ("Addresses", "{.addresses}")],
-        |_| Vec::new(),
-    ),
-    kind("Nodenames.kubernetes.talos.dev", "Nodename", "k8s", &[], &[("Nodename", "{.nodename}")], state::nodename),
-    kind(
-        "NodeStatuses.kubernetes.talos.dev",
-        "NodeStatus",
-        "k8s",
-        &[],
-        &[("Ready", "{.nodeReady}"), ("Unschedulable", "{.unschedulable}")],
-        state::node_status,
-    ),
-    kind(
-        "StaticPodStatuses.kubernetes.talos.dev",
-        "StaticPodStatus",
-        "k8s",
-        &[],
-        &[("Ready", "{.conditions[?(@.type==\"Ready\")].status}")],
-        state::static_pods,
-    ),
-    kind(
-        "KubePrismStatuses.kubernetes.talos.dev",
-        "KubePrismStatus",
-        "k8s",
-        &[],
-        &[("Host", "{.host}"), ("Healthy", "{.healthy}")],
-        |_| Vec::new(),
-    ),
-    kind("EtcdMembers.etcd.talos.dev", "EtcdMember", "etcd", &[], &[("Member ID", "{.memberID}")], state::etcd_member),
-    kind(
-        "EtcdSpecs.etcd.talos.dev",
-        "EtcdSpec",
-        "etcd",
-        &[],
-        &[("Name", "{.name}"), ("Advertised Addresses", "{.advertisedAddresses}")],
-        state::etcd_spec,
-    ),
-    kind("MachineTypes.config.talos.dev", "MachineType", "config", &[], &[("Type", "{}")], state::machine_type),
-    Kind {
-        name: "MachineConfigs.config.talos.dev",
-        display: "MachineConfig",
-        namespace: "config",
-        owner: "",
-        aliases: &["mc"],
-        columns: &[],
-        sensitive: true,
-        make: state::machine_config,
-    },
-    Kind {
-        name: "ResourceDefinitions.meta.cosi.dev",
-        display: "ResourceDefinition",
-        namespace: "meta",
-        owner: "",
-        aliases: &["rd", "rds"],
-        columns: &[("Aliases", "{.allAliases}")],
-        sensitive: false,
-        make: definitions,
-    },
+/// Type, controller, and what makes the resources of this type. The types without a maker stay empty in the lab.
+const MAKERS: [(&str, &str, Make); 35] = [
+    ("AddressStatuses.net.talos.dev", "network.AddressStatusController", state::addresses),
+    ("DiscoveredVolumes.block.talos.dev", "block.DiscoveryController", hardware::volumes),
+    ("Disks.block.talos.dev", "block.DisksController", hardware::disks),
+    ("EtcdMembers.etcd.talos.dev", "etcd.MemberController", state::etcd_member),
+    ("EtcdSpecs.etcd.talos.dev", "etcd.SpecController", state::etcd_spec),
+    ("ExtensionStatuses.runtime.talos.dev", "runtime.ExtensionStatusController", state::extensions),
+    ("HardwareAddresses.net.talos.dev", "network.HardwareAddrController", hardware::first_address),
+    ("HostnameStatuses.net.talos.dev", "network.HostnameSpecController", state::hostname),
+    ("Infos.cluster.talos.dev", "cluster.InfoController", state::cluster_info),
+    ("LinkStatuses.net.talos.dev", "network.LinkStatusController", hardware::links),
+    ("MachineConfigs.config.talos.dev", "config.AcquireController", state::machine_config),
+    ("MachineStatuses.runtime.talos.dev", "runtime.MachineStatusController", state::machine_status),
+    ("MachineTypes.config.talos.dev", "config.MachineTypeController", state::machine_type),
+    ("MemoryModules.hardware.talos.dev", "hardware.SystemInfoController", hardware::memory),
+    ("MountStatuses.runtime.talos.dev", "runtime.MountStatusController", hardware::mounts),
+    ("Namespaces.meta.cosi.dev", "", namespaces),
+    ("NetworkStatuses.net.talos.dev", "network.StatusController", state::network),
+    ("NodeAddresses.net.talos.dev", "network.NodeAddressController", state::node_addresses),
+    ("NodeIPs.kubernetes.talos.dev", "k8s.NodeIPController", state::node_ip),
+    ("NodeStatuses.kubernetes.talos.dev", "k8s.NodeStatusController", state::node_status),
+    ("Nodenames.kubernetes.talos.dev", "k8s.NodenameController", state::nodename),
+    ("PlatformMetadatas.talos.dev", "network.PlatformConfigController", state::platform),
+    ("Processors.hardware.talos.dev", "hardware.SystemInfoController", hardware::processors),
+    ("ResolverStatuses.net.talos.dev", "network.ResolverSpecController", state::resolvers),
+    ("ResourceDefinitions.meta.cosi.dev", "", definitions),
+    ("RouteStatuses.net.talos.dev", "network.RouteStatusController", state::routes),
+    ("SecurityStates.talos.dev", "runtime.SecurityStateController", state::security),
+    ("Services.v1alpha1.talos.dev", "v1alpha1.ServiceController", state::services),
+    ("StaticPodStatuses.kubernetes.talos.dev", "k8s.KubeletStaticPodController", state::static_pods),
+    ("SystemDisks.block.talos.dev", "block.SystemDiskController", hardware::system_disk),
+    ("SystemInformations.hardware.talos.dev", "hardware.SystemInfoController", hardware::system),
+    ("TimeServerStatuses.net.talos.dev", "network.TimeServerSpecController", state::time_servers),
+    ("TimeStatuses.v1alpha1.talos.dev", "time.SyncController", state::time),
+    ("Versions.runtime.talos.dev", "runtime.VersionController", state::version),
+    ("VolumeStatuses.block.talos.dev", "block.VolumeManagerController", hardware::volume_statuses),
 ];
 
+static DEFINITIONS: LazyLock<Vec<Definition>> = LazyLock::new(|| {
+    let lines = include_str!("../../../../assets/talos/resources.jsonl").lines();
+    // A damaged line would be a type that is missing, which the test below sees.
+    lines.filter_map(|line| serde_json::from_str(line).ok()).collect()
+});
+
+static KINDS: LazyLock<BTreeMap<String, Kind>> =
+    LazyLock::new(|| DEFINITIONS.iter().map(|d| (d.r#type.to_lowercase(), Kind::of(d))).collect());
+
 pub fn find(name: &str) -> Option<&'static Kind> {
-    KINDS.iter().find(|k| k.name == name)
+    KINDS.get(&name.to_lowercase())
 }
 
 fn definitions(_: &View<'_>) -> Vec<Made> {
-    KINDS.iter().map(|kind| Made::new(kind.name.to_lowercase(), kind.definition())).collect()
+    KINDS.iter().map(|(id, kind)| Made::new(id, kind.definition.clone())).collect()
+}
+
+/// The namespaces of Talos v1.10.6 and what they are for.
+pub const NAMESPACES: [(&str, &str); 16] = [
+    ("cluster", "Cluster configuration and discovery resources."),
+    ("cluster-raw", "Cluster unmerged raw resources."),
+    ("config", "Talos node configuration."),
+    ("controlplane", "Kubernetes control plane resources."),
+    ("cri", "CRI Seccomp resources."),
+    ("etcd", "etcd resources."),
+    ("files", "Files and file-like resources."),
+    ("hardware", "Hardware resources."),
+    ("k8s", "Kubernetes all node types resources."),
+    ("kubespan", "KubeSpan resources."),
+    ("meta", "Metadata namespace which contains resource and namespace definitions."),
+    ("network", "Networking resources."),
+    ("network-config", "Networking configuration resources."),
+    ("perf", "Stats resources."),
+    ("runtime", "Talos v1alpha1 subsystems glue resources."),
+    ("secrets", "Resources with secret material."),
+];
+
+fn namespaces(_: &View<'_>) -> Vec<Made> {
+    NAMESPACES.iter().map(|(name, about)| Made::new(*name, Spec::new().text(1, "description", about))).collect()
 }
 
 impl Kind {
-    fn definition(&self) -> Spec {
-        let owned = |texts: &[&str]| texts.iter().map(|t| (*t).to_string()).collect::<Vec<_>>();
-        let columns = self
-            .columns
-            .iter()
-            .map(|(title, path)| Spec::new().text(1, "name", title).text(2, "jsonPath", path))
-            .collect();
-        let (number, shown) = if self.sensitive { (1, "sensitive") } else { (0, "") };
-        Spec::new()
-            .text(1, "type", self.name)
-            .text(2, "displayType", self.display)
-            .text(3, "defaultNamespace", self.namespace)
-            .texts(4, "aliases", &owned(self.aliases))
-            .texts(5, "allAliases", &self.all_aliases())
-            .messages(6, "printColumns", columns)
-            .number_shown(7, "sensitivity", number, shown)
-    }
-
-    /// The given aliases, singular and plural, the dotted prefixes and the initials, as the runtime makes them.
-    fn all_aliases(&self) -> Vec<String> {
-        let mut all: Vec<String> = self.aliases.iter().map(|a| (*a).to_string()).collect();
-        all.push(self.display.to_lowercase());
-        let lower = self.name.to_lowercase();
-        all.extend(lower.match_indices('.').filter_map(|(at, _)| lower.get(..at)).map(str::to_string));
-        let initials: String = self.display.chars().filter(char::is_ascii_uppercase).collect();
-        if initials.len() > 1 {
-            all.push(initials.to_lowercase());
-            all.push(format!("{}s", initials.to_lowercase()));
+    fn of(definition: &'static Definition) -> Self {
+        let maker = MAKERS.iter().find(|(name, ..)| *name == definition.r#type);
+        Kind {
+            name: &definition.r#type,
+            namespace: &definition.default_namespace,
+            sensitive: definition.sensitivity == "sensitive",
+            owner: maker.map_or("", |(_, owner, _)| owner),
+            make: maker.map(|(.., make)| *make),
+            definition: definition.spec(),
         }
-        all.dedup();
-        all
+    }
+}
+
+impl Definition {
+    fn spec(&self) -> Spec {
+        let columns = self.print_columns.iter().flatten();
+        let columns = columns.map(|c| Spec::new().text(1, "name", &c.name).text(2, "jsonPath", &c.json_path)).collect();
+        let texts = |given: &Option<Vec<String>>| given.clone().unwrap_or_default();
+        let spec = Spec::new()
+            .text(1, "type", &self.r#type)
+            .text(2, "displayType", &self.display_type)
+            .text(3, "defaultNamespace", &self.default_namespace)
+            .texts(4, "aliases", &texts(&self.aliases))
+            .texts(5, "allAliases", &texts(&self.all_aliases));
+        let spec = if self.skip_automatic_aliases { spec.shown("skipAutomaticAliases", true) } else { spec };
+        let spec = spec.messages(6, "printColumns", columns);
+        if self.sensitivity.is_empty() {
+            spec.number(7, "", 0)
+        } else {
+            spec.number_shown(7, "sensitivity", 1, "sensitive")
+        }
     }
 }
 
@@ -319,11 +167,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_type_of_talos_is_defined_and_every_maker_has_its_type() {
+        assert_eq!(KINDS.len(), 150);
+        for (name, ..) in MAKERS {
+            assert!(find(name).is_some_and(|k| k.make.is_some()), "{name}");
+        }
+        assert!(find("MachineConfigs.config.talos.dev").unwrap().sensitive);
+    }
+
+    #[test]
     fn talosctl_finds_types_by_the_names_people_type() {
-        let aliases = |name: &str| find(name).unwrap().all_aliases();
-        assert!(aliases("MachineStatuses.runtime.talos.dev").contains(&"machinestatus".to_string()));
-        assert!(aliases("Disks.block.talos.dev").contains(&"disks".to_string()));
-        assert!(aliases("ExtensionStatuses.runtime.talos.dev").contains(&"extensions".to_string()));
-        assert!(aliases("Members.cluster.talos.dev").contains(&"members.cluster".to_string()));
+        let named = |alias: &str| {
+            let all = DEFINITIONS.iter().filter(|d| d.all_aliases.iter().flatten().any(|a| a == alias));
+            all.map(|d| d.r#type.as_str()).collect::<Vec<_>>()
+        };
+        assert_eq!(named("extensions"), ["ExtensionStatuses.runtime.talos.dev"]);
+        assert_eq!(named("mounts"), ["MountStatuses.runtime.talos.dev"]);
+        assert_eq!(named("ms").len(), 4, "ambiguous on a real node too");
     }
 }

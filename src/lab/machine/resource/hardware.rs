@@ -61,29 +61,26 @@ pub fn disks(view: &View<'_>) -> Vec<Made> {
 }
 
 fn disk_spec(disk: &Disk) -> Spec {
-    let links = if disk.cdrom {
-        Vec::new()
-    } else {
-        vec![format!("/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_{}", disk.serial())]
-    };
+    let sector = if disk.cdrom { 2048 } else { 512 };
     let spec = Spec::new()
+        .text(14, "dev_path", disk.path())
         .number(1, "size", disk.size)
-        .number(2, "io_size", if disk.cdrom { 2048 } else { 512 })
-        .number(3, "sector_size", if disk.cdrom { 2048 } else { 512 })
+        .text(15, "pretty_size", pretty(disk.size))
+        .number(2, "io_size", sector)
+        .number(3, "sector_size", sector)
         .flag(4, "readonly", disk.cdrom)
+        .flag(13, "cdrom", disk.cdrom)
         .text(5, "model", disk.model());
     let spec = if disk.cdrom { spec } else { spec.text(6, "serial", disk.serial()) };
-    let modalias = if disk.cdrom { "scsi:t-0x05" } else { "scsi:t-0x00" };
     let spec = spec
-        .text(7, "modalias", modalias)
+        .text(7, "modalias", if disk.cdrom { "scsi:t-0x05" } else { "scsi:t-0x00" })
         .text(9, "bus_path", disk.bus_path())
         .text(10, "sub_system", "/sys/class/block")
-        .text(11, "transport", if disk.cdrom { "ata" } else { "virtio" })
-        .flag(12, "rotational", disk.cdrom)
-        .flag(13, "cdrom", disk.cdrom)
-        .text(14, "dev_path", disk.path())
-        .text(15, "pretty_size", pretty(disk.size));
-    spec.texts(18, "symlinks", &links)
+        .text(11, "transport", if disk.cdrom { "ata" } else { "virtio" });
+    if disk.cdrom {
+        return spec.flag(12, "rotational", true);
+    }
+    spec.texts(18, "symlinks", &[format!("/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_{}", disk.serial())])
 }
 
 /// Decimal units, as Talos prints sizes.
@@ -121,39 +118,37 @@ fn partitions(vm: &Vm) -> Vec<(&'static str, &'static str, u64)> {
 
 pub fn volumes(view: &View<'_>) -> Vec<Made> {
     let vm = &view.machine.vm;
-    let mut made: Vec<Made> = disk_list(vm)
-        .iter()
-        .map(|disk| {
-            let name = match (disk.system, disk.cdrom) {
-                (true, _) => "gpt",
-                (false, true) => "iso9660",
-                (false, false) => "",
-            };
-            let spec = Spec::new()
-                .number(1, "size", disk.size)
-                .text(4, "name", name)
-                .text(6, "label", if disk.cdrom { "cidata" } else { "" })
-                .text(14, "type", "disk")
-                .text(17, "devPath", disk.path())
-                .text(19, "prettySize", pretty(disk.size));
-            Made::new(&disk.name, spec)
-        })
-        .collect();
-    made.extend((1u64..).zip(partitions(vm)).map(|(index, (label, filesystem, size))| {
-        let spec = Spec::new()
+    let volume = |name: &str, kind: &str, size: u64, discovered: &str| {
+        Spec::new()
+            .text(17, "dev_path", format!("/dev/{name}"))
+            .text(14, "type", kind)
+            .text(15, "device_path", format!("/devices/pci0000:00/0000:00:05.0/block/{name}"))
             .number(1, "size", size)
-            .text(4, "name", filesystem)
-            .text(6, "label", label)
-            .text(12, "partitionLabel", label)
-            .number(13, "partitionIndex", index)
-            .text(14, "type", "partition")
+            .text(19, "pretty_size", pretty(size))
+            .text(4, "name", discovered)
+    };
+    let disks = disk_list(vm).into_iter().map(|disk| {
+        let discovered = match (disk.system, disk.cdrom) {
+            (true, _) => "gpt",
+            (false, true) => "iso9660",
+            (false, false) => "",
+        };
+        let spec = volume(&disk.name, "disk", disk.size, discovered);
+        Made::new(&disk.name, if disk.cdrom { spec.text(6, "label", "cidata") } else { spec })
+    });
+    let partitions = (1u64..).zip(partitions(vm)).map(|(index, (label, filesystem, size))| {
+        let name = format!("sda{index}");
+        let spec = volume(&name, "partition", size, filesystem);
+        // Only XFS carries the partition's name in itself.
+        let spec = if filesystem == "xfs" { spec.text(6, "label", label) } else { spec };
+        let spec = spec
+            .text(12, "partition_label", label)
+            .number(13, "partition_index", index)
             .text(16, "parent", "sda")
-            .text(17, "devPath", format!("/dev/sda{index}"))
-            .text(18, "parentDevPath", "/dev/sda")
-            .text(19, "prettySize", pretty(size));
-        Made::new(format!("sda{index}"), spec)
-    }));
-    made
+            .text(18, "parent_dev_path", "/dev/sda");
+        Made::new(name, spec)
+    });
+    disks.chain(partitions).collect()
 }
 
 pub fn volume_statuses(view: &View<'_>) -> Vec<Made> {
@@ -161,14 +156,20 @@ pub fn volume_statuses(view: &View<'_>) -> Vec<Made> {
         .zip(partitions(&view.machine.vm))
         .filter(|(_, (label, ..))| ["META", "STATE", "EPHEMERAL"].contains(label))
         .map(|(index, (label, _, size))| {
-            let spec = if view.configured() || label == "META" {
-                Spec::new()
-                    .number_shown(1, "phase", 6, "ready")
-                    .text(2, "location", format!("/dev/sda{index}"))
+            let located = view.configured() || label == "META";
+            let spec = match located {
+                true => Spec::new().number_shown(1, "phase", 6, "ready"),
+                false => Spec::new().number_shown(1, "phase", 0, "waiting"),
+            };
+            let spec = spec.number_shown(16, "type", 0, "partition");
+            let spec = if located {
+                spec.text(2, "location", format!("/dev/sda{index}"))
+                    .number(8, "partitionIndex", index)
+                    .text(7, "parentLocation", "/dev/sda")
                     .number(9, "size", size)
                     .text(13, "prettySize", pretty(size))
             } else {
-                Spec::new().number_shown(1, "phase", 0, "waiting").text(2, "location", "")
+                spec
             };
             Made::new(label, spec)
         })
@@ -183,7 +184,7 @@ pub fn mounts(view: &View<'_>) -> Vec<Made> {
         .into_iter()
         .map(|(id, source, target)| {
             let spec = Spec::new().text(1, "source", source).text(2, "target", target).text(3, "filesystemType", "xfs");
-            Made::new(id, spec)
+            Made::new(id, spec.texts(4, "options", &["rw".into(), "noatime".into()]).flag(5, "encrypted", false))
         })
         .collect()
 }
@@ -193,36 +194,50 @@ fn mac_bytes(mac: &str) -> Vec<u8> {
     mac.split(':').filter_map(|part| u8::from_str_radix(part, 16).ok()).collect()
 }
 
-pub fn links(view: &View<'_>) -> Vec<Made> {
-    let mac = &view.machine.vm.mac;
-    // Unused kinds of link stand there as empty messages, as Talos' encoder writes them.
-    let empty = |spec: Spec| [26, 27, 28, 29].into_iter().fold(spec, |spec, n| spec.message(n, "", Spec::new()));
-    let card = Spec::new()
-        .number(1, "index", 2)
-        .number_shown(2, "type", 1, "ether")
-        .number_shown(4, "flags", 0x1_1043, "UP,BROADCAST,RUNNING,MULTICAST,LOWER_UP")
+/// What a link of any kind has, in the state `operational` (number and word).
+fn link(index: u64, kind: (u64, &str), flags: (u64, &str), mac: &str, mtu: u64, operational: (u64, &str)) -> Spec {
+    let (broadcast, bytes) = match operational.0 {
+        6 => ("ff:ff:ff:ff:ff:ff", vec![0xff; 6]),
+        _ => ("00:00:00:00:00:00", vec![0; 6]),
+    };
+    let spec = Spec::new()
+        .number(1, "index", index)
+        .number_shown(2, "type", kind.0, kind.1)
+        .number(3, "linkIndex", 0)
+        .number_shown(4, "flags", flags.0, flags.1)
         .bytes_shown(5, "hardwareAddr", mac_bytes(mac), mac)
-        .number(7, "mtu", 1500)
-        .number_shown(10, "operationalState", 6, "up")
+        .bytes_shown(6, "broadcastAddr", bytes, broadcast)
+        .number(7, "mtu", mtu)
+        .text(8, "queueDisc", if operational.0 == 6 { "pfifo_fast" } else { "noqueue" })
+        .number_shown(10, "operationalState", operational.0, operational.1)
         .text(11, "kind", "")
+        .text(12, "slaveKind", "")
+        .flag(22, "linkState", true)
+        .number_shown(24, "port", 255, "Other")
+        .number_shown(25, "duplex", 255, "Unknown")
+        .bytes_shown(30, "permanentAddr", mac_bytes(mac), mac);
+    // Unused kinds of link stand there as empty messages, as Talos' encoder writes them.
+    [26, 27, 28, 29].into_iter().fold(spec, |spec, n| spec.message(n, "", Spec::new()))
+}
+
+pub fn links(view: &View<'_>) -> Vec<Made> {
+    const UP: &str = "UP,BROADCAST,RUNNING,MULTICAST,LOWER_UP";
+    let card = link(2, (1, "ether"), (0x1_1043, UP), &view.machine.vm.mac, 1500, (6, "up"))
         .text(13, "busPath", "0000:00:12.0")
         .text(14, "pciID", "1AF4:1000")
         .text(15, "driver", "virtio_net")
         .text(20, "product", "Virtio network device")
         .text(21, "vendor", "Red Hat, Inc.")
-        .flag(22, "linkState", true)
-        .bytes_shown(30, "permanentAddr", mac_bytes(mac), mac)
         .texts(32, "altNames", &["enp0s18".to_string(), "ens18".to_string()]);
-    let lo = Spec::new()
-        .number(1, "index", 1)
-        .number_shown(2, "type", 772, "loopback")
-        .number_shown(4, "flags", 0x1_0049, "UP,LOOPBACK,RUNNING,LOWER_UP")
-        .bytes_shown(5, "hardwareAddr", vec![0; 6], "00:00:00:00:00:00")
-        .number(7, "mtu", 65536)
-        .number_shown(10, "operationalState", 0, "unknown")
-        .text(11, "kind", "")
-        .flag(22, "linkState", true);
-    vec![Made::new("eth0", empty(card)), Made::new("lo", empty(lo))]
+    let lo = link(
+        1,
+        (772, "loopback"),
+        (0x1_0049, "UP,LOOPBACK,RUNNING,LOWER_UP"),
+        "00:00:00:00:00:00",
+        65536,
+        (0, "unknown"),
+    );
+    vec![Made::new("eth0", card), Made::new("lo", lo)]
 }
 
 pub fn first_address(view: &View<'_>) -> Vec<Made> {

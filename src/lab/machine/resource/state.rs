@@ -21,13 +21,13 @@ pub fn version(_: &View<'_>) -> Vec<Made> {
     vec![Made::new("version", Spec::new().text(1, "version", TALOS_VERSION))]
 }
 
+/// Only what runs is a resource; `ServiceList` has the others too.
 pub fn services(view: &View<'_>) -> Vec<Made> {
-    view.machine
-        .services
-        .iter()
+    let running = view.machine.services.iter().filter(|(_, service)| service.running());
+    running
         .map(|(id, service)| {
             let spec = Spec::new()
-                .flag(1, "running", service.running())
+                .flag(1, "running", true)
                 .flag(2, "healthy", service.health.as_ref().is_some_and(|h| h.healthy))
                 .flag(3, "unknown", service.health.is_none());
             Made::new(id, spec)
@@ -56,7 +56,12 @@ pub fn extensions(_: &View<'_>) -> Vec<Made> {
                 .text(1, "name", name)
                 .text(2, "version", version)
                 .text(3, "author", "Sidero Labs")
-                .text(4, "description", description);
+                .text(4, "description", description)
+                .message(
+                    5,
+                    "compatibility",
+                    Spec::new().message(1, "talos", Spec::new().text(1, "version", ">= v1.10.0")),
+                );
             let spec = Spec::new().text(1, "image", format!("{index:03}.ghcr.io-siderolabs-{name}-{version}.sqsh"));
             Made::new(index.to_string(), spec.message(2, "metadata", metadata))
         })
@@ -125,7 +130,13 @@ pub fn addresses(view: &View<'_>) -> Vec<Made> {
                 .text(7, "linkName", link)
                 .number_shown(8, "family", 2, "inet4")
                 .number_shown(9, "scope", scope, if scope == 0 { "global" } else { "host" })
-                .number_shown(10, "flags", 0x80, "permanent");
+                .number_shown(10, "flags", 0x80, "permanent")
+                .number(11, "priority", 0)
+                // Addresses are never shown beside the first: Go's encoder takes them for empty.
+                .message(2, "", ip(address))
+                .message(3, "", Spec::new())
+                .message(4, "", Spec::new())
+                .message(5, "", Spec::new());
             Made::new(format!("{link}/{address}/{length}"), spec)
         })
         .collect()
@@ -149,7 +160,11 @@ pub fn routes(view: &View<'_>) -> Vec<Made> {
         .number(5, "outLinkIndex", 2)
         .text(6, "outLinkName", "eth0")
         .number_shown(7, "table", 254, "main")
-        .number(8, "priority", 1024);
+        .number(8, "priority", 1024)
+        .number_shown(9, "scope", 0, "global")
+        .number_shown(10, "type", 1, "unicast")
+        .number_shown(11, "flags", 0, "")
+        .number_shown(12, "protocol", 4, "static");
     vec![Made::new(format!("inet4/{gateway}//1024"), spec)]
 }
 
@@ -203,7 +218,7 @@ pub fn static_pods(view: &View<'_>) -> Vec<Made> {
         Progress::Done => true,
     };
     let name = view.machine.hostname();
-    ["kube-apiserver", "kube-controller-manager", "kube-scheduler"]
+    status::STATIC_PODS
         .into_iter()
         .map(|pod| Made::new(format!("kube-system/{pod}-{name}"), pod_status(ready, view.machine.address().0)))
         .collect()
@@ -238,7 +253,7 @@ pub fn etcd_member(view: &View<'_>) -> Vec<Made> {
         .etcd
         .iter()
         .filter(|_| view.machine.healthy("etcd"))
-        .map(|etcd| Made::new("local", Spec::new().text(1, "memberID", format!("{:x}", etcd.id))))
+        .map(|etcd| Made::new("local", Spec::new().text(1, "memberID", format!("{:016x}", etcd.id))))
         .collect()
 }
 
@@ -250,7 +265,10 @@ pub fn etcd_spec(view: &View<'_>) -> Vec<Made> {
     let spec = Spec::new()
         .text(1, "name", machine.hostname())
         .messages(2, "advertisedAddresses", vec![ip(machine.address().0)])
-        .text(3, "image", "gcr.io/etcd-development/etcd:v3.5.21");
+        .text(3, "image", "gcr.io/etcd-development/etcd:v3.5.21")
+        .map(4, "extraArgs", [])
+        .messages(5, "listenPeerAddresses", vec![ip(machine.address().0)])
+        .messages(6, "listenClientAddresses", vec![ip(machine.address().0)]);
     vec![Made::new("etcd", spec)]
 }
 
@@ -267,4 +285,28 @@ pub fn machine_config(view: &View<'_>) -> Vec<Made> {
     let Some(config) = &view.machine.config else { return Vec::new() };
     let text = config.text.expose();
     vec![Made::new("v1alpha1", Spec::new().bytes_shown(1, "", text.as_bytes().to_vec(), "").bare(text))]
+}
+
+pub fn cluster_info(view: &View<'_>) -> Vec<Made> {
+    let Some(config) = view.machine.config.as_ref().filter(|_| view.configured()) else { return Vec::new() };
+    let spec = Spec::new().text(1, "clusterId", &config.cluster_id).text(2, "clusterName", &config.cluster_name);
+    vec![Made::new("current", spec)]
+}
+
+pub fn node_ip(view: &View<'_>) -> Vec<Made> {
+    let Some(config) = view.machine.config.as_ref().filter(|_| view.configured()) else { return Vec::new() };
+    let address = view.machine.address().0;
+    if !config.kubelet_subnets.is_empty() && !config.kubelet_subnets.iter().any(|n| n.contains(&address)) {
+        return Vec::new();
+    }
+    vec![Made::new("kubelet", Spec::new().messages(1, "addresses", vec![ip(address)]))]
+}
+
+pub fn security(_: &View<'_>) -> Vec<Made> {
+    let spec = Spec::new().flag(1, "secureBoot", false).number_shown(4, "selinuxState", 1, "enabled, permissive");
+    vec![Made::new("securitystate", spec)]
+}
+
+pub fn time_servers(view: &View<'_>) -> Vec<Made> {
+    vec![Made::new("timeservers", Spec::new().texts(1, "timeServers", &view.machine.time_servers()))]
 }

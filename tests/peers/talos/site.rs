@@ -1,0 +1,169 @@
+//! A lab whose Talos nodes stand there without a Proxmox round them.
+use super::Talosctl;
+use cozyup::base::clock::Clock;
+use cozyup::base::tls::install_provider;
+use cozyup::lab::machine::{self, outside::Vm};
+use cozyup::lab::net;
+use cozyup::lab::scenario::Scenario;
+use cozyup::lab::world::{Lab, World};
+use cozyup::talos::config::{self, NodeConfig, Role};
+use cozyup::talos::secrets::Bundle;
+use std::net::Ipv4Addr;
+use std::sync::LazyLock;
+use std::time::{Duration, Instant, SystemTime};
+use tokio::runtime::Runtime;
+
+/// Lab seconds per second. A node that nobody bootstraps reboots after 70 minutes, which a busy machine must not reach.
+const SPEED: f64 = 120.0;
+/// Wall time in which the lab does whatever a test waits for.
+pub const SOON: Duration = Duration::from_secs(30);
+
+/// One cluster's secrets for all tests: its RSA key takes a while.
+pub static BUNDLE: LazyLock<Bundle> = LazyLock::new(|| Bundle::generate(jiff::Timestamp::now()).unwrap());
+
+pub struct Site {
+    pub lab: Lab,
+    net: u8,
+    _runtime: Runtime,
+}
+
+impl Site {
+    /// A lab whose /24 is `127.85.NET.0`: every test has sockets of its own.
+    pub fn new(net: u8) -> Self {
+        Site::with(net, |_| ())
+    }
+
+    pub fn with(net: u8, change: impl FnOnce(&mut Scenario)) -> Self {
+        install_provider();
+        let mut scenario: Scenario = serde_yaml::from_str(include_str!("../../../assets/lab/standard.yaml")).unwrap();
+        change(&mut scenario);
+        let clock = Clock::scaled(jiff::Timestamp::now(), SystemTime::now(), SPEED);
+        let lab = Lab::new(World::new(scenario, Ipv4Addr::new(127, 85, net, 0), clock.now()), clock);
+        let runtime = Runtime::new().unwrap();
+        let (timers, sockets) = (lab.clone(), lab.clone());
+        runtime.spawn(async move { timers.run_timers().await });
+        runtime.spawn(async move { net::run(sockets, tokio::sync::mpsc::unbounded_channel().0).await });
+        Site { lab, net, _runtime: runtime }
+    }
+
+    pub fn address(&self, host: u8) -> Ipv4Addr {
+        Ipv4Addr::new(127, 85, self.net, host)
+    }
+
+    pub fn at(&self, host: u8) -> String {
+        self.address(host).to_string()
+    }
+
+    /// Switches a VM on; it is VMID 1000 + `host`.
+    pub fn start(&self, host: u8) {
+        let vm = Vm {
+            name: format!("vm{host}"),
+            cores: 8,
+            memory_mib: 24576,
+            mac: mac(host),
+            uuid: format!("00000000-0000-4000-8000-0000000000{host:02x}"),
+            system_disk_gib: 50,
+            extra_disks: vec![("scsi1".into(), 256)],
+            address: (self.address(host), 24),
+            gateway: Some(self.address(1)),
+            nameservers: vec![self.address(1)],
+        };
+        self.lab.with(|w| machine::start(w, 1000 + u32::from(host), vm));
+    }
+
+    /// The machine config as cozyup writes it: hosts from 211 on are workers.
+    pub fn config(&self, host: u8) -> String {
+        let role = if host < 211 { Role::ControlPlane } else { Role::Worker };
+        let node = NodeConfig {
+            cluster_name: "cozy".into(),
+            endpoint: format!("https://{}:6443", self.address(200)),
+            role,
+            hostname: format!("node{host}"),
+            address: self.address(host),
+            subnet: format!("{}/24", self.address(0)).parse().unwrap(),
+            gateway: self.address(1),
+            dns: vec![self.address(1)],
+            ntp: Vec::new(),
+            vip: Some(self.address(200)),
+            mac: mac(host),
+            install_disk: "/dev/sda".into(),
+            installer_image: "ghcr.io/cozystack/cozystack/talos:v1.10.6".into(),
+            kubernetes_version: "v1.33.3".into(),
+            pod_cidr: "10.244.0.0/16".parse().unwrap(),
+            service_cidr: "10.96.0.0/16".parse().unwrap(),
+            dns_domain: "cozy.local".into(),
+            node_labels: Default::default(),
+            cert_sans: Vec::new(),
+        };
+        config::render(&node, &BUNDLE).unwrap().expose().clone()
+    }
+
+    /// `talosctl` with the talosconfig that cozyup writes for these nodes.
+    pub fn talosctl(&self, hosts: &[u8]) -> Talosctl {
+        let control_planes: Vec<Ipv4Addr> = hosts.iter().filter(|h| **h < 211).map(|h| self.address(*h)).collect();
+        let text = BUNDLE.talosconfig("cozy", &control_planes, &control_planes[..1], jiff::Timestamp::now()).unwrap();
+        Talosctl::with(text.expose())
+    }
+
+    /// Waits for maintenance mode on these nodes, as `talosctl` sees it.
+    pub fn in_maintenance(&self, hosts: &[u8]) {
+        let talosctl = Talosctl::new();
+        for host in hosts {
+            eventually("maintenance", || {
+                let said = talosctl.say(&["-n", &self.at(*host), "get", "machinestatus", "--insecure"]);
+                if said.out.contains("maintenance") { Ok(()) } else { Err(said.err) }
+            });
+        }
+    }
+
+    /// Nodes with their configs, applied by `talosctl`; their API answers.
+    pub fn configured(&self, hosts: &[u8]) -> Talosctl {
+        hosts.iter().for_each(|host| self.start(*host));
+        self.in_maintenance(hosts);
+        let talosctl = self.talosctl(hosts);
+        for host in hosts {
+            let file = talosctl.file(&format!("{host}.yaml"), &self.config(*host));
+            talosctl.ok(&["-n", &self.at(*host), "apply-config", "--insecure", "-f", &file]);
+        }
+        for host in hosts {
+            eventually("the secure API", || {
+                let at = self.at(*host);
+                let said = talosctl.say(&["-e", &at, "-n", &at, "version"]);
+                if said.code == Some(0) { Ok(()) } else { Err(said.err) }
+            });
+        }
+        talosctl
+    }
+
+    /// [`Site::configured`] and bootstrapped at the first; every node runs but for the network that CozyStack brings.
+    pub fn running(&self, hosts: &[u8]) -> Talosctl {
+        let talosctl = self.configured(hosts);
+        eventually("bootstrap", || {
+            let said = talosctl.say(&["bootstrap"]);
+            if said.code == Some(0) { Ok(()) } else { Err(said.err) }
+        });
+        for host in hosts {
+            eventually("a registered node", || {
+                let said = talosctl.say(&["-n", &self.at(*host), "get", "nodestatus"]);
+                if said.out.contains(&format!("node{host}")) { Ok(()) } else { Err(said.out + &said.err) }
+            });
+        }
+        talosctl
+    }
+}
+
+fn mac(host: u8) -> String {
+    format!("bc:24:11:00:00:{host:02x}")
+}
+
+/// Tries again until it works, at most [`SOON`].
+pub fn eventually<T, E: std::fmt::Debug>(what: &str, mut f: impl FnMut() -> Result<T, E>) -> T {
+    let began = Instant::now();
+    loop {
+        match f() {
+            Ok(value) => return value,
+            Err(e) if began.elapsed() > SOON => panic!("{what}: {e:?}"),
+            Err(_) => std::thread::sleep(Duration::from_millis(20)),
+        }
+    }
+}
