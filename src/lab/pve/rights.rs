@@ -160,7 +160,7 @@ pub struct Ticket {
     pub issued: Timestamp,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Pool {
     pub comment: Option<String>,
     pub vms: BTreeSet<u32>,
@@ -196,7 +196,7 @@ impl Rights {
         }
         let not_admin = ["Permissions.Modify", "Realm.Allocate", "Sys.PowerMgmt", "Sys.Incoming", "SDN.Allocate"];
         role("PVEAdmin", all.iter().filter(|p| !not_admin.contains(&p.as_str())).cloned().collect(), true);
-        role("NoAccess", BTreeSet::new(), true);
+        role(NO_ACCESS, BTreeSet::new(), true);
         role(INSTALLER_ROLE, all.clone(), false);
         role("Administrator", all, true);
 
@@ -251,23 +251,41 @@ impl Rights {
     }
 
     fn of_subject(&self, subject: Subject, id: &str, path: &str) -> Privileges {
-        let mut privileges = self.along(subject, id, path);
-        // A right on a pool is a right on its members.
-        for (name, pool) in &self.pools {
-            let member = match path.split_once('/').map(|(_, rest)| rest.split_once('/')) {
-                Some(Some(("vms", vmid))) => vmid.parse().is_ok_and(|v| pool.vms.contains(&v)),
-                Some(Some(("storage", storage))) => pool.storages.contains(storage),
-                _ => false,
-            };
-            if member {
-                privileges.extend(self.along(subject, id, &format!("/pool/{name}")));
+        let mut roles = self.roles_along(subject, id, path);
+        // A role on a pool is one on its members, but goes no further and changes none that is there.
+        for name in self.pools_of(path) {
+            if roles.contains_key(NO_ACCESS) {
+                break;
+            }
+            let from_pool = self.roles_along(subject, id, &format!("/pool/{name}"));
+            if from_pool.contains_key(NO_ACCESS) {
+                roles = BTreeMap::from([(NO_ACCESS, false)]);
+            }
+            for role in from_pool.into_keys() {
+                roles.entry(role).or_insert(false);
+            }
+        }
+        let mut privileges = Privileges::new();
+        for (role, propagate) in roles {
+            for privilege in self.roles.get(role).iter().flat_map(|r| &r.privileges) {
+                *privileges.entry(privilege.clone()).or_default() |= propagate;
             }
         }
         privileges
     }
 
-    /// A role at a deeper path replaces those inherited from above it.
-    fn along(&self, subject: Subject, id: &str, path: &str) -> Privileges {
+    /// The pools that the object at `path` is a member of.
+    fn pools_of(&self, path: &str) -> Vec<&str> {
+        let is_member = |pool: &Pool| match path.strip_prefix('/').and_then(|rest| rest.split_once('/')) {
+            Some(("vms", vmid)) => vmid.parse().is_ok_and(|v| pool.vms.contains(&v)),
+            Some(("storage", storage)) => pool.storages.contains(storage),
+            _ => false,
+        };
+        self.pools.iter().filter(|(_, pool)| is_member(pool)).map(|(name, _)| name.as_str()).collect()
+    }
+
+    /// Roles at a deeper path replace those inherited from above it; no access stands alone.
+    fn roles_along(&self, subject: Subject, id: &str, path: &str) -> BTreeMap<&str, bool> {
         let mut roles: BTreeMap<&str, bool> = BTreeMap::new();
         for level in levels(path) {
             let last = level == path;
@@ -281,18 +299,15 @@ impl Rights {
                 roles = here;
             }
         }
-        if roles.contains_key("NoAccess") {
-            return Privileges::new();
+        match roles.get(NO_ACCESS) {
+            Some(propagate) => BTreeMap::from([(NO_ACCESS, *propagate)]),
+            None => roles,
         }
-        let mut privileges = Privileges::new();
-        for (role, propagate) in roles {
-            for privilege in self.roles.get(role).iter().flat_map(|r| &r.privileges) {
-                *privileges.entry(privilege.clone()).or_default() |= propagate;
-            }
-        }
-        privileges
     }
 }
+
+/// The role that takes every other one away.
+const NO_ACCESS: &str = "NoAccess";
 
 /// `/`, `/a`, `/a/b` for `/a/b`.
 fn levels(path: &str) -> Vec<&str> {
@@ -384,10 +399,16 @@ mod tests {
     }
 
     #[test]
-    fn a_right_on_a_pool_reaches_its_members_only() {
-        let mut rights = rights(vec![acl("/pool/p", "a@pve", "PVEVMAdmin", true)]);
+    fn a_right_on_a_pool_reaches_its_members_only_and_ends_there() {
+        let mut rights =
+            rights(vec![acl("/pool/p", "a@pve", "PVEVMAdmin", true), acl("/vms", "a@pve", "NoAccess", true)]);
         rights.pools.insert("p".into(), Pool { vms: BTreeSet::from([7]), ..Pool::default() });
-        assert!(rights.privileges(&who(None), "/vms/7").contains_key("VM.Allocate"));
+        assert!(rights.privileges(&who(None), "/vms/7").is_empty(), "no access above the member goes first");
+        rights.acls.pop();
+        assert_eq!(rights.privileges(&who(None), "/vms/7").get("VM.Allocate"), Some(&false));
         assert!(rights.privileges(&who(None), "/vms/8").is_empty());
+        rights.acls.push(acl("/pool/p", "a@pve", "NoAccess", true));
+        rights.acls.push(acl("/vms", "a@pve", "PVEAuditor", true));
+        assert!(rights.privileges(&who(None), "/vms/7").is_empty(), "and so does none on the pool");
     }
 }
