@@ -1,4 +1,5 @@
 //! Users, roles, access control lists and API tokens, and what follows from them.
+use super::roles::{NO_ACCESS, built_in};
 use crate::base::secret::Secret;
 use crate::lab::scenario::FaultKind;
 use crate::lab::world::World;
@@ -9,73 +10,6 @@ use std::collections::{BTreeMap, BTreeSet};
 pub const INSTALLER_USER: &str = "cozyup@pve";
 pub const INSTALLER_TOKEN: &str = "installer";
 pub const INSTALLER_ROLE: &str = "CozyupInstaller";
-
-/// Privileges of every supported version.
-const PRIVILEGES: [&str; 38] = [
-    "Datastore.Allocate",
-    "Datastore.AllocateSpace",
-    "Datastore.AllocateTemplate",
-    "Datastore.Audit",
-    "Group.Allocate",
-    "Mapping.Audit",
-    "Mapping.Modify",
-    "Mapping.Use",
-    "Permissions.Modify",
-    "Pool.Allocate",
-    "Pool.Audit",
-    "Realm.Allocate",
-    "Realm.AllocateUser",
-    "SDN.Allocate",
-    "SDN.Audit",
-    "SDN.Use",
-    "Sys.AccessNetwork",
-    "Sys.Audit",
-    "Sys.Console",
-    "Sys.Incoming",
-    "Sys.Modify",
-    "Sys.PowerMgmt",
-    "Sys.Syslog",
-    "User.Modify",
-    "VM.Allocate",
-    "VM.Audit",
-    "VM.Backup",
-    "VM.Clone",
-    "VM.Config.CDROM",
-    "VM.Config.CPU",
-    "VM.Config.Cloudinit",
-    "VM.Config.Disk",
-    "VM.Config.HWType",
-    "VM.Config.Memory",
-    "VM.Config.Network",
-    "VM.Config.Options",
-    "VM.Console",
-    "VM.Migrate",
-];
-const MORE: [&str; 3] = ["VM.PowerMgmt", "VM.Snapshot", "VM.Snapshot.Rollback"];
-/// Since Proxmox VE 9; before it there was `VM.Monitor`.
-const SINCE_9: [&str; 6] = [
-    "VM.GuestAgent.Audit",
-    "VM.GuestAgent.FileRead",
-    "VM.GuestAgent.FileSystemMgmt",
-    "VM.GuestAgent.FileWrite",
-    "VM.GuestAgent.Unrestricted",
-    "VM.Replicate",
-];
-
-/// Built-in roles that are not simply "everything": name and prefixes or names of privileges.
-const BUILT_IN: [(&str, &[&str]); 11] = [
-    ("PVEAuditor", &["Datastore.Audit", "Mapping.Audit", "Pool.Audit", "SDN.Audit", "Sys.Audit", "VM.Audit"]),
-    ("PVEDatastoreAdmin", &["Datastore."]),
-    ("PVEDatastoreUser", &["Datastore.AllocateSpace", "Datastore.Audit"]),
-    ("PVEPoolAdmin", &["Pool."]),
-    ("PVEPoolUser", &["Pool.Audit"]),
-    ("PVESDNAdmin", &["SDN."]),
-    ("PVESDNUser", &["SDN.Audit", "SDN.Use"]),
-    ("PVETemplateUser", &["VM.Audit", "VM.Clone"]),
-    ("PVEUserAdmin", &["Group.Allocate", "Realm.AllocateUser", "User.Modify"]),
-    ("PVEVMAdmin", &["VM."]),
-    ("PVEVMUser", &["VM.Audit", "VM.Backup", "VM.Config.CDROM", "VM.Config.Cloudinit", "VM.Console", "VM.PowerMgmt"]),
-];
 
 /// Who calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -180,25 +114,10 @@ pub type Privileges = BTreeMap<String, bool>;
 
 impl Rights {
     pub fn new(major: u32) -> Self {
-        let mut all: BTreeSet<String> = PRIVILEGES.iter().chain(&MORE).map(ToString::to_string).collect();
-        if major >= 9 {
-            all.extend(SINCE_9.map(String::from));
-        } else {
-            all.insert("VM.Monitor".into());
-        }
-        let mut roles = BTreeMap::new();
-        let mut role = |name: &str, privileges: BTreeSet<String>, built_in| {
-            roles.insert(name.to_string(), Role { privileges, built_in });
-        };
-        for (name, wanted) in BUILT_IN {
-            let own = all.iter().filter(|p| wanted.iter().any(|w| p == w || (w.ends_with('.') && p.starts_with(w))));
-            role(name, own.cloned().collect(), true);
-        }
-        let not_admin = ["Permissions.Modify", "Realm.Allocate", "Sys.PowerMgmt", "Sys.Incoming", "SDN.Allocate"];
-        role("PVEAdmin", all.iter().filter(|p| !not_admin.contains(&p.as_str())).cloned().collect(), true);
-        role(NO_ACCESS, BTreeSet::new(), true);
-        role(INSTALLER_ROLE, all.clone(), false);
-        role("Administrator", all, true);
+        let mut roles: BTreeMap<String, Role> =
+            built_in(major).into_iter().map(|(name, privileges)| (name, Role { privileges, built_in: true })).collect();
+        let all = roles.get("Administrator").map(|role| role.privileges.clone()).unwrap_or_default();
+        roles.insert(INSTALLER_ROLE.into(), Role { privileges: all, built_in: false });
 
         let root = User { enabled: true, password: Some(Secret::new(random_uuid())), ..User::default() };
         let mut installer = User { enabled: true, ..User::default() };
@@ -305,9 +224,6 @@ impl Rights {
         }
     }
 }
-
-/// The role that takes every other one away.
-const NO_ACCESS: &str = "NoAccess";
 
 /// `/`, `/a`, `/a/b` for `/a/b`.
 fn levels(path: &str) -> Vec<&str> {
