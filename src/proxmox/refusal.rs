@@ -66,9 +66,17 @@ pub(super) fn names_a_lock(text: &str) -> bool {
 }
 
 fn names_nothing_there(text: &str) -> bool {
-    ["does not exist", "no such user", "no such token", "no such role", "hostname lookup '"]
-        .iter()
-        .any(|t| text.contains(t))
+    [
+        "does not exist",
+        "unable to find configuration file",
+        "no such user",
+        "no such token",
+        "no such role",
+        "no such cluster node",
+        "hostname lookup '",
+    ]
+    .iter()
+    .any(|t| text.contains(t))
 }
 
 fn errors_of(json: &Value) -> BTreeMap<String, String> {

@@ -2,7 +2,7 @@
 //! What the scripts expect are the words of Proxmox VE's own sources. They see TLS verified in every call.
 use super::lab::Served;
 use super::peer::{cache, say};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -10,14 +10,20 @@ use std::time::Duration;
 const SPEED: f64 = 200.0;
 const DEADLINE: Duration = Duration::from_secs(120);
 
+fn here() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/proxmox")
+}
+
 /// Runs the tests in `SCRIPT.py` against a lab of their own; a scenario that is not built in is a file beside them.
 fn judge(script: &str, scenario: &str) {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/proxmox");
-    let file = here.join(format!("{scenario}.yaml"));
+    let file = here().join(format!("{scenario}.yaml"));
     let scenario = if file.is_file() { file.to_str().unwrap() } else { scenario };
-    let lab = Served::start(scenario, SPEED);
+    judge_in(&Served::start(scenario, SPEED), script);
+}
+
+fn judge_in(lab: &Served, script: &str) {
     let mut command = Command::new(cache().join("python/bin/python"));
-    command.args(["-B", "-m", "unittest", script]).current_dir(&here).env("COZYUP_LAB", &lab.dir);
+    command.args(["-B", "-m", "unittest", script]).current_dir(here()).env("COZYUP_LAB", &lab.dir);
     let said = say(&mut command, DEADLINE);
     let all = format!("{}{}", said.out, said.err);
     assert_eq!(said.code, Some(0), "{all}");
@@ -76,6 +82,14 @@ fn proxmoxer_finds_two_hosts_to_be_a_cluster() {
 #[ignore = "needs real peers: tests/peers/run"]
 fn proxmoxer_finds_an_old_host_to_be_old() {
     judge("old", "old");
+}
+
+#[test]
+#[ignore = "needs real peers: tests/peers/run"]
+fn proxmoxer_finds_what_the_product_has_made() {
+    let lab = Served::start("standard", SPEED);
+    lab.run_until(1);
+    judge_in(&lab, "made");
 }
 
 #[test]
