@@ -43,7 +43,9 @@ class Cluster(Lab):
 
         self.guest(203, scsi0="shared:1")
         upid = self.node.qemu(203).clone.post(newid=204, target=OTHER)
-        eventually(lambda: any(row["vmid"] == 204 for row in self.node.qemu.get()), "the clone begins on its source's node")
+        eventually(
+            lambda: any(row["vmid"] == 204 for row in self.node.qemu.get()), "the clone begins on its source's node"
+        )
         self.ok(upid)
         guest = self.api.nodes(OTHER).qemu(204)
         self.assertEqual(guest.config.get()["scsi0"], "shared:204/vm-204-disk-0.raw,size=1G")
@@ -53,9 +55,7 @@ class Cluster(Lab):
         base = self.guest(205, scsi0="shared:1,format=qcow2")
         self.ok(base.template.post())
         self.ok(base.clone.post(newid=206))
-        self.assertEqual(
-            self.config(206)["scsi0"], "shared:205/base-205-disk-0.qcow2/206/vm-206-disk-0.qcow2,size=1G"
-        )
+        self.assertEqual(self.config(206)["scsi0"], "shared:205/base-205-disk-0.qcow2/206/vm-206-disk-0.qcow2,size=1G")
         volume = "shared:205/base-205-disk-0.qcow2"
         self.assertEqual(self.done(base.delete()), f"base volume '{volume}' is still in use by linked cloned")
         self.ok(self.node.qemu(206).delete())

@@ -63,7 +63,9 @@ class Facts(Lab):
         self.assertEqual(thin["total"] - thin["used"], thin["avail"])
         self.assertAlmostEqual(thin["used_fraction"], thin["used"] / thin["total"])
         self.assertEqual([row["storage"] for row in self.node.storage.get(content="images")], ["local-lvm"])
-        self.assertEqual([row["storage"] for row in self.node.storage.get(content="iso,images")], ["local", "local-lvm"])
+        self.assertEqual(
+            [row["storage"] for row in self.node.storage.get(content="iso,images")], ["local", "local-lvm"]
+        )
         status = self.node.storage("local").status.get()
         self.assertEqual(status, {k: v for k, v in local.items() if k not in ("storage", "used_fraction")} | {})
         with self.wrong(storage="No such storage."):

@@ -7,8 +7,16 @@ class Faults(Lab):
     def test_a_lock_that_is_not_had_in_ten_seconds_ends_a_full_clone_and_leaves_nothing(self):
         self.guest(100)
         for storage, trying, why in [
-            ("local-lvm", "trying to acquire lock...", "can't lock file '/var/lock/pve-manager/pve-storage-local-lvm' - got timeout"),
-            ("shared", "trying to acquire cfs lock 'storage-shared' ...", "cfs-lock 'storage-shared' error: got lock request timeout"),
+            (
+                "local-lvm",
+                "trying to acquire lock...",
+                "can't lock file '/var/lock/pve-manager/pve-storage-local-lvm' - got timeout",
+            ),
+            (
+                "shared",
+                "trying to acquire cfs lock 'storage-shared' ...",
+                "cfs-lock 'storage-shared' error: got lock request timeout",
+            ),
         ]:
             upid = self.node.qemu(100).clone.post(newid=101, full=1, storage=storage)
             self.assertEqual(self.done(upid), f"clone failed: {why}")
@@ -19,12 +27,17 @@ class Faults(Lab):
 
     def test_a_full_storage_shows_no_room_and_fails_what_needs_some(self):
         for storage, why in [
-            ("full-lvm", "lvcreate 'pve/vm-102-disk-0' error:   Cannot create new thin volume, free space in thin pool pve/data reached threshold."),
+            (
+                "full-lvm",
+                "lvcreate 'pve/vm-102-disk-0' error:   Cannot create new thin volume, free space in thin pool pve/data reached threshold.",
+            ),
             ("full-zfs", "zfs error: cannot create 'rpool/data/vm-102-disk-0': out of space"),
         ]:
             status = self.node.storage(storage).status.get()
             self.assertEqual((status["avail"], status["used"]), (0, status["total"]))
-            self.assertEqual(self.done(self.node.qemu.post(vmid=102, scsi0=f"{storage}:1")), f"unable to create VM 102 - {why}")
+            self.assertEqual(
+                self.done(self.node.qemu.post(vmid=102, scsi0=f"{storage}:1")), f"unable to create VM 102 - {why}"
+            )
 
     def test_an_id_is_somebody_elses(self):
         with self.wrong(vmid="VM 300 already exists"):

@@ -103,7 +103,9 @@ class Guests(Lab):
         self.ok(guest.config.post(ide2=f"{iso},media=cdrom"))
         self.assertEqual(self.config(705)["boot"], "order=scsi0;ide2")
         self.ok(guest.config.post(delete="scsi0"))
-        self.assertEqual((self.config(705)["boot"], self.config(705)["unused0"]), ("order=ide2", "local-lvm:vm-705-disk-0"))
+        self.assertEqual(
+            (self.config(705)["boot"], self.config(705)["unused0"]), ("order=ide2", "local-lvm:vm-705-disk-0")
+        )
         guest.unlink.put(idlist="unused0")
         self.assertNotIn("unused0", self.config(705))
         missing = self.done(guest.config.post(boot="order=scsi0"))

@@ -83,7 +83,9 @@ class Images(Lab):
         checksum = hashlib.sha256(b"there").hexdigest()
         same = self.ok(self.download(**{"checksum-algorithm": "sha256", "checksum": checksum}))
         self.assertEqual(same.split(":")[5:7], ["download", "d.raw"])
-        self.assertIn("calculating checksum of existing file...OK, got correct file already, no need to download", self.log(same))
+        self.assertIn(
+            "calculating checksum of existing file...OK, got correct file already, no need to download", self.log(same)
+        )
         other = self.download(**{"checksum-algorithm": "sha256", "checksum": "0" * 64})
         self.assertEqual(self.done(other), f"checksum mismatch: got '{checksum}' != expect '{'0' * 64}', aborting")
         self.assertEqual(self.done(self.download()), "refusing to override existing file '/var/lib/vz/import/d.raw'")
@@ -100,7 +102,9 @@ class Images(Lab):
         with self.refused(500, "can't upload to storage type 'lvmthin', not a file based storage!"):
             self.download(storage="local-lvm")
         self.assertEqual(self.done(self.download(compression="zst")), "decompression not supported for import")
-        unreachable = "invalid server response: '500 Can't connect to x.example:443 (Temporary failure in name resolution)'"
+        unreachable = (
+            "invalid server response: '500 Can't connect to x.example:443 (Temporary failure in name resolution)'"
+        )
         with self.refused(500, unreachable):
             self.node("query-url-metadata").get(url="https://x.example/a.iso")
 

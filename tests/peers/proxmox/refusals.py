@@ -13,7 +13,11 @@ class Refusals(Lab):
         clone = self.node.qemu(150).clone
         with self.wrong(newid=MISSING):
             clone.post()
-        with self.wrong(newid="type check ('integer') failed - got 'abc'", full="type check ('boolean') failed - got 'true'", nmae=UNKNOWN):
+        with self.wrong(
+            newid="type check ('integer') failed - got 'abc'",
+            full="type check ('boolean') failed - got 'true'",
+            nmae=UNKNOWN,
+        ):
             clone.post(newid="abc", full="true", nmae="x")
         with self.wrong(
             newid=VMID,
@@ -30,10 +34,22 @@ class Refusals(Lab):
             ("bios", "coreboot", "value 'coreboot' does not have a value in the enumeration 'seabios, ovmf'"),
             ("description", "x" * 8193, "value may only be 8192 characters long"),
             ("tags", "a/b", "invalid format - invalid characters in tag\n"),
-            ("memory", "lots", "invalid format - format error\nmemory.current: type check ('integer') failed - got 'lots'\n"),
+            (
+                "memory",
+                "lots",
+                "invalid format - format error\nmemory.current: type check ('integer') failed - got 'lots'\n",
+            ),
             ("scsi1", "local-lvm:1,sdd=1", f"invalid format - format error\nscsi1.sdd: {UNKNOWN}\n"),
-            ("scsi1", "local-lvm:1,ssd=2", "invalid format - format error\nscsi1.ssd: type check ('boolean') failed - got '2'\n"),
-            ("scsi1", "nonsense", "invalid format - format error\nscsi1.file: invalid format - unable to parse volume ID 'nonsense'\n\n"),
+            (
+                "scsi1",
+                "local-lvm:1,ssd=2",
+                "invalid format - format error\nscsi1.ssd: type check ('boolean') failed - got '2'\n",
+            ),
+            (
+                "scsi1",
+                "nonsense",
+                "invalid format - format error\nscsi1.file: invalid format - unable to parse volume ID 'nonsense'\n\n",
+            ),
             ("net0", "bridge=vmbr0", f"invalid format - format error\nnet0.model: {MISSING}\n"),
             ("ide2", "local-lvm:1,foo=1", f"invalid format - format error\nide2.foo: {UNKNOWN}\n"),
         ]:
@@ -101,7 +117,10 @@ class Refusals(Lab):
         iso = self.image("a.iso", content="iso")
         for drive, why in [
             (f"local-lvm:0,import-from={iso}", f"{iso} has wrong type 'iso' - needs to be 'images' or 'import'"),
-            ("local-lvm:8,import-from=local:import/a.raw", "'import-from' requires special syntax - use <storage ID>:0,import-from=<source>"),
+            (
+                "local-lvm:8,import-from=local:import/a.raw",
+                "'import-from' requires special syntax - use <storage ID>:0,import-from=<source>",
+            ),
             (iso, "explicit 'media=cdrom' is required for iso images"),
         ]:
             with self.subTest(drive), self.wrong(scsi0=why):
@@ -112,15 +131,18 @@ class Refusals(Lab):
 
     def test_an_agent_that_is_not_there(self):
         guest = self.guest(401)
-        network = guest.agent("network-get-interfaces")
-        with self.refused(500, "No QEMU guest agent configured"):
-            network.get()
+        asks = [guest.agent("network-get-interfaces").get, guest.agent("get-osinfo").get, guest.agent.ping.post]
+
+        def refused(why):
+            for ask in asks:
+                with self.refused(500, why):
+                    ask()
+
+        refused("No QEMU guest agent configured")
         guest.config.put(agent=1)
-        with self.refused(500, "VM 401 is not running"):
-            network.get()
+        refused("VM 401 is not running")
         self.ok(guest.status.start.post())
-        with self.refused(500, "QEMU guest agent is not running"):
-            network.get()
+        refused("QEMU guest agent is not running")
 
     def test_a_parameter_that_contradicts_the_path(self):
         with self.wrong(vmid="duplicate parameter (already defined in URI) with conflicting values!"):

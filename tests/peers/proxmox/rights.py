@@ -118,9 +118,7 @@ class Rights(Lab):
 
     def test_an_upload_without_the_right_is_refused_before_it_is_read(self):
         nobody, _ = self.somebody()
-        with self.refused(
-            403, "Permission check failed (/storage/local, Datastore.AllocateTemplate)", {"errors": b""}
-        ):
+        with self.refused(403, "Permission check failed (/storage/local, Datastore.AllocateTemplate)", {"errors": b""}):
             nobody.nodes(NODE).storage("local").upload.post(content="iso", filename="x")
 
     def test_a_card_needs_its_bridge_and_a_tag_its_network(self):

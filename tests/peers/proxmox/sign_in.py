@@ -106,12 +106,18 @@ class SignIn(Lab):
 
     def test_a_disabled_user_can_do_nothing(self):
         users = self.root.access.users
-        users.post(userid="off@pve", password="long enough", enable=0)
+        users.post(userid="off@pve", password="long enough")
         secret = users("off@pve").token("off").post()["value"]
+        self.assertEqual(by_token("off@pve", "off", secret).version.get()["release"], "9.1")
+        users("off@pve").put(enable=0, comment="on leave")
+        self.assertEqual((users("off@pve").get()["enable"], users("off@pve").get()["comment"]), (0, "on leave"))
         with self.refused(401, "user 'off@pve' is disabled", {"errors": b""}):
             by_token("off@pve", "off", secret).version.get()
         with self.assertRaises(AuthenticationError):
             by_password("off@pve", "long enough")
+        users("off@pve").put(enable=1, expire=1)
+        with self.refused(401, "user 'off@pve' access expired", {"errors": b""}):
+            by_token("off@pve", "off", secret).version.get()
         users("off@pve").delete()
 
     def test_realms_are_for_everybody(self):

@@ -38,7 +38,9 @@ class TaskList(Lab):
         for ask in [self.node.tasks(never).status.get, self.node.tasks(never).delete]:
             with self.wrong(upid="no such task"):
                 ask()
-        self.assertEqual(self.node.tasks(never).log.get(), [{"n": 1, "t": "unable to open file - No such file or directory"}])
+        self.assertEqual(
+            self.node.tasks(never).log.get(), [{"n": 1, "t": "unable to open file - No such file or directory"}]
+        )
         for ask in [self.node.tasks("UPID:nonsense").status.get, self.node.tasks("UPID:nonsense").log.get]:
             with self.wrong(upid="unable to parse worker upid"):
                 ask()
@@ -60,7 +62,9 @@ class TaskList(Lab):
         self.assertEqual(upids(vmid=601, userfilter="COZYUP"), [failed, done])
         self.assertEqual(upids(vmid=601, since=2**31), [])
         row = self.node.tasks.get(vmid=601, errors=1)[0]
-        self.assertEqual((row["status"], row["user"], row["tokenid"]), ("disk 'scsi9' does not exist", USER, "installer"))
+        self.assertEqual(
+            (row["status"], row["user"], row["tokenid"]), ("disk 'scsi9' does not exist", USER, "installer")
+        )
         self.assertGreaterEqual(row["endtime"], row["starttime"])
 
         running = self.node.qemu(601).clone.post(newid=602, full=1)

@@ -127,7 +127,9 @@ class Wire(Lab):
             plain = http.client.HTTPConnection(HOST, int(PORT), timeout=10)
             plain.request(method, "/api2/json/version")
             answer = plain.getresponse()
-            self.assertEqual((answer.status, answer.headers["location"]), (status, f"https://{HOST}:{PORT}/api2/json/version"))
+            self.assertEqual(
+                (answer.status, answer.headers["location"]), (status, f"https://{HOST}:{PORT}/api2/json/version")
+            )
             plain.close()
 
     def test_an_idle_connection_is_closed_after_five_seconds(self):

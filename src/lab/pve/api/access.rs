@@ -86,7 +86,21 @@ pub const ROUTES: &[Route] = &[
         ],
         add_user,
     ),
+    route(
+        "PUT",
+        "/access/users/{userid}",
+        Need::Rule(may_change_user),
+        &[
+            optional("comment", Kind::Short(2048)),
+            optional("enable", Kind::Boolean),
+            optional("expire", EPOCH),
+            optional("groups", Kind::List),
+            optional("append", Kind::Boolean).with("groups"),
+        ],
+        change_user,
+    ),
     route("DELETE", "/access/users/{userid}", Need::Rule(may_remove_user), &[], remove_user),
+    route("GET", "/access/groups", Need::Anyone, &[], super::cluster::none),
     route("GET", "/access/users/{userid}/token", Need::Rule(may_set_tokens), &[], tokens),
     route("GET", "/access/users/{userid}/token/{tokenid}", Need::Rule(may_set_tokens), &[], token),
     route("POST", "/access/users/{userid}/token/{tokenid}", Need::Rule(may_set_tokens), &TOKEN_PARAMS, add_token),
@@ -442,6 +456,26 @@ fn add_user(world: &mut World, call: &Call) -> Outcome {
         tokens: BTreeMap::new(),
     };
     world.pve.rights.users.insert(id.into(), user);
+    done()
+}
+
+fn may_change_user(world: &mut World, call: &Call) -> Result<(), Failure> {
+    user_is_there(world, call)?;
+    may_with_groups(world, call, &["User.Modify"])
+}
+
+fn change_user(world: &mut World, call: &Call) -> Outcome {
+    let id = call.text("userid");
+    let failed = |why: Failure| why.under("update user failed");
+    if let Some(group) = items(call.text("groups")).next() {
+        return Err(failed(Failure::died(format!("no such group '{group}'"))));
+    }
+    let user = world.pve.rights.users.get_mut(id).ok_or_else(|| failed(no_user(id)))?;
+    user.enabled = call.flag("enable").unwrap_or(user.enabled);
+    user.expire = call.number("expire").unwrap_or(user.expire);
+    if let Some(comment) = call.owned("comment") {
+        user.comment = Some(comment).filter(|c| !c.is_empty());
+    }
     done()
 }
 

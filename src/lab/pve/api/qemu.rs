@@ -1,6 +1,6 @@
 //! `/nodes/{node}/qemu`: the VMs, and every act on them but their configuration.
 use super::call::{Call, Failure, Outcome, rows, task as upid};
-use super::cluster::not_simulated;
+use super::cluster::{none, not_simulated};
 use super::config::{check_digest, check_on_vm, may_use_bridge, of_new_vm, only_root};
 use super::route::{Kind, Need, Route, VMID, needed, optional, route};
 use super::storage::usable;
@@ -21,6 +21,7 @@ const SECONDS: Kind = Kind::Integer(0, i64::MAX);
 
 pub const ROUTES: &[Route] = &[
     route("GET", "/nodes/{node}/qemu", Need::Anyone, &[optional("full", Kind::Boolean)], list),
+    route("GET", "/nodes/{node}/lxc", Need::Anyone, &[], none),
     route(
         "POST",
         "/nodes/{node}/qemu",
@@ -135,6 +136,9 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/nodes/{node}/qemu/{vmid}/snapshot", AUDIT, &[], snapshots),
     route("GET", "/nodes/{node}/qemu/{vmid}/firewall/options", AUDIT, &[], firewall),
     route("GET", "/nodes/{node}/qemu/{vmid}/agent/network-get-interfaces", Need::Rule(may_ask_agent), &[], agent),
+    route("GET", "/nodes/{node}/qemu/{vmid}/agent/get-host-name", Need::Rule(may_ask_agent), &[], agent),
+    route("GET", "/nodes/{node}/qemu/{vmid}/agent/get-osinfo", Need::Rule(may_ask_agent), &[], agent),
+    route("GET", "/nodes/{node}/qemu/{vmid}/agent/info", Need::Rule(may_ask_agent), &[], agent),
     route("POST", "/nodes/{node}/qemu/{vmid}/agent/ping", Need::Rule(may_ask_agent), &[], agent),
     route(
         "DELETE",
