@@ -357,6 +357,7 @@ fn print_endpoints(site: &Site) {
         format!("fingerprint  {}", site.fingerprint),
         format!("token id     {}", site.token_id),
         format!("token        in {}", site.token_file.display()),
+        format!("password     of root@pam in {}", site.password_file.display()),
         format!("plan         {}", site.plan.display()),
         "try          curl -k -H \"Authorization: PVEAPIToken=TOKEN_ID=SECRET\" URL/api2/json/version".to_string(),
         format!(

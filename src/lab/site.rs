@@ -50,6 +50,8 @@ pub struct Site {
     pub fingerprint: String,
     pub token_id: String,
     pub token_file: PathBuf,
+    /// The password of `root@pam`, for who wants to be the site's administrator.
+    pub password_file: PathBuf,
     pub plan: PathBuf,
     /// The clock: it read `clock_origin` at `clock_wall_ms` (milliseconds since 1970 on the wall).
     pub clock_origin: Timestamp,
@@ -110,9 +112,11 @@ pub async fn start(options: Options) -> io::Result<Running> {
     world.listen(SocketAddr::from((world.address(RELEASES), RELEASES_PORT)), Endpoint::Releases);
     scenario::occupy(&mut world);
     let token_file = options.dir.join("token");
+    let password_file = options.dir.join("password");
     let plan = options.dir.join("plan.yaml");
     let (token_id, secret) = world.pve.installer_token();
     write_private(&token_file, secret.expose().as_bytes())?;
+    write_private(&password_file, world.pve.password().expose().as_bytes())?;
     write_private(&plan, plan_text(&world, &token_id, &token_file, can_ingress).as_bytes())?;
     let site = Site {
         pid: std::process::id(),
@@ -123,6 +127,7 @@ pub async fn start(options: Options) -> io::Result<Running> {
         fingerprint: world.pve.fingerprint().to_string(),
         token_id,
         token_file,
+        password_file,
         plan,
         clock_origin: origin,
         clock_wall_ms,

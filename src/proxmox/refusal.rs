@@ -16,14 +16,17 @@ pub(super) fn refusal(status: u16, reason: Option<&str>, canonical: &str, body: 
     let text = text_of(json.as_ref(), reason, canonical, body);
     match status {
         401 => Error::Unauthorized { text },
-        403 => {
-            let (path, privilege) = missing_right(&text);
-            Error::Forbidden { text, path, privilege }
-        }
+        403 => forbidden(text),
         400 if !errors.is_empty() => parameters(errors),
         502..=504 | 595..=599 => Error::Busy { status: Some(status), text: format!("{text} ({status})") },
         _ => by_text(status, text),
     }
+}
+
+/// With object and privilege where the text names them.
+pub(super) fn forbidden(text: String) -> Error {
+    let (path, privilege) = missing_right(&text);
+    Error::Forbidden { text, path, privilege }
 }
 
 fn by_text(status: u16, text: String) -> Error {
@@ -63,9 +66,17 @@ pub(super) fn names_a_lock(text: &str) -> bool {
 }
 
 fn names_nothing_there(text: &str) -> bool {
-    ["does not exist", "no such user", "no such token", "no such role", "hostname lookup '"]
-        .iter()
-        .any(|t| text.contains(t))
+    [
+        "does not exist",
+        "unable to find configuration file",
+        "no such user",
+        "no such token",
+        "no such role",
+        "no such cluster node",
+        "hostname lookup '",
+    ]
+    .iter()
+    .any(|t| text.contains(t))
 }
 
 fn errors_of(json: &Value) -> BTreeMap<String, String> {

@@ -1,6 +1,7 @@
 //! What a task says of itself: state, end, log, progress.
+use super::error::Error;
 use super::fields::{Fields, rows};
-use super::refusal::names_a_lock;
+use super::refusal::{forbidden, names_a_lock};
 use serde_json::Value;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +34,15 @@ impl TaskExit {
         match self {
             TaskExit::Ok | TaskExit::Warnings(_) => false,
             TaskExit::Failed(text) => names_a_lock(text),
+        }
+    }
+
+    /// The right that the task's worker lacked. Some rights Proxmox VE looks at only there: those on the storage of a
+    /// resize, on each drive and on the tags of a changed configuration.
+    pub fn forbidden(&self) -> Option<Error> {
+        match self {
+            TaskExit::Failed(text) if text.contains("Permission check failed") => Some(forbidden(text.clone())),
+            TaskExit::Ok | TaskExit::Warnings(_) | TaskExit::Failed(_) => None,
         }
     }
 }
@@ -97,6 +107,20 @@ mod tests {
         assert_eq!(end("clone failed: x"), TaskExit::Failed("clone failed: x".to_string()));
         assert!(end("clone failed: can't lock file '/var/lock/x' - got timeout").is_lock());
         assert!(!end("WARNINGS: many").is_success());
+    }
+
+    #[test]
+    fn a_right_that_the_worker_lacked_is_named_as_in_any_other_refusal() {
+        let end = |t: &str| status(&json!({"status": "stopped", "exitstatus": t})).unwrap().exit.unwrap().forbidden();
+        let Some(Error::Forbidden { path, privilege, .. }) =
+            end("403 Permission check failed (/storage/local-lvm, Datastore.AllocateSpace)")
+        else {
+            panic!("no refusal")
+        };
+        assert_eq!(path.as_deref(), Some("/storage/local-lvm"));
+        assert_eq!(privilege.as_deref(), Some("Datastore.AllocateSpace"));
+        assert_eq!(end("OK"), None);
+        assert_eq!(end("disk 'scsi9' does not exist"), None);
     }
 
     #[test]

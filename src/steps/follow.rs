@@ -69,6 +69,12 @@ fn task_failure(exit: &TaskExit, upid: &Upid, what: &str) -> Failure {
     if exit.is_lock() {
         return Failure::retryable(said, "another clone or move holds the storage; cozyup tries again");
     }
+    if let Some(refused) = exit.forbidden() {
+        return failures::proxmox(&refused, what);
+    }
+    if text.contains("checksum mismatch (file change") {
+        return Failure::retryable(said, "the VM's configuration changed meanwhile; cozyup looks again");
+    }
     let lower = text.to_ascii_lowercase();
     if lower.contains("no space") || lower.contains("not enough") || lower.contains("free space") {
         return Failure::person(

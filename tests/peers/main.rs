@@ -6,4 +6,5 @@ mod kube_apiserver;
 mod lab;
 mod peer;
 mod pki;
+mod proxmox;
 mod talos;

@@ -1,5 +1,6 @@
-//! Clones (`qmclone`): linked ones share the template's blocks, full ones copy one after another per storage.
-use super::property::Property;
+//! Clones (`qmclone`): linked ones share the template's blocks, full ones copy them. A storage is locked only while a volume
+//! is made on it, so clones run side by side.
+use super::property::{Property, print_size};
 use super::storage::{LOCK_WAIT_S, Volume};
 use super::vm::{Config, Vm, is_cdrom, is_cloud_init, is_numbered};
 use super::{Version, create, disk, random_uuid, task};
@@ -19,13 +20,10 @@ pub struct Job {
     pub pool: Option<String>,
     /// `user@realm[!token]`
     pub user: String,
-    /// The storage whose lock a full clone takes: where its first disk goes. Set by [`clone`].
-    pub locks: String,
 }
 
 /// Starts the task; the new VMID is claimed only when its worker writes the configuration.
-pub fn clone(world: &mut World, mut job: Job) -> String {
-    job.locks = target_storage(world, &job);
+pub fn clone(world: &mut World, job: Job) -> String {
     let upid = task::begin(world, &job.node, "qmclone", &job.source.to_string(), &job.user);
     world.pve.clones.insert(upid.clone(), job);
     let delay = world.scenario.latency.config_s;
@@ -55,79 +53,31 @@ fn work(world: &mut World, upid: &str) {
     if !job.full {
         return copy(world, upid, world.scenario.latency.template_s);
     }
-    let storage = job.locks.clone();
-    let Some(store) = world.pve.storages.get_mut(&storage) else {
-        return fail(world, upid, &disk::no_storage(&storage));
-    };
-    let attempt = store.lock_attempt();
-    let place = store.place(&job.node);
-    let lock = store.clone_locks.entry(place).or_default();
-    let free = lock.holder.is_none();
-    if free {
-        lock.holder = Some(upid.into());
-    } else {
-        lock.waiting.push_back(upid.into());
-    }
-    let faulty = world.bites(|k| matches!(k, FaultKind::CloneLock)).is_some();
-    if free && !faulty {
+    if world.bites(|k| matches!(k, FaultKind::CloneLock)).is_none() {
         return copy(world, upid, world.scenario.latency.clone_s);
     }
-    if faulty {
-        // The fault holds the lock, so this clone neither has it nor is next in line.
-        release(world, upid, &job);
-    }
+    let storage = target_storage(world, &job);
+    let Some(store) = world.pve.storages.get(&storage) else {
+        return fail(world, upid, &disk::no_storage(&storage));
+    };
+    let (attempt, timeout) = (store.lock_attempt(), store.lock_timeout());
     task::say(world, upid, attempt);
     let id = upid.to_string();
-    world.after(LOCK_WAIT_S, move |world| {
-        let waiting = under_way(world, &id).is_some_and(|job| !holds(world, &id, &job));
-        if waiting {
-            let why = world.pve.storages.get(&storage).map(super::Storage::lock_timeout).unwrap_or_default();
-            fail(world, &id, &why);
-        }
-    });
+    world.after(LOCK_WAIT_S, move |world| fail(world, &id, &timeout));
 }
 
-/// The job of a clone task that has not ended. One that was stopped from outside gives up its place here.
+/// The job of a clone task that has not ended.
 fn under_way(world: &mut World, upid: &str) -> Option<Job> {
-    let job = world.pve.clones.get(upid).cloned()?;
-    if task::running(world, upid) {
-        return Some(job);
-    }
-    world.pve.clones.remove(upid);
-    release(world, upid, &job);
-    None
+    let running = task::running(world, upid);
+    world.pve.clones.get(upid).filter(|_| running).cloned()
 }
 
+/// Where the first disk goes.
 fn target_storage(world: &World, job: &Job) -> String {
     job.storage.clone().unwrap_or_else(|| {
         let first = world.pve.vms.get(&job.source).and_then(|vm| vm.disks().next().map(|(_, d)| d.head));
         disk::storage_of(&first.unwrap_or_default()).to_string()
     })
-}
-
-fn holds(world: &World, upid: &str, job: &Job) -> bool {
-    let storage = world.pve.storages.get(&job.locks);
-    let lock = storage.and_then(|s| s.clone_locks.get(&s.place(&job.node)));
-    lock.is_some_and(|l| l.holder.as_deref() == Some(upid))
-}
-
-/// Gives the lock up, or the place in line, and lets the next one copy.
-fn release(world: &mut World, upid: &str, job: &Job) {
-    let Some(store) = world.pve.storages.get_mut(&job.locks) else { return };
-    let place = store.place(&job.node);
-    let Some(lock) = store.clone_locks.get_mut(&place) else { return };
-    lock.waiting.retain(|waiting| waiting != upid);
-    if lock.holder.as_deref() != Some(upid) {
-        return;
-    }
-    lock.holder = lock.waiting.pop_front();
-    if let Some(next) = lock.holder.clone() {
-        task::say(world, &next, " OK");
-        let seconds = world.scenario.latency.clone_s;
-        if under_way(world, &next).is_some() {
-            copy(world, &next, seconds);
-        }
-    }
 }
 
 /// Makes the new volumes, lets the copying last `seconds`, then writes the configuration.
@@ -152,20 +102,21 @@ fn copy(world: &mut World, upid: &str, seconds: f64) {
             Ok(volid) => volid,
             Err(why) => return fail(world, upid, &why),
         };
-        if !is_cloud_init(&drive) {
-            let manner = if job.full { "full" } else { "linked" };
-            let line = format!("create {manner} clone of drive {slot} ({})", drive.head);
-            task::say_after(world, upid, begun, line);
-            if world.pve.version >= Version(9, 2, 0) {
-                task::say_after(world, upid, begun, format!("allocated target volume '{volid}'"));
-            }
-            if job.full {
-                let lasts = seconds * old.size as f64 / total.max(1) as f64;
-                task::transfer(world, upid, begun, lasts, old.size);
-                begun += lasts;
-            }
+        // A cloud-init drive is made anew also in a linked clone.
+        let full = job.full || is_cloud_init(&drive);
+        let manner = if full { "full" } else { "linked" };
+        task::say_after(world, upid, begun, format!("create {manner} clone of drive {slot} ({})", drive.head));
+        if full && world.pve.version >= Version(9, 2, 0) {
+            task::say_after(world, upid, begun, format!("allocated target volume '{volid}'"));
         }
-        drives.push((slot.to_string(), Property { head: volid, options: drive.options.clone() }.print()));
+        if job.full && !is_cloud_init(&drive) {
+            let lasts = seconds * old.size as f64 / total.max(1) as f64;
+            task::transfer(world, upid, begun, lasts, old.size);
+            begun += lasts;
+        }
+        let mut cloned = Property { head: volid, options: drive.options.clone() };
+        cloned.options.insert("size".into(), print_size(old.size));
+        drives.push((slot.to_string(), cloned.print()));
     }
     let id = upid.to_string();
     world.after(seconds, move |world| finish(world, &id, drives));
@@ -201,7 +152,7 @@ fn place(world: &mut World, job: &Job, drive: &Property, old: &Volume) -> Result
 fn finish(world: &mut World, upid: &str, drives: Vec<(String, String)>) {
     let Some(job) = under_way(world, upid) else { return };
     let mut config = world.pve.vms.get(&job.source).map(|vm| vm.config.clone()).unwrap_or_default();
-    for dropped in ["template", "description", "lock"] {
+    for dropped in ["template", "lock"] {
         config.remove(dropped);
     }
     config.retain(|key, _| !is_numbered(key, "unused", 255));
@@ -215,10 +166,8 @@ fn finish(world: &mut World, upid: &str, drives: Vec<(String, String)>) {
     if config.contains_key("vmgenid") {
         config.insert("vmgenid".into(), random_uuid(world));
     }
-    config.insert("meta".into(), create::meta(world));
-    let source_name = world.pve.vms.get(&job.source).map(Vm::name).unwrap_or_default();
-    let name = job.name.clone().unwrap_or_else(|| format!("Copy-of-VM-{}", source_name.replace(' ', "-")));
-    config.insert("name".into(), name);
+    let copied = config.get("name").cloned().unwrap_or_else(|| job.source.to_string());
+    config.insert("name".into(), job.name.clone().unwrap_or_else(|| format!("Copy-of-VM-{copied}")));
     if let Some(description) = &job.description {
         config.insert("description".into(), description.clone());
     }
@@ -233,19 +182,15 @@ fn finish(world: &mut World, upid: &str, drives: Vec<(String, String)>) {
     create::join_pool(world, job.pool.as_deref(), job.newid);
     world.pve.clones.remove(upid);
     task::finish(world, upid, Ok(()));
-    release(world, upid, &job);
 }
 
 /// Takes back what the clone made and ends its task.
-fn fail(world: &mut World, upid: &str, why: &str) {
+pub fn fail(world: &mut World, upid: &str, why: &str) {
     let Some(job) = under_way(world, upid) else { return };
     world.pve.clones.remove(upid);
-    let (node, newid) = (job.node.clone(), job.newid);
-    for storage in world.pve.storages.values_mut() {
-        let place = storage.place(&node);
-        storage.volumes.retain(|(p, _), v| !(*p == place && v.vmid == Some(newid)));
+    if world.pve.vms.get(&job.newid).is_some_and(|vm| vm.lock() == Some("clone")) {
+        disk::free_all(world, &job.node, job.newid);
+        world.pve.vms.remove(&job.newid);
     }
-    world.pve.vms.remove(&newid);
     task::finish(world, upid, Err(format!("clone failed: {why}")));
-    release(world, upid, &job);
 }

@@ -68,9 +68,7 @@ pub fn create(world: &mut World, create: Create) -> String {
                 task::transfer(world, &upid, seconds, lasts, bytes);
                 seconds += lasts;
             }
-            let shown = Property::parse(&drive.value, "file");
-            let size = shown.option("size").unwrap_or("0");
-            let line = format!("{slot}: successfully created disk '{volid},size={size}'");
+            let line = format!("{slot}: successfully created disk '{}'", drive.value);
             task::say_after(world, &upid, seconds, line);
         }
     }
@@ -121,8 +119,17 @@ fn identify(world: &mut World, config: &mut Config) {
     config.insert("meta".into(), meta(world));
 }
 
-pub fn meta(world: &World) -> String {
+fn meta(world: &World) -> String {
     format!("creation-qemu={QEMU},ctime={}", world.now.as_second())
+}
+
+/// Takes back what a task that was stopped has made so far.
+pub fn interrupt(world: &mut World, upid: &str) {
+    let Some(task) = task::find(world, upid) else { return };
+    let (node, vmid) = (task.node.clone(), task.id.parse().unwrap_or(0));
+    disk::free_all(world, &node, vmid);
+    world.pve.vms.remove(&vmid);
+    task::finish(world, upid, Err(format!("unable to create VM {vmid} - received interrupt")));
 }
 
 /// Gives network cards without a hardware address one; `all` replaces the others too.
@@ -218,8 +225,14 @@ fn volume_mut<'a>(world: &'a mut World, node: &str, volid: &str) -> Option<&'a m
     world.pve.storages.get_mut(storage)?.volume_mut(node, name)
 }
 
-/// [`change`] as a task (`qmconfig`); `shown` are the options as the log names them.
-pub fn change_in_task(world: &mut World, vmid: u32, what: Change, shown: &str, user: &str) -> String {
+/// A change of the configuration as a task (`qmconfig`); `shown` are the options as the log names them.
+pub fn change_in_task(
+    world: &mut World,
+    vmid: u32,
+    shown: &str,
+    user: &str,
+    work: impl FnOnce(&mut World) -> Result<(), String> + Send + 'static,
+) -> String {
     let node = world.pve.vms.get(&vmid).map(|vm| vm.node.clone()).unwrap_or_default();
     let upid = task::begin(world, &node, "qmconfig", &vmid.to_string(), user);
     task::say(world, &upid, format!("update VM {vmid}: {shown}"));
@@ -227,7 +240,7 @@ pub fn change_in_task(world: &mut World, vmid: u32, what: Change, shown: &str, u
     let id = upid.clone();
     world.after(delay, move |world| {
         if task::running(world, &id) {
-            let result = change(world, vmid, what);
+            let result = work(world);
             task::finish(world, &id, result);
         }
     });

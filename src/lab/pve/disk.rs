@@ -44,9 +44,6 @@ impl Wanted {
         let import = options.options.remove("import-from");
         options.options.remove("size");
         let head = std::mem::take(&mut options.head);
-        if head.is_empty() {
-            return Err("invalid format - format error\nfile: property is missing and it is not optional\n".into());
-        }
         let (storage, rest) = head.split_once(':').unwrap_or(("", &head));
         if let Some(import) = import {
             if storage.is_empty() || rest != "0" {
@@ -58,8 +55,8 @@ impl Wanted {
         let source = if matches!(head.as_str(), "none" | "cdrom") {
             options.options.insert("media".into(), "cdrom".into());
             Source::Nothing
-        } else if storage.is_empty() {
-            return Err(format!("invalid format - format error\nfile: unable to parse volume ID '{head}'\n"));
+        } else if storage.is_empty() && !head.starts_with('/') {
+            return Err("unable to parse drive options".into());
         } else if rest == "cloudinit" {
             options.options.insert("media".into(), "cdrom".into());
             Source::CloudInit { storage: storage.into() }
@@ -80,14 +77,6 @@ impl Wanted {
         match &self.source {
             Source::New { import, .. } => import.as_deref(),
             Source::Nothing | Source::CloudInit { .. } | Source::Volume { .. } => None,
-        }
-    }
-
-    /// The storage that this drive allocates on.
-    pub fn allocates_on(&self) -> Option<&str> {
-        match &self.source {
-            Source::New { storage, .. } | Source::CloudInit { storage } => Some(storage),
-            Source::Nothing | Source::Volume { .. } => None,
         }
     }
 }
@@ -123,9 +112,8 @@ pub fn make(world: &mut World, node: &str, vmid: u32, wanted: &Wanted) -> Result
                 return Err(store.no_room(&name));
             }
             let volid = store.volid(&name);
-            let value = print(&volid, Some(volume.size));
             store.insert(node, &name, volume);
-            Ok(Made { value, allocated: Some(volid), import: None })
+            Ok(Made { value: print(&volid, None), allocated: Some(volid), import: None })
         }
         Source::New { storage, bytes, import } => {
             let source = import.as_ref().map(|volid| import_source(world, node, volid)).transpose()?;
@@ -158,6 +146,14 @@ pub fn allocate(world: &mut World, node: &str, storage: &str, vmid: u32, volume:
 fn import_source(world: &World, node: &str, volid: &str) -> Result<Volume, String> {
     let found = world.pve.volume(node, volid).cloned();
     found.ok_or_else(|| format!("cannot import from '{volid}' - volume '{volid}' does not exist"))
+}
+
+/// Frees every volume of a VM that never came to be.
+pub fn free_all(world: &mut World, node: &str, vmid: u32) {
+    for storage in world.pve.storages.values_mut() {
+        let place = storage.place(node);
+        storage.volumes.retain(|(p, _), v| !(*p == place && v.vmid == Some(vmid)));
+    }
 }
 
 pub fn free(world: &mut World, node: &str, volid: &str) {

@@ -1,7 +1,7 @@
 //! A VM's life after it was made: start, stop, resize, becoming a template, destruction.
 use super::property::{Property, parse_size, print_size};
 use super::storage::Volume;
-use super::vm::{Power, Vm, is_cdrom, is_cloud_init, is_drive, is_numbered};
+use super::vm::{Power, Vm, is_cdrom, is_cloud_init, is_numbered};
 use super::{disk, full, task};
 use crate::lab::machine;
 use crate::lab::world::World;
@@ -28,8 +28,11 @@ fn run(
 }
 
 /// A task that found at its beginning that it can't be done.
-fn refuse(world: &mut World, vmid: u32, kind: &str, user: &str, why: String) -> String {
-    run(world, vmid, kind, user, world.scenario.latency.config_s, move |_, _| Err(why))
+pub fn refuse(world: &mut World, node: &str, vmid: u32, kind: &str, user: &str, why: String) -> String {
+    let upid = task::begin(world, node, kind, &vmid.to_string(), user);
+    let seconds = world.scenario.latency.config_s;
+    task::finish_after(world, upid.clone(), seconds, Err(why));
+    upid
 }
 
 fn vm(world: &World, vmid: u32) -> Result<&Vm, String> {
@@ -38,7 +41,8 @@ fn vm(world: &World, vmid: u32) -> Result<&Vm, String> {
 
 pub fn start(world: &mut World, vmid: u32, user: &str) -> String {
     if let Err(why) = startable(world, vmid) {
-        return refuse(world, vmid, "qmstart", user, why);
+        let node = vm(world, vmid).map(|vm| vm.node.clone()).unwrap_or_default();
+        return refuse(world, &node, vmid, "qmstart", user, why);
     }
     let seconds = world.scenario.latency.start_s;
     let upid = run(world, vmid, "qmstart", user, seconds, move |world, _| {
@@ -54,12 +58,12 @@ pub fn start(world: &mut World, vmid: u32, user: &str) -> String {
 
 fn startable(world: &World, vmid: u32) -> Result<(), String> {
     let vm = vm(world, vmid)?;
+    if vm.is_template() {
+        return Err("you can't start a vm if it's a template".into());
+    }
     vm.unlocked()?;
     if vm.running() {
         return Err(format!("VM {vmid} already running"));
-    }
-    if vm.is_template() {
-        return Err("you can't start a vm if it's a template".into());
     }
     let mut next = vm.clone();
     next.apply_pending();
@@ -100,17 +104,13 @@ fn switch_off(world: &mut World, vmid: u32) {
     machine::power_off(world, vmid);
 }
 
-/// `stop`, which is content with a stopped VM, and `shutdown`, which is not.
+/// `stop` and `shutdown`. Both are content with a VM that is stopped already.
 pub fn stop(world: &mut World, vmid: u32, kind: &'static str, user: &str) -> String {
-    let running = vm(world, vmid).is_ok_and(Vm::running);
-    let locked = vm(world, vmid).and_then(Vm::unlocked);
-    if let Err(why) = locked {
-        return refuse(world, vmid, kind, user, why);
+    if !vm(world, vmid).is_ok_and(Vm::running) {
+        return run(world, vmid, kind, user, world.scenario.latency.config_s, |_, _| Ok(()));
     }
-    if !running {
-        let delay = world.scenario.latency.config_s;
-        let result = if kind == "qmstop" { Ok(()) } else { Err(format!("VM {vmid} not running")) };
-        return run(world, vmid, kind, user, delay, move |_, _| result);
+    if let Err(why) = vm(world, vmid).and_then(Vm::unlocked) {
+        return run(world, vmid, kind, user, world.scenario.latency.config_s, |_, _| Err(why));
     }
     run(world, vmid, kind, user, world.scenario.latency.stop_s, move |world, _| {
         switch_off(world, vmid);
@@ -118,11 +118,8 @@ pub fn stop(world: &mut World, vmid: u32, kind: &'static str, user: &str) -> Str
     })
 }
 
-/// `reboot` and `reset`.
+/// `reboot` and `reset` of a running VM.
 pub fn restart(world: &mut World, vmid: u32, kind: &'static str, user: &str) -> String {
-    if !vm(world, vmid).is_ok_and(Vm::running) {
-        return refuse(world, vmid, kind, user, format!("VM {vmid} not running"));
-    }
     run(world, vmid, kind, user, world.scenario.latency.stop_s, move |world, _| {
         switch_off(world, vmid);
         switch_on(world, vmid);
@@ -130,21 +127,32 @@ pub fn restart(world: &mut World, vmid: u32, kind: &'static str, user: &str) -> 
     })
 }
 
-/// `size` is absolute (`50G`) or an addition (`+10G`); everything but its syntax is checked in the task.
-pub fn resize(world: &mut World, vmid: u32, slot: String, size: String, user: &str) -> String {
+/// `size` is absolute (`50G`) or an addition (`+10G`); everything but its syntax is checked in the task, also, by
+/// `may`, whether the caller may take space of the disk's storage.
+pub fn resize(
+    world: &mut World,
+    vmid: u32,
+    slot: String,
+    size: String,
+    user: &str,
+    may: impl FnOnce(&mut World, &str) -> Result<(), String> + Send + 'static,
+) -> String {
     let seconds = world.scenario.latency.resize_s;
-    run(world, vmid, "resize", user, seconds, move |world, _| resize_now(world, vmid, &slot, &size))
+    run(world, vmid, "resize", user, seconds, move |world, _| {
+        let found = vm(world, vmid)?;
+        found.unlocked()?;
+        let drive = found.config.get(&slot).map(|v| Property::parse(v, "file"));
+        let drive = drive.ok_or_else(|| format!("disk '{slot}' does not exist"))?;
+        if is_cdrom(&drive) {
+            return Err("you can't resize a cdrom".into());
+        }
+        may(world, disk::storage_of(&drive.head))?;
+        resize_now(world, vmid, &slot, drive, &size)
+    })
 }
 
-fn resize_now(world: &mut World, vmid: u32, slot: &str, size: &str) -> Result<(), String> {
-    let found = vm(world, vmid)?;
-    found.unlocked()?;
-    let node = found.node.clone();
-    let drive = found.config.get(slot).filter(|_| is_drive(slot)).map(|v| Property::parse(v, "file"));
-    let mut drive = drive.ok_or_else(|| format!("disk '{slot}' does not exist"))?;
-    if is_cdrom(&drive) {
-        return Err("you can't resize a cdrom".into());
-    }
+fn resize_now(world: &mut World, vmid: u32, slot: &str, mut drive: Property, size: &str) -> Result<(), String> {
+    let node = vm(world, vmid)?.node.clone();
     let old = drive.option("size").and_then(parse_size).unwrap_or(0);
     let new = match size.strip_prefix('+') {
         Some(more) => old + parse_size(more).unwrap_or(0),
@@ -201,15 +209,18 @@ pub fn template(world: &mut World, vmid: u32, user: &str) -> String {
 }
 
 /// Removes the VM and every volume that belongs to it.
-pub fn destroy(world: &mut World, vmid: u32, user: &str) -> String {
+pub fn destroy(world: &mut World, vmid: u32, purge: bool, user: &str) -> String {
     let seconds = world.scenario.latency.destroy_s;
     run(world, vmid, "qmdestroy", user, seconds, move |world, upid| {
         let found = vm(world, vmid)?;
-        found.unlocked()?;
         if found.running() {
             return Err(format!("VM {vmid} is running - destroy failed"));
         }
+        found.unlocked()?;
         let node = found.node.clone();
+        if let Some(base) = found.disks().map(|(_, d)| d.head).find(|volid| has_linked_clones(world, &node, volid)) {
+            return Err(format!("base volume '{base}' is still in use by linked cloned"));
+        }
         let attached: Vec<String> =
             found.drives().map(|(_, d)| d).filter(|d| !is_cdrom(d) || is_cloud_init(d)).map(|d| d.head).collect();
         let unused = found.config.iter().filter(|(k, _)| is_numbered(k, "unused", 255)).map(|(_, v)| v.clone());
@@ -218,16 +229,30 @@ pub fn destroy(world: &mut World, vmid: u32, user: &str) -> String {
             let mine = world.pve.volume(&node, &volid).is_some_and(|v: &Volume| v.vmid == Some(vmid));
             if mine {
                 disk::free(world, &node, &volid);
-                let name = volid.split_once(':').map_or("", |(_, name)| name);
-                task::say(world, upid, format!("  Logical volume \"{name}\" successfully removed."));
+                let (storage, name) = volid.split_once(':').unwrap_or_default();
+                if world.pve.storages.get(storage).is_some_and(|s| s.kind.starts_with("lvm")) {
+                    task::say(world, upid, format!("  Logical volume \"{name}\" successfully removed."));
+                }
             }
         }
-        task::say(world, upid, format!("purging VM {vmid} from related configurations.."));
+        if purge {
+            task::say(world, upid, format!("purging VM {vmid} from related configurations.."));
+        }
         world.pve.vms.remove(&vmid);
         for pool in world.pve.rights.pools.values_mut() {
             pool.vms.remove(&vmid);
         }
+        let path = format!("/vms/{vmid}");
+        world.pve.rights.acls.retain(|acl| acl.path != path);
         machine::power_off(world, vmid);
         Ok(())
     })
+}
+
+/// Only storages that name the base in the clone's volume know it.
+fn has_linked_clones(world: &World, node: &str, volid: &str) -> bool {
+    let Some((storage, name)) = volid.split_once(':') else { return false };
+    let Some(store) = world.pve.storages.get(storage) else { return false };
+    let (place, under) = (store.place(node), format!("{name}/"));
+    store.volumes.keys().any(|(p, other)| *p == place && other.starts_with(&under))
 }

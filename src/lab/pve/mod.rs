@@ -7,6 +7,7 @@ mod disk;
 mod lifecycle;
 mod property;
 mod rights;
+mod roles;
 mod storage;
 mod task;
 mod vm;

@@ -52,7 +52,7 @@ pub struct Nic {
 
 impl Nic {
     /// # Errors
-    /// What Proxmox says about the value, ready for `errors`.
+    /// Neither model nor address, which the API's own checks find before.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut property = Property::parse(text, "model");
         let mut mac = property.options.remove("macaddr");
@@ -64,18 +64,10 @@ impl Nic {
             }
         }
         if !MODELS.contains(&model.as_str()) {
-            return Err("invalid format - format error\nmodel: property is missing and it is not optional\n".into());
+            return Err("unable to parse network options".into());
         }
-        if let Some(address) = &mac {
-            let octets: Option<Vec<u8>> =
-                address.split(':').map(|o| (o.len() == 2).then(|| u8::from_str_radix(o, 16).ok()).flatten()).collect();
-            let unicast = octets.is_some_and(|o| o.len() == 6 && o.first().is_some_and(|first| first & 1 == 0));
-            if !unicast {
-                return Err(
-                    "invalid format - format error\nmacaddr: value does not look like a valid unicast MAC address\n"
-                        .into(),
-                );
-            }
+        if !mac.as_deref().is_none_or(is_unicast) {
+            return Err("value does not look like a valid unicast MAC address".into());
         }
         Ok(Nic { model, mac: mac.map(|m| m.to_ascii_uppercase()), options: property.options })
     }
@@ -91,6 +83,13 @@ impl Nic {
         };
         Property { head, options: self.options.clone() }.print()
     }
+}
+
+/// Six octets, of one card only.
+pub fn is_unicast(address: &str) -> bool {
+    let octet = |o: &str| (o.len() == 2).then(|| u8::from_str_radix(o, 16).ok()).flatten();
+    let octets: Option<Vec<u8>> = address.split(':').map(octet).collect();
+    octets.is_some_and(|o| o.len() == 6 && o.first().is_some_and(|first| first & 1 == 0))
 }
 
 /// Bytes in the largest unit that divides them: `1246M`, `50G`, `4M`.

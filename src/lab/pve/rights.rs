@@ -1,4 +1,5 @@
 //! Users, roles, access control lists and API tokens, and what follows from them.
+use super::roles::{NO_ACCESS, built_in};
 use crate::base::secret::Secret;
 use crate::lab::scenario::FaultKind;
 use crate::lab::world::World;
@@ -9,73 +10,6 @@ use std::collections::{BTreeMap, BTreeSet};
 pub const INSTALLER_USER: &str = "cozyup@pve";
 pub const INSTALLER_TOKEN: &str = "installer";
 pub const INSTALLER_ROLE: &str = "CozyupInstaller";
-
-/// Privileges of every supported version.
-const PRIVILEGES: [&str; 38] = [
-    "Datastore.Allocate",
-    "Datastore.AllocateSpace",
-    "Datastore.AllocateTemplate",
-    "Datastore.Audit",
-    "Group.Allocate",
-    "Mapping.Audit",
-    "Mapping.Modify",
-    "Mapping.Use",
-    "Permissions.Modify",
-    "Pool.Allocate",
-    "Pool.Audit",
-    "Realm.Allocate",
-    "Realm.AllocateUser",
-    "SDN.Allocate",
-    "SDN.Audit",
-    "SDN.Use",
-    "Sys.AccessNetwork",
-    "Sys.Audit",
-    "Sys.Console",
-    "Sys.Incoming",
-    "Sys.Modify",
-    "Sys.PowerMgmt",
-    "Sys.Syslog",
-    "User.Modify",
-    "VM.Allocate",
-    "VM.Audit",
-    "VM.Backup",
-    "VM.Clone",
-    "VM.Config.CDROM",
-    "VM.Config.CPU",
-    "VM.Config.Cloudinit",
-    "VM.Config.Disk",
-    "VM.Config.HWType",
-    "VM.Config.Memory",
-    "VM.Config.Network",
-    "VM.Config.Options",
-    "VM.Console",
-    "VM.Migrate",
-];
-const MORE: [&str; 3] = ["VM.PowerMgmt", "VM.Snapshot", "VM.Snapshot.Rollback"];
-/// Since Proxmox VE 9; before it there was `VM.Monitor`.
-const SINCE_9: [&str; 6] = [
-    "VM.GuestAgent.Audit",
-    "VM.GuestAgent.FileRead",
-    "VM.GuestAgent.FileSystemMgmt",
-    "VM.GuestAgent.FileWrite",
-    "VM.GuestAgent.Unrestricted",
-    "VM.Replicate",
-];
-
-/// Built-in roles that are not simply "everything": name and prefixes or names of privileges.
-const BUILT_IN: [(&str, &[&str]); 11] = [
-    ("PVEAuditor", &["Datastore.Audit", "Mapping.Audit", "Pool.Audit", "SDN.Audit", "Sys.Audit", "VM.Audit"]),
-    ("PVEDatastoreAdmin", &["Datastore."]),
-    ("PVEDatastoreUser", &["Datastore.AllocateSpace", "Datastore.Audit"]),
-    ("PVEPoolAdmin", &["Pool."]),
-    ("PVEPoolUser", &["Pool.Audit"]),
-    ("PVESDNAdmin", &["SDN."]),
-    ("PVESDNUser", &["SDN.Audit", "SDN.Use"]),
-    ("PVETemplateUser", &["VM.Audit", "VM.Clone"]),
-    ("PVEUserAdmin", &["Group.Allocate", "Realm.AllocateUser", "User.Modify"]),
-    ("PVEVMAdmin", &["VM."]),
-    ("PVEVMUser", &["VM.Audit", "VM.Backup", "VM.Config.CDROM", "VM.Config.Cloudinit", "VM.Console", "VM.PowerMgmt"]),
-];
 
 /// Who calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -160,7 +94,7 @@ pub struct Ticket {
     pub issued: Timestamp,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Pool {
     pub comment: Option<String>,
     pub vms: BTreeSet<u32>,
@@ -180,25 +114,10 @@ pub type Privileges = BTreeMap<String, bool>;
 
 impl Rights {
     pub fn new(major: u32) -> Self {
-        let mut all: BTreeSet<String> = PRIVILEGES.iter().chain(&MORE).map(ToString::to_string).collect();
-        if major >= 9 {
-            all.extend(SINCE_9.map(String::from));
-        } else {
-            all.insert("VM.Monitor".into());
-        }
-        let mut roles = BTreeMap::new();
-        let mut role = |name: &str, privileges: BTreeSet<String>, built_in| {
-            roles.insert(name.to_string(), Role { privileges, built_in });
-        };
-        for (name, wanted) in BUILT_IN {
-            let own = all.iter().filter(|p| wanted.iter().any(|w| p == w || (w.ends_with('.') && p.starts_with(w))));
-            role(name, own.cloned().collect(), true);
-        }
-        let not_admin = ["Permissions.Modify", "Realm.Allocate", "Sys.PowerMgmt", "Sys.Incoming", "SDN.Allocate"];
-        role("PVEAdmin", all.iter().filter(|p| !not_admin.contains(&p.as_str())).cloned().collect(), true);
-        role("NoAccess", BTreeSet::new(), true);
-        role(INSTALLER_ROLE, all.clone(), false);
-        role("Administrator", all, true);
+        let mut roles: BTreeMap<String, Role> =
+            built_in(major).into_iter().map(|(name, privileges)| (name, Role { privileges, built_in: true })).collect();
+        let all = roles.get("Administrator").map(|role| role.privileges.clone()).unwrap_or_default();
+        roles.insert(INSTALLER_ROLE.into(), Role { privileges: all, built_in: false });
 
         let root = User { enabled: true, password: Some(Secret::new(random_uuid())), ..User::default() };
         let mut installer = User { enabled: true, ..User::default() };
@@ -251,23 +170,41 @@ impl Rights {
     }
 
     fn of_subject(&self, subject: Subject, id: &str, path: &str) -> Privileges {
-        let mut privileges = self.along(subject, id, path);
-        // A right on a pool is a right on its members.
-        for (name, pool) in &self.pools {
-            let member = match path.split_once('/').map(|(_, rest)| rest.split_once('/')) {
-                Some(Some(("vms", vmid))) => vmid.parse().is_ok_and(|v| pool.vms.contains(&v)),
-                Some(Some(("storage", storage))) => pool.storages.contains(storage),
-                _ => false,
-            };
-            if member {
-                privileges.extend(self.along(subject, id, &format!("/pool/{name}")));
+        let mut roles = self.roles_along(subject, id, path);
+        // A role on a pool is one on its members, but goes no further and changes none that is there.
+        for name in self.pools_of(path) {
+            if roles.contains_key(NO_ACCESS) {
+                break;
+            }
+            let from_pool = self.roles_along(subject, id, &format!("/pool/{name}"));
+            if from_pool.contains_key(NO_ACCESS) {
+                roles = BTreeMap::from([(NO_ACCESS, false)]);
+            }
+            for role in from_pool.into_keys() {
+                roles.entry(role).or_insert(false);
+            }
+        }
+        let mut privileges = Privileges::new();
+        for (role, propagate) in roles {
+            for privilege in self.roles.get(role).iter().flat_map(|r| &r.privileges) {
+                *privileges.entry(privilege.clone()).or_default() |= propagate;
             }
         }
         privileges
     }
 
-    /// A role at a deeper path replaces those inherited from above it.
-    fn along(&self, subject: Subject, id: &str, path: &str) -> Privileges {
+    /// The pools that the object at `path` is a member of.
+    fn pools_of(&self, path: &str) -> Vec<&str> {
+        let is_member = |pool: &Pool| match path.strip_prefix('/').and_then(|rest| rest.split_once('/')) {
+            Some(("vms", vmid)) => vmid.parse().is_ok_and(|v| pool.vms.contains(&v)),
+            Some(("storage", storage)) => pool.storages.contains(storage),
+            _ => false,
+        };
+        self.pools.iter().filter(|(_, pool)| is_member(pool)).map(|(name, _)| name.as_str()).collect()
+    }
+
+    /// Roles at a deeper path replace those inherited from above it; no access stands alone.
+    fn roles_along(&self, subject: Subject, id: &str, path: &str) -> BTreeMap<&str, bool> {
         let mut roles: BTreeMap<&str, bool> = BTreeMap::new();
         for level in levels(path) {
             let last = level == path;
@@ -281,16 +218,10 @@ impl Rights {
                 roles = here;
             }
         }
-        if roles.contains_key("NoAccess") {
-            return Privileges::new();
+        match roles.get(NO_ACCESS) {
+            Some(propagate) => BTreeMap::from([(NO_ACCESS, *propagate)]),
+            None => roles,
         }
-        let mut privileges = Privileges::new();
-        for (role, propagate) in roles {
-            for privilege in self.roles.get(role).iter().flat_map(|r| &r.privileges) {
-                *privileges.entry(privilege.clone()).or_default() |= propagate;
-            }
-        }
-        privileges
     }
 }
 
@@ -384,10 +315,16 @@ mod tests {
     }
 
     #[test]
-    fn a_right_on_a_pool_reaches_its_members_only() {
-        let mut rights = rights(vec![acl("/pool/p", "a@pve", "PVEVMAdmin", true)]);
+    fn a_right_on_a_pool_reaches_its_members_only_and_ends_there() {
+        let mut rights =
+            rights(vec![acl("/pool/p", "a@pve", "PVEVMAdmin", true), acl("/vms", "a@pve", "NoAccess", true)]);
         rights.pools.insert("p".into(), Pool { vms: BTreeSet::from([7]), ..Pool::default() });
-        assert!(rights.privileges(&who(None), "/vms/7").contains_key("VM.Allocate"));
+        assert!(rights.privileges(&who(None), "/vms/7").is_empty(), "no access above the member goes first");
+        rights.acls.pop();
+        assert_eq!(rights.privileges(&who(None), "/vms/7").get("VM.Allocate"), Some(&false));
         assert!(rights.privileges(&who(None), "/vms/8").is_empty());
+        rights.acls.push(acl("/pool/p", "a@pve", "NoAccess", true));
+        rights.acls.push(acl("/vms", "a@pve", "PVEAuditor", true));
+        assert!(rights.privileges(&who(None), "/vms/7").is_empty(), "and so does none on the pool");
     }
 }

@@ -2,7 +2,7 @@
 use super::property::{GIB, MIB};
 use crate::lab::scenario;
 use jiff::Timestamp;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How long an allocation waits for the lock of its storage, in lab seconds (pve-storage).
 pub const LOCK_WAIT_S: f64 = 10.0;
@@ -51,13 +51,6 @@ impl Volume {
     }
 }
 
-/// Who copies onto a storage, and who waits for the lock (UPIDs of clone tasks).
-#[derive(Debug, Default)]
-pub struct CloneLock {
-    pub holder: Option<String>,
-    pub waiting: VecDeque<String>,
-}
-
 #[derive(Debug)]
 pub struct Storage {
     pub name: String,
@@ -67,8 +60,10 @@ pub struct Storage {
     /// Taken by what the scenario says was there before, in bytes.
     before: u64,
     pub shared: bool,
+    pub disabled: bool,
+    /// The nodes that may use it; all of them when there is none here.
+    pub nodes: BTreeSet<String>,
     pub volumes: BTreeMap<(Place, String), Volume>,
-    pub clone_locks: BTreeMap<Place, CloneLock>,
 }
 
 impl Storage {
@@ -80,8 +75,9 @@ impl Storage {
             total: site.total_gib * GIB,
             before: site.used_gib * GIB,
             shared: site.shared,
+            disabled: false,
+            nodes: BTreeSet::new(),
             volumes: BTreeMap::new(),
-            clone_locks: BTreeMap::new(),
         }
     }
 
@@ -91,6 +87,10 @@ impl Storage {
 
     pub fn holds(&self, content: &str) -> bool {
         self.content.iter().any(|c| c == content)
+    }
+
+    pub fn is_on(&self, node: &str) -> bool {
+        self.nodes.is_empty() || self.nodes.contains(node)
     }
 
     pub fn file_based(&self) -> bool {

@@ -32,11 +32,16 @@ impl Task {
     }
 
     /// User and token apart, as the API shows tasks.
-    fn owner(&self) -> (&str, Option<&str>) {
+    pub fn owner(&self) -> (&str, Option<&str>) {
         match self.user.split_once('!') {
             Some((user, token)) => (user, Some(token)),
             None => (&self.user, None),
         }
+    }
+
+    /// A token sees its own tasks, a user also those of its tokens.
+    pub fn belongs_to(&self, caller: &str) -> bool {
+        self.user == caller || self.owner().0 == caller
     }
 
     pub fn status(&self) -> Value {
@@ -57,7 +62,8 @@ impl Task {
 
     /// The row of a task list.
     pub fn row(&self) -> Value {
-        let (user, token) = self.owner();
+        // Proxmox takes user and token apart only in its archive.
+        let (user, token) = if self.end.is_some() { self.owner() } else { (self.user.as_str(), None) };
         let mut row = json!({
             "upid": self.upid, "node": self.node, "pid": self.pid, "pstart": self.pstart,
             "starttime": self.start.as_second(), "type": self.kind, "id": self.id, "user": user,

@@ -66,6 +66,12 @@ pub fn is_drive(key: &str) -> bool {
     matches!(key, "efidisk0" | "tpmstate0") || BUSES.iter().any(|(bus, most)| is_numbered(key, bus, *most))
 }
 
+/// Every slot that a drive can be in, in Proxmox's own order.
+pub fn drive_slots() -> impl Iterator<Item = String> {
+    let numbered = BUSES.iter().flat_map(|(bus, most)| (0..=*most).map(move |n| format!("{bus}{n}")));
+    numbered.chain(["efidisk0".into(), "tpmstate0".into()])
+}
+
 pub fn is_numbered(key: &str, stem: &str, most: u32) -> bool {
     key.strip_prefix(stem)
         .filter(|n| !n.is_empty() && (*n == "0" || !n.starts_with('0')) && n.bytes().all(|b| b.is_ascii_digit()))
@@ -285,8 +291,8 @@ impl Vm {
         }
     }
 
-    /// The row of `GET /nodes/{node}/qemu`; `status/current` builds on it.
-    pub fn row(&self, now: Timestamp) -> Value {
+    /// What every version shows in lists.
+    fn row(&self, now: Timestamp) -> Value {
         let up = self.uptime_s(now);
         let memory = self.memory_mib() << 20;
         let mut row = json!({
@@ -324,6 +330,20 @@ fn value_json(key: &str, value: String) -> Value {
 }
 
 impl Pve {
+    /// The row of a VM in lists, in this version's form.
+    pub fn row(&self, vm: &Vm, now: Timestamp) -> Value {
+        let mut row = vm.row(now);
+        let most = self.node(&vm.node).map_or(u32::MAX, |n| n.cores);
+        row["cpus"] = json!(vm.cores().min(most));
+        if self.version.0 >= 9 {
+            row["memhost"] = row["mem"].clone();
+            if vm.config.keys().any(|key| is_numbered(key, "serial", 3)) {
+                row["serial"] = json!(1);
+            }
+        }
+        row
+    }
+
     /// See [`VmFacts`].
     pub fn facts(&self, vmid: u32) -> Option<VmFacts> {
         let vm = self.vms.get(&vmid)?;

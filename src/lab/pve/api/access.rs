@@ -1,8 +1,9 @@
 //! `/access` and `/pools`: tickets, permissions, roles, users, tokens.
 use super::call::{Call, Failure, Outcome, done, rows};
 use super::route::{Kind, Need, Route, needed, optional, route};
+use super::sign_in::{by_ticket, enabled};
 use crate::base::secret::Secret;
-use crate::lab::pve::rights::{Acl, Pool, Role, Subject, Ticket, Token, User, effective, random_uuid};
+use crate::lab::pve::rights::{Acl, Pool, Privileges, Role, Subject, Ticket, Token, User, Who, effective, random_uuid};
 use crate::lab::world::World;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -11,6 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 const EPOCH: Kind = Kind::Integer(0, i64::MAX);
 const ROLE_WRITE: Need = Need::All("/access", &["Sys.Modify"]);
+const OWN_POOL: Need = Need::All("/pool/{poolid}", &["Pool.Allocate"]);
+const MEMBERS: super::route::Param = optional("type", Kind::Choice(&["qemu", "lxc", "storage"]));
 const TOKEN_PARAMS: [super::route::Param; 3] =
     [optional("comment", Kind::Text), optional("expire", EPOCH), optional("privsep", Kind::Boolean)];
 
@@ -22,13 +25,13 @@ pub const ROUTES: &[Route] = &[
         "/access/ticket",
         Need::Nobody,
         &[
-            needed("username", Kind::Text),
+            needed("username", Kind::Short(64)),
             needed("password", Kind::Text),
             optional("realm", Kind::Text),
             optional("otp", Kind::Text),
             optional("new-format", Kind::Boolean),
-            optional("path", Kind::Text),
-            optional("privs", Kind::Text),
+            optional("path", Kind::Short(64)).with("privs"),
+            optional("privs", Kind::Short(64)).with("path"),
             optional("tfa-challenge", Kind::Text),
         ],
         ticket,
@@ -46,14 +49,14 @@ pub const ROUTES: &[Route] = &[
         "POST",
         "/access/roles",
         ROLE_WRITE,
-        &[needed("roleid", Kind::Text), optional("privs", Kind::Text)],
+        &[needed("roleid", Kind::Text), optional("privs", Kind::List)],
         add_role,
     ),
     route(
         "PUT",
         "/access/roles/{roleid}",
         ROLE_WRITE,
-        &[optional("privs", Kind::Text), optional("append", Kind::Boolean)],
+        &[optional("privs", Kind::List), optional("append", Kind::Boolean).with("privs")],
         change_role,
     ),
     route("DELETE", "/access/roles/{roleid}", ROLE_WRITE, &[], remove_role),
@@ -64,27 +67,42 @@ pub const ROUTES: &[Route] = &[
         &[optional("enabled", Kind::Boolean), optional("full", Kind::Boolean)],
         users,
     ),
-    route("GET", "/access/users/{userid}", Need::Anyone, &[], user),
+    route("GET", "/access/users/{userid}", Need::Rule(may_see_user), &[], user),
     route(
         "POST",
         "/access/users",
-        Need::All("/access/groups", &["User.Modify"]),
+        Need::Rule(may_add_user),
         &[
             needed("userid", Kind::Text),
-            optional("comment", Kind::Text),
+            optional("comment", Kind::Short(2048)),
             optional("email", Kind::Text),
             optional("enable", Kind::Boolean),
             optional("expire", EPOCH),
             optional("firstname", Kind::Text),
             optional("lastname", Kind::Text),
-            optional("groups", Kind::Text),
-            optional("password", Kind::Text),
+            optional("groups", Kind::List),
+            optional("keys", Kind::Text),
+            optional("password", Kind::Between(8, 64)),
         ],
         add_user,
     ),
-    route("DELETE", "/access/users/{userid}", Need::All("/access/groups", &["User.Modify"]), &[], remove_user),
-    route("GET", "/access/users/{userid}/token", Need::Rule(may_see_tokens), &[], tokens),
-    route("GET", "/access/users/{userid}/token/{tokenid}", Need::Rule(may_see_tokens), &[], token),
+    route(
+        "PUT",
+        "/access/users/{userid}",
+        Need::Rule(may_change_user),
+        &[
+            optional("comment", Kind::Short(2048)),
+            optional("enable", Kind::Boolean),
+            optional("expire", EPOCH),
+            optional("groups", Kind::List),
+            optional("append", Kind::Boolean).with("groups"),
+        ],
+        change_user,
+    ),
+    route("DELETE", "/access/users/{userid}", Need::Rule(may_remove_user), &[], remove_user),
+    route("GET", "/access/groups", Need::Anyone, &[], super::cluster::none),
+    route("GET", "/access/users/{userid}/token", Need::Rule(may_set_tokens), &[], tokens),
+    route("GET", "/access/users/{userid}/token/{tokenid}", Need::Rule(may_set_tokens), &[], token),
     route("POST", "/access/users/{userid}/token/{tokenid}", Need::Rule(may_set_tokens), &TOKEN_PARAMS, add_token),
     route("PUT", "/access/users/{userid}/token/{tokenid}", Need::Rule(may_set_tokens), &TOKEN_PARAMS, change_token),
     route("DELETE", "/access/users/{userid}/token/{tokenid}", Need::Rule(may_set_tokens), &[], remove_token),
@@ -95,45 +113,47 @@ pub const ROUTES: &[Route] = &[
         Need::Rule(may_set_acl),
         &[
             needed("path", Kind::Text),
-            needed("roles", Kind::Text),
-            optional("users", Kind::Text),
-            optional("groups", Kind::Text),
-            optional("tokens", Kind::Text),
+            needed("roles", Kind::List),
+            optional("users", Kind::List),
+            optional("groups", Kind::List),
+            optional("tokens", Kind::List),
             optional("propagate", Kind::Boolean),
             optional("delete", Kind::Boolean),
         ],
         set_acl,
     ),
-    route("GET", "/pools", Need::Anyone, &[optional("poolid", Kind::Text), optional("type", Kind::Text)], pools),
-    route("GET", "/pools/{poolid}", Need::All("/pool/{poolid}", &["Pool.Audit"]), &[], pool),
-    route(
-        "POST",
-        "/pools",
-        Need::All("/pool/{poolid}", &["Pool.Allocate"]),
-        &[needed("poolid", Kind::Text), optional("comment", Kind::Text)],
-        add_pool,
-    ),
+    route("GET", "/pools", Need::Anyone, &[optional("poolid", Kind::Text), MEMBERS.with("poolid")], pools),
+    route("GET", "/pools/{poolid}", Need::All("/pool/{poolid}", &["Pool.Audit"]), &[MEMBERS], pool),
+    route("POST", "/pools", OWN_POOL, &[needed("poolid", Kind::Text), optional("comment", Kind::Text)], add_pool),
     route(
         "PUT",
         "/pools",
-        Need::All("/pool/{poolid}", &["Pool.Allocate"]),
+        OWN_POOL,
         &[
             needed("poolid", Kind::Text),
             optional("comment", Kind::Text),
-            optional("vms", Kind::Text),
-            optional("storage", Kind::Text),
+            optional("vms", Kind::List),
+            optional("storage", Kind::List),
             optional("delete", Kind::Boolean),
             optional("allow-move", Kind::Boolean),
         ],
         change_pool,
     ),
     route(
-        "DELETE",
-        "/pools",
-        Need::All("/pool/{poolid}", &["Pool.Allocate"]),
-        &[needed("poolid", Kind::Text)],
-        remove_pool,
+        "PUT",
+        "/pools/{poolid}",
+        OWN_POOL,
+        &[
+            optional("comment", Kind::Text),
+            optional("vms", Kind::List),
+            optional("storage", Kind::List),
+            optional("delete", Kind::Boolean),
+            optional("allow-move", Kind::Boolean),
+        ],
+        change_pool,
     ),
+    route("DELETE", "/pools", OWN_POOL, &[needed("poolid", Kind::Text)], remove_pool),
+    route("DELETE", "/pools/{poolid}", OWN_POOL, &[], remove_pool),
 ];
 
 fn items(list: &str) -> impl Iterator<Item = &str> {
@@ -151,14 +171,22 @@ fn domains(_: &mut World, _: &Call) -> Outcome {
 fn ticket(world: &mut World, call: &Call) -> Outcome {
     let username = call.text("username");
     let user = match call.get("realm") {
-        Some(realm) if !username.contains('@') => format!("{username}@{realm}"),
-        Some(_) | None => username.to_string(),
+        Some(realm) => format!("{username}@{realm}"),
+        None => username.to_string(),
     };
     let password = call.text("password");
-    let renewed = world.pve.rights.tickets.get(password).is_some_and(|t| t.user == user);
-    let known = world.pve.rights.users.get(&user).filter(|u| u.enabled).and_then(|u| u.password.as_ref());
-    if !renewed && known.is_none_or(|p| p.expose() != password) {
+    let renewed = by_ticket(world, password).is_ok_and(|who| who.user == user);
+    let known = enabled(world, &user).ok().and_then(|u| u.password.as_ref());
+    if enabled(world, &user).is_err() || (!renewed && known.is_none_or(|p| p.expose() != password)) {
         return Err(Failure::new(401, "authentication failure"));
+    }
+    let who = Who { user: user.clone(), token: None };
+    if let (Some(path), Some(privileges)) = (call.get("path"), call.get("privs")) {
+        // Only whether the caller has them there: no new ticket.
+        if items(privileges).any(|p| !call_may(world, &who, path, p)) {
+            return Err(Failure::new(401, "authentication failure"));
+        }
+        return Ok(json!({"username": user, "cap": capabilities(world, &who)}).into());
     }
     let seconds = format!("{:08X}", world.now.as_second());
     let signature = || STANDARD.encode(random_uuid());
@@ -166,41 +194,91 @@ fn ticket(world: &mut World, call: &Call) -> Outcome {
     let csrf = format!("{seconds}:{}", signature());
     let issued = world.now;
     world.pve.rights.tickets.insert(ticket.clone(), Ticket { user: user.clone(), csrf: csrf.clone(), issued });
-    Ok(json!({"username": user, "ticket": ticket, "CSRFPreventionToken": csrf, "cap": {}}).into())
-}
-
-fn permissions(world: &mut World, call: &Call) -> Outcome {
-    if let Some(other) = call.get("userid").filter(|u| *u != call.who.id() && *u != call.who.user) {
-        call.check(world, "/access", &["Sys.Audit"])?;
-        let (user, token) = match other.split_once('!') {
-            Some((user, token)) => (user.to_string(), Some(token.to_string())),
-            None => (other.to_string(), None),
-        };
-        let who = crate::lab::pve::rights::Who { user, token };
-        return Ok(map_of(world, &who, call).into());
+    let mut answer =
+        json!({"username": user, "ticket": ticket, "CSRFPreventionToken": csrf, "cap": capabilities(world, &who)});
+    if world.pve.nodes.len() > 1 && call_may(world, &who, "/", "Sys.Audit") {
+        answer["clustername"] = json!("lab");
     }
-    Ok(map_of(world, &call.who.clone(), call).into())
+    Ok(answer.into())
 }
 
-fn map_of(world: &mut World, who: &crate::lab::pve::rights::Who, call: &Call) -> Value {
-    let paths: BTreeSet<String> = match call.get("path") {
-        Some(path) => BTreeSet::from([path.to_string()]),
-        None => ["/", "/access", "/access/groups", "/nodes", "/pool", "/sdn", "/storage", "/vms"]
-            .map(String::from)
-            .into_iter()
-            .chain(world.pve.rights.acls.iter().map(|a| a.path.clone()))
-            .collect(),
-    };
-    let mut map = Map::new();
+fn call_may(world: &mut World, who: &Who, path: &str, privilege: &str) -> bool {
+    effective(world, who, path).contains_key(privilege)
+}
+
+/// What the web interface shows and hides: the caller's privileges by kind of object, wherever it has them.
+fn capabilities(world: &mut World, who: &Who) -> Value {
+    const KINDS: [(&str, &[&str]); 7] = [
+        ("vms", &["VM."]),
+        ("access", &["User.", "Group."]),
+        ("storage", &["Datastore."]),
+        ("nodes", &["Sys."]),
+        ("sdn", &["SDN."]),
+        ("dc", &["Sys.Audit", "Sys.Modify", "SDN."]),
+        ("mapping", &["Mapping."]),
+    ];
+    let mut found: BTreeMap<&str, Map<String, Value>> = KINDS.iter().map(|(kind, _)| (*kind, Map::new())).collect();
+    let always = ["/", "/nodes", "/access/groups", "/vms", "/storage", "/sdn", "/mapping"].map(String::from);
+    let paths: BTreeSet<String> =
+        always.into_iter().chain(world.pve.rights.acls.iter().map(|acl| acl.path.clone())).collect();
     for path in paths {
-        let privileges = effective(world, who, &path);
-        if !privileges.is_empty() {
-            let privileges: Map<String, Value> =
-                privileges.into_iter().map(|(p, propagate)| (p, json!(i32::from(propagate)))).collect();
-            map.insert(path, Value::Object(privileges));
+        let top = path.split('/').nth(1).filter(|top| !top.is_empty()).unwrap_or("dc");
+        for privilege in effective(world, who, &path).into_keys() {
+            let permissions = privilege == "Permissions.Modify";
+            let into = |kind: &str, own: &[&str]| match top {
+                // A right on a pool is one on its guests and storages.
+                "pool" => {
+                    matches!(kind, "vms" | "storage") && (permissions || own.iter().any(|o| privilege.starts_with(o)))
+                }
+                "dc" => kind == "dc" && own.iter().any(|o| privilege.starts_with(o)),
+                _ => kind == top && (permissions || own.iter().any(|o| privilege.starts_with(o))),
+            };
+            for (kind, _) in KINDS.iter().filter(|(kind, own)| into(kind, own)) {
+                found.entry(kind).or_default().insert(privilege.clone(), json!(1));
+            }
         }
     }
-    Value::Object(map)
+    json!(found)
+}
+
+/// Everybody may ask about themselves, users also about their tokens.
+fn permissions(world: &mut World, call: &Call) -> Outcome {
+    let caller = call.who.id();
+    let asked = call.get("userid").unwrap_or(&caller);
+    let (user, token) = match asked.split_once('!') {
+        Some((user, token)) => (user.to_string(), Some(token.to_string())),
+        None => (asked.to_string(), None),
+    };
+    if !user.contains('@') {
+        return Err(Failure::parameter("userid", "value does not match the regex pattern"));
+    }
+    let own = asked == caller || (token.is_some() && user == caller);
+    if !own {
+        call.check(world, "/access", &["Sys.Audit"])?;
+    }
+    let who = Who { user, token };
+    let map_of = |privileges: Privileges| -> Value {
+        privileges.into_iter().map(|(p, propagate)| (p, json!(i32::from(propagate)))).collect::<Map<_, _>>().into()
+    };
+    if let Some(path) = call.get("path") {
+        return Ok(json!({path: map_of(effective(world, &who, path))}).into());
+    }
+    let rights = &world.pve.rights;
+    let top = ["/", "/access", "/access/groups", "/nodes", "/pool", "/sdn", "/storage", "/vms"].map(String::from);
+    let members = rights.pools.values().flat_map(|pool| {
+        let vms = pool.vms.iter().map(|vmid| format!("/vms/{vmid}"));
+        vms.chain(pool.storages.iter().map(|storage| format!("/storage/{storage}")))
+    });
+    let paths: BTreeSet<String> =
+        top.into_iter().chain(rights.acls.iter().map(|a| a.path.clone())).chain(members).collect();
+    let mut map = Map::new();
+    for path in paths {
+        let privileges = effective(world, &who, &path);
+        if !privileges.is_empty() {
+            map.insert(path, map_of(privileges));
+        }
+    }
+    Ok(Value::Object(map).into())
 }
 
 fn roles(world: &mut World, _: &Call) -> Outcome {
@@ -234,7 +312,7 @@ fn add_role(world: &mut World, call: &Call) -> Outcome {
     let id = call.text("roleid");
     let privileges = wanted_privileges(world, call)?;
     if id.to_ascii_lowercase().starts_with("pve") {
-        let why = format!("role ID may not start with 'PVE' (it's reserved for built-in roles): '{id}'");
+        let why = "cannot use role ID starting with the (case-insensitive) 'PVE' namespace";
         return Err(Failure::parameter("roleid", why));
     }
     if world.pve.rights.roles.contains_key(id) {
@@ -244,10 +322,12 @@ fn add_role(world: &mut World, call: &Call) -> Outcome {
     done()
 }
 
-fn own_role<'a>(world: &'a mut World, id: &str) -> Result<&'a mut Role, Failure> {
-    let role = world.pve.rights.roles.get_mut(id).ok_or_else(|| no_role(id))?;
+/// A role that may be changed; `verb` and `past` say what is to happen to it.
+fn own_role<'a>(world: &'a mut World, id: &str, verb: &str, past: &str) -> Result<&'a mut Role, Failure> {
+    let role = world.pve.rights.roles.get_mut(id);
+    let role = role.ok_or_else(|| no_role(id).under(&format!("{verb} role failed")))?;
     if role.built_in {
-        return Err(Failure::died(format!("auto-generated role '{id}' cannot be modified")));
+        return Err(Failure::died(format!("auto-generated role '{id}' cannot be {past}")));
     }
     Ok(role)
 }
@@ -255,7 +335,7 @@ fn own_role<'a>(world: &'a mut World, id: &str) -> Result<&'a mut Role, Failure>
 fn change_role(world: &mut World, call: &Call) -> Outcome {
     let privileges = wanted_privileges(world, call)?;
     let append = call.flag("append") == Some(true);
-    let role = own_role(world, call.text("roleid"))?;
+    let role = own_role(world, call.text("roleid"), "update", "modified")?;
     if !append {
         role.privileges.clear();
     }
@@ -265,7 +345,7 @@ fn change_role(world: &mut World, call: &Call) -> Outcome {
 
 fn remove_role(world: &mut World, call: &Call) -> Outcome {
     let id = call.text("roleid");
-    own_role(world, id)?;
+    own_role(world, id, "delete", "deleted")?;
     world.pve.rights.roles.remove(id);
     world.pve.rights.acls.retain(|a| a.role != id);
     done()
@@ -307,11 +387,39 @@ fn no_user(id: &str) -> Failure {
     Failure::died(format!("no such user ('{id}')"))
 }
 
+/// Users are looked for before anybody's rights are.
+fn may_see_user(world: &mut World, call: &Call) -> Result<(), Failure> {
+    user_is_there(world, call)?;
+    may_with_groups(world, call, &["User.Modify", "Sys.Audit"])
+}
+
+fn user_is_there(world: &World, call: &Call) -> Result<(), Failure> {
+    let id = call.text("userid");
+    if call.who.is_root() || world.pve.rights.users.contains_key(id) { Ok(()) } else { Err(no_user(id)) }
+}
+
+fn may_with_groups(world: &mut World, call: &Call, any: &[&str]) -> Result<(), Failure> {
+    if call.allowed_any(world, "/access/groups", any) { Ok(()) } else { Err(Failure::denied_plainly()) }
+}
+
+fn may_allocate_in_realm(world: &mut World, call: &Call) -> Result<(), Failure> {
+    let realm = call.text("userid").rsplit_once('@').map_or("", |(_, realm)| realm);
+    call.check(world, &format!("/access/realm/{realm}"), &["Realm.AllocateUser"])
+}
+
+fn may_add_user(world: &mut World, call: &Call) -> Result<(), Failure> {
+    may_allocate_in_realm(world, call)?;
+    call.check_any(world, "/access/groups", &["User.Modify"])
+}
+
+fn may_remove_user(world: &mut World, call: &Call) -> Result<(), Failure> {
+    may_allocate_in_realm(world, call)?;
+    user_is_there(world, call)?;
+    may_with_groups(world, call, &["User.Modify"])
+}
+
 fn user(world: &mut World, call: &Call) -> Outcome {
     let id = call.text("userid");
-    if id != call.who.user {
-        call.check_any(world, "/access/groups", &["User.Modify", "Sys.Audit"])?;
-    }
     let user = world.pve.rights.users.get(id).ok_or_else(|| no_user(id))?;
     let mut row = user_row(id, user);
     if let Some(row) = row.as_object_mut() {
@@ -319,25 +427,26 @@ fn user(world: &mut World, call: &Call) -> Outcome {
         row.remove("realm-type");
     }
     row["groups"] = json!([]);
-    row["tokens"] =
-        user.tokens.iter().map(|(name, token)| (name.clone(), token_info(token))).collect::<Map<_, _>>().into();
+    let tokens: Map<String, Value> =
+        user.tokens.iter().map(|(name, token)| (name.clone(), token_info(token))).collect();
+    row["tokens"] = if tokens.is_empty() { Value::Null } else { tokens.into() };
     Ok(row.into())
 }
 
 fn add_user(world: &mut World, call: &Call) -> Outcome {
     let id = call.text("userid");
-    let Some((_, realm)) = id.split_once('@') else {
-        return Err(Failure::parameter(
-            "userid",
-            format!("invalid format - value '{id}' does not look like a valid user name\n"),
-        ));
+    let Some((_, realm)) = id.split_once('@').filter(|(name, realm)| !name.is_empty() && !realm.is_empty()) else {
+        let why = format!("invalid format - value '{id}' does not look like a valid user name\n");
+        return Err(Failure::parameter("userid", why));
     };
-    call.check(world, &format!("/access/realm/{realm}"), &["Realm.AllocateUser"])?;
-    if !matches!(realm, "pam" | "pve") {
-        return Err(Failure::died(format!("create user failed: domain '{realm}' does not exist")));
-    }
     if world.pve.rights.users.contains_key(id) {
         return Err(Failure::died(format!("create user failed: user '{id}' already exists")));
+    }
+    if call.get("password").is_some() && !matches!(realm, "pam" | "pve") {
+        return Err(Failure::died(format!("create user failed: auth domain '{realm}' does not exist")));
+    }
+    if let Some(group) = items(call.text("groups")).next() {
+        return Err(Failure::died(format!("create user failed: no such group '{group}'")));
     }
     let user = User {
         enabled: call.flag("enable") != Some(false),
@@ -350,27 +459,42 @@ fn add_user(world: &mut World, call: &Call) -> Outcome {
     done()
 }
 
+fn may_change_user(world: &mut World, call: &Call) -> Result<(), Failure> {
+    user_is_there(world, call)?;
+    may_with_groups(world, call, &["User.Modify"])
+}
+
+fn change_user(world: &mut World, call: &Call) -> Outcome {
+    let id = call.text("userid");
+    let failed = |why: Failure| why.under("update user failed");
+    if let Some(group) = items(call.text("groups")).next() {
+        return Err(failed(Failure::died(format!("no such group '{group}'"))));
+    }
+    let user = world.pve.rights.users.get_mut(id).ok_or_else(|| failed(no_user(id)))?;
+    user.enabled = call.flag("enable").unwrap_or(user.enabled);
+    user.expire = call.number("expire").unwrap_or(user.expire);
+    if let Some(comment) = call.owned("comment") {
+        user.comment = Some(comment).filter(|c| !c.is_empty());
+    }
+    done()
+}
+
 fn remove_user(world: &mut World, call: &Call) -> Outcome {
     let id = call.text("userid");
-    if world.pve.rights.users.remove(id).is_none() {
-        return Err(Failure::died(format!("user '{id}' does not exist")));
-    }
+    // Root may also delete a user that is not there.
+    world.pve.rights.users.remove(id);
     let own = format!("{id}!");
     world.pve.rights.acls.retain(|a| a.id != id && !a.id.starts_with(&own));
     done()
 }
 
-fn may_see_tokens(world: &mut World, call: &Call) -> Result<(), Failure> {
-    may_set_tokens(world, call)
-}
-
 /// The user itself, or who may modify users.
 fn may_set_tokens(world: &mut World, call: &Call) -> Result<(), Failure> {
-    let own = call.text("userid") == call.who.user;
-    if own || call.allowed(world, "/access/groups", "User.Modify") {
+    user_is_there(world, call)?;
+    if call.who.is_root() || call.text("userid") == call.who.id() {
         return Ok(());
     }
-    Err(Failure::denied_plainly())
+    may_with_groups(world, call, &["User.Modify"])
 }
 
 fn token_info(token: &Token) -> Value {
@@ -422,7 +546,10 @@ fn add_token(world: &mut World, call: &Call) -> Outcome {
         expire: call.number("expire").unwrap_or(0),
         comment: call.owned("comment"),
     };
-    let info = token_info(&token);
+    let mut info = token_info(&token);
+    if let Some(info) = info.as_object_mut().filter(|_| call.get("expire").is_none()) {
+        info.remove("expire");
+    }
     user.tokens.insert(name.into(), token);
     Ok(json!({"full-tokenid": format!("{id}!{name}"), "value": secret, "info": info}).into())
 }
@@ -456,7 +583,7 @@ fn acls(world: &mut World, call: &Call) -> Outcome {
     let all = world.pve.rights.acls.clone();
     let mut list = Vec::new();
     for acl in all {
-        if audit || call.allowed(world, &acl.path, "Permissions.Modify") {
+        if audit || check_modify(world, call, &acl.path).is_ok() {
             list.push(json!({
                 "path": acl.path, "type": acl.subject.name(), "ugid": acl.id, "roleid": acl.role,
                 "propagate": i32::from(acl.propagate),
@@ -466,112 +593,202 @@ fn acls(world: &mut World, call: &Call) -> Outcome {
     rows(list)
 }
 
-fn may_set_acl(world: &mut World, call: &Call) -> Result<(), Failure> {
-    let path = call.text("path");
+/// Whoever may allocate what stands below `/storage`, `/vms` or `/pool` may also hand out rights on it.
+fn check_modify(world: &mut World, call: &Call, path: &str) -> Result<(), Failure> {
     let mut any = vec!["Permissions.Modify"];
-    for (prefix, privilege) in [("/storage", "Datastore.Allocate"), ("/vms", "VM.Allocate"), ("/pool", "Pool.Allocate")]
+    for (prefix, privilege) in
+        [("/storage/", "Datastore.Allocate"), ("/vms/", "VM.Allocate"), ("/pool/", "Pool.Allocate")]
     {
-        if path.starts_with(prefix) {
+        if path.len() > prefix.len() && path.starts_with(prefix) {
             any.push(privilege);
         }
     }
-    call.check_any(world, if path.is_empty() { "/access" } else { path }, &any)
+    call.check_any(world, path, &any)
+}
+
+fn may_set_acl(world: &mut World, call: &Call) -> Result<(), Failure> {
+    if call.who.is_root() {
+        return Ok(());
+    }
+    match normalized(call.text("path")) {
+        Some(path) => check_modify(world, call, &path),
+        None => Ok(()),
+    }
+}
+
+/// One slash at a time, none at the end; `None` for what can't be a path at all.
+fn normalized(path: &str) -> Option<String> {
+    let fine = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | '/');
+    if path.is_empty() || !path.chars().all(fine) {
+        return None;
+    }
+    Some(format!("/{}", path.split('/').filter(|s| !s.is_empty()).collect::<Vec<_>>().join("/")))
+}
+
+/// Whether Proxmox knows such objects.
+fn is_acl_path(path: &str) -> bool {
+    let segments: Vec<&str> = path.split('/').skip(1).collect();
+    match segments.as_slice() {
+        [""] | ["access" | "nodes" | "pool" | "sdn" | "storage" | "vms" | "mapping"] => true,
+        ["access", "groups" | "realm"] | ["access", "groups" | "realm", _] => true,
+        ["nodes" | "storage", _] | ["mapping", _] | ["mapping", _, _] => true,
+        ["vms", vmid] => vmid.len() >= 3 && !vmid.starts_with('0') && vmid.bytes().all(|b| b.is_ascii_digit()),
+        ["pool", rest @ ..] => rest.len() <= 3,
+        ["sdn", kind] | ["sdn", kind, _] => {
+            matches!(*kind, "controllers" | "dns" | "fabrics" | "ipams" | "prefix-lists" | "route-maps" | "zones")
+        }
+        ["sdn", "zones", _, _] => true,
+        ["sdn", "zones", _, _, tag] => {
+            tag.len() <= 4 && !tag.starts_with('0') && tag.bytes().all(|b| b.is_ascii_digit())
+        }
+        _ => false,
+    }
 }
 
 fn set_acl(world: &mut World, call: &Call) -> Outcome {
-    let path = call.text("path");
-    if !path.starts_with('/') || (path.len() > 1 && path.ends_with('/')) {
-        return Err(Failure::parameter("path", format!("invalid ACL path '{path}'")));
+    let asked = ["users", "groups", "tokens"];
+    if asked.iter().all(|name| call.text(name).is_empty()) {
+        let why = "either 'users', 'groups' or 'tokens' is required.";
+        return Err(Failure::parameters(asked.map(|name| (name.to_string(), why.to_string())).into()));
     }
-    if let Some(group) = items(call.text("groups")).next() {
-        return Err(Failure::died(format!("group '{group}' does not exist")));
-    }
-    let users = items(call.text("users")).map(|id| (Subject::User, id.to_string()));
-    let tokens = items(call.text("tokens")).map(|id| (Subject::Token, id.to_string()));
-    let subjects: Vec<(Subject, String)> = users.chain(tokens).collect();
-    if subjects.is_empty() {
-        return Err(Failure::parameter("users", "either 'users', 'groups' or 'tokens' is required."));
-    }
-    let rights = &mut world.pve.rights;
-    for role in items(call.text("roles")) {
-        if !rights.roles.contains_key(role) {
-            return Err(no_role(role));
-        }
-        for (subject, id) in &subjects {
-            let there = match subject {
-                Subject::User => rights.users.contains_key(id),
-                Subject::Token => rights.token(id).is_some(),
-            };
-            if !there {
-                return Err(Failure::died(match (subject, id.split_once('!')) {
-                    (Subject::Token, Some((user, token))) => format!("no such token '{token}' for user '{user}'"),
-                    (Subject::Token | Subject::User, _) => format!("user '{id}' does not exist"),
-                }));
-            }
-            rights.acls.retain(|a| !(a.path == path && a.subject == *subject && a.id == *id && a.role == role));
-            if call.flag("delete") != Some(true) {
-                rights.acls.push(Acl {
-                    path: path.into(),
-                    subject: *subject,
-                    id: id.clone(),
-                    role: role.into(),
-                    propagate: call.flag("propagate") != Some(false),
-                });
-            }
-        }
-    }
+    let remove = call.flag("delete") == Some(true);
+    let path = normalized(call.text("path")).filter(|path| remove || is_acl_path(path));
+    let path = path.ok_or_else(|| Failure::parameter("path", format!("invalid ACL path '{}'", call.text("path"))))?;
+    grant(world, call, &path, remove).map_err(|why| why.under("ACL update failed"))?;
     done()
 }
 
-fn members(world: &World, pool: &Pool) -> Value {
-    let vms = pool.vms.iter().filter_map(|vmid| world.pve.vms.get(vmid)).map(|vm| {
-        let mut row = vm.row(world.now);
+fn grant(world: &mut World, call: &Call, path: &str, remove: bool) -> Result<(), Failure> {
+    let propagate = call.flag("propagate") != Some(false);
+    let own = effective(world, &call.who, path);
+    for role in items(call.text("roles")) {
+        let Some(privileges) = world.pve.rights.roles.get(role).map(|r| r.privileges.clone()) else {
+            return Err(no_role(role));
+        };
+        if !call.who.is_root() && !own.contains_key("Permissions.Modify") {
+            only_own(role, &privileges, &own, propagate, remove)?;
+        }
+        if let Some(group) = items(call.text("groups")).next() {
+            return Err(Failure::died(format!("group '{group}' does not exist")));
+        }
+        let users = items(call.text("users")).map(|id| (Subject::User, id));
+        let tokens = items(call.text("tokens")).map(|id| (Subject::Token, id));
+        for (subject, id) in users.chain(tokens) {
+            subject_is_there(world, subject, id)?;
+            let acls = &mut world.pve.rights.acls;
+            acls.retain(|a| !(a.path == path && a.subject == subject && a.id == id && a.role == role));
+            if !remove {
+                let role = role.into();
+                acls.push(Acl { path: path.into(), subject, id: id.into(), role, propagate });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Without the right to modify permissions, one can hand out at most what one has.
+fn only_own(
+    role: &str,
+    privileges: &BTreeSet<String>,
+    own: &Privileges,
+    propagate: bool,
+    remove: bool,
+) -> Result<(), Failure> {
+    let verb = if remove { "remove" } else { "add" };
+    let refuse = |how: &str, superset: &str| {
+        let why = format!("Cannot {verb} role '{role}'{how} - requires 'Permissions.Modify'{superset}");
+        Err(Failure::parameter("role", why))
+    };
+    for privilege in privileges {
+        match own.get(privilege) {
+            None => return refuse("", " or superset of privileges."),
+            Some(false) if propagate && !remove => {
+                return refuse(" with propagation", " or propagated superset of privileges.");
+            }
+            Some(_) => {}
+        }
+    }
+    if role == "NoAccess" { refuse("", "") } else { Ok(()) }
+}
+
+fn subject_is_there(world: &World, subject: Subject, id: &str) -> Result<(), Failure> {
+    let rights = &world.pve.rights;
+    match (subject, id.split_once('!')) {
+        (Subject::User, _) if !rights.users.contains_key(id) => {
+            Err(Failure::died(format!("user '{id}' does not exist")))
+        }
+        (Subject::Token, Some((user, _))) if !rights.users.contains_key(user) => Err(no_user(user)),
+        (Subject::Token, Some((user, token))) if rights.token(id).is_none() => {
+            Err(Failure::died(format!("no such token '{token}' for user '{user}'")))
+        }
+        (Subject::User | Subject::Token, _) => Ok(()),
+    }
+}
+
+/// Guests and storages of a pool, as the cluster's list shows them; `kind` asks for one kind only.
+fn members(world: &World, pool: &Pool, call: &Call) -> Value {
+    let wanted = |kind: &str| call.get("type").is_none_or(|t| t == kind);
+    let vms = pool.vms.iter().filter(|_| wanted("qemu")).filter_map(|vmid| world.pve.vms.get(vmid)).map(|vm| {
+        let mut row = world.pve.row(vm, world.now);
         row["id"] = json!(format!("qemu/{}", vm.vmid));
         row["type"] = json!("qemu");
         row["node"] = json!(vm.node);
+        row["template"] = json!(i32::from(vm.is_template()));
+        row["maxcpu"] = row["cpus"].take();
+        if let Some(row) = row.as_object_mut() {
+            for own in ["cpus", "pid", "serial"] {
+                row.remove(own);
+            }
+        }
         row
     });
-    let storages = pool.storages.iter().flat_map(|storage| {
-        world.pve.nodes.iter().map(move |node| {
-            json!({"id": format!("storage/{}/{storage}", node.name), "type": "storage", "storage": storage, "node": node.name})
+    let storages = pool.storages.iter().filter(|_| wanted("storage")).filter_map(|name| world.pve.storages.get(name));
+    let storages = storages.map(|storage| {
+        json!({
+            "id": format!("storage/{}/{}", call.local, storage.name), "type": "storage", "storage": storage.name,
+            "node": call.local, "plugintype": storage.kind, "status": "available",
+            "shared": i32::from(storage.shared), "content": storage.content.join(","), "maxdisk": storage.total,
+            "disk": storage.used(&call.local),
         })
     });
     vms.chain(storages).collect()
 }
 
 fn pools(world: &mut World, call: &Call) -> Outcome {
-    let ids: Vec<String> = world.pve.rights.pools.keys().cloned().collect();
-    let asked = call.get("poolid");
-    if let Some(id) = asked.filter(|id| !world.pve.rights.pools.contains_key(*id)) {
-        return Err(Failure::died(format!("pool '{id}' does not exist")));
+    if call.get("poolid").is_some() {
+        return rows(vec![whole_pool(world, call)?]);
     }
+    let ids: Vec<String> = world.pve.rights.pools.keys().cloned().collect();
     let mut list = Vec::new();
-    for id in ids.into_iter().filter(|id| asked.is_none_or(|a| a == id)) {
+    for id in ids {
         if !call.allowed(world, &format!("/pool/{id}"), "Pool.Audit") {
             continue;
         }
-        let Some(pool) = world.pve.rights.pools.get(&id) else { continue };
         let mut row = json!({"poolid": id});
-        if let Some(comment) = &pool.comment {
+        if let Some(comment) = world.pve.rights.pools.get(&id).and_then(|pool| pool.comment.as_ref()) {
             row["comment"] = json!(comment);
-        }
-        if asked.is_some() {
-            row["members"] = members(world, pool);
         }
         list.push(row);
     }
     rows(list)
 }
 
-fn named_pool<'a>(world: &'a mut World, call: &Call) -> Result<&'a mut Pool, Failure> {
+fn no_pool(id: &str) -> Failure {
+    Failure::died(format!("pool '{id}' does not exist"))
+}
+
+fn whole_pool(world: &World, call: &Call) -> Result<Value, Failure> {
     let id = call.text("poolid");
-    world.pve.rights.pools.get_mut(id).ok_or_else(|| Failure::died(format!("pool '{id}' does not exist")))
+    let pool = world.pve.rights.pools.get(id).ok_or_else(|| no_pool(id))?;
+    let mut row = json!({"poolid": id, "members": members(world, pool, call)});
+    if let Some(comment) = &pool.comment {
+        row["comment"] = json!(comment);
+    }
+    Ok(row)
 }
 
 fn pool(world: &mut World, call: &Call) -> Outcome {
-    named_pool(world, call)?;
-    let Some(pool) = world.pve.rights.pools.get(call.text("poolid")) else { return done() };
-    Ok(json!({"members": members(world, pool), "comment": pool.comment.clone().unwrap_or_default()}).into())
+    Ok(whole_pool(world, call)?.into())
 }
 
 fn add_pool(world: &mut World, call: &Call) -> Outcome {
@@ -579,43 +796,71 @@ fn add_pool(world: &mut World, call: &Call) -> Outcome {
     if world.pve.rights.pools.contains_key(id) {
         return Err(Failure::died(format!("create pool failed: pool '{id}' already exists")));
     }
+    if !id.starts_with(|c: char| c.is_ascii_alphabetic()) {
+        return Err(Failure::died("create pool failed: pool name must start with a letter"));
+    }
     world.pve.rights.pools.insert(id.into(), Pool { comment: call.owned("comment"), ..Pool::default() });
     done()
 }
 
 fn change_pool(world: &mut World, call: &Call) -> Outcome {
-    let delete = call.flag("delete") == Some(true);
-    let vms: Vec<u32> = items(call.text("vms")).filter_map(|v| v.parse().ok()).collect();
-    if let Some(missing) = vms.iter().find(|v| !world.pve.vms.contains_key(v)) {
-        return Err(Failure::died(format!("update pools failed: VM {missing} does not exist")));
-    }
-    let pool = named_pool(world, call)?;
-    for vmid in vms {
-        if delete {
-            pool.vms.remove(&vmid)
-        } else {
-            pool.vms.insert(vmid)
-        };
-    }
-    for storage in items(call.text("storage")) {
-        if delete {
-            pool.storages.remove(storage)
-        } else {
-            pool.storages.insert(storage.into())
-        };
-    }
-    if let Some(comment) = call.owned("comment") {
-        pool.comment = Some(comment);
-    }
+    update_pool(world, call).map_err(|why| why.under("update pools failed"))?;
     done()
 }
 
-fn remove_pool(world: &mut World, call: &Call) -> Outcome {
-    let pool = named_pool(world, call)?;
-    if !pool.vms.is_empty() || !pool.storages.is_empty() {
-        let id = call.text("poolid");
-        return Err(Failure::died(format!("delete pool failed: pool '{id}' is not empty")));
+fn update_pool(world: &mut World, call: &Call) -> Result<(), Failure> {
+    let id = call.text("poolid");
+    let delete = call.flag("delete") == Some(true);
+    let mut pool = world.pve.rights.pools.get(id).cloned().ok_or_else(|| no_pool(id))?;
+    let died = |why: String| Err(Failure::died(why));
+    for vmid in items(call.text("vms")).filter_map(|v| v.parse::<u32>().ok()) {
+        check_modify(world, call, &format!("/vms/{vmid}"))?;
+        if delete && !pool.vms.remove(&vmid) {
+            return died(format!("VM {vmid} is not a pool member"));
+        }
+        if delete {
+            continue;
+        }
+        if pool.vms.contains(&vmid) {
+            return died(format!("VM {vmid} is already a pool member"));
+        }
+        let other = world.pve.rights.pools.iter().find(|(_, p)| p.vms.contains(&vmid)).map(|(name, _)| name.clone());
+        if let Some(other) = other {
+            if call.flag("allow-move") != Some(true) {
+                return died(format!("VM {vmid} belongs already to pool '{other}' and 'allow-move' is not set"));
+            }
+            call.check(world, &format!("/pool/{other}"), &["Pool.Allocate"])?;
+            world.pve.rights.pools.entry(other).and_modify(|p| {
+                p.vms.remove(&vmid);
+            });
+        }
+        pool.vms.insert(vmid);
     }
-    world.pve.rights.pools.remove(call.text("poolid"));
+    for storage in items(call.text("storage")) {
+        check_modify(world, call, &format!("/storage/{storage}"))?;
+        let changed = if delete { pool.storages.remove(storage) } else { pool.storages.insert(storage.into()) };
+        if !changed {
+            let is = if delete { "is not a" } else { "is already a" };
+            return died(format!("Storage '{storage}' {is} pool member"));
+        }
+    }
+    pool.comment = call.owned("comment").or(pool.comment);
+    world.pve.rights.pools.insert(id.into(), pool);
+    Ok(())
+}
+
+fn remove_pool(world: &mut World, call: &Call) -> Outcome {
+    let id = call.text("poolid");
+    let failed = |why: String| Err(Failure::died(format!("delete pool failed: {why}")));
+    let Some(pool) = world.pve.rights.pools.get(id) else { return failed(format!("pool '{id}' does not exist")) };
+    if let Some(vmid) = pool.vms.iter().find(|vmid| world.pve.vms.contains_key(vmid)) {
+        return failed(format!("pool '{id}' is not empty (contains VM {vmid})"));
+    }
+    if let Some(storage) = pool.storages.iter().find(|s| world.pve.storages.contains_key(*s)) {
+        return failed(format!("pool '{id}' is not empty (contains storage '{storage}')"));
+    }
+    world.pve.rights.pools.remove(id);
+    let path = format!("/pool/{id}");
+    world.pve.rights.acls.retain(|acl| acl.path != path);
     done()
 }

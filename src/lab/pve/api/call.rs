@@ -2,7 +2,7 @@
 use crate::lab::pve::rights::{self, Who};
 use crate::lab::world::World;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub type Params = BTreeMap<String, String>;
 
@@ -54,6 +54,33 @@ impl Failure {
     pub fn denied_plainly() -> Self {
         Failure::new(403, "Permission check failed")
     }
+
+    /// Something failed in a worker or under a lock, where only the exception's text is left. Proxmox writes the status
+    /// in front of it, and the errors of parameters behind it, a line each.
+    pub fn as_text(&self) -> String {
+        let mut text = match self.status {
+            500 => self.message.clone(),
+            status => format!("{status} {}", self.message),
+        };
+        for (name, error) in &self.errors {
+            text.push_str(&format!("\n{name}: {error}"));
+        }
+        text
+    }
+
+    /// The same under the name of what was tried: `update role failed: ...`, always a 500.
+    pub fn under(self, what: &str) -> Self {
+        Failure::died(format!("{what}: {}", self.as_text()))
+    }
+
+    /// The message as bodies carry it, with the line end that Perl's messages have.
+    pub fn text(&self) -> String {
+        match self.status {
+            // The only one that the server writes without it.
+            501 => self.message.clone(),
+            _ => format!("{}\n", self.message.trim_end()),
+        }
+    }
 }
 
 impl From<String> for Failure {
@@ -76,6 +103,7 @@ pub fn task(upid: String) -> Outcome {
     Ok(json!(upid).into())
 }
 
+#[derive(Clone)]
 pub struct Call {
     /// Nobody on endpoints that ask for no credentials.
     pub who: Who,
@@ -85,6 +113,8 @@ pub struct Call {
     pub params: Params,
     /// Names of those that stand in the path.
     pub in_path: Vec<&'static str>,
+    /// Names of those that came more than once, or as a JSON list; their values are joined by commas.
+    pub lists: BTreeSet<String>,
     /// The file of an upload.
     pub upload: Option<super::upload::Received>,
 }

@@ -4,7 +4,7 @@ use super::nodes::node_row;
 use super::route::{Kind, Need, Route, VMID, optional, route};
 use crate::base::clock::between;
 use crate::lab::pve::vm::Vm;
-use crate::lab::pve::{full, task};
+use crate::lab::pve::{Version, full, task};
 use crate::lab::world::World;
 use serde_json::{Value, json};
 
@@ -71,18 +71,23 @@ fn status(world: &mut World, call: &Call) -> Outcome {
 fn resources(world: &mut World, call: &Call) -> Outcome {
     let wanted = |kind: &str| call.get("type").is_none_or(|t| t == kind);
     let mut list = Vec::new();
+    if wanted("pool") {
+        let pools: Vec<String> = world.pve.rights.pools.keys().cloned().collect();
+        for pool in pools {
+            if call.allowed(world, &format!("/pool/{pool}"), "Pool.Audit") {
+                list.push(json!({"id": format!("/pool/{pool}"), "type": "pool", "pool": pool}));
+            }
+        }
+    }
     if wanted("vm") {
         // Proxmox sorts VMIDs here as text.
         let mut vms: Vec<Vm> = world.pve.vms.values().cloned().collect();
         vms.sort_by_key(|vm| vm.vmid.to_string());
         for vm in vms {
             if call.allowed(world, &format!("/vms/{}", vm.vmid), "VM.Audit") {
-                list.push(guest(world, &vm));
+                list.push(guest(world, call, &vm));
             }
         }
-    }
-    if wanted("storage") {
-        list.extend(storages(world, call));
     }
     if wanted("node") {
         let nodes = world.pve.nodes.clone();
@@ -92,33 +97,34 @@ fn resources(world: &mut World, call: &Call) -> Outcome {
             if let Some(row) = row.as_object_mut() {
                 row.remove("ssl_fingerprint");
             }
-            if audit {
-                row["cgroup-mode"] = json!(2);
-            }
+            row["cgroup-mode"] = json!(2);
             list.push(row);
         }
     }
-    if wanted("sdn") && call.allowed_any(world, "/sdn/zones/localnetwork", &["SDN.Audit", "SDN.Use"]) {
-        for node in &world.pve.nodes {
-            list.push(json!({
-                "id": format!("sdn/{}/localnetwork", node.name), "type": "sdn", "sdn": "localnetwork",
-                "node": node.name, "status": "ok",
-            }));
-        }
+    if wanted("storage") {
+        list.extend(storages(world, call));
     }
-    if call.get("type").is_none() {
-        let pools: Vec<String> = world.pve.rights.pools.keys().cloned().collect();
-        for pool in pools {
-            if call.allowed(world, &format!("/pool/{pool}"), "Pool.Audit") {
-                list.push(json!({"id": format!("/pool/{pool}"), "type": "pool", "pool": pool}));
-            }
-        }
+    // Since 9.1 zones are networks, which can't be asked for by their type.
+    let zone = if world.pve.version >= Version(9, 1, 0) { "network" } else { "sdn" };
+    if wanted(zone) && call.allowed(world, "/sdn/zones/localnetwork", "SDN.Audit") {
+        list.extend(world.pve.nodes.iter().map(|node| local_zone(&node.name, zone)));
     }
     rows(list)
 }
 
+fn local_zone(node: &str, kind: &str) -> Value {
+    if kind == "sdn" {
+        let id = format!("sdn/{node}/localnetwork");
+        return json!({"id": id, "type": "sdn", "sdn": "localnetwork", "node": node, "status": "ok"});
+    }
+    json!({
+        "id": format!("network/{node}/zone/localnetwork"), "type": "network", "network-type": "zone",
+        "network": "localnetwork", "node": node, "status": "ok",
+    })
+}
+
 /// A guest that the status daemon has not told about yet has neither name nor figures.
-fn guest(world: &World, vm: &Vm) -> Value {
+fn guest(world: &mut World, call: &Call, vm: &Vm) -> Value {
     let period = |at| between(world.started, at).as_secs() / STATUS_PERIOD_S;
     let fresh = vm.created > world.started && period(vm.created) == period(world.now);
     let mut row = json!({"id": format!("qemu/{}", vm.vmid), "type": "qemu", "vmid": vm.vmid, "node": vm.node});
@@ -126,15 +132,17 @@ fn guest(world: &World, vm: &Vm) -> Value {
         row["status"] = json!("unknown");
         return row;
     }
-    let mut known = vm.row(world.now);
+    let mut known = world.pve.row(vm, world.now);
     known["maxcpu"] = known["cpus"].take();
     known["template"] = json!(i32::from(vm.is_template()));
     if let (Some(row), Some(known)) = (row.as_object_mut(), known.as_object_mut()) {
-        known.remove("cpus");
-        known.remove("pid");
+        for own in ["cpus", "pid", "serial"] {
+            known.remove(own);
+        }
         row.append(known);
     }
-    if let Some((pool, _)) = world.pve.rights.pools.iter().find(|(_, p)| p.vms.contains(&vm.vmid)) {
+    let pool = world.pve.rights.pools.iter().find(|(_, p)| p.vms.contains(&vm.vmid)).map(|(name, _)| name.clone());
+    if let Some(pool) = pool.filter(|pool| call.allowed(world, &format!("/pool/{pool}"), "Pool.Audit")) {
         row["pool"] = json!(pool);
     }
     row
@@ -148,8 +156,8 @@ fn storages(world: &mut World, call: &Call) -> Vec<Value> {
             continue;
         }
         let no_room = full(world, &name);
-        let Some(storage) = world.pve.storages.get(&name) else { continue };
-        for node in &world.pve.nodes {
+        let Some(storage) = world.pve.storages.get(&name).filter(|s| !s.disabled) else { continue };
+        for node in world.pve.nodes.iter().filter(|node| storage.is_on(&node.name)) {
             let used = if no_room { storage.total } else { storage.used(&node.name) };
             list.push(json!({
                 "id": format!("storage/{}/{name}", node.name), "type": "storage", "storage": name, "node": node.name,
@@ -176,11 +184,10 @@ fn nextid(world: &mut World, call: &Call) -> Outcome {
 
 fn tasks(world: &mut World, call: &Call) -> Outcome {
     let all = call.allowed(world, "/", "Sys.Audit");
-    let mine = call.who.id();
-    // The comparison forgets the token, so a token without the right sees nothing at all.
-    let list: Vec<Value> =
-        world.pve.tasks.iter().rev().filter(|t| all || t.user == mine).take(50).map(task::Task::row).collect();
-    rows(if all || call.who.token.is_none() { list } else { Vec::new() })
+    let caller = call.who.id();
+    // A task's user is compared without its token: a token without the right sees nothing at all.
+    let mine = |task: &&task::Task| all || task.owner().0 == caller;
+    rows(world.pve.tasks.iter().rev().filter(mine).take(50).map(task::Task::row).collect())
 }
 
 fn options(world: &mut World, call: &Call) -> Outcome {

@@ -1,7 +1,8 @@
 //! A VM's configuration: which options there are, who may set them, reading and changing it.
 use super::call::{Call, Failure, Outcome, done, rows, task as upid};
 use super::qemu::guest;
-use super::route::{Kind, Need, Route, optional, route};
+use super::route::{Kind, Need, Route, needed, optional, route};
+use super::schema;
 use crate::lab::pve::Version;
 use crate::lab::pve::create::{self, Change};
 use crate::lab::pve::disk::{Source, Wanted, no_storage, storage_of};
@@ -39,10 +40,10 @@ pub const ROUTES: &[Route] = &[
         "/nodes/{node}/qemu/{vmid}/config",
         CHANGE,
         &[
-            optional("delete", Kind::Text),
-            optional("digest", Kind::Text),
-            optional("force", Kind::Boolean),
-            optional("revert", Kind::Text),
+            optional("delete", Kind::List),
+            optional("digest", Kind::Short(40)),
+            optional("force", Kind::Boolean).with("delete"),
+            optional("revert", Kind::List),
             optional("skiplock", Kind::Boolean),
         ],
         put,
@@ -54,10 +55,11 @@ pub const ROUTES: &[Route] = &[
         CHANGE,
         &[
             optional("background_delay", Kind::Integer(1, 30)),
-            optional("delete", Kind::Text),
-            optional("digest", Kind::Text),
-            optional("force", Kind::Boolean),
-            optional("revert", Kind::Text),
+            optional("import-working-storage", Kind::Text),
+            optional("delete", Kind::List),
+            optional("digest", Kind::Short(40)),
+            optional("force", Kind::Boolean).with("delete"),
+            optional("revert", Kind::List),
             optional("skiplock", Kind::Boolean),
         ],
         post,
@@ -76,7 +78,7 @@ pub const ROUTES: &[Route] = &[
         "PUT",
         "/nodes/{node}/qemu/{vmid}/unlink",
         Need::All("/vms/{vmid}", &["VM.Config.Disk"]),
-        &[super::route::needed("idlist", Kind::Text), optional("force", Kind::Boolean)],
+        &[needed("idlist", Kind::List), optional("force", Kind::Boolean)],
         unlink,
     ),
 ];
@@ -84,10 +86,12 @@ pub const ROUTES: &[Route] = &[
 /// The type of a configuration option; `None` when there is no such option.
 pub fn kind(key: &str) -> Option<Kind> {
     const ANY: i64 = i64::MAX;
+    if let Some(schema) = schema::of(key) {
+        return Some(Kind::Compound(schema));
+    }
     Some(match key {
         "acpi" | "autostart" | "kvm" | "localtime" | "numa" | "onboot" | "protection" | "tablet" | "template"
-        | "freeze" | "reboot" => Kind::Boolean,
-        "ciupgrade" => Kind::Boolean,
+        | "freeze" | "reboot" | "ciupgrade" => Kind::Boolean,
         "cores" | "sockets" | "vcpus" => Kind::Integer(1, ANY),
         "balloon" => Kind::Integer(0, ANY),
         "shares" => Kind::Integer(0, 50_000),
@@ -100,78 +104,81 @@ pub fn kind(key: &str) -> Option<Kind> {
         ]),
         "scsihw" => Kind::Choice(&["lsi", "lsi53c810", "virtio-scsi-pci", "virtio-scsi-single", "megasas", "pvscsi"]),
         "name" => Kind::Name,
+        "description" => Kind::Short(8192),
+        "nameserver" => Kind::List,
         "tags" => Kind::Tags,
-        "affinity" | "agent" | "args" | "audio0" | "boot" | "bootdisk" | "cicustom" | "cipassword" | "ciuser"
-        | "cpu" | "description" | "hookscript" | "hotplug" | "keyboard" | "lock" | "machine" | "memory"
-        | "nameserver" | "rng0" | "searchdomain" | "smbios1" | "sshkeys" | "startdate" | "startup" | "vga"
-        | "vmgenid" | "vmstatestorage" | "watchdog" => Kind::Text,
-        _ if is_drive(key) => Kind::Text,
+        "affinity" | "args" | "audio0" | "bootdisk" | "cicustom" | "cipassword" | "ciuser" | "cpu" | "hookscript"
+        | "hotplug" | "keyboard" | "lock" | "machine" | "rng0" | "searchdomain" | "sshkeys" | "startdate"
+        | "startup" | "vga" | "vmgenid" | "vmstatestorage" | "watchdog" => Kind::Text,
         _ => {
-            const NUMBERED: [(&str, u32); 7] = [
-                ("net", 31),
-                ("ipconfig", 31),
-                ("serial", 3),
-                ("parallel", 2),
-                ("usb", 13),
-                ("hostpci", 15),
-                ("unused", 255),
-            ];
+            const NUMBERED: [(&str, u32); 5] =
+                [("serial", 3), ("parallel", 2), ("usb", 13), ("hostpci", 15), ("unused", 255)];
             NUMBERED.iter().any(|(stem, most)| is_numbered(key, stem, *most)).then_some(Kind::Text)?
         }
     })
 }
 
-/// The privileges that setting or removing an option takes; `None` is for root alone.
+/// The privileges that setting or removing an option takes, of which one is enough; `None` is for root alone.
 fn privileges(key: &str) -> Option<&'static [&'static str]> {
     Some(match key {
-        "cores" | "sockets" | "cpu" | "vcpus" | "numa" | "cpulimit" | "cpuunits" | "affinity" => &["VM.Config.CPU"],
+        "cores" | "sockets" | "cpu" | "vcpus" | "numa" | "cpulimit" | "cpuunits" => &["VM.Config.CPU"],
         "memory" | "balloon" | "shares" => &["VM.Config.Memory"],
         "scsihw" | "machine" | "vga" | "smbios1" | "rng0" | "watchdog" | "hotplug" | "acpi" | "kvm" | "tablet"
-        | "keyboard" | "audio0" => &["VM.Config.HWType"],
-        "name" | "description" | "tags" | "onboot" | "ostype" | "agent" | "bios" | "protection" | "template"
-        | "autostart" | "freeze" | "localtime" | "reboot" | "startdate" | "startup" | "vmgenid" => {
-            &["VM.Config.Options"]
-        }
+        | "audio0" => HARDWARE,
+        "name" | "description" | "onboot" | "ostype" | "agent" | "bios" | "protection" | "template" | "autostart"
+        | "keyboard" | "localtime" | "reboot" | "startdate" | "startup" => OPTIONS,
+        "freeze" => &["VM.PowerMgmt"],
         "boot" | "bootdisk" | "vmstatestorage" => &["VM.Config.Disk"],
         "nameserver" | "searchdomain" | "sshkeys" => CLOUD_INIT,
         _ if key.starts_with("ci") || is_numbered(key, "ipconfig", 31) => CLOUD_INIT,
         _ if is_numbered(key, "net", 31) => &["VM.Config.Network"],
-        _ if is_numbered(key, "serial", 3) => &["VM.Config.HWType"],
-        _ if is_numbered(key, "unused", 255) => &["VM.Config.Disk"],
         _ => return None,
     })
 }
 
+const HARDWARE: &[&str] = &["VM.Config.HWType"];
+const OPTIONS: &[&str] = &["VM.Config.Options"];
 /// Either of the two is enough.
 const CLOUD_INIT: &[&str] = &["VM.Config.Cloudinit", "VM.Config.Network"];
 
+/// Options whose value or whose old value decides about the right: they are looked at elsewhere.
+fn is_checked_by_value(key: &str) -> bool {
+    is_drive(key) || key == "tags" || is_numbered(key, "serial", 3) || is_numbered(key, "unused", 255)
+}
+
+/// On the new VM's pool or on the VM.
+///
+/// # Errors
+/// 403 that names the VM.
+pub fn check_on_vm(world: &mut World, call: &Call, any: &[&str]) -> Result<(), Failure> {
+    if let Some(pool) = call.get("pool")
+        && call.allowed_any(world, &format!("/pool/{pool}"), any)
+    {
+        return Ok(());
+    }
+    call.check_any(world, &format!("/vms/{}", call.vmid()), any)
+}
+
 /// # Errors
 /// 403 for the first right that is missing, 500 for what only root may set.
-fn may_change(world: &mut World, call: &Call, keys: &[&str]) -> Result<(), Failure> {
+fn may_change<'a>(world: &mut World, call: &Call, keys: impl Iterator<Item = &'a str>) -> Result<(), Failure> {
     if call.who.is_root() {
         return Ok(());
     }
-    let path = match call.get("pool") {
-        Some(pool) => format!("/pool/{pool}"),
-        None => format!("/vms/{}", call.vmid()),
-    };
-    for key in keys {
+    for key in keys.filter(|key| !is_checked_by_value(key)) {
         match privileges(key) {
-            Some(any) => call.check_any(world, &path, any)?,
+            Some(any) => check_on_vm(world, call, any)?,
             None => return Err(Failure::died(format!("only root can set '{key}' config"))),
         }
-        if *key == "startup" {
+        if key == "startup" {
             call.check(world, "/", &["Sys.Modify"])?;
         }
     }
     Ok(())
 }
 
-/// The change that a call asks for, checked as Proxmox checks it before any task starts.
-///
-/// # Errors
-/// Wrong values, missing rights, storages that are not there or not for disks.
-pub fn wanted(world: &mut World, call: &Call, creating: bool) -> Result<Change, Failure> {
+/// The options and drives that a call names, as they are to be kept.
+fn named(call: &Call) -> Result<Change, Failure> {
     let mut change = Change::default();
     for (key, value) in call.params.iter().filter(|(k, _)| kind(k).is_some()) {
         if is_drive(key) {
@@ -187,28 +194,54 @@ pub fn wanted(world: &mut World, call: &Call, creating: bool) -> Result<Change, 
         };
         change.options.insert(key.clone(), value);
     }
-    change.delete = call
-        .get("delete")
-        .map(|list| list.split([',', ';', ' ']).filter(|k| !k.is_empty()).map(Into::into).collect())
-        .unwrap_or_default();
+    Ok(change)
+}
 
-    let keys: Vec<&str> =
-        change.options.keys().chain(change.delete.iter().filter(|k| !is_drive(k))).map(String::as_str).collect();
-    may_change(world, call, &keys)?;
+/// A new VM's configuration, checked as Proxmox checks it before the task starts.
+///
+/// # Errors
+/// Wrong values, missing rights, storages that are not there or not for disks.
+pub fn of_new_vm(world: &mut World, call: &Call) -> Result<Change, Failure> {
+    let change = named(call)?;
+    check_storages(world, call, &change)?;
+    may_change(world, call, change.options.keys().map(String::as_str))?;
+    for (key, value) in change.options.iter().filter(|(k, _)| is_numbered(k, "serial", 3)) {
+        may_set_serial(world, call, key, value, "set")?;
+    }
+    check_bridges(world, call, &change)?;
+    check_media(&change, world.pve.version)?;
+    Ok(change)
+}
+
+fn may_set_serial(world: &mut World, call: &Call, key: &str, value: &str, verb: &str) -> Result<(), Failure> {
+    match value {
+        "socket" => check_on_vm(world, call, HARDWARE),
+        _ if call.who.is_root() => Ok(()),
+        _ => Err(Failure::died(format!("only root can {verb} '{key}' config for real devices"))),
+    }
+}
+
+fn check_storages(world: &mut World, call: &Call, change: &Change) -> Result<(), Failure> {
     for (slot, drive) in &change.drives {
-        if !creating {
-            may_set_drive(world, call, drive)?;
-        }
         check_drive(world, call, slot, drive)?;
     }
-    if change.delete.iter().any(|k| is_drive(k)) {
-        call.check(world, &format!("/vms/{}", call.vmid()), &["VM.Config.Disk"])?;
-    }
+    Ok(())
+}
+
+fn check_bridges(world: &mut World, call: &Call, change: &Change) -> Result<(), Failure> {
     for value in change.options.iter().filter(|(k, _)| is_numbered(k, "net", 31)).map(|(_, v)| v) {
         may_use_bridge(world, call, value)?;
     }
-    check_boot(world, call, &change)?;
-    Ok(change)
+    Ok(())
+}
+
+fn check_media(change: &Change, version: Version) -> Result<(), Failure> {
+    let iso = |drive: &Wanted| matches!(&drive.source, Source::Volume { volid } if folder_of(volid) == "iso");
+    let bare = change.drives.iter().find(|(_, drive)| iso(drive) && !drive.cdrom());
+    match bare.filter(|_| version >= Version(8, 4, 0)) {
+        Some((slot, _)) => Err(Failure::parameter(slot, "explicit 'media=cdrom' is required for iso images")),
+        None => Ok(()),
+    }
 }
 
 fn sorted_tags(text: &str) -> String {
@@ -229,23 +262,27 @@ pub fn may_use_bridge(world: &mut World, call: &Call, nic: &str) -> Result<(), F
     call.check(world, &path, &["SDN.Use"])
 }
 
-fn may_set_drive(world: &mut World, call: &Call, drive: &Wanted) -> Result<(), Failure> {
+fn may_set_drive(world: &mut World, call: &Call, cloud_init: bool, cdrom: bool) -> Result<(), Failure> {
     let path = format!("/vms/{}", call.vmid());
-    match &drive.source {
-        Source::CloudInit { .. } => call.check(world, &path, &["VM.Config.Cloudinit", "VM.Config.CDROM"]),
-        Source::Nothing | Source::New { .. } | Source::Volume { .. } if drive.cdrom() => {
-            call.check(world, &path, &["VM.Config.CDROM"])
-        }
-        Source::Nothing | Source::New { .. } | Source::Volume { .. } => call.check(world, &path, &["VM.Config.Disk"]),
+    match (cloud_init, cdrom) {
+        (true, _) => call.check(world, &path, &["VM.Config.Cloudinit", "VM.Config.CDROM"]),
+        (false, true) => call.check(world, &path, &["VM.Config.CDROM"]),
+        (false, false) => call.check(world, &path, &["VM.Config.Disk"]),
     }
 }
 
+/// What stands before the slash of a volume's name; volumes without one are disks.
+fn folder_of(volid: &str) -> &str {
+    volid.split_once(':').and_then(|(_, name)| name.split_once('/')).map_or("images", |(folder, _)| folder)
+}
+
 fn check_drive(world: &mut World, call: &Call, slot: &str, drive: &Wanted) -> Result<(), Failure> {
-    if let Some(storage) = drive.allocates_on() {
+    // A cloud-init drive's storage is looked at only when it is made.
+    if let Source::New { storage, .. } = &drive.source {
         call.check(world, &format!("/storage/{storage}"), &["Datastore.AllocateSpace"])?;
         let found = world.pve.storages.get(storage).ok_or_else(|| Failure::died(no_storage(storage)))?;
         if !found.holds("images") {
-            return Err(Failure::parameter(slot, format!("storage '{storage}' does not support vm images")));
+            return Err(Failure::parameter("storage", format!("storage '{storage}' does not support vm images")));
         }
     }
     let volid = match &drive.source {
@@ -254,48 +291,67 @@ fn check_drive(world: &mut World, call: &Call, slot: &str, drive: &Wanted) -> Re
         Source::Nothing | Source::CloudInit { .. } | Source::New { import: None, .. } => return Ok(()),
     };
     if volid.starts_with('/') {
+        if call.who.is_root() {
+            return Err(Failure::died(format!("unable to associate path '{volid}' to any storage")));
+        }
         let why = "Only root can pass arbitrary filesystem paths. at /usr/share/perl5/PVE/Storage.pm line 651.";
         return Err(Failure::died(why));
     }
     let storage = storage_of(volid);
-    let see = ["Datastore.Audit", "Datastore.AllocateSpace"];
-    call.check_any(world, &format!("/storage/{storage}"), &see)?;
     if !world.pve.storages.contains_key(storage) {
         return Err(Failure::died(no_storage(storage)));
     }
-    let folder = volid.split_once(':').and_then(|(_, name)| name.split_once('/')).map_or("images", |(f, _)| f);
-    if drive.import().is_some() && matches!(folder, "iso" | "vztmpl" | "backup") {
-        let why = if world.pve.version >= Version(8, 3, 0) {
-            format!("{volid} has wrong type '{folder}' - needs to be 'images' or 'import'")
-        } else {
-            format!("{volid} has wrong type '{folder}' - not an image")
-        };
-        return Err(Failure::parameter(slot, why));
+    let folder = folder_of(volid);
+    let images = !matches!(folder, "iso" | "vztmpl" | "backup" | "import" | "snippets");
+    let owner = world.pve.volume(call.node(), volid).and_then(|v| v.vmid);
+    if drive.import().is_some() {
+        if !images && folder != "import" {
+            let why = if world.pve.version >= Version(8, 3, 0) {
+                format!("{volid} has wrong type '{folder}' - needs to be 'images' or 'import'")
+            } else {
+                format!("{volid} has wrong type '{folder}' - not an image")
+            };
+            return Err(Failure::parameter(slot, why));
+        }
+        if let Some(owner) = owner {
+            return call.check(world, &format!("/vms/{owner}"), &["VM.Clone"]);
+        }
     }
-    if drive.import().is_none() && folder == "iso" && !drive.cdrom() && world.pve.version >= Version(8, 4, 0) {
-        return Err(Failure::parameter(slot, "explicit 'media=cdrom' is required for iso images"));
-    }
-    let owner = world.pve.volume(call.node(), volid).and_then(|v| v.vmid).filter(|owner| *owner != call.vmid());
-    if let Some(owner) = owner.filter(|_| drive.import().is_some()) {
-        call.check(world, &format!("/vms/{owner}"), &["VM.Clone"])?;
+    check_volume(world, call, Some(call.vmid()), volid)?;
+    if drive.import().is_none() && !images && folder != "iso" {
+        return Err(Failure::parameter(slot, "content type needs to be 'images' or 'iso'"));
     }
     Ok(())
 }
 
-/// Every device of `boot` has to be there.
-fn check_boot(world: &World, call: &Call, change: &Change) -> Result<(), Failure> {
-    let Some(boot) = change.options.get("boot") else { return Ok(()) };
-    let known: Option<&Vm> = world.pve.vms.get(&call.vmid());
-    let order = Property::parse(boot, "legacy").options.remove("order").unwrap_or_default();
-    for device in order.split(';').filter(|d| !d.is_empty()) {
-        let new = change.drives.contains_key(device) || change.options.contains_key(device);
-        let old = known.is_some_and(|vm| vm.config.contains_key(device)) && !change.delete.iter().any(|d| d == device);
-        if !new && !old {
-            let why = format!("invalid bootorder: device '{device}' does not exist'");
-            return Err(Failure::parameter("boot", why));
-        }
+/// Whether the caller may read a volume; one that belongs to `own` it may.
+///
+/// # Errors
+/// 403 for the right that is missing.
+pub fn check_volume(world: &mut World, call: &Call, own: Option<u32>, volid: &str) -> Result<(), Failure> {
+    let path = format!("/storage/{}", storage_of(volid));
+    if call.allowed(world, &path, "Datastore.Allocate") {
+        return Ok(());
     }
-    Ok(())
+    if matches!(folder_of(volid), "iso" | "vztmpl" | "import") {
+        return call.check_any(world, &path, &["Datastore.AllocateSpace", "Datastore.Audit"]);
+    }
+    match owner_of(volid) {
+        Some(owner) if Some(owner) == own => Ok(()),
+        Some(owner) => {
+            call.check(world, &path, &["Datastore.Audit"])?;
+            call.check(world, &format!("/vms/{owner}"), &["VM.Config.Disk"])
+        }
+        None => Err(Failure::died(format!("missing privileges to access {volid}"))),
+    }
+}
+
+/// The VM that a disk's name names.
+fn owner_of(volid: &str) -> Option<u32> {
+    let (_, name) = volid.split_once(':')?;
+    let name = name.rsplit('/').next()?;
+    let rest = name.strip_prefix("vm-").or_else(|| name.strip_prefix("base-"))?;
+    rest.split('-').next()?.parse().ok()
 }
 
 fn read(world: &mut World, call: &Call) -> Outcome {
@@ -306,36 +362,164 @@ fn pending(world: &mut World, call: &Call) -> Outcome {
     Ok(guest(world, call)?.pending_json().into())
 }
 
-/// Existence, rights and values, digest, lock: what both ways of changing check first.
+/// Values and rights first, then the VM itself: what both ways of changing check before anything is done.
 fn prepared(world: &mut World, call: &Call) -> Result<Change, Failure> {
-    if call.flag("skiplock") == Some(true) && !call.who.is_root() {
-        return Err(Failure::parameter("skiplock", "Only root may use this option."));
+    only_root(call, "skiplock")?;
+    let mut change = named(call)?;
+    let list = |name: &str| -> Vec<String> {
+        call.text(name).split([',', ';', ' ']).filter(|k| !k.is_empty()).map(Into::into).collect()
+    };
+    change.delete = list("delete");
+    let revert = list("revert");
+    if change.options.is_empty() && change.drives.is_empty() && change.delete.is_empty() && revert.is_empty() {
+        return Err(Failure::died("no options specified"));
     }
-    guest(world, call)?;
-    let change = wanted(world, call, false)?;
+    for (what, keys) in [("revert", &revert), ("delete", &change.delete)] {
+        for key in keys {
+            if call.params.contains_key(key) {
+                let why = format!("you can't use '-{key}' and -{what} {key}' at the same time");
+                return Err(Failure::parameter("delete", why));
+            }
+            if kind(key).is_none() {
+                return Err(Failure::parameter(what, format!("unknown option '{key}'")));
+            }
+        }
+    }
+    check_media(&change, world.pve.version)?;
+    may_change(world, call, change.delete.iter().map(String::as_str))?;
+    may_change(world, call, change.options.keys().map(String::as_str))?;
+    check_storages(world, call, &change)?;
+    check_bridges(world, call, &change)?;
     let vm = guest(world, call)?;
-    if call.get("digest").is_some_and(|d| d != vm.digest()) {
-        return Err(Failure::died("checksum mismatch (file change by other user?)"));
+    check_digest(vm, call)?;
+    if call.flag("skiplock") != Some(true) {
+        vm.unlocked()?;
     }
-    vm.unlocked()?;
+    check_balloon(vm, &change)?;
+    for key in revert {
+        if let Some(vm) = world.pve.vms.get_mut(&call.vmid()) {
+            vm.pending.remove(&key);
+        }
+    }
     Ok(change)
+}
+
+/// # Errors
+/// 400 when anybody but root sets this parameter.
+pub fn only_root(call: &Call, parameter: &str) -> Result<(), Failure> {
+    if call.flag(parameter) == Some(true) && !call.who.is_root() {
+        return Err(Failure::parameter(parameter, "Only root may use this option."));
+    }
+    Ok(())
+}
+
+/// # Errors
+/// The configuration is another one than the caller has read.
+pub fn check_digest(vm: &Vm, call: &Call) -> Result<(), Failure> {
+    match call.get("digest").is_some_and(|digest| digest != vm.digest()) {
+        true => Err(Failure::died("checksum mismatch (file change by other user?)")),
+        false => Ok(()),
+    }
+}
+
+fn check_balloon(vm: &Vm, change: &Change) -> Result<(), Failure> {
+    let of = |key: &str| change.options.get(key).or_else(|| vm.config.get(key));
+    let number = |key: &str| of(key).and_then(|v| Property::parse(v, "current").head.parse::<u64>().ok());
+    let named = change.options.contains_key("memory") || change.options.contains_key("balloon");
+    match (number("balloon"), number("memory").unwrap_or(512)) {
+        (Some(balloon), memory) if named && balloon > memory => {
+            Err(Failure::died("balloon value too large (must be smaller than assigned memory)"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What is checked only while the change is made: in the task, when there is one.
+fn apply(world: &mut World, call: &Call, mut change: Change) -> Result<(), Failure> {
+    let vm = guest(world, call)?;
+    // It may have changed since the task began.
+    check_digest(vm, call)?;
+    let config = vm.config.clone();
+    let path = format!("/vms/{}", call.vmid());
+    let old = |slot: &str| config.get(slot).map(|value| Property::parse(value, "file"));
+    let touched = change.delete.iter().chain(change.drives.keys()).filter(|key| is_drive(key));
+    for drive in touched.filter_map(|slot| old(slot)) {
+        may_set_drive(world, call, is_cloud_init(&drive), is_cdrom(&drive))?;
+    }
+    for drive in change.drives.values() {
+        may_set_drive(world, call, matches!(drive.source, Source::CloudInit { .. }), drive.cdrom())?;
+    }
+    for key in change.delete.iter().filter(|key| is_numbered(key, "unused", 255)) {
+        call.check(world, &path, &["VM.Config.Disk"])?;
+        if let Some(drive) = old(key) {
+            call.check(world, &format!("/storage/{}", storage_of(&drive.head)), &["Datastore.AllocateSpace"])?;
+        }
+    }
+    if change.options.contains_key("tags") || change.delete.iter().any(|key| key == "tags") {
+        call.check(world, &path, OPTIONS)?;
+    }
+    for (key, value) in change.options.iter().filter(|(k, _)| is_numbered(k, "serial", 3)) {
+        may_set_serial(world, call, key, value, "modify")?;
+    }
+    for key in change.options.keys().chain(&change.delete).filter(|key| is_numbered(key, "net", 31)) {
+        if let Some(value) = config.get(key) {
+            may_use_bridge(world, call, value)?;
+        }
+    }
+    order_of_boot(&config, &mut change)?;
+    create::change(world, call.vmid(), change)?;
+    Ok(())
+}
+
+/// Every device of `boot` has to be there. Devices that go leave an order that there is, and new CD-ROMs join it.
+fn order_of_boot(config: &Config, change: &mut Change) -> Result<(), Failure> {
+    let order = |boot: &String| -> Vec<String> {
+        let order = Property::parse(boot, "legacy").options.remove("order").unwrap_or_default();
+        order.split(';').filter(|d| !d.is_empty()).map(Into::into).collect()
+    };
+    if let Some(boot) = change.options.get("boot") {
+        let missing = order(boot).into_iter().find(|device| {
+            let there = [config.contains_key(device), change.drives.contains_key(device)];
+            let there = there.contains(&true) || change.options.contains_key(device);
+            !there || change.delete.contains(device)
+        });
+        return match missing {
+            Some(device) => Err(Failure::died(format!("invalid bootorder: device '{device}' does not exist'"))),
+            None => Ok(()),
+        };
+    }
+    let before = config.get("boot").map(order).unwrap_or_default();
+    let mut after: Vec<String> = before.iter().filter(|device| !change.delete.contains(device)).cloned().collect();
+    if !before.is_empty() {
+        let is_new_cdrom = |(slot, drive): &(&String, &Wanted)| {
+            drive.cdrom() && !matches!(drive.source, Source::CloudInit { .. }) && !before.contains(slot)
+        };
+        after.extend(change.drives.iter().filter(is_new_cdrom).map(|(slot, _)| slot.clone()));
+    }
+    if after != before {
+        change.options.insert("boot".into(), format!("order={}", after.join(";")));
+    }
+    Ok(())
 }
 
 fn put(world: &mut World, call: &Call) -> Outcome {
     let change = prepared(world, call)?;
-    create::change(world, call.vmid(), change)?;
+    apply(world, call, change)?;
     done()
 }
 
 fn post(world: &mut World, call: &Call) -> Outcome {
     let change = prepared(world, call)?;
+    let silent = ["digest", "background_delay", "import-working-storage"];
     let shown: Vec<String> = call
         .params
         .iter()
-        .filter(|(k, _)| kind(k).is_some() || *k == "delete")
+        .filter(|(k, _)| !call.in_path.contains(&k.as_str()) && !silent.contains(&k.as_str()))
         .map(|(k, v)| format!("-{k} {}", if k == "cipassword" { "<hidden>" } else { v }))
         .collect();
-    upid(create::change_in_task(world, call.vmid(), change, &shown.join(" "), &call.who.id()))
+    let (vmid, worker) = (call.vmid(), call.clone());
+    let work = move |world: &mut World| apply(world, &worker, change).map_err(|why| why.as_text());
+    upid(create::change_in_task(world, vmid, &shown.join(" "), &call.who.id(), work))
 }
 
 fn cloud_init(world: &mut World, call: &Call) -> Outcome {
@@ -361,6 +545,7 @@ fn regenerate(world: &mut World, call: &Call) -> Outcome {
 
 fn unlink(world: &mut World, call: &Call) -> Outcome {
     let vm = guest(world, call)?;
+    vm.unlocked()?;
     let list: Vec<String> = call.text("idlist").split([',', ';', ' ']).map(Into::into).collect();
     let forced: Vec<String> = list
         .iter()
@@ -370,7 +555,7 @@ fn unlink(world: &mut World, call: &Call) -> Outcome {
         .map(|drive| drive.head)
         .collect();
     let (vmid, node) = (vm.vmid, vm.node.clone());
-    create::change(world, vmid, Change { options: Config::new(), delete: list, ..Change::default() })?;
+    apply(world, call, Change { delete: list, ..Change::default() })?;
     if call.flag("force") == Some(true) {
         for volid in forced {
             crate::lab::pve::disk::free(world, &node, &volid);

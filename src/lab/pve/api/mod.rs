@@ -8,19 +8,21 @@ mod qemu;
 mod reply;
 mod request;
 mod route;
+mod schema;
 mod sign_in;
 mod storage;
 mod tasks;
 mod upload;
 
-use self::call::{Call, Failure, Outcome, Params};
+use self::call::{Call, Failure, Outcome};
 use self::reply::Reply;
-use self::request::Style;
+use self::request::{Given, Style, Target};
 use self::route::Need;
-use super::rights::Who;
+use super::rights::{self, Who};
 use crate::lab::world::Lab;
 use axum::body::Body;
 use hyper::body::Incoming;
+use hyper::header::CONNECTION;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
@@ -74,82 +76,116 @@ fn local_node(stream: &TcpStream, lab: &Lab) -> String {
 }
 
 async fn answer(request: Request<Incoming>, lab: Lab, local: String) -> Result<Response<Body>, Infallible> {
+    let keep = keeps(&request);
     let reply = reply_to(request, &lab, local).await;
-    if reply.is_unauthorised() {
+    if reply.is_delayed() {
         lab.clock().sleep(UNAUTHORISED_DELAY).await;
     }
     let version = lab.look(|w| w.pve.version);
-    Ok(reply.into_response(version))
+    Ok(reply.into_response(version, lab.clock().now(), keep))
+}
+
+/// Whether the client wants to go on with the connection. After an upload the server does not.
+fn keeps(request: &Request<Incoming>) -> bool {
+    let says = request.headers().get(CONNECTION).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let upload = request.method() == hyper::Method::POST && request.uri().path().ends_with("/upload");
+    !says.to_ascii_lowercase().contains("close") && !upload
 }
 
 async fn reply_to(request: Request<Incoming>, lab: &Lab, local: String) -> Reply {
-    let (parts, body) = request.into_parts();
-    let body = Body::new(body);
-    if let Err(failure) = request::acceptable(&parts) {
-        return Reply::Plain(failure);
-    }
-    let Some((style, segments)) = request::path(parts.uri.path()) else {
-        return Reply::Plain(Failure::new(404, "Not Found"));
-    };
-    let method = parts.method.as_str().to_string();
-    let found = route::find(&method, &segments);
-    let uploads = method == "POST" && segments.last().is_some_and(|s| s == "upload");
-
-    let open = found.as_ref().is_some_and(|(route, _)| matches!(route.need, Need::Nobody));
-    let who = if open {
-        Who { user: String::new(), token: None }
-    } else {
-        match lab.look(|w| sign_in::caller(w, &parts.headers, &method, uploads)) {
-            Ok(who) => who,
-            Err(why) => return Reply::Plain(Failure::new(401, why)),
-        }
-    };
-    let received = match request::content_type(&parts) {
-        form if uploads && form.starts_with("multipart/form-data") => match upload::boundary(form) {
-            Some(boundary) => upload::receive(body, boundary).await.map(|(params, file)| (params, Some(file))),
-            None => Err(Failure::new(400, "multipart form without boundary")),
-        },
-        _ => request::params(&parts, body).await.map(|params| (params, None)),
-    };
-    let (params, file) = match received {
-        Ok(received) => received,
-        // What is wrong with the body itself is answered before any handler: without JSON, except a bad JSON body.
-        Err(failure) if failure.status == 500 => return Reply::Answer(style, Err(failure)),
-        Err(failure) => return Reply::Plain(failure),
-    };
-    let Some((route, in_path)) = found else {
-        let path = segments.join("/");
-        return Reply::Answer(style, Err(Failure::new(501, format!("Method '{method} /{path}' not implemented"))));
-    };
-    if open && method == "POST" && parts.headers.get("authorization").is_some() {
-        let why = "URI '/access/ticket' not available with API token, need proper ticket.";
-        // The missing parenthesis is the product's own.
-        return Reply::Answer(style, Err(Failure::new(403, format!("Permission check failed ({why}"))));
-    }
-    let outcome =
-        call_for(who, local, params, in_path, file).and_then(|call| lab.with(|world| route::run(world, route, &call)));
-    Reply::Answer(style, outcome)
+    answered(request, lab, local).await.unwrap_or_else(|refused| refused)
 }
 
-/// Path parameters and the others together; one that comes twice is refused.
+/// Readable at all, then who calls, then the body, then the call: the server's own order.
+async fn answered(request: Request<Incoming>, lab: &Lab, local: String) -> Result<Reply, Reply> {
+    let (parts, body) = request.into_parts();
+    let body = Body::new(body);
+    request::readable(&parts)?;
+    let plain = |status, message: String| Reply::Plain(Failure::new(status, message));
+    let (style, segments) = match request::target(parts.uri.path()) {
+        Target::Call(style, segments) => (style, segments),
+        Target::NoUri => return Err(plain(501, "no such uri".into())),
+        Target::File(path) => return Err(plain(500, format!("no such file '{path}'"))),
+        Target::NoFormatter { format, path } => {
+            lab.look(|w| sign_in::caller(w, &parts.headers, parts.method.as_str(), false)).map_err(unknown)?;
+            return Err(plain(501, format!("no formatter for uri {path}, {format}")));
+        }
+    };
+    let method = parts.method.as_str();
+    let found = route::find(method, &segments);
+    let open = found.as_ref().is_some_and(|(route, _)| matches!(route.need, Need::Nobody));
+    let uploads = storage_of_upload(method, &segments);
+    let who = match open {
+        true => Who { user: String::new(), token: None },
+        false => lab.look(|w| sign_in::caller(w, &parts.headers, method, uploads.is_some())).map_err(unknown)?,
+    };
+    if let Some(storage) = uploads {
+        may_upload(lab, &who, storage).map_err(Reply::Bare)?;
+    }
+    let multipart = request::content_type(&parts).starts_with("multipart/form-data");
+    let (given, file) = match upload::boundary(request::content_type(&parts)).filter(|_| uploads.is_some()) {
+        Some(boundary) if multipart => {
+            let (params, file) = upload::receive(body, boundary).await.map_err(Reply::Plain)?;
+            (Given { params, ..Given::default() }, Some(file))
+        }
+        Some(_) | None => (request::given(&parts, body).await.map_err(Reply::Plain)?, None),
+    };
+    let Some((route, in_path)) = found else {
+        let why = format!("Method '{method} /{}' not implemented", segments.join("/"));
+        return Err(Reply::Answer(style, Err(Failure::new(501, why))));
+    };
+    if open && method == "POST" && sign_in::has_token(&parts.headers) {
+        // The line end before the closing parenthesis is the product's own.
+        let why = "URI '/access/ticket' not available with API token, need proper ticket.\n";
+        return Err(Reply::Answer(style, Err(Failure::denied(why))));
+    }
+    let outcome =
+        call_for(who, local, given, in_path, file).and_then(|call| lab.with(|world| route::run(world, route, &call)));
+    Ok(Reply::Answer(style, outcome))
+}
+
+fn unknown(why: String) -> Reply {
+    Reply::Bare(Failure::new(401, why))
+}
+
+fn storage_of_upload<'a>(method: &str, segments: &'a [String]) -> Option<&'a str> {
+    match segments {
+        [nodes, _, storage, name, upload]
+            if method == "POST" && nodes == "nodes" && storage == "storage" && upload == "upload" =>
+        {
+            Some(name)
+        }
+        _ => None,
+    }
+}
+
+/// An upload needs no cross-site guard, so the server looks at its right before it reads the body.
+fn may_upload(lab: &Lab, who: &Who, storage: &str) -> Result<(), Failure> {
+    let path = format!("/storage/{storage}");
+    match lab.with(|world| rights::allowed(world, who, &path, "Datastore.AllocateTemplate")) {
+        true => Ok(()),
+        false => Err(Failure::denied(&format!("{path}, Datastore.AllocateTemplate"))),
+    }
+}
+
+/// Path parameters and the others together; one that comes twice must say the same.
 fn call_for(
     who: Who,
     local: String,
-    mut params: Params,
+    given: Given,
     in_path: Vec<(&'static str, String)>,
     upload: Option<upload::Received>,
 ) -> Result<Call, Failure> {
     let names = in_path.iter().map(|(name, _)| *name).collect();
+    let Given { mut params, lists } = given;
     for (name, value) in in_path {
-        if params.contains_key(name) {
-            return Err(Failure::parameter(
-                name,
-                "duplicate parameter (already defined in URI) with conflicting values!",
-            ));
+        if params.get(name).is_some_and(|other| *other != value) {
+            let why = "duplicate parameter (already defined in URI) with conflicting values!";
+            return Err(Failure::parameter(name, why));
         }
         params.insert(name.into(), value);
     }
-    Ok(Call { who, local, params, in_path: names, upload })
+    Ok(Call { who, local, params, in_path: names, lists, upload })
 }
 
 #[cfg(test)]

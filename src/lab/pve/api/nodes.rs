@@ -35,7 +35,7 @@ pub const ROUTES: &[Route] = &[
         "GET",
         "/nodes/{node}/query-url-metadata",
         Need::Rule(may_fetch),
-        &[needed("url", Kind::Text), optional("verify-certificates", Kind::Boolean)],
+        &[needed("url", Kind::Url), optional("verify-certificates", Kind::Boolean)],
         query_url,
     ),
 ];

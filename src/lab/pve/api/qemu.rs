@@ -1,16 +1,17 @@
 //! `/nodes/{node}/qemu`: the VMs, and every act on them but their configuration.
 use super::call::{Call, Failure, Outcome, rows, task as upid};
-use super::cluster::not_simulated;
-use super::config::{may_use_bridge, wanted};
+use super::cluster::{none, not_simulated};
+use super::config::{check_digest, check_on_vm, may_use_bridge, of_new_vm, only_root};
 use super::route::{Kind, Need, Route, VMID, needed, optional, route};
+use super::storage::usable;
 use crate::lab::pve::clone::{self, Job};
 use crate::lab::pve::create::{self, Create};
 use crate::lab::pve::disk::{no_storage, storage_of};
-use crate::lab::pve::vm::{Vm, is_cdrom, is_cloud_init, is_numbered};
-use crate::lab::pve::{lifecycle, vm};
+use crate::lab::pve::lifecycle;
+use crate::lab::pve::property::Property;
+use crate::lab::pve::vm::{Vm, is_cdrom, is_numbered};
 use crate::lab::world::World;
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
 
 const AUDIT: Need = Need::All("/vms/{vmid}", &["VM.Audit"]);
 const POWER: Need = Need::All("/vms/{vmid}", &["VM.PowerMgmt"]);
@@ -20,10 +21,12 @@ const SECONDS: Kind = Kind::Integer(0, i64::MAX);
 
 pub const ROUTES: &[Route] = &[
     route("GET", "/nodes/{node}/qemu", Need::Anyone, &[optional("full", Kind::Boolean)], list),
+    route("GET", "/nodes/{node}/lxc", Need::Anyone, &[], none),
     route(
         "POST",
         "/nodes/{node}/qemu",
-        Need::Rule(may_create),
+        // Its rights are looked at inside.
+        Need::Anyone,
         &[
             needed("vmid", VMID),
             optional("pool", Kind::Text),
@@ -31,7 +34,7 @@ pub const ROUTES: &[Route] = &[
             optional("storage", Kind::Text),
             optional("import-working-storage", Kind::Text),
             optional("ha-managed", Kind::Boolean),
-            optional("unique", Kind::Boolean),
+            optional("bwlimit", SECONDS),
         ],
         make,
     )
@@ -96,15 +99,15 @@ pub const ROUTES: &[Route] = &[
         ],
         clone_vm,
     ),
-    route("POST", "/nodes/{node}/qemu/{vmid}/template", ALLOCATE, &[optional("disk", Kind::Text)], template),
+    route("POST", "/nodes/{node}/qemu/{vmid}/template", ALLOCATE, &[optional("disk", Kind::Drive)], template),
     route(
         "PUT",
         "/nodes/{node}/qemu/{vmid}/resize",
         DISK,
         &[
-            needed("disk", Kind::Text),
+            needed("disk", Kind::Drive),
             needed("size", Kind::Size),
-            optional("digest", Kind::Text),
+            optional("digest", Kind::Short(40)),
             optional("skiplock", Kind::Boolean),
         ],
         resize,
@@ -133,6 +136,9 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/nodes/{node}/qemu/{vmid}/snapshot", AUDIT, &[], snapshots),
     route("GET", "/nodes/{node}/qemu/{vmid}/firewall/options", AUDIT, &[], firewall),
     route("GET", "/nodes/{node}/qemu/{vmid}/agent/network-get-interfaces", Need::Rule(may_ask_agent), &[], agent),
+    route("GET", "/nodes/{node}/qemu/{vmid}/agent/get-host-name", Need::Rule(may_ask_agent), &[], agent),
+    route("GET", "/nodes/{node}/qemu/{vmid}/agent/get-osinfo", Need::Rule(may_ask_agent), &[], agent),
+    route("GET", "/nodes/{node}/qemu/{vmid}/agent/info", Need::Rule(may_ask_agent), &[], agent),
     route("POST", "/nodes/{node}/qemu/{vmid}/agent/ping", Need::Rule(may_ask_agent), &[], agent),
     route(
         "DELETE",
@@ -163,7 +169,7 @@ fn list(world: &mut World, call: &Call) -> Outcome {
     let mut list = Vec::new();
     for vm in vms {
         if call.allowed(world, &format!("/vms/{}", vm.vmid), "VM.Audit") {
-            list.push(vm.row(world.now));
+            list.push(world.pve.row(&vm, world.now));
         }
     }
     rows(list)
@@ -188,20 +194,20 @@ fn may_allocate(world: &mut World, call: &Call, vmid: &str) -> Result<(), Failur
     if on_vm || on_pool { Ok(()) } else { Err(Failure::denied_plainly()) }
 }
 
-fn may_create(world: &mut World, call: &Call) -> Result<(), Failure> {
-    pool_is_there(world, call)?;
-    may_allocate(world, call, call.text("vmid"))
-}
-
 fn make(world: &mut World, call: &Call) -> Outcome {
     let vmid = call.vmid();
-    let change = wanted(world, call, true)?;
-    if call.flag("start") == Some(true) {
-        call.check(world, &format!("/vms/{vmid}"), &["VM.PowerMgmt"])?;
+    pool_is_there(world, call)?;
+    if let Some(storage) = call.get("storage") {
+        call.check(world, &format!("/storage/{storage}"), &["Datastore.AllocateSpace"])?;
     }
     if call.flag("ha-managed") == Some(true) {
         call.check(world, "/", &["Sys.Console"])?;
     }
+    if call.flag("start") == Some(true) {
+        check_on_vm(world, call, &["VM.PowerMgmt"])?;
+    }
+    may_allocate(world, call, call.text("vmid"))?;
+    let change = of_new_vm(world, call)?;
     if let Some(taken) = world.pve.vms.get(&vmid) {
         let why = format!("unable to create VM {vmid} - VM {vmid} already exists on node '{}'", taken.node);
         return Err(Failure::died(why));
@@ -219,7 +225,7 @@ fn make(world: &mut World, call: &Call) -> Outcome {
 
 fn current(world: &mut World, call: &Call) -> Outcome {
     let vm = guest(world, call)?;
-    let mut row = vm.row(world.now);
+    let mut row = world.pve.row(vm, world.now);
     row["qmpstatus"] = json!(vm.status());
     row["ha"] = json!({"managed": 0});
     if vm.running() {
@@ -233,19 +239,42 @@ fn current(world: &mut World, call: &Call) -> Outcome {
     Ok(row.into())
 }
 
+/// A task on the VM of the path. It begins also when there is no such VM; then it fails.
+fn in_task(
+    world: &mut World,
+    call: &Call,
+    kind: &'static str,
+    begin: impl FnOnce(&mut World, &Call) -> String,
+) -> Outcome {
+    only_root(call, "skiplock")?;
+    only_root(call, "keepActive")?;
+    match guest(world, call).map(|_| ()) {
+        Ok(()) => upid(begin(world, call)),
+        Err(why) => upid(lifecycle::refuse(world, call.node(), call.vmid(), kind, &call.who.id(), why.message)),
+    }
+}
+
 fn start(world: &mut World, call: &Call) -> Outcome {
-    guest(world, call)?;
-    upid(lifecycle::start(world, call.vmid(), &call.who.id()))
+    in_task(world, call, "qmstart", |world, call| lifecycle::start(world, call.vmid(), &call.who.id()))
 }
 
 fn stop(world: &mut World, call: &Call, kind: &'static str) -> Outcome {
-    guest(world, call)?;
-    upid(lifecycle::stop(world, call.vmid(), kind, &call.who.id()))
+    in_task(world, call, kind, |world, call| lifecycle::stop(world, call.vmid(), kind, &call.who.id()))
 }
 
 fn restart(world: &mut World, call: &Call, kind: &'static str) -> Outcome {
-    guest(world, call)?;
+    only_root(call, "skiplock")?;
+    if !exists(world, call)?.running() {
+        return Err(Failure::died(format!("VM {} not running", call.vmid())));
+    }
     upid(lifecycle::restart(world, call.vmid(), kind, &call.who.id()))
+}
+
+/// The VM of the path, where Proxmox looks for its process before its configuration.
+fn exists<'a>(world: &'a World, call: &Call) -> Result<&'a Vm, Failure> {
+    guest(world, call).map_err(|_| {
+        Failure::died(format!("unable to find configuration file for VM {} on node '{}'", call.vmid(), call.node()))
+    })
 }
 
 fn may_clone(world: &mut World, call: &Call) -> Result<(), Failure> {
@@ -254,54 +283,46 @@ fn may_clone(world: &mut World, call: &Call) -> Result<(), Failure> {
 }
 
 fn clone_vm(world: &mut World, call: &Call) -> Outcome {
+    exists(world, call)?;
     pool_is_there(world, call)?;
-    let vm = guest(world, call)?.clone();
-    vm.unlocked()?;
-    let full = call.flag("full").unwrap_or(!vm.is_template());
-    let storage = call.owned("storage");
-    if !full && storage.is_some() {
-        return Err(Failure::died("parameter 'storage' not allowed for linked clones"));
-    }
-    let target = call.owned("target").filter(|t| t != call.node());
+    let target = call.owned("target").filter(|t| t != call.node() && t != "localhost");
     if let Some(target) = &target
         && world.pve.node(target).is_none()
     {
         return Err(Failure::died(format!("no such cluster node '{target}'")));
     }
-    for (slot, drive) in vm.drives() {
-        if drive.head == "none" {
-            continue;
-        }
-        let disk = !is_cdrom(&drive) || is_cloud_init(&drive);
-        let from = storage_of(&drive.head);
-        let to = storage.as_deref().filter(|_| disk).unwrap_or(from);
-        if disk {
-            call.check(world, &format!("/storage/{to}"), &["Datastore.AllocateSpace"])?;
-        }
-        let source = world.pve.storages.get(from).ok_or_else(|| Failure::died(no_storage(from)))?;
-        if let Some(target) = target.as_ref().filter(|_| !source.shared) {
-            let why = format!("can't clone VM to node '{target}' (VM uses local storage)");
-            return Err(Failure::died(why));
-        }
-        let into = world.pve.storages.get(to).ok_or_else(|| Failure::died(no_storage(to)))?;
-        if target.is_some() && !into.shared {
-            return Err(Failure::died(format!("can't clone to non-shared storage '{to}'")));
-        }
-        if disk && !into.holds("images") {
-            return Err(Failure::parameter("storage", format!("storage '{to}' does not support vm images")));
-        }
-        let linkable = source.clones_linked() && vm.is_template();
-        if !full && !linkable && disk && !is_cloud_init(&drive) {
-            let why = format!("Linked clone feature is not supported for '{}' ({slot})", drive.head);
-            return Err(Failure::died(why));
+    let storage = call.owned("storage");
+    if let Some(name) = &storage {
+        clone_target(world, call, name, target.as_deref())?;
+    }
+    let vm = guest(world, call)?.clone();
+    vm.unlocked()?;
+    if let Some(snapshot) = call.get("snapname") {
+        return Err(Failure::died(format!("snapshot '{snapshot}' does not exist")));
+    }
+    let full = call.flag("full").unwrap_or(!vm.is_template());
+    for parameter in ["storage", "format"] {
+        if !full && call.get(parameter).is_some() {
+            return Err(Failure::died(format!("parameter '{parameter}' not allowed for linked clones")));
         }
     }
+    let shared = clone_sources(world, call, &vm, storage.as_deref())?;
     for value in vm.config.iter().filter(|(k, _)| is_numbered(k, "net", 31)).map(|(_, v)| v) {
         may_use_bridge(world, call, value)?;
+    }
+    if let Some(target) = target.as_ref().filter(|_| !shared) {
+        return Err(Failure::died(format!("can't clone VM to node '{target}' (VM uses local storage)")));
     }
     let newid = call.get("newid").and_then(|v| v.parse::<u32>().ok()).unwrap_or(0);
     if world.pve.vms.get(&newid).is_some_and(|taken| taken.node == vm.node) {
         return Err(Failure::died(format!("unable to create VM {newid}: config file already exists")));
+    }
+    let linkable = |drive: &Property| {
+        let storage = world.pve.storages.get(storage_of(&drive.head));
+        vm.is_template() && storage.is_some_and(|s| s.clones_linked())
+    };
+    if let Some((slot, drive)) = vm.disks().filter(|_| !full).find(|(_, drive)| !linkable(drive)) {
+        return Err(Failure::died(format!("Linked clone feature is not supported for '{}' ({slot})", drive.head)));
     }
     let job = Job {
         source: vm.vmid,
@@ -314,9 +335,40 @@ fn clone_vm(world: &mut World, call: &Call) -> Outcome {
         description: call.owned("description"),
         pool: call.owned("pool"),
         user: call.who.id(),
-        locks: String::new(),
     };
     upid(clone::clone(world, job))
+}
+
+/// # Errors
+/// The storage that a full clone goes to can't be used, here or on the target.
+fn clone_target(world: &World, call: &Call, name: &str, target: Option<&str>) -> Result<(), Failure> {
+    let storage = usable(world, name, call.node())?;
+    if !storage.holds("images") {
+        return Err(Failure::parameter("storage", format!("storage '{name}' does not support vm images")));
+    }
+    let Some(target) = target else { return Ok(()) };
+    if !usable(world, name, target)?.shared {
+        return Err(Failure::died(format!("can't clone to non-shared storage '{name}'")));
+    }
+    Ok(())
+}
+
+/// Whether every drive of the VM is on shared storage.
+///
+/// # Errors
+/// The caller may not take space where a drive goes.
+fn clone_sources(world: &mut World, call: &Call, vm: &Vm, into: Option<&str>) -> Result<bool, Failure> {
+    let mut shared = true;
+    for (_, drive) in vm.drives().filter(|(_, d)| d.head != "none") {
+        let from = storage_of(&drive.head);
+        shared &= world.pve.storages.get(from).ok_or_else(|| Failure::died(no_storage(from)))?.shared;
+        // Proxmox counts a cloud-init drive as a CD-ROM here.
+        if !is_cdrom(&drive) {
+            let path = format!("/storage/{}", into.unwrap_or(from));
+            call.check(world, &path, &["Datastore.AllocateSpace"])?;
+        }
+    }
+    Ok(shared)
 }
 
 fn template(world: &mut World, call: &Call) -> Outcome {
@@ -332,19 +384,15 @@ fn template(world: &mut World, call: &Call) -> Outcome {
 }
 
 fn resize(world: &mut World, call: &Call) -> Outcome {
-    guest(world, call)?;
-    let slot = call.text("disk");
-    if !vm::is_drive(slot) {
-        let slots: BTreeSet<String> = vm::BUSES
-            .iter()
-            .flat_map(|(bus, most)| (0..=*most).map(move |n| format!("{bus}{n}")))
-            .chain(["efidisk0".into(), "tpmstate0".into()])
-            .collect();
-        let slots = slots.into_iter().collect::<Vec<_>>().join(", ");
-        let why = format!("value '{slot}' does not have a value in the enumeration '{slots}'");
-        return Err(Failure::parameter("disk", why));
-    }
-    upid(lifecycle::resize(world, call.vmid(), slot.into(), call.text("size").into(), &call.who.id()))
+    in_task(world, call, "resize", |world, call| {
+        let worker = call.clone();
+        let may = move |world: &mut World, storage: &str| {
+            let path = format!("/storage/{storage}");
+            let digest = guest(world, &worker).and_then(|vm| check_digest(vm, &worker));
+            digest.and_then(|()| worker.check(world, &path, &["Datastore.AllocateSpace"])).map_err(|why| why.as_text())
+        };
+        lifecycle::resize(world, call.vmid(), call.text("disk").into(), call.text("size").into(), &call.who.id(), may)
+    })
 }
 
 fn feature(world: &mut World, call: &Call) -> Outcome {
@@ -396,6 +444,7 @@ fn agent(world: &mut World, call: &Call) -> Outcome {
 }
 
 fn destroy(world: &mut World, call: &Call) -> Outcome {
+    only_root(call, "skiplock")?;
     let vm = guest(world, call)?;
     let vmid = vm.vmid;
     if vm.config.get("protection").is_some_and(|p| p == "1") {
@@ -404,6 +453,5 @@ fn destroy(world: &mut World, call: &Call) -> Outcome {
     if vm.running() {
         return Err(Failure::died(format!("VM {vmid} is running - destroy failed")));
     }
-    vm.unlocked()?;
-    upid(lifecycle::destroy(world, vmid, &call.who.id()))
+    upid(lifecycle::destroy(world, vmid, call.flag("purge") == Some(true), &call.who.id()))
 }

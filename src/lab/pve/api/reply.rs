@@ -4,14 +4,19 @@ use super::{Outcome, Style};
 use crate::lab::pve::Version;
 use axum::body::Body;
 use hyper::ext::ReasonPhrase;
-use hyper::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, PRAGMA, SERVER};
+use hyper::header::{
+    CACHE_CONTROL, CONNECTION, CONTENT_TYPE, DATE, EXPIRES, HeaderName, HeaderValue, LOCATION, PRAGMA, SERVER,
+};
 use hyper::{Request, Response, StatusCode};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 pub enum Reply {
     Answer(Style, Outcome),
-    /// From the server itself, before any handler: no JSON.
+    /// From the server itself, before any handler: the message as text, of no stated type.
     Plain(Failure),
+    /// From the server itself with nothing but a status line: bad credentials and what is no method at all.
+    Bare(Failure),
 }
 
 /// Whether error bodies say what went wrong; before libpve-http-server-perl 5.2 only the reason phrase did.
@@ -20,37 +25,49 @@ fn explains(version: Version) -> bool {
 }
 
 impl Reply {
-    pub fn is_unauthorised(&self) -> bool {
+    /// Whether the server lets the caller wait for it: refused credentials, also refused uploads.
+    pub fn is_delayed(&self) -> bool {
         match self {
-            Reply::Plain(failure) | Reply::Answer(_, Err(failure)) => failure.status == 401,
-            Reply::Answer(_, Ok(_)) => false,
+            Reply::Bare(failure) => matches!(failure.status, 401 | 403),
+            Reply::Answer(_, Err(failure)) => failure.status == 401,
+            Reply::Plain(_) | Reply::Answer(_, Ok(_)) => false,
         }
     }
 
-    pub fn into_response(self, version: Version) -> Response<Body> {
-        match self {
+    /// `now` is the host's time; `keep` says whether the client wants to go on with the connection.
+    pub fn into_response(self, version: Version, now: Timestamp, keep: bool) -> Response<Body> {
+        let mut response = match self {
+            Reply::Bare(failure) => respond(failure.status, &failure.message, None, String::new()),
             Reply::Plain(failure) => {
-                let silent = failure.status == 401 || !explains(version);
-                let text = if silent { String::new() } else { failure.message.clone() };
-                respond(failure.status, &failure.message, "text/plain;charset=UTF-8", text)
+                let text = if explains(version) { failure.message.clone() } else { String::new() };
+                respond(failure.status, &failure.message, None, text)
             }
             Reply::Answer(Style::Json, Ok(good)) => {
                 let mut body = json!({"data": good.data});
                 add_total(&mut body, good.total);
-                respond(200, "OK", JSON, body.to_string())
+                respond(200, "OK", Some(JSON), body.to_string())
             }
             Reply::Answer(Style::Json, Err(failure)) => {
                 let mut body = json!({"data": null});
                 if explains(version) {
-                    body["message"] = json!(line(&failure.message));
+                    body["message"] = json!(failure.text());
                 }
                 if !failure.errors.is_empty() {
                     body["errors"] = json!(failure.errors);
                 }
-                respond(failure.status, &failure.message, JSON, body.to_string())
+                respond(failure.status, &failure.message, Some(JSON), body.to_string())
             }
-            Reply::Answer(Style::Extjs, outcome) => respond(200, "OK", JSON, extjs(outcome).to_string()),
+            Reply::Answer(Style::Extjs, outcome) => respond(200, "OK", Some(JSON), extjs(outcome).to_string()),
+        };
+        let keep = keep && response.status().as_u16() < 400;
+        let headers = response.headers_mut();
+        let date = now.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+        if let Ok(date) = HeaderValue::from_str(&date) {
+            headers.insert(EXPIRES, date.clone());
+            headers.insert(DATE, date);
         }
+        headers.insert(CONNECTION, HeaderValue::from_static(if keep { "Keep-Alive" } else { "close" }));
+        response
     }
 }
 
@@ -64,8 +81,7 @@ fn extjs(outcome: Outcome) -> Value {
             body
         }
         Err(failure) => {
-            let message = line(&failure.message);
-            let mut body = json!({"success": 0, "status": failure.status, "message": message, "data": null});
+            let mut body = json!({"success": 0, "status": failure.status, "message": failure.text(), "data": null});
             if !failure.errors.is_empty() {
                 body["errors"] = json!(failure.errors);
             }
@@ -80,13 +96,8 @@ fn add_total(body: &mut Value, total: Option<usize>) {
     }
 }
 
-/// With the line end that Perl's messages have.
-fn line(message: &str) -> String {
-    format!("{}\n", message.trim_end())
-}
-
-/// The reason phrase is the message's first line; an error ends the connection.
-fn respond(status: u16, message: &str, content_type: &'static str, body: String) -> Response<Body> {
+/// The reason phrase is the message's first line.
+fn respond(status: u16, message: &str, content_type: Option<&'static str>, body: String) -> Response<Body> {
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let first = message.lines().next().unwrap_or_default();
@@ -98,9 +109,8 @@ fn respond(status: u16, message: &str, content_type: &'static str, body: String)
     set(SERVER, "pve-api-daemon/3.0");
     set(CACHE_CONTROL, "max-age=0");
     set(PRAGMA, "no-cache");
-    set(CONTENT_TYPE, content_type);
-    if status >= 400 {
-        set(CONNECTION, "close");
+    if let Some(content_type) = content_type {
+        set(CONTENT_TYPE, content_type);
     }
     response
 }

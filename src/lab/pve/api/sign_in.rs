@@ -7,6 +7,7 @@ use crate::lab::world::World;
 use hyper::HeaderMap;
 use hyper::header::{AUTHORIZATION, COOKIE};
 
+const TOKEN: &str = "PVEAPIToken";
 /// How long a ticket lasts, in seconds.
 pub const TICKET_LIFE_S: u64 = 2 * 3600;
 
@@ -14,11 +15,12 @@ pub const TICKET_LIFE_S: u64 = 2 * 3600;
 /// The reason of a 401.
 pub fn caller(world: &World, headers: &HeaderMap, method: &str, upload: bool) -> Result<Who, String> {
     let header = |name| headers.get(name).and_then(|v: &hyper::header::HeaderValue| v.to_str().ok());
-    let ticket = header(COOKIE)
-        .and_then(|cookies| cookies.split(';').find_map(|c| c.trim().strip_prefix("PVEAuthCookie=")).map(decode));
+    // A cookie goes first; browsers that have none may write it as their authorization.
+    let found = |name, key| header(name).and_then(|text| value_of(text, key)).filter(|v| !v.is_empty());
+    let ticket = found(COOKIE, "PVEAuthCookie").or_else(|| found(AUTHORIZATION, "PVEAuthCookie"));
     let (who, ticket) = match ticket {
         Some(ticket) => (by_ticket(world, &ticket), Some(ticket)),
-        None => match header(AUTHORIZATION).and_then(token_value) {
+        None => match found(AUTHORIZATION, TOKEN) {
             Some(token) => (by_token(world, &token), None),
             None => return Err("No ticket".into()),
         },
@@ -36,23 +38,29 @@ pub fn caller(world: &World, headers: &HeaderMap, method: &str, upload: bool) ->
     Ok(who)
 }
 
-/// The value after `PVEAPIToken=`.
-fn token_value(header: &str) -> Option<String> {
-    let at = header.split_whitespace().find_map(|w| w.strip_prefix("PVEAPIToken"));
-    let rest = match at {
-        Some("") => header.split_once("PVEAPIToken")?.1.trim_start(),
-        Some(rest) => rest.strip_prefix('=')?,
-        None => return None,
-    };
+/// Whether a request brings an API token, right or wrong.
+pub fn has_token(headers: &HeaderMap) -> bool {
+    let text = headers.get(AUTHORIZATION).and_then(|v| v.to_str().ok());
+    text.and_then(|text| value_of(text, TOKEN)).is_some_and(|v| !v.is_empty())
+}
+
+/// The value behind `KEY=` or `KEY `, up to a semicolon.
+fn value_of(text: &str, key: &str) -> Option<String> {
+    let starts = text.match_indices(key).filter(|(at, _)| {
+        text.get(..*at).is_some_and(|before| before.is_empty() || before.ends_with(char::is_whitespace))
+    });
+    let rest = starts.filter_map(|(at, _)| text.get(at + key.len()..)?.strip_prefix(['=', ' '])).next()?;
     Some(decode(rest.split(';').next().unwrap_or_default()))
 }
 
 fn by_token(world: &World, value: &str) -> Result<Who, String> {
     let (id, secret) = value.rsplit_once('=').ok_or("no tokenid specified")?;
-    let (user, token) = id.split_once('!').ok_or("no tokenid specified")?;
+    let (user, token) = id
+        .split_once('!')
+        .ok_or_else(|| format!("'{id}' is not a valid token ID - not able to split into user and token parts"))?;
     let entry = enabled(world, user)?;
     let found = entry.tokens.get(token).ok_or_else(|| format!("no such token '{token}' for user '{user}'"))?;
-    if found.expire != 0 && found.expire <= world.now.as_second() {
+    if found.expire != 0 && found.expire < world.now.as_second() {
         return Err(format!("token '{token}' access expired"));
     }
     if found.secret.expose() != secret {
@@ -61,7 +69,7 @@ fn by_token(world: &World, value: &str) -> Result<Who, String> {
     Ok(Who { user: user.into(), token: Some(token.into()) })
 }
 
-fn by_ticket(world: &World, ticket: &str) -> Result<Who, String> {
+pub fn by_ticket(world: &World, ticket: &str) -> Result<Who, String> {
     let invalid = || "permission denied - invalid PVE ticket".to_string();
     let found = world.pve.rights.tickets.get(ticket).ok_or_else(invalid)?;
     if between(found.issued, world.now).as_secs() > TICKET_LIFE_S {
@@ -71,11 +79,13 @@ fn by_ticket(world: &World, ticket: &str) -> Result<Who, String> {
     Ok(Who { user: found.user.clone(), token: None })
 }
 
-fn enabled<'a>(world: &'a World, user: &str) -> Result<&'a crate::lab::pve::rights::User, String> {
+pub fn enabled<'a>(world: &'a World, user: &str) -> Result<&'a crate::lab::pve::rights::User, String> {
     let found = world.pve.rights.users.get(user).ok_or_else(|| format!("no such user ('{user}')"))?;
-    let expired = found.expire != 0 && found.expire <= world.now.as_second();
-    if !found.enabled || expired {
+    if !found.enabled {
         return Err(format!("user '{user}' is disabled"));
+    }
+    if found.expire != 0 && found.expire < world.now.as_second() {
+        return Err(format!("user '{user}' access expired"));
     }
     Ok(found)
 }
@@ -85,10 +95,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_token_is_found_with_a_space_or_an_equals_sign_and_split_at_the_last() {
-        assert_eq!(token_value("PVEAPIToken=a@pve!t=secret").as_deref(), Some("a@pve!t=secret"));
-        assert_eq!(token_value("PVEAPIToken a@pve!t=secret").as_deref(), Some("a@pve!t=secret"));
-        assert_eq!(token_value("PVEAPIToken=a%40pve!t=secret").as_deref(), Some("a@pve!t=secret"));
-        assert_eq!(token_value("Bearer x"), None);
+    fn the_token_is_found_with_a_space_or_an_equals_sign_wherever_a_word_begins() {
+        let token = |text| value_of(text, TOKEN);
+        assert_eq!(token("PVEAPIToken=a@pve!t=secret").as_deref(), Some("a@pve!t=secret"));
+        assert_eq!(token("PVEAPIToken a@pve!t=secret").as_deref(), Some("a@pve!t=secret"));
+        assert_eq!(token("x PVEAPIToken=a%40pve!t=secret; y").as_deref(), Some("a@pve!t=secret"));
+        assert_eq!(token("Bearer x"), None);
+        assert_eq!(token("XPVEAPIToken=x"), None);
+        assert_eq!(value_of("a=b; PVEAuthCookie=PVE%3Ax", "PVEAuthCookie").as_deref(), Some("PVE:x"));
     }
 }

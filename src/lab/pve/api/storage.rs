@@ -1,5 +1,6 @@
 //! `/storage` and `/nodes/{node}/storage`: what holds volumes, and the volumes.
 use super::call::{Call, Failure, Outcome, done, rows, task as upid};
+use super::config::check_volume;
 use super::nodes::may_fetch;
 use super::route::{Kind, Need, Route, VMID, needed, optional, route};
 use super::upload;
@@ -13,7 +14,6 @@ use std::net::Ipv4Addr;
 
 const SEE: &[&str] = &["Datastore.Audit", "Datastore.AllocateSpace"];
 const SEE_ONE: Need = Need::Any("/storage/{storage}", SEE);
-const ON_NODE: &[&str] = SEE;
 
 pub const ROUTES: &[Route] = &[
     route("GET", "/storage", Need::Anyone, &[optional("type", Kind::Text)], configured),
@@ -23,11 +23,11 @@ pub const ROUTES: &[Route] = &[
         "/storage/{storage}",
         Need::All("/storage", &["Datastore.Allocate"]),
         &[
-            optional("content", Kind::Text),
+            optional("content", Kind::List),
             optional("disable", Kind::Boolean),
-            optional("nodes", Kind::Text),
-            optional("digest", Kind::Text),
-            optional("delete", Kind::Text),
+            optional("nodes", Kind::List),
+            optional("digest", Kind::Short(64)),
+            optional("delete", Kind::List),
         ],
         configure,
     ),
@@ -36,7 +36,7 @@ pub const ROUTES: &[Route] = &[
         "/nodes/{node}/storage",
         Need::Anyone,
         &[
-            optional("content", Kind::Text),
+            optional("content", Kind::List),
             optional("enabled", Kind::Boolean),
             optional("format", Kind::Boolean),
             optional("storage", Kind::Text),
@@ -59,16 +59,16 @@ pub const ROUTES: &[Route] = &[
         &[
             needed("vmid", VMID),
             needed("filename", Kind::Text),
-            needed("size", Kind::Size),
+            needed("size", Kind::Kibibytes),
             optional("format", Kind::Choice(&["raw", "qcow2", "subvol", "vmdk"])),
         ],
         allocate,
     ),
-    route("GET", "/nodes/{node}/storage/{storage}/content/{volume}", SEE_ONE, &[], one_volume),
+    route("GET", "/nodes/{node}/storage/{storage}/content/{volume}", Need::Anyone, &[], one_volume),
     route(
         "DELETE",
         "/nodes/{node}/storage/{storage}/content/{volume}",
-        Need::All("/storage/{storage}", &["Datastore.Allocate"]),
+        Need::Anyone,
         &[optional("delay", Kind::Integer(1, 30))],
         delete,
     ),
@@ -77,11 +77,11 @@ pub const ROUTES: &[Route] = &[
         "/nodes/{node}/storage/{storage}/download-url",
         Need::Rule(may_download),
         &[
-            needed("url", Kind::Text),
-            needed("content", Kind::Text),
-            needed("filename", Kind::Text),
-            optional("checksum", Kind::Text),
-            optional("checksum-algorithm", Kind::Choice(upload::ALGORITHMS)),
+            needed("url", Kind::Url),
+            needed("content", Kind::Choice(upload::CONTENTS)),
+            needed("filename", Kind::Short(255)),
+            optional("checksum", Kind::Text).with("checksum-algorithm"),
+            optional("checksum-algorithm", Kind::Choice(upload::ALGORITHMS)).with("checksum"),
             optional("compression", Kind::Text),
             optional("verify-certificates", Kind::Boolean),
         ],
@@ -92,10 +92,10 @@ pub const ROUTES: &[Route] = &[
         "/nodes/{node}/storage/{storage}/upload",
         Need::All("/storage/{storage}", &["Datastore.AllocateTemplate"]),
         &[
-            needed("content", Kind::Text),
-            needed("filename", Kind::Text),
-            optional("checksum", Kind::Text),
-            optional("checksum-algorithm", Kind::Choice(upload::ALGORITHMS)),
+            needed("content", Kind::Choice(upload::CONTENTS)),
+            needed("filename", Kind::Short(255)),
+            optional("checksum", Kind::Text).with("checksum-algorithm"),
+            optional("checksum-algorithm", Kind::Choice(upload::ALGORITHMS)).with("checksum"),
         ],
         upload::store,
     ),
@@ -110,13 +110,31 @@ pub fn named<'a>(world: &'a World, call: &Call) -> Result<&'a Storage, Failure> 
     world.pve.storages.get(name).ok_or_else(|| Failure::died(no_storage(name)))
 }
 
+/// A storage that is switched on and that this node may use.
+///
+/// # Errors
+/// 500 in Proxmox's words.
+pub fn usable<'a>(world: &'a World, name: &str, node: &str) -> Result<&'a Storage, Failure> {
+    let storage = world.pve.storages.get(name).ok_or_else(|| Failure::died(no_storage(name)))?;
+    if storage.disabled {
+        return Err(Failure::died(format!("storage '{name}' is disabled")));
+    }
+    if !storage.is_on(node) {
+        return Err(Failure::died(format!("storage '{name}' is not available on node '{node}'")));
+    }
+    Ok(storage)
+}
+
 fn configuration(storage: &Storage) -> Value {
     let mut row = json!({
         "storage": storage.name, "type": storage.kind, "content": storage.content.join(","),
         "digest": "da39a3ee5e6b4b0d3255bfef95601890afd80709",
     });
-    if storage.shared {
-        row["shared"] = json!(1);
+    for (key, _) in [("shared", storage.shared), ("disable", storage.disabled)].iter().filter(|(_, set)| *set) {
+        row[*key] = json!(1);
+    }
+    if !storage.nodes.is_empty() {
+        row["nodes"] = json!(storage.nodes.iter().cloned().collect::<Vec<_>>().join(","));
     }
     match storage.kind.as_str() {
         "dir" => row["path"] = json!(storage.path("", "").trim_end_matches("/images/")),
@@ -150,40 +168,73 @@ fn configured_one(world: &mut World, call: &Call) -> Outcome {
 }
 
 fn configure(world: &mut World, call: &Call) -> Outcome {
-    named(world, call)?;
-    if let Some(storage) = world.pve.storages.get_mut(call.text("storage")) {
-        if let Some(content) = call.get("content") {
-            storage.content = content.split(',').map(|c| c.trim().to_string()).filter(|c| !c.is_empty()).collect();
-        }
-        return Ok(json!({"storage": storage.name, "type": storage.kind}).into());
+    named(world, call).map_err(|why| why.under("update storage failed"))?;
+    let words = |name: &str| -> Option<Vec<String>> {
+        let words = call.get(name)?.split([',', ';', ' ']).map(str::trim).filter(|w| !w.is_empty());
+        Some(words.map(Into::into).collect())
+    };
+    let Some(storage) = world.pve.storages.get_mut(call.text("storage")) else { return done() };
+    if let Some(content) = words("content") {
+        storage.content = content;
     }
-    done()
+    if let Some(nodes) = words("nodes") {
+        storage.nodes = nodes.into_iter().collect();
+    }
+    storage.disabled = call.flag("disable").unwrap_or(storage.disabled);
+    for option in words("delete").unwrap_or_default() {
+        match option.as_str() {
+            "disable" => storage.disabled = false,
+            "nodes" => storage.nodes.clear(),
+            "content" => storage.content = vec!["images".into(), "rootdir".into()],
+            _ => return Err(Failure::died(format!("update storage failed: no such option '{option}'"))),
+        }
+    }
+    Ok(json!({"storage": storage.name, "type": storage.kind}).into())
 }
 
-/// Size and state of one storage as this node sees it.
+/// Size and state of one storage as this node sees it. One that it may not use is neither enabled nor active.
 fn state(world: &mut World, name: &str, node: &str) -> Option<Value> {
     let no_room = full(world, name);
     let storage = world.pve.storages.get(name)?;
-    let used = if no_room { storage.total } else { storage.used(node).min(storage.total) };
-    Some(json!({
+    let mut row = json!({
         "storage": storage.name, "type": storage.kind, "content": storage.content.join(","), "active": 1, "enabled": 1,
-        "shared": i32::from(storage.shared), "total": storage.total, "used": used, "avail": storage.total - used,
-        "used_fraction": used as f64 / storage.total.max(1) as f64,
-    }))
+        "shared": i32::from(storage.shared), "total": 0, "used": 0, "avail": 0,
+    });
+    if storage.disabled || !storage.is_on(node) {
+        row["active"] = json!(0);
+        row["enabled"] = json!(0);
+        return Some(row);
+    }
+    let used = if no_room { storage.total } else { storage.used(node).min(storage.total) };
+    row["total"] = json!(storage.total);
+    row["used"] = json!(used);
+    row["avail"] = json!(storage.total - used);
+    row["used_fraction"] = json!(used as f64 / storage.total.max(1) as f64);
+    Some(row)
 }
 
 fn list(world: &mut World, call: &Call) -> Outcome {
+    let node = call.node();
+    let target = call.get("target").filter(|t| *t != node && *t != "localhost");
     let names: Vec<String> = world.pve.storages.keys().cloned().collect();
+    if call.get("storage").is_some_and(|s| !world.pve.storages.contains_key(s)) {
+        return Err(Failure::parameter("storage", "No such storage."));
+    }
     let mut list = Vec::new();
     for name in names {
-        if !call.allowed_any(world, &format!("/storage/{name}"), ON_NODE) {
+        if !call.allowed_any(world, &format!("/storage/{name}"), SEE) {
             continue;
         }
         let Some(storage) = world.pve.storages.get(&name) else { continue };
-        let holds = call.get("content").is_none_or(|want| want.split(',').any(|c| storage.holds(c)));
-        let asked = call.get("storage").is_none_or(|s| s == name);
-        if holds && asked {
-            list.extend(state(world, &name, call.node()));
+        let usable = !storage.disabled && storage.is_on(node);
+        let wanted = [
+            call.get("content").is_none_or(|want| usable && want.split(',').any(|c| storage.holds(c))),
+            call.get("storage").is_none_or(|s| s == name),
+            call.flag("enabled") != Some(true) || !storage.disabled,
+            target.is_none_or(|target| storage.shared && storage.is_on(node) && storage.is_on(target)),
+        ];
+        if !wanted.contains(&false) {
+            list.extend(state(world, &name, node));
         }
     }
     rows(list)
@@ -219,54 +270,81 @@ fn volume_row(storage: &Storage, name: &str, volume: &Volume) -> Value {
 fn content(world: &mut World, call: &Call) -> Outcome {
     let storage = named(world, call)?;
     let place = storage.place(call.node());
-    let path = format!("/storage/{}", storage.name);
     let wanted = |v: &Volume| {
-        call.get("content").is_none_or(|c| c.split(',').any(|c| c == v.content))
+        storage.holds(&v.content)
+            && call.get("content").is_none_or(|c| c == v.content)
             && call.get("vmid").is_none_or(|vmid| v.vmid.is_some_and(|own| own.to_string() == vmid))
     };
-    let found: Vec<(Option<u32>, Value)> = storage
+    let mut found: Vec<(String, Value)> = storage
         .volumes
         .iter()
         .filter(|((p, _), v)| *p == place && wanted(v))
-        .map(|((_, name), v)| (v.vmid.filter(|_| v.content == "images"), volume_row(storage, name, v)))
+        .map(|((_, name), v)| (storage.volid(name), volume_row(storage, name, v)))
         .collect();
-    let all = call.allowed(world, &path, "Datastore.Allocate");
-    let audit = call.allowed(world, &path, "Datastore.Audit");
+    found.sort_by_key(|(volid, _)| volid.to_lowercase());
     let mut list = Vec::new();
-    for (owner, row) in found {
-        let visible = match owner {
-            None => true,
-            Some(vmid) => all || (audit && call.allowed(world, &format!("/vms/{vmid}"), "VM.Config.Disk")),
-        };
-        if visible {
+    for (volid, row) in found {
+        if check_volume(world, call, None, &volid).is_ok() {
             list.push(row);
         }
     }
     rows(list)
 }
 
-/// The volume of the path: a volid, or a name on the path's storage.
-fn volume_name<'a>(call: &'a Call) -> &'a str {
-    let volume: &'a str = call.text("volume");
-    volume.split_once(':').map_or(volume, |(_, name)| name)
+/// The volume of the path, a volid or a name on the path's storage: volid and name.
+///
+/// # Errors
+/// The storage of path and volid differ, there is none of that name, or it names its volumes otherwise.
+fn volume_of<'a>(world: &World, call: &'a Call) -> Result<(String, &'a str), Failure> {
+    let (storage, volume) = (call.text("storage"), call.text("volume"));
+    let name = match volume.split_once(':') {
+        Some((other, _)) if other != storage => {
+            let why = format!("storage ID mismatch ({other} != {storage})\n");
+            return Err(Failure::parameter("volume", why));
+        }
+        Some((_, name)) => name,
+        None => volume,
+    };
+    let store = named(world, call)?;
+    if store.file_based() {
+        let ends = |endings: &[&str]| endings.iter().any(|e| name.to_ascii_lowercase().ends_with(e));
+        let known = match name.split_once('/').map(|(folder, _)| folder) {
+            Some("iso") => ends(&[".iso", ".img"]),
+            Some("import") => ends(&[".ova", ".ovf", ".qcow2", ".raw", ".vmdk"]),
+            Some("vztmpl" | "backup" | "snippets") => true,
+            Some(folder) => folder.bytes().all(|b| b.is_ascii_digit()),
+            None => false,
+        };
+        if !known {
+            return Err(Failure::died(format!("unable to parse directory volume name '{name}'")));
+        }
+    } else if store.kind.starts_with("lvm") && !(name.starts_with("vm-") || name.starts_with("base-")) {
+        return Err(Failure::died(format!("unable to parse lvm volume name '{name}'")));
+    }
+    Ok((store.volid(name), name))
 }
 
 fn one_volume(world: &mut World, call: &Call) -> Outcome {
+    let (volid, name) = volume_of(world, call)?;
+    check_volume(world, call, None, &volid)?;
     let storage = named(world, call)?;
-    let name = volume_name(call);
     match storage.volume(call.node(), name) {
         Some(volume) => Ok(json!({
             "path": storage.path(&volume.content, name.rsplit('/').next().unwrap_or(name)), "size": volume.size,
             "used": volume.used, "format": volume.format,
         })
         .into()),
-        None => Err(Failure::died(format!("volume_size_info on '{}' failed - no such volume", storage.volid(name)))),
+        None => Err(Failure::died(format!("volume_size_info on '{volid}' failed - no format"))),
     }
 }
 
 fn allocate(world: &mut World, call: &Call) -> Outcome {
-    let storage = named(world, call)?.name.clone();
-    let name = call.text("filename").to_string();
+    let storage = named(world, call)?;
+    let (name, own) = (call.text("filename").to_string(), format!("vm-{}-", call.text("vmid")));
+    if !storage.file_based() && !name.starts_with(&own) {
+        return Err(Failure::died(format!("illegal name '{name}' - should be '{own}*'")));
+    }
+    let storage = storage.name.clone();
     if full(world, &storage) {
         let why = named(world, call)?.no_room(&name);
         return Err(Failure::died(why));
@@ -279,38 +357,35 @@ fn allocate(world: &mut World, call: &Call) -> Outcome {
     Ok(json!(volid).into())
 }
 
+/// Proxmox asks for no VM's word before it deletes a disk: only the disk of a running one can't be removed.
 fn delete(world: &mut World, call: &Call) -> Outcome {
+    let (volid, name) = volume_of(world, call)?;
+    let name = name.to_string();
+    call.check(world, &format!("/storage/{}", call.text("storage")), &["Datastore.Allocate"])?;
     let storage = named(world, call)?;
-    let name = volume_name(call).to_string();
-    let volid = storage.volid(&name);
     let node = call.node().to_string();
+    let file = storage.file_based().then(|| storage.path("", &name));
     let owner = storage.volume(&node, &name).and_then(|v| v.vmid);
     let id = owner.map_or_else(|| storage.name.clone(), |vmid| format!("{vmid}@{}", storage.name));
-    let in_use = world
-        .pve
-        .vms
-        .values()
-        .find(|vm| vm.node == node && vm.disks().any(|(_, d)| d.head == volid))
-        .map(|vm| format!("volume '{volid}' is still in use by VM {}", vm.vmid));
-    if let Some(why) = in_use.filter(|_| owner.is_some()) {
-        return Err(Failure::died(why));
-    }
     let started = task::begin(world, &node, "imgdel", &id, &call.who.id());
     let seconds = world.scenario.latency.destroy_s;
-    let (upid_text, storage) = (started.clone(), call.text("storage").to_string());
+    let (id, storage) = (started.clone(), call.text("storage").to_string());
     world.after(seconds, move |world| {
-        if !task::running(world, &upid_text) {
+        if !task::running(world, &id) {
             return;
         }
+        let mut guests = world.pve.vms.values();
+        let runs = guests.any(|vm| vm.node == node && vm.running() && vm.disks().any(|(_, d)| d.head == volid));
+        if runs && file.is_none() {
+            let why = format!("lvremove 'pve/{name}' error:   Logical volume pve/{name} in use.");
+            return task::finish(world, &id, Err(why));
+        }
         let removed = world.pve.storages.get_mut(&storage).and_then(|s| s.remove(&node, &name));
-        let result = match removed {
-            Some(_) => {
-                task::say(world, &upid_text, format!("Removed volume '{volid}'"));
-                Ok(())
-            }
-            None => Err(format!("volume '{volid}' does not exist")),
-        };
-        task::finish(world, &upid_text, result);
+        if let Some(file) = file.filter(|_| removed.is_none()) {
+            task::say(world, &id, format!("disk image '{file}' does not exist"));
+        }
+        task::say(world, &id, format!("Removed volume '{volid}'"));
+        task::finish(world, &id, Ok(()));
     });
     upid(started)
 }
@@ -323,23 +398,27 @@ fn may_download(world: &mut World, call: &Call) -> Result<(), Failure> {
 
 /// Accepted like on a real host; the lab's hosts reach no other server, so the task fails unless the file is there.
 fn download(world: &mut World, call: &Call) -> Outcome {
-    let storage = named(world, call)?;
+    let storage = usable(world, call.text("storage"), call.node())?;
     let content = call.text("content");
-    let filename = upload::accept(world, storage, content, call.text("filename"))?;
-    if call.get("checksum").is_some() != call.get("checksum-algorithm").is_some() {
-        let (missing, by) = match call.get("checksum") {
-            Some(_) => ("checksum-algorithm", "checksum"),
-            None => ("checksum", "checksum-algorithm"),
-        };
-        return Err(Failure::parameter(missing, format!("missing property required by '{by}'")));
+    if !storage.file_based() {
+        let why = format!("can't upload to storage type '{}', not a file based storage!", storage.kind);
+        return Err(Failure::died(why));
     }
-    if call.get("compression").is_some() && content != "iso" {
-        return Err(Failure::parameter("compression", format!("decompression not supported for {content}")));
+    if !storage.holds(content) {
+        let why = format!("storage '{}' is not configured for content-type '{content}'", storage.name);
+        return Err(Failure::died(why));
     }
+    let filename = upload::file_name(world, content, call.text("filename"))?;
     let file = storage.path(content, &filename);
     let existing = storage.volume(call.node(), &format!("{content}/{filename}")).map(|v| v.sha256.clone());
     let url = call.text("url");
     let started = task::begin(world, call.node(), "download", &filename, &call.who.id());
+    if call.get("compression").is_some() && content != "iso" {
+        let seconds = world.scenario.latency.config_s;
+        let why = format!("decompression not supported for {content}");
+        task::finish_after(world, started.clone(), seconds, Err(why));
+        return upid(started);
+    }
     task::say(world, &started, format!("downloading {url} to {file}"));
     let result = match (existing, call.get("checksum")) {
         (Some(sha256), Some(want)) if sha256.as_deref() == Some(&want.to_ascii_lowercase()) => {
@@ -348,6 +427,7 @@ fn download(world: &mut World, call: &Call) -> Outcome {
             Ok(())
         }
         (Some(sha256), Some(want)) => {
+            task::say(world, &started, "calculating checksum of existing file...");
             Err(format!("checksum mismatch: got '{}' != expect '{want}', aborting", sha256.unwrap_or_default()))
         }
         (Some(_), None) => Err(format!("refusing to override existing file '{file}'")),

@@ -1,7 +1,8 @@
 //! `/nodes/{node}/tasks`: the only way to learn how something that takes time went.
-use super::call::{Call, Failure, Good, Outcome, done, rows};
+use super::call::{Call, Failure, Good, Outcome, done};
 use super::route::{Kind, Need, Route, VMID, optional, route};
 use crate::lab::pve::task::{Task, find, finish};
+use crate::lab::pve::{clone, create};
 use crate::lab::world::World;
 use serde_json::{Value, json};
 
@@ -16,7 +17,7 @@ pub const ROUTES: &[Route] = &[
             optional("source", Kind::Choice(&["active", "all", "archive"])),
             optional("vmid", VMID),
             optional("typefilter", Kind::Text),
-            optional("statusfilter", Kind::Text),
+            optional("statusfilter", Kind::List),
             optional("userfilter", Kind::Text),
             optional("since", MANY),
             optional("until", MANY),
@@ -31,48 +32,76 @@ pub const ROUTES: &[Route] = &[
         "GET",
         "/nodes/{node}/tasks/{upid}/log",
         Need::Anyone,
-        &[optional("start", MANY), optional("limit", MANY)],
+        &[optional("start", MANY), optional("limit", MANY), optional("download", Kind::Boolean)],
         log,
     ),
     route("DELETE", "/nodes/{node}/tasks/{upid}", Need::Anyone, &[], stop),
 ];
 
+/// The text of the path as a UPID.
+fn upid(call: &Call) -> Result<&str, Failure> {
+    let upid = call.text("upid");
+    match upid.starts_with("UPID:") && upid.ends_with(':') && upid.split(':').count() == 9 {
+        true => Ok(upid),
+        false => Err(Failure::parameter("upid", "unable to parse worker upid")),
+    }
+}
+
+/// Whether the UPID names the caller as its owner; whoever else needs `otherwise` on the node.
+fn check_owner(world: &mut World, call: &Call, upid: &str, otherwise: &str) -> Result<(), Failure> {
+    let user = upid.split(':').nth(7).unwrap_or_default();
+    let caller = call.who.id();
+    let own = user == caller || user.split_once('!').is_some_and(|(user, _)| user == caller);
+    if own { Ok(()) } else { call.check(world, &format!("/nodes/{}", call.node()), &[otherwise]) }
+}
+
+fn on_node<'a>(world: &'a World, call: &Call) -> Option<&'a Task> {
+    find(world, call.text("upid")).filter(|task| task.node == call.node())
+}
+
 /// The task of the path, when it ran on the node of the path and the caller may see it.
 fn named<'a>(world: &'a mut World, call: &Call, otherwise: &str) -> Result<&'a Task, Failure> {
-    let upid = call.text("upid");
-    if !(upid.starts_with("UPID:") && upid.ends_with(':') && upid.split(':').count() == 9) {
-        return Err(Failure::parameter("upid", "unable to parse worker upid"));
+    let gone = || Failure::parameter("upid", "no such task");
+    let upid = upid(call)?;
+    on_node(world, call).ok_or_else(gone)?;
+    check_owner(world, call, upid, otherwise)?;
+    on_node(world, call).ok_or_else(gone)
+}
+
+/// Proxmox's kinds of ends; a running task's is not known.
+fn kind_of_end(task: &Task) -> &'static str {
+    match task.end.as_ref().map(|(_, exit)| exit.as_str()) {
+        None | Some("unexpected status") => "unknown",
+        Some("OK") => "ok",
+        Some(exit) if exit.starts_with("WARNINGS: ") => "warning",
+        Some(_) => "error",
     }
-    let (node, owner) = (call.node().to_string(), call.who.id());
-    let own = find(world, upid).is_some_and(|t| t.user == owner);
-    if !own {
-        call.check(world, &format!("/nodes/{node}"), &[otherwise])?;
-    }
-    find(world, upid).filter(|t| t.node == node).ok_or_else(|| Failure::parameter("upid", "no such task"))
 }
 
 fn list(world: &mut World, call: &Call) -> Outcome {
     let node = call.node().to_string();
     let all = call.allowed(world, &format!("/nodes/{node}"), "Sys.Audit");
-    let mine = call.who.id();
+    let caller = call.who.id();
     let source = call.get("source").unwrap_or("archive");
     let number = |name: &str| call.number(name).and_then(|n| usize::try_from(n).ok());
+    let errors = call.flag("errors") == Some(true);
     let fits = |task: &&Task| {
         let over = task.end.is_some();
-        let failed = task.end.as_ref().is_some_and(|(_, exit)| exit != "OK");
-        let status = task.end.as_ref().map_or("running", |(_, exit)| if exit == "OK" { "ok" } else { "error" });
+        let end = kind_of_end(task);
         task.node == node
-            && (all || task.user == mine)
+            && (all || if over { task.belongs_to(&caller) } else { task.user == caller })
             && (source == "all" || over == (source == "archive"))
             && call.get("vmid").is_none_or(|v| v == task.id)
             && call.get("typefilter").is_none_or(|t| t == task.kind)
-            && call.get("userfilter").is_none_or(|u| task.user.contains(u))
-            && call.get("statusfilter").is_none_or(|want| want.split(',').any(|w| w == status))
+            && call.get("userfilter").is_none_or(|u| task.owner().0.to_lowercase().contains(&u.to_lowercase()))
+            && (errors || call.get("statusfilter").is_none_or(|want| want.split(',').any(|w| w == end)))
+            && !(errors && end == "ok")
             && call.number("since").is_none_or(|since| task.start.as_second() >= since)
             && call.number("until").is_none_or(|until| task.start.as_second() <= until)
-            && (call.flag("errors") != Some(true) || failed)
     };
-    let found: Vec<&Task> = world.pve.tasks.iter().rev().filter(fits).collect();
+    // Those that run stand first.
+    let mut found: Vec<&Task> = world.pve.tasks.iter().rev().filter(fits).collect();
+    found.sort_by_key(|task| task.end.is_some());
     let total = found.len();
     let from = number("start").unwrap_or(0);
     let most = number("limit").unwrap_or(50);
@@ -86,12 +115,13 @@ fn status(world: &mut World, call: &Call) -> Outcome {
 
 /// `limit=0` is all of it.
 fn log(world: &mut World, call: &Call) -> Outcome {
-    let now = world.now;
-    let task = named(world, call, "Sys.Audit")?;
-    let lines = task.lines(now);
-    if lines.is_empty() {
-        return rows(vec![json!({"n": 1, "t": "no content"})]);
-    }
+    check_owner(world, call, upid(call)?, "Sys.Audit")?;
+    let lines = match on_node(world, call) {
+        Some(task) => task.lines(world.now),
+        // Unlike the status, the log of a task that is not there is an answer.
+        None => vec!["unable to open file - No such file or directory"],
+    };
+    let lines = if lines.is_empty() { vec!["no content"] } else { lines };
     let from = call.number("start").and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
     let most = match call.number("limit").and_then(|n| usize::try_from(n).ok()) {
         Some(0) => usize::MAX,
@@ -109,7 +139,15 @@ fn log(world: &mut World, call: &Call) -> Outcome {
 }
 
 fn stop(world: &mut World, call: &Call) -> Outcome {
-    let upid = named(world, call, "Sys.Modify")?.upid.clone();
-    finish(world, &upid, Err("interrupted by signal".into()));
+    let task = named(world, call, "Sys.Modify")?;
+    let (upid, kind) = (task.upid.clone(), task.kind.clone());
+    if task.end.is_some() {
+        return done();
+    }
+    match kind.as_str() {
+        "qmclone" => clone::fail(world, &upid, "interrupted by signal"),
+        "qmcreate" => create::interrupt(world, &upid),
+        _ => finish(world, &upid, Err("received interrupt".into())),
+    }
     done()
 }

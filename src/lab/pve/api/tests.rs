@@ -50,7 +50,8 @@ impl Site {
         let segments: Vec<String> = path.split('/').filter(|s| !s.is_empty()).map(Into::into).collect();
         let (route, in_path) = route::find(method, &segments).expect("a route");
         let params = params.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
-        let call = call_for(self.who.clone(), "pve".into(), params, in_path, file)?;
+        let given = Given { params, ..Given::default() };
+        let call = call_for(self.who.clone(), "pve".into(), given, in_path, file)?;
         self.lab.with(|w| route::run(w, route, &call)).map(|good| good.data)
     }
 
@@ -225,8 +226,9 @@ async fn the_log_of_a_clone_grows_with_time_and_ends_with_the_verdict() {
     let clone = site.clone_to("1001", "a");
     wait(11.4).await;
     let half = site.log(&clone);
-    assert_eq!(half[0], "create full clone of drive scsi0 (local-lvm:base-9100-disk-0)");
-    assert_eq!(half[1], "transferred 0.0 B of 1.2 GiB (0.00%)");
+    assert_eq!(half[0], "create full clone of drive ide2 (local-lvm:vm-9100-cloudinit)");
+    assert_eq!(half[1], "create full clone of drive scsi0 (local-lvm:base-9100-disk-0)");
+    assert_eq!(half[2], "transferred 0.0 B of 1.2 GiB (0.00%)");
     let percent: f64 = half.last().unwrap().rsplit_once('(').unwrap().1.trim_end_matches("%)").parse().unwrap();
     assert!((48.0..=51.0).contains(&percent), "{half:?}");
     assert_eq!(site.end(&clone).await, "OK");
@@ -236,49 +238,36 @@ async fn the_log_of_a_clone_grows_with_time_and_ends_with_the_verdict() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_second_full_clone_on_the_same_storage_dies_of_the_lock_after_ten_seconds() {
+async fn full_clones_of_a_template_run_side_by_side() {
     let site = Site::standard();
     site.template().await;
-    let first = site.clone_to("1001", "a");
-    let second = site.clone_to("1002", "b");
-    wait(9.0).await;
-    assert_eq!(site.state(&second)["status"], "running");
+    let (first, second) = (site.clone_to("1001", "a"), site.clone_to("1002", "b"));
+    wait(21.0).await;
+    assert_eq!((&site.state(&first)["status"], &site.state(&second)["status"]), (&"running".into(), &"running".into()));
     wait(2.0).await;
-    assert_eq!(
-        site.state(&second)["exitstatus"],
-        "clone failed: can't lock file '/var/lock/pve-manager/pve-storage-local-lvm' - got timeout"
-    );
-    assert_eq!(site.state(&first)["status"], "running");
-    assert!(site.ask("GET", "/nodes/pve/qemu/1002/config", &[]).is_err(), "nothing of it is left");
-    assert_eq!(site.end(&first).await, "OK");
-    let third = site.clone_to("1002", "b");
-    assert_eq!(site.end(&third).await, "OK");
+    assert_eq!((&site.state(&first)["exitstatus"], &site.state(&second)["exitstatus"]), (&"OK".into(), &"OK".into()));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_clone_that_waits_less_than_ten_seconds_gets_its_turn() {
+async fn a_clone_or_a_new_vm_that_is_stopped_takes_back_what_it_made() {
     let site = Site::standard();
     site.template().await;
-    let first = site.clone_to("1001", "a");
-    wait(16.0).await;
-    let second = site.clone_to("1002", "b");
-    assert_eq!(site.end(&first).await, "OK");
-    assert_eq!(site.end(&second).await, "OK");
-    assert!(site.log(&second).contains(&"trying to acquire lock...".to_string()));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_clone_that_is_stopped_frees_the_storage() {
-    let site = Site::standard();
-    site.template().await;
-    let first = site.clone_to("1001", "a");
+    let volumes = || site.get("/nodes/pve/storage/local-lvm/content");
+    let before = volumes();
+    let clone = site.clone_to("1001", "a");
+    let new = site.start("POST", "/nodes/pve/qemu", &[&TEMPLATE[1..], &[("vmid", "700")]].concat());
     wait(5.0).await;
-    site.ask("DELETE", &format!("/nodes/pve/tasks/{first}"), &[]).unwrap();
-    assert_eq!(site.state(&first)["exitstatus"], "interrupted by signal");
-    wait(30.0).await;
-    let second = site.clone_to("1002", "b");
-    assert_eq!(site.end(&second).await, "OK");
-    assert_eq!(site.config(1001)["lock"], "clone", "a killed clone leaves its lock behind");
+    assert_ne!(volumes(), before);
+    for upid in [&clone, &new] {
+        site.ask("DELETE", &format!("/nodes/pve/tasks/{upid}"), &[]).unwrap();
+    }
+    assert_eq!(site.state(&clone)["exitstatus"], "clone failed: interrupted by signal");
+    assert_eq!(site.state(&new)["exitstatus"], "unable to create VM 700 - received interrupt");
+    assert_eq!(volumes(), before);
+    wait(60.0).await;
+    for vmid in [1001, 700] {
+        assert!(site.ask("GET", &format!("/nodes/pve/qemu/{vmid}/config"), &[]).is_err(), "{vmid}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -478,8 +467,58 @@ async fn wrong_parameters_are_all_named_at_once() {
     assert_eq!(missing.errors["newid"], "property is missing and it is not optional");
     let name = site.ask("POST", "/nodes/pve/qemu", &[("vmid", "700"), ("name", "a_b")]).unwrap_err();
     assert_eq!(name.errors["name"], "invalid format - value does not look like a valid DNS name\n");
-    let boot = site.ask("POST", "/nodes/pve/qemu", &[("vmid", "700"), ("boot", "order=scsi0")]).unwrap_err();
-    assert_eq!(boot.errors["boot"], "invalid bootorder: device 'scsi0' does not exist'");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_checked_in_a_worker_fails_the_task_and_only_a_change_at_once_is_refused_with_a_status() {
+    let mut site = Site::standard();
+    site.done("POST", "/nodes/pve/qemu", &[("vmid", "700"), ("boot", "order=scsi0")]).await;
+    let boot = [("boot", "order=scsi7")];
+    let task = site.start("POST", "/nodes/pve/qemu/700/config", &boot);
+    assert_eq!(site.end(&task).await, "invalid bootorder: device 'scsi7' does not exist'");
+    let at_once = site.ask("PUT", "/nodes/pve/qemu/700/config", &boot).unwrap_err();
+    assert_eq!((at_once.status, at_once.message.as_str()), (500, "invalid bootorder: device 'scsi7' does not exist'"));
+
+    site.ask("POST", "/access/users", &[("userid", "cpu@pve")]).unwrap();
+    site.ask("POST", "/access/roles", &[("roleid", "Cpu"), ("privs", "VM.Config.CPU,Datastore.AllocateSpace")])
+        .unwrap();
+    site.ask("PUT", "/access/acl", &[("path", "/"), ("roles", "Cpu"), ("users", "cpu@pve")]).unwrap();
+    site.who = Who { user: "cpu@pve".into(), token: None };
+    let disk = [("scsi1", "local-lvm:8")];
+    let task = site.start("POST", "/nodes/pve/qemu/700/config", &disk);
+    assert_eq!(site.end(&task).await, "403 Permission check failed (/vms/700, VM.Config.Disk)");
+    let at_once = site.ask("PUT", "/nodes/pve/qemu/700/config", &disk).unwrap_err();
+    assert_eq!((at_once.status, at_once.message.as_str()), (403, "Permission check failed (/vms/700, VM.Config.Disk)"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn power_is_a_task_also_for_a_vm_that_is_not_there() {
+    let site = Site::standard();
+    let gone = "Configuration file 'nodes/pve/qemu-server/999.conf' does not exist";
+    for (method, path) in [("POST", "start"), ("POST", "stop"), ("POST", "shutdown")] {
+        let task = site.start(method, &format!("/nodes/pve/qemu/999/status/{path}"), &[]);
+        assert_eq!(site.end(&task).await, gone, "{path}");
+    }
+    let resize = site.start("PUT", "/nodes/pve/qemu/999/resize", &[("disk", "scsi0"), ("size", "9G")]);
+    assert_eq!(site.end(&resize).await, gone);
+    let reset = site.ask("POST", "/nodes/pve/qemu/999/status/reset", &[]).unwrap_err();
+    assert_eq!(reset.message, "unable to find configuration file for VM 999 on node 'pve'");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_base_that_linked_clones_need_stays_where_the_storage_knows_them() {
+    let site = Site::new(|s| {
+        s.proxmox.storages[1].kind = "zfspool".into();
+    });
+    site.template().await;
+    let clone = [("newid", "1001"), ("full", "0")];
+    site.done("POST", "/nodes/pve/qemu/9100/clone", &clone).await;
+    assert_eq!(
+        site.config(1001)["scsi0"].as_str().unwrap().split(',').next().unwrap(),
+        "local-lvm:base-9100-disk-0/vm-1001-disk-0"
+    );
+    let destroy = site.start("DELETE", "/nodes/pve/qemu/9100", &[]);
+    assert_eq!(site.end(&destroy).await, "base volume 'local-lvm:base-9100-disk-0' is still in use by linked cloned");
 }
 
 #[tokio::test(start_paused = true)]
@@ -487,7 +526,7 @@ async fn drives_are_refused_by_what_their_storage_holds() {
     let site = Site::standard();
     let ask = |drive: &str| site.ask("POST", "/nodes/pve/qemu", &[("vmid", "700"), ("scsi0", drive)]).unwrap_err();
     assert_eq!(ask("nope:8").message, "storage 'nope' does not exist");
-    assert_eq!(ask("local:8").errors["scsi0"], "storage 'local' does not support vm images");
+    assert_eq!(ask("local:8").errors["storage"], "storage 'local' does not support vm images");
     assert_eq!(
         ask("local-lvm:0,import-from=local:iso/talos.img").errors["scsi0"],
         "local:iso/talos.img has wrong type 'iso' - needs to be 'images' or 'import'"
@@ -507,10 +546,8 @@ async fn uploads_are_taken_by_file_storages_that_hold_such_content() {
         site.ask_with("POST", &format!("/nodes/pve/storage/{storage}/upload"), &params, Some(file))
     };
     let right = "cd".repeat(32);
-    assert_eq!(
-        ask("local-lvm", "iso", "a.iso", &right).unwrap_err().message,
-        "can't upload to storage type 'lvmthin', not a file based storage!"
-    );
+    let block = ask("local-lvm", "iso", "a.iso", &right).unwrap_err().message;
+    assert_eq!(block, "can't upload to storage type 'lvmthin'");
     assert_eq!(
         ask("local", "import", "a.raw.xz", &right).unwrap_err().errors["filename"],
         "invalid filename or wrong extension"

@@ -1,8 +1,8 @@
 //! Uploads: a streaming reader of the one multipart form that Proxmox accepts. The lab keeps size and checksums, not bytes.
 use super::call::{Call, Failure, Outcome, Params, task as upid};
 use super::request::BODY_PATIENCE;
-use super::storage::named;
-use crate::lab::pve::storage::{Storage, Volume};
+use super::storage::usable;
+use crate::lab::pve::storage::Volume;
 use crate::lab::pve::{Version, full, task};
 use crate::lab::world::World;
 use aws_lc_rs::digest::{self, Context};
@@ -12,6 +12,8 @@ use futures::{Stream, StreamExt};
 use tokio::time::timeout;
 
 pub const ALGORITHMS: &[&str] = &["md5", "sha1", "sha224", "sha256", "sha384", "sha512"];
+/// What a host of today takes; [`file_name`] knows about older ones.
+pub const CONTENTS: &[&str] = &["iso", "vztmpl", "import"];
 /// Everything before the file has to fit in this many bytes.
 const HEAD_LIMIT: usize = 64 << 10;
 /// The file's first bytes, kept for reading a qcow2 header.
@@ -199,23 +201,14 @@ fn disposition(head: &str) -> (String, Option<String>) {
     (value("name").unwrap_or_default(), value("filename"))
 }
 
-/// The normalised file name, when this storage takes such a file.
+/// The file name as it is kept, when such content may have it.
 ///
 /// # Errors
-/// What Proxmox says about storage, content type or file name.
-pub fn accept(world: &World, storage: &Storage, content: &str, filename: &str) -> Result<String, Failure> {
-    let imports = world.pve.version >= Version(8, 4, 0);
-    let contents = if imports { "iso, vztmpl, import" } else { "iso, vztmpl" };
-    if !contents.split(", ").any(|c| c == content) {
-        let why = format!("value '{content}' does not have a value in the enumeration '{contents}'");
+/// What Proxmox says about content type or file name.
+pub fn file_name(world: &World, content: &str, filename: &str) -> Result<String, Failure> {
+    if content == "import" && world.pve.version < Version(8, 3, 0) {
+        let why = "value 'import' does not have a value in the enumeration 'iso, vztmpl'";
         return Err(Failure::parameter("content", why));
-    }
-    if !storage.file_based() {
-        let why = format!("can't upload to storage type '{}', not a file based storage!", storage.kind);
-        return Err(Failure::died(why));
-    }
-    if !storage.holds(content) {
-        return Err(Failure::died(format!("storage '{}' does not support '{content}' content", storage.name)));
     }
     let name: String = filename
         .rsplit(['/', '\\'])
@@ -224,22 +217,29 @@ pub fn accept(world: &World, storage: &Storage, content: &str, filename: &str) -
         .chars()
         .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-') { c } else { '_' })
         .collect();
+    let ends_in = |name: &str, endings: &[&str]| endings.iter().any(|e| name.len() > e.len() && name.ends_with(e));
     let lower = name.to_ascii_lowercase();
-    let ends = |endings: &[&str]| endings.iter().any(|e| lower.len() > e.len() && lower.ends_with(e));
     let (fine, why) = match content {
-        "iso" => (ends(&[".iso", ".img"]), "wrong file extension"),
-        "vztmpl" => (ends(&[".tar.gz", ".tar.xz", ".tar.zst"]), "wrong file extension"),
-        _ => (ends(&[".ova", ".qcow2", ".raw", ".vmdk"]), "invalid filename or wrong extension"),
+        "iso" => (ends_in(&lower, &[".iso", ".img"]), "wrong file extension"),
+        "vztmpl" => (ends_in(&lower, &[".tar", ".tar.gz", ".tar.xz", ".tar.zst", ".tar.bz2"]), "wrong file extension"),
+        _ if world.pve.version < Version(8, 4, 0) => (ends_in(&name, &[".ova"]), "invalid filename or wrong extension"),
+        _ => (ends_in(&name, &[".ova", ".qcow2", ".raw", ".vmdk"]), "invalid filename or wrong extension"),
     };
     if fine { Ok(name) } else { Err(Failure::parameter("filename", why)) }
 }
 
 /// The call behind the upload: checks, and the `imgcopy` task that puts the file in its place.
 pub fn store(world: &mut World, call: &Call) -> Outcome {
-    let storage = named(world, call)?;
+    let storage = usable(world, call.text("storage"), call.node())?;
+    if !storage.file_based() {
+        return Err(Failure::died(format!("can't upload to storage type '{}'", storage.kind)));
+    }
     let content = call.text("content").to_string();
-    let filename = accept(world, storage, &content, call.text("filename"))?;
-    let Some(file) = call.upload.clone() else { return Err(Failure::died("no file was uploaded")) };
+    let Some(file) = call.upload.clone() else { return Err(Failure::died("missing temporary file name")) };
+    let filename = file_name(world, &content, call.text("filename"))?;
+    if !storage.holds(&content) {
+        return Err(Failure::died(format!("storage '{}' does not support '{content}' content", storage.name)));
+    }
     let target = storage.path(&content, &filename);
     let spool = format!("/var/tmp/pveupload-{}", file.sha256.get(..32).unwrap_or_default());
     let (store_name, node) = (storage.name.clone(), call.node().to_string());
