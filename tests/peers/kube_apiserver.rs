@@ -98,6 +98,11 @@ impl Drop for KubeApiserver {
     }
 }
 
+/// The cluster's authority as a machine config has it.
+pub fn authority(machine_config: &str) -> Pair {
+    Cluster::read(machine_config).authority(&["ca"])
+}
+
 /// A client that trusts this authority and shows this certificate.
 pub fn client(authority: &Pair, who: &Pair) -> reqwest::Client {
     let identity = format!("{}{}", who.certificate, who.key);
