@@ -107,6 +107,33 @@ impl Cluster {
         cluster
     }
 
+    /// Installs the definitions of every custom resource that cozyup or the lab touches, and waits until they count.
+    pub async fn define(&self) {
+        let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+        let all = crate::definitions::all();
+        let made = all.iter().map(|definition| self.post(path, definition.clone()));
+        futures::future::join_all(made).await.into_iter().for_each(|said| drop(said.ok()));
+        self.eventually("every definition is established", async || {
+            let list = self.get(path).await.ok();
+            let established = |definition: &&Value| {
+                let conditions = definition["status"]["conditions"].as_array();
+                conditions.into_iter().flatten().any(|c| c["type"] == "Established" && c["status"] == "True")
+            };
+            list["items"].as_array().unwrap().iter().filter(established).count() >= all.len()
+        })
+        .await;
+        // A definition is established a moment before its kind is served everywhere.
+        self.eventually("every kind is served", async || {
+            let answers = all.iter().map(|d| {
+                let (group, version) = (text(d, "/spec/group"), text(d, "/spec/versions/0/name"));
+                let path = format!("/apis/{group}/{version}/{}?limit=1", text(d, "/spec/names/plural"));
+                async move { self.get(&path).await.code.is_success() }
+            });
+            futures::future::join_all(answers).await.into_iter().all(|served| served)
+        })
+        .await;
+    }
+
     /// A client that shows this certificate.
     pub fn client_of(&self, who: &Pair) -> reqwest::Client {
         client(&self.authority, who)

@@ -142,6 +142,9 @@ impl Fields {
     /// The fields of `new` that `old` has not, or has otherwise; a map or list that is new belongs to the set itself.
     /// Both are [`ownable`] parts of objects.
     pub fn changed(old: Option<&Value>, new: &Value, built_in: bool) -> Self {
+        if new.as_object().is_some_and(Map::is_empty) {
+            return Fields::default();
+        }
         changed("", old, new, built_in, true)
     }
 

@@ -60,11 +60,11 @@ const READABLE: &str = "application/json, application/yaml, application/vnd.kube
 pub async fn serve(stream: TcpStream, lab: Lab) {
     let local = stream.local_addr().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |at| at.ip());
     let Some(material) = lab.look(|world| tls::Material::of(world, local)) else { return };
-    let Ok(config) = material.config(lab.clock()) else { return };
+    let Ok((config, judge)) = material.config(lab.clock()) else { return };
     let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
     let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await else { return };
     let (_, session) = stream.get_ref();
-    let certificate = session.peer_certificates().and_then(|chain| chain.first());
+    let certificate = session.peer_certificates().filter(|chain| judge.accepts(chain)).and_then(|chain| chain.first());
     let who = certificate.map_or(Identity::Anonymous, |c| Identity::of_certificate(c));
     let caller = Arc::new(Caller { lab, who, local });
     let service = service_fn(move |request| {

@@ -112,6 +112,7 @@ fn common(kind: &Kind, object: &Value) -> Vec<Cause> {
     let mut causes = labels(object);
     causes.extend(unqualified_finalizers(object));
     match (kind.group, kind.plural) {
+        ("", "events") => causes.extend(misplaced(object)),
         ("", "pods") => causes.extend(containers(&object["spec"], "spec")),
         ("apiextensions.k8s.io", "customresourcedefinitions") => causes.extend(definition(object)),
         ("apps", _) => {
@@ -121,6 +122,14 @@ fn common(kind: &Kind, object: &Value) -> Vec<Cause> {
         _ => {}
     }
     causes
+}
+
+/// An Event lies in the namespace of what it is about; of what has none, in `default`.
+fn misplaced(event: &Value) -> Option<Cause> {
+    let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let (about, own) = (text("/involvedObject/namespace"), text("/metadata/namespace"));
+    let fits = about == own || (about.is_empty() && own == "default") || own.is_empty();
+    (!fits).then(|| Cause::invalid("involvedObject.namespace", &format!("{about:?}"), "does not match event.namespace"))
 }
 
 fn definition(object: &Value) -> Vec<Cause> {

@@ -185,6 +185,9 @@ fn insert(
     }
     admission::defaults(kind, &mut object);
     manage(kind, &mut object);
+    if kind.namespaced {
+        object["metadata"]["namespace"] = json!(request.target.namespace);
+    }
     validate::new(kind, &object)?;
     shaped(kind, &object, store)?;
     let mut object = store.preview(&key, object, now);

@@ -107,6 +107,7 @@ fn changes(world: &mut World) -> Vec<(Key, Option<Value>)> {
 fn dispatch(world: &mut World, key: &Key, gone: Option<&Value>) {
     if let Some(object) = gone {
         workloads::collect(world, key, object);
+        namespaces::left(world, &key.namespace);
     } else if world.object(key).is_none() {
         return;
     }
