@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 mod definitions;
 mod kube_apiserver;
+mod kubectl;
 mod kubernetes;
 mod lab;
 mod peer;

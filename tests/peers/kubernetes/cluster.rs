@@ -2,7 +2,6 @@
 use super::lab::LabApi;
 use crate::kube_apiserver::{KubeApiserver, client, free_port};
 use crate::pki::Pair;
-use cozyup::base::secret::Secret;
 use cozyup::base::tls::install_provider;
 use cozyup::kubernetes::{Changer, Reader, connect};
 use cozyup::talos::config::{self, NodeConfig, Role};
@@ -30,8 +29,6 @@ enum Server {
 pub struct Cluster {
     pub url: String,
     pub authority: Pair,
-    /// As `cozyup run` leaves it to a person.
-    pub kubeconfig: Secret<String>,
     pub reader: Reader,
     pub changer: Changer,
     admin: reqwest::Client,
@@ -98,7 +95,7 @@ impl Cluster {
         let kubeconfig = bundle.kubeconfig("cozy", &url, Timestamp::now()).unwrap();
         let (reader, changer) = connect(&kubeconfig, None).unwrap();
         let admin = client(&authority, &authority.client("admin", &["system:masters"]));
-        let cluster = Cluster { url, authority, kubeconfig, reader, changer, admin, server, _folder: folder };
+        let cluster = Cluster { url, authority, reader, changer, admin, server, _folder: folder };
         cluster
             .eventually("the namespace `default`", async || {
                 cluster.get("/api/v1/namespaces/default").await.code == StatusCode::OK

@@ -1,4 +1,4 @@
-//! Custom resources, with the definitions of `tests/peers/definitions`.
+//! Custom resources, with the definitions of `assets/lab/definitions`.
 use super::cluster::{Cluster, MERGE, STRATEGIC, text};
 use crate::definitions;
 use cozyup::kubernetes::Kind;

@@ -1,8 +1,6 @@
 //! Who may do what, and who is nobody.
 use super::cluster::Cluster;
-use crate::pki::Pair;
-use cozyup::base::tls::install_provider;
-use cozyup::talos::secrets::Bundle;
+use crate::kube_apiserver::strange_pair;
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
@@ -145,11 +143,7 @@ pub async fn a_user_can_ask_what_it_may(cluster: &Cluster) {
 }
 
 pub async fn a_certificate_of_another_authority_gets_nowhere(cluster: &Cluster) {
-    install_provider();
-    let strange = Bundle::generate(jiff::Timestamp::now()).unwrap();
-    let strange = strange.kubernetes_admin(jiff::Timestamp::now()).unwrap();
-    let pair = Pair { certificate: strange.crt_pem.clone(), key: strange.key_pem.expose().clone() };
-    let answer = cluster.client_of(&pair).get(format!("{}/version", cluster.url)).send().await;
+    let answer = cluster.client_of(&strange_pair()).get(format!("{}/version", cluster.url)).send().await;
     // Go asks for a certificate without judging it in the handshake, and then knows nobody by it.
     assert_eq!(answer.unwrap().status().as_u16(), 401);
 }

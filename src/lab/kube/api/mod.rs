@@ -145,6 +145,11 @@ impl Caller {
     /// Discovery and OpenAPI.
     fn describe(&self, segments: &[&str], accept: &str) -> Result<Response<Body>, Refusal> {
         let served = self.lab.look(served);
+        let openapi = |kinds: Vec<&'static Kind>| {
+            self.lab.look(|world| {
+                discovery::openapi(&kinds, |kind| structural::schema(&world.cluster.as_ref()?.store, kind))
+            })
+        };
         let of = |group: &str, version: &str| -> Vec<&'static Kind> {
             served.iter().copied().filter(|k| k.group == group && k.version == version).collect()
         };
@@ -166,8 +171,8 @@ impl Caller {
             }
             ["openapi", "v2"] => Some(discovery::openapi_v2()),
             ["openapi", "v3"] => Some(discovery::openapi_index(&served)),
-            ["openapi", "v3", "api", version] => discovery::openapi(&of("", version)),
-            ["openapi", "v3", "apis", group, version] => discovery::openapi(&of(group, version)),
+            ["openapi", "v3", "api", version] => openapi(of("", version)),
+            ["openapi", "v3", "apis", group, version] => openapi(of(group, version)),
             _ => None,
         };
         found.map(|value| json(&value)).ok_or(Refusal::NoPath)
@@ -179,6 +184,9 @@ impl Caller {
         target: &Target,
         query: Query,
     ) -> Result<Response<Body>, Refusal> {
+        if target.part == Part::Inside {
+            return Err(Refusal::NoInside);
+        }
         let (parts, body) = request.into_parts();
         let read_only = target.part == Part::Log;
         let accept = if read_only { "" } else { header(&parts.headers, ACCEPT) };

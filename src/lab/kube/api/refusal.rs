@@ -103,6 +103,8 @@ pub enum Refusal {
     NotAcceptable,
     #[error("Timeout: Too large resource version: {wanted}, current: {current}")]
     TooLargeVersion { wanted: u64, current: u64 },
+    #[error("the lab's pods have no inside: exec, attach, cp and port-forward are not simulated")]
+    NoInside,
     /// What the real server lets through from below: a 500 without a reason.
     #[error("{0}")]
     Unexpected(String),
@@ -160,6 +162,7 @@ impl Refusal {
             Refusal::MediaType(_) | Refusal::PatchMediaType => (415, "UnsupportedMediaType"),
             Refusal::NotAcceptable => (406, "NotAcceptable"),
             Refusal::TooLargeVersion { .. } => (504, "Timeout"),
+            Refusal::NoInside => (501, "NotImplemented"),
             Refusal::Unexpected(_) => (500, ""),
             Refusal::TooLarge(_) => (413, "RequestEntityTooLarge"),
             Refusal::Internal(_) => (500, "InternalError"),
@@ -209,6 +212,7 @@ impl Refusal {
             | Refusal::Expired { .. }
             | Refusal::BadRequest { .. }
             | Refusal::MediaType(_)
+            | Refusal::NoInside
             | Refusal::Unexpected(_)
             | Refusal::TooLarge(_)
             | Refusal::Internal(_) => None,

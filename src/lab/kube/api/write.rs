@@ -72,7 +72,7 @@ impl Request<'_> {
             manager => manager,
         };
         let (subresource, time) = match self.target.part {
-            Part::Whole | Part::Log | Part::Finalize => ("", seconds(world.now)),
+            Part::Whole | Part::Log | Part::Finalize | Part::Inside => ("", seconds(world.now)),
             Part::Status => ("status", seconds(world.now)),
             // The real server notes no time of these.
             Part::Scale => ("scale", String::new()),
@@ -215,7 +215,9 @@ pub fn update(world: &mut World, mut request: Request) -> Result<Written, Refusa
     let body = std::mem::take(&mut request.body);
     let object = match target.part {
         Part::Scale => scale::checked(&body)?,
-        Part::Whole | Part::Status | Part::Log | Part::Finalize => request.decode(world, body, Source::Body)?,
+        Part::Whole | Part::Status | Part::Log | Part::Finalize | Part::Inside => {
+            request.decode(world, body, Source::Body)?
+        }
     };
     match text(&object, "/metadata/name") {
         "" if target.part != Part::Scale => {
@@ -255,7 +257,7 @@ pub fn patch(world: &mut World, mut request: Request, by: PatchType) -> Result<W
     let body = std::mem::take(&mut request.body);
     let object = match target.part {
         Part::Scale => scale::checked(&patched(kind, &scale::of(&live), &body, by)?)?,
-        Part::Whole | Part::Status | Part::Log | Part::Finalize => {
+        Part::Whole | Part::Status | Part::Log | Part::Finalize | Part::Inside => {
             request.decode(world, patched(kind, &live, &body, by)?, Source::Patch)?
         }
     };
@@ -349,7 +351,7 @@ fn replace(
         return Err(Refusal::conflict(kind, name, MODIFIED));
     }
     match request.target.part {
-        Part::Whole | Part::Log => {
+        Part::Whole | Part::Log | Part::Inside => {
             if kind.status {
                 copy(live, &mut object, "status");
             }
@@ -399,7 +401,9 @@ fn replace(
     };
     let body = match request.target.part {
         Part::Scale => read::text(&scale::of(&stored))?,
-        Part::Whole | Part::Status | Part::Log | Part::Finalize => read::one(kind, &stored, request.form, world)?,
+        Part::Whole | Part::Status | Part::Log | Part::Finalize | Part::Inside => {
+            read::one(kind, &stored, request.form, world)?
+        }
     };
     if !dry_run {
         settle(world);

@@ -1,11 +1,12 @@
-//! Definitions of the custom resources that cozyup and the lab touch: our own writing, in the shapes of the real ones.
+//! The definitions of custom resources that the lab has: our own writing, in the shapes of the real ones. A real API
+//! server gets the same.
 use serde::Deserialize;
 use serde_json::Value;
 use std::path::Path;
 
 /// All of them, in the order of their files.
 pub fn all() -> Vec<Value> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/definitions");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/lab/definitions");
     let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.retain(|path| path.extension().is_some_and(|e| e == "yaml"));
     files.sort();
