@@ -117,7 +117,7 @@ impl Changer {
     async fn send(&self, ask: Ask, kind: &Kind, namespace: Option<&str>, name: &str) -> Result<Answer<Value>, Error> {
         let spoken = ask.spoken();
         let value: Value = self.wire.json(ask).await?;
-        Ok(Answer::new(spoken, evidence::raw(&value), evidence::by_hand(kind, namespace, name), value))
+        Ok(Answer::new(spoken, evidence::raw(kind, &value), evidence::by_hand(kind, namespace, name), value))
     }
 }
 

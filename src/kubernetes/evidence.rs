@@ -7,13 +7,14 @@ use serde_json::Value;
 const REDACTED: &str = "[redacted]";
 const LAST_APPLIED: &str = "/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration";
 
-/// The object without bookkeeping, and without the contents of a Secret.
-pub(super) fn redacted(object: &Value) -> Value {
+/// The object without bookkeeping, and without the contents of a Secret. What it is, `kind` says: an item of a list does
+/// not say so itself.
+pub(super) fn redacted(kind: &Kind, object: &Value) -> Value {
     let mut kept = object.clone();
     if let Some(Value::Object(metadata)) = kept.get_mut("metadata") {
         metadata.remove("managedFields");
     }
-    if kept.get("kind").and_then(Value::as_str) == Some("Secret") {
+    if *kind == Kind::SECRET {
         // kubectl keeps a copy of what it applied, values included.
         if let Some(copy) = kept.pointer_mut(LAST_APPLIED) {
             *copy = REDACTED.into();
@@ -27,8 +28,8 @@ pub(super) fn redacted(object: &Value) -> Value {
     kept
 }
 
-pub(super) fn raw(object: &Value) -> String {
-    redacted(object).to_string()
+pub(super) fn raw(kind: &Kind, object: &Value) -> String {
+    redacted(kind, object).to_string()
 }
 
 /// The first items of a list as a JSON array; work stops where evidence is cut anyway.
@@ -72,13 +73,14 @@ mod tests {
 
     #[test]
     fn evidence_of_a_secret_shows_its_keys_only() {
-        let shown = raw(&json!({
-            "kind": "Secret",
+        let secret = json!({
             "metadata": {"name": "s", "managedFields": [{"manager": "x"}],
                 "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "{\"stringData\":{\"k\":\"hunter2\"}}"}},
             "data": {"token": "aHVudGVyMg=="},
             "stringData": {"token": "hunter2"},
-        }));
+        });
+        // As an item of a list: the server leaves the kind out there.
+        let shown = raw(&Kind::SECRET, &secret);
         assert!(
             !shown.contains("hunter2") && !shown.contains("aHVudGVyMg") && !shown.contains("managedFields"),
             "{shown}"

@@ -78,7 +78,7 @@ impl Reader {
         match self.wire.json::<Value>(ask).await {
             Ok(value) => {
                 let by_hand = evidence::by_hand(kind, namespace, name);
-                Ok(Some(Answer::new(spoken, evidence::raw(&value), by_hand, value)))
+                Ok(Some(Answer::new(spoken, evidence::raw(kind, &value), by_hand, value)))
             }
             Err(Error::NotFound) => Ok(None),
             Err(e) => Err(e),
@@ -111,7 +111,7 @@ impl Reader {
         let listed: Listed<Value> = all_pages(&self.wire, kind, namespace, selector, None).await?;
         Ok(Answer::new(
             asked_list(kind, namespace, selector),
-            evidence::raw_list(&listed.items, evidence::redacted),
+            evidence::raw_list(&listed.items, |item| evidence::redacted(kind, item)),
             evidence::by_hand_list(kind, namespace, selector),
             listed,
         ))

@@ -5,6 +5,8 @@ use crate::peer;
 use crate::pki::Pair;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use cozyup::talos::secrets::Bundle;
+use jiff::Timestamp;
 use serde_yaml::Value;
 use std::fs::File;
 use std::net::{IpAddr, SocketAddr, TcpListener};
@@ -27,8 +29,6 @@ const AUTHORIZATION: &str = r#"{"apiVersion": "apiserver.config.k8s.io/v1", "kin
 /// Both end with the value.
 pub struct KubeApiserver {
     pub address: SocketAddr,
-    /// Of the cluster, as the machine config has it.
-    pub authority: Pair,
     folder: PathBuf,
     arguments: Vec<String>,
     server: Mutex<Option<Child>>,
@@ -51,7 +51,7 @@ impl KubeApiserver {
         let arguments = arguments(folder, &cluster, address, &etcd_url);
         let admin = client(&authority, &authority.client("admin", &["system:masters"]));
         let server = Mutex::new(None);
-        let peer = KubeApiserver { address, authority, folder: folder.to_path_buf(), arguments, server, etcd, admin };
+        let peer = KubeApiserver { address, folder: folder.to_path_buf(), arguments, server, etcd, admin };
         peer.resume().await;
         peer
     }
@@ -96,6 +96,18 @@ impl Drop for KubeApiserver {
         let _ = self.etcd.kill();
         let _ = self.etcd.wait();
     }
+}
+
+/// The cluster's authority as a machine config has it.
+pub fn authority(machine_config: &str) -> Pair {
+    Cluster::read(machine_config).authority(&["ca"])
+}
+
+/// A client certificate of an authority that no cluster knows.
+pub fn strange_pair() -> Pair {
+    let secrets = Bundle::generate(Timestamp::now()).unwrap();
+    let admin = secrets.kubernetes_admin(Timestamp::now()).unwrap();
+    Pair { certificate: admin.crt_pem.clone(), key: admin.key_pem.expose().clone() }
 }
 
 /// A client that trusts this authority and shows this certificate.

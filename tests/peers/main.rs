@@ -2,7 +2,10 @@
 //! needs no peer (the lab's half of the conformance suite) runs in tier 1 too.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 mod bridge;
+mod definitions;
 mod kube_apiserver;
+mod kubectl;
+mod kubernetes;
 mod lab;
 mod peer;
 mod pki;

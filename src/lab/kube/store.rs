@@ -20,6 +20,23 @@ impl Resource {
     }
 }
 
+/// The groups whose objects have no generation.
+const WITHOUT_GENERATION: [&str; 7] = [
+    "",
+    "apiregistration.k8s.io",
+    "coordination.k8s.io",
+    "discovery.k8s.io",
+    "events.k8s.io",
+    "rbac.authorization.k8s.io",
+    "storage.k8s.io",
+];
+
+impl Resource {
+    fn counts_generations(&self) -> bool {
+        !WITHOUT_GENERATION.contains(&self.group.as_str())
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Key {
     pub resource: Resource,
@@ -95,7 +112,8 @@ impl Store {
     }
 
     /// Creates or replaces. Sets uid (of a new object unless it brings one), creationTimestamp, resourceVersion, name
-    /// and namespace; bumps `generation` when `spec` (or anything but status and metadata) changed. An unchanged object makes no event.
+    /// and namespace; bumps `generation` (of resources that have one) when `spec` (or anything but status and metadata)
+    /// changed. An unchanged object makes no event.
     pub fn put(&mut self, key: Key, object: Value, now: Timestamp) -> &Value {
         let object = self.preview(&key, object, now);
         self.store(key.clone(), object);
@@ -154,7 +172,9 @@ impl Store {
             meta["uid"] = json!(uuid(&mut self.uid));
         }
         meta["creationTimestamp"] = created.unwrap_or_else(|| json!(seconds(now)));
-        meta["generation"] = json!(generation);
+        if key.resource.counts_generations() {
+            meta["generation"] = json!(generation);
+        }
         match (version, meta.as_object_mut()) {
             (Some(version), _) => meta["resourceVersion"] = version,
             (None, Some(meta)) => drop(meta.remove("resourceVersion")),
@@ -235,11 +255,12 @@ mod tests {
     #[test]
     fn only_a_change_of_the_spec_counts_up_the_generation() {
         let mut store = Store::new(1);
-        store.put(key("a"), json!({"spec": {"x": 1}}), Timestamp::UNIX_EPOCH);
-        store.update(&key("a"), Timestamp::UNIX_EPOCH, |o| o["status"] = json!({"ok": true}));
-        assert_eq!(store.get(&key("a")).unwrap()["metadata"]["generation"], 1);
-        store.update(&key("a"), Timestamp::UNIX_EPOCH, |o| o["spec"]["x"] = json!(2));
-        assert_eq!(store.get(&key("a")).unwrap()["metadata"]["generation"], 2);
+        let key = Key::new("apps", "deployments", "default", "a");
+        store.put(key.clone(), json!({"spec": {"x": 1}}), Timestamp::UNIX_EPOCH);
+        store.update(&key, Timestamp::UNIX_EPOCH, |o| o["status"] = json!({"ok": true}));
+        assert_eq!(store.get(&key).unwrap()["metadata"]["generation"], 1);
+        store.update(&key, Timestamp::UNIX_EPOCH, |o| o["spec"]["x"] = json!(2));
+        assert_eq!(store.get(&key).unwrap()["metadata"]["generation"], 2);
         let changes: Vec<Change> = store.since(1).unwrap().map(|e| e.change).collect();
         assert_eq!(changes, [Change::Added, Change::Modified, Change::Modified]);
     }

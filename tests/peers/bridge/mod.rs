@@ -6,7 +6,7 @@ mod merge;
 mod mirror;
 mod real;
 
-use crate::kube_apiserver::{KubeApiserver, free_port};
+use crate::kube_apiserver::{KubeApiserver, authority, free_port};
 use crate::lab::run_until;
 use cozyup::base::tls::install_provider;
 use cozyup::lab::scenario::Scenario;
@@ -88,7 +88,7 @@ async fn days_three_to_five_are_proven_on_a_real_kube_apiserver() {
 
     let nodes: Vec<IpAddr> =
         running.lab.look(|w| w.scenario.nodes.iter().map(|n| w.address(n.address).into()).collect());
-    let _kubelets = kubelet::serve(&running.lab, &server.authority, &nodes).await;
+    let _kubelets = kubelet::serve(&running.lab, &authority(&machine_config), &nodes).await;
     let report = Arc::new(Mutex::new(Report::default()));
     let mut mirror = JoinSet::new();
     mirror.spawn(mirror::run(running.lab.clone(), real.clone(), report.clone()));

@@ -1,6 +1,6 @@
 //! What the API server adds to an object that is created: the defaults that clients and controllers count on.
 use super::kinds::Kind;
-use super::refusal::Refusal;
+use super::refusal::{Cause, Refusal};
 use crate::lab::kube::store::{Resource, Store};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -11,49 +11,101 @@ use std::net::Ipv4Addr;
 const FIRST_NODE_PORT: u64 = 30_000;
 const LAST_NODE_PORT: u64 = 32_767;
 
-/// Fills in what a new object leaves out. `store` is read for what must be free or is set by others.
-pub fn fill(kind: &'static Kind, object: &mut Value, store: &Store) -> Result<(), Refusal> {
+/// Fills in what an object leaves out, as the server does when it reads one: who writes the object owns these too.
+pub fn defaults(kind: &Kind, object: &mut Value) {
     match (kind.group, kind.plural) {
         ("", "namespaces") => {
             let name = object["metadata"]["name"].clone();
             *reach(object, &["metadata", "labels", "kubernetes.io/metadata.name"]) = name;
-            *reach(object, &["spec", "finalizers"]) = json!(["kubernetes"]);
-            *reach(object, &["status"]) = json!({"phase": "Active"});
         }
-        ("", "pods") => {
-            pod_spec(reach(object, &["spec"]));
-            default(reach(object, &["spec"]), "serviceAccountName", json!("default"));
-            *reach(object, &["status"]) = json!({"phase": "Pending", "qosClass": "BestEffort"});
-        }
-        ("", "persistentvolumeclaims") => {
-            let class = default_class(store).map_or(Value::Null, Value::from);
-            let spec = reach(object, &["spec"]);
-            default(spec, "volumeMode", json!("Filesystem"));
-            if !class.is_null() {
-                default(spec, "storageClassName", class);
-            }
-            *reach(object, &["status"]) = json!({"phase": "Pending"});
-        }
+        ("", "pods") => pod_spec(reach(object, &["spec"])),
+        ("", "persistentvolumeclaims") => default(reach(object, &["spec"]), "volumeMode", json!("Filesystem")),
         ("", "persistentvolumes") => {
             let spec = reach(object, &["spec"]);
             default(spec, "persistentVolumeReclaimPolicy", json!("Retain"));
             default(spec, "volumeMode", json!("Filesystem"));
-            *reach(object, &["status"]) = json!({"phase": "Available"});
         }
-        ("", "services") => service(kind, object, store)?,
+        ("", "services") => service_defaults(reach(object, &["spec"])),
         ("", "secrets") => {
             default(object, "type", json!("Opaque"));
             refill(kind, object);
         }
+        ("apiextensions.k8s.io", "customresourcedefinitions") => definition_defaults(reach(object, &["spec"])),
         ("apps", _) => workload(kind, reach(object, &["spec"])),
-        ("batch", "jobs") => job(object),
+        ("batch", "jobs") => {
+            let spec = reach(object, &["spec"]);
+            for (field, value) in [("parallelism", 1), ("completions", 1), ("backoffLimit", 6)] {
+                default(spec, field, json!(value));
+            }
+            pod_spec(reach(spec, &["template", "spec"]));
+        }
         ("storage.k8s.io", "storageclasses") => {
             default(object, "reclaimPolicy", json!("Delete"));
             default(object, "volumeBindingMode", json!("Immediate"));
         }
         _ => {}
     }
+}
+
+/// What the server adds to a new object on top; nobody owns it. `store` is read for what must be free or is set by
+/// others.
+pub fn admit(kind: &'static Kind, object: &mut Value, store: &Store, now: &str) -> Result<(), Refusal> {
+    match (kind.group, kind.plural) {
+        ("", "namespaces") => {
+            *reach(object, &["spec", "finalizers"]) = json!(["kubernetes"]);
+            *reach(object, &["status"]) = json!({"phase": "Active"});
+        }
+        ("", "pods") => {
+            default(reach(object, &["spec"]), "serviceAccountName", json!("default"));
+            *reach(object, &["status"]) = json!({"phase": "Pending", "qosClass": "BestEffort"});
+        }
+        ("", "persistentvolumeclaims") => {
+            let class = default_class(store).map_or(Value::Null, Value::from);
+            if !class.is_null() {
+                default(reach(object, &["spec"]), "storageClassName", class);
+            }
+            protect(object, "kubernetes.io/pvc-protection");
+            *reach(object, &["status"]) = json!({"phase": "Pending"});
+        }
+        ("", "persistentvolumes") => *reach(object, &["status"]) = json!({"phase": "Available"}),
+        ("", "services") => service(kind, object, store)?,
+        ("apiextensions.k8s.io", "customresourcedefinitions") => establish(object, now),
+        ("batch", "jobs") => job(object),
+        _ => {}
+    }
     Ok(())
+}
+
+fn protect(object: &mut Value, finalizer: &str) {
+    let finalizers = reach(object, &["metadata", "finalizers"]);
+    match finalizers.as_array_mut() {
+        Some(list) if list.iter().any(|f| f == finalizer) => {}
+        Some(list) => list.push(json!(finalizer)),
+        None => *finalizers = json!([finalizer]),
+    }
+}
+
+fn definition_defaults(spec: &mut Value) {
+    let kind = spec["names"]["kind"].as_str().unwrap_or_default().to_string();
+    default(spec, "conversion", json!({"strategy": "None"}));
+    let names = reach(spec, &["names"]);
+    default(names, "singular", json!(kind.to_lowercase()));
+    default(names, "listKind", json!(format!("{kind}List")));
+}
+
+/// The real server does this a moment later, with a controller of its own.
+fn establish(definition: &mut Value, now: &str) {
+    let spec = &definition["spec"];
+    let stored = spec["versions"].as_array().into_iter().flatten().filter(|v| v["storage"] == true);
+    let stored: Vec<Value> = stored.map(|v| v["name"].clone()).collect();
+    let condition = |kind: &str, reason: &str, message: &str| json!({"type": kind, "status": "True", "reason": reason, "message": message, "lastTransitionTime": now});
+    definition["status"] = json!({
+        "acceptedNames": spec["names"], "storedVersions": stored,
+        "conditions": [
+            condition("NamesAccepted", "NoConflicts", "no conflicts found"),
+            condition("Established", "InitialNamesAccepted", "the initial names have been accepted"),
+        ],
+    });
 }
 
 /// What is done on every write, and before an apply is compared: `stringData` is there to be written, never to be read.
@@ -95,9 +147,13 @@ fn pod_spec(spec: &mut Value) {
     default(spec, "dnsPolicy", json!("ClusterFirst"));
     default(spec, "schedulerName", json!("default-scheduler"));
     default(spec, "terminationGracePeriodSeconds", json!(30));
+    default(spec, "securityContext", json!({}));
     for container in each(spec, "containers") {
         let latest = container["image"].as_str().is_some_and(|i| i.ends_with(":latest") || !i.contains([':', '@']));
         default(container, "imagePullPolicy", json!(if latest { "Always" } else { "IfNotPresent" }));
+        default(container, "resources", json!({}));
+        default(container, "terminationMessagePath", json!("/dev/termination-log"));
+        default(container, "terminationMessagePolicy", json!("File"));
         for port in each(container, "ports") {
             default(port, "protocol", json!("TCP"));
         }
@@ -128,16 +184,12 @@ fn workload(kind: &Kind, spec: &mut Value) {
 fn job(object: &mut Value) {
     let (name, uid) = (object["metadata"]["name"].clone(), object["metadata"]["uid"].clone());
     let spec = reach(object, &["spec"]);
-    for (field, value) in [("parallelism", 1), ("completions", 1), ("backoffLimit", 6)] {
-        default(spec, field, json!(value));
-    }
     for (label, value) in [("job-name", &name), ("controller-uid", &uid)] {
         let labels = reach(spec, &["template", "metadata", "labels"]);
         *reach(labels, &[label]) = value.clone();
         *reach(labels, &[&format!("batch.kubernetes.io/{label}")]) = value.clone();
     }
     default(spec, "selector", json!({"matchLabels": {"batch.kubernetes.io/controller-uid": uid}}));
-    pod_spec(reach(spec, &["template", "spec"]));
 }
 
 fn default_class(store: &Store) -> Option<String> {
@@ -147,6 +199,30 @@ fn default_class(store: &Store) -> Option<String> {
     all.find(|(_, class)| is_default(class)).map(|(key, _)| key.name.clone())
 }
 
+fn service_defaults(spec: &mut Value) {
+    default(spec, "type", json!("ClusterIP"));
+    default(spec, "sessionAffinity", json!("None"));
+    let service_type = spec["type"].as_str().unwrap_or_default().to_string();
+    if service_type != "ExternalName" {
+        default(spec, "internalTrafficPolicy", json!("Cluster"));
+    }
+    if is_exposed(&service_type) {
+        default(spec, "externalTrafficPolicy", json!("Cluster"));
+    }
+    if service_type == "LoadBalancer" {
+        default(spec, "allocateLoadBalancerNodePorts", json!(true));
+    }
+    for port in each(spec, "ports") {
+        default(port, "protocol", json!("TCP"));
+        let target = port["port"].clone();
+        default(port, "targetPort", target);
+    }
+}
+
+fn is_exposed(service_type: &str) -> bool {
+    matches!(service_type, "LoadBalancer" | "NodePort")
+}
+
 fn service(kind: &'static Kind, object: &mut Value, store: &Store) -> Result<(), Refusal> {
     let services = Resource::new("", "services");
     let all = || store.list(&services, None).map(|(_, service)| service);
@@ -154,10 +230,8 @@ fn service(kind: &'static Kind, object: &mut Value, store: &Store) -> Result<(),
     let full = || Refusal::Internal("range is full".into());
     *reach(object, &["status"]) = json!({"loadBalancer": {}});
     let spec = reach(object, &["spec"]);
-    default(spec, "type", json!("ClusterIP"));
-    default(spec, "sessionAffinity", json!("None"));
     let service_type = spec["type"].as_str().unwrap_or_default().to_string();
-    let exposed = matches!(service_type.as_str(), "LoadBalancer" | "NodePort");
+    let exposed = is_exposed(&service_type);
     if service_type != "ExternalName" {
         let taken: BTreeSet<&str> = all().filter_map(|s| s["spec"]["clusterIP"].as_str()).collect();
         let wanted = spec["clusterIP"].as_str().unwrap_or_default().to_string();
@@ -165,7 +239,8 @@ fn service(kind: &'static Kind, object: &mut Value, store: &Store) -> Result<(),
             "" => free_address(store, &taken).ok_or_else(full)?,
             address if address != "None" && taken.contains(address) => {
                 let why = "failed to allocate IP: provided IP is already allocated";
-                return Err(Refusal::invalid(kind, &name, "spec.clusterIPs", &format!("[{wanted:?}]"), why));
+                let cause = Cause::invalid("spec.clusterIPs", &format!("[{wanted:?}]"), why);
+                return Err(Refusal::invalid(kind, &name, cause));
             }
             _ => wanted,
         };
@@ -173,13 +248,6 @@ fn service(kind: &'static Kind, object: &mut Value, store: &Store) -> Result<(),
         *reach(spec, &["clusterIP"]) = json!(address);
         default(spec, "ipFamilies", json!(["IPv4"]));
         default(spec, "ipFamilyPolicy", json!("SingleStack"));
-        default(spec, "internalTrafficPolicy", json!("Cluster"));
-    }
-    if exposed {
-        default(spec, "externalTrafficPolicy", json!("Cluster"));
-    }
-    if service_type == "LoadBalancer" {
-        default(spec, "allocateLoadBalancerNodePorts", json!(true));
     }
     let node_ports = |service: &Value| {
         let ports = service["spec"]["ports"].as_array().into_iter().flatten();
@@ -188,9 +256,6 @@ fn service(kind: &'static Kind, object: &mut Value, store: &Store) -> Result<(),
     let mut used: BTreeSet<u64> = all().flat_map(node_ports).collect();
     let allocate = exposed && spec["allocateLoadBalancerNodePorts"] != false;
     for port in each(spec, "ports") {
-        default(port, "protocol", json!("TCP"));
-        let target = port["port"].clone();
-        default(port, "targetPort", target);
         if allocate && port["nodePort"].is_null() {
             let free = (FIRST_NODE_PORT..=LAST_NODE_PORT).find(|p| !used.contains(p));
             *reach(port, &["nodePort"]) = json!(free.ok_or_else(full)?);
@@ -220,7 +285,8 @@ mod tests {
 
     fn filled(plural: &str, mut object: Value, store: &Store) -> Value {
         let kind = KINDS.iter().find(|k| k.plural == plural).unwrap();
-        fill(kind, &mut object, store).unwrap();
+        defaults(kind, &mut object);
+        admit(kind, &mut object, store, "2026-01-01T00:00:00Z").unwrap();
         object
     }
 

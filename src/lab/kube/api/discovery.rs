@@ -144,9 +144,9 @@ pub fn openapi_index(served: &[&'static Kind]) -> Value {
     json!({"paths": paths})
 }
 
-/// `/openapi/v3/…` of one group and version: every resource is an object in which anything may stand. The PATCH
-/// operations are there because kubectl reads from them which query parameters it may send.
-pub fn openapi(kinds: &[&'static Kind]) -> Option<Value> {
+/// `/openapi/v3/…` of one group and version. `schema` is what a definition says of a kind; of the others only that they
+/// are there is told. The PATCH operations are there because kubectl reads from them which query parameters it may send.
+pub fn openapi<'a>(kinds: &[&'static Kind], schema: impl Fn(&Kind) -> Option<&'a Value>) -> Option<Value> {
     let first = kinds.first()?;
     let mut paths = serde_json::Map::new();
     let mut schemas = serde_json::Map::new();
@@ -167,16 +167,15 @@ pub fn openapi(kinds: &[&'static Kind]) -> Option<Value> {
         );
         let reversed: Vec<&str> = kind.group.split('.').rev().filter(|p| !p.is_empty()).collect();
         let package = if reversed.is_empty() { "io.k8s.api.core".into() } else { reversed.join(".") };
-        schemas.insert(
-            format!("{package}.{}.{}", kind.version, kind.kind),
-            json!({
-                "type": "object", "description": format!("{} as the lab has it: any field is taken.", kind.kind),
-                "x-kubernetes-preserve-unknown-fields": true, "x-kubernetes-group-version-kind": [types],
-                "properties": {
-                    "apiVersion": {"type": "string"}, "kind": {"type": "string"}, "metadata": {"type": "object"},
-                },
-            }),
-        );
+        let mut shape = schema(kind).cloned().unwrap_or_else(|| {
+            let description = format!("{} as in Kubernetes 1.33; the lab does not describe its fields.", kind.kind);
+            json!({"type": "object", "description": description, "x-kubernetes-preserve-unknown-fields": true})
+        });
+        shape["x-kubernetes-group-version-kind"] = json!([types]);
+        for (field, of) in [("apiVersion", "string"), ("kind", "string"), ("metadata", "object")] {
+            shape["properties"][field] = json!({"type": of});
+        }
+        schemas.insert(format!("{package}.{}.{}", kind.version, kind.kind), shape);
     }
     let info = json!({"title": "Kubernetes", "version": first.version});
     Some(json!({"openapi": "3.0.0", "info": info, "paths": paths, "components": {"schemas": schemas}}))

@@ -45,6 +45,47 @@ pub fn list_type(field: &str, items: &[Value], built_in: bool) -> ListType {
     if !items.is_empty() && items.iter().all(known) { ListType::Map(keys) } else { ListType::Atomic }
 }
 
+/// Structures of Kubernetes' own that have one owner as a whole, by the fields that hold them.
+const ATOMIC: [&str; 18] = [
+    "claimRef",
+    "configMapKeyRef",
+    "configMapRef",
+    "dataSource",
+    "dataSourceRef",
+    "fieldRef",
+    "involvedObject",
+    "labelSelector",
+    "namespaceSelector",
+    "nodeSelector",
+    "objectSelector",
+    "podSelector",
+    "regarding",
+    "resourceFieldRef",
+    "roleRef",
+    "secretKeyRef",
+    "secretRef",
+    "selector",
+];
+
+/// Members that are written even when they are empty (Go structures, not pointers): whoever creates the object does
+/// not own them themselves.
+const ALWAYS: [&str; 10] = [
+    "acceptedNames",
+    "containers",
+    "metadata",
+    "names",
+    "resources",
+    "source",
+    "spec",
+    "status",
+    "strategy",
+    "template",
+];
+
+fn is_always(field: &str, built_in: bool) -> bool {
+    field.is_empty() || field == "metadata" || (built_in && ALWAYS.contains(&field))
+}
+
 /// The fields by which an element of a list is known.
 pub fn identity(item: &Value, keys: &[&str]) -> Map<String, Value> {
     let value = |key: &str| match item.get(key) {
@@ -94,13 +135,17 @@ impl Fields {
     pub fn of_object(object: &Value, built_in: bool) -> Self {
         match ownable(object) {
             Value::Object(map) if map.is_empty() => Fields::default(),
-            object => Fields::changed(None, &object, built_in),
+            object => changed("", None, &object, built_in, false),
         }
     }
 
-    /// The fields of `new` that `old` has not, or has otherwise. Both are [`ownable`] parts of objects.
+    /// The fields of `new` that `old` has not, or has otherwise; a map or list that is new belongs to the set itself.
+    /// Both are [`ownable`] parts of objects.
     pub fn changed(old: Option<&Value>, new: &Value, built_in: bool) -> Self {
-        changed("", old, new, built_in)
+        if new.as_object().is_some_and(Map::is_empty) {
+            return Fields::default();
+        }
+        changed("", old, new, built_in, true)
     }
 
     pub fn add(&mut self, other: &Fields) {
@@ -143,7 +188,8 @@ pub fn ownable(object: &Value) -> Value {
         map.remove("apiVersion");
         map.remove("kind");
         if let Some(meta) = map.get_mut("metadata").and_then(Value::as_object_mut) {
-            meta.retain(|name, _| matches!(name.as_str(), "labels" | "annotations" | "finalizers" | "ownerReferences"));
+            const OWNED: [&str; 5] = ["annotations", "finalizers", "generateName", "labels", "ownerReferences"];
+            meta.retain(|name, _| OWNED.contains(&name.as_str()));
             if meta.is_empty() {
                 map.remove("metadata");
             }
@@ -155,6 +201,7 @@ pub fn ownable(object: &Value) -> Value {
 /// The members of a value by the names that `FieldsV1` gives them; `None` for what is one value.
 fn members<'a>(field: &str, value: &'a Value, built_in: bool) -> Option<Vec<(String, &'a str, &'a Value)>> {
     match value {
+        Value::Object(_) if built_in && ATOMIC.contains(&field) => None,
         Value::Object(map) => Some(map.iter().map(|(name, v)| (format!("f:{name}"), name.as_str(), v)).collect()),
         Value::Array(items) => match list_type(field, items, built_in) {
             ListType::Atomic => None,
@@ -176,14 +223,14 @@ pub fn member<'a>(field: &str, value: &'a Value, name: &str, built_in: bool) -> 
     members(field, value, built_in)?.into_iter().find(|(n, _, _)| n == name).map(|(_, _, v)| v)
 }
 
-fn changed(field: &str, old: Option<&Value>, new: &Value, built_in: bool) -> Fields {
+fn changed(field: &str, old: Option<&Value>, new: &Value, built_in: bool, parents: bool) -> Fields {
     let Some(inner) = members(field, new, built_in).filter(|m| !m.is_empty()) else {
         return if old == Some(new) { Fields::default() } else { Fields::leaf() };
     };
-    let mut fields = Fields::default();
+    let mut fields = Fields { whole: parents && old.is_none() && !is_always(field, built_in), ..Fields::default() };
     for (name, inner_field, value) in inner {
         let was = old.and_then(|old| member(field, old, &name, built_in));
-        let mut found = changed(inner_field, was, value, built_in);
+        let mut found = changed(inner_field, was, value, built_in, parents);
         // An element of a list is owned itself, besides what is in it.
         if name.starts_with("k:") && was.is_none() {
             found.whole = true;
@@ -289,5 +336,15 @@ mod tests {
         let old = json!({"data": {"a": "1", "b": "2"}});
         let new = json!({"data": {"a": "1", "b": "3", "c": "4"}});
         assert_eq!(Fields::changed(Some(&old), &new, true).write(), json!({"f:data": {"f:b": {}, "f:c": {}}}));
+    }
+
+    #[test]
+    fn who_writes_a_map_first_owns_the_map_too_but_no_structure_that_is_always_there() {
+        let new = json!({"metadata": {"labels": {"a": "b"}}, "spec": {"selector": {"matchLabels": {"a": "b"}}}});
+        let expected = json!({"f:metadata": {"f:labels": {".": {}, "f:a": {}}}, "f:spec": {"f:selector": {}}});
+        assert_eq!(Fields::changed(None, &new, true).write(), expected);
+        let custom = json!({"f:metadata": {"f:labels": {".": {}, "f:a": {}}},
+            "f:spec": {".": {}, "f:selector": {".": {}, "f:matchLabels": {".": {}, "f:a": {}}}}});
+        assert_eq!(Fields::changed(None, &new, false).write(), custom);
     }
 }

@@ -1,8 +1,10 @@
 //! The table of everything the API can serve, and which of it is served now.
 use crate::lab::kube::store::Resource;
 use crate::lab::world::World;
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::{Mutex, PoisonError};
 
 /// One resource of the API. The singular name is the kind in lower case, as for every resource of the real one.
 #[derive(Debug, PartialEq, Eq)]
@@ -59,6 +61,26 @@ impl Kind {
     /// `v1`, `apps/v1`
     pub fn api_version(&self) -> String {
         if self.group.is_empty() { self.version.into() } else { format!("{}/{}", self.group, self.version) }
+    }
+
+    /// The kinds of a CustomResourceDefinition, one for each served version.
+    fn of_definition(definition: &Value) -> Vec<&'static Kind> {
+        let spec = &definition["spec"];
+        let text = |value: &Value| leaked(value.as_str().unwrap_or_default());
+        let list = |value: &Value| -> Vec<&'static str> { value.as_array().into_iter().flatten().map(text).collect() };
+        let versions = spec["versions"].as_array().into_iter().flatten().filter(|v| v["served"] != false);
+        let kinds = versions.map(|version| Kind {
+            group: text(&spec["group"]),
+            version: text(&version["name"]),
+            kind: text(&spec["names"]["kind"]),
+            plural: text(&spec["names"]["plural"]),
+            short: leaked_list(list(&spec["names"]["shortNames"])),
+            namespaced: spec["scope"] != "Cluster",
+            status: version["subresources"]["status"].is_object(),
+            all: list(&spec["names"]["categories"]).contains(&"all"),
+            custom: true,
+        });
+        kinds.map(remembered).collect()
     }
 
     pub fn singular(&self) -> String {
@@ -210,8 +232,43 @@ pub static KINDS: &[Kind] = &[
     Kind::custom(IPAM, "v1beta1", "IPAddress", "ipaddresses"),
 ];
 
-/// What the API serves now: all that is built in, and of the rest the groups whose controllers are there. Of a
-/// group with CRDs only the versions that those name are served; one without any is an aggregated API.
+/// One copy for ever of every name that a definition brings: there are few, and a kind lives as long as the process.
+fn leaked(text: &str) -> &'static str {
+    static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+    let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(name) = names.get(text) {
+        return name;
+    }
+    let name: &'static str = Box::leak(text.to_string().into_boxed_str());
+    names.insert(name);
+    name
+}
+
+fn leaked_list(list: Vec<&'static str>) -> &'static [&'static str] {
+    static LISTS: Mutex<BTreeSet<&'static [&'static str]>> = Mutex::new(BTreeSet::new());
+    let mut lists = LISTS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = lists.get(list.as_slice()) {
+        return known;
+    }
+    let list: &'static [&'static str] = Box::leak(list.into_boxed_slice());
+    lists.insert(list);
+    list
+}
+
+fn remembered(kind: Kind) -> &'static Kind {
+    static DEFINED: Mutex<Vec<&'static Kind>> = Mutex::new(Vec::new());
+    let mut defined = DEFINED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = defined.iter().find(|k| ***k == kind) {
+        return known;
+    }
+    let kind: &'static Kind = Box::leak(Box::new(kind));
+    defined.push(kind);
+    kind
+}
+
+/// What the API serves now: all that is built in, and of the rest the groups whose controllers are there and what
+/// definitions name. Of a group with definitions only the versions that those name are served; one without any is an
+/// aggregated API.
 pub fn served(world: &World) -> Vec<&'static Kind> {
     let Some(cluster) = &world.cluster else { return KINDS.iter().filter(|k| !k.custom).collect() };
     let definitions = Resource::new("apiextensions.k8s.io", "customresourcedefinitions");
@@ -224,7 +281,17 @@ pub fn served(world: &World) -> Vec<&'static Kind> {
     let there = |kind: &Kind| {
         cluster.serves(kind.group) && defined.get(kind.group).is_none_or(|versions| versions.contains(kind.version))
     };
-    KINDS.iter().filter(|k| !k.custom || there(k)).collect()
+    let mut all: Vec<&'static Kind> = KINDS.iter().filter(|k| !k.custom || there(k)).collect();
+    for (_, definition) in cluster.store.list(&definitions, None) {
+        for kind in Kind::of_definition(definition) {
+            let same = |k: &&Kind| k.is(kind.group, kind.plural) && k.version == kind.version;
+            if !all.iter().any(same) {
+                // The table knows more of a kind than a definition says, such as short names.
+                all.push(KINDS.iter().find(same).unwrap_or(kind));
+            }
+        }
+    }
+    all
 }
 
 #[cfg(test)]

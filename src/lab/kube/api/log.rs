@@ -10,7 +10,7 @@ use serde_json::Value;
 use std::convert::Infallible;
 use tokio::sync::watch::Receiver;
 
-fn read(world: &World, target: &Target, container: &str) -> Result<String, Refusal> {
+fn read(world: &World, target: &Target, container: &str, previous: bool) -> Result<String, Refusal> {
     let name = target.name.as_deref().unwrap_or_default();
     let pod = store(world)?.get(&target.key(name)).ok_or_else(|| Refusal::not_found(target.kind, name))?;
     let containers: Vec<&str> = ["initContainers", "containers"]
@@ -21,8 +21,16 @@ fn read(world: &World, target: &Target, container: &str) -> Result<String, Refus
     if !container.is_empty() && !containers.contains(&container) {
         return Err(Refusal::bad(format!("container {container} is not valid for pod {name}")));
     }
-    pod_log(world, &target.namespace, name).ok_or_else(|| {
-        let shown = if container.is_empty() { containers.last().copied().unwrap_or_default() } else { container };
+    let main = pod["spec"]["containers"][0]["name"].as_str().unwrap_or_default();
+    let shown = if container.is_empty() { main } else { container };
+    let statuses = pod["status"]["containerStatuses"].as_array().into_iter().flatten();
+    let restarted = statuses.into_iter().any(|s| s["name"] == shown && s["restartCount"].as_u64() > Some(0));
+    if previous && !restarted {
+        return Err(Refusal::bad(format!("previous terminated container \"{shown}\" in pod \"{name}\" not found")));
+    }
+    let log = pod_log(world, &target.namespace, name);
+    // What is printed is the first container's; the others are silent.
+    log.map(|log| if shown == main { log } else { String::new() }).ok_or_else(|| {
         Refusal::bad(format!("container \"{shown}\" in pod \"{name}\" is waiting to start: ContainerCreating"))
     })
 }
@@ -31,7 +39,7 @@ pub fn log(lab: &Lab, target: &Target, query: &Query) -> Result<Body, Refusal> {
     let container = query.get("container");
     let lines = query.number("tailLines")?.and_then(|n| usize::try_from(n).ok());
     let changed = lab.watch();
-    let all = lab.look(|world| read(world, target, container))?;
+    let all = lab.look(|world| read(world, target, container, query.flag("previous")))?;
     let tail = match lines {
         Some(wanted) => {
             let skipped = all.lines().count().saturating_sub(wanted);
@@ -80,7 +88,7 @@ impl Follow {
                 let pod = store(world).ok().and_then(|s| s.get(&self.target.key(name)));
                 let phase = pod.map_or("Failed", |p| p["status"]["phase"].as_str().unwrap_or_default());
                 let over = matches!(phase, "Succeeded" | "Failed") || pod.is_some_and(is_deleted);
-                (read(world, &self.target, &self.container).ok(), over)
+                (read(world, &self.target, &self.container, false).ok(), over)
             });
             let log = log?;
             if let Some(more) = log.get(self.sent..).filter(|more| !more.is_empty()) {

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 #[derive(Debug, Clone)]
 pub struct Writer {
     pub manager: String,
-    /// Empty, or `status`.
+    /// Empty, `status` or `scale`.
     pub subresource: &'static str,
     /// As `managedFields` writes it.
     pub time: String,
@@ -55,11 +55,13 @@ impl Entry {
 
     fn write(&self) -> Value {
         let mut value = json!({
-            "manager": self.manager, "operation": self.operation, "apiVersion": self.api_version, "time": self.time,
+            "manager": self.manager, "operation": self.operation, "apiVersion": self.api_version,
             "fieldsType": "FieldsV1", "fieldsV1": self.fields.write(),
         });
-        if !self.subresource.is_empty() {
-            value["subresource"] = json!(self.subresource);
+        for (field, text) in [("time", &self.time), ("subresource", &self.subresource)] {
+            if !text.is_empty() {
+                value[field] = json!(text);
+            }
         }
         value
     }
@@ -71,7 +73,7 @@ impl Entry {
             text += &format!(" with subresource {:?}", self.subresource);
         }
         if self.operation == "Update" {
-            text += &format!(" using {} at {}", self.api_version, self.time);
+            text += &format!(" using {}", self.api_version);
         }
         text
     }
@@ -82,7 +84,10 @@ fn entries(object: &Value) -> Vec<Entry> {
 }
 
 fn keep(object: &mut Value, entries: &[Entry]) {
-    let kept: Vec<Value> = entries.iter().filter(|e| !e.fields.is_empty()).map(Entry::write).collect();
+    let mut kept: Vec<&Entry> = entries.iter().filter(|e| !e.fields.is_empty()).collect();
+    let order = |e: &&Entry| (e.operation.clone(), e.time.clone(), e.manager.clone(), e.subresource.clone());
+    kept.sort_by_key(order);
+    let kept: Vec<Value> = kept.into_iter().map(Entry::write).collect();
     if let Some(meta) = object["metadata"].as_object_mut() {
         if kept.is_empty() {
             meta.remove("managedFields");
@@ -334,7 +339,7 @@ mod tests {
         let mut live = map(json!({"x": "1"}));
         updated(maps, None, &mut live, &writer("edit"));
         let refusal = apply(maps, &live, &map(json!({"x": "2"})), &writer("one"), false).unwrap_err();
-        let expected = "conflict with \"edit\" using v1 at 2026-01-01T00:00:00Z: .data.x";
+        let expected = "conflict with \"edit\" using v1: .data.x";
         assert!(refusal.to_string().ends_with(expected), "{refusal}");
         let same = apply(maps, &live, &map(json!({"x": "1"})), &writer("one"), false).unwrap();
         assert_eq!(same["metadata"]["managedFields"].as_array().unwrap().len(), 2, "equal values are shared");

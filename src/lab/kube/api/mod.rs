@@ -1,6 +1,8 @@
 //! The Kubernetes API server of the lab, as of Kubernetes 1.33: one connection at a time over TLS, in front of
-//! the cluster's store. It has no schemas: any field of any resource is taken as it comes.
+//! the cluster's store.
 mod admission;
+mod authorize;
+mod decode;
 mod discovery;
 mod fields;
 mod identity;
@@ -14,9 +16,12 @@ mod read;
 mod refusal;
 mod review;
 mod scale;
+mod schema;
 mod selector;
+mod structural;
 mod table;
 mod tls;
+mod validate;
 mod view;
 mod watch;
 mod write;
@@ -24,9 +29,10 @@ mod write;
 pub use kinds::{Kind, served};
 
 use super::super::world::Lab;
+use authorize::Attributes;
 use axum::body::{Body, to_bytes};
 use hyper::body::Incoming;
-use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
+use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderValue, USER_AGENT, WARNING};
 use hyper::service::service_fn;
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -48,17 +54,17 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 const BODY: Duration = Duration::from_secs(30);
 /// What the real server takes of a request's body.
 const LARGEST_BODY: usize = 3 * 1024 * 1024;
-const READABLE: &str = "application/json, application/yaml";
+const READABLE: &str = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
 
 /// Serves one connection to its end. Without a cluster, or when TLS fails, it just closes.
 pub async fn serve(stream: TcpStream, lab: Lab) {
     let local = stream.local_addr().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |at| at.ip());
     let Some(material) = lab.look(|world| tls::Material::of(world, local)) else { return };
-    let Ok(config) = material.config(lab.clock()) else { return };
+    let Ok((config, judge)) = material.config(lab.clock()) else { return };
     let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
     let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await else { return };
     let (_, session) = stream.get_ref();
-    let certificate = session.peer_certificates().and_then(|chain| chain.first());
+    let certificate = session.peer_certificates().filter(|chain| judge.accepts(chain)).and_then(|chain| chain.first());
     let who = certificate.map_or(Identity::Anonymous, |c| Identity::of_certificate(c));
     let caller = Arc::new(Caller { lab, who, local });
     let service = service_fn(move |request| {
@@ -94,6 +100,10 @@ impl Caller {
     async fn route(&self, request: Request<Incoming>) -> Result<Response<Body>, Refusal> {
         let segments = path::segments(request.uri().path());
         let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+        let query = Query::parse(request.uri().query().unwrap_or_default());
+        // What somebody may not see is refused before it is known whether it is there.
+        let asked = Attributes::of(request.method(), &segments, &query);
+        self.lab.look(|world| authorize::check(world, &self.who, &asked))?;
         match segments.as_slice() {
             ["version"] => return Ok(json(&discovery::version())),
             ["healthz" | "livez" | "readyz", ..] => {
@@ -101,19 +111,12 @@ impl Caller {
             }
             _ => {}
         }
-        // The lab issues no tokens, so none is valid.
-        if self.who == Identity::Anonymous || (request.headers().contains_key(AUTHORIZATION) && self.is_nobody()) {
-            return Err(Refusal::Unauthorized);
-        }
         let (group, version, rest) = match segments.as_slice() {
             ["api", version, rest @ ..] if !rest.is_empty() => ("", *version, rest),
             ["apis", group, version, rest @ ..] if !rest.is_empty() => (*group, *version, rest),
-            other => {
-                self.who.check("get", None)?;
-                return self.describe(other, header(request.headers(), ACCEPT));
-            }
+            other => return self.describe(other, header(request.headers(), ACCEPT)),
         };
-        if let ("authorization.k8s.io", "v1", ["selfsubjectaccessreviews"])
+        if let ("authorization.k8s.io", "v1", ["selfsubjectaccessreviews" | "selfsubjectrulesreviews"])
         | ("authentication.k8s.io", "v1", ["selfsubjectreviews"]) = (group, version, rest)
         {
             return self.review(request).await;
@@ -125,11 +128,7 @@ impl Caller {
             return Err(Refusal::NoPath);
         }
         let target = path::target(&kinds, rest)?;
-        self.resource(request, &target).await
-    }
-
-    fn is_nobody(&self) -> bool {
-        self.who == Identity::Anonymous
+        self.resource(request, &target, query).await
     }
 
     /// What a user asks about itself: answered, never stored.
@@ -138,14 +137,19 @@ impl Caller {
             return Err(Refusal::MethodNotAllowed);
         }
         let content_type = header(request.headers(), CONTENT_TYPE).to_string();
-        let question = decode(request.into_body(), &content_type).await?;
-        let answer = review::answer(&self.who, question).to_string();
+        let question = decode(request.into_body(), &content_type, "a review").await?;
+        let answer = self.lab.look(|world| review::answer(world, &self.who, question)).to_string();
         Ok(reply(StatusCode::CREATED, "application/json", answer))
     }
 
     /// Discovery and OpenAPI.
     fn describe(&self, segments: &[&str], accept: &str) -> Result<Response<Body>, Refusal> {
         let served = self.lab.look(served);
+        let openapi = |kinds: Vec<&'static Kind>| {
+            self.lab.look(|world| {
+                discovery::openapi(&kinds, |kind| structural::schema(&world.cluster.as_ref()?.store, kind))
+            })
+        };
         let of = |group: &str, version: &str| -> Vec<&'static Kind> {
             served.iter().copied().filter(|k| k.group == group && k.version == version).collect()
         };
@@ -167,21 +171,28 @@ impl Caller {
             }
             ["openapi", "v2"] => Some(discovery::openapi_v2()),
             ["openapi", "v3"] => Some(discovery::openapi_index(&served)),
-            ["openapi", "v3", "api", version] => discovery::openapi(&of("", version)),
-            ["openapi", "v3", "apis", group, version] => discovery::openapi(&of(group, version)),
+            ["openapi", "v3", "api", version] => openapi(of("", version)),
+            ["openapi", "v3", "apis", group, version] => openapi(of(group, version)),
             _ => None,
         };
         found.map(|value| json(&value)).ok_or(Refusal::NoPath)
     }
 
-    async fn resource(&self, request: Request<Incoming>, target: &Target) -> Result<Response<Body>, Refusal> {
-        let query = Query::parse(request.uri().query().unwrap_or_default());
+    async fn resource(
+        &self,
+        request: Request<Incoming>,
+        target: &Target,
+        query: Query,
+    ) -> Result<Response<Body>, Refusal> {
+        if target.part == Part::Inside {
+            return Err(Refusal::NoInside);
+        }
         let (parts, body) = request.into_parts();
-        let form = Form::of(header(&parts.headers, ACCEPT), &query);
-        let watches = query.flag("watch");
         let read_only = target.part == Part::Log;
+        let accept = if read_only { "" } else { header(&parts.headers, ACCEPT) };
+        let form = Form::of(accept, &query)?;
         let verb = match (&parts.method, &target.name) {
-            (&Method::GET, _) if watches && target.part == Part::Whole => "watch",
+            (&Method::GET, None) if query.flag("watch") => "watch",
             (&Method::GET, Some(_)) if target.part != Part::Finalize => "get",
             (&Method::GET, None) => "list",
             (&Method::POST, None) => "create",
@@ -191,7 +202,6 @@ impl Caller {
             (&Method::DELETE, None) => "deletecollection",
             _ => return Err(Refusal::MethodNotAllowed),
         };
-        self.who.check(verb, Some(target))?;
         let ok = |body: Body| reply(StatusCode::OK, "application/json", body);
         match (verb, target.name.as_deref()) {
             ("watch", _) => return watch::watch(&self.lab, target, &query, form).map(ok),
@@ -209,9 +219,9 @@ impl Caller {
         }
         let content_type = header(&parts.headers, CONTENT_TYPE);
         let patch_type = if verb == "patch" { Some(PatchType::of(content_type)?) } else { None };
-        let body = decode(body, content_type).await?;
+        let body = decode(body, content_type, target.kind.kind).await?;
         let user_agent = header(&parts.headers, USER_AGENT);
-        let request = write::Request { target, query: &query, body, user_agent, form };
+        let request = write::Request { target, query: &query, body, user_agent, form, unknown: Vec::new() };
         let written = self.lab.with(|world| match (verb, patch_type) {
             ("create", _) => write::create(world, request),
             ("update", _) => write::update(world, request),
@@ -221,13 +231,29 @@ impl Caller {
             (_, None) => Err(Refusal::MethodNotAllowed),
         })?;
         let code = if written.created { StatusCode::CREATED } else { StatusCode::OK };
-        Ok(reply(code, "application/json", written.body))
+        let mut response = reply(code, "application/json", written.body);
+        for path in written.unknown {
+            let warning = format!("299 - \"unknown field \\\"{path}\\\"\"");
+            if let Ok(warning) = HeaderValue::from_str(&warning) {
+                response.headers_mut().append(WARNING, warning);
+            }
+        }
+        Ok(response)
     }
 }
 
-/// The body as JSON, whatever of the accepted forms it came in; `null` when there is none.
-async fn decode(body: Incoming, content_type: &str) -> Result<Value, Refusal> {
-    let unreadable = |why: String| Refusal::bad(format!("couldn't get version/kind; json parse error: {why}"));
+/// The body as JSON, whatever of the accepted forms it came in; `null` when there is none. `kind` is what it should be.
+async fn decode(body: Incoming, content_type: &str, kind: &str) -> Result<Value, Refusal> {
+    let unreadable = |why: String| {
+        Refusal::bad(if content_type.contains("patch+json") {
+            format!("error decoding patch: {why}")
+        } else {
+            format!(
+                "the object provided is unrecognized (must be of type {kind}): couldn't get version/kind; json parse \
+                 error: {why}"
+            )
+        })
+    };
     let bytes = match tokio::time::timeout(BODY, to_bytes(Body::new(body), LARGEST_BODY)).await {
         Ok(Ok(bytes)) => bytes,
         Ok(Err(_)) => return Err(Refusal::TooLarge(LARGEST_BODY)),

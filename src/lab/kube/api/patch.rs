@@ -19,10 +19,7 @@ impl PatchType {
             "application/merge-patch+json" => Ok(PatchType::Merge),
             "application/strategic-merge-patch+json" => Ok(PatchType::Strategic),
             "application/apply-patch+yaml" | "application/apply-patch+json" => Ok(PatchType::Apply),
-            _ => Err(Refusal::MediaType(
-                "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, \
-                 application/apply-patch+yaml",
-            )),
+            _ => Err(Refusal::PatchMediaType),
         }
     }
 }
@@ -32,9 +29,18 @@ pub fn patched(kind: &'static Kind, live: &Value, patch: &Value, by: PatchType) 
     let mut object = live.clone();
     match by {
         PatchType::Json => {
-            let steps: json_patch::Patch = serde_json::from_value(patch.clone())
-                .map_err(|e| Refusal::bad(format!("error decoding patch: {e}")))?;
-            json_patch::patch(&mut object, &steps).map_err(|e| Refusal::Unprocessable(e.to_string()))?;
+            if !patch.is_array() {
+                return Err(Refusal::bad(
+                    "error decoding patch: json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp",
+                ));
+            }
+            let steps: json_patch::Patch = serde_json::from_value(patch.clone()).map_err(|_| Refusal::Unprocessable)?;
+            json_patch::patch(&mut object, &steps).map_err(|_| Refusal::Unprocessable)?;
+        }
+        PatchType::Merge | PatchType::Strategic if !patch.is_object() => {
+            return Err(Refusal::bad(
+                "error decoding patch: json: cannot unmarshal array into Go value of type map[string]interface {}",
+            ));
         }
         PatchType::Merge => json_patch::merge(&mut object, patch),
         PatchType::Strategic if kind.custom => {

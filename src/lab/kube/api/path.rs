@@ -9,6 +9,8 @@ pub enum Part {
     Log,
     Finalize,
     Scale,
+    /// A way into a running pod, which the lab's pods do not have.
+    Inside,
 }
 
 /// An object, or the collection when there is no name.
@@ -46,13 +48,14 @@ pub fn target(served: &[&'static Kind], rest: &[&str]) -> Result<Target, Refusal
         [plural, name, "log"] => (*plural, Some(*name), Part::Log),
         [plural, name, "scale"] => (*plural, Some(*name), Part::Scale),
         [plural, name, "finalize"] => (*plural, Some(*name), Part::Finalize),
+        [plural, name, "attach" | "exec" | "portforward" | "proxy", ..] => (*plural, Some(*name), Part::Inside),
         _ => return Err(Refusal::NoResource),
     };
     let kind = served.iter().find(|k| k.plural == plural).ok_or(Refusal::NoResource)?;
     let fits = match part {
         Part::Whole => true,
         Part::Status => kind.status,
-        Part::Log => kind.is("", "pods"),
+        Part::Log | Part::Inside => kind.is("", "pods"),
         Part::Finalize => kind.is("", "namespaces"),
         Part::Scale => kind.scales(),
     };

@@ -72,6 +72,34 @@ const DELETE_OPTIONS: &[Field] = &[
     Field(4, "propagationPolicy", Text),
     Field(5, "dryRun", List(&Text)),
 ];
+const CONTAINER: &[Field] = &[
+    Field(1, "name", Text),
+    Field(2, "image", Text),
+    Field(3, "command", List(&Text)),
+    Field(4, "args", List(&Text)),
+    Field(6, "ports", List(&Message(&[Field(3, "containerPort", Number), Field(4, "protocol", Text)]))),
+    Field(7, "env", List(&Message(&[Field(1, "name", Text), Field(2, "value", Text)]))),
+];
+const TEMPLATE: &[Field] = &[
+    Field(1, "metadata", Message(META)),
+    Field(2, "spec", Message(&[Field(2, "containers", List(&Message(CONTAINER))), Field(3, "restartPolicy", Text)])),
+];
+const SELECTOR: &[Field] = &[Field(1, "matchLabels", Texts)];
+const DEPLOYMENT: &[Field] = &[
+    Field(1, "metadata", Message(META)),
+    Field(
+        2,
+        "spec",
+        Message(&[
+            Field(1, "replicas", Number),
+            Field(2, "selector", Message(SELECTOR)),
+            Field(3, "template", Message(TEMPLATE)),
+        ]),
+    ),
+];
+const JOB: &[Field] =
+    &[Field(1, "metadata", Message(META)), Field(2, "spec", Message(&[Field(6, "template", Message(TEMPLATE))]))];
+const RULES: &[Field] = &[Field(2, "spec", Message(&[Field(1, "namespace", Text)]))];
 const ACCESS: &[Field] = &[Field(
     2,
     "spec",
@@ -84,6 +112,7 @@ const ACCESS: &[Field] = &[Field(
                 Field(2, "verb", Text),
                 Field(3, "group", Text),
                 Field(5, "resource", Text),
+                Field(6, "subresource", Text),
                 Field(7, "name", Text),
             ]),
         ),
@@ -100,6 +129,9 @@ fn fields(kind: &str) -> Option<&'static [Field]> {
         "RoleBinding" | "ClusterRoleBinding" => Some(BINDING),
         "DeleteOptions" => Some(DELETE_OPTIONS),
         "SelfSubjectAccessReview" => Some(ACCESS),
+        "SelfSubjectRulesReview" => Some(RULES),
+        "Deployment" => Some(DEPLOYMENT),
+        "Job" => Some(JOB),
         _ => None,
     }
 }

@@ -1,7 +1,7 @@
 //! get and list.
 use super::kinds::Kind;
 use super::path::{Query, Target};
-use super::refusal::Refusal;
+use super::refusal::{Cause, Refusal};
 use super::selector::Filter;
 use super::table::table;
 use super::view::{Form, META, Shown};
@@ -49,8 +49,9 @@ struct Continue {
 
 impl Continue {
     fn read(token: &str) -> Result<Self, Refusal> {
-        let read = URL_SAFE_NO_PAD.decode(token).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        read.ok_or_else(|| Refusal::bad("continue key is not valid: illegal base64 data or format"))
+        let invalid = |why: String| Refusal::bad(format!("invalid continue token: continue key is not valid: {why}"));
+        let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|e| invalid(e.to_string()))?;
+        serde_json::from_slice(&bytes).map_err(|e| invalid(e.to_string()))
     }
 
     fn write(&self) -> Result<String, Refusal> {
@@ -68,6 +69,7 @@ pub fn list(world: &World, target: &Target, query: &Query, form: Form) -> Result
         token => Some(Continue::read(token)?),
     };
     let version = start.as_ref().map_or(store.version(), |s| s.rv);
+    check_version(query, store.version())?;
     if store.since(version).is_none() {
         return Err(Refusal::Expired {
             message: "The provided continue parameter is too old to display a consistent list result. You can start \
@@ -107,6 +109,44 @@ pub fn list(world: &World, target: &Target, query: &Query, form: Form) -> Result
         }
     }
     body(target.kind, &page, metadata, form, world)
+}
+
+/// What Go says of a resource version that is no number.
+pub fn unparsed(version: &str) -> String {
+    format!("resourceVersion: Invalid value: {version:?}: strconv.ParseUint: parsing {version:?}: invalid syntax")
+}
+
+/// A list is of now, whatever version it asks for; but it must ask for one that can be.
+fn check_version(query: &Query, current: u64) -> Result<(), Refusal> {
+    let (version, matching) = (query.get("resourceVersion"), query.get("resourceVersionMatch"));
+    let forbidden = |field: &str, why: &str| Err(Refusal::options("ListOptions", Cause::forbidden(field, why)));
+    match matching {
+        "" => {}
+        _ if version.is_empty() => {
+            let why = "resourceVersionMatch is forbidden unless resourceVersion is provided";
+            return forbidden("resourceVersionMatch", why);
+        }
+        "Exact" if version == "0" => {
+            let why = "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"";
+            return forbidden("resourceVersionMatch", why);
+        }
+        "Exact" | "NotOlderThan" => {}
+        other => {
+            let supported = "\"Exact\", \"NotOlderThan\", \"\"";
+            let cause = Cause::unsupported("resourceVersionMatch", &format!("{other:?}"), supported);
+            return Err(Refusal::options("ListOptions", cause));
+        }
+    }
+    if version.is_empty() {
+        return Ok(());
+    }
+    let wanted: u64 =
+        version.parse().map_err(|_| Refusal::bad(format!("invalid resource version: {}", unparsed(version))))?;
+    match (wanted > current, matching) {
+        (false, _) => Ok(()),
+        (true, "Exact") => Err(Refusal::Unexpected("etcdserver: mvcc: required revision is a future revision".into())),
+        (true, _) => Err(Refusal::TooLargeVersion { wanted, current }),
+    }
 }
 
 #[derive(Serialize)]

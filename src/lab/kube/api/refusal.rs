@@ -4,13 +4,56 @@ use axum::body::Body;
 use hyper::{Response, StatusCode, header};
 use serde_json::{Value, json};
 
+/// One thing that is wrong with an object: `reason` as in `FieldValueInvalid`, `error` as the real one prints it
+/// (`Invalid value: "x": why`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cause {
+    reason: &'static str,
+    error: String,
+    field: String,
+}
+
+impl Cause {
+    /// A value that is there and wrong.
+    pub fn invalid(field: &str, value: &str, why: &str) -> Self {
+        let error = format!("Invalid value: {value}: {why}");
+        Cause { reason: "FieldValueInvalid", error, field: field.into() }
+    }
+
+    pub fn required(field: &str, why: &str) -> Self {
+        let error = if why.is_empty() { "Required value".into() } else { format!("Required value: {why}") };
+        Cause { reason: "FieldValueRequired", error, field: field.into() }
+    }
+
+    pub fn forbidden(field: &str, why: &str) -> Self {
+        Cause { reason: "FieldValueForbidden", error: format!("Forbidden: {why}"), field: field.into() }
+    }
+
+    /// As the schema of a definition says it.
+    pub fn mistyped(field: &str, found: &str, wanted: &str) -> Self {
+        let error = format!("Invalid value: {found:?}: {field} in body must be of type {wanted}: {found:?}");
+        Cause { reason: "FieldValueTypeInvalid", error, field: field.into() }
+    }
+
+    pub fn unsupported(field: &str, value: &str, supported: &str) -> Self {
+        let error = format!("Unsupported value: {value}: supported values: {supported}");
+        Cause { reason: "FieldValueNotSupported", error, field: field.into() }
+    }
+}
+
+/// `field: error`, or all of them in brackets.
+fn listed(causes: &[Cause]) -> String {
+    let all: Vec<String> = causes.iter().map(|c| format!("{}: {}", c.field, c.error)).collect();
+    if let [one] = all.as_slice() { one.clone() } else { format!("[{}]", all.join(", ")) }
+}
+
 /// The texts are Kubernetes' own (`k8s.io/apimachinery/pkg/api/errors` and the handlers that use it).
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
     #[error("Unauthorized")]
     Unauthorized,
     #[error("{message}")]
-    Forbidden { kind: Option<&'static Kind>, name: String, message: String, causes: Value },
+    Forbidden { group: String, resource: String, name: String, message: String, causes: Value },
     #[error("{kind} \"{name}\" not found")]
     NotFound { kind: &'static Kind, name: String },
     /// No such group or version: the real server answers this in plain text.
@@ -24,19 +67,47 @@ pub enum Refusal {
     AlreadyExists { kind: &'static Kind, name: String },
     #[error("Operation cannot be fulfilled on {kind} \"{name}\": {why}")]
     Conflict { kind: &'static Kind, name: String, why: String },
+    /// Of a deletion; it names the kind where others name the resource.
+    #[error("Operation cannot be fulfilled on {}{} \"{name}\": {why}", kind.kind, dotted(kind.group))]
+    Precondition { kind: &'static Kind, name: String, why: String },
     #[error("{message}")]
     ApplyConflict { message: String, causes: Value },
     #[error("{message}")]
     Expired { message: String },
     #[error("{message}")]
     BadRequest { message: String },
-    /// `error` is the field error as the real one prints it: `Invalid value: "x": why`.
-    #[error("{}{} \"{name}\" is invalid: {field}: {error}", kind.kind, dotted(kind.group))]
-    Invalid { kind: &'static Kind, name: String, field: String, cause: &'static str, error: String },
-    #[error("the server rejected our request due to an error in our request: {0}")]
-    Unprocessable(String),
+    #[error("{}{} \"{name}\" is invalid: {}", kind.kind, dotted(kind.group), listed(causes))]
+    Invalid { kind: &'static Kind, name: String, causes: Vec<Cause> },
+    /// The parameters of the request: `options` is `ListOptions`, `PatchOptions`, …
+    #[error("{options}.meta.k8s.io \"\" is invalid: {}", listed(causes))]
+    Options { options: &'static str, causes: Vec<Cause> },
+    /// A patch after which the object is none of its kind.
+    #[error(" \"\" is invalid: patch: Invalid value: {value:?}: {why}")]
+    Misfit { value: String, why: String },
+    /// An update of a custom resource that does not say what it replaces.
+    #[error(
+        "{kind} \"{name}\" is invalid: metadata.resourceVersion: Invalid value: 0x0: must be specified for an update"
+    )]
+    Unversioned { kind: &'static Kind, name: String },
+    /// A JSON patch that does not fit.
+    #[error("the server rejected our request due to an error in our request")]
+    Unprocessable,
     #[error("the body of the request was in an unknown format - accepted media types include: {0}")]
     MediaType(&'static str),
+    #[error("415: Unsupported Media Type")]
+    PatchMediaType,
+    #[error(
+        "406: Not Acceptable\n\nAvailable representations: application/json, application/yaml, \
+             application/vnd.kubernetes.protobuf"
+    )]
+    NotAcceptable,
+    #[error("Timeout: Too large resource version: {wanted}, current: {current}")]
+    TooLargeVersion { wanted: u64, current: u64 },
+    #[error("the lab's pods have no inside: exec, attach, cp and port-forward are not simulated")]
+    NoInside,
+    /// What the real server lets through from below: a 500 without a reason.
+    #[error("{0}")]
+    Unexpected(String),
     #[error("Request entity too large: limit is {0}")]
     TooLarge(usize),
     #[error("{0}")]
@@ -63,16 +134,12 @@ impl Refusal {
         Refusal::Conflict { kind, name: name.into(), why: why.into() }
     }
 
-    /// A value that is there and wrong.
-    pub fn invalid(kind: &'static Kind, name: &str, field: &str, value: &str, why: &str) -> Self {
-        let error = format!("Invalid value: {value}: {why}");
-        Refusal::Invalid { kind, name: name.into(), field: field.into(), cause: "FieldValueInvalid", error }
+    pub fn invalid(kind: &'static Kind, name: &str, cause: Cause) -> Self {
+        Refusal::Invalid { kind, name: name.into(), causes: vec![cause] }
     }
 
-    /// A value that is missing.
-    pub fn required(kind: &'static Kind, name: &str, field: &str, why: &str) -> Self {
-        let error = format!("Required value: {why}");
-        Refusal::Invalid { kind, name: name.into(), field: field.into(), cause: "FieldValueRequired", error }
+    pub fn options(options: &'static str, cause: Cause) -> Self {
+        Refusal::Options { options, causes: vec![cause] }
     }
 
     fn code_and_reason(&self) -> (u16, &'static str) {
@@ -82,53 +149,71 @@ impl Refusal {
             Refusal::NotFound { .. } | Refusal::NoPath | Refusal::NoResource => (404, "NotFound"),
             Refusal::MethodNotAllowed => (405, "MethodNotAllowed"),
             Refusal::AlreadyExists { .. } => (409, "AlreadyExists"),
-            Refusal::Conflict { .. } | Refusal::ApplyConflict { .. } => (409, "Conflict"),
+            Refusal::Conflict { .. } | Refusal::Precondition { .. } | Refusal::ApplyConflict { .. } => {
+                (409, "Conflict")
+            }
             Refusal::Expired { .. } => (410, "Expired"),
             Refusal::BadRequest { .. } => (400, "BadRequest"),
-            Refusal::Invalid { .. } | Refusal::Unprocessable(_) => (422, "Invalid"),
-            Refusal::MediaType(_) => (415, "UnsupportedMediaType"),
+            Refusal::Invalid { .. }
+            | Refusal::Options { .. }
+            | Refusal::Misfit { .. }
+            | Refusal::Unversioned { .. }
+            | Refusal::Unprocessable => (422, "Invalid"),
+            Refusal::MediaType(_) | Refusal::PatchMediaType => (415, "UnsupportedMediaType"),
+            Refusal::NotAcceptable => (406, "NotAcceptable"),
+            Refusal::TooLargeVersion { .. } => (504, "Timeout"),
+            Refusal::NoInside => (501, "NotImplemented"),
+            Refusal::Unexpected(_) => (500, ""),
             Refusal::TooLarge(_) => (413, "RequestEntityTooLarge"),
             Refusal::Internal(_) => (500, "InternalError"),
         }
     }
 
     fn details(&self) -> Option<Value> {
-        let of = |kind: &Kind, name: &str, shown: &str| {
-            let mut details = json!({"name": name, "kind": shown});
-            if !kind.group.is_empty() {
-                details["group"] = json!(kind.group);
-            }
+        let of = |kind: &Kind, name: &str, shown: &str| details(kind.group, name, shown);
+        let with = |mut details: Value, causes: &[Cause]| {
+            let one = |c: &Cause| json!({"reason": c.reason, "message": c.error, "field": c.field});
+            details["causes"] = causes.iter().map(one).collect();
             details
         };
         match self {
             Refusal::NotFound { kind, name }
             | Refusal::AlreadyExists { kind, name }
             | Refusal::Conflict { kind, name, .. } => Some(of(kind, name, kind.plural)),
-            Refusal::Forbidden { kind, name, causes, .. } => {
-                let mut details = kind.map_or_else(|| json!({}), |kind| of(kind, name, kind.plural));
-                if name.is_empty()
-                    && let Some(details) = details.as_object_mut()
-                {
-                    details.remove("name");
-                }
+            Refusal::Precondition { kind, name, .. } => Some(of(kind, name, kind.kind)),
+            Refusal::Forbidden { group, resource, name, causes, .. } => {
+                let mut details = details(group, name, resource);
                 if !causes.is_null() {
                     details["causes"] = causes.clone();
                 }
                 Some(details)
             }
             Refusal::ApplyConflict { causes, .. } => Some(json!({"causes": causes})),
-            Refusal::Invalid { kind, name, field, cause, error } => {
-                let mut details = of(kind, name, kind.kind);
-                details["causes"] = json!([{"reason": cause, "message": error, "field": field}]);
-                Some(details)
+            Refusal::Invalid { kind, name, causes } => Some(with(of(kind, name, kind.kind), causes)),
+            Refusal::Misfit { value, why } => {
+                Some(with(json!({}), &[Cause::invalid("patch", &format!("{value:?}"), why)]))
             }
-            Refusal::NoResource | Refusal::MethodNotAllowed => Some(json!({})),
+            Refusal::Unversioned { kind, name } => {
+                let cause = Cause::invalid("metadata.resourceVersion", "0x0", "must be specified for an update");
+                Some(with(of(kind, name, kind.plural), &[cause]))
+            }
+            Refusal::Options { options, causes } => Some(with(details("meta.k8s.io", "", options), causes)),
+            Refusal::TooLargeVersion { .. } => Some(json!({
+                "causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}],
+                "retryAfterSeconds": 1,
+            })),
+            Refusal::NoResource
+            | Refusal::MethodNotAllowed
+            | Refusal::Unprocessable
+            | Refusal::PatchMediaType
+            | Refusal::NotAcceptable => Some(json!({})),
             Refusal::Unauthorized
             | Refusal::NoPath
             | Refusal::Expired { .. }
             | Refusal::BadRequest { .. }
-            | Refusal::Unprocessable(_)
             | Refusal::MediaType(_)
+            | Refusal::NoInside
+            | Refusal::Unexpected(_)
             | Refusal::TooLarge(_)
             | Refusal::Internal(_) => None,
         }
@@ -138,8 +223,11 @@ impl Refusal {
         let (code, reason) = self.code_and_reason();
         let mut status = json!({
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
-            "message": self.to_string(), "reason": reason, "code": code,
+            "message": self.to_string(), "code": code,
         });
+        if !reason.is_empty() {
+            status["reason"] = json!(reason);
+        }
         if let Some(details) = self.details() {
             status["details"] = details;
         }
@@ -154,6 +242,13 @@ impl Refusal {
         }
         reply(code, "application/json", self.status().to_string())
     }
+}
+
+/// What a Status says of its object; what is empty is left out.
+fn details(group: &str, name: &str, kind: &str) -> Value {
+    let all = [("name", name), ("group", group), ("kind", kind)];
+    let said = all.into_iter().filter(|(_, text)| !text.is_empty());
+    Value::Object(said.map(|(field, text)| (field.to_string(), json!(text))).collect())
 }
 
 pub fn reply(code: StatusCode, content_type: &'static str, body: impl Into<Body>) -> Response<Body> {

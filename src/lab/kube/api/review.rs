@@ -1,23 +1,27 @@
 //! `kubectl auth whoami` and `kubectl auth can-i`: what a user is and may.
+use super::authorize::{Attributes, allows, rules};
 use super::identity::Identity;
+use crate::lab::world::World;
 use serde_json::{Value, json};
 
 /// The review with its status; which one it is, its kind says.
-pub fn answer(who: &Identity, mut review: Value) -> Value {
-    let (name, mut groups) = match who {
-        Identity::Anonymous => ("system:anonymous".to_string(), vec!["system:unauthenticated".to_string()]),
-        Identity::User { name, groups } => (name.clone(), groups.clone()),
+pub fn answer(world: &World, who: &Identity, mut review: Value) -> Value {
+    let (name, groups) = match who {
+        Identity::Anonymous => ("system:anonymous", Vec::new()),
+        Identity::User { name, groups } => (name.as_str(), groups.clone()),
     };
     if !review.is_object() {
         review = json!({});
     }
-    let status = if review["kind"] == "SelfSubjectReview" {
-        groups.push("system:authenticated".into());
-        json!({"userInfo": {"username": name, "groups": groups}})
-    } else {
-        let path = review.pointer("/spec/nonResourceAttributes/path").is_some();
-        json!({"allowed": path || who.is_master()})
+    review["status"] = match review["kind"].as_str() {
+        Some("SelfSubjectReview") => json!({"userInfo": {"username": name, "groups": groups}}),
+        Some("SelfSubjectRulesReview") => {
+            let namespace = review["spec"]["namespace"].as_str().unwrap_or_default();
+            let (paths, resources): (Vec<Value>, Vec<Value>) =
+                rules(world, who, namespace).into_iter().partition(|rule| rule["nonResourceURLs"].is_array());
+            json!({"incomplete": false, "nonResourceRules": paths, "resourceRules": resources})
+        }
+        _ => json!({"allowed": allows(world, who, &Attributes::of_review(&review["spec"]))}),
     };
-    review["status"] = status;
     review
 }

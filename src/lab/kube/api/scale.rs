@@ -10,13 +10,15 @@ pub fn of(object: &Value) -> Value {
     let meta = &object["metadata"];
     let labels = object["spec"]["selector"]["matchLabels"].as_object().into_iter().flatten();
     let selector: Vec<String> = labels.map(|(k, v)| format!("{k}={}", v.as_str().unwrap_or_default())).collect();
+    // As Go writes it: none is not written.
+    let replicas = object["spec"]["replicas"].as_u64().filter(|n| *n > 0);
     json!({
         "apiVersion": "autoscaling/v1", "kind": "Scale",
         "metadata": {
             "name": meta["name"], "namespace": meta["namespace"], "uid": meta["uid"],
             "resourceVersion": meta["resourceVersion"], "creationTimestamp": meta["creationTimestamp"],
         },
-        "spec": {"replicas": object["spec"]["replicas"]},
+        "spec": replicas.map_or_else(|| json!({}), |n| json!({"replicas": n})),
         "status": {"replicas": object["status"]["replicas"].as_u64().unwrap_or(0), "selector": selector.join(",")},
     })
 }

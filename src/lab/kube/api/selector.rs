@@ -109,16 +109,13 @@ fn labels(text: &str) -> Result<Vec<(String, Needs)>, Refusal> {
                 Some((label, needs)) if !label.is_empty() && !label.contains([' ', '(', ')']) => {
                     Ok((label.to_string(), needs))
                 }
-                _ => Err(Refusal::bad(format!(
-                    "unable to parse requirement: found '{requirement}', expected: identifier"
-                ))),
+                _ => Err(Refusal::bad(format!("unable to parse requirement: {}", misread(requirement)))),
             }
         })
         .collect()
 }
 
 fn fields(kind: &'static Kind, query: &Query) -> Result<Vec<(String, String, bool)>, Refusal> {
-    let text = query.get("fieldSelector");
     let selectable = |path: &str| match (kind.group, kind.plural) {
         _ if path == "metadata.name" || (kind.namespaced && path == "metadata.namespace") => true,
         ("", "pods") => {
@@ -133,7 +130,7 @@ fn fields(kind: &'static Kind, query: &Query) -> Result<Vec<(String, String, boo
         ("batch", "jobs") => path == "status.successful",
         _ => false,
     };
-    requirements(text)
+    requirements(query.get("fieldSelector"))
         .into_iter()
         .map(|requirement| {
             let (path, value, equal) = if let Some((path, value)) = requirement.split_once("!=") {
@@ -141,23 +138,39 @@ fn fields(kind: &'static Kind, query: &Query) -> Result<Vec<(String, String, boo
             } else if let Some((path, value)) = requirement.split_once("==").or_else(|| requirement.split_once('=')) {
                 (path, value, true)
             } else {
-                return Err(Refusal::bad(format!("invalid selector: '{requirement}'; can't understand '{requirement}'")));
+                return Err(Refusal::bad(format!(
+                    "invalid selector: '{requirement}'; can't understand '{requirement}'"
+                )));
             };
             if !selectable(path) {
-                return Err(Refusal::bad(format!(
-                    "Unable to find {:?} that match label selector {:?}, field selector {text:?}: field label not supported: {path}",
-                    format!("{}, Resource={}", format_version(kind), kind.plural),
-                    query.get("labelSelector"),
-                )));
+                return Err(Refusal::bad(unknown_field(kind, path)));
             }
             Ok((path.to_string(), value.to_string(), equal))
         })
         .collect()
 }
 
-/// A group and version as Go prints them: the core group leaves its slash.
-fn format_version(kind: &Kind) -> String {
-    format!("{}/{}", kind.group, kind.version)
+/// Resources that select by more than name and namespace say it in words of their own.
+fn unknown_field(kind: &Kind, path: &str) -> String {
+    match (kind.group, kind.plural) {
+        ("", "pods" | "events" | "secrets" | "namespaces" | "nodes")
+        | ("events.k8s.io", "events")
+        | ("batch", "jobs") => {
+            format!("field label not supported: {path}")
+        }
+        _ if kind.custom => format!("field label not supported: {path}"),
+        _ => format!("{path:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\""),
+    }
+}
+
+/// Where the real parser stumbles over a requirement of no known form.
+fn misread(requirement: &str) -> String {
+    let mut words = requirement.split_whitespace().skip(1);
+    match (words.next(), words.next()) {
+        (Some("in" | "notin"), Some(word)) => format!("found '{word}' expected: '('"),
+        (Some(word), _) => format!("found '{word}', expected: in, notin, =, ==, !=, gt, lt"),
+        (None, _) => format!("found '{requirement}', expected: identifier"),
+    }
 }
 
 #[cfg(test)]

@@ -1,13 +1,16 @@
-//! The server's side of TLS: a certificate from the cluster's CA, client certificates verified against it.
+//! The server's side of TLS: a certificate from the cluster's CA. Client certificates are taken as they come and judged
+//! afterwards, as Go's server does: a strange one is no reason to hang up, but nobody is known by it.
 use crate::base::clock::{Clock, add};
 use crate::lab::net::Endpoint;
 use crate::lab::world::World;
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair, KeyUsagePurpose, SanType};
+use rustls::client::danger::HandshakeSignatureValid;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::time_provider::TimeProvider;
-use rustls::{RootCertStore, ServerConfig};
+use rustls::{DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig, SignatureScheme};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -51,7 +54,7 @@ impl Material {
         })
     }
 
-    pub fn config(self, clock: &Clock) -> Result<ServerConfig, TlsError> {
+    pub fn config(self, clock: &Clock) -> Result<(ServerConfig, Judge), TlsError> {
         let ca = CertificateDer::from_pem_slice(self.ca_crt_pem.as_bytes()).map_err(TlsError::Authority)?;
         // Talos keeps EC keys as SEC1 (`EC PRIVATE KEY`); this takes that form as well as PKCS#8.
         let ca_key = PrivateKeyDer::from_pem_slice(self.ca_key_pem.as_bytes()).map_err(TlsError::AuthorityKey)?;
@@ -72,16 +75,73 @@ impl Material {
         let mut roots = RootCertStore::empty();
         roots.add(ca)?;
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let clients = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
-            .allow_unauthenticated()
-            .build()?;
+        let judge = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone()).build()?;
+        let time = Arc::new(LabTime(clock.clone()));
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        let mut config = ServerConfig::builder_with_details(provider, Arc::new(LabTime(clock.clone())))
+        let mut config = ServerConfig::builder_with_details(provider, time.clone())
             .with_safe_default_protocol_versions()?
-            .with_client_cert_verifier(clients)
+            .with_client_cert_verifier(Arc::new(Unjudged(judge.clone())))
             .with_single_cert(vec![certificate.der().clone()], key)?;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(config)
+        Ok((config, Judge { verifier: judge, time }))
+    }
+}
+
+/// Tells whether a client's certificate is the cluster's.
+pub struct Judge {
+    verifier: Arc<dyn ClientCertVerifier>,
+    time: Arc<LabTime>,
+}
+
+impl Judge {
+    pub fn accepts(&self, chain: &[CertificateDer<'_>]) -> bool {
+        let (Some((leaf, rest)), Some(now)) = (chain.split_first(), self.time.current_time()) else { return false };
+        self.verifier.verify_client_cert(leaf, rest, now).is_ok()
+    }
+}
+
+/// Takes any certificate whose key the client has, or none.
+#[derive(Debug)]
+struct Unjudged(Arc<dyn ClientCertVerifier>);
+
+impl ClientCertVerifier for Unjudged {
+    fn client_auth_mandatory(&self) -> bool {
+        false
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        self.0.root_hint_subjects()
+    }
+
+    fn verify_client_cert(
+        &self,
+        _leaf: &CertificateDer<'_>,
+        _rest: &[CertificateDer<'_>],
+        _now: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        leaf: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.0.verify_tls12_signature(message, leaf, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        leaf: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.0.verify_tls13_signature(message, leaf, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_verify_schemes()
     }
 }
 

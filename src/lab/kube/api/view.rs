@@ -1,6 +1,7 @@
 //! In which form an answer is wanted: whole objects, their metadata alone, or the table that `kubectl get` prints.
 use super::kinds::Kind;
 use super::path::Query;
+use super::refusal::Refusal;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Value;
 
@@ -19,11 +20,14 @@ pub enum Form {
 }
 
 impl Form {
-    /// The first form of the `Accept` header that the server has; whole objects when none is named.
-    pub fn of(accept: &str, query: &Query) -> Form {
+    /// The first form of the `Accept` header that the server has; whole objects when there is no header.
+    pub fn of(accept: &str, query: &Query) -> Result<Form, Refusal> {
+        if accept.is_empty() {
+            return Ok(Form::Whole);
+        }
         let wanted = accept.split(',').find_map(|alternative| {
             let mut parts = alternative.split(';').map(str::trim);
-            let json = matches!(parts.next(), Some("application/json" | "application/*" | "*/*"));
+            let json = matches!(parts.next(), Some("application/json" | "application/yaml" | "application/*" | "*/*"));
             match parts.find_map(|p| p.strip_prefix("as=")) {
                 None => json.then_some(Form::Whole),
                 Some("PartialObjectMetadata" | "PartialObjectMetadataList") if json => Some(Form::Metadata),
@@ -35,7 +39,7 @@ impl Form {
                 Some(_) => None,
             }
         });
-        wanted.unwrap_or(Form::Whole)
+        wanted.ok_or(Refusal::NotAcceptable)
     }
 }
 
@@ -78,12 +82,13 @@ mod tests {
 
     #[test]
     fn the_first_form_that_the_server_has_is_taken() {
-        let none = Query::default();
+        let of = |accept: &str| Form::of(accept, &Query::default());
         let table = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json";
-        assert_eq!(Form::of(table, &none), Form::Table(Include::Metadata));
-        assert_eq!(Form::of("application/vnd.kubernetes.protobuf, application/json", &none), Form::Whole);
+        assert_eq!(of(table).unwrap(), Form::Table(Include::Metadata));
+        assert_eq!(of("application/vnd.kubernetes.protobuf, application/json").unwrap(), Form::Whole);
         let metadata = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
-        assert_eq!(Form::of(metadata, &none), Form::Metadata);
-        assert_eq!(Form::of("", &none), Form::Whole);
+        assert_eq!(of(metadata).unwrap(), Form::Metadata);
+        assert_eq!(of("").unwrap(), Form::Whole);
+        assert!(matches!(of("text/html"), Err(Refusal::NotAcceptable)));
     }
 }

@@ -1,7 +1,8 @@
 //! watch: what changes, as lines of JSON, for as long as the client stays.
 use super::kinds::Kind;
 use super::path::{Query, Target};
-use super::refusal::Refusal;
+use super::read::unparsed;
+use super::refusal::{Cause, Refusal};
 use super::selector::Filter;
 use super::table::table;
 use super::view::{Form, Shown};
@@ -28,8 +29,8 @@ const BOOKMARK_AT_LEAST: Duration = Duration::from_secs(1);
 enum Start {
     /// After this version.
     After(u64),
-    /// With everything that is there now; `bookmark`: and then a bookmark that says so.
-    WithAll { bookmark: bool },
+    /// With everything that is there now.
+    WithAll,
 }
 
 struct Watch {
@@ -62,7 +63,7 @@ pub fn watch(lab: &Lab, target: &Target, query: &Query, form: Form) -> Result<Bo
         kind: target.kind,
         filter: Filter::of(target, query)?,
         form,
-        start: start(query, target.kind)?,
+        start: start(query)?,
         bookmarks,
         next_bookmark: now,
         end: now + seconds.map_or(LONGEST, Duration::from_secs).min(LONGEST),
@@ -77,22 +78,27 @@ pub fn watch(lab: &Lab, target: &Target, query: &Query, form: Form) -> Result<Bo
     })))
 }
 
-fn start(query: &Query, kind: &'static Kind) -> Result<Start, Refusal> {
-    let bookmark = query.get("sendInitialEvents") == "true";
-    if !query.get("sendInitialEvents").is_empty() && query.get("resourceVersionMatch") != "NotOlderThan" {
-        let field = "resourceVersionMatch";
-        let error = format!("Forbidden: {field} is required when sendInitialEvents is set");
-        let cause = "FieldValueForbidden";
-        return Err(Refusal::Invalid { kind, name: String::new(), field: field.into(), cause, error });
+fn start(query: &Query) -> Result<Start, Refusal> {
+    let mut causes = Vec::new();
+    let matching = query.get("resourceVersionMatch");
+    if !query.get("sendInitialEvents").is_empty() {
+        if matching != "NotOlderThan" {
+            let why = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
+            causes.push(Cause::forbidden("resourceVersionMatch", why));
+        }
+        // The gate is off by default in Kubernetes 1.33.
+        let why = "sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled";
+        causes.push(Cause::forbidden("sendInitialEvents", why));
+    } else if !matching.is_empty() {
+        let why = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided";
+        causes.push(Cause::forbidden("resourceVersionMatch", why));
+    }
+    if !causes.is_empty() {
+        return Err(Refusal::Options { options: "ListOptions", causes });
     }
     match query.get("resourceVersion") {
-        _ if bookmark => Ok(Start::WithAll { bookmark: query.flag("allowWatchBookmarks") }),
-        "" | "0" => Ok(Start::WithAll { bookmark: false }),
-        version => version.parse().map(Start::After).map_err(|_| {
-            Refusal::bad(format!(
-                "invalid resource version {version:?}: strconv.ParseUint: parsing {version:?}: invalid syntax"
-            ))
-        }),
+        "" | "0" => Ok(Start::WithAll),
+        version => version.parse().map(Start::After).map_err(|_| Refusal::Unexpected(unparsed(version))),
     }
 }
 
@@ -118,7 +124,7 @@ impl Watch {
                 () = tokio::time::sleep_until(self.next_bookmark), if self.bookmarks => {
                     self.next_bookmark = Instant::now() + self.bookmark_interval();
                     let mut lines = Vec::new();
-                    lab.look(|world| self.bookmark(world, false, &mut lines));
+                    lab.look(|world| self.bookmark(world, &mut lines));
                     return Some(lines.into());
                 }
                 () = tokio::time::sleep_until(self.end) => return None,
@@ -134,7 +140,7 @@ impl Watch {
         };
         let store = &cluster.store;
         match self.start {
-            Start::WithAll { bookmark } => {
+            Start::WithAll => {
                 let resource = self.kind.resource();
                 let all = store.list(&resource, self.filter.namespace());
                 let found: Vec<&Value> = all.filter(|(k, o)| self.filter.matches(k, o)).map(|(_, o)| o).collect();
@@ -142,9 +148,6 @@ impl Watch {
                     self.event("ADDED", object, world, &mut lines);
                 }
                 self.start = Start::After(store.version());
-                if bookmark {
-                    self.bookmark(world, true, &mut lines);
-                }
             }
             Start::After(version) => match self.changes(version, store) {
                 Some(changes) => {
@@ -201,12 +204,9 @@ impl Watch {
         }
     }
 
-    fn bookmark(&mut self, world: &World, initial_events_end: bool, lines: &mut Vec<u8>) {
+    fn bookmark(&mut self, world: &World, lines: &mut Vec<u8>) {
         let (Start::After(version), Some(_)) = (self.start, &world.cluster) else { return };
-        let mut metadata = json!({"resourceVersion": version.to_string(), "creationTimestamp": null});
-        if initial_events_end {
-            metadata["annotations"] = json!({"k8s.io/initial-events-end": "true"});
-        }
+        let metadata = json!({"resourceVersion": version.to_string(), "creationTimestamp": null});
         match self.form {
             Form::Whole | Form::Metadata => {
                 let object = json!({"metadata": metadata});

@@ -1,13 +1,16 @@
 //! create, update, patch and delete: from what a client sends to what the store keeps.
 use super::admission;
+use super::decode::{Source, decode};
 use super::kinds::Kind;
 use super::manage::{self, Writer};
 use super::patch::{PatchType, patched};
 use super::path::{Part, Query, Target};
 use super::read;
-use super::refusal::{MODIFIED, Refusal};
+use super::refusal::{Cause, MODIFIED, Refusal};
 use super::scale;
 use super::selector::Filter;
+use super::structural;
+use super::validate;
 use super::view::Form;
 use crate::lab::kube::settle;
 use crate::lab::kube::store::{Key, Store, seconds};
@@ -22,12 +25,15 @@ pub struct Request<'a> {
     /// Until its first slash it names the field manager that the client does not name.
     pub user_agent: &'a str,
     pub form: Form,
+    /// Paths that were dropped because no field takes them.
+    pub unknown: Vec<String>,
 }
 
 /// The answer's body; `created` makes it a 201.
 pub struct Written {
     pub created: bool,
     pub body: String,
+    pub unknown: Vec<String>,
 }
 
 impl Request<'_> {
@@ -39,7 +45,13 @@ impl Request<'_> {
         self.target.name.as_deref().ok_or(Refusal::MethodNotAllowed)
     }
 
-    fn dry_run(&self) -> Result<bool, Refusal> {
+    fn decode(&mut self, world: &World, object: Value, source: Source) -> Result<Value, Refusal> {
+        let (object, unknown) = decode(self.kind(), object, source, self.query, read::store(world)?)?;
+        self.unknown = unknown;
+        Ok(object)
+    }
+
+    fn dry_run(&self, options: &'static str) -> Result<bool, Refusal> {
         let wanted = match self.query.get("dryRun") {
             "" => self.body["dryRun"][0].as_str().unwrap_or_default(),
             given => given,
@@ -47,7 +59,10 @@ impl Request<'_> {
         match wanted {
             "" => Ok(false),
             "All" => Ok(true),
-            other => Err(Refusal::bad(format!("dryRun: Unsupported value: {other:?}: supported values: \"All\""))),
+            other => {
+                let cause = Cause::unsupported("dryRun", &format!("[]string{{{other:?}}}"), "\"All\"");
+                Err(Refusal::options(options, cause))
+            }
         }
     }
 
@@ -56,8 +71,13 @@ impl Request<'_> {
             "" => self.user_agent.split('/').next().unwrap_or_default(),
             manager => manager,
         };
-        let subresource = if self.target.part == Part::Status { "status" } else { "" };
-        Writer { manager: manager.into(), subresource, time: seconds(world.now) }
+        let (subresource, time) = match self.target.part {
+            Part::Whole | Part::Log | Part::Finalize | Part::Inside => ("", seconds(world.now)),
+            Part::Status => ("status", seconds(world.now)),
+            // The real server notes no time of these.
+            Part::Scale => ("scale", String::new()),
+        };
+        Writer { manager: manager.into(), subresource, time }
     }
 }
 
@@ -68,77 +88,6 @@ fn store_mut(world: &mut World) -> Result<&mut Store, Refusal> {
 
 fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
     object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
-}
-
-/// Refuses what is no object of this kind, and makes the parts that are read and written later objects.
-fn checked(kind: &'static Kind, mut object: Value) -> Result<Value, Refusal> {
-    let Some(map) = object.as_object_mut() else {
-        return Err(Refusal::bad("couldn't get version/kind; json parse error: the body is no object"));
-    };
-    for field in ["metadata", "spec", "status"] {
-        match map.get(field) {
-            Some(Value::Null) => drop(map.remove(field)),
-            None | Some(Value::Object(_)) => {}
-            Some(_) => return Err(malformed(kind, &format!(".{field}"))),
-        }
-    }
-    let meta = map.entry("metadata").or_insert_with(|| json!({}));
-    for field in ["labels", "annotations"] {
-        match meta.get(field) {
-            None | Some(Value::Null | Value::Object(_)) => {}
-            Some(_) => return Err(malformed(kind, &format!(".metadata.{field}"))),
-        }
-    }
-    if let Some(meta) = meta.as_object_mut() {
-        meta.retain(|_, value| !value.is_null());
-    }
-    let version = kind.api_version();
-    match (map.get("kind").and_then(Value::as_str), map.get("apiVersion").and_then(Value::as_str)) {
-        (None | Some(""), _) => return Err(Refusal::bad("Object 'Kind' is missing in the request body")),
-        (_, None | Some("")) => return Err(Refusal::bad("Object 'apiVersion' is missing in the request body")),
-        (_, Some(given)) if given != version => {
-            return Err(Refusal::bad(format!(
-                "the API version in the data ({given}) does not match the expected API version ({version})"
-            )));
-        }
-        (Some(given), _) if given != kind.kind => {
-            return Err(Refusal::bad(format!(
-                "{} in version {version:?} cannot be handled as a {}: the object is a {given}",
-                kind.kind, kind.kind
-            )));
-        }
-        _ => {}
-    }
-    Ok(object)
-}
-
-fn malformed(kind: &Kind, field: &str) -> Refusal {
-    Refusal::bad(format!(
-        "{} in version {:?} cannot be handled as a {}: json: cannot unmarshal into Go struct field {field}",
-        kind.kind, kind.version, kind.kind
-    ))
-}
-
-/// Names are DNS subdomains, but those of RBAC objects only must fit into a path.
-fn check_name(kind: &'static Kind, name: &str) -> Result<(), Refusal> {
-    let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
-    let dns = |label: &str| {
-        edge(label.chars().next())
-            && edge(label.chars().last())
-            && label.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
-    };
-    let fits = if kind.group == "rbac.authorization.k8s.io" {
-        !name.contains(['/', '%']) && name != "." && name != ".."
-    } else {
-        name.len() <= 253 && name.split('.').all(dns)
-    };
-    if fits {
-        return Ok(());
-    }
-    let why = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must \
-               start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is \
-               '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
-    Err(Refusal::invalid(kind, name, "metadata.name", &format!("{name:?}"), why))
 }
 
 /// Nothing is created in a namespace that is not there or on its way out.
@@ -153,7 +102,8 @@ fn check_namespace(kind: &'static Kind, namespace: &str, name: &str, store: &Sto
     };
     if found["metadata"]["deletionTimestamp"].is_string() {
         return Err(Refusal::Forbidden {
-            kind: Some(kind),
+            group: kind.group.into(),
+            resource: kind.plural.into(),
             name: name.into(),
             message: format!(
                 "{kind} \"{name}\" is forbidden: unable to create new content in namespace {namespace} because it is \
@@ -168,21 +118,22 @@ fn check_namespace(kind: &'static Kind, namespace: &str, name: &str, store: &Sto
     Ok(())
 }
 
-pub fn create(world: &mut World, request: Request) -> Result<Written, Refusal> {
+pub fn create(world: &mut World, mut request: Request) -> Result<Written, Refusal> {
     if request.target.kind.namespaced && request.target.namespace.is_empty() {
         return Err(Refusal::MethodNotAllowed);
     }
-    let mut object = checked(request.kind(), request.body.clone())?;
+    let body = std::mem::take(&mut request.body);
+    let mut object = request.decode(world, body, Source::Body)?;
     if object["metadata"]["name"].as_str().unwrap_or_default().is_empty() {
         let prefix = text(&object, "/metadata/generateName").to_string();
         if prefix.is_empty() {
             let why = "name or generateName is required";
-            return Err(Refusal::required(request.kind(), "", "metadata.name", why));
+            return Err(Refusal::invalid(request.kind(), "", Cause::required("metadata.name", why)));
         }
         object["metadata"]["name"] = json!(generated(&prefix, world));
     }
     if !text(&object, "/metadata/resourceVersion").is_empty() {
-        return Err(Refusal::bad("resourceVersion should not be set on objects to be created"));
+        return Err(Refusal::Unexpected("resourceVersion should not be set on objects to be created".into()));
     }
     let writer = request.writer(world);
     insert(world, &request, object, |kind, object| {
@@ -200,7 +151,7 @@ fn generated(prefix: &str, world: &mut World) -> String {
     format!("{prefix}{}", (0..5).map(|_| letter()).collect::<String>())
 }
 
-/// Stores an object that is not there yet. `manage` notes who owns its fields, before defaults are added.
+/// Stores an object that is not there yet. `manage` notes who owns its fields, defaults among them.
 fn insert(
     world: &mut World,
     request: &Request,
@@ -209,15 +160,12 @@ fn insert(
 ) -> Result<Written, Refusal> {
     let kind = request.kind();
     let name = text(&object, "/metadata/name").to_string();
-    check_name(kind, &name)?;
     let stated = text(&object, "/metadata/namespace");
     if !stated.is_empty() && stated != request.target.namespace {
-        return Err(Refusal::bad(
-            "the namespace of the provided object does not match the namespace sent on the request",
-        ));
+        return Err(Refusal::bad(FOREIGN_NAMESPACE));
     }
     let now = world.now;
-    let dry_run = request.dry_run()?;
+    let dry_run = request.dry_run("CreateOptions")?;
     let store = store_mut(world)?;
     let key = request.target.key(&name);
     if store.get(&key).is_some() {
@@ -235,94 +183,110 @@ fn insert(
     {
         object.remove("status");
     }
+    admission::defaults(kind, &mut object);
     manage(kind, &mut object);
+    if kind.namespaced {
+        object["metadata"]["namespace"] = json!(request.target.namespace);
+    }
+    validate::new(kind, &object)?;
+    shaped(kind, &object, store)?;
     let mut object = store.preview(&key, object, now);
-    admission::fill(kind, &mut object, store)?;
+    admission::admit(kind, &mut object, store, &seconds(now))?;
     let stored = if dry_run { object } else { store.put(key, object, now).clone() };
     let body = read::one(kind, &stored, request.form, world)?;
     if !dry_run {
         settle(world);
     }
-    Ok(Written { created: true, body })
+    Ok(Written { created: true, body, unknown: request.unknown.clone() })
 }
 
-pub fn update(world: &mut World, request: Request) -> Result<Written, Refusal> {
+/// Custom resources must have the shape that their definition gives them.
+fn shaped(kind: &'static Kind, object: &Value, store: &Store) -> Result<(), Refusal> {
+    match structural::schema(store, kind) {
+        Some(schema) if kind.custom => structural::check(kind, schema, object),
+        Some(_) | None => Ok(()),
+    }
+}
+
+pub fn update(world: &mut World, mut request: Request) -> Result<Written, Refusal> {
     let kind = request.kind();
-    let name = request.name()?;
-    let mut object = match request.target.part {
-        Part::Scale => scale::checked(&request.body)?,
-        Part::Whole | Part::Status | Part::Log | Part::Finalize => checked(kind, request.body.clone())?,
+    let target = request.target;
+    let name = target.name.as_deref().ok_or(Refusal::MethodNotAllowed)?;
+    let body = std::mem::take(&mut request.body);
+    let object = match target.part {
+        Part::Scale => scale::checked(&body)?,
+        Part::Whole | Part::Status | Part::Log | Part::Finalize | Part::Inside => {
+            request.decode(world, body, Source::Body)?
+        }
     };
     match text(&object, "/metadata/name") {
-        "" => object["metadata"]["name"] = json!(name),
-        stated if stated != name => {
+        "" if target.part != Part::Scale => {
             return Err(Refusal::bad(format!(
-                "the name of the object ({stated}) does not match the name on the URL ({name})"
+                "the name of the object ({name} based on URL) was undeterminable: name must be provided"
             )));
+        }
+        stated if stated != name && target.part != Part::Scale => {
+            return Err(misnamed(stated, name));
         }
         _ => {}
     }
     let key = request.target.key(name);
     let live = read::store(world)?.get(&key).ok_or_else(|| Refusal::not_found(kind, name))?.clone();
     if kind.custom && text(&object, "/metadata/resourceVersion").is_empty() {
-        let why = "must be specified for an update";
-        return Err(Refusal::invalid(kind, name, "metadata.resourceVersion", "0x0", why));
+        return Err(Refusal::Unversioned { kind, name: name.into() });
     }
-    replace(world, &request, &live, object, manage::updated)
+    replace(world, &request, "UpdateOptions", &live, object, manage::updated)
 }
 
-pub fn patch(world: &mut World, request: Request, by: PatchType) -> Result<Written, Refusal> {
+pub fn patch(world: &mut World, mut request: Request, by: PatchType) -> Result<Written, Refusal> {
     let kind = request.kind();
-    let name = request.name()?;
+    let target = request.target;
+    let name = target.name.as_deref().ok_or(Refusal::MethodNotAllowed)?;
     let key = request.target.key(name);
     let live = read::store(world)?.get(&key).cloned();
     if by == PatchType::Apply {
-        return apply(world, &request, name, live);
+        return apply(world, request, name, live);
     }
     if !request.query.get("force").is_empty() {
-        return Err(options(
-            kind,
-            "force",
-            "FieldValueForbidden",
-            "Forbidden: may not be specified for non-apply patch",
-        ));
+        let cause = Cause::forbidden("force", "may not be specified for non-apply patch");
+        return Err(Refusal::options("PatchOptions", cause));
     }
     let mut live = live.ok_or_else(|| Refusal::not_found(kind, name))?;
     live["apiVersion"] = json!(kind.api_version());
     live["kind"] = json!(kind.kind);
-    let object = match request.target.part {
-        Part::Scale => scale::checked(&patched(kind, &scale::of(&live), &request.body, by)?)?,
-        Part::Whole | Part::Status | Part::Log | Part::Finalize => {
-            checked(kind, patched(kind, &live, &request.body, by)?)?
+    let body = std::mem::take(&mut request.body);
+    let object = match target.part {
+        Part::Scale => scale::checked(&patched(kind, &scale::of(&live), &body, by)?)?,
+        Part::Whole | Part::Status | Part::Log | Part::Finalize | Part::Inside => {
+            request.decode(world, patched(kind, &live, &body, by)?, Source::Patch)?
         }
     };
-    if text(&object, "/metadata/name") != name {
-        let why = "field is immutable";
-        let value = format!("{:?}", text(&object, "/metadata/name"));
-        return Err(Refusal::invalid(kind, name, "metadata.name", &value, why));
+    let stated = text(&object, "/metadata/name");
+    if stated != name {
+        return Err(misnamed(stated, name));
     }
-    replace(world, &request, &live, object, manage::updated)
+    replace(world, &request, "PatchOptions", &live, object, manage::updated)
 }
 
-fn options(kind: &'static Kind, field: &str, cause: &'static str, error: &str) -> Refusal {
-    Refusal::Invalid { kind, name: String::new(), field: field.into(), cause, error: error.into() }
+fn misnamed(stated: &str, name: &str) -> Refusal {
+    Refusal::bad(format!("the name of the object ({stated}) does not match the name on the URL ({name})"))
 }
 
-fn apply(world: &mut World, request: &Request, name: &str, live: Option<Value>) -> Result<Written, Refusal> {
+fn apply(world: &mut World, mut request: Request, name: &str, live: Option<Value>) -> Result<Written, Refusal> {
     let kind = request.kind();
     if request.query.get("fieldManager").is_empty() {
-        return Err(options(kind, "fieldManager", "FieldValueRequired", "Required value: is required for apply patch"));
+        let cause = Cause::required("fieldManager", "is required for apply patch");
+        return Err(Refusal::options("PatchOptions", cause));
     }
-    let mut applied = checked(kind, request.body.clone())?;
+    let body = std::mem::take(&mut request.body);
+    let mut applied = request.decode(world, body, Source::Apply)?;
     if applied["metadata"].get("managedFields").is_some() {
         return Err(Refusal::bad("metadata.managedFields must be nil"));
     }
     match text(&applied, "/metadata/name") {
         "" => applied["metadata"]["name"] = json!(name),
         stated if stated != name => {
-            return Err(Refusal::bad(format!(
-                "the name of the object ({stated}) does not match the name on the URL ({name})"
-            )));
+            return Err(misnamed(stated, name));
         }
         _ => {}
     }
@@ -342,20 +306,18 @@ fn apply(world: &mut World, request: &Request, name: &str, live: Option<Value>) 
             if !conflict.is_empty() && conflict != text(&live, "/metadata/resourceVersion") {
                 return Err(Refusal::conflict(kind, name, MODIFIED));
             }
-            replace(world, request, &live, object, |_, _, _, _| ())
+            replace(world, &request, "PatchOptions", &live, object, |_, _, _, _| ())
         }
         None if request.target.part == Part::Status => Err(Refusal::not_found(kind, name)),
         None => {
             if !text(&applied, "/metadata/uid").is_empty() {
-                return Err(Refusal::conflict(
-                    kind,
-                    name,
-                    "uid mismatch: the provided object specified a uid and no \
-                                                          existing object was found",
-                ));
+                let uid = text(&applied, "/metadata/uid");
+                let why =
+                    format!("uid mismatch: the provided object specified uid {uid}, and no existing object was found");
+                return Err(Refusal::conflict(kind, name, why));
             }
             let object = manage::apply(kind, &json!({"metadata": {}}), &applied, &writer, true)?;
-            insert(world, request, object, |_, _| ())
+            insert(world, &request, object, |_, _| ())
         }
     }
 }
@@ -364,6 +326,7 @@ fn apply(world: &mut World, request: &Request, name: &str, live: Option<Value>) 
 fn replace(
     world: &mut World,
     request: &Request,
+    options: &'static str,
     live: &Value,
     mut object: Value,
     manage: impl FnOnce(&'static Kind, Option<&Value>, &mut Value, &Writer),
@@ -371,10 +334,15 @@ fn replace(
     let kind = request.kind();
     let name = request.name()?;
     let stated = |field: &str| text(&object, &format!("/metadata/{field}")).to_string();
-    let (version, uid) = (stated("resourceVersion"), stated("uid"));
+    let (version, uid, namespace) = (stated("resourceVersion"), stated("uid"), stated("namespace"));
+    if !namespace.is_empty() && namespace != request.target.namespace {
+        return Err(Refusal::bad(FOREIGN_NAMESPACE));
+    }
     if !uid.is_empty() && uid != text(live, "/metadata/uid") {
         let why = format!(
-            "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
+            "StorageError: invalid object, Code: 4, Key: {}, ResourceVersion: 0, AdditionalErrorMsg: Precondition \
+             failed: UID in precondition: {uid}, UID in object meta: {}",
+            stored_at(request.target, name),
             text(live, "/metadata/uid")
         );
         return Err(Refusal::conflict(kind, name, why));
@@ -383,11 +351,11 @@ fn replace(
         return Err(Refusal::conflict(kind, name, MODIFIED));
     }
     match request.target.part {
-        Part::Whole | Part::Log => {
+        Part::Whole | Part::Log | Part::Inside => {
             if kind.status {
                 copy(live, &mut object, "status");
             }
-            admission::refill(kind, &mut object);
+            admission::defaults(kind, &mut object);
         }
         Part::Status => {
             let mut kept = live.clone();
@@ -416,7 +384,9 @@ fn replace(
     }
     let writer = request.writer(world);
     manage(kind, Some(live), &mut object, &writer);
-    let dry_run = request.dry_run()?;
+    validate::changed(kind, live, &object)?;
+    shaped(kind, &object, read::store(world)?)?;
+    let dry_run = request.dry_run(options)?;
     let now = world.now;
     let key = request.target.key(name);
     let store = store_mut(world)?;
@@ -431,12 +401,24 @@ fn replace(
     };
     let body = match request.target.part {
         Part::Scale => read::text(&scale::of(&stored))?,
-        Part::Whole | Part::Status | Part::Log | Part::Finalize => read::one(kind, &stored, request.form, world)?,
+        Part::Whole | Part::Status | Part::Log | Part::Finalize | Part::Inside => {
+            read::one(kind, &stored, request.form, world)?
+        }
     };
     if !dry_run {
         settle(world);
     }
-    Ok(Written { created: false, body })
+    Ok(Written { created: false, body, unknown: request.unknown.clone() })
+}
+
+const FOREIGN_NAMESPACE: &str = "the namespace of the provided object does not match the namespace sent on the request";
+
+/// The key in etcd, which some refusals name.
+fn stored_at(target: &Target, name: &str) -> String {
+    let kind = target.kind;
+    let group = if kind.custom { format!("{}/", kind.group) } else { String::new() };
+    let namespace = if kind.namespaced { format!("{}/", target.namespace) } else { String::new() };
+    format!("/registry/{group}{}/{namespace}{name}", kind.plural)
 }
 
 /// Makes `field` in `into` what it is in `from`, also when it is not there.
@@ -466,23 +448,31 @@ pub fn delete(world: &mut World, request: Request) -> Result<Written, Refusal> {
     let name = request.name()?;
     let key = request.target.key(name);
     let live = read::store(world)?.get(&key).ok_or_else(|| Refusal::not_found(kind, name))?.clone();
-    for (field, meta, shown) in [("uid", "uid", "UID"), ("resourceVersion", "resourceVersion", "ResourceVersion")] {
+    let policy = text(&request.body, "/propagationPolicy");
+    if !matches!(policy, "" | "Foreground" | "Background" | "Orphan") {
+        let supported = "\"Foreground\", \"Background\", \"Orphan\", \"nil\"";
+        let cause = Cause::unsupported("propagationPolicy", &format!("{policy:?}"), supported);
+        return Err(Refusal::options("DeleteOptions", cause));
+    }
+    for (field, shown, tail) in
+        [("uid", "UID", "deleted and then recreated"), ("resourceVersion", "ResourceVersion", "modified")]
+    {
         let wanted = text(&request.body, &format!("/preconditions/{field}"));
-        let found = text(&live, &format!("/metadata/{meta}"));
+        let found = text(&live, &format!("/metadata/{field}"));
         if !wanted.is_empty() && wanted != found {
-            let why =
-                format!("Precondition failed: {shown} in precondition: {wanted}, {shown} in object meta: {found}");
-            return Err(Refusal::conflict(kind, name, why));
+            let why = format!(
+                "the {shown} in the precondition ({wanted}) does not match the {shown} in record ({found}). The object \
+                 might have been {tail}"
+            );
+            return Err(Refusal::Precondition { kind, name: name.into(), why });
         }
     }
-    let dry_run = request.dry_run()?;
+    let dry_run = request.dry_run("DeleteOptions")?;
     let gone = remove(world, kind, &key, live, dry_run)?;
     let body = match &gone {
         // The real server answers with the object where it may still be there, and always for these.
         Deleted::Marked(object) => read::one(kind, object, request.form, world)?,
-        Deleted::Gone(object) if kind.is("", "pods") || kind.is("", "services") => {
-            read::one(kind, object, request.form, world)?
-        }
+        Deleted::Gone(object) if answers_with_object(kind) => read::one(kind, object, request.form, world)?,
         Deleted::Gone(object) => {
             let mut details = json!({"name": name, "kind": kind.plural, "uid": object["metadata"]["uid"]});
             if !kind.group.is_empty() {
@@ -496,7 +486,11 @@ pub fn delete(world: &mut World, request: Request) -> Result<Written, Refusal> {
     if !dry_run {
         settle(world);
     }
-    Ok(Written { created: false, body })
+    Ok(Written { created: false, body, unknown: Vec::new() })
+}
+
+fn answers_with_object(kind: &Kind) -> bool {
+    kind.is("", "pods") || kind.is("", "services") || kind.is("apiextensions.k8s.io", "customresourcedefinitions")
 }
 
 enum Deleted {
@@ -535,7 +529,7 @@ pub fn delete_collection(world: &mut World, request: Request) -> Result<Written,
         return Err(Refusal::MethodNotAllowed);
     }
     let filter = Filter::of(request.target, request.query)?;
-    let dry_run = request.dry_run()?;
+    let dry_run = request.dry_run("DeleteOptions")?;
     let store = read::store(world)?;
     let version = store.version();
     let found: Vec<(Key, Value)> = store
@@ -555,5 +549,5 @@ pub fn delete_collection(world: &mut World, request: Request) -> Result<Written,
     if !dry_run {
         settle(world);
     }
-    Ok(Written { created: false, body })
+    Ok(Written { created: false, body, unknown: Vec::new() })
 }

@@ -6,6 +6,7 @@
 pub(super) mod balancer;
 pub mod bundle;
 mod capi;
+mod definitions;
 mod installer;
 mod linstor;
 mod namespaces;
@@ -106,6 +107,7 @@ fn changes(world: &mut World) -> Vec<(Key, Option<Value>)> {
 fn dispatch(world: &mut World, key: &Key, gone: Option<&Value>) {
     if let Some(object) = gone {
         workloads::collect(world, key, object);
+        namespaces::left(world, &key.namespace);
     } else if world.object(key).is_none() {
         return;
     }
@@ -142,6 +144,11 @@ fn dispatch(world: &mut World, key: &Key, gone: Option<&Value>) {
         }
         ("", "serviceaccounts") => workloads::account_changed(world, key),
         ("", "namespaces") => namespaces::reconcile(world, key, gone),
+        ("apiextensions.k8s.io", "customresourcedefinitions") => {
+            if let Some(definition) = gone {
+                definitions::gone(world, definition);
+            }
+        }
         ("apps", "deployments" | "daemonsets" | "statefulsets") => {
             workloads::reconcile(world, key, gone);
             releases::owned_changed(world, key, gone);

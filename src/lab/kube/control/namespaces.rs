@@ -1,7 +1,7 @@
 //! Namespaces: what a new one holds, and how one goes with everything in it.
-use super::objects::{is_deleting, uid};
+use super::objects::{condition, is_deleting, items, set_condition, uid};
 use crate::lab::kube::settle;
-use crate::lab::kube::store::Key;
+use crate::lab::kube::store::{Key, seconds};
 use crate::lab::world::World;
 use serde_json::{Value, json};
 
@@ -47,10 +47,59 @@ fn terminate(world: &mut World, key: &Key, uid: String) {
     world.after(after, move |world| {
         if world.is_still(&key, &uid) {
             empty(world, &key.name, true);
-            world.remove_object(&key);
+            finish(world, &key);
             settle(world);
         }
     });
+}
+
+/// The namespace goes when nothing in it is held back any more; until then it says what holds it.
+fn finish(world: &mut World, key: &Key) {
+    let held: Vec<Key> = inside(world, &key.name);
+    if held.is_empty() {
+        world.remove_object(key);
+        return;
+    }
+    let at = seconds(world.now);
+    let why = format!("Some content in the namespace has finalizers remaining: {} objects", held.len());
+    world.change_object(key, |namespace| {
+        set_condition(namespace, &at, HELD, "True", "SomeFinalizersRemain", &why);
+    });
+}
+
+const HELD: &str = "NamespaceFinalizersRemaining";
+
+/// Something left a namespace: perhaps it was the last that held it.
+pub fn left(world: &mut World, namespace: &str) {
+    let key = Key::new("", "namespaces", "", namespace);
+    let waits = world.object(&key).is_some_and(|n| is_deleting(n) && condition(n, HELD).is_some());
+    if waits {
+        finish(world, &key);
+    }
+}
+
+fn inside(world: &World, namespace: &str) -> Vec<Key> {
+    world.cluster.iter().flat_map(|c| c.store.keys()).filter(|k| k.namespace == namespace).cloned().collect()
+}
+
+/// Finalizers that only somebody outside of the lab will take away.
+fn is_held(object: &Value) -> bool {
+    const OURS: [&str; 3] = ["kubernetes.io/pvc-protection", "finalizers.fluxcd.io", "foregroundDeletion"];
+    items(object, "/metadata/finalizers").filter_map(Value::as_str).any(|f| !OURS.contains(&f))
+}
+
+fn remove(world: &mut World, key: &Key) {
+    if world.object(key).is_some_and(is_held) {
+        let at = seconds(world.now);
+        world.change_object(key, |object| {
+            if !object["metadata"]["deletionTimestamp"].is_string() {
+                object["metadata"]["deletionTimestamp"] = json!(at);
+                object["metadata"]["deletionGracePeriodSeconds"] = json!(0);
+            }
+        });
+    } else {
+        world.remove_object(key);
+    }
 }
 
 /// Removes what runs and what holds volumes or sockets; with `all`, the rest too.
@@ -66,14 +115,12 @@ fn empty(world: &mut World, namespace: &str, all: bool) {
     ];
     for (group, plural) in FIRST {
         for (key, _) in world.objects(group, plural, Some(namespace)) {
-            world.remove_object(&key);
+            remove(world, &key);
         }
     }
     if all {
-        let rest: Vec<Key> =
-            world.cluster.iter().flat_map(|c| c.store.keys()).filter(|k| k.namespace == namespace).cloned().collect();
-        for key in rest {
-            world.remove_object(&key);
+        for key in inside(world, namespace) {
+            remove(world, &key);
         }
     }
 }

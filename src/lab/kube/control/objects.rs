@@ -156,12 +156,18 @@ pub fn is_ready_now(object: &Value) -> bool {
 
 /// Sets a condition; the transition time moves only when its status does.
 pub fn set_condition(object: &mut Value, at: &str, kind: &str, status: &str, reason: &str, message: &str) {
+    let group = text(object, "/apiVersion").split_once('/').map_or("", |(group, _)| group);
+    let own = crate::lab::kube::BUILT_IN.contains(&group);
     let generation = object["metadata"]["generation"].clone();
     let since = condition(object, kind)
         .filter(|c| c["status"] == status)
         .map_or(json!(at), |c| c["lastTransitionTime"].clone());
-    let new = json!({"type": kind, "status": status, "reason": reason, "message": message,
-        "lastTransitionTime": since, "observedGeneration": generation});
+    let mut new = json!({"type": kind, "status": status, "reason": reason, "message": message,
+        "lastTransitionTime": since});
+    // Conditions of Kubernetes' own kinds do not say which generation they speak of.
+    if !own && !generation.is_null() {
+        new["observedGeneration"] = generation;
+    }
     if !object["status"].is_object() {
         object["status"] = json!({});
     }

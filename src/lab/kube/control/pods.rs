@@ -358,10 +358,14 @@ fn finish(world: &mut World, key: &Key, code: i32) {
     });
 }
 
-/// The script of a container that runs `sh -c SCRIPT`, and whether it stops at the first failure.
+/// The script of a container that runs `sh -c SCRIPT` or one plain command, and whether it stops at the first failure.
 fn script(container: &Value) -> Option<(String, bool)> {
     let words: Vec<&str> =
         items(container, "/command").chain(items(container, "/args")).filter_map(Value::as_str).collect();
+    if words.first().is_some_and(|word| shell::PLAIN.contains(word)) {
+        let quoted: Vec<String> = words.iter().map(|word| format!("'{word}'")).collect();
+        return Some((quoted.join(" "), false));
+    }
     let [shell, flags, script, ..] = words.as_slice() else { return None };
     let known = matches!(shell.rsplit('/').next(), Some("sh" | "bash" | "ash"))
         && flags.strip_prefix('-').is_some_and(|f| f.contains('c') && f.chars().all(|c| "cexu".contains(c)));

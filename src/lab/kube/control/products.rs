@@ -1,6 +1,6 @@
 //! What each release brings: its workloads, its API groups, and what else follows from it.
-use super::objects::{owned_by, set_condition, text};
-use super::{balancer, installer, linstor, nodes, proxmox, releases, storage, tenants};
+use super::objects::{items, owned_by, set_condition, text};
+use super::{balancer, definitions, installer, linstor, nodes, proxmox, releases, storage, tenants};
 use crate::lab::kube::store::{Key, seconds};
 use crate::lab::world::World;
 use serde_json::{Value, json};
@@ -301,78 +301,61 @@ fn core_provider(world: &mut World, key: &Key) {
     world.put_object(Key::new("operator.cluster.x-k8s.io", "coreproviders", &key.namespace, "cluster-api"), provider);
 }
 
-/// The custom resources that a release brings: group, version, kind, plural, and whether they live in namespaces.
-type Brought = (&'static str, &'static str, &'static str, &'static str, bool);
+/// The custom resources that a release brings: group and plural. [`definitions`] has the rest.
+type Brought = (&'static str, &'static str);
 
 fn brought_by(release: &str) -> &'static [Brought] {
     match release {
         "flux" => &[
-            ("helm.toolkit.fluxcd.io", "v2", "HelmRelease", "helmreleases", true),
-            ("source.toolkit.fluxcd.io", "v1", "HelmRepository", "helmrepositories", true),
-            ("source.toolkit.fluxcd.io", "v1", "HelmChart", "helmcharts", true),
-            ("source.toolkit.fluxcd.io", "v1", "OCIRepository", "ocirepositories", true),
-            ("fluxcd.controlplane.io", "v1", "FluxInstance", "fluxinstances", true),
+            ("helm.toolkit.fluxcd.io", "helmreleases"),
+            ("source.toolkit.fluxcd.io", "helmrepositories"),
+            ("source.toolkit.fluxcd.io", "helmcharts"),
+            ("source.toolkit.fluxcd.io", "ocirepositories"),
+            ("fluxcd.controlplane.io", "fluxinstances"),
         ],
-        "cilium" => &[("cilium.io", "v2", "CiliumNetworkPolicy", "ciliumnetworkpolicies", true)],
-        "kubeovn" => &[("kubeovn.io", "v1", "Subnet", "subnets", false)],
-        "cert-manager-crds" => &[
-            ("cert-manager.io", "v1", "Certificate", "certificates", true),
-            ("cert-manager.io", "v1", "ClusterIssuer", "clusterissuers", false),
-        ],
-        "metallb" => &[
-            ("metallb.io", "v1beta1", "IPAddressPool", "ipaddresspools", true),
-            ("metallb.io", "v1beta1", "L2Advertisement", "l2advertisements", true),
-        ],
-        "cozystack-resource-definition-crd" => {
-            &[("cozystack.io", "v1alpha1", "CozystackResourceDefinition", "cozystackresourcedefinitions", false)]
-        }
-        "kamaji" => &[
-            ("kamaji.clastix.io", "v1alpha1", "DataStore", "datastores", false),
-            ("kamaji.clastix.io", "v1alpha1", "TenantControlPlane", "tenantcontrolplanes", true),
-        ],
+        "cilium" => &[("cilium.io", "ciliumnetworkpolicies")],
+        "kubeovn" => &[("kubeovn.io", "subnets")],
+        "cert-manager-crds" => &[("cert-manager.io", "certificates"), ("cert-manager.io", "clusterissuers")],
+        "metallb" => &[("metallb.io", "ipaddresspools"), ("metallb.io", "l2advertisements")],
+        "cozystack-resource-definition-crd" => &[("cozystack.io", "cozystackresourcedefinitions")],
+        "kamaji" => &[("kamaji.clastix.io", "datastores"), ("kamaji.clastix.io", "tenantcontrolplanes")],
         "piraeus-operator" => &[
-            ("piraeus.io", "v1", "LinstorCluster", "linstorclusters", false),
-            ("piraeus.io", "v1", "LinstorSatellite", "linstorsatellites", false),
-            ("piraeus.io", "v1", "LinstorSatelliteConfiguration", "linstorsatelliteconfigurations", false),
+            ("piraeus.io", "linstorclusters"),
+            ("piraeus.io", "linstorsatellites"),
+            ("piraeus.io", "linstorsatelliteconfigurations"),
         ],
         "capi-operator" => &[
-            ("operator.cluster.x-k8s.io", "v1alpha2", "CoreProvider", "coreproviders", true),
-            ("operator.cluster.x-k8s.io", "v1alpha2", "BootstrapProvider", "bootstrapproviders", true),
-            ("operator.cluster.x-k8s.io", "v1alpha2", "ControlPlaneProvider", "controlplaneproviders", true),
-            ("operator.cluster.x-k8s.io", "v1alpha2", "InfrastructureProvider", "infrastructureproviders", true),
-            ("operator.cluster.x-k8s.io", "v1alpha2", "IPAMProvider", "ipamproviders", true),
+            ("operator.cluster.x-k8s.io", "coreproviders"),
+            ("operator.cluster.x-k8s.io", "bootstrapproviders"),
+            ("operator.cluster.x-k8s.io", "controlplaneproviders"),
+            ("operator.cluster.x-k8s.io", "infrastructureproviders"),
+            ("operator.cluster.x-k8s.io", "ipamproviders"),
         ],
         "capi-providers-core" => &[
-            ("cluster.x-k8s.io", "v1beta1", "Cluster", "clusters", true),
-            ("cluster.x-k8s.io", "v1beta1", "Machine", "machines", true),
-            ("cluster.x-k8s.io", "v1beta1", "MachineDeployment", "machinedeployments", true),
-            ("ipam.cluster.x-k8s.io", "v1beta1", "IPAddress", "ipaddresses", true),
-            ("ipam.cluster.x-k8s.io", "v1beta1", "IPAddressClaim", "ipaddressclaims", true),
+            ("cluster.x-k8s.io", "clusters"),
+            ("cluster.x-k8s.io", "machines"),
+            ("cluster.x-k8s.io", "machinedeployments"),
+            ("ipam.cluster.x-k8s.io", "ipaddresses"),
+            ("ipam.cluster.x-k8s.io", "ipaddressclaims"),
         ],
-        "capi-providers-bootstrap" => {
-            &[("bootstrap.cluster.x-k8s.io", "v1beta1", "KubeadmConfigTemplate", "kubeadmconfigtemplates", true)]
-        }
-        "capi-providers-cpprovider" => {
-            &[("controlplane.cluster.x-k8s.io", "v1alpha1", "KamajiControlPlane", "kamajicontrolplanes", true)]
-        }
+        "capi-providers-bootstrap" => &[("bootstrap.cluster.x-k8s.io", "kubeadmconfigtemplates")],
+        "capi-providers-cpprovider" => &[("controlplane.cluster.x-k8s.io", "kamajicontrolplanes")],
         "infrastructureproviders" => &[
-            ("infrastructure.cluster.x-k8s.io", "v1alpha1", "ProxmoxCluster", "proxmoxclusters", true),
-            ("infrastructure.cluster.x-k8s.io", "v1alpha1", "ProxmoxClusterTemplate", "proxmoxclustertemplates", true),
-            ("infrastructure.cluster.x-k8s.io", "v1alpha1", "ProxmoxMachine", "proxmoxmachines", true),
-            ("infrastructure.cluster.x-k8s.io", "v1alpha1", "ProxmoxMachineTemplate", "proxmoxmachinetemplates", true),
+            ("infrastructure.cluster.x-k8s.io", "proxmoxclusters"),
+            ("infrastructure.cluster.x-k8s.io", "proxmoxclustertemplates"),
+            ("infrastructure.cluster.x-k8s.io", "proxmoxmachines"),
+            ("infrastructure.cluster.x-k8s.io", "proxmoxmachinetemplates"),
         ],
-        "ipamproviders" => &[
-            ("ipam.cluster.x-k8s.io", "v1alpha2", "InClusterIPPool", "inclusterippools", true),
-            ("ipam.cluster.x-k8s.io", "v1alpha2", "GlobalInClusterIPPool", "globalinclusterippools", false),
-        ],
-        "etcd-operator" => &[("etcd.aenix.io", "v1alpha1", "EtcdCluster", "etcdclusters", true)],
-        "postgres-operator" => &[("postgresql.cnpg.io", "v1", "Cluster", "clusters", true)],
-        "grafana-operator" => &[("grafana.integreatly.org", "v1beta1", "Grafana", "grafanas", true)],
-        "snapshot-controller" => &[("snapshot.storage.k8s.io", "v1", "VolumeSnapshot", "volumesnapshots", true)],
-        "victoria-metrics-operator" => &[
-            ("operator.victoriametrics.com", "v1beta1", "VMCluster", "vmclusters", true),
-            ("operator.victoriametrics.com", "v1beta1", "VMAlert", "vmalerts", true),
-        ],
+        "ipamproviders" => {
+            &[("ipam.cluster.x-k8s.io", "inclusterippools"), ("ipam.cluster.x-k8s.io", "globalinclusterippools")]
+        }
+        "etcd-operator" => &[("etcd.aenix.io", "etcdclusters")],
+        "postgres-operator" => &[("postgresql.cnpg.io", "clusters")],
+        "grafana-operator" => &[("grafana.integreatly.org", "grafanas")],
+        "snapshot-controller" => &[("snapshot.storage.k8s.io", "volumesnapshots")],
+        "victoria-metrics-operator" => {
+            &[("operator.victoriametrics.com", "vmclusters"), ("operator.victoriametrics.com", "vmalerts")]
+        }
         _ => &[],
     }
 }
@@ -380,30 +363,16 @@ fn brought_by(release: &str) -> &'static [Brought] {
 /// From now on the API serves what this release brings.
 pub fn serve(world: &mut World, release: &str) {
     let at = seconds(world.now);
-    for (group, version, kind, plural, namespaced) in brought_by(release) {
+    for (group, plural) in brought_by(release) {
         if let Some(state) = world.state() {
             state.groups.insert((*group).to_string());
         }
         let key = Key::new("apiextensions.k8s.io", "customresourcedefinitions", "", &format!("{plural}.{group}"));
-        if world.object(&key).is_some() {
+        let Some(mut definition) = definitions::of(&key.name).filter(|_| world.object(&key).is_none()) else {
             continue;
-        }
-        let names = json!({"kind": kind, "listKind": format!("{kind}List"), "plural": plural,
-            "singular": kind.to_lowercase()});
-        let scope = if *namespaced { "Namespaced" } else { "Cluster" };
-        let mut definition = json!({
-            "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {},
-            "spec": {"group": group, "names": names, "scope": scope,
-                "versions": [{"name": version, "served": true, "storage": true,
-                    "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}},
-                    "subresources": {"status": {}}}]},
-            "status": {"acceptedNames": names, "storedVersions": [version]},
-        });
-        // Of Kubernetes' own groups the API takes only definitions that say where they were approved.
-        if group.ends_with(".k8s.io") && !group.ends_with(".x-k8s.io") {
-            definition["metadata"]["annotations"]["api-approved.kubernetes.io"] =
-                json!("https://github.com/kubernetes-csi/external-snapshotter/pull/814");
-        }
+        };
+        let versions = items(&definition, "/spec/versions").map(|v| v["name"].clone()).collect::<Vec<Value>>();
+        definition["status"] = json!({"acceptedNames": definition["spec"]["names"], "storedVersions": versions});
         set_condition(&mut definition, &at, "NamesAccepted", "True", "NoConflicts", "no conflicts found");
         set_condition(
             &mut definition,
@@ -419,5 +388,24 @@ pub fn serve(world: &mut World, release: &str) {
         && let Some(state) = world.state()
     {
         state.groups.extend(["apps.cozystack.io", "core.cozystack.io"].map(String::from));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_a_release_brings_is_defined() {
+        let bundle = super::super::bundle::graph().components().iter().map(|c| c.name.as_str());
+        let others = ["flux", "infrastructureproviders", "ipamproviders"];
+        let mut found = 0;
+        for release in bundle.chain(others) {
+            for (group, plural) in brought_by(release) {
+                assert!(definitions::of(&format!("{plural}.{group}")).is_some(), "{plural}.{group}");
+                found += 1;
+            }
+        }
+        assert!(found > 30, "{found}");
     }
 }

@@ -8,6 +8,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+/// Commands that a container may also run without a shell.
+pub const PLAIN: [&str; 8] = ["cat", "echo", "false", "hostname", "ls", "nslookup", "sleep", "true"];
+
 /// Files by path below the mount.
 pub type Files = BTreeMap<String, String>;
 

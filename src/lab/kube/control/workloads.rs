@@ -61,6 +61,9 @@ fn count(number: usize) -> u64 {
     u64::try_from(number).unwrap_or_default()
 }
 
+/// Counts the templates that a Deployment has had.
+const REVISION: &str = "deployment.kubernetes.io/revision";
+
 fn deployment(world: &mut World, key: &Key, object: &Value) {
     let at = seconds(world.now);
     if let Some(account) = missing_account(world, key, object) {
@@ -92,6 +95,11 @@ fn deployment(world: &mut World, key: &Key, object: &Value) {
             "metadata": {"labels": labels, "ownerReferences": owned_by(object)},
             "spec": {"replicas": wanted, "selector": object["spec"]["selector"], "template": template}});
         world.put_object(set_key.clone(), set);
+        let number = object["metadata"]["annotations"][REVISION].as_str().and_then(|r| r.parse::<u64>().ok());
+        let number = (number.unwrap_or(0) + 1).to_string();
+        for of in [key, &set_key] {
+            world.change_object(of, |o| o["metadata"]["annotations"][REVISION] = json!(number));
+        }
         world.tell(key, "Normal", "ScalingReplicaSet", &format!("Scaled up replica set {} to {wanted}", set_key.name));
     }
     let Some(set) = world.object(&set_key).cloned() else { return };
