@@ -154,7 +154,7 @@ impl Store {
             None => 1,
             Some(old) => {
                 let was = was("generation").and_then(|g| g.as_u64()).unwrap_or(1);
-                if content(old) == content(&object) { was } else { was + 1 }
+                if content(key, old) == content(key, &object) { was } else { was + 1 }
             }
         };
         let (uid, created, version) = (was("uid"), was("creationTimestamp"), was("resourceVersion"));
@@ -216,10 +216,15 @@ impl Store {
     }
 }
 
-/// All of an object but metadata and status.
-fn content(object: &Value) -> Vec<(&String, &Value)> {
+/// What counts up the generation: all of an object but metadata and status, and of a Deployment the annotations, since
+/// its ReplicaSets get copies of them.
+fn content<'a>(key: &Key, object: &'a Value) -> (Vec<(&'a String, &'a Value)>, Option<&'a Value>) {
     let members = object.as_object().into_iter().flatten();
-    members.filter(|(name, _)| !matches!(name.as_str(), "metadata" | "status" | "kind" | "apiVersion")).collect()
+    let members = members.filter(|(name, _)| !matches!(name.as_str(), "metadata" | "status" | "kind" | "apiVersion"));
+    let copied = (key.resource.group == "apps" && key.resource.plural == "deployments")
+        .then(|| object["metadata"].get("annotations"))
+        .flatten();
+    (members.collect(), copied)
 }
 
 /// RFC 3339 with whole seconds, as Kubernetes writes times.

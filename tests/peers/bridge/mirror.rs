@@ -197,32 +197,37 @@ impl Mirror {
                 return self.until_served(object).await;
             }
         }
-        // As it is by now, with what the server filled in.
-        let now = self.lab.look(|w| w.cluster.as_ref().and_then(|c| c.store.get(key).cloned()));
-        let (Some(shared), Some(object)) = (self.shared.get(key), &now) else { return Ok(()) };
-        let (was, is) = (content(&shared.real), self.outward(&content(object)));
-        if kind.is("", "pods") && text(&was, "/spec/nodeName").is_empty() && !text(&is, "/spec/nodeName").is_empty() {
-            self.count();
-            let binding = json!({"apiVersion": "v1", "kind": "Binding", "metadata": {"name": key.name},
-                "target": {"apiVersion": "v1", "kind": "Node", "name": is["spec"]["nodeName"]}});
-            self.real.post(&format!("{at}/binding"), &binding).await.map_err(|no| ("bind", no))?;
+        if let Some((was, is)) = self.both(key) {
+            let bound = |o: &Value| text(o, "/spec/nodeName").to_string();
+            if kind.is("", "pods") && bound(&was).is_empty() && !bound(&is).is_empty() {
+                self.count();
+                let binding = json!({"apiVersion": "v1", "kind": "Binding", "metadata": {"name": key.name},
+                    "target": {"apiVersion": "v1", "kind": "Node", "name": bound(&is)}});
+                self.real.post(&format!("{at}/binding"), &binding).await.map_err(|no| ("bind", no))?;
+            }
+            if let Some(patch) = difference(&written_alone(&was), &written_alone(&is)).and_then(only_set) {
+                self.count();
+                let real = self.real.merge(&at, &patch).await.map_err(|no| ("change", no))?;
+                self.accept(key, &real, &is);
+            }
         }
-        if let Some(patch) = difference(&written_alone(&was), &written_alone(&is)).and_then(only_set) {
-            self.count();
-            let real = self.real.merge(&at, &patch).await.map_err(|no| ("change", no))?;
-            self.keep(key, real, object);
-        }
-        let definition = kind.is("apiextensions.k8s.io", "customresourcedefinitions");
         if kind.status
-            && !definition
+            && !kind.is(DEFINITIONS.0, DEFINITIONS.1)
+            && let Some((was, is)) = self.both(key)
             && let Some(status) = difference(&was["status"], &is["status"]).filter(|s| !s.is_null())
         {
             self.count();
             let patch = json!({"status": status});
             let real = self.real.merge(&format!("{at}/status"), &patch).await.map_err(|no| ("change status of", no))?;
-            self.keep(key, real, object);
+            self.accept(key, &real, &is);
         }
         Ok(())
+    }
+
+    /// The object as the real server had it last, and as it is in the store by now.
+    fn both(&self, key: &Key) -> Option<(Value, Value)> {
+        let local = self.lab.look(|w| w.cluster.as_ref().and_then(|c| c.store.get(key).cloned()))?;
+        Some((content(&self.shared.get(key)?.real), self.outward(&content(&local))))
     }
 
     fn keep(&mut self, key: &Key, real: Value, local: &Value) {

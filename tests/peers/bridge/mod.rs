@@ -6,7 +6,7 @@ mod merge;
 mod mirror;
 mod real;
 
-use crate::kube_apiserver::{KubeApiserver, authority, free_port};
+use crate::kube_apiserver::{KubeApiserver, authority};
 use crate::lab::run_until;
 use cozyup::base::tls::install_provider;
 use cozyup::lab::scenario::Scenario;
@@ -22,6 +22,8 @@ use tokio::task::JoinSet;
 
 /// Lab seconds per second: the real server's own time must stay small beside the lab's latencies.
 const SPEED: f64 = 30.0;
+/// Where in the lab's /24 the real server listens.
+const SERVER: u8 = 4;
 /// Of the wall, until everything that is in the store is in the real server.
 const IN_STEP: Duration = Duration::from_secs(60);
 
@@ -79,11 +81,11 @@ async fn days_three_to_five_are_proven_on_a_real_kube_apiserver() {
     let secrets = run_folder.join("secrets");
     let machine_config = std::fs::read_to_string(secrets.join("machine-cozy-new-cp1.yaml")).unwrap();
 
-    let address = IpAddr::from([127, 0, 0, 1]);
+    // An address of its own: no connection of another program can take its ports.
+    let address = IpAddr::from(running.lab.look(|w| w.address(SERVER)));
     let peer_folder = folder.path().join("peers");
     std::fs::create_dir(&peer_folder).unwrap();
-    let server =
-        KubeApiserver::start(&peer_folder, &machine_config, SocketAddr::from((address, free_port(address)))).await;
+    let server = KubeApiserver::start(&peer_folder, &machine_config, SocketAddr::from((address, 6443))).await;
     let real = Real { client: client(&secrets.join("kubeconfig"), server.address).await };
 
     let nodes: Vec<IpAddr> =
