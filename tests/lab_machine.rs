@@ -1,13 +1,14 @@
 //! The lab's Talos nodes over real sockets, asked with the generated clients.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 use cozyup::base::clock::Clock;
+use cozyup::base::secret::Secret;
 use cozyup::base::tls::install_provider;
 use cozyup::lab::machine;
 use cozyup::lab::net;
 use cozyup::lab::scenario::Scenario;
 use cozyup::lab::world::{Lab, World};
 use cozyup::talos::config::{self, NodeConfig};
-use cozyup::talos::secrets::Bundle;
+use cozyup::talos::secrets::{Bundle, ClientCertificate};
 use cozyup::talos::wire::cluster::HealthCheckRequest;
 use cozyup::talos::wire::cluster::cluster_service_client::ClusterServiceClient;
 use cozyup::talos::wire::cosi::resource::state_client::StateClient;
@@ -266,6 +267,13 @@ async fn three_control_planes_form_one_etcd_and_a_second_bootstrap_is_refused() 
     assert_eq!(both[0].hostname, "cp202");
     assert_eq!(both[0].metadata.as_ref().unwrap().hostname, site.secrets.address(202));
     assert!(both[1].metadata.as_ref().unwrap().error.contains("connection refused"));
+    // One of three is no majority: etcd says so, and that passes once the others are back.
+    site.lab.with(|w| [1002, 1003].map(|vmid| machine::power_off(w, vmid)));
+    let (crt_pem, key_pem) = admin(&site.secrets);
+    let certificate = ClientCertificate { ca_pem: site.secrets.os_ca().into(), crt_pem, key_pem: Secret::new(key_pem) };
+    let secure = Secure::connect(IpAddr::from([127, 86, 2, 201]), &certificate).await.unwrap();
+    let alone = secure.etcd_members().await.unwrap_err();
+    assert!(alone.is_transient() && alone.to_string().ends_with("etcdserver: no leader"), "{alone}");
 }
 
 #[tokio::test]
@@ -392,6 +400,8 @@ async fn cozyups_own_client_takes_a_machine_from_maintenance_to_etcd() {
     })
     .await;
     assert_eq!(state_of(address, Some(&admin)).await.value, NodeState::Configured);
+    let early = secure.etcd_members().await.unwrap_err();
+    assert!(early.is_transient() && early.to_string().contains("127.0.0.1:2379"), "{early}");
     eventually("bootstrap", || changer.bootstrap(address, &admin)).await;
     let members = eventually("etcd", || secure.etcd_members()).await.value;
     assert_eq!(members.iter().map(|m| m.hostname.as_str()).collect::<Vec<_>>(), ["cozy-new-cp1"]);

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio_util::task::AbortOnDropHandle;
 
 /// What answers on a socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +46,8 @@ pub async fn bind(at: SocketAddr) -> io::Result<TcpListener> {
 
 struct Open {
     endpoint: Endpoint,
-    serving: tokio::task::AbortHandle,
+    /// Ends when dropped: no connection outlives the lab.
+    serving: AbortOnDropHandle<()>,
 }
 
 /// Keeps the sockets as the world wants them, for as long as it is polled. Problems go to `problems` as sentences.
@@ -53,25 +55,21 @@ pub async fn run(lab: Lab, problems: mpsc::UnboundedSender<String>) {
     let mut changed = lab.watch();
     let mut open: BTreeMap<SocketAddr, Open> = BTreeMap::new();
     let mut refused: BTreeMap<SocketAddr, Endpoint> = BTreeMap::new();
-    // Dropped with this future: no connection outlives the lab.
-    let mut tasks = JoinSet::new();
     loop {
         let wanted = lab.look(|w| w.listeners.clone());
-        open.retain(|at, socket| {
-            let keep = wanted.get(at) == Some(&socket.endpoint);
-            if !keep {
-                socket.serving.abort();
-            }
-            keep
-        });
+        for (_, socket) in open.extract_if(.., |at, socket| wanted.get(at) != Some(&socket.endpoint)) {
+            socket.serving.abort();
+            // Until the task has ended, the address may still be its own.
+            let _ = socket.serving.await;
+        }
         refused.retain(|at, endpoint| wanted.get(at) == Some(endpoint));
         for (at, endpoint) in wanted {
             if open.contains_key(&at) || refused.contains_key(&at) {
                 continue;
             }
-            match bind_soon(at).await {
+            match bind(at).await {
                 Ok(listener) => {
-                    let serving = tasks.spawn(accept(listener, endpoint.clone(), lab.clone()));
+                    let serving = AbortOnDropHandle::new(tokio::spawn(accept(listener, endpoint.clone(), lab.clone())));
                     open.insert(at, Open { endpoint, serving });
                 }
                 Err(e) => {
@@ -81,23 +79,10 @@ pub async fn run(lab: Lab, problems: mpsc::UnboundedSender<String>) {
                 }
             }
         }
-        while tasks.try_join_next().is_some() {}
         if changed.changed().await.is_err() {
             return;
         }
     }
-}
-
-/// A socket that was closed a moment ago may still be held by its task: give that task a few turns to end.
-async fn bind_soon(at: SocketAddr) -> io::Result<TcpListener> {
-    for _ in 0..200 {
-        match TcpListener::bind(at).await {
-            Err(e) if e.kind() == io::ErrorKind::AddrInUse => tokio::task::yield_now().await,
-            Err(_) => break,
-            Ok(listener) => return Ok(listener),
-        }
-    }
-    bind(at).await
 }
 
 async fn accept(listener: TcpListener, endpoint: Endpoint, lab: Lab) {
@@ -143,5 +128,35 @@ async fn pass_on(mut from: TcpStream, to: SocketAddr) {
         let _ = server.set_nodelay(true);
         // An error here is one side's going away; the other sees it by itself.
         let _ = tokio::io::copy_bidirectional(&mut from, &mut server).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::clock::Clock;
+    use crate::lab::scenario::Scenario;
+    use crate::lab::world::World;
+    use std::net::Ipv4Addr;
+    use std::time::SystemTime;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn an_address_that_changes_hands_is_never_left_closed() {
+        let scenario: Scenario = serde_yaml::from_str(include_str!("../../assets/lab/standard.yaml")).unwrap();
+        let clock = Clock::scaled(jiff::Timestamp::now(), SystemTime::now(), 1.0);
+        let lab = Lab::new(World::new(scenario, Ipv4Addr::new(127, 84, 0, 0), clock.now()), clock);
+        let (say, mut problems) = mpsc::unbounded_channel();
+        let running = tokio::spawn(run(lab.clone(), say));
+        let at = SocketAddr::from(([127, 84, 0, 201], 50000));
+        for turn in 0..400 {
+            lab.with(|w| match turn % 2 {
+                0 => w.listen(at, Endpoint::TalosMaintenance { vmid: 1 }),
+                _ => w.listen(at, Endpoint::TalosSecure { vmid: 1 }),
+            });
+            let connected = async { while TcpStream::connect(at).await.is_err() {} };
+            tokio::time::timeout(std::time::Duration::from_secs(10), connected).await.unwrap();
+        }
+        assert_eq!(problems.try_recv().ok(), None);
+        running.abort();
     }
 }

@@ -12,7 +12,7 @@ pub fn cache() -> PathBuf {
     PathBuf::from(folder)
 }
 
-/// A program that `tests/peers/run` has built: `etcd`, `kube-apiserver`, `kubectl`, `talosctl`.
+/// A program that `tests/peers/run` has built: `etcd`, `kube-apiserver`, `kubectl`, `talosctl`, `talosfacts`.
 pub fn program(name: &str) -> PathBuf {
     let path = cache().join("bin").join(name);
     assert!(path.is_file(), "no {name} in {}: run tests/peers/run", path.display());

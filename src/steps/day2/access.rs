@@ -21,7 +21,8 @@ pub struct Access {
 pub fn step(plan: &Plan) -> Access {
     let title = format!("kubeconfig and talosconfig are written and the API answers at {}", plan.cluster_endpoint());
     let first = plan.control_planes().next().map_or(plan.network.vip, |n| n.address);
-    let by_hand = format!("talosctl -n {first} kubeconfig ./kubeconfig; kubectl --kubeconfig kubeconfig version");
+    let by_hand =
+        format!("talosctl --talosconfig talosconfig -n {first} version; kubectl --kubeconfig kubeconfig version");
     let outline =
         outlines::change(StepId::new(KIND), 2, title, BAND, by_hand).after([StepId::new(super::bootstrap::KIND)]);
     Access { outline }

@@ -7,6 +7,7 @@ use crate::talos::error::Error;
 use crate::talos::wire::machine::{DmesgRequest, EtcdMemberListRequest, ServiceInfo};
 use crate::talos::wire::time::time_service_client::TimeServiceClient;
 use serde_json::json;
+use tonic::Code;
 
 /// The longest kernel log that is read, in bytes; Talos' own ring is smaller.
 const DMESG_LIMIT: usize = 8 << 20;
@@ -52,11 +53,11 @@ impl Secure {
     /// The members as the node's own etcd knows them.
     ///
     /// # Errors
-    /// When the node does not answer, or runs no etcd yet.
+    /// When the node does not answer; a transient one while it runs no etcd yet or etcd has no leader.
     pub async fn etcd_members(&self) -> Result<Answer<Vec<EtcdMember>>, Error> {
         let mut client = self.node.machine();
         let request = EtcdMemberListRequest { query_local: true };
-        let answer = self.node.call(client.etcd_member_list(request)).await?.into_inner();
+        let answer = self.node.call(client.etcd_member_list(request)).await.map_err(etcd_says)?.into_inner();
         let members: Vec<EtcdMember> = first(answer.messages, "EtcdMemberList")?
             .members
             .into_iter()
@@ -167,6 +168,15 @@ impl Secure {
         }
         let raw = format!("an archive of {} bytes (not shown: it holds a key)", bytes.len());
         Ok(Answer::new(asked("Kubeconfig"), raw, self.node.by_hand("kubeconfig"), Secret::new(bytes)))
+    }
+}
+
+/// Talos hands on what its etcd client says without a code of its own: no leader, a learner, no answer in time.
+/// All of it passes.
+fn etcd_says(error: Error) -> Error {
+    match error {
+        Error::Refused { code: Code::Unknown, text } => Error::NotReady { text },
+        other => other,
     }
 }
 

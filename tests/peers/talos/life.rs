@@ -82,6 +82,8 @@ fn bootstrap_is_refused_before_the_cri_runs_then_taken_once() {
     let talosctl = early.configured(&[201]);
     let refused = talosctl.refused(&["bootstrap"]);
     assert!(refused.contains("code = FailedPrecondition desc = bootstrap is not available yet"), "{refused}");
+    let members = talosctl.refused(&["etcd", "members"]);
+    assert!(members.contains("code = Unavailable") && members.contains("dial tcp 127.0.0.1:2379"), "{members}");
 
     let site = Site::new(24);
     let talosctl = site.running(&[201]);

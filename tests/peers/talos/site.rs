@@ -8,7 +8,7 @@ use cozyup::lab::scenario::Scenario;
 use cozyup::lab::world::{Lab, World};
 use cozyup::talos::config::{self, NodeConfig, Role};
 use cozyup::talos::secrets::Bundle;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, TcpListener};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant, SystemTime};
 use tokio::runtime::Runtime;
@@ -23,12 +23,13 @@ pub static BUNDLE: LazyLock<Bundle> = LazyLock::new(|| Bundle::generate(jiff::Ti
 
 pub struct Site {
     pub lab: Lab,
-    net: u8,
+    net: Ipv4Addr,
+    _held: TcpListener,
     _runtime: Runtime,
 }
 
 impl Site {
-    /// A lab whose /24 is `127.85.NET.0`: every test has sockets of its own.
+    /// A lab whose /24 is `127.N.NET.0`: every test has sockets of its own, and every run of the tests an N.
     pub fn new(net: u8) -> Self {
         Site::with(net, |_| ())
     }
@@ -38,16 +39,24 @@ impl Site {
         let mut scenario: Scenario = serde_yaml::from_str(include_str!("../../../assets/lab/standard.yaml")).unwrap();
         change(&mut scenario);
         let clock = Clock::scaled(jiff::Timestamp::now(), SystemTime::now(), SPEED);
-        let lab = Lab::new(World::new(scenario, Ipv4Addr::new(127, 85, net, 0), clock.now()), clock);
+        let (net, held) = free(net);
+        let lab = Lab::new(World::new(scenario, net, clock.now()), clock);
         let runtime = Runtime::new().unwrap();
         let (timers, sockets) = (lab.clone(), lab.clone());
+        let (say, mut problems) = tokio::sync::mpsc::unbounded_channel();
         runtime.spawn(async move { timers.run_timers().await });
-        runtime.spawn(async move { net::run(sockets, tokio::sync::mpsc::unbounded_channel().0).await });
-        Site { lab, net, _runtime: runtime }
+        runtime.spawn(async move { net::run(sockets, say).await });
+        runtime.spawn(async move {
+            while let Some(problem) = problems.recv().await {
+                eprintln!("{problem}");
+            }
+        });
+        Site { lab, net, _held: held, _runtime: runtime }
     }
 
     pub fn address(&self, host: u8) -> Ipv4Addr {
-        Ipv4Addr::new(127, 85, self.net, host)
+        let [a, b, c, _] = self.net.octets();
+        Ipv4Addr::new(a, b, c, host)
     }
 
     pub fn at(&self, host: u8) -> String {
@@ -150,6 +159,17 @@ impl Site {
         }
         talosctl
     }
+}
+
+/// The first such net that nobody has, held by a socket at its host 3 as `lab serve` holds its own.
+fn free(net: u8) -> (Ipv4Addr, TcpListener) {
+    (20..=85)
+        .rev()
+        .find_map(|n| {
+            let held = TcpListener::bind((Ipv4Addr::new(127, n, net, 3), 8005)).ok()?;
+            Some((Ipv4Addr::new(127, n, net, 0), held))
+        })
+        .expect("a free net")
 }
 
 fn mac(host: u8) -> String {

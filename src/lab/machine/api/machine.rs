@@ -57,6 +57,9 @@ fn service(id: &str, service: &Service) -> wire::ServiceInfo {
 
 fn members(world: &World, machine: &Machine) -> Result<Vec<wire::EtcdMember>, Status> {
     let etcd = running_etcd(machine)?;
+    if etcd.learner {
+        return Err(Status::unknown("etcdserver: rpc not supported for learner"));
+    }
     if !cluster::has_quorum(world, machine) {
         return Err(Status::unknown("etcdserver: no leader"));
     }
@@ -72,7 +75,9 @@ fn members(world: &World, machine: &Machine) -> Result<Vec<wire::EtcdMember>, St
 
 fn running_etcd(machine: &Machine) -> Result<&super::super::Membership, Status> {
     machine.etcd.as_ref().filter(|_| machine.services.get("etcd").is_some_and(Service::running)).ok_or_else(|| {
-        Status::unknown("error building etcd client: dial tcp 127.0.0.1:2379: connect: connection refused")
+        Status::unavailable(
+            "connection error: desc = \"transport: Error while dialing: dial tcp 127.0.0.1:2379: connect: connection refused\"",
+        )
     })
 }
 
