@@ -1,6 +1,7 @@
 //! `/access` and `/pools`: tickets, permissions, roles, users, tokens.
 use super::call::{Call, Failure, Outcome, done, rows};
-use super::route::{Kind, Need, Route, needed, optional, route};
+use super::kind::{Kind, WORDS};
+use super::route::{Need, Route, needed, optional, route};
 use super::sign_in::{by_ticket, enabled};
 use crate::base::secret::Secret;
 use crate::lab::pve::rights::{Acl, Pool, Privileges, Role, Subject, Ticket, Token, User, Who, effective, random_uuid};
@@ -45,18 +46,12 @@ pub const ROUTES: &[Route] = &[
     ),
     route("GET", "/access/roles", Need::Anyone, &[], roles),
     route("GET", "/access/roles/{roleid}", Need::Anyone, &[], role),
-    route(
-        "POST",
-        "/access/roles",
-        ROLE_WRITE,
-        &[needed("roleid", Kind::Text), optional("privs", Kind::List)],
-        add_role,
-    ),
+    route("POST", "/access/roles", ROLE_WRITE, &[needed("roleid", Kind::Text), optional("privs", WORDS)], add_role),
     route(
         "PUT",
         "/access/roles/{roleid}",
         ROLE_WRITE,
-        &[optional("privs", Kind::List), optional("append", Kind::Boolean).with("privs")],
+        &[optional("privs", WORDS), optional("append", Kind::Boolean).with("privs")],
         change_role,
     ),
     route("DELETE", "/access/roles/{roleid}", ROLE_WRITE, &[], remove_role),
@@ -80,7 +75,7 @@ pub const ROUTES: &[Route] = &[
             optional("expire", EPOCH),
             optional("firstname", Kind::Text),
             optional("lastname", Kind::Text),
-            optional("groups", Kind::List),
+            optional("groups", WORDS),
             optional("keys", Kind::Text),
             optional("password", Kind::Between(8, 64)),
         ],
@@ -94,7 +89,7 @@ pub const ROUTES: &[Route] = &[
             optional("comment", Kind::Short(2048)),
             optional("enable", Kind::Boolean),
             optional("expire", EPOCH),
-            optional("groups", Kind::List),
+            optional("groups", WORDS),
             optional("append", Kind::Boolean).with("groups"),
         ],
         change_user,
@@ -113,10 +108,10 @@ pub const ROUTES: &[Route] = &[
         Need::Rule(may_set_acl),
         &[
             needed("path", Kind::Text),
-            needed("roles", Kind::List),
-            optional("users", Kind::List),
-            optional("groups", Kind::List),
-            optional("tokens", Kind::List),
+            needed("roles", WORDS),
+            optional("users", WORDS),
+            optional("groups", WORDS),
+            optional("tokens", WORDS),
             optional("propagate", Kind::Boolean),
             optional("delete", Kind::Boolean),
         ],
@@ -132,8 +127,8 @@ pub const ROUTES: &[Route] = &[
         &[
             needed("poolid", Kind::Text),
             optional("comment", Kind::Text),
-            optional("vms", Kind::List),
-            optional("storage", Kind::List),
+            optional("vms", WORDS),
+            optional("storage", WORDS),
             optional("delete", Kind::Boolean),
             optional("allow-move", Kind::Boolean),
         ],
@@ -145,8 +140,8 @@ pub const ROUTES: &[Route] = &[
         OWN_POOL,
         &[
             optional("comment", Kind::Text),
-            optional("vms", Kind::List),
-            optional("storage", Kind::List),
+            optional("vms", WORDS),
+            optional("storage", WORDS),
             optional("delete", Kind::Boolean),
             optional("allow-move", Kind::Boolean),
         ],

@@ -3,6 +3,7 @@ mod access;
 mod call;
 mod cluster;
 mod config;
+mod kind;
 mod nodes;
 mod qemu;
 mod reply;
