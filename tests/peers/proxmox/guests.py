@@ -74,6 +74,14 @@ class Guests(Lab):
         with self.refused(500, "balloon value too large (must be smaller than assigned memory)"):
             guest.config.put(balloon=1024)
 
+    def test_a_change_may_be_waited_for(self):
+        guest = self.guest(706)
+        self.assertIsNone(guest.config.post(cores=2, background_delay=30))
+        self.assertEqual(self.config(706)["cores"], 2)
+        missing = "failed to update VM 706: invalid bootorder: device 'scsi7' does not exist'"
+        with self.refused(500, missing):
+            guest.config.post(boot="order=scsi7", background_delay=30)
+
     def test_a_digest_guards_against_somebody_elses_change(self):
         guest = self.guest(703)
         digest = self.config(703)["digest"]

@@ -3,6 +3,7 @@ mod access;
 mod call;
 mod cluster;
 mod config;
+mod delay;
 mod kind;
 mod nodes;
 mod qemu;
@@ -16,6 +17,7 @@ mod tasks;
 mod upload;
 
 use self::call::{Call, Failure, Outcome};
+use self::delay::Patience;
 use self::reply::Reply;
 use self::request::{Given, Style, Target};
 use self::route::Need;
@@ -140,9 +142,16 @@ async fn answered(request: Request<Incoming>, lab: &Lab, local: String) -> Resul
         let why = "URI '/access/ticket' not available with API token, need proper ticket.\n";
         return Err(Reply::Answer(style, Err(Failure::denied(why))));
     }
-    let outcome =
-        call_for(who, local, given, in_path, file).and_then(|call| lab.with(|world| route::run(world, route, &call)));
-    Ok(Reply::Answer(style, outcome))
+    let call = call_for(who, local, given, in_path, file);
+    let patience = call.as_ref().ok().and_then(Patience::of);
+    let outcome = call.and_then(|call| lab.with(|world| route::run(world, route, &call)));
+    Ok(Reply::Answer(
+        style,
+        match patience {
+            Some(patience) => patience.wait(lab, outcome).await,
+            None => outcome,
+        },
+    ))
 }
 
 fn unknown(why: String) -> Reply {
