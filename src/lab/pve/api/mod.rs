@@ -1,11 +1,13 @@
 //! The HTTPS API of the simulated Proxmox VE.
 mod access;
+mod acl;
 mod call;
 mod cluster;
 mod config;
 mod delay;
 mod kind;
 mod nodes;
+mod pools;
 mod qemu;
 mod reply;
 mod request;

@@ -1,7 +1,7 @@
 //! The table of endpoints: method, path, parameters, rights. What no row has is answered with 501.
 use super::call::{Call, Failure, Outcome, Params};
 use super::kind::{Kind, MISSING, STORAGE, UNKNOWN, VMID};
-use super::{access, cluster, config, nodes, qemu, storage, tasks};
+use super::{access, acl, cluster, config, nodes, pools, qemu, storage, tasks};
 use crate::lab::world::World;
 use std::collections::BTreeMap;
 
@@ -97,9 +97,19 @@ impl Route {
 }
 
 fn table() -> impl Iterator<Item = &'static Route> {
-    [cluster::ROUTES, nodes::ROUTES, storage::ROUTES, qemu::ROUTES, config::ROUTES, tasks::ROUTES, access::ROUTES]
-        .into_iter()
-        .flatten()
+    [
+        cluster::ROUTES,
+        nodes::ROUTES,
+        storage::ROUTES,
+        qemu::ROUTES,
+        config::ROUTES,
+        tasks::ROUTES,
+        access::ROUTES,
+        acl::ROUTES,
+        pools::ROUTES,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// The route of a request and the parameters in its path.
