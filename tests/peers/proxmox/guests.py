@@ -37,7 +37,6 @@ class Guests(Lab):
         upid = self.node.qemu.post(vmid=700, **{**MACHINE, "scsi0": f"local-lvm:0,import-from={image},ssd=1"})
         self.addCleanup(self.destroy, 700)
         self.assertEqual(upid.split(":")[5:7], ["qmcreate", "700"])
-        self.assertEqual(self.config(700)["lock"], "create", "the id is taken at once")
         self.ok(upid)
         config = self.config(700)
         self.assertEqual(config["scsi0"], "local-lvm:vm-700-disk-0,size=64K,ssd=1")
@@ -74,6 +73,14 @@ class Guests(Lab):
             guest.config.put(delete="nonsense")
         with self.refused(500, "balloon value too large (must be smaller than assigned memory)"):
             guest.config.put(balloon=1024)
+
+    def test_a_change_may_be_waited_for(self):
+        guest = self.guest(706)
+        self.assertIsNone(guest.config.post(cores=2, background_delay=30))
+        self.assertEqual(self.config(706)["cores"], 2)
+        missing = "failed to update VM 706: invalid bootorder: device 'scsi7' does not exist'"
+        with self.refused(500, missing):
+            guest.config.post(boot="order=scsi7", background_delay=30)
 
     def test_a_digest_guards_against_somebody_elses_change(self):
         guest = self.guest(703)
@@ -147,26 +154,11 @@ class Guests(Lab):
             source.clone.post(newid=712, storage="local-lvm")
         with self.refused(500, "parameter 'format' not allowed for linked clones"):
             source.clone.post(newid=712, format="raw")
+        with self.refused(500, "unable to create VM 150: config file already exists"):
+            source.clone.post(newid=150)
         plain = self.guest(713)
         with self.refused(500, "Linked clone feature is not supported for 'local-lvm:vm-713-disk-0' (scsi0)"):
             plain.clone.post(newid=712, full=0)
-
-    def test_a_clone_is_refused_where_its_id_is_taken_and_while_another_holds_its_source(self):
-        source = self.template(9004)
-        with self.refused(500, "unable to create VM 150: config file already exists"):
-            source.clone.post(newid=150)
-        upid = source.clone.post(newid=714, full=1)
-        self.addCleanup(self.destroy, 714)
-        eventually(lambda: any(row["vmid"] == 714 for row in self.node.qemu.get()), "the clone is listed")
-        self.assertEqual(self.config(714)["lock"], "clone")
-        for refused in [self.node.qemu(714).config.put, self.node.qemu(714).config.post]:
-            with self.refused(500, "VM is locked (clone)"):
-                refused(cores=1)
-        with self.refused(500, "VM is locked (clone)"):
-            self.node.qemu(714).clone.post(newid=715)
-        self.assertEqual(self.done(self.node.qemu(714).status.start.post()), "VM is locked (clone)")
-        self.assertEqual(self.done(self.node.qemu(714).delete()), "VM is locked (clone)")
-        self.ok(upid)
 
     def test_a_disk_grows_and_never_shrinks(self):
         guest = self.guest(716)

@@ -111,6 +111,7 @@ class Images(Lab):
     def test_removing_what_is_not_there_is_no_error_but_a_name_of_no_volume_is(self):
         upid = self.ok(self.node.storage("local").content("local:iso/none.iso").delete())
         self.assertEqual(self.log(upid)[-2:], ["Removed volume 'local:iso/none.iso'", "TASK OK"])
+        self.assertIsNone(self.node.storage("local").content("local:iso/none.iso").delete(delay=30))
         with self.refused(500, "unable to parse directory volume name 'nonsense'"):
             self.node.storage("local").content("local:nonsense").delete()
         with self.wrong(volume="storage ID mismatch (other != local)\n"):

@@ -56,6 +56,12 @@ fn proxmoxer_takes_machines_through_their_whole_life() {
 
 #[test]
 #[ignore = "needs real peers: tests/peers/run"]
+fn proxmoxer_looks_at_work_that_is_under_way_and_stops_it() {
+    judge("held", "held");
+}
+
+#[test]
+#[ignore = "needs real peers: tests/peers/run"]
 fn proxmoxer_follows_tasks_and_reads_their_logs() {
     judge("tasks", "standard");
 }

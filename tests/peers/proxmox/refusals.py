@@ -26,6 +26,19 @@ class Refusals(Lab):
         ):
             clone.post(newid=99, name="a_b", format="vdi")
 
+    def test_names_of_things_have_their_own_forms(self):
+        clone = self.node.qemu(150).clone
+        for parameter, value, why in [
+            ("storage", "a/b", "storage ID 'a/b' contains illegal characters"),
+            ("storage", "a", "storage ID 'a' cannot be shorter than 2 characters"),
+            ("target", "a/b", "value does not look like a valid node name"),
+            ("snapname", "1st", "invalid configuration ID '1st'"),
+        ]:
+            with self.subTest(value), self.wrong(**{parameter: f"invalid format - {why}\n"}):
+                clone.post(newid=400, **{parameter: value})
+        with self.wrong(storage="invalid format - storage ID 'a' cannot be shorter than 2 characters\n"):
+            self.node.storage("a").status.get()
+
     def test_values_are_checked_by_type_size_and_choice(self):
         for option, value, why in [
             ("cores", 0, "value must have a minimum value of 1"),
@@ -34,6 +47,7 @@ class Refusals(Lab):
             ("bios", "coreboot", "value 'coreboot' does not have a value in the enumeration 'seabios, ovmf'"),
             ("description", "x" * 8193, "value may only be 8192 characters long"),
             ("tags", "a/b", "invalid format - invalid characters in tag\n"),
+            ("serial0", "pty", "value does not match the regex pattern"),
             (
                 "memory",
                 "lots",

@@ -1,9 +1,10 @@
-//! `/access` and `/pools`: tickets, permissions, roles, users, tokens.
+//! `/access`: tickets, permissions, roles, users, tokens.
 use super::call::{Call, Failure, Outcome, done, rows};
-use super::route::{Kind, Need, Route, needed, optional, route};
+use super::kind::{Kind, WORDS};
+use super::route::{Need, Route, needed, optional, route};
 use super::sign_in::{by_ticket, enabled};
 use crate::base::secret::Secret;
-use crate::lab::pve::rights::{Acl, Pool, Privileges, Role, Subject, Ticket, Token, User, Who, effective, random_uuid};
+use crate::lab::pve::rights::{Privileges, Role, Ticket, Token, User, Who, effective, random_uuid};
 use crate::lab::world::World;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -12,8 +13,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 const EPOCH: Kind = Kind::Integer(0, i64::MAX);
 const ROLE_WRITE: Need = Need::All("/access", &["Sys.Modify"]);
-const OWN_POOL: Need = Need::All("/pool/{poolid}", &["Pool.Allocate"]);
-const MEMBERS: super::route::Param = optional("type", Kind::Choice(&["qemu", "lxc", "storage"]));
 const TOKEN_PARAMS: [super::route::Param; 3] =
     [optional("comment", Kind::Text), optional("expire", EPOCH), optional("privsep", Kind::Boolean)];
 
@@ -45,18 +44,12 @@ pub const ROUTES: &[Route] = &[
     ),
     route("GET", "/access/roles", Need::Anyone, &[], roles),
     route("GET", "/access/roles/{roleid}", Need::Anyone, &[], role),
-    route(
-        "POST",
-        "/access/roles",
-        ROLE_WRITE,
-        &[needed("roleid", Kind::Text), optional("privs", Kind::List)],
-        add_role,
-    ),
+    route("POST", "/access/roles", ROLE_WRITE, &[needed("roleid", Kind::Text), optional("privs", WORDS)], add_role),
     route(
         "PUT",
         "/access/roles/{roleid}",
         ROLE_WRITE,
-        &[optional("privs", Kind::List), optional("append", Kind::Boolean).with("privs")],
+        &[optional("privs", WORDS), optional("append", Kind::Boolean).with("privs")],
         change_role,
     ),
     route("DELETE", "/access/roles/{roleid}", ROLE_WRITE, &[], remove_role),
@@ -80,7 +73,7 @@ pub const ROUTES: &[Route] = &[
             optional("expire", EPOCH),
             optional("firstname", Kind::Text),
             optional("lastname", Kind::Text),
-            optional("groups", Kind::List),
+            optional("groups", WORDS),
             optional("keys", Kind::Text),
             optional("password", Kind::Between(8, 64)),
         ],
@@ -94,7 +87,7 @@ pub const ROUTES: &[Route] = &[
             optional("comment", Kind::Short(2048)),
             optional("enable", Kind::Boolean),
             optional("expire", EPOCH),
-            optional("groups", Kind::List),
+            optional("groups", WORDS),
             optional("append", Kind::Boolean).with("groups"),
         ],
         change_user,
@@ -106,57 +99,9 @@ pub const ROUTES: &[Route] = &[
     route("POST", "/access/users/{userid}/token/{tokenid}", Need::Rule(may_set_tokens), &TOKEN_PARAMS, add_token),
     route("PUT", "/access/users/{userid}/token/{tokenid}", Need::Rule(may_set_tokens), &TOKEN_PARAMS, change_token),
     route("DELETE", "/access/users/{userid}/token/{tokenid}", Need::Rule(may_set_tokens), &[], remove_token),
-    route("GET", "/access/acl", Need::Anyone, &[], acls),
-    route(
-        "PUT",
-        "/access/acl",
-        Need::Rule(may_set_acl),
-        &[
-            needed("path", Kind::Text),
-            needed("roles", Kind::List),
-            optional("users", Kind::List),
-            optional("groups", Kind::List),
-            optional("tokens", Kind::List),
-            optional("propagate", Kind::Boolean),
-            optional("delete", Kind::Boolean),
-        ],
-        set_acl,
-    ),
-    route("GET", "/pools", Need::Anyone, &[optional("poolid", Kind::Text), MEMBERS.with("poolid")], pools),
-    route("GET", "/pools/{poolid}", Need::All("/pool/{poolid}", &["Pool.Audit"]), &[MEMBERS], pool),
-    route("POST", "/pools", OWN_POOL, &[needed("poolid", Kind::Text), optional("comment", Kind::Text)], add_pool),
-    route(
-        "PUT",
-        "/pools",
-        OWN_POOL,
-        &[
-            needed("poolid", Kind::Text),
-            optional("comment", Kind::Text),
-            optional("vms", Kind::List),
-            optional("storage", Kind::List),
-            optional("delete", Kind::Boolean),
-            optional("allow-move", Kind::Boolean),
-        ],
-        change_pool,
-    ),
-    route(
-        "PUT",
-        "/pools/{poolid}",
-        OWN_POOL,
-        &[
-            optional("comment", Kind::Text),
-            optional("vms", Kind::List),
-            optional("storage", Kind::List),
-            optional("delete", Kind::Boolean),
-            optional("allow-move", Kind::Boolean),
-        ],
-        change_pool,
-    ),
-    route("DELETE", "/pools", OWN_POOL, &[needed("poolid", Kind::Text)], remove_pool),
-    route("DELETE", "/pools/{poolid}", OWN_POOL, &[], remove_pool),
 ];
 
-fn items(list: &str) -> impl Iterator<Item = &str> {
+pub fn items(list: &str) -> impl Iterator<Item = &str> {
     list.split([',', ';', ' ']).filter(|i| !i.is_empty())
 }
 
@@ -289,7 +234,7 @@ fn roles(world: &mut World, _: &Call) -> Outcome {
     rows(world.pve.rights.roles.iter().map(row).collect())
 }
 
-fn no_role(id: &str) -> Failure {
+pub fn no_role(id: &str) -> Failure {
     Failure::died(format!("role '{id}' does not exist"))
 }
 
@@ -383,7 +328,7 @@ fn users(world: &mut World, call: &Call) -> Outcome {
     rows(list)
 }
 
-fn no_user(id: &str) -> Failure {
+pub fn no_user(id: &str) -> Failure {
     Failure::died(format!("no such user ('{id}')"))
 }
 
@@ -575,292 +520,5 @@ fn remove_token(world: &mut World, call: &Call) -> Outcome {
     removed.ok_or_else(|| no_token(call))?;
     let full = format!("{id}!{name}");
     world.pve.rights.acls.retain(|a| a.id != full);
-    done()
-}
-
-fn acls(world: &mut World, call: &Call) -> Outcome {
-    let audit = call.allowed(world, "/access", "Sys.Audit");
-    let all = world.pve.rights.acls.clone();
-    let mut list = Vec::new();
-    for acl in all {
-        if audit || check_modify(world, call, &acl.path).is_ok() {
-            list.push(json!({
-                "path": acl.path, "type": acl.subject.name(), "ugid": acl.id, "roleid": acl.role,
-                "propagate": i32::from(acl.propagate),
-            }));
-        }
-    }
-    rows(list)
-}
-
-/// Whoever may allocate what stands below `/storage`, `/vms` or `/pool` may also hand out rights on it.
-fn check_modify(world: &mut World, call: &Call, path: &str) -> Result<(), Failure> {
-    let mut any = vec!["Permissions.Modify"];
-    for (prefix, privilege) in
-        [("/storage/", "Datastore.Allocate"), ("/vms/", "VM.Allocate"), ("/pool/", "Pool.Allocate")]
-    {
-        if path.len() > prefix.len() && path.starts_with(prefix) {
-            any.push(privilege);
-        }
-    }
-    call.check_any(world, path, &any)
-}
-
-fn may_set_acl(world: &mut World, call: &Call) -> Result<(), Failure> {
-    if call.who.is_root() {
-        return Ok(());
-    }
-    match normalized(call.text("path")) {
-        Some(path) => check_modify(world, call, &path),
-        None => Ok(()),
-    }
-}
-
-/// One slash at a time, none at the end; `None` for what can't be a path at all.
-fn normalized(path: &str) -> Option<String> {
-    let fine = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | '/');
-    if path.is_empty() || !path.chars().all(fine) {
-        return None;
-    }
-    Some(format!("/{}", path.split('/').filter(|s| !s.is_empty()).collect::<Vec<_>>().join("/")))
-}
-
-/// Whether Proxmox knows such objects.
-fn is_acl_path(path: &str) -> bool {
-    let segments: Vec<&str> = path.split('/').skip(1).collect();
-    match segments.as_slice() {
-        [""] | ["access" | "nodes" | "pool" | "sdn" | "storage" | "vms" | "mapping"] => true,
-        ["access", "groups" | "realm"] | ["access", "groups" | "realm", _] => true,
-        ["nodes" | "storage", _] | ["mapping", _] | ["mapping", _, _] => true,
-        ["vms", vmid] => vmid.len() >= 3 && !vmid.starts_with('0') && vmid.bytes().all(|b| b.is_ascii_digit()),
-        ["pool", rest @ ..] => rest.len() <= 3,
-        ["sdn", kind] | ["sdn", kind, _] => {
-            matches!(*kind, "controllers" | "dns" | "fabrics" | "ipams" | "prefix-lists" | "route-maps" | "zones")
-        }
-        ["sdn", "zones", _, _] => true,
-        ["sdn", "zones", _, _, tag] => {
-            tag.len() <= 4 && !tag.starts_with('0') && tag.bytes().all(|b| b.is_ascii_digit())
-        }
-        _ => false,
-    }
-}
-
-fn set_acl(world: &mut World, call: &Call) -> Outcome {
-    let asked = ["users", "groups", "tokens"];
-    if asked.iter().all(|name| call.text(name).is_empty()) {
-        let why = "either 'users', 'groups' or 'tokens' is required.";
-        return Err(Failure::parameters(asked.map(|name| (name.to_string(), why.to_string())).into()));
-    }
-    let remove = call.flag("delete") == Some(true);
-    let path = normalized(call.text("path")).filter(|path| remove || is_acl_path(path));
-    let path = path.ok_or_else(|| Failure::parameter("path", format!("invalid ACL path '{}'", call.text("path"))))?;
-    grant(world, call, &path, remove).map_err(|why| why.under("ACL update failed"))?;
-    done()
-}
-
-fn grant(world: &mut World, call: &Call, path: &str, remove: bool) -> Result<(), Failure> {
-    let propagate = call.flag("propagate") != Some(false);
-    let own = effective(world, &call.who, path);
-    for role in items(call.text("roles")) {
-        let Some(privileges) = world.pve.rights.roles.get(role).map(|r| r.privileges.clone()) else {
-            return Err(no_role(role));
-        };
-        if !call.who.is_root() && !own.contains_key("Permissions.Modify") {
-            only_own(role, &privileges, &own, propagate, remove)?;
-        }
-        if let Some(group) = items(call.text("groups")).next() {
-            return Err(Failure::died(format!("group '{group}' does not exist")));
-        }
-        let users = items(call.text("users")).map(|id| (Subject::User, id));
-        let tokens = items(call.text("tokens")).map(|id| (Subject::Token, id));
-        for (subject, id) in users.chain(tokens) {
-            subject_is_there(world, subject, id)?;
-            let acls = &mut world.pve.rights.acls;
-            acls.retain(|a| !(a.path == path && a.subject == subject && a.id == id && a.role == role));
-            if !remove {
-                let role = role.into();
-                acls.push(Acl { path: path.into(), subject, id: id.into(), role, propagate });
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Without the right to modify permissions, one can hand out at most what one has.
-fn only_own(
-    role: &str,
-    privileges: &BTreeSet<String>,
-    own: &Privileges,
-    propagate: bool,
-    remove: bool,
-) -> Result<(), Failure> {
-    let verb = if remove { "remove" } else { "add" };
-    let refuse = |how: &str, superset: &str| {
-        let why = format!("Cannot {verb} role '{role}'{how} - requires 'Permissions.Modify'{superset}");
-        Err(Failure::parameter("role", why))
-    };
-    for privilege in privileges {
-        match own.get(privilege) {
-            None => return refuse("", " or superset of privileges."),
-            Some(false) if propagate && !remove => {
-                return refuse(" with propagation", " or propagated superset of privileges.");
-            }
-            Some(_) => {}
-        }
-    }
-    if role == "NoAccess" { refuse("", "") } else { Ok(()) }
-}
-
-fn subject_is_there(world: &World, subject: Subject, id: &str) -> Result<(), Failure> {
-    let rights = &world.pve.rights;
-    match (subject, id.split_once('!')) {
-        (Subject::User, _) if !rights.users.contains_key(id) => {
-            Err(Failure::died(format!("user '{id}' does not exist")))
-        }
-        (Subject::Token, Some((user, _))) if !rights.users.contains_key(user) => Err(no_user(user)),
-        (Subject::Token, Some((user, token))) if rights.token(id).is_none() => {
-            Err(Failure::died(format!("no such token '{token}' for user '{user}'")))
-        }
-        (Subject::User | Subject::Token, _) => Ok(()),
-    }
-}
-
-/// Guests and storages of a pool, as the cluster's list shows them; `kind` asks for one kind only.
-fn members(world: &World, pool: &Pool, call: &Call) -> Value {
-    let wanted = |kind: &str| call.get("type").is_none_or(|t| t == kind);
-    let vms = pool.vms.iter().filter(|_| wanted("qemu")).filter_map(|vmid| world.pve.vms.get(vmid)).map(|vm| {
-        let mut row = world.pve.row(vm, world.now);
-        row["id"] = json!(format!("qemu/{}", vm.vmid));
-        row["type"] = json!("qemu");
-        row["node"] = json!(vm.node);
-        row["template"] = json!(i32::from(vm.is_template()));
-        row["maxcpu"] = row["cpus"].take();
-        if let Some(row) = row.as_object_mut() {
-            for own in ["cpus", "pid", "serial"] {
-                row.remove(own);
-            }
-        }
-        row
-    });
-    let storages = pool.storages.iter().filter(|_| wanted("storage")).filter_map(|name| world.pve.storages.get(name));
-    let storages = storages.map(|storage| {
-        json!({
-            "id": format!("storage/{}/{}", call.local, storage.name), "type": "storage", "storage": storage.name,
-            "node": call.local, "plugintype": storage.kind, "status": "available",
-            "shared": i32::from(storage.shared), "content": storage.content.join(","), "maxdisk": storage.total,
-            "disk": storage.used(&call.local),
-        })
-    });
-    vms.chain(storages).collect()
-}
-
-fn pools(world: &mut World, call: &Call) -> Outcome {
-    if call.get("poolid").is_some() {
-        return rows(vec![whole_pool(world, call)?]);
-    }
-    let ids: Vec<String> = world.pve.rights.pools.keys().cloned().collect();
-    let mut list = Vec::new();
-    for id in ids {
-        if !call.allowed(world, &format!("/pool/{id}"), "Pool.Audit") {
-            continue;
-        }
-        let mut row = json!({"poolid": id});
-        if let Some(comment) = world.pve.rights.pools.get(&id).and_then(|pool| pool.comment.as_ref()) {
-            row["comment"] = json!(comment);
-        }
-        list.push(row);
-    }
-    rows(list)
-}
-
-fn no_pool(id: &str) -> Failure {
-    Failure::died(format!("pool '{id}' does not exist"))
-}
-
-fn whole_pool(world: &World, call: &Call) -> Result<Value, Failure> {
-    let id = call.text("poolid");
-    let pool = world.pve.rights.pools.get(id).ok_or_else(|| no_pool(id))?;
-    let mut row = json!({"poolid": id, "members": members(world, pool, call)});
-    if let Some(comment) = &pool.comment {
-        row["comment"] = json!(comment);
-    }
-    Ok(row)
-}
-
-fn pool(world: &mut World, call: &Call) -> Outcome {
-    Ok(whole_pool(world, call)?.into())
-}
-
-fn add_pool(world: &mut World, call: &Call) -> Outcome {
-    let id = call.text("poolid");
-    if world.pve.rights.pools.contains_key(id) {
-        return Err(Failure::died(format!("create pool failed: pool '{id}' already exists")));
-    }
-    if !id.starts_with(|c: char| c.is_ascii_alphabetic()) {
-        return Err(Failure::died("create pool failed: pool name must start with a letter"));
-    }
-    world.pve.rights.pools.insert(id.into(), Pool { comment: call.owned("comment"), ..Pool::default() });
-    done()
-}
-
-fn change_pool(world: &mut World, call: &Call) -> Outcome {
-    update_pool(world, call).map_err(|why| why.under("update pools failed"))?;
-    done()
-}
-
-fn update_pool(world: &mut World, call: &Call) -> Result<(), Failure> {
-    let id = call.text("poolid");
-    let delete = call.flag("delete") == Some(true);
-    let mut pool = world.pve.rights.pools.get(id).cloned().ok_or_else(|| no_pool(id))?;
-    let died = |why: String| Err(Failure::died(why));
-    for vmid in items(call.text("vms")).filter_map(|v| v.parse::<u32>().ok()) {
-        check_modify(world, call, &format!("/vms/{vmid}"))?;
-        if delete && !pool.vms.remove(&vmid) {
-            return died(format!("VM {vmid} is not a pool member"));
-        }
-        if delete {
-            continue;
-        }
-        if pool.vms.contains(&vmid) {
-            return died(format!("VM {vmid} is already a pool member"));
-        }
-        let other = world.pve.rights.pools.iter().find(|(_, p)| p.vms.contains(&vmid)).map(|(name, _)| name.clone());
-        if let Some(other) = other {
-            if call.flag("allow-move") != Some(true) {
-                return died(format!("VM {vmid} belongs already to pool '{other}' and 'allow-move' is not set"));
-            }
-            call.check(world, &format!("/pool/{other}"), &["Pool.Allocate"])?;
-            world.pve.rights.pools.entry(other).and_modify(|p| {
-                p.vms.remove(&vmid);
-            });
-        }
-        pool.vms.insert(vmid);
-    }
-    for storage in items(call.text("storage")) {
-        check_modify(world, call, &format!("/storage/{storage}"))?;
-        let changed = if delete { pool.storages.remove(storage) } else { pool.storages.insert(storage.into()) };
-        if !changed {
-            let is = if delete { "is not a" } else { "is already a" };
-            return died(format!("Storage '{storage}' {is} pool member"));
-        }
-    }
-    pool.comment = call.owned("comment").or(pool.comment);
-    world.pve.rights.pools.insert(id.into(), pool);
-    Ok(())
-}
-
-fn remove_pool(world: &mut World, call: &Call) -> Outcome {
-    let id = call.text("poolid");
-    let failed = |why: String| Err(Failure::died(format!("delete pool failed: {why}")));
-    let Some(pool) = world.pve.rights.pools.get(id) else { return failed(format!("pool '{id}' does not exist")) };
-    if let Some(vmid) = pool.vms.iter().find(|vmid| world.pve.vms.contains_key(vmid)) {
-        return failed(format!("pool '{id}' is not empty (contains VM {vmid})"));
-    }
-    if let Some(storage) = pool.storages.iter().find(|s| world.pve.storages.contains_key(*s)) {
-        return failed(format!("pool '{id}' is not empty (contains storage '{storage}')"));
-    }
-    world.pve.rights.pools.remove(id);
-    let path = format!("/pool/{id}");
-    world.pve.rights.acls.retain(|acl| acl.path != path);
     done()
 }

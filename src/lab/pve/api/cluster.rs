@@ -1,7 +1,8 @@
 //! `/version`, `/cluster` and the list of nodes.
 use super::call::{Call, Failure, Good, Outcome, rows};
+use super::kind::{Kind, VMID};
 use super::nodes::node_row;
-use super::route::{Kind, Need, Route, VMID, optional, route};
+use super::route::{Need, Route, optional, route};
 use crate::base::clock::between;
 use crate::lab::pve::vm::Vm;
 use crate::lab::pve::{Version, full, task};

@@ -1,7 +1,8 @@
 //! A VM's configuration: which options there are, who may set them, reading and changing it.
 use super::call::{Call, Failure, Outcome, done, rows, task as upid};
+use super::kind::{DNS_NAME, Kind, SERIAL, STORAGE, TAGS, WORDS};
 use super::qemu::guest;
-use super::route::{Kind, Need, Route, needed, optional, route};
+use super::route::{Need, Route, needed, optional, route};
 use super::schema;
 use crate::lab::pve::Version;
 use crate::lab::pve::create::{self, Change};
@@ -40,10 +41,10 @@ pub const ROUTES: &[Route] = &[
         "/nodes/{node}/qemu/{vmid}/config",
         CHANGE,
         &[
-            optional("delete", Kind::List),
+            optional("delete", WORDS),
             optional("digest", Kind::Short(40)),
             optional("force", Kind::Boolean).with("delete"),
-            optional("revert", Kind::List),
+            optional("revert", WORDS),
             optional("skiplock", Kind::Boolean),
         ],
         put,
@@ -55,11 +56,11 @@ pub const ROUTES: &[Route] = &[
         CHANGE,
         &[
             optional("background_delay", Kind::Integer(1, 30)),
-            optional("import-working-storage", Kind::Text),
-            optional("delete", Kind::List),
+            optional("import-working-storage", STORAGE),
+            optional("delete", WORDS),
             optional("digest", Kind::Short(40)),
             optional("force", Kind::Boolean).with("delete"),
-            optional("revert", Kind::List),
+            optional("revert", WORDS),
             optional("skiplock", Kind::Boolean),
         ],
         post,
@@ -78,7 +79,7 @@ pub const ROUTES: &[Route] = &[
         "PUT",
         "/nodes/{node}/qemu/{vmid}/unlink",
         Need::All("/vms/{vmid}", &["VM.Config.Disk"]),
-        &[needed("idlist", Kind::List), optional("force", Kind::Boolean)],
+        &[needed("idlist", WORDS), optional("force", Kind::Boolean)],
         unlink,
     ),
 ];
@@ -96,23 +97,23 @@ pub fn kind(key: &str) -> Option<Kind> {
         "balloon" => Kind::Integer(0, ANY),
         "shares" => Kind::Integer(0, 50_000),
         "cpuunits" => Kind::Integer(1, 262_144),
-        "cpulimit" => Kind::Number,
+        "cpulimit" => Kind::Float,
         "bios" => Kind::Choice(&["seabios", "ovmf"]),
         "citype" => Kind::Choice(&["configdrive2", "nocloud", "opennebula"]),
         "ostype" => Kind::Choice(&[
             "other", "wxp", "w2k", "w2k3", "w2k8", "wvista", "win7", "win8", "win10", "win11", "l24", "l26", "solaris",
         ]),
         "scsihw" => Kind::Choice(&["lsi", "lsi53c810", "virtio-scsi-pci", "virtio-scsi-single", "megasas", "pvscsi"]),
-        "name" => Kind::Name,
+        "name" => DNS_NAME,
         "description" => Kind::Short(8192),
-        "nameserver" => Kind::List,
-        "tags" => Kind::Tags,
+        "nameserver" => WORDS,
+        "tags" => TAGS,
         "affinity" | "args" | "audio0" | "bootdisk" | "cicustom" | "cipassword" | "ciuser" | "cpu" | "hookscript"
         | "hotplug" | "keyboard" | "lock" | "machine" | "rng0" | "searchdomain" | "sshkeys" | "startdate"
         | "startup" | "vga" | "vmgenid" | "vmstatestorage" | "watchdog" => Kind::Text,
+        _ if is_numbered(key, "serial", 3) => SERIAL,
         _ => {
-            const NUMBERED: [(&str, u32); 5] =
-                [("serial", 3), ("parallel", 2), ("usb", 13), ("hostpci", 15), ("unused", 255)];
+            const NUMBERED: [(&str, u32); 4] = [("parallel", 2), ("usb", 13), ("hostpci", 15), ("unused", 255)];
             NUMBERED.iter().any(|(stem, most)| is_numbered(key, stem, *most)).then_some(Kind::Text)?
         }
     })

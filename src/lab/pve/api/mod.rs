@@ -1,9 +1,13 @@
 //! The HTTPS API of the simulated Proxmox VE.
 mod access;
+mod acl;
 mod call;
 mod cluster;
 mod config;
+mod delay;
+mod kind;
 mod nodes;
+mod pools;
 mod qemu;
 mod reply;
 mod request;
@@ -15,6 +19,7 @@ mod tasks;
 mod upload;
 
 use self::call::{Call, Failure, Outcome};
+use self::delay::Patience;
 use self::reply::Reply;
 use self::request::{Given, Style, Target};
 use self::route::Need;
@@ -139,9 +144,16 @@ async fn answered(request: Request<Incoming>, lab: &Lab, local: String) -> Resul
         let why = "URI '/access/ticket' not available with API token, need proper ticket.\n";
         return Err(Reply::Answer(style, Err(Failure::denied(why))));
     }
-    let outcome =
-        call_for(who, local, given, in_path, file).and_then(|call| lab.with(|world| route::run(world, route, &call)));
-    Ok(Reply::Answer(style, outcome))
+    let call = call_for(who, local, given, in_path, file);
+    let patience = call.as_ref().ok().and_then(Patience::of);
+    let outcome = call.and_then(|call| lab.with(|world| route::run(world, route, &call)));
+    Ok(Reply::Answer(
+        style,
+        match patience {
+            Some(patience) => patience.wait(lab, outcome).await,
+            None => outcome,
+        },
+    ))
 }
 
 fn unknown(why: String) -> Reply {

@@ -1,7 +1,8 @@
 //! `/nodes/{node}`: what a host is made of.
 use super::call::{Call, Failure, Outcome, rows};
 use super::cluster::none;
-use super::route::{Kind, Need, Route, needed, optional, route};
+use super::kind::{Kind, URL};
+use super::route::{Need, Route, needed, optional, route};
 use crate::base::clock::between;
 use crate::lab::pve::Node;
 use crate::lab::world::World;
@@ -35,7 +36,7 @@ pub const ROUTES: &[Route] = &[
         "GET",
         "/nodes/{node}/query-url-metadata",
         Need::Rule(may_fetch),
-        &[needed("url", Kind::Url), optional("verify-certificates", Kind::Boolean)],
+        &[needed("url", URL), optional("verify-certificates", Kind::Boolean)],
         query_url,
     ),
 ];

@@ -2,7 +2,8 @@
 use super::call::{Call, Failure, Outcome, rows, task as upid};
 use super::cluster::{none, not_simulated};
 use super::config::{check_digest, check_on_vm, may_use_bridge, of_new_vm, only_root};
-use super::route::{Kind, Need, Route, VMID, needed, optional, route};
+use super::kind::{CONFIG_ID, DNS_NAME, Kind, NODE, SIZE, STORAGE, VMID};
+use super::route::{Need, Route, needed, optional, route};
 use super::storage::usable;
 use crate::lab::pve::clone::{self, Job};
 use crate::lab::pve::create::{self, Create};
@@ -31,8 +32,8 @@ pub const ROUTES: &[Route] = &[
             needed("vmid", VMID),
             optional("pool", Kind::Text),
             optional("start", Kind::Boolean),
-            optional("storage", Kind::Text),
-            optional("import-working-storage", Kind::Text),
+            optional("storage", STORAGE),
+            optional("import-working-storage", STORAGE),
             optional("ha-managed", Kind::Boolean),
             optional("bwlimit", SECONDS),
         ],
@@ -87,14 +88,14 @@ pub const ROUTES: &[Route] = &[
         Need::Rule(may_clone),
         &[
             needed("newid", VMID),
-            optional("name", Kind::Name),
+            optional("name", DNS_NAME),
             optional("description", Kind::Text),
             optional("pool", Kind::Text),
-            optional("snapname", Kind::Text),
-            optional("storage", Kind::Text),
+            optional("snapname", CONFIG_ID),
+            optional("storage", STORAGE),
             optional("format", Kind::Choice(&["raw", "qcow2", "vmdk"])),
             optional("full", Kind::Boolean),
-            optional("target", Kind::Text),
+            optional("target", NODE),
             optional("bwlimit", SECONDS),
         ],
         clone_vm,
@@ -106,7 +107,7 @@ pub const ROUTES: &[Route] = &[
         DISK,
         &[
             needed("disk", Kind::Drive),
-            needed("size", Kind::Size),
+            needed("size", SIZE),
             optional("digest", Kind::Short(40)),
             optional("skiplock", Kind::Boolean),
         ],
@@ -118,7 +119,7 @@ pub const ROUTES: &[Route] = &[
         DISK,
         &[
             needed("disk", Kind::Text),
-            optional("storage", Kind::Text),
+            optional("storage", STORAGE),
             optional("format", Kind::Text),
             optional("delete", Kind::Boolean),
             optional("target-vmid", VMID),
@@ -130,7 +131,7 @@ pub const ROUTES: &[Route] = &[
         "GET",
         "/nodes/{node}/qemu/{vmid}/feature",
         AUDIT,
-        &[needed("feature", Kind::Choice(&["snapshot", "clone", "copy"])), optional("snapname", Kind::Text)],
+        &[needed("feature", Kind::Choice(&["snapshot", "clone", "copy"])), optional("snapname", CONFIG_ID)],
         feature,
     ),
     route("GET", "/nodes/{node}/qemu/{vmid}/snapshot", AUDIT, &[], snapshots),

@@ -1,10 +1,7 @@
 //! The parts of compound values (`local-lvm:8,discard=on`), as far as the lab knows them, and Proxmox's words about wrong ones.
-use super::route::Kind;
+use super::kind::{Kind, MAC, MISSING, UNKNOWN, VOLUME as VOLUME_ID};
 use crate::lab::pve::vm::is_numbered;
 use std::collections::{BTreeMap, BTreeSet};
-
-pub const UNKNOWN: &str = "property is not defined in schema and the schema does not allow additional properties";
-pub const MISSING: &str = "property is missing and it is not optional";
 
 #[derive(Debug)]
 pub struct Schema {
@@ -40,7 +37,7 @@ const MODELS: &[&str] = &[
 
 /// Of every drive.
 const VOLUME: &[Part] = &[
-    ("file", Kind::Volume),
+    ("file", VOLUME_ID),
     ("format", Kind::Choice(&["raw", "qcow", "qed", "qcow2", "vmdk", "cloop"])),
     ("import-from", Kind::Text),
     ("size", Kind::Text),
@@ -77,12 +74,12 @@ const LIMITS: &[Part] = &[
     ("iops_wr", COUNT),
     ("iops_wr_max", COUNT),
     ("iops_wr_max_length", SECONDS),
-    ("mbps", Kind::Number),
-    ("mbps_max", Kind::Number),
-    ("mbps_rd", Kind::Number),
-    ("mbps_rd_max", Kind::Number),
-    ("mbps_wr", Kind::Number),
-    ("mbps_wr_max", Kind::Number),
+    ("mbps", Kind::Float),
+    ("mbps_max", Kind::Float),
+    ("mbps_rd", Kind::Float),
+    ("mbps_rd_max", Kind::Float),
+    ("mbps_wr", Kind::Float),
+    ("mbps_wr_max", Kind::Float),
 ];
 const SOLID: &[Part] = &[("ssd", Kind::Boolean), ("wwn", Kind::Text)];
 const THREAD: &[Part] = &[("iothread", Kind::Boolean), ("ro", Kind::Boolean)];
@@ -125,10 +122,10 @@ static NET: Schema = Schema {
         ("bridge", Kind::Text),
         ("firewall", Kind::Boolean),
         ("link_down", Kind::Boolean),
-        ("macaddr", Kind::Mac),
+        ("macaddr", MAC),
         ("mtu", Kind::Integer(1, 65_520)),
         ("queues", Kind::Integer(0, 64)),
-        ("rate", Kind::Number),
+        ("rate", Kind::Float),
         ("tag", Kind::Integer(1, 4094)),
         ("trunks", Kind::Text),
     ]],

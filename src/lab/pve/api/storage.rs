@@ -1,8 +1,9 @@
 //! `/storage` and `/nodes/{node}/storage`: what holds volumes, and the volumes.
 use super::call::{Call, Failure, Outcome, done, rows, task as upid};
 use super::config::check_volume;
+use super::kind::{KIBIBYTES, Kind, NODE, STORAGE, URL, VMID, WORDS};
 use super::nodes::may_fetch;
-use super::route::{Kind, Need, Route, VMID, needed, optional, route};
+use super::route::{Need, Route, needed, optional, route};
 use super::upload;
 use crate::lab::pve::disk::no_storage;
 use crate::lab::pve::property::parse_size;
@@ -23,11 +24,11 @@ pub const ROUTES: &[Route] = &[
         "/storage/{storage}",
         Need::All("/storage", &["Datastore.Allocate"]),
         &[
-            optional("content", Kind::List),
+            optional("content", WORDS),
             optional("disable", Kind::Boolean),
-            optional("nodes", Kind::List),
+            optional("nodes", WORDS),
             optional("digest", Kind::Short(64)),
-            optional("delete", Kind::List),
+            optional("delete", WORDS),
         ],
         configure,
     ),
@@ -36,11 +37,11 @@ pub const ROUTES: &[Route] = &[
         "/nodes/{node}/storage",
         Need::Anyone,
         &[
-            optional("content", Kind::List),
+            optional("content", WORDS),
             optional("enabled", Kind::Boolean),
             optional("format", Kind::Boolean),
-            optional("storage", Kind::Text),
-            optional("target", Kind::Text),
+            optional("storage", STORAGE),
+            optional("target", NODE),
         ],
         list,
     ),
@@ -59,8 +60,8 @@ pub const ROUTES: &[Route] = &[
         &[
             needed("vmid", VMID),
             needed("filename", Kind::Text),
-            needed("size", Kind::Kibibytes),
-            optional("format", Kind::Choice(&["raw", "qcow2", "subvol", "vmdk"])),
+            needed("size", KIBIBYTES),
+            optional("format", Kind::Choice(&["raw", "qcow2", "subvol", "vmdk"])).with("size"),
         ],
         allocate,
     ),
@@ -77,7 +78,7 @@ pub const ROUTES: &[Route] = &[
         "/nodes/{node}/storage/{storage}/download-url",
         Need::Rule(may_download),
         &[
-            needed("url", Kind::Url),
+            needed("url", URL),
             needed("content", Kind::Choice(upload::CONTENTS)),
             needed("filename", Kind::Short(255)),
             optional("checksum", Kind::Text).with("checksum-algorithm"),

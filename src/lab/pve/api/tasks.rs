@@ -1,6 +1,7 @@
 //! `/nodes/{node}/tasks`: the only way to learn how something that takes time went.
 use super::call::{Call, Failure, Good, Outcome, done};
-use super::route::{Kind, Need, Route, VMID, optional, route};
+use super::kind::{Kind, VMID, WORDS};
+use super::route::{Need, Route, optional, route};
 use crate::lab::pve::task::{Task, find, finish};
 use crate::lab::pve::{clone, create};
 use crate::lab::world::World;
@@ -14,10 +15,10 @@ pub const ROUTES: &[Route] = &[
         "/nodes/{node}/tasks",
         Need::Anyone,
         &[
-            optional("source", Kind::Choice(&["active", "all", "archive"])),
+            optional("source", Kind::Choice(&["archive", "active", "all"])),
             optional("vmid", VMID),
             optional("typefilter", Kind::Text),
-            optional("statusfilter", Kind::List),
+            optional("statusfilter", WORDS),
             optional("userfilter", Kind::Text),
             optional("since", MANY),
             optional("until", MANY),
