@@ -20,6 +20,7 @@ const SCENES: &[(&str, fn(&Hand))] = &[
     ("auth tells who one is and what one may", scenes::auth),
     ("events are listed", scenes::events),
     ("nodes are labelled, tainted and cordoned", scenes::nodes),
+    ("everything in the cluster has the shape of its kind", scenes::shapes),
     ("what the lab can not do is said in plain words", scenes::not_simulated),
 ];
 

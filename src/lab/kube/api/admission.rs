@@ -18,7 +18,11 @@ pub fn defaults(kind: &Kind, object: &mut Value) {
             let name = object["metadata"]["name"].clone();
             *reach(object, &["metadata", "labels", "kubernetes.io/metadata.name"]) = name;
         }
-        ("", "pods") => pod_spec(reach(object, &["spec"])),
+        ("", "pods") => {
+            let spec = reach(object, &["spec"]);
+            pod_spec(spec);
+            default(spec, "enableServiceLinks", json!(true));
+        }
         ("", "persistentvolumeclaims") => default(reach(object, &["spec"]), "volumeMode", json!("Filesystem")),
         ("", "persistentvolumes") => {
             let spec = reach(object, &["spec"]);
@@ -31,7 +35,7 @@ pub fn defaults(kind: &Kind, object: &mut Value) {
             refill(kind, object);
         }
         ("apiextensions.k8s.io", "customresourcedefinitions") => definition_defaults(reach(object, &["spec"])),
-        ("apps", _) => workload(kind, reach(object, &["spec"])),
+        ("apps", plural) if plural != "controllerrevisions" => workload(kind, reach(object, &["spec"])),
         ("batch", "jobs") => {
             let spec = reach(object, &["spec"]);
             for (field, value) in [("parallelism", 1), ("completions", 1), ("backoffLimit", 6)] {

@@ -72,8 +72,9 @@ pub enum Refusal {
     Precondition { kind: &'static Kind, name: String, why: String },
     #[error("{message}")]
     ApplyConflict { message: String, causes: Value },
+    /// `onward`: a token for the rest of the list, as it is now.
     #[error("{message}")]
-    Expired { message: String },
+    Expired { message: String, onward: String },
     #[error("{message}")]
     BadRequest { message: String },
     #[error("{}{} \"{name}\" is invalid: {}", kind.kind, dotted(kind.group), listed(causes))]
@@ -225,6 +226,11 @@ impl Refusal {
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
             "message": self.to_string(), "code": code,
         });
+        if let Refusal::Expired { onward, .. } = self
+            && !onward.is_empty()
+        {
+            status["metadata"]["continue"] = json!(onward);
+        }
         if !reason.is_empty() {
             status["reason"] = json!(reason);
         }
