@@ -168,7 +168,7 @@ impl Cluster {
 }
 
 fn start_etcd(folder: &Path, authority: &Pair, ip: IpAddr) -> (Child, String) {
-    let server = authority.server("etcd", &[ip]);
+    let server = authority.peer("etcd", &[ip]);
     let [ca, certificate, key] = written(folder, "etcd", &authority.certificate, &server);
     let (client, peer) = (format!("https://{ip}:{}", free_port(ip)), format!("http://{ip}:{}", free_port(ip)));
     let arguments = [
