@@ -237,7 +237,8 @@ pub fn explain(hand: &Hand) {
     let resources = hand.ok("api-resources --namespaced -o wide");
     assert_eq!(row(&resources, "helmreleases")[1..3], ["hr", "helm.toolkit.fluxcd.io/v2"]);
     has(&hand.ok("api-versions"), &["apps/v1\n", "helm.toolkit.fluxcd.io/v2\n", "metallb.io/v1beta1\n", "v1\n"]);
-    has(&hand.ok("cluster-info"), &["Kubernetes control plane is running at https://"]);
+    let at = format!("control plane is running at https://{}:6443", hand.vip);
+    has(&hand.ok("cluster-info"), &[&at]);
     has(&hand.ok("version"), &["Client Version: v1.33.3", "Server Version: v1.33.3"]);
 }
 

@@ -20,13 +20,8 @@ pub fn check(pod: &Value, store: &Store) -> Result<(), Refusal> {
     if found.is_empty() {
         return Ok(());
     }
-    Err(Refusal::Forbidden {
-        group: String::new(),
-        resource: "pods".into(),
-        name: name.into(),
-        message: format!("pods {name:?} is forbidden: violates PodSecurity \"{level}:latest\": {}", found.join(", ")),
-        causes: Value::Null,
-    })
+    let message = format!("pods {name:?} is forbidden: violates PodSecurity \"{level}:latest\": {}", found.join(", "));
+    Err(Refusal::forbidden("", "pods", name, message))
 }
 
 /// What of the spec the level `baseline` does not allow, of what people usually meet.

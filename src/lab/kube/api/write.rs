@@ -110,7 +110,11 @@ fn check_namespace(kind: &'static Kind, namespace: &str, name: &str, store: &Sto
             "reason": "NamespaceTerminating", "message": format!("namespace {namespace} is being terminated"),
             "field": "metadata.namespace",
         });
-        return Err(forbidden(kind, name, message, json!([cause])));
+        let mut refusal = Refusal::forbidden(kind.group, kind.plural, name, message);
+        if let Refusal::Forbidden { details, .. } = &mut refusal {
+            details["causes"] = json!([cause]);
+        }
+        return Err(refusal);
     }
     Ok(())
 }
@@ -213,11 +217,7 @@ fn accounted(kind: &'static Kind, pod: &Value, store: &Store) -> Result<(), Refu
         "pods {name:?} is forbidden: error looking up service account {namespace}/{account}: serviceaccount \
          {account:?} not found"
     );
-    Err(forbidden(kind, name, message, Value::Null))
-}
-
-fn forbidden(kind: &Kind, name: &str, message: String, causes: Value) -> Refusal {
-    Refusal::Forbidden { group: kind.group.into(), resource: kind.plural.into(), name: name.into(), message, causes }
+    Err(Refusal::forbidden(kind.group, kind.plural, name, message))
 }
 
 /// Custom resources must have the shape that their definition gives them.
@@ -473,7 +473,7 @@ pub fn delete(world: &mut World, request: Request) -> Result<Written, Refusal> {
     let live = read::store(world)?.get(&key).ok_or_else(|| Refusal::not_found(kind, name))?.clone();
     if kind.is("", "namespaces") && matches!(name, "default" | "kube-system" | "kube-public") {
         let message = format!("namespaces {name:?} is forbidden: this namespace may not be deleted");
-        return Err(forbidden(kind, name, message, Value::Null));
+        return Err(Refusal::forbidden(kind.group, kind.plural, name, message));
     }
     let policy = text(&request.body, "/propagationPolicy");
     if !matches!(policy, "" | "Foreground" | "Background" | "Orphan") {
