@@ -35,6 +35,14 @@ impl Pair {
         self.sign(CertificateParams::default(), name, groups, vec![ExtendedKeyUsagePurpose::ClientAuth])
     }
 
+    /// What a client shows whose year is over.
+    pub fn expired_client(&self, name: &str, groups: &[&str]) -> Pair {
+        let mut params = CertificateParams::default();
+        params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2021, 1, 1);
+        self.sign(params, name, groups, vec![ExtendedKeyUsagePurpose::ClientAuth])
+    }
+
     fn sign(
         &self,
         mut params: CertificateParams,

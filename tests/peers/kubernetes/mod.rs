@@ -113,7 +113,8 @@ cases! {
         what_may_not_be_seen_is_forbidden_also_when_it_is_not_there,
         a_role_gives_rights_in_its_namespace_alone,
         a_user_can_ask_what_it_may,
-        a_certificate_of_another_authority_gets_nowhere;
+        a_certificate_of_another_authority_gets_nowhere,
+        a_certificate_whose_time_is_over_gets_nowhere;
     client:
         the_reader_reads,
         the_changer_changes_and_names_conflicts,

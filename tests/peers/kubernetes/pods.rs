@@ -67,6 +67,13 @@ pub async fn a_pod_stays_as_it_is(cluster: &Cluster) {
         ]),
         json!(["Always", "ClusterFirst", "default-scheduler", {}, 30, "runner", true])
     );
+    let lasting =
+        |key: &str| json!({"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300});
+    let tolerations = [lasting("node.kubernetes.io/not-ready"), lasting("node.kubernetes.io/unreachable")];
+    assert_eq!(
+        json!([spec["tolerations"], spec["priority"], spec["preemptionPolicy"], spec["serviceAccount"]]),
+        json!([tolerations, 0, "PreemptLowerPriority", "runner"])
+    );
     assert_eq!(json!([made["status"]["phase"], made["status"]["qosClass"]]), json!(["Pending", "BestEffort"]));
     let path = format!("{path}/p");
     let said = cluster.patch(&path, MERGE, json!({"spec": {"dnsPolicy": "Default"}})).await;
