@@ -33,6 +33,8 @@ pub struct KubeApiserver {
     arguments: Vec<String>,
     server: Mutex<Option<Child>>,
     etcd: Child,
+    /// Its URL, and who may ask it.
+    store: (String, reqwest::Client),
     admin: reqwest::Client,
 }
 
@@ -47,11 +49,13 @@ impl KubeApiserver {
     pub async fn start(folder: &Path, machine_config: &str, address: SocketAddr) -> KubeApiserver {
         let cluster = Cluster::read(machine_config);
         let authority = cluster.authority(&["ca"]);
-        let (etcd, etcd_url) = start_etcd(folder, &cluster.authority(&["etcd", "ca"]), address.ip());
+        let etcd_authority = cluster.authority(&["etcd", "ca"]);
+        let (etcd, etcd_url) = start_etcd(folder, &etcd_authority, address.ip());
         let arguments = arguments(folder, &cluster, address, &etcd_url);
         let admin = client(&authority, &authority.client("admin", &["system:masters"]));
+        let store = (etcd_url, client(&etcd_authority, &etcd_authority.client("suite", &["etcd"])));
         let server = Mutex::new(None);
-        let peer = KubeApiserver { address, folder: folder.to_path_buf(), arguments, server, etcd, admin };
+        let peer = KubeApiserver { address, folder: folder.to_path_buf(), arguments, server, etcd, store, admin };
         peer.resume().await;
         peer
     }
@@ -80,6 +84,19 @@ impl KubeApiserver {
             assert!(began.elapsed() < START, "kube-apiserver does not get ready\n{}", self.log());
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+    }
+
+    /// Has etcd forget everything that is not of now, as the server itself does every five minutes.
+    pub async fn compact(&self) {
+        let (url, client) = &self.store;
+        let ask = async |path: &str, body: serde_json::Value| -> serde_json::Value {
+            let request = client.post(format!("{url}/v3/kv/{path}")).body(body.to_string());
+            let answer = request.send().await.unwrap().error_for_status().unwrap();
+            serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap()
+        };
+        let nothing = serde_json::json!({"key": STANDARD.encode("none")});
+        let revision = ask("range", nothing).await["header"]["revision"].clone();
+        ask("compaction", serde_json::json!({"revision": revision, "physical": true})).await;
     }
 
     /// The last lines that the server has written.
@@ -151,7 +168,7 @@ impl Cluster {
 }
 
 fn start_etcd(folder: &Path, authority: &Pair, ip: IpAddr) -> (Child, String) {
-    let server = authority.server("etcd", &[ip]);
+    let server = authority.peer("etcd", &[ip]);
     let [ca, certificate, key] = written(folder, "etcd", &authority.certificate, &server);
     let (client, peer) = (format!("https://{ip}:{}", free_port(ip)), format!("http://{ip}:{}", free_port(ip)));
     let arguments = [

@@ -20,7 +20,7 @@ impl Resource {
     }
 }
 
-/// The groups whose objects have no generation.
+/// The groups whose objects have no generation, but for pods.
 const WITHOUT_GENERATION: [&str; 7] = [
     "",
     "apiregistration.k8s.io",
@@ -33,7 +33,7 @@ const WITHOUT_GENERATION: [&str; 7] = [
 
 impl Resource {
     fn counts_generations(&self) -> bool {
-        !WITHOUT_GENERATION.contains(&self.group.as_str())
+        !WITHOUT_GENERATION.contains(&self.group.as_str()) || (self.group.is_empty() && self.plural == "pods")
     }
 }
 

@@ -10,21 +10,22 @@ use std::time::Duration;
 const DEADLINE: Duration = Duration::from_secs(60);
 
 pub struct Hand {
-    kubeconfig: PathBuf,
+    /// Where the run keeps `kubeconfig` and `secrets.yaml`.
     secrets: PathBuf,
+    /// The address that the cluster's control planes share.
+    pub vip: String,
     /// kubectl's caches, and files that scenes write.
     home: tempfile::TempDir,
 }
 
 impl Hand {
-    pub fn new(kubeconfig: &Path, secrets: &Path) -> Hand {
-        let home = tempfile::tempdir().unwrap();
-        Hand { kubeconfig: kubeconfig.into(), secrets: secrets.into(), home }
+    pub fn new(secrets: &Path, vip: String) -> Hand {
+        Hand { secrets: secrets.into(), vip, home: tempfile::tempdir().unwrap() }
     }
 
     fn command(&self, line: &str) -> Command {
         let mut command = Command::new(peer::program("kubectl"));
-        command.args(words(line)).env("KUBECONFIG", &self.kubeconfig).env("HOME", self.home.path());
+        command.args(words(line)).env("KUBECONFIG", self.secrets.join("kubeconfig")).env("HOME", self.home.path());
         command.env_remove("HTTPS_PROXY").env_remove("https_proxy");
         command
     }
@@ -39,9 +40,8 @@ impl Hand {
 
     pub fn ok(&self, line: &str) -> String {
         let said = self.say(line);
-        assert_eq!(said.code, Some(0), "kubectl {line}\n{}{}", said.out, said.err);
         assert!(!said.err.contains("Warning: unknown field"), "kubectl {line}\n{}", said.err);
-        said.out
+        said.ok()
     }
 
     /// The words in which it fails.
@@ -60,7 +60,7 @@ impl Hand {
 
     /// The text of the run's `secrets.yaml`.
     pub fn secrets(&self) -> String {
-        std::fs::read_to_string(&self.secrets).unwrap()
+        std::fs::read_to_string(self.secrets.join("secrets.yaml")).unwrap()
     }
 
     /// Types a command that does not end by itself.

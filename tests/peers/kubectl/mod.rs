@@ -5,7 +5,9 @@ mod scenes;
 use crate::lab::Served;
 use hand::Hand;
 
-const SCENES: &[(&str, fn(&Hand))] = &[
+type Scene = (&'static str, fn(&Hand));
+
+const SCENES: &[Scene] = &[
     ("get prints tables, names and paths", scenes::get),
     ("get says what is not there", scenes::missing),
     ("get --watch follows", scenes::watch),
@@ -20,6 +22,7 @@ const SCENES: &[(&str, fn(&Hand))] = &[
     ("auth tells who one is and what one may", scenes::auth),
     ("events are listed", scenes::events),
     ("nodes are labelled, tainted and cordoned", scenes::nodes),
+    ("everything in the cluster has the shape of its kind", scenes::shapes),
     ("what the lab can not do is said in plain words", scenes::not_simulated),
 ];
 
@@ -29,7 +32,7 @@ const SCENES: &[(&str, fn(&Hand))] = &[
 fn kubectl_does_what_a_person_expects() {
     let lab = Served::start("standard", 240.0);
     let run = lab.run_until(5);
-    let hand = Hand::new(&run.join("secrets/kubeconfig"), &run.join("secrets/secrets.yaml"));
+    let hand = Hand::new(&run.join("secrets"), lab.address(200));
     let failed: Vec<&str> = std::thread::scope(|scope| {
         let playing: Vec<_> = SCENES.iter().map(|(name, scene)| (*name, scope.spawn(|| scene(&hand)))).collect();
         playing.into_iter().filter_map(|(name, scene)| scene.join().is_err().then_some(name)).collect()

@@ -1,8 +1,10 @@
 //! What is typed, and what a person expects to read then.
 use super::hand::Hand;
 use crate::kube_apiserver;
+use crate::pki::Pair;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use cozyup::base::tls::install_provider;
 use serde_json::Value;
 
 fn has(text: &str, parts: &[&str]) {
@@ -235,7 +237,8 @@ pub fn explain(hand: &Hand) {
     let resources = hand.ok("api-resources --namespaced -o wide");
     assert_eq!(row(&resources, "helmreleases")[1..3], ["hr", "helm.toolkit.fluxcd.io/v2"]);
     has(&hand.ok("api-versions"), &["apps/v1\n", "helm.toolkit.fluxcd.io/v2\n", "metallb.io/v1beta1\n", "v1\n"]);
-    has(&hand.ok("cluster-info"), &["Kubernetes control plane is running at https://"]);
+    let at = format!("control plane is running at https://{}:6443", hand.vip);
+    has(&hand.ok("cluster-info"), &[&at]);
     has(&hand.ok("version"), &["Client Version: v1.33.3", "Server Version: v1.33.3"]);
 }
 
@@ -251,7 +254,7 @@ pub fn auth(hand: &Hand) {
         let text = secrets["certs"]["k8s"][name].as_str().unwrap();
         String::from_utf8(STANDARD.decode(text).unwrap()).unwrap()
     };
-    let authority = crate::pki::Pair { certificate: part("crt"), key: part("key") };
+    let authority = Pair { certificate: part("crt"), key: part("key") };
     let guest = authority.client("guest", &["visitors"]);
     let (certificate, key) = (hand.file("guest.crt", &guest.certificate), hand.file("guest.key", &guest.key));
     let kubeconfig = hand.ok("config view --raw --minify -o json");
@@ -289,6 +292,58 @@ pub fn nodes(hand: &Hand) {
     assert_eq!(hand.ok(&format!("cordon {node}")).trim_end(), format!("node/{node} cordoned"));
     assert_eq!(row(&hand.ok("get nodes"), node)[1], "Ready,SchedulingDisabled");
     assert_eq!(hand.ok(&format!("uncordon {node}")).trim_end(), format!("node/{node} uncordoned"));
+}
+
+/// Each object as it would be written back: nothing in it is unknown or of a wrong type, whoever wrote it.
+pub fn shapes(hand: &Hand) {
+    let config: Value = serde_json::from_str(&hand.ok("config view --raw --minify -o json")).unwrap();
+    let part = |pointer: &str| {
+        let text = config.pointer(pointer).and_then(Value::as_str).unwrap();
+        String::from_utf8(STANDARD.decode(text).unwrap()).unwrap()
+    };
+    let authority = Pair { certificate: part("/clusters/0/cluster/certificate-authority-data"), key: String::new() };
+    let admin =
+        Pair { certificate: part("/users/0/user/client-certificate-data"), key: part("/users/0/user/client-key-data") };
+    let url = config.pointer("/clusters/0/cluster/server").and_then(Value::as_str).unwrap();
+    install_provider();
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let client = kube_apiserver::client(&authority, &admin);
+        let get = async |path: &str| -> Value {
+            let answer = client.get(format!("{url}{path}")).send().await.unwrap();
+            serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap()
+        };
+        let mut roots = vec!["/api/v1".to_string()];
+        for group in get("/apis").await["groups"].as_array().unwrap() {
+            roots.push(format!("/apis/{}", group["preferredVersion"]["groupVersion"].as_str().unwrap()));
+        }
+        let (mut seen, mut misfits) = (0, Vec::new());
+        for root in roots {
+            for resource in get(&root).await["resources"].as_array().unwrap() {
+                let name = resource["name"].as_str().unwrap();
+                if name.contains('/') {
+                    continue;
+                }
+                for object in get(&format!("{root}/{name}")).await["items"].as_array().unwrap() {
+                    let text = |field: &str| object["metadata"][field].as_str().unwrap_or_default();
+                    let place = match text("namespace") {
+                        "" => String::new(),
+                        namespace => format!("namespaces/{namespace}/"),
+                    };
+                    let path = format!("{root}/{place}{name}/{}", text("name"));
+                    let request = client.patch(format!("{url}{path}?dryRun=All&fieldValidation=Strict"));
+                    let request = request.header("content-type", "application/merge-patch+json").body("{}");
+                    let answer = request.send().await.unwrap();
+                    // 404: another scene has removed it meanwhile.
+                    if !answer.status().is_success() && answer.status().as_u16() != 404 {
+                        misfits.push(format!("{path}: {}", answer.text().await.unwrap()));
+                    }
+                    seen += 1;
+                }
+            }
+        }
+        assert!(misfits.is_empty(), "{} of {seen}: {misfits:#?}", misfits.len());
+        assert!(seen > 500, "{seen}");
+    });
 }
 
 pub fn not_simulated(hand: &Hand) {

@@ -151,6 +151,14 @@ impl Cluster {
         }
     }
 
+    /// Has the cluster forget how it came to be what it is.
+    pub async fn forget(&self) {
+        match &self.server {
+            Server::Lab(lab) => lab.forget(),
+            Server::Real(peer) => peer.compact().await,
+        }
+    }
+
     pub async fn get(&self, path: &str) -> Said {
         self.send(Method::GET, path, &[], Value::Null).await
     }

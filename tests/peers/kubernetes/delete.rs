@@ -111,3 +111,9 @@ pub async fn a_propagation_that_is_none_is_refused(cluster: &Cluster) {
                    supported values: \"Foreground\", \"Background\", \"Orphan\", \"nil\"";
     assert_eq!(cluster.delete(&path, options).await.refusal(), (422, "Invalid", message));
 }
+
+pub async fn the_first_namespaces_stay(cluster: &Cluster) {
+    let said = cluster.delete("/api/v1/namespaces/default", Value::Null).await;
+    let message = "namespaces \"default\" is forbidden: this namespace may not be deleted";
+    assert_eq!(said.refusal(), (403, "Forbidden", message));
+}

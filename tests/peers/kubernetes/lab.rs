@@ -1,10 +1,12 @@
 //! The lab's API server alone, on a socket of its own, for a cluster of one node that runs nothing.
 use crate::kube_apiserver::authority;
 use cozyup::base::clock::Clock;
+use cozyup::lab::kube::store::{HISTORY, Key};
 use cozyup::lab::kube::{self as cluster, ControlPlaneFacts, NodeFacts, api};
 use cozyup::lab::scenario::Scenario;
 use cozyup::lab::world::{Lab, World};
 use jiff::Timestamp;
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::SystemTime;
@@ -52,6 +54,17 @@ impl LabApi {
         let lab = LabApi { lab, at, serving: Mutex::new(None), timers };
         lab.resume().await;
         lab
+    }
+
+    /// So many changes that none from before is remembered.
+    pub fn forget(&self) {
+        self.lab.with(|world| {
+            let now = world.now;
+            let store = &mut world.cluster.as_mut().unwrap().store;
+            for n in 0..=HISTORY {
+                store.put(Key::new("coordination.k8s.io", "leases", "default", "busy"), json!({"spec": {"n": n}}), now);
+            }
+        });
     }
 
     /// Cuts every connection and takes no new ones.

@@ -9,9 +9,11 @@ mod custom;
 mod delete;
 mod discovery;
 mod events;
+mod gone;
 mod lab;
 mod list;
 mod patch;
+mod pods;
 mod restart;
 mod rights;
 mod watch;
@@ -88,7 +90,11 @@ cases! {
         a_claim_is_protected,
         a_collection_goes_by_selector,
         a_namespace_on_its_way_out_takes_nothing_in,
+        the_first_namespaces_stay,
         a_propagation_that_is_none_is_refused;
+    pods:
+        pods_need_their_account_and_keep_off_the_host,
+        a_pod_stays_as_it_is;
     events:
         events_are_selected_by_what_they_are_about;
     custom:
@@ -107,7 +113,8 @@ cases! {
         what_may_not_be_seen_is_forbidden_also_when_it_is_not_there,
         a_role_gives_rights_in_its_namespace_alone,
         a_user_can_ask_what_it_may,
-        a_certificate_of_another_authority_gets_nowhere;
+        a_certificate_of_another_authority_gets_nowhere,
+        a_certificate_whose_time_is_over_gets_nowhere;
     client:
         the_reader_reads,
         the_changer_changes_and_names_conflicts,
@@ -116,7 +123,7 @@ cases! {
         a_right_that_is_missing_is_told;
 }
 
-/// Runs every case at once, then the one that ends the server. Names those that fail.
+/// Runs every case at once, then those that take history and server from everybody. Names those that fail.
 async fn judge(cluster: Cluster) {
     let cluster = Rc::new(cluster);
     cluster.define().await;
@@ -131,6 +138,7 @@ async fn judge(cluster: Cluster) {
         }
     }
     if failed.is_empty() {
+        gone::what_history_left_behind_is_gone_and_our_client_lists_anew(&cluster).await;
         restart::watches_and_clients_survive_a_server_that_restarts(&cluster).await;
     }
     assert!(failed.is_empty(), "{} of {} cases failed: {failed:#?}", failed.len(), CASES.len());

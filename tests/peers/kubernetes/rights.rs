@@ -147,3 +147,9 @@ pub async fn a_certificate_of_another_authority_gets_nowhere(cluster: &Cluster) 
     // Go asks for a certificate without judging it in the handshake, and then knows nobody by it.
     assert_eq!(answer.unwrap().status().as_u16(), 401);
 }
+
+pub async fn a_certificate_whose_time_is_over_gets_nowhere(cluster: &Cluster) {
+    let over = cluster.client_of(&cluster.authority.expired_client("admin", &["system:masters"]));
+    let said = ask(cluster, &over, Method::GET, "/api/v1/nodes").await;
+    assert_eq!(said.refusal(), (401, "Unauthorized", "Unauthorized"));
+}

@@ -18,7 +18,16 @@ pub fn defaults(kind: &Kind, object: &mut Value) {
             let name = object["metadata"]["name"].clone();
             *reach(object, &["metadata", "labels", "kubernetes.io/metadata.name"]) = name;
         }
-        ("", "pods") => pod_spec(reach(object, &["spec"])),
+        ("", "pods") => {
+            let spec = reach(object, &["spec"]);
+            pod_spec(spec);
+            default(spec, "enableServiceLinks", json!(true));
+            // The old name of the field, which Kubernetes keeps beside the new one.
+            let account = spec["serviceAccountName"].clone();
+            if !account.is_null() {
+                default(spec, "serviceAccount", account);
+            }
+        }
         ("", "persistentvolumeclaims") => default(reach(object, &["spec"]), "volumeMode", json!("Filesystem")),
         ("", "persistentvolumes") => {
             let spec = reach(object, &["spec"]);
@@ -31,7 +40,7 @@ pub fn defaults(kind: &Kind, object: &mut Value) {
             refill(kind, object);
         }
         ("apiextensions.k8s.io", "customresourcedefinitions") => definition_defaults(reach(object, &["spec"])),
-        ("apps", _) => workload(kind, reach(object, &["spec"])),
+        ("apps", plural) if plural != "controllerrevisions" => workload(kind, reach(object, &["spec"])),
         ("batch", "jobs") => {
             let spec = reach(object, &["spec"]);
             for (field, value) in [("parallelism", 1), ("completions", 1), ("backoffLimit", 6)] {
@@ -56,7 +65,16 @@ pub fn admit(kind: &'static Kind, object: &mut Value, store: &Store, now: &str) 
             *reach(object, &["status"]) = json!({"phase": "Active"});
         }
         ("", "pods") => {
-            default(reach(object, &["spec"]), "serviceAccountName", json!("default"));
+            let spec = reach(object, &["spec"]);
+            for (field, value) in [
+                ("serviceAccountName", json!("default")),
+                ("serviceAccount", json!("default")),
+                ("priority", json!(0)),
+                ("preemptionPolicy", json!("PreemptLowerPriority")),
+            ] {
+                default(spec, field, value);
+            }
+            tolerate(spec);
             *reach(object, &["status"]) = json!({"phase": "Pending", "qosClass": "BestEffort"});
         }
         ("", "persistentvolumeclaims") => {
@@ -74,6 +92,20 @@ pub fn admit(kind: &'static Kind, object: &mut Value, store: &Store, now: &str) 
         _ => {}
     }
     Ok(())
+}
+
+/// A pod stays five minutes on a node that went away, unless it says otherwise.
+fn tolerate(spec: &mut Value) {
+    let mut all = spec["tolerations"].as_array().cloned().unwrap_or_default();
+    for key in ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"] {
+        let said = |t: &Value| {
+            (t["key"] == key || t["key"].is_null()) && (t["effect"] == "NoExecute" || t["effect"].is_null())
+        };
+        if !all.iter().any(said) {
+            all.push(json!({"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}));
+        }
+    }
+    *reach(spec, &["tolerations"]) = json!(all);
 }
 
 fn protect(object: &mut Value, finalizer: &str) {

@@ -90,7 +90,7 @@ impl Attributes {
         let Attributes { verb, group, resource, namespace, name, .. } = self;
         if resource.is_empty() {
             let message = format!("forbidden: User {user:?} cannot {verb} path {:?}", self.path);
-            return forbidden("", "", "", message);
+            return Refusal::forbidden("", "", "", message);
         }
         let dotted = if group.is_empty() { String::new() } else { format!(".{group}") };
         let object = if name.is_empty() { String::new() } else { format!(" {name:?}") };
@@ -103,13 +103,8 @@ impl Attributes {
             "{resource}{dotted}{object} is forbidden: User {user:?} cannot {verb} resource \"{resource}{part}\" in API \
              group {group:?} {place}"
         );
-        forbidden(group, resource, name, message)
+        Refusal::forbidden(group, resource, name, message)
     }
-}
-
-fn forbidden(group: &str, resource: &str, name: &str, message: String) -> Refusal {
-    let (group, resource, name) = (group.into(), resource.into(), name.into());
-    Refusal::Forbidden { group, resource, name, message, causes: Value::Null }
 }
 
 /// Refuses what the user may not do.

@@ -97,7 +97,7 @@ impl Kind {
 
     /// Has the `scale` subresource.
     pub fn scales(&self) -> bool {
-        self.group == "apps" && self.plural != "daemonsets"
+        self.group == "apps" && matches!(self.plural, "deployments" | "replicasets" | "statefulsets")
     }
 
     /// Subresources besides the object itself, with their verbs.
@@ -153,13 +153,24 @@ pub static KINDS: &[Kind] = &[
     Kind::of("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims").status().short(&["pvc"]),
     Kind::of("", "v1", "Event", "events").short(&["ev"]),
     Kind::of("", "v1", "ServiceAccount", "serviceaccounts").short(&["sa"]),
+    Kind::of("", "v1", "LimitRange", "limitranges").short(&["limits"]),
+    Kind::of("", "v1", "PodTemplate", "podtemplates"),
+    Kind::of("", "v1", "ReplicationController", "replicationcontrollers").status().all().short(&["rc"]),
+    Kind::of("", "v1", "ResourceQuota", "resourcequotas").status().short(&["quota"]),
     Kind::of("apiregistration.k8s.io", "v1", "APIService", "apiservices").cluster().status(),
+    Kind::of("apps", "v1", "ControllerRevision", "controllerrevisions"),
     Kind::of("apps", "v1", "DaemonSet", "daemonsets").status().all().short(&["ds"]),
     Kind::of("apps", "v1", "Deployment", "deployments").status().all().short(&["deploy"]),
     Kind::of("apps", "v1", "ReplicaSet", "replicasets").status().all().short(&["rs"]),
     Kind::of("apps", "v1", "StatefulSet", "statefulsets").status().all().short(&["sts"]),
     Kind::of("events.k8s.io", "v1", "Event", "events").short(&["ev"]),
+    Kind::of("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers").status().all().short(&["hpa"]),
+    Kind::of("batch", "v1", "CronJob", "cronjobs").status().all().short(&["cj"]),
     Kind::of("batch", "v1", "Job", "jobs").status().all(),
+    Kind::of("certificates.k8s.io", "v1", "CertificateSigningRequest", "certificatesigningrequests")
+        .cluster()
+        .status()
+        .short(&["csr"]),
     Kind::of("networking.k8s.io", "v1", "Ingress", "ingresses").status().short(&["ing"]),
     Kind::of("networking.k8s.io", "v1", "IngressClass", "ingressclasses").cluster(),
     Kind::of("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies").short(&["netpol"]),
@@ -174,12 +185,19 @@ pub static KINDS: &[Kind] = &[
     Kind::of(STORAGE, "v1", "StorageClass", "storageclasses").cluster().short(&["sc"]),
     Kind::of(STORAGE, "v1", "VolumeAttachment", "volumeattachments").cluster().status(),
     Kind::of(HOOKS, "v1", "MutatingWebhookConfiguration", "mutatingwebhookconfigurations").cluster(),
+    Kind::of(HOOKS, "v1", "ValidatingAdmissionPolicy", "validatingadmissionpolicies").cluster().status(),
+    Kind::of(HOOKS, "v1", "ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings").cluster(),
     Kind::of(HOOKS, "v1", "ValidatingWebhookConfiguration", "validatingwebhookconfigurations").cluster(),
     Kind::of("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions")
         .cluster()
         .status()
         .short(&["crd", "crds"]),
     Kind::of("scheduling.k8s.io", "v1", "PriorityClass", "priorityclasses").cluster().short(&["pc"]),
+    Kind::of("node.k8s.io", "v1", "RuntimeClass", "runtimeclasses").cluster(),
+    Kind::of("flowcontrol.apiserver.k8s.io", "v1", "FlowSchema", "flowschemas").cluster().status(),
+    Kind::of("flowcontrol.apiserver.k8s.io", "v1", "PriorityLevelConfiguration", "prioritylevelconfigurations")
+        .cluster()
+        .status(),
     Kind::of("coordination.k8s.io", "v1", "Lease", "leases"),
     Kind::of("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices"),
     Kind::custom("fluxcd.controlplane.io", "v1", "FluxInstance", "fluxinstances"),

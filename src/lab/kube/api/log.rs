@@ -35,10 +35,18 @@ fn read(world: &World, target: &Target, container: &str, previous: bool) -> Resu
     })
 }
 
-pub fn log(lab: &Lab, target: &Target, query: &Query) -> Result<Body, Refusal> {
+/// `None` while the pod has no node.
+pub fn log(lab: &Lab, target: &Target, query: &Query) -> Result<Option<Body>, Refusal> {
     let container = query.get("container");
     let lines = query.number("tailLines")?.and_then(|n| usize::try_from(n).ok());
     let changed = lab.watch();
+    let unscheduled = lab.look(|world| {
+        let pod = store(world)?.get(&target.key(target.name.as_deref().unwrap_or_default()));
+        Ok(pod.is_some_and(|pod| pod["spec"]["nodeName"].as_str().unwrap_or_default().is_empty()))
+    })?;
+    if unscheduled {
+        return Ok(None);
+    }
     let all = lab.look(|world| read(world, target, container, query.flag("previous")))?;
     let tail = match lines {
         Some(wanted) => {
@@ -48,7 +56,7 @@ pub fn log(lab: &Lab, target: &Target, query: &Query) -> Result<Body, Refusal> {
         None => all.clone(),
     };
     if !query.flag("follow") {
-        return Ok(Body::from(tail));
+        return Ok(Some(Body::from(tail)));
     }
     let first = Some(Bytes::from(tail));
     let follow = Follow {
@@ -59,10 +67,10 @@ pub fn log(lab: &Lab, target: &Target, query: &Query) -> Result<Body, Refusal> {
         sent: all.len(),
         first,
     };
-    Ok(Body::from_stream(futures::stream::unfold(follow, |mut follow| async move {
+    Ok(Some(Body::from_stream(futures::stream::unfold(follow, |mut follow| async move {
         let more = follow.next().await?;
         Some((Ok::<Bytes, Infallible>(more), follow))
-    })))
+    }))))
 }
 
 struct Follow {

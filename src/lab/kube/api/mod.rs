@@ -17,6 +17,7 @@ mod refusal;
 mod review;
 mod scale;
 mod schema;
+mod security;
 mod selector;
 mod structural;
 mod table;
@@ -125,7 +126,7 @@ impl Caller {
         let kinds: Vec<&'static Kind> =
             kinds.into_iter().filter(|k| k.group == group && k.version == version).collect();
         if kinds.is_empty() {
-            return Err(Refusal::NoPath);
+            return Err(if group.is_empty() { Refusal::NoResource } else { Refusal::NoPath });
         }
         let target = path::target(&kinds, rest)?;
         self.resource(request, &target, query).await
@@ -175,7 +176,8 @@ impl Caller {
             ["openapi", "v3", "apis", group, version] => openapi(of(group, version)),
             _ => None,
         };
-        found.map(|value| json(&value)).ok_or(Refusal::NoPath)
+        let missing = if matches!(segments, ["api", _]) { Refusal::NoResource } else { Refusal::NoPath };
+        found.map(|value| json(&value)).ok_or(missing)
     }
 
     async fn resource(
@@ -207,7 +209,9 @@ impl Caller {
             ("watch", _) => return watch::watch(&self.lab, target, &query, form).map(ok),
             ("get", _) if target.part == Part::Log => {
                 let log = log::log(&self.lab, target, &query)?;
-                return Ok(reply(StatusCode::OK, "text/plain", log));
+                // A pod that no node has yet has nothing to say.
+                let code = if log.is_none() { StatusCode::NO_CONTENT } else { StatusCode::OK };
+                return Ok(reply(code, "text/plain", log.unwrap_or_default()));
             }
             ("get", Some(name)) if target.part == Part::Scale => {
                 let scale = self.lab.look(|w| scale::get(w, target, name))?;

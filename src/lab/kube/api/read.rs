@@ -69,9 +69,12 @@ pub fn list(world: &World, target: &Target, query: &Query, form: Form) -> Result
         token => Some(Continue::read(token)?),
     };
     let version = start.as_ref().map_or(store.version(), |s| s.rv);
-    check_version(query, store.version())?;
+    check_version(query, store)?;
     if store.since(version).is_none() {
+        // Whoever can bear an inconsistent list goes on with this one.
+        let onward = start.map(|s| Continue { rv: store.version(), after: s.after }.write()).transpose()?;
         return Err(Refusal::Expired {
+            onward: onward.unwrap_or_default(),
             message: "The provided continue parameter is too old to display a consistent list result. You can start \
                       a new list without the continue parameter, or use the continue token in this response to \
                       retrieve the remainder of the results. Continuing with the provided token results in an \
@@ -117,7 +120,8 @@ pub fn unparsed(version: &str) -> String {
 }
 
 /// A list is of now, whatever version it asks for; but it must ask for one that can be.
-fn check_version(query: &Query, current: u64) -> Result<(), Refusal> {
+fn check_version(query: &Query, store: &Store) -> Result<(), Refusal> {
+    let current = store.version();
     let (version, matching) = (query.get("resourceVersion"), query.get("resourceVersionMatch"));
     let forbidden = |field: &str, why: &str| Err(Refusal::options("ListOptions", Cause::forbidden(field, why)));
     match matching {
@@ -143,6 +147,10 @@ fn check_version(query: &Query, current: u64) -> Result<(), Refusal> {
     let wanted: u64 =
         version.parse().map_err(|_| Refusal::bad(format!("invalid resource version: {}", unparsed(version))))?;
     match (wanted > current, matching) {
+        (false, "Exact") if store.since(wanted).is_none() => Err(Refusal::Expired {
+            onward: String::new(),
+            message: "The resourceVersion for the provided list is too old.".into(),
+        }),
         (false, _) => Ok(()),
         (true, "Exact") => Err(Refusal::Unexpected("etcdserver: mvcc: required revision is a future revision".into())),
         (true, _) => Err(Refusal::TooLargeVersion { wanted, current }),

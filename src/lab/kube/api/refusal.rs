@@ -53,7 +53,7 @@ pub enum Refusal {
     #[error("Unauthorized")]
     Unauthorized,
     #[error("{message}")]
-    Forbidden { group: String, resource: String, name: String, message: String, causes: Value },
+    Forbidden { message: String, details: Value },
     #[error("{kind} \"{name}\" not found")]
     NotFound { kind: &'static Kind, name: String },
     /// No such group or version: the real server answers this in plain text.
@@ -72,8 +72,9 @@ pub enum Refusal {
     Precondition { kind: &'static Kind, name: String, why: String },
     #[error("{message}")]
     ApplyConflict { message: String, causes: Value },
+    /// `onward`: a token for the rest of the list, as it is now.
     #[error("{message}")]
-    Expired { message: String },
+    Expired { message: String, onward: String },
     #[error("{message}")]
     BadRequest { message: String },
     #[error("{}{} \"{name}\" is invalid: {}", kind.kind, dotted(kind.group), listed(causes))]
@@ -138,6 +139,11 @@ impl Refusal {
         Refusal::Invalid { kind, name: name.into(), causes: vec![cause] }
     }
 
+    /// Empty parts are left out of what the Status says of its object.
+    pub fn forbidden(group: &str, resource: &str, name: &str, message: String) -> Self {
+        Refusal::Forbidden { message, details: details(group, name, resource) }
+    }
+
     pub fn options(options: &'static str, cause: Cause) -> Self {
         Refusal::Options { options, causes: vec![cause] }
     }
@@ -181,13 +187,7 @@ impl Refusal {
             | Refusal::AlreadyExists { kind, name }
             | Refusal::Conflict { kind, name, .. } => Some(of(kind, name, kind.plural)),
             Refusal::Precondition { kind, name, .. } => Some(of(kind, name, kind.kind)),
-            Refusal::Forbidden { group, resource, name, causes, .. } => {
-                let mut details = details(group, name, resource);
-                if !causes.is_null() {
-                    details["causes"] = causes.clone();
-                }
-                Some(details)
-            }
+            Refusal::Forbidden { details, .. } => Some(details.clone()),
             Refusal::ApplyConflict { causes, .. } => Some(json!({"causes": causes})),
             Refusal::Invalid { kind, name, causes } => Some(with(of(kind, name, kind.kind), causes)),
             Refusal::Misfit { value, why } => {
@@ -225,6 +225,11 @@ impl Refusal {
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
             "message": self.to_string(), "code": code,
         });
+        if let Refusal::Expired { onward, .. } = self
+            && !onward.is_empty()
+        {
+            status["metadata"]["continue"] = json!(onward);
+        }
         if !reason.is_empty() {
             status["reason"] = json!(reason);
         }

@@ -43,6 +43,10 @@ fn read<T: DeserializeOwned + Serialize>(object: &Value) -> Result<Value, String
 
 fn reader(kind: &Kind) -> Option<Read> {
     Some(match (kind.group, kind.plural) {
+        ("", "limitranges") => read::<api::core::v1::LimitRange>,
+        ("", "podtemplates") => read::<api::core::v1::PodTemplate>,
+        ("", "replicationcontrollers") => read::<api::core::v1::ReplicationController>,
+        ("", "resourcequotas") => read::<api::core::v1::ResourceQuota>,
         ("", "configmaps") => read::<api::core::v1::ConfigMap>,
         ("", "endpoints") => read::<api::core::v1::Endpoints>,
         ("", "events") => read::<api::core::v1::Event>,
@@ -57,15 +61,32 @@ fn reader(kind: &Kind) -> Option<Read> {
         ("admissionregistration.k8s.io", "mutatingwebhookconfigurations") => {
             read::<api::admissionregistration::v1::MutatingWebhookConfiguration>
         }
+        ("admissionregistration.k8s.io", "validatingadmissionpolicies") => {
+            read::<api::admissionregistration::v1::ValidatingAdmissionPolicy>
+        }
+        ("admissionregistration.k8s.io", "validatingadmissionpolicybindings") => {
+            read::<api::admissionregistration::v1::ValidatingAdmissionPolicyBinding>
+        }
         ("admissionregistration.k8s.io", "validatingwebhookconfigurations") => {
             read::<api::admissionregistration::v1::ValidatingWebhookConfiguration>
         }
         ("apiextensions.k8s.io", "customresourcedefinitions") => read::<extensions::CustomResourceDefinition>,
         ("apiregistration.k8s.io", "apiservices") => read::<registration::APIService>,
+        ("apps", "controllerrevisions") => read::<api::apps::v1::ControllerRevision>,
         ("apps", "daemonsets") => read::<api::apps::v1::DaemonSet>,
         ("apps", "deployments") => read::<api::apps::v1::Deployment>,
         ("apps", "replicasets") => read::<api::apps::v1::ReplicaSet>,
         ("apps", "statefulsets") => read::<api::apps::v1::StatefulSet>,
+        ("autoscaling", "horizontalpodautoscalers") => read::<api::autoscaling::v2::HorizontalPodAutoscaler>,
+        ("batch", "cronjobs") => read::<api::batch::v1::CronJob>,
+        ("certificates.k8s.io", "certificatesigningrequests") => {
+            read::<api::certificates::v1::CertificateSigningRequest>
+        }
+        ("flowcontrol.apiserver.k8s.io", "flowschemas") => read::<api::flowcontrol::v1::FlowSchema>,
+        ("flowcontrol.apiserver.k8s.io", "prioritylevelconfigurations") => {
+            read::<api::flowcontrol::v1::PriorityLevelConfiguration>
+        }
+        ("node.k8s.io", "runtimeclasses") => read::<api::node::v1::RuntimeClass>,
         ("batch", "jobs") => read::<api::batch::v1::Job>,
         ("coordination.k8s.io", "leases") => read::<api::coordination::v1::Lease>,
         ("discovery.k8s.io", "endpointslices") => read::<api::discovery::v1::EndpointSlice>,

@@ -109,8 +109,9 @@ fn walk(schema: &Value, value: &Value, path: &str, causes: &mut Vec<Cause>) {
     };
     let either = schema["x-kubernetes-int-or-string"] == true && matches!(found, "integer" | "string");
     let wanted = schema["type"].as_str().unwrap_or(found);
-    let fits = wanted == found || either || (wanted == "number" && found == "integer");
-    if !fits && !(found == "null" && schema["nullable"] == true) {
+    let empty = found == "null" && schema["nullable"] == true;
+    let fits = wanted == found || either || empty || (wanted == "number" && found == "integer");
+    if !fits {
         causes.push(Cause::mistyped(path, found, wanted));
         return;
     }

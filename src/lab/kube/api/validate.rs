@@ -115,7 +115,7 @@ fn common(kind: &Kind, object: &Value) -> Vec<Cause> {
         ("", "events") => causes.extend(misplaced(object)),
         ("", "pods") => causes.extend(containers(&object["spec"], "spec")),
         ("apiextensions.k8s.io", "customresourcedefinitions") => causes.extend(definition(object)),
-        ("apps", _) => {
+        ("apps", plural) if plural != "controllerrevisions" => {
             causes.extend(containers(&object["spec"]["template"]["spec"], "spec.template.spec"));
             causes.extend(unselected(object));
         }
@@ -171,6 +171,23 @@ fn unselected(object: &Value) -> Option<Cause> {
     Some(Cause::invalid("spec.template.metadata.labels", &value, why))
 }
 
+/// A pod's spec without what may change.
+fn fixed_of_pod(pod: &Value) -> Value {
+    let mut spec = pod["spec"].clone();
+    if let Some(map) = spec.as_object_mut() {
+        map.retain(|field, value| {
+            !value.is_null()
+                && !matches!(field.as_str(), "activeDeadlineSeconds" | "tolerations" | "terminationGracePeriodSeconds")
+        });
+        for field in ["containers", "initContainers"] {
+            for container in map.get_mut(field).and_then(Value::as_array_mut).into_iter().flatten() {
+                container["image"] = Value::Null;
+            }
+        }
+    }
+    spec
+}
+
 /// What can't be changed any more once it is stored.
 fn immutable(kind: &Kind, old: &Value, object: &Value) -> Vec<Cause> {
     let differs = |pointer: &str| {
@@ -211,6 +228,13 @@ fn immutable(kind: &Kind, old: &Value, object: &Value) -> Vec<Cause> {
             );
             Cause::invalid("roleRef", &shown, "cannot change roleRef")
         })],
+        ("", "pods") => {
+            let why = "pod updates may not change fields other than \
+                       `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,\
+                       `spec.tolerations` (only additions to existing tolerations),\
+                       `spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)";
+            vec![(fixed_of_pod(old) != fixed_of_pod(object)).then(|| Cause::forbidden("spec", why))]
+        }
         ("", "secrets") => vec![immutable("/type", "type")],
         ("", "persistentvolumeclaims") => {
             // A claim is bound by writing its volume's name into it.

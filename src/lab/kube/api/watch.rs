@@ -158,7 +158,7 @@ impl Watch {
                 }
                 None => {
                     let message = format!("too old resource version: {version} ({})", store.version());
-                    write(&mut lines, "ERROR", &Refusal::Expired { message }.status());
+                    write(&mut lines, "ERROR", &Refusal::Expired { message, onward: String::new() }.status());
                     self.over = true;
                 }
             },

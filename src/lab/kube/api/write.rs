@@ -8,6 +8,7 @@ use super::path::{Part, Query, Target};
 use super::read;
 use super::refusal::{Cause, MODIFIED, Refusal};
 use super::scale;
+use super::security;
 use super::selector::Filter;
 use super::structural;
 use super::validate;
@@ -101,19 +102,19 @@ fn check_namespace(kind: &'static Kind, namespace: &str, name: &str, store: &Sto
         return Err(namespaces().map_or(Refusal::NoResource, |kind| Refusal::not_found(kind, namespace)));
     };
     if found["metadata"]["deletionTimestamp"].is_string() {
-        return Err(Refusal::Forbidden {
-            group: kind.group.into(),
-            resource: kind.plural.into(),
-            name: name.into(),
-            message: format!(
-                "{kind} \"{name}\" is forbidden: unable to create new content in namespace {namespace} because it is \
-                 being terminated"
-            ),
-            causes: json!([{
-                "reason": "NamespaceTerminating", "message": format!("namespace {namespace} is being terminated"),
-                "field": "metadata.namespace"
-            }]),
+        let message = format!(
+            "{kind} \"{name}\" is forbidden: unable to create new content in namespace {namespace} because it is being \
+             terminated"
+        );
+        let cause = json!({
+            "reason": "NamespaceTerminating", "message": format!("namespace {namespace} is being terminated"),
+            "field": "metadata.namespace",
         });
+        let mut refusal = Refusal::forbidden(kind.group, kind.plural, name, message);
+        if let Refusal::Forbidden { details, .. } = &mut refusal {
+            details["causes"] = json!([cause]);
+        }
+        return Err(refusal);
     }
     Ok(())
 }
@@ -190,6 +191,10 @@ fn insert(
     }
     validate::new(kind, &object)?;
     shaped(kind, &object, store)?;
+    if kind.is("", "pods") {
+        accounted(kind, &object, store)?;
+        security::check(&object, store)?;
+    }
     let mut object = store.preview(&key, object, now);
     admission::admit(kind, &mut object, store, &seconds(now))?;
     let stored = if dry_run { object } else { store.put(key, object, now).clone() };
@@ -198,6 +203,21 @@ fn insert(
         settle(world);
     }
     Ok(Written { created: true, body, unknown: request.unknown.clone() })
+}
+
+/// A pod runs as a service account that must be there.
+fn accounted(kind: &'static Kind, pod: &Value, store: &Store) -> Result<(), Refusal> {
+    let stated = text(pod, "/spec/serviceAccountName");
+    let account = if stated.is_empty() { "default" } else { stated };
+    let (name, namespace) = (text(pod, "/metadata/name"), text(pod, "/metadata/namespace"));
+    if store.get(&Key::new("", "serviceaccounts", namespace, account)).is_some() {
+        return Ok(());
+    }
+    let message = format!(
+        "pods {name:?} is forbidden: error looking up service account {namespace}/{account}: serviceaccount \
+         {account:?} not found"
+    );
+    Err(Refusal::forbidden(kind.group, kind.plural, name, message))
 }
 
 /// Custom resources must have the shape that their definition gives them.
@@ -384,7 +404,10 @@ fn replace(
     }
     let writer = request.writer(world);
     manage(kind, Some(live), &mut object, &writer);
-    validate::changed(kind, live, &object)?;
+    // What the lab's own controllers wrote came in without defaults.
+    let mut before = live.clone();
+    admission::defaults(kind, &mut before);
+    validate::changed(kind, &before, &object)?;
     shaped(kind, &object, read::store(world)?)?;
     let dry_run = request.dry_run(options)?;
     let now = world.now;
@@ -448,6 +471,10 @@ pub fn delete(world: &mut World, request: Request) -> Result<Written, Refusal> {
     let name = request.name()?;
     let key = request.target.key(name);
     let live = read::store(world)?.get(&key).ok_or_else(|| Refusal::not_found(kind, name))?.clone();
+    if kind.is("", "namespaces") && matches!(name, "default" | "kube-system" | "kube-public") {
+        let message = format!("namespaces {name:?} is forbidden: this namespace may not be deleted");
+        return Err(Refusal::forbidden(kind.group, kind.plural, name, message));
+    }
     let policy = text(&request.body, "/propagationPolicy");
     if !matches!(policy, "" | "Foreground" | "Background" | "Orphan") {
         let supported = "\"Foreground\", \"Background\", \"Orphan\", \"nil\"";
