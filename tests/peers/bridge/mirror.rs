@@ -78,6 +78,16 @@ fn written_alone(content: &Value) -> Value {
     rest
 }
 
+/// The object with the status of another: what the real server knows of the store after a write of one of both parts.
+fn with_status(object: &Value, other: &Value) -> Value {
+    let mut object = object.clone();
+    if let Some(fields) = object.as_object_mut() {
+        fields.remove("status");
+        fields.extend(other.get("status").map(|status| ("status".to_string(), status.clone())));
+    }
+    object
+}
+
 /// Keeps them in step for as long as it is polled.
 pub async fn run(lab: Lab, real: Real, report: Arc<Mutex<Report>>) {
     let (seen, mut arrivals) = mpsc::unbounded_channel();
@@ -208,7 +218,7 @@ impl Mirror {
             if let Some(patch) = difference(&written_alone(&was), &written_alone(&is)).and_then(only_set) {
                 self.count();
                 let real = self.real.merge(&at, &patch).await.map_err(|no| ("change", no))?;
-                self.accept(key, &real, &is);
+                self.accept(key, &real, &with_status(&is, &was));
             }
         }
         if kind.status
@@ -219,7 +229,7 @@ impl Mirror {
             self.count();
             let patch = json!({"status": status});
             let real = self.real.merge(&format!("{at}/status"), &patch).await.map_err(|no| ("change status of", no))?;
-            self.accept(key, &real, &is);
+            self.accept(key, &real, &with_status(&was, &is));
         }
         Ok(())
     }

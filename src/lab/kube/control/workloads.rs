@@ -127,6 +127,7 @@ fn deployment(world: &mut World, key: &Key, object: &Value) {
         s["spec"]["replicas"] = json!(wanted);
         s["status"] = json!({"replicas": wanted, "readyReplicas": ready, "availableReplicas": ready,
             "fullyLabeledReplicas": wanted, "observedGeneration": s["metadata"]["generation"]});
+        omit_zeros(s, &["readyReplicas", "availableReplicas", "fullyLabeledReplicas"]);
     });
     let available = ready + may_be_missing(object, wanted) >= wanted;
     world.change_object(key, |d| {
@@ -193,7 +194,15 @@ fn daemon_set(world: &mut World, key: &Key, object: &Value) {
         d["status"] = json!({"observedGeneration": d["metadata"]["generation"], "desiredNumberScheduled": desired,
             "currentNumberScheduled": desired, "updatedNumberScheduled": desired, "numberMisscheduled": 0,
             "numberReady": ready, "numberAvailable": ready, "numberUnavailable": desired.saturating_sub(ready)});
+        omit_zeros(d, &["updatedNumberScheduled", "numberAvailable", "numberUnavailable"]);
     });
+}
+
+/// The API leaves these counts out when they are 0 (`omitempty` of its types).
+fn omit_zeros(object: &mut Value, fields: &[&str]) {
+    if let Some(status) = object["status"].as_object_mut() {
+        status.retain(|name, value| *value != 0 || !fields.contains(&name.as_str()));
+    }
 }
 
 fn stateful_set(world: &mut World, key: &Key, object: &Value) {
@@ -236,6 +245,7 @@ fn stateful_set(world: &mut World, key: &Key, object: &Value) {
         s["status"] = json!({"observedGeneration": s["metadata"]["generation"], "replicas": wanted,
             "readyReplicas": ready, "availableReplicas": ready, "currentReplicas": wanted, "updatedReplicas": wanted,
             "currentRevision": revision, "updateRevision": revision, "collisionCount": 0});
+        omit_zeros(s, &["readyReplicas", "currentReplicas", "updatedReplicas"]);
     });
 }
 
