@@ -217,15 +217,18 @@ impl Store {
 }
 
 /// What counts up the generation: all of an object but metadata and status, and of a Deployment the annotations, since
-/// its ReplicaSets get copies of them.
-fn content<'a>(key: &Key, object: &'a Value) -> (Vec<(&'a String, &'a Value)>, Option<&'a Value>) {
+/// its ReplicaSets get copies of them; but not its revision, which the controller writes along with the status.
+fn content<'a>(key: &Key, object: &'a Value) -> (Vec<Member<'a>>, Vec<Member<'a>>) {
     let members = object.as_object().into_iter().flatten();
     let members = members.filter(|(name, _)| !matches!(name.as_str(), "metadata" | "status" | "kind" | "apiVersion"));
     let copied = (key.resource.group == "apps" && key.resource.plural == "deployments")
-        .then(|| object["metadata"].get("annotations"))
+        .then(|| object["metadata"]["annotations"].as_object())
         .flatten();
-    (members.collect(), copied)
+    let copied = copied.into_iter().flatten().filter(|(name, _)| *name != "deployment.kubernetes.io/revision");
+    (members.collect(), copied.collect())
 }
+
+type Member<'a> = (&'a String, &'a Value);
 
 /// RFC 3339 with whole seconds, as Kubernetes writes times.
 pub fn seconds(at: Timestamp) -> String {

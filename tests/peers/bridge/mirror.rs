@@ -28,6 +28,9 @@ const SERVED: Duration = Duration::from_secs(20);
 
 const DEFINITIONS: (&str, &str) = ("apiextensions.k8s.io", "customresourcedefinitions");
 
+/// What a Deployment's controller writes along with its status.
+const REVISION: &str = "deployment.kubernetes.io/revision";
+
 /// An object that both sides have.
 struct Shared {
     /// As the real server had it last.
@@ -74,6 +77,11 @@ fn written_alone(content: &Value) -> Value {
         && let Some(spec) = rest.get_mut("spec").and_then(Value::as_object_mut)
     {
         spec.remove("nodeName");
+    }
+    if content["kind"] == "Deployment"
+        && let Some(annotations) = rest.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut)
+    {
+        annotations.remove(REVISION);
     }
     rest
 }
@@ -227,7 +235,11 @@ impl Mirror {
             && let Some(status) = difference(&was["status"], &is["status"]).filter(|s| !s.is_null())
         {
             self.count();
-            let patch = json!({"status": status});
+            let mut patch = json!({"status": status});
+            // As the real controller does: so it does not count as a change of the Deployment.
+            if let Some(revision) = is.pointer("/metadata/annotations").and_then(|a| a.get(REVISION)) {
+                patch["metadata"] = json!({"annotations": {REVISION: revision}});
+            }
             let real = self.real.merge(&format!("{at}/status"), &patch).await.map_err(|no| ("change status of", no))?;
             self.accept(key, &real, &with_status(&was, &is));
         }
