@@ -132,6 +132,8 @@ pub fn client(authority: &Pair, who: &Pair) -> reqwest::Client {
     let identity = format!("{}{}", who.certificate, who.key);
     reqwest::Client::builder()
         .no_proxy()
+        // A connection kept from before a restart would be reset under the next request.
+        .pool_max_idle_per_host(0)
         .tls_certs_only([reqwest::Certificate::from_pem(authority.certificate.as_bytes()).unwrap()])
         .identity(reqwest::Identity::from_pem(identity.as_bytes()).unwrap())
         .build()
