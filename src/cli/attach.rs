@@ -4,7 +4,8 @@ use super::status::{find, name_of};
 use super::{Exit, say, tell};
 use crate::engine::driver::Request;
 use crate::session::client;
-use std::path::Path;
+use crate::session::protocol::{Attachment, Welcome};
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, clap::Args)]
 pub struct Attach {
@@ -23,20 +24,29 @@ pub struct Attach {
 
 impl Attach {
     pub async fn run(self, state_dir: &Path) -> Exit {
-        let folder = match find(state_dir, self.run.as_deref()) {
-            Ok(folder) => folder,
-            Err(why) => {
-                tell(&why);
-                return Exit::Usage;
-            }
-        };
-        let name = name_of(&folder);
-        match client::join(&folder, &who(), self.read_only).await {
-            Ok((welcome, attachment)) => {
+        match joined(state_dir, self.run.as_deref(), self.read_only).await {
+            Ok((name, folder, welcome, attachment)) => {
                 show(Style::of(self.lines, self.json), &name, &folder, welcome, attachment, 0).await
             }
-            Err(e) => cannot_join(&name, &e),
+            Err(exit) => exit,
         }
+    }
+}
+
+/// Name and folder of the run, and the screen's end of it; what stands in the way has been told.
+async fn joined(
+    state_dir: &Path,
+    run: Option<&str>,
+    read_only: bool,
+) -> Result<(String, PathBuf, Welcome, Attachment), Exit> {
+    let folder = find(state_dir, run).map_err(|why| {
+        tell(&why);
+        Exit::Usage
+    })?;
+    let name = name_of(&folder);
+    match client::join(&folder, &who(), read_only).await {
+        Ok((welcome, attachment)) => Ok((name, folder, welcome, attachment)),
+        Err(e) => Err(cannot_join(&name, &e)),
     }
 }
 
@@ -48,17 +58,9 @@ pub struct Stop {
 
 impl Stop {
     pub async fn run(self, state_dir: &Path) -> Exit {
-        let folder = match find(state_dir, self.run.as_deref()) {
-            Ok(folder) => folder,
-            Err(why) => {
-                tell(&why);
-                return Exit::Usage;
-            }
-        };
-        let name = name_of(&folder);
-        let (_, attachment) = match client::join(&folder, &who(), false).await {
+        let (name, _, _, attachment) = match joined(state_dir, self.run.as_deref(), false).await {
             Ok(joined) => joined,
-            Err(e) => return cannot_join(&name, &e),
+            Err(exit) => return exit,
         };
         say(&format!("run {name} stops at its next safe point: acts in hand end first, nothing new begins"));
         for request in [Request::TakeControl { by: who() }, Request::Stop { by: who() }] {
