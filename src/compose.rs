@@ -14,6 +14,7 @@ use crate::plan::model::Plan;
 use crate::plan::{self, Loaded};
 use crate::session::folder::RunFolder;
 use crate::session::lock::{LockError, Owner, RunLock, host_name};
+use crate::steps::claim::Claim;
 use crate::steps::site::{Installation, Parts, Reconnect, open};
 use crate::steps::{catalogue, teardown};
 use crate::{proxmox, session};
@@ -46,6 +47,8 @@ pub struct Options {
     /// The run's folder.
     pub folder: PathBuf,
     pub way: Way,
+    /// Who tells this session to take the run from another place.
+    pub take_over: Option<String>,
     pub gates_by: Option<String>,
     pub patience: Option<Duration>,
     pub clock: Clock,
@@ -153,6 +156,8 @@ pub fn prepare(options: Options) -> Result<Prepared, Refusal> {
         secrets: folder.secrets(),
         cache: folder.cache(),
         reconnect: options.reconnect,
+        claim: Claim::here(&host_name(), folder.path(), options.clock.now()),
+        take_over: options.take_over.clone(),
         made: RunState::made(&recovered.records),
         makes_secrets,
     });
@@ -175,6 +180,7 @@ pub fn prepare(options: Options) -> Result<Prepared, Refusal> {
         host: session::lock::host_name(),
         until: options.way.until(),
         backwards: matches!(options.way, Way::Teardown { .. }),
+        take_over: options.take_over,
     };
     let last_seq = recovered.records.last().map_or(0, |r| r.seq);
     Ok(Prepared {

@@ -26,13 +26,20 @@ struct Target {
     acting_now: usize,
     most_at_once: usize,
     refuse: Option<Failure>,
+    /// Somebody else is at work.
+    forbidden: Option<Failure>,
 }
 
 type Shared = Arc<Mutex<Target>>;
 struct TestSite;
+#[async_trait]
 impl Site for TestSite {
     type Reading = Shared;
     type Changing = Shared;
+
+    async fn may_act(_: &dyn Context, _: &Shared, change: &Shared) -> Result<(), Failure> {
+        change.lock().unwrap().forbidden.clone().map_or(Ok(()), Err)
+    }
 }
 
 struct Make {
@@ -209,6 +216,7 @@ async fn drive_any(
         host: "jump".into(),
         until: 10,
         backwards,
+        take_over: None,
     };
     let (outcome, state) = driver.run(session, asked).await.unwrap();
     let mut seen = Vec::new();
@@ -384,6 +392,23 @@ async fn a_blocked_step_goes_on_by_itself_when_the_cause_is_gone() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn nothing_is_acted_on_while_somebody_else_is_at_work() {
+    let dir = tempfile::tempdir().unwrap();
+    let target = Shared::default();
+    target.lock().unwrap().forbidden = Some(Failure::refused("jump2 is at work", "stop it there"));
+    let healing = target.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_secs(50)).await;
+        assert!(healing.lock().unwrap().acts.is_empty());
+        healing.lock().unwrap().forbidden = None;
+    });
+    let run = drive(dir.path(), &target, plan(), yes(), vec![]).await;
+    assert_eq!(run.outcome, Outcome::Proven);
+    let blocked = |e: &Event| matches!(e, Event::Blocked { failure, .. } if failure.what == "jump2 is at work");
+    assert!(run.records.iter().any(|r| blocked(&r.event)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn without_a_cure_the_run_ends_as_blocked_when_patience_is_over() {
     let dir = tempfile::tempdir().unwrap();
     let target = Shared::default();
@@ -464,6 +489,7 @@ async fn nothing_is_acted_on_when_the_journal_cannot_be_written() {
         host: "h".into(),
         until: 10,
         backwards: false,
+        take_over: None,
     };
     let error = driver.run(session, asked).await.unwrap_err();
     assert!(error.next().contains("free space"), "{error}");

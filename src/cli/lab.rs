@@ -276,6 +276,7 @@ impl RunInLab {
             plan: &opened.site.plan,
             folder: Some(opened.run_folder()),
             way: Way::Until(self.flags.until),
+            take_over: self.flags.take_over,
             gates_by: Some(YES.to_string()),
             patience: self.flags.patience,
             style,

@@ -6,6 +6,7 @@ mod plan;
 mod run;
 mod screen;
 mod status;
+mod takeover;
 mod teardown;
 mod worker;
 
@@ -103,6 +104,9 @@ pub struct RunFlags {
     /// Give up when nothing but blocked steps is left for this long, e.g. 90s, 30m, 2h (default: never on a screen, 30m without)
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub patience: Option<Duration>,
+    /// Take the run from the jump host or process that works on it, when that one is gone or hangs
+    #[arg(long)]
+    pub take_over: bool,
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

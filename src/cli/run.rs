@@ -1,6 +1,6 @@
 //! `cozyup run PLAN`: runs or resumes a plan, on the screen or in lines. The work is done by a worker process that goes
 //! on without this one.
-use super::{Exit, RunFlags, say, tell};
+use super::{Exit, RunFlags, say, takeover, tell};
 use crate::base::clock::Clock;
 use crate::base::text;
 use crate::compose::{self, Way};
@@ -75,6 +75,8 @@ pub struct Start<'a> {
     /// Replaces the folder that the plan's name gives.
     pub folder: Option<PathBuf>,
     pub way: Way,
+    /// Take the run from whoever works on it.
+    pub take_over: bool,
     /// Who has opened every gate beforehand.
     pub gates_by: Option<String>,
     pub patience: Option<Duration>,
@@ -92,6 +94,7 @@ impl Run {
             plan: &self.plan,
             folder: None,
             way: Way::Until(self.flags.until),
+            take_over: self.flags.take_over,
             gates_by: self.yes.then(|| YES.to_string()),
             patience: self.flags.patience,
             style,
@@ -113,19 +116,30 @@ pub async fn execute(start: Start<'_>, state_dir: &Path) -> Exit {
         (Some(folder), Ok(loaded)) => (loaded.plan.name, folder.clone()),
         (None, Ok(loaded)) => (loaded.plan.name.clone(), state_dir.join("runs").join(&loaded.plan.name)),
     };
-    let started = match launch(&start, &name, &folder).await {
-        Ok(started) => started,
-        Err(e) => {
-            tell(&format!("{e}\nnext: check free space and permissions of {}", folder.display()));
-            return Exit::Usage;
-        }
-    };
-    let (first, findings) = match started {
-        Started::Ready { first, findings } => (first, findings),
-        Started::Refused { exit, .. } if exit == Exit::Locked as u8 && start.style == Style::Screen => (0, Vec::new()),
-        Started::Refused { exit, text } => {
-            tell(&text);
-            return Exit::of(exit);
+    let mut tried = false;
+    let (first, findings) = loop {
+        match launch(&start, &name, &folder).await {
+            Ok(Started::Ready { first, findings }) => break (first, findings),
+            Ok(Started::Refused { exit, .. }) if exit == Exit::Locked as u8 && !tried => {
+                tried = true;
+                match takeover::make_way(&name, &folder, start.take_over).await {
+                    Ok(()) => {}
+                    // A screen shows what the other one does.
+                    Err(_) if start.style == Style::Screen && !start.take_over => break (0, Vec::new()),
+                    Err(why) => {
+                        tell(&why);
+                        return Exit::Locked;
+                    }
+                }
+            }
+            Ok(Started::Refused { exit, text }) => {
+                tell(&text);
+                return Exit::of(exit);
+            }
+            Err(e) => {
+                tell(&format!("{e}\nnext: check free space and permissions of {}", folder.display()));
+                return Exit::Usage;
+            }
         }
     };
     if start.style == Style::Detached {
@@ -194,6 +208,7 @@ async fn launch(start: &Start<'_>, name: &str, folder: &Path) -> std::io::Result
         ("--critical-path-s", start.figures.critical_path_s.map(|s| s.to_string())),
         ("--speed", start.figures.speed.map(|s| s.to_string())),
         ("--gates-by", start.gates_by.clone()),
+        ("--take-over", start.take_over.then(who)),
     ];
     for (flag, value) in numbers {
         if let Some(value) = value {

@@ -40,6 +40,9 @@ pub struct TeardownFlags {
     /// Give up when nothing but blocked steps is left for this long, e.g. 90s, 30m, 2h (default: never on a screen, 30m without)
     #[arg(long, value_name = "TIME", value_parser = super::duration)]
     pub patience: Option<Duration>,
+    /// Take the run from the jump host or process that works on it, when that one is gone or hangs
+    #[arg(long)]
+    pub take_over: bool,
 }
 
 impl Teardown {
@@ -79,6 +82,7 @@ pub async fn tear_down(
         plan: plan.to_path_buf(),
         folder: folder.clone(),
         way,
+        take_over: None,
         gates_by: None,
         patience: None,
         clock: clock.clone(),
@@ -107,6 +111,7 @@ pub async fn tear_down(
         plan,
         folder: Some(folder),
         way,
+        take_over: flags.take_over,
         gates_by: Some(format!("{}, who typed the name", who())),
         patience: flags.patience,
         style: Style::of(flags.lines, flags.json),

@@ -41,6 +41,9 @@ pub struct Worker {
     teardown: bool,
     #[arg(long)]
     cluster_is_lost: bool,
+    /// Who tells this session to take the run from another place
+    #[arg(long)]
+    take_over: Option<String>,
     /// Who has opened every gate beforehand
     #[arg(long)]
     gates_by: Option<String>,
@@ -73,6 +76,7 @@ impl Worker {
                 true => Way::Teardown { cluster_is_lost: self.cluster_is_lost },
                 false => Way::Until(self.until),
             },
+            take_over: self.take_over.clone(),
             gates_by: self.gates_by.clone(),
             patience: self.patience_s.map(Duration::from_secs),
             clock: clock.clone(),

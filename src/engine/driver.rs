@@ -51,6 +51,8 @@ pub struct Session {
     pub until: u8,
     /// Whether the steps take back what other sessions made.
     pub backwards: bool,
+    /// Who told it to take the run from whoever worked on it.
+    pub take_over: Option<String>,
 }
 
 pub struct Driver<S: Site> {
@@ -208,6 +210,7 @@ impl<S: Site> Loop<S> {
             pid: std::process::id(),
             until: session.until,
             backwards: session.backwards,
+            take_over: session.take_over,
             steps,
         })
     }
@@ -261,7 +264,11 @@ impl<S: Site> Loop<S> {
                     Answer::Observed(look(&*step, &hands, &reading).await)
                 }
                 Verb::Act => {
-                    let acted = tokio::time::timeout(ACT_DEADLINE, step.act(&hands, &reading, &changing)).await;
+                    let act = async {
+                        S::may_act(&hands, &reading, &changing).await?;
+                        step.act(&hands, &reading, &changing).await
+                    };
+                    let acted = tokio::time::timeout(ACT_DEADLINE, act).await;
                     Answer::Acted(acted.unwrap_or_else(|_| Err(too_long("the act", ACT_DEADLINE))))
                 }
             };

@@ -43,6 +43,9 @@ pub enum Event {
         /// Its steps take back what other sessions made.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         backwards: bool,
+        /// Who told it to take the run from whoever worked on it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        take_over: Option<String>,
         steps: Vec<Outline>,
     },
     /// The first change of this day waits for a person.

@@ -185,7 +185,7 @@ impl RunState {
         self.last = Some(record.at);
         let at = record.at;
         match &record.event {
-            Event::Session { run, plan, plan_digest, host, pid, until, backwards, steps, cozyup: _ } => {
+            Event::Session { run, plan, plan_digest, host, pid, until, backwards, steps, cozyup: _, take_over: _ } => {
                 // What was agreed to on the way there is no word about the way back, nor the other way round.
                 if *backwards || self.backwards {
                     self.gates.clear();
@@ -373,6 +373,7 @@ pub mod tests {
             pid: 1,
             until: 10,
             backwards: false,
+            take_over: None,
             steps,
         }
     }

@@ -87,9 +87,16 @@ pub enum Observed {
 }
 
 /// The two halves of the outside world. Only `act` is handed the changing half.
+#[async_trait]
 pub trait Site: Send + Sync + 'static {
     type Reading: Send + Sync;
     type Changing: Send + Sync;
+
+    /// Asked right before every act: whether this process is the one that may change the target.
+    ///
+    /// # Errors
+    /// With the reason, when another one may; the act is then not called.
+    async fn may_act(cx: &dyn Context, site: &Self::Reading, change: &Self::Changing) -> Result<(), Failure>;
 }
 
 /// What the engine gives to a step while a verb runs.

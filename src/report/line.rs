@@ -17,10 +17,12 @@ pub fn lines(record: &Record, state: &RunState) -> Vec<String> {
         Event::Session { run, plan, steps, backwards: true, .. } => {
             vec![line("teardown", format!("of run {run} of plan {plan}: {} steps", steps.len()))]
         }
-        Event::Session { run, plan, steps, until, .. } => {
+        Event::Session { run, plan, steps, until, take_over, .. } => {
             let wanted = steps.iter().filter(|s| s.day <= *until).count();
             let verb = if state.sessions == 0 { "starts" } else { "goes on" };
-            vec![line(verb, format!("run {run} of plan {plan}: {wanted} steps, days 0 to {until}"))]
+            let taken = take_over.as_deref().map(|by| line("takeover", format!("asked for by {}", text::clean(by))));
+            let begins = line(verb, format!("run {run} of plan {plan}: {wanted} steps, days 0 to {until}"));
+            taken.into_iter().chain([begins]).collect()
         }
         Event::GateAsked { day } => {
             vec![line("asks", format!("day {day} changes the target: start with --yes, or open it on the screen"))]

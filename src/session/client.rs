@@ -26,8 +26,7 @@ impl JoinError {
             JoinError::Nobody => "`cozyup status` shows how far it is, `cozyup run PLAN` goes on with it".to_string(),
             JoinError::Denied { next, .. } => next.clone(),
             JoinError::Silent(_) => {
-                "`cozyup status` shows the worker's process; ending it (kill PID) loses nothing, `cozyup run PLAN` goes on"
-                    .to_string()
+                "`cozyup run PLAN --take-over` ends its process, which loses nothing, and goes on".to_string()
             }
         }
     }

@@ -1,4 +1,5 @@
 //! One writer per run: an advisory lock on a file that says who holds it. It goes away with its process.
+use crate::base::clock::between;
 use crate::base::text;
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions, TryLockError};
@@ -15,7 +16,9 @@ pub struct Owner {
 
 impl std::fmt::Display for Owner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "process {} on {} since {}", self.pid, text::clean(&self.host), self.since.strftime("%F %T UTC"))
+        let age = text::spoken(between(self.since, jiff::Timestamp::now()));
+        let since = self.since.strftime("%F %T UTC");
+        write!(f, "process {} on {} since {since}, for {age}", self.pid, text::clean(&self.host))
     }
 }
 

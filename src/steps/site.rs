@@ -4,11 +4,13 @@ use crate::base::file::write_private;
 use crate::base::secret::Secret;
 use crate::cozystack::{Component, Release};
 use crate::engine::failure::Failure;
-use crate::engine::step::{Site, StepId};
+use crate::engine::step::{Context, Site, StepId};
 use crate::plan::model::{NodePlan, Plan};
+use crate::steps::claim::{self, Claim};
 use crate::steps::failures;
 use crate::talos::secrets::{Bundle, ClientCertificate, Error as SecretsError};
 use crate::{kubernetes, proxmox, talos};
+use async_trait::async_trait;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use std::collections::BTreeSet;
@@ -20,9 +22,14 @@ use tokio::task::JoinHandle;
 /// The installation that the steps bring about.
 pub struct Installation;
 
+#[async_trait]
 impl Site for Installation {
     type Reading = Reading;
     type Changing = Changing;
+
+    async fn may_act(cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
+        claim::hold(cx, site, change).await
+    }
 }
 
 /// Names of the files in the run's `secrets` folder.
@@ -48,6 +55,10 @@ pub struct Reading {
     pub secrets: PathBuf,
     pub cache: PathBuf,
     pub reconnect: Reconnect,
+    /// The place from which this process works on the run.
+    pub claim: Claim,
+    /// Who told it to take the run from another place.
+    pub take_over: Option<String>,
     made: BTreeSet<StepId>,
     shared: Arc<Shared>,
 }
@@ -56,6 +67,8 @@ pub struct Reading {
 pub struct Changing {
     pub proxmox: proxmox::Changer,
     pub talos: talos::Changer,
+    /// When the target last said that the run is worked on from here.
+    pub(super) claim: tokio::sync::Mutex<Option<Timestamp>>,
     secrets: PathBuf,
     shared: Arc<Shared>,
     /// Secrets that are being made ahead of their step; in memory only until it writes them.
@@ -85,6 +98,8 @@ pub struct Parts {
     pub secrets: PathBuf,
     pub cache: PathBuf,
     pub reconnect: Reconnect,
+    pub claim: Claim,
+    pub take_over: Option<String>,
     /// Steps whose act was called, in whichever session of the run.
     pub made: BTreeSet<StepId>,
     /// Whether this session goes as far as the cluster's secrets.
@@ -110,12 +125,15 @@ pub fn open(parts: Parts) -> (Reading, Changing) {
         secrets: parts.secrets.clone(),
         cache: parts.cache,
         reconnect: parts.reconnect,
+        claim: parts.claim,
+        take_over: parts.take_over,
         made: parts.made,
         shared: shared.clone(),
     };
     let changing = Changing {
         proxmox: changer,
         talos: talos::Changer::new(),
+        claim: tokio::sync::Mutex::new(None),
         secrets: parts.secrets,
         shared,
         ahead: Mutex::new(ahead),

@@ -75,6 +75,7 @@ impl Sample {
             pid: 4711,
             until: 5,
             backwards: false,
+            take_over: None,
             steps: steps(),
         };
         Sample { records: Vec::new() }.then(0, session)

@@ -2,8 +2,8 @@
 use crate::base::answer::Answer;
 use crate::engine::failure::Failure;
 use crate::proxmox::{Error, VmConfig, VmRow};
-use crate::steps::failures;
 use crate::steps::site::Reading;
+use crate::steps::{claim, failures};
 use std::collections::BTreeMap;
 
 pub struct Guests {
@@ -13,6 +13,8 @@ pub struct Guests {
     pub ours: BTreeMap<u32, VmConfig>,
     /// In the plan's VMIDs, and not ours.
     pub strange: Vec<VmRow>,
+    /// Whose those are, by VMID.
+    pub whose: BTreeMap<u32, String>,
     /// In the plan's VMIDs, being made: they show no mark yet.
     pub unborn: Vec<VmRow>,
 }
@@ -34,7 +36,8 @@ impl Guests {
 /// When Proxmox VE does not answer.
 pub async fn read(site: &Reading) -> Result<Guests, Failure> {
     let all = site.proxmox.resources().await.map_err(|e| failures::proxmox(&e, "list the guests"))?;
-    let mut guests = Guests { all, ours: BTreeMap::new(), strange: Vec::new(), unborn: Vec::new() };
+    let mut guests =
+        Guests { all, ours: BTreeMap::new(), strange: Vec::new(), whose: BTreeMap::new(), unborn: Vec::new() };
     let plan = &site.plan;
     let planned =
         |vmid: u32| u32::from(plan.template.vmid) == vmid || plan.nodes.iter().any(|n| u32::from(n.vmid) == vmid);
@@ -48,7 +51,11 @@ pub async fn read(site: &Reading) -> Result<Guests, Failure> {
                 guests.ours.insert(row.vmid, config.value);
             }
             Ok(config) if matches!(config.value.lock(), Some("create" | "clone")) => guests.unborn.push(row.clone()),
-            Ok(_) | Err(Error::Forbidden { .. }) => guests.strange.push(row.clone()),
+            Ok(config) => {
+                guests.whose.insert(row.vmid, claim::whose(config.value.description()));
+                guests.strange.push(row.clone());
+            }
+            Err(Error::Forbidden { .. }) => guests.strange.push(row.clone()),
             // The list is a few seconds late.
             Err(Error::NotFound { .. }) => {}
             Err(e) => return Err(failures::proxmox(&e, &format!("read vm {}", row.vmid))),

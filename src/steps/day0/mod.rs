@@ -1,5 +1,6 @@
 //! Day 0, check: everything the later days stand on, read before anything is changed.
 pub mod addresses;
+pub mod alone;
 pub mod api_version;
 pub mod bridges;
 pub mod capacity;
@@ -46,6 +47,7 @@ pub fn steps(plan: &Plan) -> Steps {
         Arc::new(capacity::step(plan)),
         Arc::new(storages::step(plan)),
         Arc::new(bridges::step(plan)),
+        Arc::new(alone::step(plan)),
         Arc::new(vmids::step(plan)),
         Arc::new(addresses::step(plan)),
         Arc::new(image::step(plan)),

@@ -67,7 +67,8 @@ fn problems(plan: &Plan, guests: &Guests) -> Vec<String> {
         let row = guests.all.value.iter().find(|r| r.vmid == id);
         if let Some(row) = row.filter(|_| guests.strange.iter().any(|g| g.vmid == id)) {
             let called = row.name.as_deref().unwrap_or("without a name");
-            problems.push(format!("VMID {id} is taken on {} by {called}, which is not this run's", row.node));
+            let whose = guests.whose.get(&id).map_or("is not this run's", String::as_str);
+            problems.push(format!("VMID {id} is taken on {} by {called}, which {whose}", row.node));
         }
         if let Some(row) = row.filter(|r| guests.is_ours(id) && r.node != host) {
             problems.push(format!("vm {id} of this run is on {} and not on {host} as the plan says", row.node));
@@ -110,6 +111,7 @@ mod tests {
             strange: strange.cloned().collect(),
             ours: ours.iter().map(|id| (*id, VmConfig(BTreeMap::new()))).collect(),
             all: Answer::new("", "", "", all),
+            whose: BTreeMap::from([(1003, "is of the cozyup run x.1".to_string())]),
             unborn: vec![],
         }
     }
@@ -121,7 +123,7 @@ mod tests {
             problems(&plan(), &guests(all, &[1001])),
             [
                 "cp2 is the name of guest 150 on pve already",
-                "VMID 1003 is taken on pve2 by old, which is not this run's"
+                "VMID 1003 is taken on pve2 by old, which is of the cozyup run x.1"
             ]
         );
     }

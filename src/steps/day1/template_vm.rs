@@ -97,7 +97,7 @@ impl Step<Installation> for TemplateVm {
     async fn act(&self, cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
         follow::earlier_task(cx, site, &self.doing, BAND).await?;
         let mut options = options(&site.plan);
-        options.push(("description", site.mark.clone()));
+        options.push(("description", format!("{}\n{}", site.mark, site.claim.word())));
         let begun = change.proxmox.create_vm(&site.plan.template.host, &options).await;
         vm::carry_out(cx, site, begun.map(Some), &self.doing, BAND).await
     }

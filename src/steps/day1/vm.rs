@@ -6,7 +6,7 @@ use crate::engine::wait::{Band, Wait};
 use crate::plan::model::NetworkPlan;
 use crate::proxmox::{Error, Upid, VmConfig};
 use crate::steps::site::Reading;
-use crate::steps::{failures, follow};
+use crate::steps::{claim, failures, follow};
 
 /// The configuration of this run's own, finished VM, or what is to be said in its place.
 ///
@@ -33,7 +33,11 @@ pub async fn find(
         let ours = site.is_ours(config.value.description());
         // Other locks (a backup, a snapshot) are of a finished VM; only what changes it has to wait for them.
         let Some(lock) = config.value.lock().filter(|l| matches!(*l, "create" | "clone")) else {
-            return Ok(if ours { Ok(config) } else { Err(Box::new(Observed::Conflict(strange(host, vmid)))) });
+            return Ok(if ours {
+                Ok(config)
+            } else {
+                Err(Box::new(Observed::Conflict(strange(host, vmid, config.value.description()))))
+            });
         };
         let locked = format!("locked ({lock})");
         if follow::is_running(cx, site).await {
@@ -57,9 +61,9 @@ pub async fn find(
     }
 }
 
-fn strange(host: &str, vmid: u32) -> Failure {
+fn strange(host: &str, vmid: u32, notes: Option<&str>) -> Failure {
     Failure::refused(
-        format!("vm {vmid} exists on {host} and does not carry this run's mark"),
+        format!("vm {vmid} exists on {host} and {}", claim::whose(notes)),
         "give it another vmid in the plan, or remove that VM yourself if nobody needs it",
     )
 }

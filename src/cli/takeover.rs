@@ -1,0 +1,60 @@
+//! A run whose worker holds it and does not answer: who asks for it with `--take-over` ends that process and goes on.
+use super::run::who;
+use crate::session::client::{self, JoinError};
+use crate::session::lock::{self, Owner};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// A worker that lives answers at once.
+const ANSWER: Duration = Duration::from_secs(5);
+/// How long the kernel may take to end a process.
+const ENDING: Duration = Duration::from_secs(10);
+
+/// Makes way for a new worker, or says what the old one is about.
+///
+/// # Errors
+/// With a sentence and what to do, when the worker answers, is on another machine, or does not end.
+pub async fn make_way(name: &str, folder: &Path, take_over: bool) -> Result<(), String> {
+    let held = lock::holder(&folder.join("lock")).map_err(|e| e.to_string())?;
+    let Some(owner) = held else { return Ok(()) };
+    let lives = match tokio::time::timeout(ANSWER, client::join(folder, &who(), true)).await {
+        Ok(Ok(_) | Err(JoinError::Denied { .. })) => true,
+        Ok(Err(JoinError::Nobody | JoinError::Silent(_))) | Err(_) => false,
+    };
+    let held = format!("the run {name} is held by {owner}");
+    if lives {
+        return Err(format!(
+            "{held}, which answers\nnext: `cozyup attach {name}` shows it (t takes control), `cozyup stop {name}` stops it"
+        ));
+    }
+    if owner.host != lock::host_name() {
+        return Err(format!(
+            "{held}: from here nobody can tell whether it works\n\
+             next: look there (kill {} ends it and loses nothing), then start again",
+            owner.pid
+        ));
+    }
+    if !take_over {
+        return Err(format!(
+            "{held}, which does not answer\nnext: start again with --take-over: it ends that process, which loses nothing, and goes on"
+        ));
+    }
+    end(&owner, folder).await
+}
+
+/// The journal has what it did; the next worker goes on from the target.
+async fn end(owner: &Owner, folder: &Path) -> Result<(), String> {
+    let still = || lock::holder(&folder.join("lock")).ok().flatten().is_some_and(|o| o == *owner);
+    let pid = i32::try_from(owner.pid).ok().and_then(rustix::process::Pid::from_raw);
+    let Some(pid) = pid.filter(|_| still()) else { return Ok(()) };
+    let began = Instant::now();
+    // A failure shows below: the lock is then still held.
+    let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+    while still() {
+        if began.elapsed() > ENDING {
+            return Err(format!("{owner} does not end\nnext: look what holds it (ps {}), then start again", owner.pid));
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    Ok(())
+}
