@@ -19,7 +19,8 @@ impl<T> Answer<T> {
     pub fn new(asked: impl Into<String>, raw: impl Into<String>, by_hand: impl Into<String>, value: T) -> Self {
         Answer {
             asked: asked.into(),
-            raw: super::text::shorten(&raw.into(), RAW_LIMIT),
+            // Before it is cut: half a secret is hard to find.
+            raw: super::text::shorten(&super::known::hide(&raw.into()), RAW_LIMIT),
             by_hand: by_hand.into(),
             value,
         }

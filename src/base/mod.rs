@@ -3,6 +3,7 @@
 pub mod answer;
 pub mod clock;
 pub mod file;
+pub mod known;
 pub mod secret;
 pub mod text;
 pub mod tls;

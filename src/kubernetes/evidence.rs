@@ -1,14 +1,39 @@
 //! Answers as evidence: what may be kept of an object, and how a person asks the same.
 use super::kind::Kind;
 use crate::base::answer::RAW_LIMIT;
+use crate::base::secret::hide_fields;
 use serde::Serialize;
 use serde_json::Value;
 
 const REDACTED: &str = "[redacted]";
 const LAST_APPLIED: &str = "/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration";
 
-/// The object without bookkeeping, and without the contents of a Secret. What it is, `kind` says: an item of a list does
-/// not say so itself.
+/// Whether a field, or a variable of an environment, is a secret by its name alone. `token` and `key` are not: here they
+/// name references and taints.
+fn is_secret(name: &str) -> bool {
+    let name: String = name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
+    let ends =
+        ["password", "passwd", "privatekey", "clientkeydata", "tokensecret", "clientsecret", "accesstoken", "apikey"];
+    ends.iter().any(|end| name.ends_with(end))
+}
+
+/// `{name: DB_PASSWORD, value: ...}`: a container's environment names its secrets in a field beside them.
+fn hide_variables(value: &mut Value) {
+    match value {
+        Value::Object(entries) => {
+            let named = entries.get("name").and_then(Value::as_str).is_some_and(is_secret);
+            if let Some(value @ Value::String(_)) = entries.get_mut("value").filter(|_| named) {
+                *value = REDACTED.into();
+            }
+            entries.values_mut().for_each(hide_variables);
+        }
+        Value::Array(items) => items.iter_mut().for_each(hide_variables),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// The object without bookkeeping, without the contents of a Secret, and without what is secret by its name. What it is,
+/// `kind` says: an item of a list does not say so itself.
 pub(super) fn redacted(kind: &Kind, object: &Value) -> Value {
     let mut kept = object.clone();
     if let Some(Value::Object(metadata)) = kept.get_mut("metadata") {
@@ -25,6 +50,8 @@ pub(super) fn redacted(kind: &Kind, object: &Value) -> Value {
             }
         }
     }
+    hide_fields(&mut kept, &is_secret);
+    hide_variables(&mut kept);
     kept
 }
 
@@ -86,5 +113,18 @@ mod tests {
             "{shown}"
         );
         assert!(shown.contains("\"token\":\"[redacted]\""), "{shown}");
+    }
+
+    #[test]
+    fn what_is_secret_by_its_name_is_hidden_in_every_kind() {
+        let pod = json!({"spec": {"containers": [{"env": [
+            {"name": "DB_PASSWORD", "value": "hunter2"}, {"name": "HOME", "value": "/root"},
+            {"name": "OTHER_PASSWORD", "valueFrom": {"secretKeyRef": {"key": "password", "name": "s"}}}]}]},
+            "data": {"admin-password": "hunter2", "token": "a reference"}});
+        let shown = raw(&Kind::POD, &pod);
+        assert!(!shown.contains("hunter2"), "{shown}");
+        for kept in ["/root", "\"key\":\"password\"", "a reference"] {
+            assert!(shown.contains(kept), "{shown}");
+        }
     }
 }

@@ -4,7 +4,7 @@ use super::certificate::probe_certificate;
 use super::error::Error;
 use super::path::{Path, asked};
 use super::refusal::refusal;
-use crate::base::secret::Secret;
+use crate::base::secret::{SECRET_FIELDS, Secret, hide_fields};
 use crate::base::text::{clean, shorten};
 use crate::base::tls::{ByLeaf, Fingerprint, Pinned};
 use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderValue};
@@ -29,8 +29,6 @@ const UNDER_WAY: usize = 4;
 const UPLOADS: usize = 2;
 /// No answer of the API comes near this.
 const ANSWER_LIMIT: usize = 32 << 20;
-/// Keys whose values are not kept as evidence.
-const HIDDEN: [&str; 5] = ["cipassword", "password", "ticket", "CSRFPreventionToken", "vncticket"];
 
 pub(super) struct Connection {
     http: reqwest::Client,
@@ -249,7 +247,7 @@ impl Connection {
     /// The answer as it may be kept and shown.
     pub(super) fn evidence(&self, data: &Value) -> String {
         let mut data = data.clone();
-        hide(&mut data);
+        hide_fields(&mut data, &|name| SECRET_FIELDS.contains(&name));
         clean(&self.hidden(&data.to_string()))
     }
 }
@@ -288,18 +286,6 @@ fn data(body: &str) -> Result<Value, String> {
         Ok(Value::Object(mut answer)) => answer.remove("data").ok_or_else(|| "it has no `data`".to_string()),
         Ok(_) => Err("it is no object".to_string()),
         Err(e) => Err(e.to_string()),
-    }
-}
-
-fn hide(value: &mut Value) {
-    match value {
-        Value::Object(map) => {
-            for (key, inside) in map.iter_mut() {
-                if HIDDEN.contains(&key.as_str()) { *inside = Value::from("[secret]") } else { hide(inside) }
-            }
-        }
-        Value::Array(list) => list.iter_mut().for_each(hide),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 

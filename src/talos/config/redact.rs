@@ -1,20 +1,8 @@
 //! Machine configs, talosconfig and kubeconfig without their secrets, to be kept as evidence.
 use super::yaml;
+use crate::base::secret::SECRET_FIELDS;
 use serde_yaml::Value;
 
-/// Keys whose values are secret wherever they stand.
-const SECRET: [&str; 10] = [
-    "key",
-    "token",
-    "secret",
-    "secretboxEncryptionSecret",
-    "aescbcEncryptionSecret",
-    "bootstraptoken",
-    "secretboxencryptionsecret",
-    "client-key-data",
-    "password",
-    "identity",
-];
 /// Talos' own placeholder.
 const HIDDEN: &str = "******";
 
@@ -37,7 +25,7 @@ fn hide(value: &mut Value) {
     match value {
         Value::Mapping(entries) => {
             for (key, value) in entries.iter_mut() {
-                let secret = key.as_str().is_some_and(|k| SECRET.contains(&k));
+                let secret = key.as_str().is_some_and(|k| SECRET_FIELDS.contains(&k));
                 if secret && value.as_str().is_none_or(|s| !s.is_empty()) {
                     *value = HIDDEN.into();
                 } else {

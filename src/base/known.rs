@@ -1,0 +1,306 @@
+//! Every secret value that this process has held, and texts without them.
+//!
+//! A text is searched for any [`WINDOW`] bytes in a row of any value, so a value that was cut, wrapped or quoted in part is
+//! found as well: as it is, in base64 (also inside of something longer), percent-encoded, and quoted as JSON. Kept are
+//! keyed hashes, no copies of the values.
+use super::secret::SECRET_FIELDS;
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use serde_json::Value;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashSet};
+use std::fmt::Write;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{LazyLock, PoisonError, RwLock};
+use zeroize::{Zeroize, Zeroizing};
+
+/// What stands in a value's place.
+pub const HIDDEN: &str = "[secret]";
+const WINDOW: usize = 12;
+/// A shorter value is a word: hiding it would garble innocent text and hide nothing.
+const SHORTEST: usize = 8;
+
+static KNOWN: LazyLock<RwLock<Known>> = LazyLock::new(RwLock::default);
+
+#[derive(Default)]
+struct Known {
+    keys: RandomState,
+    values: HashSet<u64>,
+    /// Hashes of windows by their length: [`WINDOW`], and less for values that are shorter.
+    windows: BTreeMap<usize, HashSet<u64>>,
+}
+
+/// Remembers a secret: one value (a token, a password), a private key in PEM, or a text with secrets in known fields.
+pub(super) fn remember(secret: &[u8]) {
+    let Ok(text) = std::str::from_utf8(secret) else { return };
+    let text = text.trim();
+    let is_new = {
+        let mut known = KNOWN.write().unwrap_or_else(PoisonError::into_inner);
+        let hash = known.keys.hash_one(text);
+        known.values.insert(hash)
+    };
+    if !is_new {
+        return;
+    }
+    if let Ok(document @ (Value::Object(_) | Value::Array(_))) = serde_json::from_str(text) {
+        remember_fields(document);
+    } else if let Some(body) = private_key(text) {
+        remember_value(body);
+    } else if text.contains('\n') {
+        text.lines().filter_map(field).for_each(|value| remember(value.as_bytes()));
+    } else if let Some(inside) =
+        STANDARD.decode(text).ok().map(Zeroizing::new).filter(|i| i.starts_with(b"-----BEGIN "))
+    {
+        // Its own windows would be those of every PEM text.
+        remember(&inside);
+    } else {
+        remember_value(text);
+    }
+}
+
+/// The lines between the first and the last of a PEM text.
+fn private_key(text: &str) -> Option<&str> {
+    let inside = text.strip_prefix("-----BEGIN ")?;
+    let (kind, body) = inside.split_once("-----\n")?;
+    kind.ends_with("PRIVATE KEY").then(|| body.split("-----END").next().unwrap_or(body))
+}
+
+/// The value of `key: value` when the key is that of a secret.
+fn field(line: &str) -> Option<&str> {
+    let (key, value) = line.trim_start_matches([' ', '-']).split_once(':')?;
+    let value = value.trim().trim_matches(['"', '\'']);
+    SECRET_FIELDS.contains(&key.trim_matches(['"', '\''])).then_some(value)
+}
+
+fn remember_fields(document: Value) {
+    match document {
+        Value::Object(entries) => {
+            for (key, value) in entries {
+                match value {
+                    Value::String(mut text) if SECRET_FIELDS.contains(&key.as_str()) => {
+                        remember(text.as_bytes());
+                        text.zeroize();
+                    }
+                    other => remember_fields(other),
+                }
+            }
+        }
+        Value::Array(items) => items.into_iter().for_each(remember_fields),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+fn remember_value(value: &str) {
+    if value.len() < SHORTEST {
+        return;
+    }
+    let mut known = KNOWN.write().unwrap_or_else(PoisonError::into_inner);
+    known.take(value.as_bytes());
+    for shift in 0..3 {
+        // In base64 a value has three looks, by where in the whole it begins; what its neighbours have a part in is cut off.
+        let shifted = Zeroizing::new([&[0; 3][..shift], value.as_bytes()].concat());
+        let (first, last) = (if shift == 0 { 0 } else { shift + 1 }, shifted.len() / 3 * 4);
+        for engine in [&STANDARD_NO_PAD, &URL_SAFE_NO_PAD] {
+            let encoded = Zeroizing::new(engine.encode(shifted.as_slice()));
+            known.take(encoded.as_bytes().get(first..last).unwrap_or_default());
+        }
+    }
+    let quoted = Zeroizing::new(serde_json::to_string(value).unwrap_or_default());
+    known.take(quoted.trim_matches('"').as_bytes());
+    known.take(percent_encoded(value).as_bytes());
+}
+
+fn percent_encoded(value: &str) -> Zeroizing<String> {
+    let mut out = Zeroizing::new(String::with_capacity(value.len() * 3));
+    for byte in value.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => out.push(char::from(byte)),
+            // Can't fail: it goes into a String.
+            other => drop(write!(out, "%{other:02X}")),
+        }
+    }
+    out
+}
+
+impl Known {
+    fn take(&mut self, value: &[u8]) {
+        let length = value.len().min(WINDOW);
+        if length < SHORTEST {
+            return;
+        }
+        let hashes = value.windows(length).filter(|w| !w.contains(&b'\n')).map(|w| self.keys.hash_one(w));
+        self.windows.entry(length).or_default().extend(hashes);
+    }
+
+    /// Where known values stand, in order and apart from each other.
+    fn places(&self, text: &[u8]) -> Vec<(usize, usize)> {
+        let mut places: Vec<(usize, usize)> = Vec::new();
+        let mut add = |from: usize, to: usize| match places.last_mut() {
+            Some(last) if from <= last.1 => last.1 = last.1.max(to),
+            Some(_) | None => places.push((from, to)),
+        };
+        for at in 0..text.len() {
+            for (length, hashes) in &self.windows {
+                let window = text.get(at..at + length);
+                if window.is_some_and(|w| hashes.contains(&self.keys.hash_one(w))) {
+                    add(at, at + length);
+                }
+            }
+        }
+        places
+    }
+}
+
+/// `text` with [`HIDDEN`] in the place of every secret that this process knows, and of what has the form of one: private
+/// keys, credentials of HTTP, signed tokens.
+pub fn hide(text: &str) -> Cow<'_, str> {
+    let places = {
+        let known = KNOWN.read().unwrap_or_else(PoisonError::into_inner);
+        if known.windows.is_empty() { Vec::new() } else { known.places(text.as_bytes()) }
+    };
+    let known_hidden = replaced(text, &places);
+    let places = forms(&known_hidden);
+    if places.is_empty() { known_hidden } else { Cow::Owned(replaced(&known_hidden, &places).into_owned()) }
+}
+
+fn replaced<'a>(text: &'a str, places: &[(usize, usize)]) -> Cow<'a, str> {
+    if places.is_empty() {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut at = 0;
+    for &(from, to) in places {
+        let (from, to) = (text.floor_char_boundary(from), text.ceil_char_boundary(to));
+        out.push_str(text.get(at..from).unwrap_or_default());
+        out.push_str(HIDDEN);
+        at = at.max(to);
+    }
+    out.push_str(text.get(at..).unwrap_or_default());
+    Cow::Owned(out)
+}
+
+/// Where something stands that has the form of a secret, whoever's it is.
+fn forms(text: &str) -> Vec<(usize, usize)> {
+    let mut places = Vec::new();
+    for (at, begin) in text.match_indices("-----BEGIN ") {
+        let label =
+            text.get(at + begin.len()..).and_then(|rest| rest.split_once("-----")).map_or("", |(label, _)| label);
+        if label.ends_with("PRIVATE KEY") {
+            let from = at + begin.len() + label.len() + "-----".len();
+            let body = text.get(from..).unwrap_or_default();
+            places.push((from, from + body.find("-----END").unwrap_or(body.len())));
+        }
+    }
+    for mark in ["PVEAPIToken=", "PVEAuthCookie=", "Bearer ", "Basic ", "eyJ"] {
+        for (at, _) in text.match_indices(mark) {
+            let from = if mark == "eyJ" { at } else { at + mark.len() };
+            let rest = text.get(from..).unwrap_or_default();
+            let word = rest.split(|c: char| c.is_whitespace() || "\"'\\,;<>".contains(c)).next().unwrap_or_default();
+            let skipped = if mark == "PVEAPIToken=" { word.find('=').map_or(0, |i| i + 1) } else { 0 };
+            let value = word.get(skipped..).unwrap_or_default();
+            let is_one = value.len() >= 16 && value.contains(|c: char| c.is_ascii_digit());
+            let is_signed = mark != "eyJ" || value.matches('.').count() == 2 && value.len() >= 40;
+            if is_one && is_signed {
+                places.push((from + skipped, from + word.len()));
+            }
+        }
+    }
+    places.sort_unstable();
+    places.dedup_by(|next, kept| {
+        let overlaps = next.0 <= kept.1;
+        kept.1 = if overlaps { kept.1.max(next.1) } else { kept.1 };
+        overlaps
+    });
+    places
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// A value that no other test has.
+    fn value(seed: u64) -> String {
+        let mut random = fastrand::Rng::with_seed(seed);
+        (0..36).map(|_| random.alphanumeric()).collect()
+    }
+
+    #[test]
+    fn a_value_is_hidden_as_it_is_cut_quoted_and_in_every_encoding() {
+        let secret = value(1) + "/\"+=";
+        remember(secret.as_bytes());
+        let long = format!("user:{secret}@host");
+        let looks = [
+            secret.clone(),
+            long.clone(),
+            secret[..20].to_string(),
+            secret[15..].to_string(),
+            serde_json::to_string(&long).unwrap(),
+            percent_encoded(&long).to_string(),
+            STANDARD.encode(&long),
+            STANDARD.encode(format!("x{long}")),
+            STANDARD.encode(format!("xx{long}")),
+            URL_SAFE_NO_PAD.encode(&long),
+        ];
+        for look in looks {
+            let hidden = hide(&look);
+            let left = hidden.split(HIDDEN).map(str::len).sum::<usize>();
+            assert!(hidden.contains(HIDDEN) && left + 12 < look.len(), "{look} became {hidden}");
+            assert!(!hidden.contains(&secret[4..16]), "{hidden}");
+        }
+        assert_eq!(hide(&format!("a {} b {}.", value(1), value(1))), "a [secret] b [secret].");
+    }
+
+    #[test]
+    fn the_keys_in_a_document_are_remembered_and_its_other_words_are_not() {
+        let (plain, key) = (value(2), value(3));
+        let pem = format!("-----BEGIN EC PRIVATE KEY-----\n{key}\n-----END EC PRIVATE KEY-----\n");
+        let document = format!(
+            "kind: Configuration\nca: {}\nuser:\n  - token: '{plain}'\n    key: {}\n",
+            value(4),
+            STANDARD.encode(&pem)
+        );
+        remember(document.as_bytes());
+        let hidden = hide(&document).into_owned();
+        assert!(hidden.contains("kind: Configuration") && hidden.contains(&value(4)), "{hidden}");
+        assert!(!hidden.contains(&plain), "{hidden}");
+        assert_eq!(hide(&format!("<{key}>")), "<[secret]>");
+        let json = format!(r#"{{"name":"{}","token":"{}"}}"#, value(5), value(6));
+        remember(json.as_bytes());
+        assert_eq!(hide(&json), format!(r#"{{"name":"{}","token":"[secret]"}}"#, value(5)));
+    }
+
+    #[test]
+    fn what_has_the_form_of_a_secret_is_hidden_whoevers_it_is() {
+        for (raw, shown) in [
+            ("PVEAPIToken=a@pve!t=0123-4567-89ab-cdef x", "PVEAPIToken=a@pve!t=[secret] x"),
+            ("-H \"Authorization: PVEAPIToken=TOKEN_ID=SECRET\"", "-H \"Authorization: PVEAPIToken=TOKEN_ID=SECRET\""),
+            ("Bearer authentication is off", "Bearer authentication is off"),
+            ("authorization: Bearer 0123456789abcdef;", "authorization: Bearer [secret];"),
+            (
+                "a -----BEGIN RSA PRIVATE KEY----- abc -----END RSA PRIVATE KEY----- b",
+                "a -----BEGIN RSA PRIVATE KEY-----[secret]-----END RSA PRIVATE KEY----- b",
+            ),
+            ("-----BEGIN PRIVATE KEY-----cut", "-----BEGIN PRIVATE KEY-----[secret]"),
+            (
+                "-----BEGIN CERTIFICATE-----abc-----END CERTIFICATE-----",
+                "-----BEGIN CERTIFICATE-----abc-----END CERTIFICATE-----",
+            ),
+            ("eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJlMQ, done", "[secret], done"),
+        ] {
+            assert_eq!(hide(raw), shown);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_is_too_strange_and_what_is_hidden_stays_hidden(before in ".*", after in ".*", cut in 0usize..24) {
+            let secret = value(7);
+            remember(secret.as_bytes());
+            let text = format!("{before}{}{after}", &secret[cut..]);
+            let hidden = hide(&text).into_owned();
+            prop_assert!(!hidden.contains(&secret[cut..]));
+            prop_assert_eq!(hide(&hidden), hidden.as_str());
+        }
+    }
+}
