@@ -71,7 +71,7 @@ impl Kind {
 pub struct Disturbance {
     pub api: Api,
     pub kind: Kind,
-    /// Part of `GET /api2/json/nodes?x=y`, or of `/machine.MachineService/Version`.
+    /// Part of `GET /api2/json/nodes?x=y`, or of `/machine.MachineService/Version`; with `$` at its end, the end of it.
     #[serde(default, rename = "match")]
     pub matching: String,
     /// Last octet of the address called; all without it.
@@ -100,6 +100,15 @@ pub struct Disturbance {
     /// The API does what it is asked to do; only its answer is lost.
     #[serde(default)]
     pub done: bool,
+}
+
+impl Disturbance {
+    fn finds(&self, request: &str) -> bool {
+        match self.matching.strip_suffix('$') {
+            Some(end) => request.ends_with(end),
+            None => request.contains(&self.matching),
+        }
+    }
 }
 
 fn ten() -> f64 {
@@ -235,7 +244,7 @@ impl World {
             if !armed.is_for(api, host) {
                 continue;
             }
-            let found = request.contains(&armed.what.matching);
+            let found = armed.what.finds(request);
             if found && armed.began.is_none() {
                 let early = now < add(started, Duration::from_secs_f64(armed.what.after_s.max(0.0)));
                 if early || armed.found < armed.what.after_requests {
