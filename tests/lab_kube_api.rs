@@ -6,6 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use cozyup::base::clock::Clock;
 use cozyup::base::tls::install_provider;
+use cozyup::lab::disturb::Line;
 use cozyup::lab::kube::store::{HISTORY, Key};
 use cozyup::lab::kube::{self as cluster, ControlPlaneFacts, NodeFacts, api};
 use cozyup::lab::scenario::Scenario;
@@ -132,7 +133,7 @@ impl Site {
         let served = lab.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(api::serve(stream, served.clone()));
+                tokio::spawn(api::serve(stream, served.clone(), Line::quiet()));
             }
         });
         let admin = authority.client("admin", &["system:masters"]);

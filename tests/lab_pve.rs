@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::expect_used)]
 use cozyup::base::clock::Clock;
 use cozyup::base::tls::{ByLeaf, Fingerprint, Pinned};
+use cozyup::lab::disturb::Line;
 use cozyup::lab::pve::api;
 use cozyup::lab::scenario::{Fault, FaultKind, Scenario};
 use cozyup::lab::world::{Lab, World};
@@ -53,7 +54,7 @@ async fn site(speed: f64, shape: impl FnOnce(&mut Scenario)) -> Site {
     let serving = lab.clone();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(api::serve(stream, serving.clone()));
+            tokio::spawn(api::serve(stream, serving.clone(), Line::quiet()));
         }
     });
     let (id, secret) = lab.look(|w| w.pve.installer_token());

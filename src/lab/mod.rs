@@ -5,6 +5,7 @@
     reason = "reads of JSON values by key never panic; what is written to is made an object first"
 )]
 pub mod critical;
+pub mod disturb;
 pub mod kube;
 pub mod machine;
 pub mod net;

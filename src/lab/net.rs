@@ -1,4 +1,5 @@
 //! The sockets of the lab: keeps open exactly those that the world wants open.
+use super::disturb::Line;
 use super::world::Lab;
 use super::{kube, machine, pve, releases, scenario};
 use std::collections::BTreeMap;
@@ -56,7 +57,8 @@ pub async fn run(lab: Lab, problems: mpsc::UnboundedSender<String>) {
     let mut open: BTreeMap<SocketAddr, Open> = BTreeMap::new();
     let mut refused: BTreeMap<SocketAddr, Endpoint> = BTreeMap::new();
     loop {
-        let wanted = lab.look(|w| w.listeners.clone());
+        let mut wanted = lab.look(|w| w.listeners.clone());
+        lab.look(|w| wanted.retain(|at, endpoint| !w.disturbances.closes(at, endpoint, w.now)));
         for (_, socket) in open.extract_if(.., |at, socket| wanted.get(at) != Some(&socket.endpoint)) {
             socket.serving.abort();
             // Until the task has ended, the address may still be its own.
@@ -103,16 +105,24 @@ async fn accept(listener: TcpListener, endpoint: Endpoint, lab: Lab) {
 }
 
 async fn serve(stream: TcpStream, endpoint: Endpoint, lab: Lab) {
+    let Some(line) = Line::of(&stream, &endpoint, &lab) else { return };
+    tokio::select! {
+        () = answer(stream, endpoint, lab, line.clone()) => {}
+        () = line.broken() => {}
+    }
+}
+
+async fn answer(stream: TcpStream, endpoint: Endpoint, lab: Lab, line: Line) {
     match endpoint {
-        Endpoint::Proxmox => pve::api::serve(stream, lab).await,
-        Endpoint::TalosMaintenance { vmid } => machine::api::serve(stream, lab, vmid, false).await,
-        Endpoint::TalosSecure { vmid } => machine::api::serve(stream, lab, vmid, true).await,
+        Endpoint::Proxmox => pve::api::serve(stream, lab, line).await,
+        Endpoint::TalosMaintenance { vmid } => machine::api::serve(stream, lab, line, vmid, false).await,
+        Endpoint::TalosSecure { vmid } => machine::api::serve(stream, lab, line, vmid, true).await,
         Endpoint::Kubernetes { node: _ } => match lab.look(|w| w.kubernetes_elsewhere) {
             Some(at) => pass_on(stream, at).await,
-            None => kube::api::serve(stream, lab).await,
+            None => kube::api::serve(stream, lab, line).await,
         },
         Endpoint::Service { namespace, name, port } => kube::service::serve(stream, lab, namespace, name, port).await,
-        Endpoint::Releases => releases::serve(stream, lab).await,
+        Endpoint::Releases => releases::serve(stream, lab, line).await,
         Endpoint::Stranger => {
             if let Ok(at) = stream.local_addr() {
                 lab.with(|w| scenario::met_stranger(w, at));

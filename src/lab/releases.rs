@@ -1,4 +1,5 @@
 //! The release server of the lab: the Talos image and the installer manifest over plain HTTP, at the pace of the scenario.
+use super::disturb::Line;
 use super::world::Lab;
 use aws_lc_rs::digest;
 use axum::Router;
@@ -8,11 +9,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use bytes::Bytes;
 use futures::stream;
+use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use hyper_util::service::TowerToHyperService;
+use std::convert::Infallible;
 use std::io::Write;
 use std::time::Duration;
 use tokio::net::TcpStream;
+use tower::ServiceExt;
 
 pub const IMAGE_NAME: &str = "nocloud-amd64.raw.xz";
 pub const MANIFEST_NAME: &str = "cozystack-installer.yaml";
@@ -55,7 +58,7 @@ fn sha256(bytes: &[u8]) -> String {
 }
 
 /// Serves one connection.
-pub async fn serve(stream: TcpStream, lab: Lab) {
+pub async fn serve(stream: TcpStream, lab: Lab, line: Line) {
     let image = lab.clone();
     let router = Router::new()
         .route(
@@ -68,7 +71,13 @@ pub async fn serve(stream: TcpStream, lab: Lab) {
         )
         .route(&format!("/{MANIFEST_NAME}"), get(move || async move { lab.look(|w| w.releases.manifest.clone()) }))
         .fallback(|| async { (StatusCode::NOT_FOUND, "no such release\n") });
-    let service = TowerToHyperService::new(router);
+    let service = service_fn(move |request| {
+        let (router, line) = (router.clone(), line.clone());
+        async move {
+            let served = |request| async { router.oneshot(request).await.unwrap_or_else(|never| match never {}) };
+            Ok::<_, Infallible>(line.answer(request, served).await)
+        }
+    });
     // A connection that breaks is the client's business.
     let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
@@ -91,7 +100,7 @@ fn paced(lab: Lab, bytes: Bytes, seconds: f64) -> Response {
             }
             lab.clock().sleep_until(crate::base::clock::add(start, pause * (n + 1))).await;
             let part = rest.split_to(piece.min(rest.len()));
-            Some((Ok::<_, std::convert::Infallible>(part), (n + 1, rest)))
+            Some((Ok::<_, Infallible>(part), (n + 1, rest)))
         }
     });
     ([(header::CONTENT_LENGTH, length.to_string())], Body::from_stream(body)).into_response()

@@ -1,4 +1,5 @@
 //! A scenario: a site, its latencies and its faults, as YAML that a person can read (`assets/lab/*.yaml`).
+use super::disturb::Disturbance;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -15,6 +16,9 @@ pub struct Scenario {
     pub latency: Latency,
     #[serde(default)]
     pub faults: Vec<Fault>,
+    /// What goes wrong on the way to the APIs.
+    #[serde(default)]
+    pub disturbances: Vec<Disturbance>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -3,7 +3,7 @@ use super::net::{self, Endpoint};
 use super::releases::{IMAGE_NAME, MANIFEST_NAME, Releases};
 use super::scenario::Scenario;
 use super::world::{Lab, World};
-use super::{critical, scenario};
+use super::{critical, disturb, scenario};
 use crate::base::clock::Clock;
 use crate::base::file::{private_dir, write_private};
 use jiff::{Timestamp, ToSpan};
@@ -111,6 +111,7 @@ pub async fn start(options: Options) -> io::Result<Running> {
     world.listen(SocketAddr::from((world.address(PROXMOX), 8006)), Endpoint::Proxmox);
     world.listen(SocketAddr::from((world.address(RELEASES), RELEASES_PORT)), Endpoint::Releases);
     scenario::occupy(&mut world);
+    world.begin_disturbances();
     let token_file = options.dir.join("token");
     let password_file = options.dir.join("password");
     let plan = options.dir.join("plan.yaml");
@@ -146,6 +147,9 @@ pub async fn start(options: Options) -> io::Result<Running> {
     let (timers, sockets) = (lab.clone(), lab.clone());
     tasks.spawn(async move { timers.run_timers().await });
     tasks.spawn(net::run(sockets, problems_in));
+    if lab.look(|w| !w.disturbances.is_empty()) {
+        tasks.spawn(disturb::keep(lab.clone(), options.dir.join("disturbances.jsonl")));
+    }
     let text = serde_json::to_string_pretty(&site).map_err(io::Error::other)?;
     write_private(&options.dir.join("site.json"), text.as_bytes())?;
     Ok(Running { lab, site, problems, tasks, _claim: claim })

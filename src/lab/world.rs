@@ -1,6 +1,6 @@
 //! The one world: everything that is simulated is a value in it, and every change happens under its lock.
 use super::scenario::Scenario;
-use super::{kube, machine, net, pve, releases};
+use super::{disturb, kube, machine, net, pve, releases};
 use crate::base::clock::{Clock, add};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -32,6 +32,8 @@ pub struct World {
     pub releases: releases::Releases,
     /// The sockets that should be open now; `net` makes it so.
     pub listeners: BTreeMap<SocketAddr, net::Endpoint>,
+    /// What happens on the way to the APIs.
+    pub disturbances: disturb::Plan,
     timers: BTreeMap<(Timestamp, u64), Action>,
     next_timer: u64,
 }
@@ -49,6 +51,7 @@ impl World {
             kubernetes_elsewhere: None,
             releases: releases::Releases::default(),
             listeners: BTreeMap::new(),
+            disturbances: disturb::Plan::of(&scenario.disturbances),
             timers: BTreeMap::new(),
             next_timer: 0,
             scenario,

@@ -1,6 +1,7 @@
 //! The lab's API server alone, on a socket of its own, for a cluster of one node that runs nothing.
 use crate::kube_apiserver::authority;
 use cozyup::base::clock::Clock;
+use cozyup::lab::disturb::Line;
 use cozyup::lab::kube::store::{HISTORY, Key};
 use cozyup::lab::kube::{self as cluster, ControlPlaneFacts, NodeFacts, api};
 use cozyup::lab::scenario::Scenario;
@@ -81,7 +82,7 @@ impl LabApi {
         let serving = tokio::spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                connections.spawn(api::serve(stream, lab.clone()));
+                connections.spawn(api::serve(stream, lab.clone(), Line::quiet()));
             }
         });
         assert!(self.serving.lock().await.replace(serving).is_none(), "it serves already");

@@ -29,6 +29,7 @@ mod write;
 
 pub use kinds::{Kind, served};
 
+use super::super::disturb::Line;
 use super::super::world::Lab;
 use authorize::Attributes;
 use axum::body::{Body, to_bytes};
@@ -58,19 +59,19 @@ const LARGEST_BODY: usize = 3 * 1024 * 1024;
 const READABLE: &str = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
 
 /// Serves one connection to its end. Without a cluster, or when TLS fails, it just closes.
-pub async fn serve(stream: TcpStream, lab: Lab) {
+pub async fn serve(stream: TcpStream, lab: Lab, line: Line) {
     let local = stream.local_addr().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |at| at.ip());
     let Some(material) = lab.look(|world| tls::Material::of(world, local)) else { return };
     let Ok((config, judge)) = material.config(lab.clock()) else { return };
-    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let acceptor = tokio_rustls::TlsAcceptor::from(line.tls(Arc::new(config)));
     let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await else { return };
     let (_, session) = stream.get_ref();
     let certificate = session.peer_certificates().filter(|chain| judge.accepts(chain)).and_then(|chain| chain.first());
     let who = certificate.map_or(Identity::Anonymous, |c| Identity::of_certificate(c));
     let caller = Arc::new(Caller { lab, who, local });
     let service = service_fn(move |request| {
-        let caller = caller.clone();
-        async move { Ok::<_, Infallible>(caller.answer(request).await) }
+        let (caller, line) = (caller.clone(), line.clone());
+        async move { Ok::<_, Infallible>(line.answer(request, |request| caller.answer(request)).await) }
     });
     // An error here is the client's going away; there is nobody left to tell.
     let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;

@@ -1,10 +1,8 @@
 //! What may be called at all: which methods a mode has, and which roles they need.
-use futures::future::{self, Either, Ready};
+use axum::body::Body;
+use hyper::body::Incoming;
 use hyper::{Request, Response};
-use std::convert::Infallible;
-use std::task::{Context, Poll};
 use tonic::Status;
-use tonic::body::Body;
 use tonic::service::Routes;
 use tower::Service;
 
@@ -105,20 +103,11 @@ fn refuse_secure(service: &str, method: &str, roles: &[String]) -> Option<Status
     (!may).then(|| Status::permission_denied("not authorized"))
 }
 
-impl Service<Request<hyper::body::Incoming>> for Gate {
-    type Response = Response<Body>;
-    type Error = Infallible;
-    type Future =
-        Either<Ready<Result<Response<Body>, Infallible>>, <Routes as Service<Request<hyper::body::Incoming>>>::Future>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Service::<Request<hyper::body::Incoming>>::poll_ready(&mut self.inner, context)
-    }
-
-    fn call(&mut self, request: Request<hyper::body::Incoming>) -> Self::Future {
+impl Gate {
+    pub async fn answer(&mut self, request: Request<Incoming>) -> Response<Body> {
         match self.refuse(request.uri().path()) {
-            Some(status) => Either::Left(future::ready(Ok(status.into_http()))),
-            None => Either::Right(self.inner.call(request)),
+            Some(status) => status.into_http(),
+            None => self.inner.call(request).await.unwrap_or_else(|never| match never {}).map(Body::new),
         }
     }
 }

@@ -10,13 +10,15 @@ mod streams;
 mod target;
 mod tls;
 
+use super::super::disturb::Line;
 use super::super::world::Lab;
 use super::Service;
 use crate::talos::wire;
 use gate::Gate;
+use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use hyper_util::service::TowerToHyperService;
 use jiff::Timestamp;
+use std::convert::Infallible;
 use std::future::Future;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -34,10 +36,10 @@ const MESSAGE_LIMIT: usize = 32 << 20;
 
 /// Serves one connection to machine `vmid` until the client closes it: in maintenance mode anybody's,
 /// `secure` only with a client certificate of the cluster. Dropping the future closes the connection.
-pub async fn serve(stream: TcpStream, lab: Lab, vmid: u32, secure: bool) {
+pub async fn serve(stream: TcpStream, lab: Lab, line: Line, vmid: u32, secure: bool) {
     let Some(config) = tls::config(&lab, vmid, secure) else { return };
     let Some(boot) = lab.look(|world| world.machines.get(&vmid).map(|m| m.boot_id.clone())) else { return };
-    let handshake = TlsAcceptor::from(config).accept(stream).into_fallible();
+    let handshake = TlsAcceptor::from(line.tls(config)).accept(stream).into_fallible();
     let stream = match tokio::time::timeout(HANDSHAKE, handshake).await {
         Ok(Ok(stream)) => stream,
         Ok(Err((_, refused))) => return linger(refused).await,
@@ -59,10 +61,14 @@ pub async fn serve(stream: TcpStream, lab: Lab, vmid: u32, secure: bool) {
     .add_service(wire::cluster::cluster_service_server::ClusterServiceServer::new(health::Cluster(node.clone())))
     .add_service(wire::time::time_service_server::TimeServiceServer::new(other::Time(node)));
     let gate = Gate { inner: routes.prepare(), roles };
+    let service = service_fn(move |request| {
+        let (mut gate, line) = (gate.clone(), line.clone());
+        async move { Ok::<_, Infallible>(line.answer(request, |request| gate.answer(request)).await) }
+    });
     let stop = CancellationToken::new();
     let _stops_with_us = stop.clone().drop_guard();
-    let served = hyper::server::conn::http2::Builder::new(Executor(stop))
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(gate));
+    let served =
+        hyper::server::conn::http2::Builder::new(Executor(stop)).serve_connection(TokioIo::new(stream), service);
     // However the client left, the connection is over.
     let _ = served.await;
 }

@@ -24,6 +24,7 @@ use self::reply::Reply;
 use self::request::{Given, Style, Target};
 use self::route::Need;
 use super::rights::{self, Who};
+use crate::lab::disturb::Line;
 use crate::lab::world::Lab;
 use axum::body::Body;
 use hyper::body::Incoming;
@@ -49,7 +50,7 @@ const UNAUTHORISED_DELAY: Duration = Duration::from_secs(3);
 const HANDSHAKE: u8 = 0x16;
 
 /// Serves one connection of port 8006 until either side closes it.
-pub async fn serve(stream: TcpStream, lab: Lab) {
+pub async fn serve(stream: TcpStream, lab: Lab, line: Line) {
     let mut first = [0_u8];
     let Ok(Ok(1)) = timeout(GREETING, stream.peek(&mut first)).await else { return };
     let local = local_node(&stream, &lab);
@@ -60,8 +61,10 @@ pub async fn serve(stream: TcpStream, lab: Lab) {
         return;
     }
     let Some(config) = lab.look(|w| w.pve.certificate.as_ref().map(|c| c.server.clone())) else { return };
-    let Ok(Ok(stream)) = timeout(GREETING, TlsAcceptor::from(config).accept(stream)).await else { return };
-    let service = service_fn(|request| answer(request, lab.clone(), local.clone()));
+    let Ok(Ok(stream)) = timeout(GREETING, TlsAcceptor::from(line.tls(config)).accept(stream)).await else { return };
+    let service = service_fn(|request| async {
+        Ok::<_, Infallible>(line.answer(request, |request| answer(request, lab.clone(), local.clone())).await)
+    });
     let _ = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(IDLE)
@@ -80,14 +83,14 @@ fn local_node(stream: &TcpStream, lab: &Lab) -> String {
     })
 }
 
-async fn answer(request: Request<Incoming>, lab: Lab, local: String) -> Result<Response<Body>, Infallible> {
+async fn answer(request: Request<Incoming>, lab: Lab, local: String) -> Response<Body> {
     let keep = keeps(&request);
     let reply = reply_to(request, &lab, local).await;
     if reply.is_delayed() {
         lab.clock().sleep(UNAUTHORISED_DELAY).await;
     }
     let version = lab.look(|w| w.pve.version);
-    Ok(reply.into_response(version, lab.clock().now(), keep))
+    reply.into_response(version, lab.clock().now(), keep)
 }
 
 /// Whether the client wants to go on with the connection. After an upload the server does not.
