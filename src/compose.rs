@@ -7,7 +7,7 @@ use crate::engine::driver::{Driver, Request, Session};
 use crate::engine::journal::{Journal, JournalError};
 use crate::engine::record::{Outcome, Record};
 use crate::engine::state::RunState;
-use crate::engine::step::Outline;
+use crate::engine::step::{Outline, Step};
 use crate::plan::model::Plan;
 use crate::plan::{self, Loaded};
 use crate::session::folder::RunFolder;
@@ -73,6 +73,13 @@ pub struct Work {
 }
 
 impl Work {
+    /// Each step replaced by what `wrap` makes of it; for tests that repeat what a step does.
+    #[doc(hidden)]
+    pub fn with_steps(mut self, wrap: impl FnMut(Arc<dyn Step<Installation>>) -> Arc<dyn Step<Installation>>) -> Work {
+        self.driver.steps = self.driver.steps.into_iter().map(wrap).collect();
+        self
+    }
+
     /// Runs to the end.
     ///
     /// # Errors
