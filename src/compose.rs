@@ -4,16 +4,18 @@ use crate::base::secret::Secret;
 use crate::cozystack::{Component, Release};
 use crate::engine::decide::Rules;
 use crate::engine::driver::{Driver, Request, Session};
+use crate::engine::failure::Failure;
 use crate::engine::journal::{Journal, JournalError};
 use crate::engine::record::{Outcome, Record};
 use crate::engine::state::RunState;
-use crate::engine::step::{Outline, Step};
+use crate::engine::step::{Observed, Outline, Step};
+use crate::engine::undo;
 use crate::plan::model::Plan;
 use crate::plan::{self, Loaded};
 use crate::session::folder::RunFolder;
 use crate::session::lock::{LockError, Owner, RunLock, host_name};
-use crate::steps::catalogue;
 use crate::steps::site::{Installation, Parts, Reconnect, open};
+use crate::steps::{catalogue, teardown};
 use crate::{proxmox, session};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -43,13 +45,31 @@ pub struct Options {
     pub plan: PathBuf,
     /// The run's folder.
     pub folder: PathBuf,
-    pub until: u8,
+    pub way: Way,
     pub gates_by: Option<String>,
     pub patience: Option<Duration>,
     pub clock: Clock,
     pub reconnect: Reconnect,
     /// The token's secret, where it does not come from the plan's file.
     pub token: Option<Secret<String>>,
+}
+
+/// Which way the steps go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// To the end of this day of the plan.
+    Until(u8),
+    /// Back: what the run made is removed. A lost cluster is not asked what lives in it.
+    Teardown { cluster_is_lost: bool },
+}
+
+impl Way {
+    fn until(self) -> u8 {
+        match self {
+            Way::Until(day) => day,
+            Way::Teardown { .. } => plan::TEARDOWN,
+        }
+    }
 }
 
 /// A run that is ready to go: locked, read back, connected; nothing has been asked of the target yet.
@@ -78,6 +98,11 @@ impl Work {
     pub fn with_steps(mut self, wrap: impl FnMut(Arc<dyn Step<Installation>>) -> Arc<dyn Step<Installation>>) -> Work {
         self.driver.steps = self.driver.steps.into_iter().map(wrap).collect();
         self
+    }
+
+    /// One look for every step; changes and records nothing.
+    pub async fn survey(&self) -> Vec<(Outline, Result<Observed, Failure>)> {
+        undo::survey(&self.driver.steps, &*self.driver.reading, &self.driver.clock).await
     }
 
     /// Runs to the end.
@@ -120,7 +145,10 @@ pub fn prepare(options: Options) -> Result<Prepared, Refusal> {
     };
     let clients = proxmox::connect(target).map_err(|e| Refusal::Plan(e.to_string()))?;
     let http = http_client().map_err(|e| Refusal::Plan(format!("no HTTP client: {e}")))?;
-    let steps = catalogue::steps(&plan, &components);
+    let (steps, makes_secrets) = match options.way {
+        Way::Until(day) => (catalogue::steps(&plan, &components), day >= 2),
+        Way::Teardown { cluster_is_lost } => (teardown::steps(&plan, &components, cluster_is_lost), false),
+    };
     let (reading, changing) = open(Parts {
         plan: plan.clone(),
         clock: options.clock.clone(),
@@ -132,7 +160,8 @@ pub fn prepare(options: Options) -> Result<Prepared, Refusal> {
         secrets: folder.secrets(),
         cache: folder.cache(),
         reconnect: options.reconnect,
-        makes_secrets: options.until >= 2,
+        made: RunState::made(&recovered.records),
+        makes_secrets,
     });
     let (feed, records) = mpsc::unbounded_channel();
     let (requests, inbox) = mpsc::unbounded_channel();
@@ -151,7 +180,8 @@ pub fn prepare(options: Options) -> Result<Prepared, Refusal> {
         plan: plan.name.clone(),
         plan_digest: loaded.digest.clone(),
         host: session::lock::host_name(),
-        until: options.until,
+        until: options.way.until(),
+        backwards: matches!(options.way, Way::Teardown { .. }),
     };
     let last_seq = recovered.records.last().map_or(0, |r| r.seq);
     Ok(Prepared {

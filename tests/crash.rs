@@ -11,7 +11,7 @@ use rig::worker::{Death, Request, Tail};
 #[test]
 fn probe() {
     cozyup::base::tls::install_provider();
-    let shape = Shape { scenario: "small", until: 5, speed: 1000.0 };
+    let shape = Shape { scenario: "small", until: 5, teardown: false, speed: 1000.0 };
     let expected = undisturbed(&shape);
     let t = std::time::Instant::now();
     let s = suffer(&shape, &[], &expected.standing, true, |w| w);

@@ -9,7 +9,7 @@ use cozyup::engine::journal::Journal;
 use cozyup::engine::proof::{Proof, Reading};
 use cozyup::engine::record::{Event, Outcome, Record};
 use cozyup::engine::state::RunState;
-use cozyup::engine::step::{Context, Observed, Outline, Queue, Site, Step, StepId};
+use cozyup::engine::step::{Context, Observed, Outline, Queue, Removal, Site, Step, StepId, Undo};
 use cozyup::engine::wait::{Band, Wait};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -71,6 +71,10 @@ impl Step<TestSite> for Make {
                 Observed::Underway(Wait::new("it is ready", format!("{left} to go"), Band::new(5, 20)))
             }
         })
+    }
+
+    fn undo(&self) -> Undo<'_, TestSite> {
+        Undo::By(self)
     }
 
     async fn act(&self, cx: &dyn Context, _: &Shared, change: &Shared) -> Result<(), Failure> {
@@ -139,8 +143,14 @@ async fn drive(dir: &Path, target: &Shared, steps: Vec<Make>, rules: Rules, requ
         rules,
         feed,
     };
-    let session =
-        Session { run: "r1".into(), plan: "p".into(), plan_digest: "d".into(), host: "jump".into(), until: 10 };
+    let session = Session {
+        run: "r1".into(),
+        plan: "p".into(),
+        plan_digest: "d".into(),
+        host: "jump".into(),
+        until: 10,
+        backwards: false,
+    };
     let (outcome, state) = driver.run(session, asked).await.unwrap();
     let mut seen = Vec::new();
     while let Ok(record) = records.try_recv() {
@@ -316,7 +326,14 @@ async fn nothing_is_acted_on_when_the_journal_cannot_be_written() {
         rules: yes(),
         feed,
     };
-    let session = Session { run: "r".into(), plan: "p".into(), plan_digest: "d".into(), host: "h".into(), until: 10 };
+    let session = Session {
+        run: "r".into(),
+        plan: "p".into(),
+        plan_digest: "d".into(),
+        host: "h".into(),
+        until: 10,
+        backwards: false,
+    };
     let error = driver.run(session, asked).await.unwrap_err();
     assert!(error.next().contains("free space"), "{error}");
     assert!(target.lock().unwrap().acts.is_empty());

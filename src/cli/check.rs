@@ -1,7 +1,7 @@
 //! `cozyup check PLAN`: day 0 alone.
+use super::Exit;
 use super::run::{LabFigures, Start, Style, execute};
-use super::{Exit, RunFlags};
-use crate::compose;
+use crate::compose::{self, Way};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -24,13 +24,13 @@ impl Check {
     pub async fn run(self, state_dir: &Path) -> Exit {
         let forever = Duration::from_secs(10 * 365 * 86400);
         let patience = if self.once { Duration::ZERO } else { self.patience.unwrap_or(forever) };
-        let flags = RunFlags { until: 0, json: self.json, patience: Some(patience) };
         let style = if self.json { Style::Json } else { Style::Lines };
         let start = Start {
             plan: &self.plan,
             folder: None,
-            yes: false,
-            flags: &flags,
+            way: Way::Until(0),
+            gates_by: None,
+            patience: Some(patience),
             style,
             clock: compose::clock_of_environment(),
             figures: LabFigures::default(),

@@ -1,8 +1,9 @@
 //! `cozyup lab`: the simulated site. `lab run` starts it as a process of its own, which goes on when the run is killed,
 //! as a real site would.
-use super::run::{LabFigures, Start, Style, execute};
+use super::run::{LabFigures, Start, Style, YES, execute};
+use super::teardown::{TeardownFlags, tear_down};
 use super::{Exit, RunFlags, say, tell};
-use crate::compose;
+use crate::compose::{self, Way};
 use crate::engine::state::RunState;
 use crate::lab::scenario::Scenario;
 use crate::lab::site::{self, Site};
@@ -31,6 +32,8 @@ pub struct Lab {
 enum Sub {
     /// Run the plan in the lab, unattended, in lines
     Run(RunInLab),
+    /// Take back the run of a lab that serves on (`lab run --keep`)
+    Teardown(TeardownInLab),
     /// Only serve the lab, for any client: prints endpoints, token and files
     Serve(Serve),
     /// The scenarios that there are
@@ -65,6 +68,15 @@ struct RunInLab {
 }
 
 #[derive(Debug, clap::Args)]
+struct TeardownInLab {
+    /// A scenario of `lab list`, or a YAML file
+    #[arg(long, default_value = "standard")]
+    scenario: String,
+    #[command(flatten)]
+    flags: TeardownFlags,
+}
+
+#[derive(Debug, clap::Args)]
 struct Serve {
     #[command(flatten)]
     at: Where,
@@ -81,6 +93,7 @@ impl Lab {
         match self.command {
             None => super::screen::lab(state_dir).await,
             Some(Sub::Run(run)) => run.run(state_dir).await,
+            Some(Sub::Teardown(teardown)) => teardown.run(state_dir).await,
             Some(Sub::Serve(serve)) => serve.run(state_dir).await,
             Some(Sub::List) => {
                 list();
@@ -262,8 +275,9 @@ impl RunInLab {
         let start = Start {
             plan: &opened.site.plan,
             folder: Some(opened.run_folder()),
-            yes: true,
-            flags: &self.flags,
+            way: Way::Until(self.flags.until),
+            gates_by: Some(YES.to_string()),
+            patience: self.flags.patience,
             style,
             clock: opened.site.clock(),
             figures,
@@ -282,6 +296,22 @@ impl RunInLab {
             opened.end();
         }
         exit
+    }
+}
+
+impl TeardownInLab {
+    async fn run(self, state_dir: &Path) -> Exit {
+        let dir = folder(state_dir, &self.scenario);
+        let Some(site) = Site::of_running(&dir) else {
+            tell(&format!(
+                "no lab of scenario {} serves, and what was in it is gone with it\n\
+                 next: `cozyup lab run --keep` leaves one to be taken back",
+                self.scenario
+            ));
+            return Exit::Usage;
+        };
+        let figures = LabFigures { critical_path_s: None, speed: Some(site.speed) };
+        tear_down(&site.plan, Some(dir.join("run")), site.clock(), figures, &self.flags, state_dir).await
     }
 }
 

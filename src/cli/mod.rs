@@ -6,6 +6,7 @@ mod plan;
 mod run;
 mod screen;
 mod status;
+mod teardown;
 mod worker;
 
 use crate::compose::Refusal;
@@ -80,6 +81,8 @@ enum Command {
     Status(status::Status),
     /// Stop a run at its next safe point
     Stop(attach::Stop),
+    /// Remove exactly what a run made, and prove that it is gone
+    Teardown(teardown::Teardown),
     /// Does the work of a run; `run` starts it
     #[command(hide = true)]
     Worker(worker::Worker),
@@ -159,6 +162,7 @@ pub fn main() -> ExitCode {
             Some(Command::Attach(attach)) => attach.run(&state_dir).await,
             Some(Command::Status(status)) => status.run(&state_dir),
             Some(Command::Stop(stop)) => stop.run(&state_dir).await,
+            Some(Command::Teardown(teardown)) => teardown.run(&state_dir).await,
             Some(Command::Worker(worker)) => worker.run().await,
             Some(Command::Probe(probe)) => probe.run().await,
         }

@@ -3,7 +3,7 @@
 use super::{Exit, RunFlags, say, tell};
 use crate::base::clock::Clock;
 use crate::base::text;
-use crate::compose;
+use crate::compose::{self, Way};
 use crate::engine::driver::Request;
 use crate::engine::record::Outcome;
 use crate::engine::state::RunState;
@@ -20,6 +20,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 /// How long a run without a screen bears being blocked when nobody says otherwise.
+/// Who opens gates when nobody is asked.
+pub const YES: &str = "--yes";
 const PATIENCE: Duration = Duration::from_secs(1800);
 
 #[derive(Debug, clap::Args)]
@@ -72,8 +74,10 @@ pub struct Start<'a> {
     pub plan: &'a Path,
     /// Replaces the folder that the plan's name gives.
     pub folder: Option<PathBuf>,
-    pub yes: bool,
-    pub flags: &'a RunFlags,
+    pub way: Way,
+    /// Who has opened every gate beforehand.
+    pub gates_by: Option<String>,
+    pub patience: Option<Duration>,
     pub style: Style,
     pub clock: Clock,
     pub figures: LabFigures,
@@ -87,8 +91,9 @@ impl Run {
         let start = Start {
             plan: &self.plan,
             folder: None,
-            yes: self.yes,
-            flags: &self.flags,
+            way: Way::Until(self.flags.until),
+            gates_by: self.yes.then(|| YES.to_string()),
+            patience: self.flags.patience,
             style,
             clock: compose::clock_of_environment(),
             figures: LabFigures::default(),
@@ -158,7 +163,7 @@ pub fn cannot_join(name: &str, error: &JoinError) -> Exit {
 
 async fn launch(start: &Start<'_>, name: &str, folder: &Path) -> std::io::Result<Started> {
     let folder = RunFolder::open(folder)?;
-    let patience = match (start.flags.patience, start.style) {
+    let patience = match (start.patience, start.style) {
         (Some(patience), _) => Some(patience),
         (None, Style::Screen) => None,
         (None, Style::Lines | Style::Json | Style::Detached) => Some(PATIENCE),
@@ -169,8 +174,17 @@ async fn launch(start: &Start<'_>, name: &str, folder: &Path) -> std::io::Result
     };
     let mut command = std::process::Command::new(std::env::current_exe()?);
     command.arg("worker").arg(start.plan).arg("--folder").arg(folder.path());
-    command.args(["--until", &start.flags.until.to_string(), "--title", &title]);
-    for (flag, set) in [("--yes", start.yes), ("--with-screen", start.with_screen)] {
+    command.args(["--title", &title]);
+    let (teardown, cluster_is_lost) = match start.way {
+        Way::Until(day) => {
+            command.args(["--until", &day.to_string()]);
+            (false, false)
+        }
+        Way::Teardown { cluster_is_lost } => (true, cluster_is_lost),
+    };
+    let flags =
+        [("--teardown", teardown), ("--cluster-is-lost", cluster_is_lost), ("--with-screen", start.with_screen)];
+    for (flag, set) in flags {
         if set {
             command.arg(flag);
         }
@@ -179,6 +193,7 @@ async fn launch(start: &Start<'_>, name: &str, folder: &Path) -> std::io::Result
         ("--patience-s", patience.map(|p| p.as_secs().to_string())),
         ("--critical-path-s", start.figures.critical_path_s.map(|s| s.to_string())),
         ("--speed", start.figures.speed.map(|s| s.to_string())),
+        ("--gates-by", start.gates_by.clone()),
     ];
     for (flag, value) in numbers {
         if let Some(value) = value {

@@ -1,9 +1,9 @@
 //! The terminal UI's way in: home, the lab's wizard, the run screen.
 use super::lab::{self, Where};
 use super::run::{LabFigures, Start, Style, execute, lost};
-use super::{Exit, RunFlags, tell};
+use super::{Exit, tell};
 use crate::base::clock::Clock;
-use crate::compose;
+use crate::compose::{self, Way};
 use crate::plan;
 use crate::session::protocol::{Attachment, Welcome};
 use crate::steps::catalogue::LAST_DAY;
@@ -18,10 +18,6 @@ use tokio::sync::oneshot;
 const SHOW_SPEED: f64 = 15.0;
 /// How long the acts in hand get to end after the screen was left.
 const LEAVE: Duration = Duration::from_secs(20);
-
-fn flags() -> RunFlags {
-    RunFlags { until: LAST_DAY, json: false, patience: None }
-}
 
 /// Without a terminal there is no screen: says what to type instead.
 fn no_terminal() -> Option<Exit> {
@@ -52,8 +48,9 @@ pub async fn home(state_dir: &Path) -> Exit {
             let start = Start {
                 plan: &path,
                 folder: None,
-                yes: false,
-                flags: &flags(),
+                way: Way::Until(LAST_DAY),
+                gates_by: None,
+                patience: None,
                 style: Style::Screen,
                 clock: compose::clock_of_environment(),
                 figures: LabFigures::default(),
@@ -84,8 +81,9 @@ async fn in_lab(state_dir: &Path, at: &Where) -> Exit {
     let start = Start {
         plan: &opened.site.plan,
         folder: Some(opened.run_folder()),
-        yes: false,
-        flags: &flags(),
+        way: Way::Until(LAST_DAY),
+        gates_by: None,
+        patience: None,
         style: Style::Screen,
         clock: opened.site.clock(),
         figures: opened.figures(LAST_DAY),

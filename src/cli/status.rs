@@ -5,7 +5,7 @@ use crate::base::text;
 use crate::compose::{recorded, with_cause};
 use crate::engine::record::Outcome;
 use crate::engine::state::{RunState, Status as StepStatus, StepState};
-use crate::plan::day_name;
+use crate::plan::day_title;
 use crate::session::lock::{self, Owner};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -141,7 +141,7 @@ fn as_text(state: &RunState, folder: &Path, worker: Option<&Owner>) -> String {
     for step in state.wanted() {
         if day != Some(step.outline.day) {
             day = Some(step.outline.day);
-            out.push(format!("day {}: {}", step.outline.day, day_name(step.outline.day)));
+            out.push(day_title(step.outline.day));
         }
         let detail = match (&step.status, &step.wait, &step.proof) {
             (StepStatus::Blocked { failure, .. } | StepStatus::Retrying { failure, .. }, _, _) => {

@@ -5,7 +5,7 @@ use crate::base::clock::Clock;
 use crate::base::file::write_private;
 use crate::base::secret::Secret;
 use crate::base::text;
-use crate::compose::{self, Options, Prepared, Refusal, with_cause};
+use crate::compose::{self, Options, Prepared, Refusal, Way, with_cause};
 use crate::engine::driver::Request;
 use crate::report::json;
 use crate::report::summary::{Summary, Times};
@@ -34,10 +34,16 @@ pub struct Worker {
     plan: PathBuf,
     #[arg(long)]
     folder: PathBuf,
-    #[arg(long)]
+    #[arg(long, default_value_t = 0)]
     until: u8,
+    /// Take back what the run made
     #[arg(long)]
-    yes: bool,
+    teardown: bool,
+    #[arg(long)]
+    cluster_is_lost: bool,
+    /// Who has opened every gate beforehand
+    #[arg(long)]
+    gates_by: Option<String>,
     #[arg(long)]
     patience_s: Option<u64>,
     #[arg(long)]
@@ -63,8 +69,11 @@ impl Worker {
         let options = Options {
             plan: self.plan.clone(),
             folder: self.folder.clone(),
-            until: self.until,
-            gates_by: self.yes.then(|| "--yes".to_string()),
+            way: match self.teardown {
+                true => Way::Teardown { cluster_is_lost: self.cluster_is_lost },
+                false => Way::Until(self.until),
+            },
+            gates_by: self.gates_by.clone(),
             patience: self.patience_s.map(Duration::from_secs),
             clock: clock.clone(),
             reconnect: reconnect(&self.folder),

@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::{AbortHandle, JoinSet};
 
 /// One look at the target may take this long on the wall.
-const OBSERVE_DEADLINE: Duration = Duration::from_secs(90);
+pub(super) const OBSERVE_DEADLINE: Duration = Duration::from_secs(90);
 /// One act may take this long on the wall; it returns when the change is accepted, so this is for uploads.
 const ACT_DEADLINE: Duration = Duration::from_secs(3 * 3600);
 /// Pauses between tries, in seconds of the clock; the last one repeats.
@@ -49,6 +49,8 @@ pub struct Session {
     pub plan_digest: String,
     pub host: String,
     pub until: u8,
+    /// Whether the steps take back what other sessions made.
+    pub backwards: bool,
 }
 
 pub struct Driver<S: Site> {
@@ -205,6 +207,7 @@ impl<S: Site> Loop<S> {
             host: session.host,
             pid: std::process::id(),
             until: session.until,
+            backwards: session.backwards,
             steps,
         })
     }
@@ -433,7 +436,7 @@ async fn look<S: Site>(step: &dyn Step<S>, hands: &Hands, reading: &S::Reading) 
     observed.unwrap_or_else(|_| Err(too_long("the look at the target", OBSERVE_DEADLINE)))
 }
 
-fn too_long(what: &str, deadline: Duration) -> Failure {
+pub(super) fn too_long(what: &str, deadline: Duration) -> Failure {
     Failure::retryable(
         format!("{what} gave no answer within {}", text::spoken(deadline)),
         "check that the target can be reached; cozyup tries again",

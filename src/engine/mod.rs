@@ -7,4 +7,5 @@ pub mod proof;
 pub mod record;
 pub mod state;
 pub mod step;
+pub mod undo;
 pub mod wait;

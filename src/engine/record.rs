@@ -40,6 +40,9 @@ pub enum Event {
         pid: u32,
         /// The last day that this session goes to.
         until: u8,
+        /// Its steps take back what other sessions made.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        backwards: bool,
         steps: Vec<Outline>,
     },
     /// The first change of this day waits for a person.

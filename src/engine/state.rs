@@ -119,6 +119,8 @@ pub struct RunState {
     pub host: String,
     pub pid: u32,
     pub until: u8,
+    /// Whether the session takes back what others made.
+    pub backwards: bool,
     pub sessions: u32,
     pub started: Option<Timestamp>,
     pub last: Option<Timestamp>,
@@ -140,6 +142,21 @@ impl RunState {
             state.apply(record);
         }
         state
+    }
+
+    /// The steps whose act was ever called, and not taken back to the end since.
+    pub fn made<'a>(records: impl IntoIterator<Item = &'a Record>) -> BTreeSet<StepId> {
+        let (mut made, mut backwards) = (BTreeSet::new(), false);
+        for record in records {
+            if let Event::Session { backwards: is, .. } = &record.event {
+                backwards = *is;
+            } else if let Event::Intended { step, .. } = &record.event {
+                made.insert(step.clone());
+            } else if backwards && record.event == (Event::Ended { outcome: Outcome::Proven }) {
+                made.clear();
+            }
+        }
+        made
     }
 
     pub fn step(&self, id: &StepId) -> Option<&StepState> {
@@ -165,7 +182,12 @@ impl RunState {
         self.last = Some(record.at);
         let at = record.at;
         match &record.event {
-            Event::Session { run, plan, plan_digest, host, pid, until, steps, cozyup: _ } => {
+            Event::Session { run, plan, plan_digest, host, pid, until, backwards, steps, cozyup: _ } => {
+                // What was agreed to on the way there is no word about the way back, nor the other way round.
+                if *backwards || self.backwards {
+                    self.gates.clear();
+                }
+                self.backwards = *backwards;
                 self.run.clone_from(run);
                 self.plan.clone_from(plan);
                 self.plan_digest.clone_from(plan_digest);
@@ -347,6 +369,7 @@ pub mod tests {
             host: "jump".into(),
             pid: 1,
             until: 10,
+            backwards: false,
             steps,
         }
     }

@@ -129,9 +129,49 @@ pub trait Step<S: Site>: Send + Sync {
     /// When the target refused or could not be reached.
     async fn act(&self, cx: &dyn Context, site: &S::Reading, change: &S::Changing) -> Result<(), Failure>;
 
+    /// How the act is taken back. Without a default: whoever writes a step has to say.
+    fn undo(&self) -> Undo<'_, S>;
+
     /// Returns when it is worth observing again: an event, or a while. Dropped when the run stops.
     async fn changed(&self, cx: &dyn Context, site: &S::Reading) {
         let _ = site;
         cx.clock().sleep(Duration::from_secs(2)).await;
     }
+}
+
+/// How what an act brought about is taken back.
+pub enum Undo<'a, S: Site> {
+    /// The step changes nothing that stays.
+    Nothing,
+    /// What it changed is inside of what the steps of this kind made, and goes with that.
+    With(&'static str),
+    By(&'a dyn Removal<S>),
+}
+
+/// Takes back what the act of one step brought about, as far as it carries the run's mark.
+#[async_trait]
+pub trait Removal<S: Site>: Send + Sync {
+    /// `destroy vm 1001 (cozy-new-cp1)`
+    fn title(&self) -> String;
+
+    /// The equivalent by hand, one command a line.
+    fn by_hand(&self) -> String;
+
+    /// Whether it is of the jump host: then it goes last, since it may be needed for everything else.
+    fn is_local(&self) -> bool {
+        false
+    }
+
+    /// One look, as in [`Step::observe`]: `Satisfied` proves that nothing of this run is left of it, also where
+    /// something of somebody else stands in its place; `Absent` says what is still there.
+    ///
+    /// # Errors
+    /// When the target can't be read.
+    async fn gone(&self, cx: &dyn Context, site: &S::Reading) -> Result<Observed, Failure>;
+
+    /// Removes it. Like [`Step::act`] in everything: it may be called again after any crash.
+    ///
+    /// # Errors
+    /// When the target refused or could not be reached.
+    async fn remove(&self, cx: &dyn Context, site: &S::Reading, change: &S::Changing) -> Result<(), Failure>;
 }

@@ -63,6 +63,8 @@ kinds! {
     CORE_PROVIDER = namespaced("operator.cluster.x-k8s.io", "v1alpha2", "CoreProvider", "coreproviders");
     INFRASTRUCTURE_PROVIDER =
         namespaced("operator.cluster.x-k8s.io", "v1alpha2", "InfrastructureProvider", "infrastructureproviders");
+    PROXMOX_MACHINE =
+        namespaced("infrastructure.cluster.x-k8s.io", "v1alpha1", "ProxmoxMachine", "proxmoxmachines");
     IPAM_PROVIDER = namespaced("operator.cluster.x-k8s.io", "v1alpha2", "IPAMProvider", "ipamproviders");
 }
 

@@ -1,5 +1,13 @@
 //! The days of the plan and their names.
 
+/// The day of a plan's removal: after all others.
+pub const TEARDOWN: u8 = u8::MAX;
+
+/// `day 1: Machines`, as headings show it.
+pub fn day_title(day: u8) -> String {
+    if day == TEARDOWN { day_name(day).to_string() } else { format!("Day {day} {}", day_name(day)) }
+}
+
 /// The name of `day` as headings show it; from day 11 on it is the migration of the old cluster.
 pub fn day_name(day: u8) -> &'static str {
     match day {
@@ -12,6 +20,7 @@ pub fn day_name(day: u8) -> &'static str {
         6 | 7 => "VM creation",
         8 | 9 => "Tenancy",
         10 => "Hand-over",
+        TEARDOWN => "Teardown",
         _ => "Migrate",
     }
 }

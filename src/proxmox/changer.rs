@@ -143,10 +143,10 @@ impl Changer {
         self.begin(Method::POST, &["nodes", node, "qemu", &vmid.to_string(), "status", act], &[]).await
     }
 
-    /// With its disks. `purge` also takes it out of jobs, replication and HA, and deletes disks it no longer names.
-    /// Refused while it runs.
-    pub async fn destroy_vm(&self, node: &str, vmid: u32, purge: bool) -> Result<Upid, Error> {
-        let options = [("purge", flag(purge)), ("destroy-unreferenced-disks", flag(purge))];
+    /// With the disks that its configuration names, and out of jobs, replication and HA. Disks with its VMID that it does
+    /// not name stay: an earlier guest may have left them. Refused while it runs.
+    pub async fn destroy_vm(&self, node: &str, vmid: u32) -> Result<Upid, Error> {
+        let options = [("purge", flag(true)), ("destroy-unreferenced-disks", flag(false))];
         let vmid = vmid.to_string();
         upid(&self.delete(&["nodes", node, "qemu", &vmid], &options).await?, "DELETE of a vm")
     }

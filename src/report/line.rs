@@ -14,6 +14,9 @@ pub fn lines(record: &Record, state: &RunState) -> Vec<String> {
     let line = |word: &str, rest: String| format!("{clock} {word:<8} {rest}");
     let step_line = |word: &str, step: &StepId, rest: &str| line(word, format!("{step}: {rest}"));
     match &record.event {
+        Event::Session { run, plan, steps, backwards: true, .. } => {
+            vec![line("teardown", format!("of run {run} of plan {plan}: {} steps", steps.len()))]
+        }
         Event::Session { run, plan, steps, until, .. } => {
             let wanted = steps.iter().filter(|s| s.day <= *until).count();
             let verb = if state.sessions == 0 { "starts" } else { "goes on" };

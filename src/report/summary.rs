@@ -16,6 +16,9 @@ pub struct Summary {
     pub outcome: String,
     /// Last day that was asked for.
     pub until: u8,
+    /// It was a teardown: what is proven is that nothing is left.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub teardown: bool,
     pub steps: usize,
     pub proven: usize,
     pub blocked: Vec<Blocked>,
@@ -83,6 +86,7 @@ impl Summary {
             }
             .to_string(),
             until: state.until,
+            teardown: state.backwards,
             steps: state.wanted().count(),
             proven: state.proven(),
             blocked: blocked.collect(),
@@ -120,21 +124,24 @@ impl Summary {
 
     /// For people: plain lines.
     pub fn text(&self) -> String {
-        let mut out = vec![format!(
-            "{}: {} of {} steps proven (days 0 to {})",
-            self.outcome, self.proven, self.steps, self.until
-        )];
+        let what = match self.teardown {
+            true => "teardown".to_string(),
+            false => format!("days 0 to {}", self.until),
+        };
+        let mut out = vec![format!("{}: {} of {} steps proven ({what})", self.outcome, self.proven, self.steps)];
         for b in &self.blocked {
             out.push(format!("blocked: {}: {}", b.step, b.what));
             out.push(format!("   next: {}", b.next));
         }
-        out.push("nodes:".to_string());
-        for n in &self.nodes {
-            out.push(format!("  {:<20} {:<12} vm {:<9} on {:<10} {}", n.name, n.role, n.vmid, n.host, n.address));
+        let mut maps = vec![("files (0600)", &self.files)];
+        if !self.teardown {
+            out.push("nodes:".to_string());
+            for n in &self.nodes {
+                out.push(format!("  {:<20} {:<12} vm {:<9} on {:<10} {}", n.name, n.role, n.vmid, n.host, n.address));
+            }
+            maps.splice(0..0, [("versions", &self.versions), ("addresses", &self.addresses)]);
         }
-        for (title, map) in
-            [("versions", &self.versions), ("addresses", &self.addresses), ("files (0600)", &self.files)]
-        {
+        for (title, map) in maps {
             out.push(format!("{title}:"));
             out.extend(map.iter().map(|(k, v)| format!("  {k:<12} {v}")));
         }

@@ -10,4 +10,6 @@ pub mod day5;
 pub mod failures;
 pub mod follow;
 pub mod outlines;
+pub mod removal;
 pub mod site;
+pub mod teardown;

@@ -4,13 +4,14 @@ use crate::base::file::write_private;
 use crate::base::secret::Secret;
 use crate::cozystack::{Component, Release};
 use crate::engine::failure::Failure;
-use crate::engine::step::Site;
+use crate::engine::step::{Site, StepId};
 use crate::plan::model::{NodePlan, Plan};
 use crate::steps::failures;
 use crate::talos::secrets::{Bundle, ClientCertificate, Error as SecretsError};
 use crate::{kubernetes, proxmox, talos};
 use futures::future::BoxFuture;
 use jiff::Timestamp;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -47,6 +48,7 @@ pub struct Reading {
     pub secrets: PathBuf,
     pub cache: PathBuf,
     pub reconnect: Reconnect,
+    made: BTreeSet<StepId>,
     shared: Arc<Shared>,
 }
 
@@ -83,6 +85,8 @@ pub struct Parts {
     pub secrets: PathBuf,
     pub cache: PathBuf,
     pub reconnect: Reconnect,
+    /// Steps whose act was called, in whichever session of the run.
+    pub made: BTreeSet<StepId>,
     /// Whether this session goes as far as the cluster's secrets.
     pub makes_secrets: bool,
 }
@@ -106,6 +110,7 @@ pub fn open(parts: Parts) -> (Reading, Changing) {
         secrets: parts.secrets.clone(),
         cache: parts.cache,
         reconnect: parts.reconnect,
+        made: parts.made,
         shared: shared.clone(),
     };
     let changing = Changing {
@@ -160,6 +165,11 @@ impl Reading {
     pub fn node(&self, name: &str) -> Result<&NodePlan, Failure> {
         let missing = || Failure::broken(format!("the plan has no node {name}"), "start the run again with this plan");
         self.plan.nodes.iter().find(|n| n.name == name).ok_or_else(missing)
+    }
+
+    /// Whether the run ever called the act of this step: for what can't carry a mark.
+    pub fn made(&self, step: &StepId) -> bool {
+        self.made.contains(step)
     }
 
     /// Text of the mark that Kubernetes allows in a label: `NAME.ID`.

@@ -74,6 +74,7 @@ impl Sample {
             host: "jump".into(),
             pid: 4711,
             until: 5,
+            backwards: false,
             steps: steps(),
         };
         Sample { records: Vec::new() }.then(0, session)

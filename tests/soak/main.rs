@@ -35,6 +35,9 @@ struct How {
     /// The last day that is run
     #[arg(long, global = true, default_value_t = 5)]
     until: u8,
+    /// The crashes come while the run is torn down again
+    #[arg(long, global = true)]
+    teardown: bool,
     /// Lab seconds in a second of the wall
     #[arg(long, global = true, default_value_t = 1000.0)]
     speed: f64,
@@ -63,7 +66,7 @@ enum What {
         #[arg(long, default_value_t = 3)]
         most: usize,
     },
-    /// Every act twice in a row
+    /// Every act twice in a row, of a teardown every removal
     Twice,
     /// These deaths, one after the other: record:N:Whole|Torn|Unsynced, request:N:Lost|Done|Late
     Case {
@@ -82,7 +85,8 @@ fn shard(text: &str) -> Result<(usize, usize), String> {
 fn main() -> std::process::ExitCode {
     cozyup::base::tls::install_provider();
     let Arguments { what, how } = Arguments::parse();
-    println!("seed {}, day {}, speed {}, part {} of {}", how.seed, how.until, how.speed, how.shard.0, how.shard.1);
+    let way = if how.teardown { "teardown after day" } else { "to the end of day" };
+    println!("seed {}, {way} {}, speed {}, part {} of {}", how.seed, how.until, how.speed, how.shard.0, how.shard.1);
     let wrong = match what {
         What::Single => matrix::single(&how),
         What::Pairs { near } => matrix::pairs(&how, near),

@@ -10,14 +10,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 fn shape(how: &How) -> Shape {
-    Shape { scenario: "small", until: how.until, speed: how.speed }
+    Shape { scenario: "small", until: how.until, teardown: how.teardown, speed: how.speed }
 }
 
 /// Every point of one life. Runs differ by some records; a point beyond the end of one is no point, and is not counted.
 fn points(expected: &Expected) -> Vec<Death> {
     let records = 1..=expected.words.len();
     let unsynced = records.clone().filter(|n| !expected.durable[n - 1]);
-    let requests = 0..expected.requests.len();
+    let requests = expected.asked_before..expected.requests.len();
     let mut points: Vec<Death> = Vec::new();
     points.extend(records.clone().map(|n| Death::Record(n, Tail::Whole)));
     points.extend(records.map(|n| Death::Record(n, Tail::Torn)));
@@ -44,7 +44,9 @@ pub fn pairs(how: &How, near: usize) -> usize {
         let done = match first {
             Death::Request(number, _) => number,
             // The requests come in the order of the records, nearly.
-            Death::Record(n, _) => n * expected.requests.len() / records,
+            Death::Record(n, _) => {
+                expected.asked_before + n * (expected.requests.len() - expected.asked_before) / records
+            }
             Death::Never => 0,
         };
         let next = (done..expected.requests.len() + 2).take(near);
@@ -118,7 +120,9 @@ fn tell(how: &How, deaths: &[Death], suffered: &Suffered) {
     let again: Vec<String> = deaths.iter().map(ToString::to_string).collect();
     println!("\nWRONG {}\n  killed: {}", again.join(" "), suffered.points.join(", then "));
     suffered.wrong.iter().for_each(|w| println!("  {}", w.replace('\n', "\n  ")));
-    println!("  again: tests/soak/run case {} --until {} --speed {}", again.join(" "), how.until, how.speed);
+    let teardown = if how.teardown { " --teardown" } else { "" };
+    let again = again.join(" ");
+    println!("  again: tests/soak/run case {again} --until {} --speed {}{teardown}", how.until, how.speed);
     if let Some(kept) = &suffered.kept {
         println!("  kept: {}", kept.display());
     }

@@ -26,7 +26,7 @@ struct Expected {
 }
 
 fn rig(how: &How) -> Rig {
-    Rig::new(&Shape { scenario: "standard", until: how.until, speed: how.speed })
+    Rig::new(&Shape { scenario: "standard", until: how.until, teardown: false, speed: how.speed })
 }
 
 fn start(rig: &Rig) -> Child {

@@ -19,7 +19,7 @@ pub mod vmids;
 use crate::base::answer::Answer;
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Proof, Reading as Evidence};
-use crate::engine::step::{Context, Observed, Outline, Step, StepId};
+use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::Band;
 use crate::plan::model::Plan;
 use crate::steps::catalogue::Steps;
@@ -86,6 +86,10 @@ impl Step<Installation> for Check {
     async fn act(&self, _cx: &dyn Context, _site: &Reading, _change: &Changing) -> Result<(), Failure> {
         // A check; the engine never asks for its act.
         Ok(())
+    }
+
+    fn undo(&self) -> Undo<'_, Installation> {
+        Undo::Nothing
     }
 
     async fn changed(&self, cx: &dyn Context, _site: &Reading) {

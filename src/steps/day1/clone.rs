@@ -2,10 +2,11 @@
 use super::vm;
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Proof, Reading as Evidence};
-use crate::engine::step::{Context, Observed, Outline, Step, StepId};
+use crate::engine::step::{Context, Observed, Outline, Removal, Step, StepId, Undo};
 use crate::engine::wait::Band;
 use crate::plan::model::{NodePlan, Plan};
 use crate::proxmox::CloneOptions;
+use crate::steps::removal;
 use crate::steps::site::{Changing, Installation, Reading};
 use crate::steps::{follow, outlines};
 use async_trait::async_trait;
@@ -65,12 +66,40 @@ impl Step<Installation> for Clone {
         vm::carry_out(cx, site, begun.map(Some), &self.doing, BAND).await
     }
 
+    fn undo(&self) -> Undo<'_, Installation> {
+        Undo::By(self)
+    }
+
     async fn changed(&self, cx: &dyn Context, _site: &Reading) {
         cx.clock().sleep(Duration::from_secs(1)).await;
     }
 }
 
+#[async_trait]
+impl Removal<Installation> for Clone {
+    fn title(&self) -> String {
+        format!("destroy {} (vm {}) and its disks", self.node.name, self.node.vmid)
+    }
+
+    fn by_hand(&self) -> String {
+        format!("qm destroy {} --purge", self.node.vmid)
+    }
+
+    async fn gone(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
+        let place = (self.node.host.as_str(), site.plan.template.storage.as_str());
+        removal::destroyed(cx, site, u32::from(self.node.vmid), place, &self.destroying(), BAND).await
+    }
+
+    async fn remove(&self, cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
+        removal::destroy(cx, site, &change.proxmox, u32::from(self.node.vmid), &self.destroying(), BAND).await
+    }
+}
+
 impl Clone {
+    fn destroying(&self) -> String {
+        format!("destroy vm {} ({})", self.node.vmid, self.node.name)
+    }
+
     /// A clone for another host belongs to the template's host until its very end.
     async fn on_its_way(&self, cx: &dyn Context, site: &Reading, observed: Observed) -> Result<Observed, Failure> {
         let (node, from) = (&self.node, &site.plan.template.host);

@@ -2,7 +2,7 @@
 use super::vm;
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Proof, Reading as Evidence};
-use crate::engine::step::{Context, Observed, Outline, Step, StepId};
+use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::Band;
 use crate::plan::model::{NetworkPlan, NodePlan, Plan};
 use crate::proxmox::VmConfig;
@@ -145,6 +145,10 @@ impl Step<Installation> for Configure {
         options.extend(config.digest().map(|d| ("digest", d.to_string())));
         let begun = change.proxmox.configure_vm(&node.host, vmid, &options).await;
         vm::carry_out(cx, site, begun, doing, BAND).await
+    }
+
+    fn undo(&self) -> Undo<'_, Installation> {
+        Undo::With(super::clone::KIND)
     }
 
     async fn changed(&self, cx: &dyn Context, _site: &Reading) {

@@ -3,7 +3,7 @@ use super::vm;
 use crate::base::text::size;
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Proof, Reading as Evidence};
-use crate::engine::step::{Context, Observed, Outline, Step, StepId};
+use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::Band;
 use crate::plan::model::{NodePlan, Plan};
 use crate::steps::site::{Changing, Installation, Reading};
@@ -74,6 +74,10 @@ impl Step<Installation> for DataDisk {
         options.extend(config.digest().map(|d| ("digest", d.to_string())));
         let begun = change.proxmox.configure_vm(&node.host, vmid, &options).await;
         vm::carry_out(cx, site, begun, doing, BAND).await
+    }
+
+    fn undo(&self) -> Undo<'_, Installation> {
+        Undo::With(super::clone::KIND)
     }
 
     async fn changed(&self, cx: &dyn Context, _site: &Reading) {

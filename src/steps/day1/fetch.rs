@@ -6,10 +6,11 @@ use crate::base::file::{private_dir, write_public};
 use crate::base::text::{shorten, size};
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Proof, Reading as Evidence};
-use crate::engine::step::{Context, Observed, Outline, Step, StepId};
+use crate::engine::step::{Context, Observed, Outline, Removal, Step, StepId, Undo};
 use crate::engine::wait::Band;
 use crate::plan::model::Plan;
 use crate::steps::site::{Changing, Installation, Reading};
+use crate::steps::teardown;
 use crate::steps::{failures, outlines};
 use async_trait::async_trait;
 use std::io;
@@ -92,8 +93,42 @@ impl Step<Installation> for Fetch {
         Ok(())
     }
 
+    fn undo(&self) -> Undo<'_, Installation> {
+        Undo::By(self)
+    }
+
     async fn changed(&self, cx: &dyn Context, _site: &Reading) {
         cx.clock().sleep(Duration::from_secs(1)).await;
+    }
+}
+
+#[async_trait]
+impl Removal<Installation> for Fetch {
+    fn title(&self) -> String {
+        "delete the image from the jump host".into()
+    }
+
+    fn by_hand(&self) -> String {
+        "rm -r cache".into()
+    }
+
+    fn is_local(&self) -> bool {
+        true
+    }
+
+    async fn gone(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
+        let note = image_file::known_path(site);
+        if site.cache.exists() || note.exists() {
+            return Ok(Observed::Absent(format!("{} is there", site.cache.display())));
+        }
+        let asked = format!("look for {} and {}", site.cache.display(), note.display());
+        Ok(Observed::Satisfied(teardown::nothing_here(cx, "no image is on the jump host", asked, &site.cache)))
+    }
+
+    async fn remove(&self, _cx: &dyn Context, site: &Reading, _change: &Changing) -> Result<(), Failure> {
+        teardown::delete(fs::remove_dir_all(&site.cache).await, &site.cache)?;
+        let note = image_file::known_path(site);
+        teardown::delete(fs::remove_file(&note).await, &note)
     }
 }
 

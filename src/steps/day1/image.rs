@@ -5,9 +5,10 @@ use super::vm;
 use crate::base::text::size;
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Proof, Reading as Evidence};
-use crate::engine::step::{Context, Observed, Outline, Step, StepId};
+use crate::engine::step::{Context, Observed, Outline, Removal, Step, StepId, Undo};
 use crate::engine::wait::Band;
 use crate::plan::model::Plan;
+use crate::proxmox::Error;
 use crate::steps::site::{Changing, Installation, Reading};
 use crate::steps::{failures, follow, outlines};
 use async_trait::async_trait;
@@ -19,6 +20,7 @@ const DOING: &str = "upload the image";
 
 pub struct Image {
     outline: Outline,
+    volume: String,
 }
 
 pub fn step(plan: &Plan) -> Image {
@@ -29,7 +31,7 @@ pub fn step(plan: &Plan) -> Image {
         plan.template.host
     );
     let outline = outlines::change(StepId::new(KIND), 1, title, BAND, by_hand).after([StepId::new(super::fetch::KIND)]);
-    Image { outline }
+    Image { outline, volume: image_file::volume(plan) }
 }
 
 #[async_trait]
@@ -75,8 +77,55 @@ impl Step<Installation> for Image {
         vm::carry_out(cx, site, begun.map(Some), DOING, BAND).await
     }
 
+    fn undo(&self) -> Undo<'_, Installation> {
+        Undo::By(self)
+    }
+
     async fn changed(&self, cx: &dyn Context, _site: &Reading) {
         cx.clock().sleep(Duration::from_secs(1)).await;
+    }
+}
+
+#[async_trait]
+impl Removal<Installation> for Image {
+    fn title(&self) -> String {
+        format!("delete the image {}", self.volume)
+    }
+
+    fn by_hand(&self) -> String {
+        format!("pvesm free {}", self.volume)
+    }
+
+    async fn gone(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
+        let stored = image_file::stored(site).await.map_err(|e| failures::proxmox(&e, "look for the image"))?;
+        let there = match &stored.value {
+            Stored::Whole(volid, _) => format!("{volid} is there"),
+            Stored::Partial(bytes) => format!("{} is there with {}", self.volume, size(*bytes)),
+            Stored::Missing => {
+                let evidence = Evidence::of("Proxmox", cx.clock().now(), &stored);
+                let summary = format!("there is no {}", self.volume);
+                return Ok(Observed::Satisfied(Proof::new(summary, evidence)));
+            }
+        };
+        // A volume carries no mark: only the journal tells who brought it.
+        if !site.made(&self.outline.id) {
+            let evidence = Evidence::of("Proxmox", cx.clock().now(), &stored);
+            let summary = format!("{} was not put there by this run: left alone", self.volume);
+            return Ok(Observed::Satisfied(Proof::new(summary, evidence)));
+        }
+        Ok(vm::absent(cx, site, there, "delete the image", BAND).await)
+    }
+
+    async fn remove(&self, cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
+        follow::earlier_task(cx, site, "delete the image", BAND).await?;
+        if !site.made(&self.outline.id) {
+            return Ok(());
+        }
+        let (host, storage) = (&site.plan.template.host, &site.plan.image.storage);
+        match change.proxmox.delete_volume(host, storage, &self.volume).await {
+            Err(Error::NotFound { .. }) => Ok(()),
+            begun => vm::carry_out(cx, site, begun, "delete the image", BAND).await,
+        }
     }
 }
 

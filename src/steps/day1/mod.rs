@@ -11,7 +11,7 @@ pub mod start;
 pub mod template;
 pub mod template_vm;
 mod unpack;
-mod vm;
+pub(in crate::steps) mod vm;
 pub mod web;
 
 use crate::plan::model::Plan;

@@ -3,7 +3,7 @@
 use super::vm;
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Proof, Reading as Evidence};
-use crate::engine::step::{Context, Observed, Outline, Step, StepId};
+use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
 use crate::plan::model::NodePlan;
 use crate::steps::site::{Changing, Installation, Reading, address, files};
@@ -124,6 +124,10 @@ impl Step<Installation> for Reach {
     async fn act(&self, _cx: &dyn Context, _site: &Reading, _change: &Changing) -> Result<(), Failure> {
         // A check; the engine never asks for its act.
         Ok(())
+    }
+
+    fn undo(&self) -> Undo<'_, Installation> {
+        Undo::Nothing
     }
 
     async fn changed(&self, cx: &dyn Context, _site: &Reading) {

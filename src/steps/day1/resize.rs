@@ -3,7 +3,7 @@ use super::vm;
 use crate::base::text::size;
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Proof, Reading as Evidence};
-use crate::engine::step::{Context, Observed, Outline, Step, StepId};
+use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::Band;
 use crate::plan::model::NodePlan;
 use crate::steps::site::{Changing, Installation, Reading};
@@ -63,6 +63,10 @@ impl Step<Installation> for Resize {
         let wanted = format!("{}G", node.system_disk_gib);
         let begun = change.proxmox.resize_disk(&node.host, u32::from(node.vmid), DISK, &wanted).await;
         vm::carry_out(cx, site, begun, doing, BAND).await
+    }
+
+    fn undo(&self) -> Undo<'_, Installation> {
+        Undo::With(super::clone::KIND)
     }
 
     async fn changed(&self, cx: &dyn Context, _site: &Reading) {

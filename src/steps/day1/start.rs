@@ -2,9 +2,10 @@
 use super::vm;
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Proof, Reading as Evidence};
-use crate::engine::step::{Context, Observed, Outline, Step, StepId};
+use crate::engine::step::{Context, Observed, Outline, Removal, Step, StepId, Undo};
 use crate::engine::wait::Band;
 use crate::plan::model::NodePlan;
+use crate::steps::removal::{self, Found};
 use crate::steps::site::{Changing, Installation, Reading};
 use crate::steps::{failures, follow, outlines};
 use async_trait::async_trait;
@@ -57,7 +58,43 @@ impl Step<Installation> for Start {
         vm::carry_out(cx, site, begun.map(Some), doing, BAND).await
     }
 
+    fn undo(&self) -> Undo<'_, Installation> {
+        Undo::By(self)
+    }
+
     async fn changed(&self, cx: &dyn Context, _site: &Reading) {
         cx.clock().sleep(Duration::from_secs(1)).await;
+    }
+}
+
+#[async_trait]
+impl Removal<Installation> for Start {
+    fn title(&self) -> String {
+        format!("stop {} (vm {})", self.node.name, self.node.vmid)
+    }
+
+    fn by_hand(&self) -> String {
+        format!("qm stop {}", self.node.vmid)
+    }
+
+    async fn gone(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
+        let vmid = u32::from(self.node.vmid);
+        let doing = format!("stop vm {vmid} ({})", self.node.name);
+        let host = match removal::find(cx, site, vmid, &doing, BAND).await? {
+            Found::Ours { host, .. } => host,
+            Found::Not(observed) => return Ok(*observed),
+        };
+        let status = site.proxmox.vm_status(&host, vmid).await.map_err(|e| failures::proxmox(&e, &doing))?;
+        if status.value.is_running() {
+            return Ok(vm::absent(cx, site, format!("vm {vmid} runs on {host}"), &doing, BAND).await);
+        }
+        let evidence = Evidence::of("Proxmox", cx.clock().now(), &status);
+        Ok(Observed::Satisfied(Proof::new(format!("vm {vmid} does not run"), evidence)))
+    }
+
+    async fn remove(&self, cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
+        let doing = format!("stop vm {} ({})", self.node.vmid, self.node.name);
+        follow::earlier_task(cx, site, &doing, BAND).await?;
+        removal::stop(cx, site, &change.proxmox, u32::from(self.node.vmid), &doing, BAND).await
     }
 }

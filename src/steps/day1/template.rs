@@ -2,7 +2,7 @@
 use super::vm;
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Proof, Reading as Evidence};
-use crate::engine::step::{Context, Observed, Outline, Step, StepId};
+use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::Band;
 use crate::plan::model::Plan;
 use crate::steps::site::{Changing, Installation, Reading};
@@ -64,6 +64,10 @@ impl Step<Installation> for Template {
         follow::earlier_task(cx, site, &self.doing, BAND).await?;
         let begun = change.proxmox.make_template(&template.host, u32::from(template.vmid)).await;
         vm::carry_out(cx, site, begun.map(Some), &self.doing, BAND).await
+    }
+
+    fn undo(&self) -> Undo<'_, Installation> {
+        Undo::With(super::template_vm::KIND)
     }
 
     async fn changed(&self, cx: &dyn Context, _site: &Reading) {

@@ -3,9 +3,10 @@ use super::{image_file, vm};
 use crate::base::text::size;
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Proof, Reading as Evidence};
-use crate::engine::step::{Context, Observed, Outline, Step, StepId};
+use crate::engine::step::{Context, Observed, Outline, Removal, Step, StepId, Undo};
 use crate::engine::wait::Band;
 use crate::plan::model::Plan;
+use crate::steps::removal;
 use crate::steps::site::{Changing, Installation, Reading};
 use crate::steps::{follow, outlines};
 use async_trait::async_trait;
@@ -17,6 +18,7 @@ const DISK: &str = "scsi0";
 
 pub struct TemplateVm {
     outline: Outline,
+    vmid: u32,
     doing: String,
 }
 
@@ -62,7 +64,11 @@ pub fn step(plan: &Plan) -> TemplateVm {
         options(plan).iter().filter(|(k, _)| *k != "vmid").map(|(k, v)| format!("--{k} {v}")).collect();
     let by_hand = format!("qm create {} {}", template.vmid, shown.join(" "));
     let outline = outlines::change(StepId::new(KIND), 1, title, BAND, by_hand).after([StepId::new(super::image::KIND)]);
-    TemplateVm { outline, doing: format!("create vm {} ({})", template.vmid, template.name) }
+    TemplateVm {
+        outline,
+        vmid: u32::from(template.vmid),
+        doing: format!("create vm {} ({})", template.vmid, template.name),
+    }
 }
 
 #[async_trait]
@@ -96,8 +102,33 @@ impl Step<Installation> for TemplateVm {
         vm::carry_out(cx, site, begun.map(Some), &self.doing, BAND).await
     }
 
+    fn undo(&self) -> Undo<'_, Installation> {
+        Undo::By(self)
+    }
+
     async fn changed(&self, cx: &dyn Context, _site: &Reading) {
         cx.clock().sleep(Duration::from_secs(1)).await;
+    }
+}
+
+#[async_trait]
+impl Removal<Installation> for TemplateVm {
+    fn title(&self) -> String {
+        format!("destroy the template (vm {}) and its disk", self.vmid)
+    }
+
+    fn by_hand(&self) -> String {
+        format!("qm destroy {} --purge", self.vmid)
+    }
+
+    async fn gone(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
+        let template = &site.plan.template;
+        let place = (template.host.as_str(), template.storage.as_str());
+        removal::destroyed(cx, site, self.vmid, place, "destroy the template", BAND).await
+    }
+
+    async fn remove(&self, cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
+        removal::destroy(cx, site, &change.proxmox, self.vmid, "destroy the template", BAND).await
     }
 }
 

@@ -3,7 +3,7 @@ use crate::base::answer::Answer;
 use crate::engine::failure::Failure;
 use crate::engine::step::{Context, Observed};
 use crate::engine::wait::{Band, Wait};
-use crate::plan::model::{NetworkPlan, Vmid};
+use crate::plan::model::NetworkPlan;
 use crate::proxmox::{Error, Upid, VmConfig};
 use crate::steps::site::Reading;
 use crate::steps::{failures, follow};
@@ -16,13 +16,14 @@ pub async fn find(
     cx: &dyn Context,
     site: &Reading,
     host: &str,
-    vmid: Vmid,
+    vmid: impl Into<u32>,
     doing: &str,
     band: Band,
 ) -> Result<Result<Answer<VmConfig>, Box<Observed>>, Failure> {
+    let vmid = vmid.into();
     let mut task_has_ended = false;
     loop {
-        let config = match site.proxmox.vm_config(host, u32::from(vmid)).await {
+        let config = match site.proxmox.vm_config(host, vmid).await {
             Ok(config) => config,
             Err(Error::NotFound { text }) => {
                 return Ok(Err(Box::new(absent(cx, site, text, doing, band).await)));
@@ -56,7 +57,7 @@ pub async fn find(
     }
 }
 
-fn strange(host: &str, vmid: Vmid) -> Failure {
+fn strange(host: &str, vmid: u32) -> Failure {
     Failure::refused(
         format!("vm {vmid} exists on {host} and does not carry this run's mark"),
         "give it another vmid in the plan, or remove that VM yourself if nobody needs it",

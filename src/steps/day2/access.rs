@@ -1,7 +1,7 @@
 //! `day2.access`: kubeconfig and talosconfig lie in the run's folder, and the API answers to them at the VIP.
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Proof, Reading as Evidence};
-use crate::engine::step::{Context, Observed, Outline, Step, StepId};
+use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
 use crate::plan::model::Plan;
 use crate::steps::site::{Changing, Installation, Reading, files};
@@ -82,6 +82,10 @@ impl Step<Installation> for Access {
             bundle.kubeconfig(&plan.name, &plan.cluster_endpoint(), now).map_err(|e| broken(e.to_string()))?;
         change.keep_secret(files::TALOSCONFIG, &talosconfig)?;
         change.keep_secret(files::KUBECONFIG, &kubeconfig)
+    }
+
+    fn undo(&self) -> Undo<'_, Installation> {
+        Undo::With(super::secrets::KIND)
     }
 
     async fn changed(&self, cx: &dyn Context, _site: &Reading) {

@@ -1,7 +1,7 @@
 //! `day2.apply/NODE`: the node has its config and answers on its secure API.
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Proof, Reading as Evidence};
-use crate::engine::step::{Context, Observed, Outline, Step, StepId};
+use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
 use crate::plan::model::NodePlan;
 use crate::steps::site::{Changing, Installation, Reading, address, read_secret};
@@ -77,6 +77,10 @@ impl Step<Installation> for Apply {
             cx.log("talos", &warning);
         }
         Ok(())
+    }
+
+    fn undo(&self) -> Undo<'_, Installation> {
+        Undo::With(crate::steps::day1::clone::KIND)
     }
 
     async fn changed(&self, cx: &dyn Context, _site: &Reading) {

@@ -3,7 +3,7 @@
 //! A control plane's etcd waits (`Preparing`) until it is bootstrapped or joins; that is up enough here.
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Proof, Reading as Evidence};
-use crate::engine::step::{Context, Observed, Outline, Step, StepId};
+use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
 use crate::plan::model::{NodePlan, Plan, Role};
 use crate::steps::site::{Changing, Installation, Reading, address};
@@ -98,6 +98,10 @@ impl Step<Installation> for Boot {
 
     async fn act(&self, _cx: &dyn Context, _site: &Reading, _change: &Changing) -> Result<(), Failure> {
         Err(outlines::nothing_to_do(&self.outline))
+    }
+
+    fn undo(&self) -> Undo<'_, Installation> {
+        Undo::Nothing
     }
 
     async fn changed(&self, cx: &dyn Context, site: &Reading) {

@@ -3,7 +3,7 @@
 use crate::base::answer::Answer;
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Proof, Reading as Evidence};
-use crate::engine::step::{Context, Observed, Outline, Step, StepId};
+use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
 use crate::plan::model::{NodePlan, Plan};
 use crate::steps::site::{Changing, Installation, Reading, address};
@@ -119,6 +119,10 @@ impl Step<Installation> for Bootstrap {
             Ok(_) | Err(Error::AlreadyBootstrapped) => Ok(()),
             Err(e) => Err(failures::talos(&e, &format!("bootstrap etcd on {}", self.first.name))),
         }
+    }
+
+    fn undo(&self) -> Undo<'_, Installation> {
+        Undo::With(crate::steps::day1::clone::KIND)
     }
 
     async fn changed(&self, cx: &dyn Context, site: &Reading) {

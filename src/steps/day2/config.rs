@@ -3,7 +3,7 @@ use crate::base::answer::Answer;
 use crate::base::secret::Secret;
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Proof, Reading as Evidence};
-use crate::engine::step::{Context, Observed, Outline, Step, StepId};
+use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::Band;
 use crate::plan::model::{NodePlan, Plan, Role};
 use crate::steps::site::{Changing, Installation, Reading, read_secret};
@@ -112,5 +112,9 @@ impl Step<Installation> for Config {
     async fn act(&self, _cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
         let (text, _) = wanted(site, &self.node).await?;
         change.keep_secret(&file(&self.node), &text)
+    }
+
+    fn undo(&self) -> Undo<'_, Installation> {
+        Undo::With(super::secrets::KIND)
     }
 }

@@ -1,7 +1,7 @@
 //! `day2.members`: every control plane is a full member of etcd.
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Proof, Reading as Evidence};
-use crate::engine::step::{Context, Observed, Outline, Step, StepId};
+use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
 use crate::plan::model::{NodePlan, Plan};
 use crate::steps::site::{Changing, Installation, Reading, address};
@@ -72,6 +72,10 @@ impl Step<Installation> for Members {
 
     async fn act(&self, _cx: &dyn Context, _site: &Reading, _change: &Changing) -> Result<(), Failure> {
         Err(outlines::nothing_to_do(&self.outline))
+    }
+
+    fn undo(&self) -> Undo<'_, Installation> {
+        Undo::Nothing
     }
 
     async fn changed(&self, cx: &dyn Context, _site: &Reading) {

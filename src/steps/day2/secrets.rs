@@ -1,11 +1,12 @@
 //! `day2.secrets`: the cluster's secrets, made once and kept in the run's folder only.
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Proof, Reading as Evidence};
-use crate::engine::step::{Context, Observed, Outline, Step, StepId};
+use crate::engine::step::{Context, Observed, Outline, Removal, Step, StepId, Undo};
 use crate::engine::wait::Band;
 use crate::plan::model::Plan;
 use crate::steps::outlines;
 use crate::steps::site::{Changing, Installation, Reading, address, files};
+use crate::steps::teardown;
 use crate::talos::{NodeState, state_of};
 use async_trait::async_trait;
 
@@ -77,5 +78,42 @@ impl Step<Installation> for Secrets {
         let text = bundle.to_yaml();
         let text = text.map_err(|e| Failure::broken(format!("write the cluster's secrets: {e}"), "run again"))?;
         change.keep_secret(files::BUNDLE, &text)
+    }
+
+    fn undo(&self) -> Undo<'_, Installation> {
+        Undo::By(self)
+    }
+}
+
+#[async_trait]
+impl Removal<Installation> for Secrets {
+    fn title(&self) -> String {
+        "delete the cluster's secrets, kubeconfig and talosconfig from the jump host".into()
+    }
+
+    fn by_hand(&self) -> String {
+        "rm secrets/*".into()
+    }
+
+    fn is_local(&self) -> bool {
+        true
+    }
+
+    async fn gone(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
+        let left = teardown::names_in(&site.secrets)?;
+        if !left.is_empty() {
+            return Ok(Observed::Absent(format!("{} holds {}", site.secrets.display(), left.join(", "))));
+        }
+        let asked = format!("list {}", site.secrets.display());
+        let summary = "no secret of the cluster is on the jump host";
+        Ok(Observed::Satisfied(teardown::nothing_here(cx, summary, asked, &site.secrets)))
+    }
+
+    async fn remove(&self, _cx: &dyn Context, site: &Reading, _change: &Changing) -> Result<(), Failure> {
+        for name in teardown::names_in(&site.secrets)? {
+            let path = site.secrets.join(name);
+            teardown::delete(std::fs::remove_file(&path), &path)?;
+        }
+        Ok(())
     }
 }

@@ -3,7 +3,7 @@ use super::manifest;
 use super::values::{NAME, NAMESPACE};
 use crate::base::text::shorten;
 use crate::engine::failure::Failure;
-use crate::engine::step::{Context, Observed, Outline, Step, StepId};
+use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::{Kind, PodStatus, Reader};
 use crate::plan::model::Plan;
@@ -126,6 +126,10 @@ impl Step<Installation> for Installer {
             }
         }
         cluster::apply(change, &objects).await
+    }
+
+    fn undo(&self) -> Undo<'_, Installation> {
+        Undo::With(crate::steps::day1::clone::KIND)
     }
 
     async fn changed(&self, cx: &dyn Context, site: &Reading) {

@@ -1,6 +1,6 @@
 //! `day3.nodes_ready`: the pod network is there, so every node of the plan is Ready and takes pods.
 use crate::engine::failure::Failure;
-use crate::engine::step::{Context, Observed, Outline, Step, StepId};
+use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::{Kind, NodeStatus};
 use crate::plan::model::Plan;
@@ -57,6 +57,10 @@ impl Step<Installation> for NodesReady {
 
     async fn act(&self, _cx: &dyn Context, _site: &Reading, _change: &Changing) -> Result<(), Failure> {
         Err(outlines::nothing_to_do(&self.outline))
+    }
+
+    fn undo(&self) -> Undo<'_, Installation> {
+        Undo::Nothing
     }
 
     async fn changed(&self, cx: &dyn Context, site: &Reading) {

@@ -7,7 +7,7 @@ use crate::base::answer::Answer;
 use crate::base::text::shorten;
 use crate::cozystack::{Blocker, Component, root_blocker};
 use crate::engine::failure::Failure;
-use crate::engine::step::{Context, Observed, Outline, Step, StepId};
+use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::{Error, Kind, Reader, ReleaseStatus};
 use crate::steps::cluster::{get, part, proven, seen};
@@ -158,6 +158,10 @@ impl Step<Installation> for Wave {
 
     async fn act(&self, _cx: &dyn Context, _site: &Reading, _change: &Changing) -> Result<(), Failure> {
         Err(outlines::nothing_to_do(&self.outline))
+    }
+
+    fn undo(&self) -> Undo<'_, Installation> {
+        Undo::Nothing
     }
 
     async fn changed(&self, cx: &dyn Context, site: &Reading) {

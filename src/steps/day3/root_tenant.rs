@@ -1,7 +1,7 @@
 //! `day3.root_tenant`: the tenant that carries the platform's own services is there and can be read.
 use crate::cozystack::addons::{TENANT_ROOT, TenantRoot};
 use crate::engine::failure::Failure;
-use crate::engine::step::{Context, Observed, Outline, Step, StepId};
+use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::Kind;
 use crate::steps::cluster::{get, is_true, proven, said, seen};
@@ -59,6 +59,10 @@ impl Step<Installation> for RootTenant {
 
     async fn act(&self, _cx: &dyn Context, _site: &Reading, _change: &Changing) -> Result<(), Failure> {
         Err(outlines::nothing_to_do(&self.outline))
+    }
+
+    fn undo(&self) -> Undo<'_, Installation> {
+        Undo::Nothing
     }
 
     async fn changed(&self, cx: &dyn Context, site: &Reading) {

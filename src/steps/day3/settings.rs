@@ -4,7 +4,7 @@ use super::values::{self, EXPOSE, NAME, NAMESPACE};
 use crate::cozystack::Release;
 use crate::cozystack::addons::Object;
 use crate::engine::failure::Failure;
-use crate::engine::step::{Context, Observed, Outline, Step, StepId};
+use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::Band;
 use crate::kubernetes::Kind;
 use crate::plan::model::Plan;
@@ -113,6 +113,10 @@ impl Step<Installation> for Settings {
             values::without_expose(&site.plan, &site.release)?
         };
         cluster::apply(change, &[namespace(site.label()), map(site.label(), &data)]).await
+    }
+
+    fn undo(&self) -> Undo<'_, Installation> {
+        Undo::With(crate::steps::day1::clone::KIND)
     }
 
     async fn changed(&self, cx: &dyn Context, site: &Reading) {

@@ -1,7 +1,7 @@
 //! `day3.version`: the cluster calls itself what the release does, so every migration has run.
 use super::values::NAMESPACE;
 use crate::engine::failure::Failure;
-use crate::engine::step::{Context, Observed, Outline, Step, StepId};
+use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::Kind;
 use crate::plan::model::Plan;
@@ -62,6 +62,10 @@ impl Step<Installation> for Version {
 
     async fn act(&self, _cx: &dyn Context, _site: &Reading, _change: &Changing) -> Result<(), Failure> {
         Err(outlines::nothing_to_do(&self.outline))
+    }
+
+    fn undo(&self) -> Undo<'_, Installation> {
+        Undo::Nothing
     }
 
     async fn changed(&self, cx: &dyn Context, site: &Reading) {

@@ -1,7 +1,7 @@
 //! `day4.address_pool`: MetalLB gives LoadBalancer services addresses of the plan's ranges and announces them.
 use crate::cozystack::addons::{METALLB_NAMESPACE, Object, address_pool};
 use crate::engine::failure::Failure;
-use crate::engine::step::{Context, Observed, Outline, Step, StepId};
+use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::Band;
 use crate::kubernetes::Kind;
 use crate::plan::model::Plan;
@@ -52,6 +52,10 @@ impl Step<Installation> for AddressPool {
     async fn act(&self, _cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
         // While MetalLB's webhook is not up yet the API refuses; that is worth another try and comes back as such.
         cluster::apply(change, &objects(site)).await
+    }
+
+    fn undo(&self) -> Undo<'_, Installation> {
+        Undo::With(crate::steps::day1::clone::KIND)
     }
 
     async fn changed(&self, cx: &dyn Context, site: &Reading) {

@@ -3,7 +3,7 @@
 use super::access::CAPMOX;
 use crate::cozystack::addons::{CLUSTER_API_NAMESPACE, CapmoxInput, Object, capmox};
 use crate::engine::failure::Failure;
-use crate::engine::step::{Context, Observed, Outline, Step, StepId};
+use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::{Kind, Reader};
 use crate::plan::model::Plan;
@@ -150,6 +150,10 @@ impl Step<Installation> for Capmox {
 
     async fn act(&self, _cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
         cluster::apply(change, &objects(site)?).await
+    }
+
+    fn undo(&self) -> Undo<'_, Installation> {
+        Undo::With(crate::steps::day1::clone::KIND)
     }
 
     async fn changed(&self, cx: &dyn Context, site: &Reading) {

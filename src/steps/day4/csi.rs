@@ -2,7 +2,7 @@
 use super::access::CSI;
 use crate::cozystack::addons::{CSI_DRIVER_NAME, CSI_NAMESPACE, CsiInput, Object, proxmox_csi};
 use crate::engine::failure::Failure;
-use crate::engine::step::{Context, Observed, Outline, Step, StepId};
+use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::{Kind, Reader};
 use crate::plan::model::Plan;
@@ -137,6 +137,10 @@ impl Step<Installation> for Csi {
 
     async fn act(&self, _cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
         cluster::apply(change, &objects(site)?).await
+    }
+
+    fn undo(&self) -> Undo<'_, Installation> {
+        Undo::With(crate::steps::day1::clone::KIND)
     }
 
     async fn changed(&self, cx: &dyn Context, site: &Reading) {

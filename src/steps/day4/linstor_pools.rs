@@ -2,7 +2,7 @@
 use crate::base::clock::between;
 use crate::cozystack::addons::{Object, linstor_pool};
 use crate::engine::failure::Failure;
-use crate::engine::step::{Context, Observed, Outline, Step, StepId};
+use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::Kind;
 use crate::plan::model::Plan;
@@ -113,6 +113,10 @@ impl Step<Installation> for LinstorPools {
 
     async fn act(&self, _cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
         cluster::apply(change, &[object(site)]).await
+    }
+
+    fn undo(&self) -> Undo<'_, Installation> {
+        Undo::With(crate::steps::day1::clone::KIND)
     }
 
     async fn changed(&self, cx: &dyn Context, site: &Reading) {

@@ -2,13 +2,14 @@
 use super::access::Access;
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Proof, Reading as Evidence};
-use crate::engine::step::{Context, Observed, Outline, Step, StepId};
+use crate::engine::step::{Context, Observed, Outline, Removal, Step, StepId, Undo};
 use crate::engine::wait::Band;
 use crate::steps::cluster::part;
+use crate::steps::removal::removed;
 use crate::steps::site::{Changing, Installation, Reading};
 use crate::steps::{failures, outlines};
 use async_trait::async_trait;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -79,8 +80,59 @@ impl Step<Installation> for ProxmoxRole {
         made.map_err(|e| failures::proxmox(&e, &format!("create role {}", self.access.role)))
     }
 
+    fn undo(&self) -> Undo<'_, Installation> {
+        Undo::By(self)
+    }
+
     async fn changed(&self, cx: &dyn Context, _site: &Reading) {
         cx.clock().sleep(Duration::from_secs(1)).await;
+    }
+}
+
+#[async_trait]
+impl Removal<Installation> for ProxmoxRole {
+    fn title(&self) -> String {
+        format!("delete role {}", self.access.role)
+    }
+
+    fn by_hand(&self) -> String {
+        format!("pveum role delete {}", self.access.role)
+    }
+
+    async fn gone(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
+        let role = self.access.role;
+        let roles = site.proxmox.roles().await.map_err(|e| failures::proxmox(&e, "read the roles"))?;
+        let now = cx.clock().now();
+        let Some(found) = roles.value.get(role) else {
+            let names = part(&roles, "the names", roles.value.keys().map(|name| json!(name)));
+            let evidence = Evidence::of("Proxmox", now, &names);
+            return Ok(Observed::Satisfied(Proof::new(format!("there is no role {role}"), evidence)));
+        };
+        let acl = site.proxmox.acl().await.map_err(|e| failures::proxmox(&e, "read the permissions"))?;
+        // What the add-on's own user may do goes with that user.
+        let used: Vec<Value> = acl
+            .value
+            .iter()
+            .filter(|row| row.roleid == role && row.ugid != self.access.user)
+            .map(|row| json!([row.path, row.ugid]))
+            .collect();
+        // A role carries no mark: only the journal tells who made it.
+        if site.made(&self.outline.id) && used.is_empty() {
+            return Ok(Observed::Absent(format!("role {role} is there")));
+        }
+        let why = if used.is_empty() { "was not made by this run" } else { "is used by others too" };
+        let row = part(&roles, "the row of this role", [json!({"roleid": role, "privs": found})]);
+        let proof = Proof::new(format!("role {role} {why}: left alone"), Evidence::of("Proxmox", now, &row));
+        Ok(Observed::Satisfied(proof.and(Evidence::of(
+            "Proxmox",
+            now,
+            &part(&acl, "the rows of others with this role", used),
+        ))))
+    }
+
+    async fn remove(&self, cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
+        let Observed::Absent(_) = self.gone(cx, site).await? else { return Ok(()) };
+        removed(change.proxmox.delete_role(self.access.role).await, &format!("delete role {}", self.access.role))
     }
 }
 

@@ -3,10 +3,11 @@ use super::access::Access;
 use crate::base::answer::Answer;
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Proof, Reading as Evidence};
-use crate::engine::step::{Context, Observed, Outline, Step, StepId};
+use crate::engine::step::{Context, Observed, Outline, Removal, Step, StepId, Undo};
 use crate::engine::wait::Band;
 use crate::proxmox::{Error, Permissions, Target, TokenRow, connect};
 use crate::steps::cluster::part;
+use crate::steps::removal::removed;
 use crate::steps::site::{Changing, Installation, Reading};
 use crate::steps::{failures, outlines};
 use async_trait::async_trait;
@@ -142,8 +143,47 @@ impl Step<Installation> for ProxmoxToken {
         Ok(())
     }
 
+    fn undo(&self) -> Undo<'_, Installation> {
+        Undo::By(self)
+    }
+
     async fn changed(&self, cx: &dyn Context, _site: &Reading) {
         cx.clock().sleep(Duration::from_secs(1)).await;
+    }
+}
+
+#[async_trait]
+impl Removal<Installation> for ProxmoxToken {
+    fn title(&self) -> String {
+        format!("revoke token {}", self.access.token_id())
+    }
+
+    fn by_hand(&self) -> String {
+        format!("pveum user token remove {} {}", self.access.user, self.access.token)
+    }
+
+    async fn gone(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
+        let id = self.access.token_id();
+        let now = cx.clock().now();
+        if let Some(listed) = self.listed(site).await? {
+            if site.is_ours(listed.value.comment.as_deref()) {
+                return Ok(Observed::Absent(format!("token {id} is there")));
+            }
+            let summary = format!("token {id} is not this run's: left alone");
+            return Ok(Observed::Satisfied(Proof::new(summary, Evidence::of("Proxmox", now, &listed))));
+        }
+        let users = site.proxmox.users().await.map_err(|e| failures::proxmox(&e, "read the users"))?;
+        let known = users.value.iter().any(|u| u.userid == self.access.user);
+        let ids = part(&users, "the user ids", users.value.iter().map(|u| json!(u.userid)));
+        let why = if known { "its user has no such token" } else { "its user does not exist" };
+        let summary = format!("there is no token {id}: {why}");
+        Ok(Observed::Satisfied(Proof::new(summary, Evidence::of("Proxmox", now, &ids))))
+    }
+
+    async fn remove(&self, cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
+        let Observed::Absent(_) = self.gone(cx, site).await? else { return Ok(()) };
+        let deleted = change.proxmox.delete_token(self.access.user, self.access.token).await;
+        removed(deleted, &format!("revoke token {}", self.access.token_id()))
     }
 }
 

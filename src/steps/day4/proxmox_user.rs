@@ -2,14 +2,15 @@
 use super::access::Access;
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Proof, Reading as Evidence};
-use crate::engine::step::{Context, Observed, Outline, Step, StepId};
+use crate::engine::step::{Context, Observed, Outline, Removal, Step, StepId, Undo};
 use crate::engine::wait::Band;
 use crate::proxmox::{AclRow, Grantee};
 use crate::steps::cluster::part;
+use crate::steps::removal::removed;
 use crate::steps::site::{Changing, Installation, Reading};
 use crate::steps::{failures, outlines};
 use async_trait::async_trait;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::time::Duration;
 
 pub const KIND: &str = "day4.proxmox_user";
@@ -92,8 +93,45 @@ impl Step<Installation> for ProxmoxUser {
         given.map_err(|e| failures::proxmox(&e, &format!("give {user} role {role}")))
     }
 
+    fn undo(&self) -> Undo<'_, Installation> {
+        Undo::By(self)
+    }
+
     async fn changed(&self, cx: &dyn Context, _site: &Reading) {
         cx.clock().sleep(Duration::from_secs(1)).await;
+    }
+}
+
+#[async_trait]
+impl Removal<Installation> for ProxmoxUser {
+    fn title(&self) -> String {
+        format!("delete user {} and what it may do", self.access.user)
+    }
+
+    fn by_hand(&self) -> String {
+        format!("pveum user delete {}", self.access.user)
+    }
+
+    async fn gone(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
+        let user = self.access.user;
+        let users = site.proxmox.users().await.map_err(|e| failures::proxmox(&e, "read the users"))?;
+        let now = cx.clock().now();
+        let evidence = |rows: Vec<Value>| Evidence::of("Proxmox", now, &part(&users, "the user ids", rows));
+        let ids = users.value.iter().map(|u| json!(u.userid)).collect();
+        Ok(match users.value.iter().find(|u| u.userid == user) {
+            None => Observed::Satisfied(Proof::new(format!("there is no user {user}"), evidence(ids))),
+            Some(found) if !site.is_ours(found.comment.as_deref()) => {
+                let row = json!({"userid": found.userid, "comment": found.comment});
+                let summary = format!("user {user} is not this run's: left alone");
+                Observed::Satisfied(Proof::new(summary, evidence(vec![row])))
+            }
+            Some(_) => Observed::Absent(format!("user {user} is there")),
+        })
+    }
+
+    async fn remove(&self, cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
+        let Observed::Absent(_) = self.gone(cx, site).await? else { return Ok(()) };
+        removed(change.proxmox.delete_user(self.access.user).await, &format!("delete user {}", self.access.user))
     }
 }
 

@@ -1,7 +1,7 @@
 //! `day4.storage_classes`: `local` (the only default) and `replicated`, the names that CozyStack takes for granted.
 use crate::cozystack::addons::{Object, storage_classes};
 use crate::engine::failure::Failure;
-use crate::engine::step::{Context, Observed, Outline, Step, StepId};
+use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::Band;
 use crate::kubernetes::Kind;
 use crate::plan::model::Plan;
@@ -139,6 +139,10 @@ impl Step<Installation> for StorageClasses {
             }
         }
         cluster::apply(change, &missing).await
+    }
+
+    fn undo(&self) -> Undo<'_, Installation> {
+        Undo::With(crate::steps::day1::clone::KIND)
     }
 
     async fn changed(&self, cx: &dyn Context, site: &Reading) {

@@ -3,7 +3,7 @@
 use crate::cozystack::addons::{TENANT_ROOT, TenantRoot};
 use crate::engine::failure::Failure;
 use crate::engine::proof::Reading as Evidence;
-use crate::engine::step::{Context, Observed, Outline, Step, StepId};
+use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::Kind;
 use crate::plan::model::{AddressRange, Plan};
@@ -134,6 +134,10 @@ impl Step<Installation> for TenantServices {
         let patch = wanted(live.as_ref().map(|l| &l.value)).patch(&site.plan.cozystack.root_host);
         let done = change.kubernetes()?.merge_patch(&Kind::TENANT, Some(TENANT_ROOT), TenantRoot::NAME, &patch).await;
         done.map(drop).map_err(|e| failures::kubernetes(&e, "switch on etcd and ingress of the root tenant"))
+    }
+
+    fn undo(&self) -> Undo<'_, Installation> {
+        Undo::With(crate::steps::day1::clone::KIND)
     }
 
     async fn changed(&self, cx: &dyn Context, site: &Reading) {

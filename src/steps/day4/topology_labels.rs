@@ -1,7 +1,7 @@
 //! `day4.topology_labels`: every node says in which region and on which Proxmox host it runs; the CSI driver registers
 //! on no node without that.
 use crate::engine::failure::Failure;
-use crate::engine::step::{Context, Observed, Outline, Step, StepId};
+use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::Band;
 use crate::kubernetes::{Kind, NodeStatus};
 use crate::plan::model::{NodePlan, Plan};
@@ -98,6 +98,10 @@ impl Step<Installation> for TopologyLabels {
             done.map_err(|e| failures::kubernetes(&e, &format!("label node {}", node.name)))?;
         }
         Ok(())
+    }
+
+    fn undo(&self) -> Undo<'_, Installation> {
+        Undo::With(crate::steps::day1::clone::KIND)
     }
 
     async fn changed(&self, cx: &dyn Context, site: &Reading) {

@@ -2,11 +2,12 @@
 use super::objects::{self, NAMESPACE};
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Proof, Reading as Evidence};
-use crate::engine::step::{Context, Observed, Outline, Step, StepId};
+use crate::engine::step::{Context, Observed, Outline, Removal, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::Kind;
 use crate::plan::model::Plan;
 use crate::steps::site::{Changing, Installation, Reading};
+use crate::steps::teardown;
 use crate::steps::{failures, outlines};
 use async_trait::async_trait;
 use std::time::Duration;
@@ -102,7 +103,34 @@ impl Step<Installation> for Cleanup {
         deleted.map_err(|e| failures::kubernetes(&e, &doing))
     }
 
+    fn undo(&self) -> Undo<'_, Installation> {
+        Undo::By(self)
+    }
+
     async fn changed(&self, cx: &dyn Context, _site: &Reading) {
         cx.clock().sleep(Duration::from_secs(1)).await;
+    }
+}
+
+/// The tests' volumes on Proxmox VE would outlive the cluster, so they go before it does.
+#[async_trait]
+impl Removal<Installation> for Cleanup {
+    fn title(&self) -> String {
+        format!("delete what the tests left in namespace {NAMESPACE}")
+    }
+
+    fn by_hand(&self) -> String {
+        format!("kubectl delete namespace {NAMESPACE}")
+    }
+
+    async fn gone(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
+        match teardown::no_cluster(cx, site)? {
+            Some(proof) => Ok(Observed::Satisfied(proof)),
+            None => self.observe(cx, site).await,
+        }
+    }
+
+    async fn remove(&self, cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
+        self.act(cx, site, change).await
     }
 }

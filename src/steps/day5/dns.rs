@@ -1,7 +1,7 @@
 //! `day5.dns`: a pod resolves the name of the API server in the plan's cluster domain.
 use super::objects::{self, BAND, NAMESPACE, PodState};
 use crate::engine::failure::Failure;
-use crate::engine::step::{Context, Observed, Outline, Step, StepId};
+use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::kubernetes::Kind;
 use crate::plan::model::Plan;
 use crate::steps::site::{Changing, Installation, Reading};
@@ -47,6 +47,10 @@ impl Step<Installation> for Dns {
         // The word is written only when the look-up before it succeeded.
         let script = format!("nslookup {} && echo {}", self.host, objects::token(site, &self.outline.id));
         objects::apply(site, change, &Kind::POD, Some(NAMESPACE), NAME, objects::job(site, &script, None)).await
+    }
+
+    fn undo(&self) -> Undo<'_, Installation> {
+        Undo::With(super::cleanup::KIND)
     }
 
     async fn changed(&self, cx: &dyn Context, site: &Reading) {

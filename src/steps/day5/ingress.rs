@@ -4,7 +4,7 @@ use super::load_balancer::fetch;
 use crate::cozystack::addons::TENANT_ROOT;
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Proof, Reading as Evidence};
-use crate::engine::step::{Context, Observed, Outline, Step, StepId};
+use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::Kind;
 use crate::plan::model::Plan;
@@ -62,6 +62,10 @@ impl Step<Installation> for Ingress {
 
     async fn act(&self, _cx: &dyn Context, _site: &Reading, _change: &Changing) -> Result<(), Failure> {
         Err(outlines::nothing_to_do(&self.outline))
+    }
+
+    fn undo(&self) -> Undo<'_, Installation> {
+        Undo::Nothing
     }
 
     async fn changed(&self, cx: &dyn Context, _site: &Reading) {

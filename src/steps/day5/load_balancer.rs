@@ -2,7 +2,7 @@
 use super::objects::{self, BAND, CONTAINER, IMAGE, NAMESPACE};
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Proof, Reading as Evidence};
-use crate::engine::step::{Context, Observed, Outline, Step, StepId};
+use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::Wait;
 use crate::kubernetes::Kind;
 use crate::plan::model::Plan;
@@ -128,6 +128,10 @@ impl Step<Installation> for LoadBalancer {
             },
         });
         objects::apply(site, change, &Kind::SERVICE, Some(NAMESPACE), NAME, service).await
+    }
+
+    fn undo(&self) -> Undo<'_, Installation> {
+        Undo::With(super::cleanup::KIND)
     }
 
     async fn changed(&self, cx: &dyn Context, site: &Reading) {

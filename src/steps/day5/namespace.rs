@@ -2,7 +2,7 @@
 use super::objects::{self, NAMESPACE};
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Proof, Reading as Evidence};
-use crate::engine::step::{Context, Observed, Outline, Step, StepId};
+use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::Kind;
 use crate::plan::model::Plan;
@@ -57,6 +57,10 @@ impl Step<Installation> for Namespace {
         }
         let body = json!({"metadata": {"labels": labels}});
         objects::apply(site, change, &Kind::NAMESPACE, None, NAMESPACE, body).await
+    }
+
+    fn undo(&self) -> Undo<'_, Installation> {
+        Undo::With(super::cleanup::KIND)
     }
 
     async fn changed(&self, cx: &dyn Context, site: &Reading) {

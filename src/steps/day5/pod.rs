@@ -1,7 +1,7 @@
 //! `day5.pod`: a real pod runs on a node of its own choice and ends well.
 use super::objects::{self, BAND, NAMESPACE, PodState};
 use crate::engine::failure::Failure;
-use crate::engine::step::{Context, Observed, Outline, Step, StepId};
+use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::kubernetes::Kind;
 use crate::plan::model::Plan;
 use crate::steps::site::{Changing, Installation, Reading};
@@ -45,6 +45,10 @@ impl Step<Installation> for Pod {
     async fn act(&self, _cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
         let script = format!("echo {}", objects::token(site, &self.outline.id));
         objects::apply(site, change, &Kind::POD, Some(NAMESPACE), NAME, objects::job(site, &script, None)).await
+    }
+
+    fn undo(&self) -> Undo<'_, Installation> {
+        Undo::With(super::cleanup::KIND)
     }
 
     async fn changed(&self, cx: &dyn Context, site: &Reading) {

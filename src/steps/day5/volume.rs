@@ -3,7 +3,7 @@
 use super::objects::{self, BAND, NAMESPACE, PodState};
 use crate::engine::failure::Failure;
 use crate::engine::proof::Reading as Evidence;
-use crate::engine::step::{Context, Observed, Outline, Step, StepId};
+use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::kubernetes::Kind;
 use crate::plan::model::Plan;
 use crate::steps::site::{Changing, Installation, Reading};
@@ -114,6 +114,10 @@ impl Step<Installation> for Volume {
         let script = format!("echo {token} > /data/proof && sync && cat /data/proof");
         let pod = objects::job(site, &script, Some(&self.name));
         objects::apply(site, change, &Kind::POD, Some(NAMESPACE), &self.name, pod).await
+    }
+
+    fn undo(&self) -> Undo<'_, Installation> {
+        Undo::With(super::cleanup::KIND)
     }
 
     async fn changed(&self, cx: &dyn Context, site: &Reading) {

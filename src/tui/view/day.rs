@@ -1,6 +1,6 @@
 //! One day as a page: how far it is, who began it, what it changes.
 use super::page::Page;
-use crate::plan::day_name;
+use crate::plan::day_title;
 use crate::tui::model::Model;
 use crate::tui::model::run::RunModel;
 use crate::tui::standing::{clock_of, standing};
@@ -10,7 +10,7 @@ pub fn page(model: &Model, run: &RunModel, day: u8, width: u16) -> Page {
     let now = clock_of(&run.state, model.now);
     let mut page = Page::new(theme, width);
     let (proven, all) = run.day_counts(day);
-    page.say(theme.strong(), 0, &format!("Day {day} {}", day_name(day)));
+    page.say(theme.strong(), 0, &day_title(day));
     page.say(theme.plain(), 0, &format!("{proven} of {all} steps proven"));
     match run.state.gates.get(&day) {
         Some(by) => page.say(theme.plain(), 0, &format!("begun by {by}")),

@@ -11,7 +11,7 @@
 use super::page::{Page, dialog};
 use crate::engine::record::Outcome;
 use crate::engine::state::Status;
-use crate::plan::day_name;
+use crate::plan::day_title;
 use crate::tui::model::Model;
 use crate::tui::model::run::{Dialog, RunModel};
 use crate::tui::theme::Sign;
@@ -22,7 +22,7 @@ use ratatui::layout::Rect;
 pub fn render(model: &Model, run: &RunModel, dialog: &Dialog, body: Rect, buf: &mut Buffer) -> (usize, usize) {
     match dialog {
         Dialog::Gate { day, by_hand, scroll, since: _ } => {
-            let title = format!("Day {day} {} begins", day_name(*day));
+            let title = format!("{} begins", day_title(*day));
             show(model, body, buf, &title, *scroll, |page| gate(model, run, *day, *by_hand, page))
         }
         Dialog::Quit { stop } => show(model, body, buf, "Leave this run?", 0, |page| quit(model, run, *stop, page)),

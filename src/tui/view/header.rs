@@ -9,7 +9,7 @@ use super::page::{bar, fit, put, put_line, row};
 use crate::base::clock::between;
 use crate::base::text::spoken;
 use crate::engine::record::Outcome;
-use crate::plan::day_name;
+use crate::plan::day_title;
 use crate::tui::model::Model;
 use crate::tui::model::run::RunModel;
 use crate::tui::standing::{Standing, clock_of, standing};
@@ -29,7 +29,7 @@ fn who(model: &Model, run: &RunModel, area: Rect, buf: &mut Buffer) {
     let theme = model.theme;
     let width = usize::from(area.width);
     let today = run.today();
-    let day = format!("day {today} {} ", day_name(today));
+    let day = format!("{} ", day_title(today));
     let mut left = format!(" cozyup  {}", theme.safe(&run.title));
     if !run.title.contains(&run.plan.name) {
         left.push_str(&format!("  plan {}", theme.safe(&run.plan.name)));

@@ -11,7 +11,7 @@
 use super::page::{brief, cell, pane, rows, top_for};
 use crate::base::clock::between;
 use crate::engine::state::StepState;
-use crate::plan::day_name;
+use crate::plan::day_title;
 use crate::tui::model::Model;
 use crate::tui::model::run::{Pane, Row, RunModel};
 use crate::tui::standing::{Standing, clock_of, elapsed, standing};
@@ -75,8 +75,7 @@ fn day_line(model: &Model, run: &RunModel, day: u8, here: bool, width: usize, no
     let (cursor, line_style) = marked(model, run, here, theme.strong());
     let tail = format!("{said} {count:>5}");
     let tail_width = unicode_width::UnicodeWidthStr::width(tail.as_str());
-    let head =
-        cell(theme, &format!("{cursor}{sign} Day {day} {}", day_name(day)), width.saturating_sub(tail_width + 1));
+    let head = cell(theme, &format!("{cursor}{sign} {}", day_title(day)), width.saturating_sub(tail_width + 1));
     let tail_style = if here && run.pane == Pane::Days { line_style } else { style };
     Line::from(vec![Span::styled(head, line_style), Span::styled(format!(" {tail}"), tail_style)])
 }

@@ -4,19 +4,28 @@ pub mod suffering;
 pub mod twice;
 pub mod worker;
 
+use cozyup::compose::Way;
 use cozyup::lab::scenario::Scenario;
 use cozyup::lab::site::{self, Running};
 use cozyup::lab::world::Lab;
 use std::path::{Path, PathBuf};
 
 /// What is run: a scenario, how far, and how fast.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct Shape {
     /// `small` or a built-in one.
     pub scenario: &'static str,
     pub until: u8,
+    /// The crashes come while it is torn down again.
+    pub teardown: bool,
     /// Lab seconds in a second of the wall.
     pub speed: f64,
+}
+
+impl Shape {
+    pub fn way(&self) -> Way {
+        if self.teardown { Way::Teardown { cluster_is_lost: false } } else { Way::Until(self.until) }
+    }
 }
 
 pub struct Rig {
@@ -46,7 +55,7 @@ impl Rig {
             let text = text.replace("volumes: [local, replicated, proxmox]", "volumes: [local, proxmox]");
             std::fs::write(&running.site.plan, text).unwrap();
         }
-        Rig { shape: shape.clone(), running: Some(running), runtime: Some(runtime), dir }
+        Rig { shape: *shape, running: Some(running), runtime: Some(runtime), dir }
     }
 
     fn running(&self) -> &Running {

@@ -3,7 +3,7 @@ use super::standing::{self, Standing};
 use super::worker::{Death, End, Life, Request, live, word};
 use super::{Rig, Shape};
 use cozyup::base::clock::between;
-use cozyup::compose::Work;
+use cozyup::compose::{Way, Work};
 use cozyup::engine::journal::Journal;
 use cozyup::engine::record::{Event, Outcome};
 use std::path::PathBuf;
@@ -17,6 +17,8 @@ pub struct Expected {
     /// Whether each record was on disk before anything else happened.
     pub durable: Vec<bool>,
     pub requests: Vec<String>,
+    /// Requests before the part in which the crashes come.
+    pub asked_before: usize,
     /// In lab seconds.
     pub lasted: Duration,
 }
@@ -42,17 +44,30 @@ impl Suffered {
     }
 }
 
+/// A site, and of a teardown also the run that is to be torn down.
+fn made(shape: &Shape) -> Rig {
+    let rig = Rig::new(shape);
+    if shape.teardown {
+        let life = live(&rig, Way::Until(shape.until), Death::Never, false, |work| work);
+        assert!(matches!(life.end, End::Ended(Outcome::Proven)), "before the teardown: {:?}", life.end);
+    }
+    rig
+}
+
 /// # Panics
 /// When a run without a crash does not come to its end.
 pub fn undisturbed(shape: &Shape) -> Expected {
-    let rig = Rig::new(shape);
-    let life = live(&rig, Death::Never, false, |work| work);
+    let rig = made(shape);
+    let asked_before = rig.lab().changes().seen().len();
+    let life = live(&rig, shape.way(), Death::Never, false, |work| work);
     assert!(matches!(life.end, End::Ended(Outcome::Proven)), "without a crash: {:?}", life.end);
+    let requests = rig.lab().changes().seen();
     Expected {
+        asked_before,
         standing: standing::of(&rig),
         words: life.records.iter().map(|r| word(&r.event)).collect(),
         durable: life.records.iter().map(|r| r.event.is_durable()).collect(),
-        requests: rig.lab().changes().seen(),
+        requests,
         lasted: lasted(&rig).0,
     }
 }
@@ -67,15 +82,15 @@ pub fn suffer(
     keep: bool,
     shape_work: impl Fn(Work) -> Work,
 ) -> Suffered {
-    let rig = Rig::new(shape);
+    let rig = made(shape);
     let (mut points, mut wrong) = (Vec::new(), Vec::new());
     let mut late = false;
     let mut secrets: Option<Vec<u8>> = None;
     for death in deaths.iter().chain([&Death::Never]) {
-        let life = live(&rig, *death, late, &shape_work);
+        let life = live(&rig, shape.way(), *death, late, &shape_work);
         late = matches!(death, Death::Request(_, Request::Late));
         let bundle = std::fs::read(rig.folder().join("secrets/secrets.yaml")).ok();
-        if secrets.is_some() && bundle != secrets {
+        if secrets.is_some() && bundle != secrets && !shape.teardown {
             wrong.push("the secrets bundle was overwritten".to_string());
         }
         secrets = bundle;

@@ -1,8 +1,8 @@
-//! Repeat injection: every act is done twice in a row, the second time without having been told of the first.
+//! Repeat injection: every act, and on the way back every undo, is done twice in a row.
 use async_trait::async_trait;
 use cozyup::compose::Work;
 use cozyup::engine::failure::Failure;
-use cozyup::engine::step::{Context, Observed, Outline, Step};
+use cozyup::engine::step::{Context, Observed, Outline, Step, Undo};
 use cozyup::steps::site::{Changing, Installation, Reading};
 use std::sync::{Arc, Mutex};
 
@@ -36,6 +36,10 @@ impl Step<Installation> for Twice {
         }
         // The engine would look at the target after a refusal; so it does after this.
         Ok(())
+    }
+
+    fn undo(&self) -> Undo<'_, Installation> {
+        self.step.undo()
     }
 
     async fn changed(&self, cx: &dyn Context, site: &Reading) {

@@ -2,7 +2,7 @@
 //! poll of the engine writes records and starts tasks, and no task runs before the poll is over: so a journal that is cut
 //! back to any record of the last poll is what a crash right after that record leaves.
 use super::Rig;
-use cozyup::compose::{self, Options, Work};
+use cozyup::compose::{self, Options, Way, Work};
 use cozyup::engine::record::{Event, Outcome, Record};
 use cozyup::lab::changes::Moment;
 use std::fmt;
@@ -108,14 +108,14 @@ pub fn word(event: &Event) -> String {
 }
 
 /// Runs a worker until it dies or ends. `late` is what an earlier one left at the server.
-pub fn live(rig: &Rig, death: Death, late: bool, shape: impl FnOnce(Work) -> Work) -> Life {
+pub fn live(rig: &Rig, way: Way, death: Death, late: bool, shape: impl FnOnce(Work) -> Work) -> Life {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     match death {
         Death::Request(number, Request::Done) => rig.lab().changes().hold(number, Moment::BeforeAnswer),
         Death::Request(number, Request::Lost | Request::Late) => rig.lab().changes().hold(number, Moment::BeforeAct),
         Death::Never | Death::Record(..) => {}
     }
-    let (before, mut life) = runtime.block_on(until_death(rig, death, late, shape));
+    let (before, mut life) = runtime.block_on(until_death(rig, way, death, late, shape));
     // What a killed process had in hand on other threads is cut off too; waiting for it is as near as it gets.
     runtime.shutdown_timeout(DEADLINE);
     if let (Death::Record(number, tail), End::Died) = (death, &life.end) {
@@ -128,12 +128,18 @@ pub fn live(rig: &Rig, death: Death, late: bool, shape: impl FnOnce(Work) -> Wor
     life
 }
 
-async fn until_death(rig: &Rig, death: Death, late: bool, shape: impl FnOnce(Work) -> Work) -> (u64, Life) {
+async fn until_death(
+    rig: &Rig,
+    way: Way,
+    death: Death,
+    late: bool,
+    shape: impl FnOnce(Work) -> Work,
+) -> (u64, Life) {
     let failed = |why: String| (0, Life { records: Vec::new(), end: End::Failed(why) });
     let options = Options {
         plan: rig.plan().to_path_buf(),
         folder: rig.folder(),
-        until: rig.shape.until,
+        way,
         gates_by: Some("--yes".into()),
         patience: None,
         clock: rig.site().clock(),

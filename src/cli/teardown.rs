@@ -1,0 +1,187 @@
+//! `cozyup teardown PLAN`: lists what carries the run's mark, asks by the run's name, removes it and proves each removal.
+use super::run::{LabFigures, Start, Style, execute, who};
+use super::{Exit, say, tell};
+use crate::base::clock::Clock;
+use crate::base::text;
+use crate::compose::{self, Options, Refusal, Way};
+use crate::engine::failure::Failure;
+use crate::engine::step::{Observed, Outline};
+use crate::steps::teardown::nothing_left;
+use std::io::{BufRead, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+#[derive(Debug, clap::Args)]
+pub struct Teardown {
+    /// The plan file
+    pub plan: PathBuf,
+    #[command(flatten)]
+    pub flags: TeardownFlags,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+pub struct TeardownFlags {
+    /// The plan's name, to say beforehand that its run is to be removed
+    #[arg(long, value_name = "NAME")]
+    pub confirm: Option<String>,
+    /// The cluster answers no more: remove it without asking it for volumes and machines that depend on it
+    #[arg(long)]
+    pub cluster_is_lost: bool,
+    /// Only list what would be removed
+    #[arg(long, conflicts_with_all = ["confirm"])]
+    pub list: bool,
+    /// Plain lines even on a terminal
+    #[arg(long)]
+    pub lines: bool,
+    /// One JSON object a line; needs --confirm
+    #[arg(long, requires = "confirm")]
+    pub json: bool,
+    /// Give up when nothing but blocked steps is left for this long, e.g. 90s, 30m, 2h (default: never on a screen, 30m without)
+    #[arg(long, value_name = "TIME", value_parser = super::duration)]
+    pub patience: Option<Duration>,
+}
+
+impl Teardown {
+    pub async fn run(self, state_dir: &Path) -> Exit {
+        let clock = compose::clock_of_environment();
+        tear_down(&self.plan, None, clock, LabFigures::default(), &self.flags, state_dir).await
+    }
+}
+
+/// `folder` replaces the run's folder that the plan's name gives.
+pub async fn tear_down(
+    plan: &Path,
+    folder: Option<PathBuf>,
+    clock: Clock,
+    figures: LabFigures,
+    flags: &TeardownFlags,
+    state_dir: &Path,
+) -> Exit {
+    let name = match crate::plan::load(plan) {
+        Ok(loaded) => loaded.plan.name,
+        Err(e) => {
+            tell(&compose::plan_error(&e));
+            return Exit::Usage;
+        }
+    };
+    let folder = folder.unwrap_or_else(|| state_dir.join("runs").join(&name));
+    if !folder.join("journal.jsonl").is_file() {
+        tell(&format!(
+            "there is no run of plan {name} in {}, so nothing is known to be its own\n\
+             next: run the teardown on the jump host that made it, or give its state with --state-dir DIR",
+            folder.display()
+        ));
+        return Exit::Usage;
+    }
+    let way = Way::Teardown { cluster_is_lost: flags.cluster_is_lost };
+    let options = Options {
+        plan: plan.to_path_buf(),
+        folder: folder.clone(),
+        way,
+        gates_by: None,
+        patience: None,
+        clock: clock.clone(),
+        reconnect: Arc::new(|| Box::pin(async { Err("no worker is at work".to_string()) })),
+        token: None,
+    };
+    if !flags.json {
+        match survey(options).await {
+            Ok(list) => say(&list),
+            Err(refusal) => {
+                tell(&refusal.to_string());
+                return Exit::from(&refusal);
+            }
+        }
+    }
+    if flags.list {
+        return Exit::Proven;
+    }
+    if let Err(why) = agree(&name, flags.confirm.as_deref()) {
+        tell(&why);
+        return Exit::Usage;
+    }
+    let start = Start {
+        plan,
+        folder: Some(folder),
+        way,
+        gates_by: Some(format!("{}, who typed the name", who())),
+        patience: flags.patience,
+        style: Style::of(flags.lines, flags.json),
+        clock,
+        figures,
+        with_screen: false,
+    };
+    execute(start, state_dir).await
+}
+
+/// What would be removed, what would not, and what can't be told; the run is locked meanwhile.
+async fn survey(options: Options) -> Result<String, Refusal> {
+    let prepared = compose::prepare(options)?;
+    let found = prepared.work.survey().await;
+    Ok(list(&prepared.plan.name, &found))
+}
+
+fn list(name: &str, found: &[(Outline, Result<Observed, Failure>)]) -> String {
+    let (mut there, mut not, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
+    // That nothing is left can be told only at the end.
+    for (outline, observed) in found.iter().filter(|(outline, _)| outline.id.kind() != nothing_left::KIND) {
+        match observed {
+            Ok(Observed::Absent(seen)) => {
+                there.push(format!("  {}  ({})", outline.title, text::clean(seen)));
+            }
+            Ok(Observed::Satisfied(proof)) if outline.changes => not.push(format!("  {}", proof.summary())),
+            Ok(Observed::Satisfied(_)) => {}
+            Ok(Observed::Underway(wait)) => there.push(format!("  {}  ({})", outline.title, wait.seen)),
+            Ok(Observed::Conflict(failure)) | Err(failure) => {
+                unknown.push(format!("  {}: {}\n    next: {}", outline.title, failure.what, failure.next));
+            }
+        }
+    }
+    let mut out = Vec::new();
+    for (title, lines) in [
+        (format!("the teardown of {name} removes, last made first:"), there),
+        ("not there, or left alone:".to_string(), not),
+        ("in the way:".to_string(), unknown),
+    ] {
+        if !lines.is_empty() {
+            out.push(title);
+            out.extend(lines);
+        }
+    }
+    out.join("\n")
+}
+
+/// # Errors
+/// With a sentence when nobody agrees.
+fn agree(name: &str, confirmed: Option<&str>) -> Result<(), String> {
+    let typed = match confirmed {
+        Some(typed) => typed.to_string(),
+        None if std::io::stdin().is_terminal() => {
+            let mut out = std::io::stdout();
+            // A closed terminal answers with nothing below.
+            let _ = write!(out, "\nThis can't be taken back. Type the run's name to remove it: ")
+                .and_then(|()| out.flush());
+            let mut line = String::new();
+            let _ = std::io::stdin().lock().read_line(&mut line);
+            line.trim().to_string()
+        }
+        None => return Err(format!("nobody is here to agree\nnext: say it beforehand with --confirm {name}")),
+    };
+    match typed == name {
+        true => Ok(()),
+        false => Err(format!("`{}` is not {name}: nothing was removed", text::shorten(&text::clean(&typed), 80))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_runs_own_name_agrees() {
+        assert!(agree("cozy-new", Some("cozy-new")).is_ok());
+        let refused = agree("cozy-new", Some("cozy\u{1b}[31m")).unwrap_err();
+        assert!(refused.contains("nothing was removed") && !refused.contains('\u{1b}'), "{refused}");
+    }
+}

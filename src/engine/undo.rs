@@ -1,0 +1,166 @@
+//! A run backwards: every act that can be taken back becomes a step whose goal is that nothing of it is left.
+use super::driver::{OBSERVE_DEADLINE, too_long};
+use super::failure::Failure;
+use super::step::{Context, Observed, Outline, Removal, Site, Step, StepId, Undo};
+use super::wait::Wait;
+use crate::base::clock::Clock;
+use async_trait::async_trait;
+use futures::{StreamExt, stream};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+const LOOKS_AT_ONCE: usize = 4;
+
+/// Takes back one step.
+pub struct Undoing<S: Site> {
+    step: Arc<dyn Step<S>>,
+    pub outline: Outline,
+}
+
+/// `undo.day1.clone/cp1`
+pub fn undo_id(id: &StepId) -> StepId {
+    StepId::new(&format!("undo.{id}"))
+}
+
+/// The steps that take `steps` back, last first: each waits for those that take back what stood on it, and what is on
+/// the jump host goes last. All are of the one day `day`.
+pub fn undoing<S: Site>(steps: &[Arc<dyn Step<S>>], day: u8) -> Vec<Undoing<S>> {
+    let bases = bases(steps);
+    let removals = || steps.iter().filter_map(|step| Some((step, removal(&**step)?)));
+    let mut out: Vec<Undoing<S>> = Vec::new();
+    for (step, removal) in removals() {
+        let id = &step.outline().id;
+        let before = removals().filter(|(other, theirs)| match (removal.is_local(), theirs.is_local()) {
+            (true, theirs_is_local) => !theirs_is_local,
+            (false, true) => false,
+            (false, false) => {
+                let later = other.outline().day > step.outline().day;
+                later || bases.get(&other.outline().id).is_some_and(|b| b.contains(id))
+            }
+        });
+        let outline = Outline {
+            id: undo_id(id),
+            day,
+            title: removal.title(),
+            after: before.map(|(other, _)| undo_id(&other.outline().id)).collect(),
+            queue: None,
+            band: step.outline().band,
+            changes: true,
+            momentary: false,
+            by_hand: removal.by_hand(),
+        };
+        out.push(Undoing { step: step.clone(), outline });
+    }
+    out.reverse();
+    out.sort_by_key(Undoing::is_local);
+    only_direct(&mut out);
+    out
+}
+
+fn removal<S: Site>(step: &dyn Step<S>) -> Option<&dyn Removal<S>> {
+    match step.undo() {
+        Undo::By(removal) => Some(removal),
+        Undo::With(_) | Undo::Nothing => None,
+    }
+}
+
+/// Per step everything that it stands on, directly or not.
+fn bases<S: Site>(steps: &[Arc<dyn Step<S>>]) -> BTreeMap<StepId, BTreeSet<StepId>> {
+    let mut all: BTreeMap<StepId, BTreeSet<StepId>> = BTreeMap::new();
+    for step in steps {
+        let after = &step.outline().after;
+        let below = after.iter().filter_map(|id| all.get(id)).flatten();
+        let bases = after.iter().chain(below).cloned().collect();
+        all.insert(step.outline().id.clone(), bases);
+    }
+    all
+}
+
+/// Leaves out what another one that is waited for waits for anyhow; `steps` stand in the order in which they can run.
+fn only_direct<S: Site>(steps: &mut [Undoing<S>]) {
+    let all: BTreeMap<StepId, BTreeSet<StepId>> =
+        steps.iter().map(|s| (s.outline.id.clone(), s.outline.after.iter().cloned().collect())).collect();
+    for step in steps {
+        let after = step.outline.after.clone();
+        step.outline.after.retain(|id| !after.iter().any(|o| all.get(o).is_some_and(|theirs| theirs.contains(id))));
+    }
+}
+
+/// One look for every step, some at once; a step that would need its history is looked at without.
+pub async fn survey<S: Site>(
+    steps: &[Arc<dyn Step<S>>],
+    site: &S::Reading,
+    clock: &Clock,
+) -> Vec<(Outline, Result<Observed, Failure>)> {
+    let looks: Vec<_> = steps.iter().map(|step| look(&**step, site, clock)).collect();
+    stream::iter(looks).buffered(LOOKS_AT_ONCE).collect().await
+}
+
+async fn look<S: Site>(step: &dyn Step<S>, site: &S::Reading, clock: &Clock) -> (Outline, Result<Observed, Failure>) {
+    let observed = tokio::time::timeout(OBSERVE_DEADLINE, step.observe(&Glance(clock.clone()), site)).await;
+    (step.outline().clone(), observed.unwrap_or_else(|_| Err(too_long("the look at the target", OBSERVE_DEADLINE))))
+}
+
+/// The context of a look outside of any run.
+struct Glance(Clock);
+
+#[async_trait]
+impl Context for Glance {
+    fn clock(&self) -> &Clock {
+        &self.0
+    }
+
+    fn handle(&self) -> Option<String> {
+        None
+    }
+
+    async fn keep_handle(&self, _handle: &str) -> Result<(), Failure> {
+        Err(Failure::broken("a look must not change anything", "report this with `cozyup support`"))
+    }
+
+    fn waiting(&self, _wait: Wait) {}
+
+    fn log(&self, _source: &str, _line: &str) {}
+
+    fn stopping(&self) -> bool {
+        false
+    }
+}
+
+#[async_trait]
+impl<S: Site> Step<S> for Undoing<S> {
+    fn outline(&self) -> &Outline {
+        &self.outline
+    }
+
+    async fn observe(&self, cx: &dyn Context, site: &S::Reading) -> Result<Observed, Failure> {
+        self.removal()?.gone(cx, site).await
+    }
+
+    async fn act(&self, cx: &dyn Context, site: &S::Reading, change: &S::Changing) -> Result<(), Failure> {
+        self.removal()?.remove(cx, site, change).await
+    }
+
+    /// Running the plan again.
+    fn undo(&self) -> Undo<'_, S> {
+        Undo::Nothing
+    }
+
+    async fn changed(&self, cx: &dyn Context, _site: &S::Reading) {
+        cx.clock().sleep(Duration::from_secs(1)).await;
+    }
+}
+
+impl<S: Site> Undoing<S> {
+    /// Whether what is removed is of the jump host.
+    pub fn is_local(&self) -> bool {
+        removal(&*self.step).is_some_and(Removal::is_local)
+    }
+
+    fn removal(&self) -> Result<&dyn Removal<S>, Failure> {
+        removal(&*self.step).ok_or_else(|| {
+            Failure::broken(format!("{} can't be taken back", self.outline.id), "report this with `cozyup support`")
+        })
+    }
+}

@@ -1,0 +1,154 @@
+//! Taking VMs back: only those that carry the run's mark, on whichever Proxmox node they are now.
+use super::cluster::part;
+use super::day1::vm;
+use super::site::Reading;
+use super::{failures, follow};
+use crate::base::answer::Answer;
+use crate::engine::failure::Failure;
+use crate::engine::proof::{Proof, Reading as Evidence};
+use crate::engine::step::{Context, Observed};
+use crate::engine::wait::{Band, Wait};
+use crate::proxmox::{Changer, Error, VmConfig, VmRow};
+use serde_json::json;
+
+pub enum Found {
+    /// It is there and carries the run's mark.
+    Ours { host: String, config: Answer<VmConfig> },
+    /// It is not, or not yet to be told: the observation that says so.
+    Not(Box<Observed>),
+}
+
+/// Looks for the VM in the whole Proxmox cluster.
+///
+/// # Errors
+/// When Proxmox VE does not answer, or hides a guest with this VMID.
+pub async fn find(cx: &dyn Context, site: &Reading, vmid: u32, doing: &str, band: Band) -> Result<Found, Failure> {
+    let failed = |e| failures::proxmox(&e, doing);
+    let all = site.proxmox.resources().await.map_err(failed)?;
+    let Some(row) = all.value.iter().find(|r| r.vmid == vmid) else {
+        // What the token may not see is in no list: only the VMID itself tells that nothing is there.
+        let free = site.proxmox.vmid_free(vmid).await.map_err(failed)?;
+        if !free.value {
+            return Err(Failure::retryable(
+                format!("{doing}: VMID {vmid} is taken by a guest that the token does not see"),
+                "cozyup looks again; if it stays so, give the token VM.Audit on /vms",
+            ));
+        }
+        let now = cx.clock().now();
+        let vmids = part(&all, "the VMIDs", all.value.iter().map(|r| json!(r.vmid)));
+        let proof = Proof::new(format!("there is no vm {vmid}"), Evidence::of("Proxmox", now, &free));
+        return Ok(not(Observed::Satisfied(proof.and(Evidence::of("Proxmox", now, &vmids)))));
+    };
+    if row.kind != "qemu" {
+        return Ok(left_alone(cx, &all, row));
+    }
+    match vm::find(cx, site, &row.node, vmid, doing, band).await? {
+        Ok(config) => Ok(Found::Ours { host: row.node.clone(), config }),
+        Err(observed) => Ok(match *observed {
+            Observed::Conflict(_) => left_alone(cx, &all, row),
+            // The list is a few seconds late.
+            Observed::Absent(seen) => {
+                not(Observed::Underway(Wait::new(format!("vm {vmid} is in no list"), seen, band)))
+            }
+            Observed::Underway(wait) => not(Observed::Underway(wait)),
+            Observed::Satisfied(proof) => not(Observed::Satisfied(proof)),
+        }),
+    }
+}
+
+fn not(observed: Observed) -> Found {
+    Found::Not(Box::new(observed))
+}
+
+fn left_alone(cx: &dyn Context, all: &Answer<Vec<VmRow>>, row: &VmRow) -> Found {
+    let name = row.name.as_deref().unwrap_or("without a name");
+    let shown = json!({"vmid": row.vmid, "name": row.name, "node": row.node, "type": row.kind, "status": row.status});
+    let evidence = Evidence::of("Proxmox", cx.clock().now(), &part(all, "the row of this guest", [shown]));
+    let summary = format!("guest {} ({name}) on {} is not this run's: left alone", row.vmid, row.node);
+    not(Observed::Satisfied(Proof::new(summary, evidence)))
+}
+
+/// Pulls the plug of the run's own VM. What is not there, or not ours, needs none.
+///
+/// # Errors
+/// When Proxmox VE refuses, or the task fails.
+pub async fn stop(
+    cx: &dyn Context,
+    site: &Reading,
+    changer: &Changer,
+    vmid: u32,
+    doing: &str,
+    band: Band,
+) -> Result<(), Failure> {
+    let Found::Ours { host, .. } = find(cx, site, vmid, doing, band).await? else { return Ok(()) };
+    let status = site.proxmox.vm_status(&host, vmid).await.map_err(|e| failures::proxmox(&e, doing))?;
+    if !status.value.is_running() {
+        return Ok(());
+    }
+    let begun = changer.stop_vm(&host, vmid).await;
+    vm::carry_out(cx, site, begun.map(Some), doing, band).await
+}
+
+/// Destroys the run's own, stopped VM with the disks that its configuration names; others are nobody's to delete here.
+///
+/// # Errors
+/// When Proxmox VE refuses, or the task fails.
+pub async fn destroy(
+    cx: &dyn Context,
+    site: &Reading,
+    changer: &Changer,
+    vmid: u32,
+    doing: &str,
+    band: Band,
+) -> Result<(), Failure> {
+    follow::earlier_task(cx, site, doing, band).await?;
+    let Found::Ours { host, .. } = find(cx, site, vmid, doing, band).await? else { return Ok(()) };
+    let begun = changer.destroy_vm(&host, vmid).await;
+    vm::carry_out(cx, site, begun.map(Some), doing, band).await
+}
+
+/// What a deletion came to; what is gone already needs none.
+///
+/// # Errors
+/// When Proxmox VE refused.
+pub fn removed(deleted: Result<(), Error>, doing: &str) -> Result<(), Failure> {
+    match deleted {
+        Ok(()) | Err(Error::NotFound { .. }) => Ok(()),
+        Err(e) => Err(failures::proxmox(&e, doing)),
+    }
+}
+
+/// Whether the VM is gone, and no disk of it is left on `storage` of `host`.
+///
+/// # Errors
+/// When Proxmox VE does not answer.
+pub async fn destroyed(
+    cx: &dyn Context,
+    site: &Reading,
+    vmid: u32,
+    (host, storage): (&str, &str),
+    doing: &str,
+    band: Band,
+) -> Result<Observed, Failure> {
+    let observed = match find(cx, site, vmid, doing, band).await? {
+        Found::Ours { host, config } => {
+            let name = config.value.name().unwrap_or_default();
+            return Ok(vm::absent(cx, site, format!("vm {vmid} ({name}) is on {host}"), doing, band).await);
+        }
+        Found::Not(observed) => *observed,
+    };
+    let Observed::Satisfied(proof) = observed else { return Ok(observed) };
+    let content = site.proxmox.storage_content(host, storage, "images").await;
+    let content = content.map_err(|e| failures::proxmox(&e, &format!("list storage {storage} of {host}")))?;
+    // Of a guest that is somebody else's they are that guest's.
+    let is_free = proof.readings().any(|r| r.asked.contains("nextid"));
+    if let Some(left) = content.value.iter().find(|v| is_free && v.vmid == Some(vmid)) {
+        return Ok(Observed::Conflict(Failure::person(
+            format!("vm {vmid} is gone, its disk {} is left", left.volid),
+            format!("look whose it is; if nobody needs it, on {host}: pvesm free {}", left.volid),
+        )));
+    }
+    let left = content.value.iter().filter(|v| v.vmid == Some(vmid)).map(|v| json!(v.volid));
+    let shown = part(&content, &format!("volumes of vm {vmid}"), left);
+    Ok(Observed::Satisfied(proof.and(Evidence::of("Proxmox", cx.clock().now(), &shown))))
+}

@@ -1,0 +1,131 @@
+//! `teardown.inhabitants`: nobody else has put anything into the cluster that would outlive it without an owner: volumes
+//! of the Proxmox CSI driver and VMs of Cluster API.
+use super::no_cluster;
+use crate::cozystack::addons::CSI_DRIVER_NAME;
+use crate::engine::failure::Failure;
+use crate::engine::proof::Proof;
+use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
+use crate::engine::wait::Band;
+use crate::kubernetes::{Error, Kind};
+use crate::plan::TEARDOWN;
+use crate::steps::cluster::{part, seen, text};
+use crate::steps::site::{Changing, Installation, Reading};
+use crate::steps::{failures, outlines};
+use async_trait::async_trait;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+pub const KIND: &str = "teardown.inhabitants";
+const BAND: Band = Band::new(5, 60);
+/// Names shown of many.
+const SHOWN: usize = 5;
+
+pub struct Inhabitants {
+    outline: Outline,
+}
+
+pub fn step(after: Vec<StepId>) -> Inhabitants {
+    let title = "nobody's volumes or machines in Proxmox VE depend on the cluster";
+    let by_hand = "kubectl get persistentvolumes\nkubectl get proxmoxmachines -A";
+    let mut outline = outlines::check(StepId::new(KIND), TEARDOWN, title, BAND, by_hand).after(after);
+    // Once the machines are being removed the cluster can't be asked again.
+    outline.momentary = true;
+    Inhabitants { outline }
+}
+
+fn is_on_proxmox(volume: &Value) -> bool {
+    text(volume, "/spec/csi/driver") == CSI_DRIVER_NAME
+}
+
+fn names(objects: &[Value]) -> Vec<String> {
+    let name = |o: &Value| match (text(o, "/metadata/namespace"), text(o, "/metadata/name")) {
+        ("", name) => name.to_string(),
+        (namespace, name) => format!("{namespace}/{name}"),
+    };
+    objects.iter().map(name).collect()
+}
+
+fn some_of(names: &[String]) -> String {
+    let more = names.len().saturating_sub(SHOWN);
+    let shown = names.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
+    if more == 0 { shown } else { format!("{shown} and {more} more") }
+}
+
+#[async_trait]
+impl Step<Installation> for Inhabitants {
+    fn outline(&self) -> &Outline {
+        &self.outline
+    }
+
+    async fn observe(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
+        if let Some(proof) = no_cluster(cx, site)? {
+            return Ok(Observed::Satisfied(proof));
+        }
+        let doing = "ask the cluster who lives in it";
+        let lost = |failure: Failure| Failure {
+            next: format!("{}; if the cluster is lost for good: cozyup teardown PLAN --cluster-is-lost", failure.next),
+            ..failure
+        };
+        let failed = |e: &Error| lost(failures::kubernetes(e, doing));
+        let reader = site.kubernetes().map_err(lost)?;
+        let volumes = reader.list(&Kind::PERSISTENT_VOLUME, None, None).await.map_err(|e| failed(&e))?;
+        let on_proxmox: Vec<Value> = volumes.value.iter().filter(|v| is_on_proxmox(v)).cloned().collect();
+        let machines = match reader.list(&Kind::PROXMOX_MACHINE, None, None).await {
+            Ok(machines) => Some(machines),
+            // Its kind was never installed.
+            Err(Error::NotFound) => None,
+            Err(e) => return Err(failed(&e)),
+        };
+        let found = machines.as_ref().map(|m| names(&m.value)).unwrap_or_default();
+        let mut problems = Vec::new();
+        if !on_proxmox.is_empty() {
+            let names = names(&on_proxmox);
+            problems.push(format!("{} volumes on Proxmox VE belong to it: {}", names.len(), some_of(&names)));
+        }
+        if !found.is_empty() {
+            problems.push(format!("{} machines in Proxmox VE belong to it: {}", found.len(), some_of(&found)));
+        }
+        if !problems.is_empty() {
+            return Ok(Observed::Conflict(Failure::person(
+                format!("the cluster is in use: {}", problems.join("; ")),
+                "save what is needed, delete those claims and clusters with kubectl and wait until they are gone from \
+                 Proxmox VE; the teardown then goes on by itself",
+            )));
+        }
+        let rows = volumes.value.iter().map(|v| json!([text(v, "/metadata/name"), text(v, "/spec/csi/driver")]));
+        let summary = "no volume and no machine in Proxmox VE belongs to the cluster";
+        let proof = Proof::new(summary, seen(cx, &part(&volumes, "names and drivers", rows)));
+        Ok(Observed::Satisfied(match machines {
+            Some(machines) => proof.and(seen(cx, &machines)),
+            None => proof,
+        }))
+    }
+
+    async fn act(&self, _cx: &dyn Context, _site: &Reading, _change: &Changing) -> Result<(), Failure> {
+        Err(outlines::nothing_to_do(&self.outline))
+    }
+
+    fn undo(&self) -> Undo<'_, Installation> {
+        Undo::Nothing
+    }
+
+    async fn changed(&self, cx: &dyn Context, _site: &Reading) {
+        cx.clock().sleep(Duration::from_secs(2)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn volumes_are_told_by_their_driver_and_many_names_are_cut_short() {
+        let volume = |driver: &str| json!({"spec": {"csi": {"driver": driver}}});
+        assert!(
+            is_on_proxmox(&volume("csi.proxmox.sinextra.dev")) && !is_on_proxmox(&volume("linstor.csi.linbit.com"))
+        );
+        let all: Vec<Value> =
+            (0..7).map(|n| json!({"metadata": {"name": format!("m{n}"), "namespace": "t"}})).collect();
+        assert_eq!(some_of(&names(&all)), "t/m0, t/m1, t/m2, t/m3, t/m4 and 2 more");
+    }
+}

@@ -1,0 +1,189 @@
+//! Teardown: everything that carries the run's mark is removed, last made first, and each removal is proven in the target.
+//! What stands on the jump host goes last. Nothing else is touched.
+pub mod inhabitants;
+pub mod nothing_left;
+pub mod strays;
+
+use super::catalogue::{self, Steps};
+use super::day5::cleanup;
+use super::site::{Reading, files};
+use crate::cozystack::Component;
+use crate::engine::failure::Failure;
+use crate::engine::proof::{Proof, Reading as Evidence};
+use crate::engine::step::{Context, StepId};
+use crate::engine::undo::{Undoing, undo_id, undoing};
+use crate::plan::TEARDOWN;
+use crate::plan::model::Plan;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+/// The removals of a plan in the order in which they may begin. A cluster that is lost can't be asked what lives in it.
+pub fn steps(plan: &Plan, components: &[Component], cluster_is_lost: bool) -> Steps {
+    let mut removals = undoing(&catalogue::steps(plan, components), TEARDOWN);
+    let tests = undo_id(&StepId::new(cleanup::KIND));
+    if cluster_is_lost {
+        removals.retain(|r| r.outline.id != tests);
+        removals.iter_mut().for_each(|r| r.outline.after.retain(|id| *id != tests));
+    }
+    let (tests, mut rest): (Vec<Undoing<_>>, Vec<Undoing<_>>) =
+        removals.into_iter().partition(|r| r.outline.id == tests);
+    let first = StepId::new(inhabitants::KIND);
+    let strays_id = StepId::new(strays::KIND);
+    for removal in &mut rest {
+        if !cluster_is_lost {
+            removal.outline.after.push(first.clone());
+        }
+        if removal.is_local() {
+            removal.outline.after.push(strays_id.clone());
+        }
+    }
+    let mut all: Vec<StepId> = rest.iter().map(|r| r.outline.id.clone()).collect();
+    all.push(strays_id);
+    let mut steps: Steps = Vec::new();
+    let asked: Vec<StepId> = tests.iter().map(|t| t.outline.id.clone()).collect();
+    steps.extend(tests.into_iter().map(|t| Arc::new(t) as _));
+    if !cluster_is_lost {
+        steps.push(Arc::new(inhabitants::step(asked)));
+    }
+    steps.push(Arc::new(strays::step(if cluster_is_lost { Vec::new() } else { vec![first] })));
+    steps.extend(rest.into_iter().map(|r| Arc::new(r) as _));
+    steps.push(Arc::new(nothing_left::step(all)));
+    steps
+}
+
+/// The proof that there is no cluster to ask: the run never came to have a kubeconfig, or has deleted it.
+///
+/// # Errors
+/// When the folder can't be read.
+pub fn no_cluster(cx: &dyn Context, site: &Reading) -> Result<Option<Proof>, Failure> {
+    // It may have been written encrypted, under a longer name.
+    if names_in(&site.secrets)?.iter().any(|name| name.starts_with(files::KUBECONFIG)) {
+        return Ok(None);
+    }
+    let asked = format!("look for {}", site.secrets.join(files::KUBECONFIG).display());
+    Ok(Some(nothing_here(cx, "this run has no kubeconfig, so there is no cluster of it to ask", asked, &site.secrets)))
+}
+
+/// A proof by the jump host's own file system.
+pub fn nothing_here(cx: &dyn Context, summary: &str, asked: String, place: &Path) -> Proof {
+    let evidence = Evidence {
+        system: "jump host".into(),
+        asked,
+        answer: "no such file".into(),
+        at: cx.clock().now(),
+        by_hand: format!("ls -la {}", place.display()),
+    };
+    Proof::new(summary, evidence)
+}
+
+/// Names of the files in a folder, in order; none when there is no such folder.
+///
+/// # Errors
+/// When it can't be read.
+pub fn names_in(folder: &Path) -> Result<Vec<String>, Failure> {
+    let failed = |e: io::Error| {
+        let next = format!("check who may read {}", folder.display());
+        Failure::person(format!("can't list {}: {e}", folder.display()), next)
+    };
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(failed(e)),
+    };
+    let names: Result<Vec<String>, io::Error> =
+        entries.map(|entry| entry.map(|e| e.file_name().to_string_lossy().into_owned())).collect();
+    let mut names = names.map_err(failed)?;
+    names.sort();
+    Ok(names)
+}
+
+/// What came of deleting a file of the run on the jump host.
+///
+/// # Errors
+/// When the operating system refused for another reason than that it is gone.
+pub fn delete(deleted: io::Result<()>, path: &Path) -> Result<(), Failure> {
+    match deleted {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(Failure::person(
+            format!("can't delete {}: {e}", path.display()),
+            format!("check who may write {}, or delete it yourself", path.display()),
+        )),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cozystack::Release;
+    use crate::engine::step::Undo;
+    use crate::steps::day0::tests::plan;
+    use std::collections::{BTreeMap, BTreeSet};
+
+    fn components(plan: &Plan) -> Vec<Component> {
+        Release::embedded(&plan.cozystack.version).unwrap().profile(&plan.cozystack.profile, &[], &[]).unwrap()
+    }
+
+    /// Per step everything that has to be proven before it, directly or not.
+    fn before(steps: &Steps) -> BTreeMap<String, BTreeSet<String>> {
+        let mut all: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for step in steps {
+            let outline = step.outline();
+            let mut set = BTreeSet::new();
+            for after in &outline.after {
+                let theirs = all.get(after.as_str()).unwrap_or_else(|| panic!("{} waits for {after}", outline.id));
+                set.extend(theirs.iter().cloned().chain([after.to_string()]));
+            }
+            assert!(all.insert(outline.id.to_string(), set).is_none(), "{} twice", outline.id);
+        }
+        all
+    }
+
+    #[test]
+    fn what_was_made_last_goes_first_and_the_jump_hosts_own_files_go_last() {
+        let plan = plan();
+        let before = before(&steps(&plan, &components(&plan), false));
+        let goes_before = |a: &str, b: &str| {
+            assert!(before.get(b).unwrap_or_else(|| panic!("no {b}")).contains(a), "{a} does not go before {b}");
+        };
+        goes_before("undo.day5.cleanup", "teardown.inhabitants");
+        goes_before("teardown.inhabitants", "undo.day4.proxmox_token/csi");
+        goes_before("undo.day4.proxmox_token/csi", "undo.day4.proxmox_user/csi");
+        goes_before("undo.day4.proxmox_user/csi", "undo.day4.proxmox_role/csi");
+        goes_before("undo.day4.proxmox_role/csi", "undo.day1.start/cp1");
+        goes_before("undo.day1.start/cp1", "undo.day1.clone/cp1");
+        goes_before("undo.day1.clone/cp2", "undo.day1.template_vm");
+        goes_before("undo.day1.template_vm", "undo.day1.image");
+        goes_before("undo.day1.image", "undo.day2.secrets");
+        goes_before("teardown.strays", "undo.day2.secrets");
+        goes_before("undo.day1.image", "undo.day1.fetch");
+        let (last, all) = (before.get("teardown.nothing_left").unwrap(), before.len());
+        assert_eq!(last.len(), all - 1, "not everything goes before the last look");
+    }
+
+    #[test]
+    fn a_cluster_that_is_lost_is_not_asked() {
+        let plan = plan();
+        let before = before(&steps(&plan, &components(&plan), true));
+        assert!(!before.contains_key("undo.day5.cleanup") && !before.contains_key("teardown.inhabitants"));
+        assert!(before.contains_key("undo.day1.clone/cp1"));
+    }
+
+    #[test]
+    fn every_act_is_taken_back_by_itself_or_with_a_step_that_can_be() {
+        let plan = plan();
+        let catalogue = catalogue::steps(&plan, &components(&plan));
+        let by_itself: BTreeSet<&str> =
+            catalogue.iter().filter(|s| matches!(s.undo(), Undo::By(_))).map(|s| s.outline().id.kind()).collect();
+        for step in &catalogue {
+            let outline = step.outline();
+            match step.undo() {
+                Undo::Nothing => assert!(!outline.changes, "{} changes something and takes nothing back", outline.id),
+                Undo::With(kind) => assert!(by_itself.contains(kind), "{} goes with {kind}, which stays", outline.id),
+                Undo::By(removal) => {
+                    assert!(!removal.title().is_empty() && !removal.by_hand().is_empty(), "{}", outline.id);
+                }
+            }
+        }
+    }
+}
