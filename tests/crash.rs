@@ -11,19 +11,23 @@ use rig::worker::{Death, Request, Tail};
 #[test]
 fn probe() {
     cozyup::base::tls::install_provider();
-    let shape = Shape { scenario: "small", until: 5, teardown: false, speed: 1000.0 };
-    let expected = undisturbed(&shape);
     let t = std::time::Instant::now();
-    let s = suffer(&shape, &[], &expected.standing, true, |w| w);
-    eprintln!("{:?} {s:#?}", t.elapsed());
-    let refusals = rig::twice::Refusals::default();
-    let t = std::time::Instant::now();
-    let s = suffer(&shape, &[], &expected.standing, true, |w| rig::twice::acts(w, &refusals));
-    eprintln!("TWICE {:?} {s:#?} {:#?}", t.elapsed(), refusals.lock().unwrap());
-    let n = expected.words.len();
-    for d in [Death::Record(n / 4, Tail::Torn), Death::Record(n / 2, Tail::Unsynced), Death::Request(4, Request::Done), Death::Request(5, Request::Lost), Death::Request(5, Request::Late), Death::Request(20, Request::Late)] {
+    let r = cozyup::lab::releases::Releases::make().unwrap();
+    eprintln!("make {:?}", t.elapsed());
+    for _ in 0..3 {
         let t = std::time::Instant::now();
-        let s = suffer(&shape, &[d], &expected.standing, true, |w| w);
-        eprintln!("{d} {:?} {s:#?}", t.elapsed());
+        let rig = rig::Rig::new(&Shape { scenario: "small", until: 1, teardown: false, speed: 1000.0 });
+        eprintln!("rig {:?}", t.elapsed());
+        let t = std::time::Instant::now();
+        let l = rig::worker::live(&rig, rig.shape.way(), &Death::Never, false, |w| w);
+        eprintln!("live {:?}", t.elapsed());
+        let first = l.records[0].at;
+        for r in &l.records {
+            eprintln!(
+                "{:8.1} {}",
+                cozyup::base::clock::between(first, r.at).as_secs_f64(),
+                rig::worker::word(&r.event)
+            );
+        }
     }
 }

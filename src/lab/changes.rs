@@ -3,7 +3,7 @@
 use super::world::Lab;
 use std::future::{Future, pending};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Moment {
@@ -13,30 +13,25 @@ pub enum Moment {
     BeforeAnswer,
 }
 
-/// What becomes of the request that is held.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fate {
-    Open,
-    Held,
-    GoesOn,
-    Lost,
-}
+/// Tells by number (from 0, of all that ever came) and name which request is meant.
+type Which = Box<dyn Fn(usize, &str) -> bool + Send>;
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct State {
     seen: Vec<String>,
-    hold: Option<(usize, Moment)>,
+    hold: Option<(Moment, Which)>,
+    /// Those that are held: whether they go on.
+    held: Vec<oneshot::Sender<bool>>,
 }
 
-#[derive(Debug)]
 pub struct Changes {
     state: Mutex<State>,
-    fate: watch::Sender<Fate>,
+    is_held: watch::Sender<bool>,
 }
 
 impl Default for Changes {
     fn default() -> Self {
-        Changes { state: Mutex::default(), fate: watch::Sender::new(Fate::Open) }
+        Changes { state: Mutex::default(), is_held: watch::Sender::new(false) }
     }
 }
 
@@ -50,44 +45,53 @@ impl Changes {
         self.state().seen.clone()
     }
 
-    /// Holds request `number` (from 0, of all that ever came) at `moment`.
-    pub fn hold(&self, number: usize, moment: Moment) {
-        self.state().hold = Some((number, moment));
-        self.fate.send_replace(Fate::Open);
+    /// Holds the next request that is meant at `moment`.
+    pub fn hold(&self, moment: Moment, which: impl Fn(usize, &str) -> bool + Send + 'static) {
+        self.state().hold = Some((moment, Box::new(which)));
+        self.is_held.send_replace(false);
     }
 
     /// Returns when the request is held.
     pub async fn held(&self) {
         // The sender lives in `self`.
-        let _ = self.fate.subscribe().wait_for(|fate| *fate == Fate::Held).await;
+        let _ = self.is_held.subscribe().wait_for(|held| *held).await;
     }
 
-    /// Lets the held request go on, whether or not its caller is still there.
+    /// Lets what is held go on, whether or not its caller is still there.
     pub fn go_on(&self) {
-        self.fate.send_replace(Fate::GoesOn);
+        self.decide(true);
     }
 
-    /// Lets the held request end as if it never came: nothing is done, or nobody is told.
+    /// Lets what is held end as if it never came: nothing is done, or nobody is told.
     pub fn lose(&self) {
-        self.fate.send_replace(Fate::Lost);
+        self.decide(false);
     }
 
-    fn enter(&self, name: String) -> usize {
+    fn decide(&self, goes_on: bool) {
+        for held in self.state().held.drain(..) {
+            // A lab that ends has dropped the request.
+            let _ = held.send(goes_on);
+        }
+    }
+
+    /// When the request that begins is to be held.
+    fn enter(&self, name: String) -> Option<Moment> {
         let mut state = self.state();
+        let number = state.seen.len();
+        let moment = state.hold.take_if(|(_, which)| which(number, &name)).map(|(moment, _)| moment);
         state.seen.push(name);
-        state.seen.len() - 1
+        moment
     }
 
     /// Whether the request goes on from here.
-    async fn pass(&self, number: usize, moment: Moment) -> bool {
-        if self.state().hold != Some((number, moment)) {
+    async fn pass(&self, here: bool) -> bool {
+        if !here {
             return true;
         }
-        let mut fate = self.fate.subscribe();
-        self.fate.send_if_modified(|fate| std::mem::replace(fate, Fate::Held) != Fate::Held);
-        // As above.
-        let decided = fate.wait_for(|fate| matches!(fate, Fate::GoesOn | Fate::Lost)).await;
-        decided.is_ok_and(|fate| *fate == Fate::GoesOn)
+        let (decide, decided) = oneshot::channel();
+        self.state().held.push(decide);
+        self.is_held.send_replace(true);
+        decided.await.unwrap_or(false)
     }
 }
 
@@ -96,12 +100,12 @@ impl Lab {
     pub async fn change<R: Send + 'static>(&self, name: String, act: impl Future<Output = R> + Send + 'static) -> R {
         let lab = self.clone();
         let done = tokio::spawn(async move {
-            let number = lab.changes().enter(name);
-            if !lab.changes().pass(number, Moment::BeforeAct).await {
+            let moment = lab.changes().enter(name);
+            if !lab.changes().pass(moment == Some(Moment::BeforeAct)).await {
                 return None;
             }
             let result = act.await;
-            lab.changes().pass(number, Moment::BeforeAnswer).await.then_some(result)
+            lab.changes().pass(moment == Some(Moment::BeforeAnswer)).await.then_some(result)
         });
         match done.await {
             Ok(Some(result)) => result,
@@ -139,20 +143,25 @@ mod tests {
             async move { lab.change("POST /x".into(), async move { done.fetch_add(1, Ordering::SeqCst) }).await }
         };
         assert_eq!(act(lab.clone()).await, 0);
-        lab.changes().hold(1, Moment::BeforeAct);
+        lab.changes().hold(Moment::BeforeAct, |number, name| number == 1 && name == "POST /x");
         let caller = tokio::spawn(act(lab.clone()));
         soon(lab.changes().held()).await;
         caller.abort();
         assert_eq!((done.load(Ordering::SeqCst), lab.changes().seen().len()), (1, 2));
         lab.changes().go_on();
-        soon(async { while done.load(Ordering::SeqCst) < 2 { tokio::task::yield_now().await } }).await;
+        soon(async {
+            while done.load(Ordering::SeqCst) < 2 {
+                tokio::task::yield_now().await
+            }
+        })
+        .await;
     }
 
     #[tokio::test]
     async fn a_lost_request_does_nothing_and_a_lost_answer_is_never_given() {
         let (lab, done) = (lab(), Arc::new(AtomicU32::new(0)));
         for (number, moment, expected) in [(0, Moment::BeforeAct, 0), (1, Moment::BeforeAnswer, 1)] {
-            lab.changes().hold(number, moment);
+            lab.changes().hold(moment, move |n, _| n == number);
             let (lab2, done2) = (lab.clone(), done.clone());
             let caller = tokio::spawn(async move {
                 lab2.change("POST /x".into(), async move { done2.fetch_add(1, Ordering::SeqCst) }).await

@@ -23,6 +23,8 @@ struct Expected {
     standing: Standing,
     records: usize,
     wall: Duration,
+    /// In lab seconds.
+    lasted: Duration,
 }
 
 fn rig(how: &How) -> Rig {
@@ -91,7 +93,7 @@ fn undisturbed(how: &How) -> Expected {
     finish(&rig, start(&rig)).unwrap_or_else(|why| panic!("without a kill: {why}"));
     let wall = began.elapsed();
     let records = lines(&rig);
-    Expected { standing: standing::of(&rig), records, wall }
+    Expected { standing: standing::of(&rig), records, wall, lasted: lasted(&rig).0 }
 }
 
 fn draw(random: &mut fastrand::Rng, expected: &Expected) -> Moment {
@@ -143,8 +145,13 @@ pub fn run(how: &How, kills: usize, most: usize) -> usize {
         let count = random.usize(1..=most);
         let rig = rig(how);
         let Suffered { points, wrong } = suffer(&rig, &expected, &mut random, count);
+        let (whole, caught_up) = lasted(&rig);
         killed += points.len();
-        table.add(&format!("{} times", points.len()), !wrong.is_empty(), lasted(&rig).1);
+        table.add(
+            &format!("{} times", points.len()),
+            !wrong.is_empty(),
+            [caught_up, whole.saturating_sub(expected.lasted)],
+        );
         if !wrong.is_empty() {
             println!("\nWRONG run {number}\n  killed: {}", points.join(", then "));
             wrong.iter().for_each(|w| println!("  {}", w.replace('\n', "\n  ")));

@@ -11,15 +11,16 @@ struct Row {
 #[derive(Default)]
 pub struct Table {
     rows: BTreeMap<String, Row>,
-    catching_up: Vec<Duration>,
+    /// Lab seconds until all was known again, and more than a run without a crash needs.
+    cost: [Vec<Duration>; 2],
 }
 
 impl Table {
-    pub fn add(&mut self, row: &str, wrong: bool, caught_up: Duration) {
+    pub fn add(&mut self, row: &str, wrong: bool, cost: [Duration; 2]) {
         let row = self.rows.entry(row.to_string()).or_default();
         row.tried += 1;
         row.wrong += usize::from(wrong);
-        self.catching_up.push(caught_up);
+        self.cost.iter_mut().zip(cost).for_each(|(all, one)| all.push(one));
     }
 
     pub fn wrong(&self) -> usize {
@@ -33,11 +34,15 @@ impl Table {
         }
         let tried: usize = self.rows.values().map(|r| r.tried).sum();
         println!("{:<44} {tried:>7} {:>7}", "all", self.wrong());
-        self.catching_up.sort();
-        let all = self.catching_up.len().max(1);
-        for limit in [30, 60, 120, 300, 600] {
-            let over = self.catching_up.iter().filter(|d| d.as_secs() > limit).count();
-            println!("knew again what it had known after more than {limit:>3} lab s: {:>5.1} %", 100.0 * over as f64 / all as f64);
+        for (what, all) in ["to know again what had been known", "in all"].iter().zip(&mut self.cost) {
+            all.sort();
+            let share = |limit: u64| {
+                let over = all.iter().filter(|d| d.as_secs() > limit).count();
+                format!("{:.1} % more than {limit}", 100.0 * over as f64 / all.len().max(1) as f64)
+            };
+            let median = all.get(all.len() / 2).map_or(0, Duration::as_secs);
+            let shares: Vec<String> = [30, 60, 120, 300, 600].map(share).to_vec();
+            println!("lab seconds of a crash {what}: median {median}; {}", shares.join(", "));
         }
     }
 }

@@ -69,7 +69,8 @@ impl Pve {
 
 /// `virtio=BC:24:11:..,bridge=vmbr0` without the address.
 fn without_mac(value: &str) -> String {
-    let plain = |part: &str| part.split_once('=').filter(|(_, v)| v.split(':').count() == 6).map(|(k, _)| k.to_string());
+    let plain =
+        |part: &str| part.split_once('=').filter(|(_, v)| v.split(':').count() == 6).map(|(k, _)| k.to_string());
     let parts: Vec<String> = value.split(',').map(|part| plain(part).unwrap_or_else(|| part.to_string())).collect();
     parts.join(",")
 }

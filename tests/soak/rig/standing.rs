@@ -107,7 +107,8 @@ fn cluster(world: &World, lines: &mut Standing) {
         let object = cluster.store.get(key).unwrap_or(&Value::Null);
         let ours = object.pointer("/metadata/labels/cozyup.dev~1run").is_some();
         let text = if ours { lasting(object).to_string() } else { "there".into() };
-        let name = format!("object {}/{} {}/{}", key.resource.group, key.resource.plural, key.namespace, name(key, object));
+        let name =
+            format!("object {}/{} {}/{}", key.resource.group, key.resource.plural, key.namespace, name(key, object));
         let lines = lines.entry(name).or_default();
         if !lines.is_empty() {
             lines.push('\n');
@@ -156,7 +157,8 @@ fn folder(root: &Path, at: &Path, lines: &mut Standing) {
         let path = entry.unwrap().path();
         let meta = std::fs::symlink_metadata(&path).unwrap();
         let name = path.strip_prefix(root).unwrap().display().to_string();
-        let token = if name.contains("proxmox-token") { std::fs::read_to_string(&path).unwrap() } else { String::new() };
+        let token =
+            if name.contains("proxmox-token") { std::fs::read_to_string(&path).unwrap() } else { String::new() };
         lines.insert(format!("file {name}"), format!("{:o} {token}", meta.permissions().mode()));
         if meta.is_dir() {
             folder(root, &path, lines);

@@ -48,7 +48,7 @@ impl Suffered {
 fn made(shape: &Shape) -> Rig {
     let rig = Rig::new(shape);
     if shape.teardown {
-        let life = live(&rig, Way::Until(shape.until), Death::Never, false, |work| work);
+        let life = live(&rig, Way::Until(shape.until), &Death::Never, false, |work| work);
         assert!(matches!(life.end, End::Ended(Outcome::Proven)), "before the teardown: {:?}", life.end);
     }
     rig
@@ -59,7 +59,7 @@ fn made(shape: &Shape) -> Rig {
 pub fn undisturbed(shape: &Shape) -> Expected {
     let rig = made(shape);
     let asked_before = rig.lab().changes().seen().len();
-    let life = live(&rig, shape.way(), Death::Never, false, |work| work);
+    let life = live(&rig, shape.way(), &Death::Never, false, |work| work);
     assert!(matches!(life.end, End::Ended(Outcome::Proven)), "without a crash: {:?}", life.end);
     let requests = rig.lab().changes().seen();
     Expected {
@@ -71,7 +71,6 @@ pub fn undisturbed(shape: &Shape) -> Expected {
         lasted: lasted(&rig).0,
     }
 }
-
 
 /// Runs a plan whose workers die these deaths, one after the other, and one more that lives. `shape_work` changes the work
 /// of every worker.
@@ -87,15 +86,15 @@ pub fn suffer(
     let mut late = false;
     let mut secrets: Option<Vec<u8>> = None;
     for death in deaths.iter().chain([&Death::Never]) {
-        let life = live(&rig, shape.way(), *death, late, &shape_work);
-        late = matches!(death, Death::Request(_, Request::Late));
+        let life = live(&rig, shape.way(), death, late, &shape_work);
+        late = death.request() == Some(Request::Late);
         let bundle = std::fs::read(rig.folder().join("secrets/secrets.yaml")).ok();
         if secrets.is_some() && bundle != secrets && !shape.teardown {
             wrong.push("the secrets bundle was overwritten".to_string());
         }
         secrets = bundle;
         match &life.end {
-            End::Died => points.push(point(&rig, *death, &life)),
+            End::Died => points.push(point(&rig, death, &life)),
             End::Ended(Outcome::Proven) => break,
             End::Ended(other) => wrong.push(format!("the run ended as {other:?}")),
             End::Failed(why) => wrong.push(why.clone()),
@@ -114,14 +113,15 @@ pub fn suffer(
     Suffered { points, wrong, lasted, caught_up, kept }
 }
 
-fn point(rig: &Rig, death: Death, life: &Life) -> String {
+fn point(rig: &Rig, death: &Death, life: &Life) -> String {
     match death {
         Death::Never => String::new(),
         Death::Record(_, tail) => format!("{} ({tail:?})", life.last_word()),
         Death::Request(number, request) => {
             let seen = rig.lab().changes().seen();
-            format!("{} ({request:?})", seen.get(number).map_or("?", String::as_str))
+            format!("{} ({request:?})", seen.get(*number).map_or("?", String::as_str))
         }
+        Death::Act(name, request) => format!("{name} ({request:?})"),
     }
 }
 
@@ -143,12 +143,15 @@ pub fn lasted(rig: &Rig) -> (Duration, Duration) {
     let records = recovered.records;
     let (Some(first), Some(last)) = (records.first(), records.last()) else { return Default::default() };
     let whole = between(first.at, last.at);
-    let Some(begin) = records.iter().rposition(|r| matches!(r.event, Event::Session { .. })).filter(|at| *at > 0) else {
+    let Some(begin) = records.iter().rposition(|r| matches!(r.event, Event::Session { .. })).filter(|at| *at > 0)
+    else {
         return (whole, Duration::ZERO);
     };
     let (before, after) = records.split_at(begin);
-    let known: std::collections::BTreeSet<&str> =
-        before.iter().filter_map(|r| if let Event::Proven { step, .. } = &r.event { Some(step.as_str()) } else { None }).collect();
+    let known: std::collections::BTreeSet<&str> = before
+        .iter()
+        .filter_map(|r| if let Event::Proven { step, .. } = &r.event { Some(step.as_str()) } else { None })
+        .collect();
     let again = after.iter().rfind(|r| matches!(&r.event, Event::Proven { step, .. } if known.contains(step.as_str())));
     (whole, again.map_or(Duration::ZERO, |r| between(after[0].at, r.at)))
 }

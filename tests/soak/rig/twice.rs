@@ -14,6 +14,12 @@ struct Twice {
     refusals: Refusals,
 }
 
+/// Whether the line of a comparison tells of a task that may well be done twice: it asks for a state, not for one more of
+/// something.
+pub fn repeats(line: &str) -> bool {
+    ["imgcopy", "imgdel", "qmconfig", "resize", "qmstart"].iter().any(|kind| line.starts_with(&format!("task {kind} ")))
+}
+
 pub fn acts(work: Work, refusals: &Refusals) -> Work {
     work.with_steps(|step| Arc::new(Twice { step, refusals: refusals.clone() }))
 }

@@ -4,7 +4,7 @@
 use super::Rig;
 use cozyup::compose::{self, Options, Way, Work};
 use cozyup::engine::record::{Event, Outcome, Record};
-use cozyup::lab::changes::Moment;
+use cozyup::lab::changes::{Changes, Moment};
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::path::Path;
@@ -40,13 +40,15 @@ pub enum Request {
     Late,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Death {
     Never,
     /// Behind record `number` of this session (from 1).
     Record(usize, Tail),
     /// During changing request `number` of the whole run (from 0).
     Request(usize, Request),
+    /// During the next request of this name.
+    Act(String, Request),
 }
 
 impl fmt::Display for Death {
@@ -55,6 +57,7 @@ impl fmt::Display for Death {
             Death::Never => f.write_str("never"),
             Death::Record(n, tail) => write!(f, "record:{n}:{tail:?}"),
             Death::Request(n, request) => write!(f, "request:{n}:{request:?}"),
+            Death::Act(name, request) => write!(f, "act:{name}:{request:?}"),
         }
     }
 }
@@ -63,18 +66,53 @@ impl std::str::FromStr for Death {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Death, String> {
-        let parts: Vec<&str> = text.split(':').collect();
-        let number = |n: &str| n.parse().map_err(|e| format!("{n}: {e}"));
-        Ok(match parts.as_slice() {
-            ["never"] => Death::Never,
-            ["record", n, "Whole"] => Death::Record(number(n)?, Tail::Whole),
-            ["record", n, "Torn"] => Death::Record(number(n)?, Tail::Torn),
-            ["record", n, "Unsynced"] => Death::Record(number(n)?, Tail::Unsynced),
-            ["request", n, "Lost"] => Death::Request(number(n)?, Request::Lost),
-            ["request", n, "Done"] => Death::Request(number(n)?, Request::Done),
-            ["request", n, "Late"] => Death::Request(number(n)?, Request::Late),
-            other => return Err(format!("no such death: {other:?}")),
-        })
+        let wrong = || format!("no such death: {text}");
+        if text == "never" {
+            return Ok(Death::Never);
+        }
+        let (kind, rest) = text.split_once(':').ok_or_else(wrong)?;
+        let (which, how) = rest.rsplit_once(':').ok_or_else(wrong)?;
+        let request = match how {
+            "Lost" => Some(Request::Lost),
+            "Done" => Some(Request::Done),
+            "Late" => Some(Request::Late),
+            _ => None,
+        };
+        let tail = match how {
+            "Whole" => Some(Tail::Whole),
+            "Torn" => Some(Tail::Torn),
+            "Unsynced" => Some(Tail::Unsynced),
+            _ => None,
+        };
+        let number = || which.parse().map_err(|e| format!("{which}: {e}"));
+        match kind {
+            "record" => Ok(Death::Record(number()?, tail.ok_or_else(wrong)?)),
+            "request" => Ok(Death::Request(number()?, request.ok_or_else(wrong)?)),
+            "act" => Ok(Death::Act(which.to_string(), request.ok_or_else(wrong)?)),
+            _ => Err(wrong()),
+        }
+    }
+}
+
+impl Death {
+    /// What becomes of the request in whose middle it comes.
+    pub fn request(&self) -> Option<Request> {
+        match self {
+            Death::Request(_, request) | Death::Act(_, request) => Some(*request),
+            Death::Never | Death::Record(..) => None,
+        }
+    }
+
+    fn prepare(&self, changes: &Changes) {
+        let moment = match self.request() {
+            Some(Request::Done) => Moment::BeforeAnswer,
+            Some(Request::Lost | Request::Late) | None => Moment::BeforeAct,
+        };
+        match self.clone() {
+            Death::Request(number, _) => changes.hold(moment, move |n, _| n == number),
+            Death::Act(wanted, _) => changes.hold(moment, move |_, name| name == wanted),
+            Death::Never | Death::Record(..) => {}
+        }
     }
 }
 
@@ -108,33 +146,23 @@ pub fn word(event: &Event) -> String {
 }
 
 /// Runs a worker until it dies or ends. `late` is what an earlier one left at the server.
-pub fn live(rig: &Rig, way: Way, death: Death, late: bool, shape: impl FnOnce(Work) -> Work) -> Life {
+pub fn live(rig: &Rig, way: Way, death: &Death, late: bool, shape: impl FnOnce(Work) -> Work) -> Life {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    match death {
-        Death::Request(number, Request::Done) => rig.lab().changes().hold(number, Moment::BeforeAnswer),
-        Death::Request(number, Request::Lost | Request::Late) => rig.lab().changes().hold(number, Moment::BeforeAct),
-        Death::Never | Death::Record(..) => {}
-    }
+    death.prepare(rig.lab().changes());
     let (before, mut life) = runtime.block_on(until_death(rig, way, death, late, shape));
     // What a killed process had in hand on other threads is cut off too; waiting for it is as near as it gets.
     runtime.shutdown_timeout(DEADLINE);
     if let (Death::Record(number, tail), End::Died) = (death, &life.end) {
-        let keep = cut(&rig.folder().join("journal.jsonl"), before, number, tail, &life.records);
+        let keep = cut(&rig.folder().join("journal.jsonl"), before, *number, *tail, &life.records);
         life.records.truncate(keep);
     }
-    if let (Death::Request(_, Request::Lost | Request::Done), End::Died) = (death, &life.end) {
+    if matches!(death.request(), Some(Request::Lost | Request::Done)) {
         rig.lab().changes().lose();
     }
     life
 }
 
-async fn until_death(
-    rig: &Rig,
-    way: Way,
-    death: Death,
-    late: bool,
-    shape: impl FnOnce(Work) -> Work,
-) -> (u64, Life) {
+async fn until_death(rig: &Rig, way: Way, death: &Death, late: bool, shape: impl FnOnce(Work) -> Work) -> (u64, Life) {
     let failed = |why: String| (0, Life { records: Vec::new(), end: End::Failed(why) });
     let options = Options {
         plan: rig.plan().to_path_buf(),
@@ -167,8 +195,8 @@ async fn until_death(
         }
         let dies = match death {
             Death::Never => false,
-            Death::Record(number, _) => records.len() >= number,
-            Death::Request(..) => held.as_mut().poll(cx).is_ready(),
+            Death::Record(number, _) => records.len() >= *number,
+            Death::Request(..) | Death::Act(..) => held.as_mut().poll(cx).is_ready(),
         };
         match polled {
             _ if dies => Poll::Ready(End::Died),

@@ -154,11 +154,8 @@ async fn answered(request: Request<Incoming>, lab: &Lab, local: String) -> Resul
             None => outcome,
         }
     };
-    let outcome = if method == "GET" {
-        run.await
-    } else {
-        lab.change(format!("{method} /{}", segments.join("/")), run).await
-    };
+    let outcome =
+        if method == "GET" { run.await } else { lab.change(format!("{method} /{}", segments.join("/")), run).await };
     Ok(Reply::Answer(style, outcome))
 }
 
