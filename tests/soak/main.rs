@@ -68,7 +68,7 @@ enum What {
     },
     /// Every act twice in a row, of a teardown every removal
     Twice,
-    /// These deaths, one after the other: record:N:Whole|Torn|Unsynced, request:N:Lost|Done|Late
+    /// These deaths, one after the other: record:N:Whole|Torn|Unsynced, request:N:Lost|Done|Late, new::Lost|Done|Late
     Case {
         #[arg(required = true)]
         deaths: Vec<Death>,

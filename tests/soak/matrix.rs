@@ -40,18 +40,18 @@ pub fn pairs(how: &How, near: usize) -> usize {
     let records = expected.words.len();
     for first in points(&expected) {
         let second = (1..=records.min(near)).map(|n| Death::Record(n, Tail::Whole));
-        cases.extend(second.map(|second| vec![first.clone(), second]));
+        cases.extend(second.map(|second| vec![first, second]));
         let done = match &first {
             Death::Request(number, _) => *number,
             // The requests come in the order of the records, nearly.
             Death::Record(n, _) => {
                 expected.asked_before + *n * (expected.requests.len() - expected.asked_before) / records
             }
-            Death::Never | Death::Act(..) => 0,
+            Death::Never | Death::New(_) => 0,
         };
         let next = (done..expected.requests.len() + 2).take(near);
         cases.extend(next.flat_map(|n| {
-            [Request::Lost, Request::Done, Request::Late].map(|request| vec![first.clone(), Death::Request(n, request)])
+            [Request::Lost, Request::Done, Request::Late].map(|request| vec![first, Death::Request(n, request)])
         }));
     }
     all(how, &expected, &cases)

@@ -40,15 +40,15 @@ pub enum Request {
     Late,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Death {
     Never,
     /// Behind record `number` of this session (from 1).
     Record(usize, Tail),
     /// During changing request `number` of the whole run (from 0).
     Request(usize, Request),
-    /// During the next request of this name.
-    Act(String, Request),
+    /// During the next request of a kind that never came before this life.
+    New(Request),
 }
 
 impl fmt::Display for Death {
@@ -57,7 +57,7 @@ impl fmt::Display for Death {
             Death::Never => f.write_str("never"),
             Death::Record(n, tail) => write!(f, "record:{n}:{tail:?}"),
             Death::Request(n, request) => write!(f, "request:{n}:{request:?}"),
-            Death::Act(name, request) => write!(f, "act:{name}:{request:?}"),
+            Death::New(request) => write!(f, "new::{request:?}"),
         }
     }
 }
@@ -88,7 +88,7 @@ impl std::str::FromStr for Death {
         match kind {
             "record" => Ok(Death::Record(number()?, tail.ok_or_else(wrong)?)),
             "request" => Ok(Death::Request(number()?, request.ok_or_else(wrong)?)),
-            "act" => Ok(Death::Act(which.to_string(), request.ok_or_else(wrong)?)),
+            "new" => Ok(Death::New(request.ok_or_else(wrong)?)),
             _ => Err(wrong()),
         }
     }
@@ -98,7 +98,7 @@ impl Death {
     /// What becomes of the request in whose middle it comes.
     pub fn request(&self) -> Option<Request> {
         match self {
-            Death::Request(_, request) | Death::Act(_, request) => Some(*request),
+            Death::Request(_, request) | Death::New(request) => Some(*request),
             Death::Never | Death::Record(..) => None,
         }
     }
@@ -108,9 +108,12 @@ impl Death {
             Some(Request::Done) => Moment::BeforeAnswer,
             Some(Request::Lost | Request::Late) | None => Moment::BeforeAct,
         };
-        match self.clone() {
+        match *self {
             Death::Request(number, _) => changes.hold(moment, move |n, _| n == number),
-            Death::Act(wanted, _) => changes.hold(moment, move |_, name| name == wanted),
+            Death::New(_) => {
+                let known = changes.seen();
+                changes.hold(moment, move |_, name| !known.iter().any(|k| k == name));
+            }
             Death::Never | Death::Record(..) => {}
         }
     }
@@ -146,14 +149,14 @@ pub fn word(event: &Event) -> String {
 }
 
 /// Runs a worker until it dies or ends. `late` is what an earlier one left at the server.
-pub fn live(rig: &Rig, way: Way, death: &Death, late: bool, shape: impl FnOnce(Work) -> Work) -> Life {
+pub fn live(rig: &Rig, way: Way, death: Death, late: bool, shape: impl FnOnce(Work) -> Work) -> Life {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     death.prepare(rig.lab().changes());
     let (before, mut life) = runtime.block_on(until_death(rig, way, death, late, shape));
     // What a killed process had in hand on other threads is cut off too; waiting for it is as near as it gets.
     runtime.shutdown_timeout(DEADLINE);
     if let (Death::Record(number, tail), End::Died) = (death, &life.end) {
-        let keep = cut(&rig.folder().join("journal.jsonl"), before, *number, *tail, &life.records);
+        let keep = cut(&rig.folder().join("journal.jsonl"), before, number, tail, &life.records);
         life.records.truncate(keep);
     }
     if matches!(death.request(), Some(Request::Lost | Request::Done)) {
@@ -162,7 +165,7 @@ pub fn live(rig: &Rig, way: Way, death: &Death, late: bool, shape: impl FnOnce(W
     life
 }
 
-async fn until_death(rig: &Rig, way: Way, death: &Death, late: bool, shape: impl FnOnce(Work) -> Work) -> (u64, Life) {
+async fn until_death(rig: &Rig, way: Way, death: Death, late: bool, shape: impl FnOnce(Work) -> Work) -> (u64, Life) {
     let failed = |why: String| (0, Life { records: Vec::new(), end: End::Failed(why) });
     let options = Options {
         plan: rig.plan().to_path_buf(),
@@ -195,8 +198,8 @@ async fn until_death(rig: &Rig, way: Way, death: &Death, late: bool, shape: impl
         }
         let dies = match death {
             Death::Never => false,
-            Death::Record(number, _) => records.len() >= *number,
-            Death::Request(..) | Death::Act(..) => held.as_mut().poll(cx).is_ready(),
+            Death::Record(number, _) => records.len() >= number,
+            Death::Request(..) | Death::New(_) => held.as_mut().poll(cx).is_ready(),
         };
         match polled {
             _ if dies => Poll::Ready(End::Died),
@@ -246,7 +249,10 @@ fn cut(path: &Path, before: u64, number: usize, tail: Tail, records: &[Arc<Recor
     keep
 }
 
-/// How long the condition may take on the wall.
+/// Looks again and again.
+///
+/// # Errors
+/// When it takes too long.
 #[allow(dead_code, reason = "for the real worker, which the tier 1 test does not start")]
 pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> Result<T, String> {
     let began = Instant::now();

@@ -70,7 +70,7 @@ pub async fn serve(stream: TcpStream, lab: Lab) {
     let caller = Arc::new(Caller { lab, who, local });
     let service = service_fn(move |request| {
         let caller = caller.clone();
-        async move { Ok::<_, Infallible>(caller.serve(request).await) }
+        async move { Ok::<_, Infallible>(caller.answer(request).await) }
     });
     // An error here is the client's going away; there is nobody left to tell.
     let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
@@ -91,16 +91,16 @@ fn header(headers: &HeaderMap, name: hyper::header::HeaderName) -> &str {
 }
 
 impl Caller {
-    async fn serve(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
+    async fn answer(self: &Arc<Self>, request: Request<Incoming>) -> Response<Body> {
         if request.method() == Method::GET {
-            return self.answer(request).await;
+            return self.respond(request).await;
         }
         let name = format!("{} {}", request.method(), request.uri().path());
-        let lab = self.lab.clone();
-        lab.change(name, async move { self.answer(request).await }).await
+        let caller = self.clone();
+        self.lab.change(name, async move { caller.respond(request).await }).await
     }
 
-    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+    async fn respond(&self, request: Request<Incoming>) -> Response<Body> {
         match self.route(request).await {
             Ok(response) => response,
             Err(refusal) => refusal.response(),

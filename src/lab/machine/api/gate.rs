@@ -1,6 +1,5 @@
 //! What may be called at all: which methods a mode has, and which roles they need.
-use crate::lab::world::Lab;
-use futures::future::{self, BoxFuture, Either, Ready};
+use futures::future::{self, Either, Ready};
 use hyper::{Request, Response};
 use std::convert::Infallible;
 use std::task::{Context, Poll};
@@ -54,14 +53,9 @@ const MAINTENANCE: [(&str, &str); 5] =
 /// There in maintenance mode, but only for callers through SideroLink.
 const SIDEROLINK: [&str; 6] = ["Version", "Upgrade", "Reset", "MetaWrite", "MetaDelete", "BlockDeviceWipe"];
 
-/// Methods that change something.
-const CHANGES: [&str; 6] = ["ApplyConfiguration", "Bootstrap", "Reboot", "Reset", "Shutdown", "BlockDeviceWipe"];
-
 #[derive(Clone)]
 pub struct Gate {
     pub inner: Routes,
-    pub lab: Lab,
-    pub vmid: u32,
     /// Of the client certificate; `None` in maintenance mode, where there is none.
     pub roles: Option<Vec<String>>,
 }
@@ -115,7 +109,7 @@ impl Service<Request<hyper::body::Incoming>> for Gate {
     type Response = Response<Body>;
     type Error = Infallible;
     type Future =
-        Either<Ready<Result<Response<Body>, Infallible>>, BoxFuture<'static, Result<Response<Body>, Infallible>>>;
+        Either<Ready<Result<Response<Body>, Infallible>>, <Routes as Service<Request<hyper::body::Incoming>>>::Future>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Service::<Request<hyper::body::Incoming>>::poll_ready(&mut self.inner, context)
@@ -124,15 +118,7 @@ impl Service<Request<hyper::body::Incoming>> for Gate {
     fn call(&mut self, request: Request<hyper::body::Incoming>) -> Self::Future {
         match self.refuse(request.uri().path()) {
             Some(status) => Either::Left(future::ready(Ok(status.into_http()))),
-            None => {
-                let method = request.uri().path().rsplit('/').next().unwrap_or_default().to_string();
-                let answer = self.inner.call(request);
-                if !CHANGES.contains(&method.as_str()) {
-                    return Either::Right(Box::pin(answer));
-                }
-                let (lab, name) = (self.lab.clone(), format!("{method} vm {}", self.vmid));
-                Either::Right(Box::pin(async move { lab.change(name, answer).await }))
-            }
+            None => Either::Right(self.inner.call(request)),
         }
     }
 }

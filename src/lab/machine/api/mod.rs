@@ -45,7 +45,7 @@ pub async fn serve(stream: TcpStream, lab: Lab, vmid: u32, secure: bool) {
     };
     let roles = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first()).map(|leaf| tls::roles(leaf));
     // A clone of the handler in each service; all of it is a view on the lab.
-    let node = Node { lab: lab.clone(), vmid, boot };
+    let node = Node { lab, vmid, boot };
     let routes = Routes::new(
         wire::machine::machine_service_server::MachineServiceServer::new(machine::Api(node.clone()))
             .max_decoding_message_size(MESSAGE_LIMIT)
@@ -58,7 +58,7 @@ pub async fn serve(stream: TcpStream, lab: Lab, vmid: u32, secure: bool) {
     .add_service(wire::storage::storage_service_server::StorageServiceServer::new(other::Storage(node.clone())))
     .add_service(wire::cluster::cluster_service_server::ClusterServiceServer::new(health::Cluster(node.clone())))
     .add_service(wire::time::time_service_server::TimeServiceServer::new(other::Time(node)));
-    let gate = Gate { inner: routes.prepare(), lab, vmid, roles };
+    let gate = Gate { inner: routes.prepare(), roles };
     let stop = CancellationToken::new();
     let _stops_with_us = stop.clone().drop_guard();
     let served = hyper::server::conn::http2::Builder::new(Executor(stop))
