@@ -10,6 +10,7 @@ use cozyup::engine::proof::{Proof, Reading};
 use cozyup::engine::record::{Event, Outcome, Record};
 use cozyup::engine::state::RunState;
 use cozyup::engine::step::{Context, Observed, Outline, Queue, Removal, Site, Step, StepId, Undo};
+use cozyup::engine::undo::undoing;
 use cozyup::engine::wait::{Band, Wait};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -94,6 +95,42 @@ impl Step<TestSite> for Make {
     }
 }
 
+#[async_trait]
+impl Removal<TestSite> for Make {
+    fn title(&self) -> String {
+        format!("remove {}", self.outline.id)
+    }
+
+    fn by_hand(&self) -> String {
+        String::new()
+    }
+
+    /// Things of the jump host are called so.
+    fn is_local(&self) -> bool {
+        self.outline.id.as_str().contains("local")
+    }
+
+    async fn gone(&self, cx: &dyn Context, site: &Shared) -> Result<Observed, Failure> {
+        let name = self.outline.id.to_string();
+        if site.lock().unwrap().things.contains_key(&name) {
+            return Ok(Observed::Absent(format!("{name} is there")));
+        }
+        let (asked, by_hand) = (name.clone(), format!("look {name}"));
+        let reading =
+            Reading { system: "target".into(), asked, answer: "nothing".into(), at: cx.clock().now(), by_hand };
+        Ok(Observed::Satisfied(Proof::new(format!("{name} is gone"), reading)))
+    }
+
+    async fn remove(&self, cx: &dyn Context, _: &Shared, change: &Shared) -> Result<(), Failure> {
+        let name = self.outline.id.to_string();
+        cx.keep_handle(&format!("task:remove {name}")).await?;
+        let mut target = change.lock().unwrap();
+        target.acts.push(format!("remove {name}"));
+        target.things.remove(&name);
+        Ok(())
+    }
+}
+
 fn make(id: &str, day: u8, after: &[&str]) -> Make {
     Make {
         outline: Outline {
@@ -122,7 +159,29 @@ fn plan() -> Vec<Make> {
     vec![make("day1.a", 1, &[]), make("day1.b", 1, &["day1.a"]), make("day2.c", 2, &[])]
 }
 
+fn boxed(steps: Vec<Make>) -> Vec<Arc<dyn Step<TestSite>>> {
+    steps.into_iter().map(|s| Arc::new(s) as Arc<dyn Step<TestSite>>).collect()
+}
+
 async fn drive(dir: &Path, target: &Shared, steps: Vec<Make>, rules: Rules, requests: Vec<(u64, Request)>) -> Run {
+    drive_any(dir, target, boxed(steps), false, rules, requests).await
+}
+
+/// The way back of a run of these steps.
+async fn take_back(dir: &Path, target: &Shared, steps: Vec<Make>, rules: Rules) -> Run {
+    let back = undoing(&boxed(steps), 10);
+    let back = back.into_iter().map(|s| Arc::new(s) as Arc<dyn Step<TestSite>>).collect();
+    drive_any(dir, target, back, true, rules, vec![]).await
+}
+
+async fn drive_any(
+    dir: &Path,
+    target: &Shared,
+    steps: Vec<Arc<dyn Step<TestSite>>>,
+    backwards: bool,
+    rules: Rules,
+    requests: Vec<(u64, Request)>,
+) -> Run {
     let (journal, recovered) = Journal::open(&dir.join("journal")).unwrap();
     let (feed, mut records) = mpsc::unbounded_channel();
     let (ask, asked) = mpsc::unbounded_channel();
@@ -134,7 +193,7 @@ async fn drive(dir: &Path, target: &Shared, steps: Vec<Make>, rules: Rules, requ
         std::future::pending::<()>().await;
     });
     let driver: Driver<TestSite> = Driver {
-        steps: steps.into_iter().map(|s| Arc::new(s) as Arc<dyn Step<TestSite>>).collect(),
+        steps,
         reading: Arc::new(target.clone()),
         changing: Arc::new(target.clone()),
         clock: Clock::real(),
@@ -149,7 +208,7 @@ async fn drive(dir: &Path, target: &Shared, steps: Vec<Make>, rules: Rules, requ
         plan_digest: "d".into(),
         host: "jump".into(),
         until: 10,
-        backwards: false,
+        backwards,
     };
     let (outcome, state) = driver.run(session, asked).await.unwrap();
     let mut seen = Vec::new();
@@ -209,6 +268,78 @@ async fn a_run_cut_off_after_any_record_comes_to_the_same_end_without_a_second_a
         let run = drive(dir.path(), &target, plan(), yes(), vec![]).await;
         assert_eq!(run.outcome, Outcome::Proven, "cut after {cut} records");
         assert_eq!(target.lock().unwrap().acts.len(), 3 - before, "cut after {cut} records");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_way_back_removes_what_stands_on_something_before_that_and_the_jump_hosts_own_last() {
+    let dir = tempfile::tempdir().unwrap();
+    let target = Shared::default();
+    let steps = || {
+        let mut all = vec![make("day1.local", 1, &[])];
+        all.extend(plan());
+        all.push(make("day2.d", 2, &["day2.c"]));
+        all
+    };
+    drive(dir.path(), &target, steps(), yes(), vec![]).await;
+    target.lock().unwrap().acts.clear();
+    let run = take_back(dir.path(), &target, steps(), yes()).await;
+    assert_eq!(run.outcome, Outcome::Proven);
+    let expected = ["day2.d", "day2.c", "day1.b", "day1.a", "day1.local"].map(|s| format!("remove {s}"));
+    assert_eq!(target.lock().unwrap().acts, expected);
+    assert!(target.lock().unwrap().things.is_empty());
+    let again = take_back(dir.path(), &target, steps(), yes()).await;
+    assert_eq!(again.outcome, Outcome::Proven);
+    assert_eq!(target.lock().unwrap().acts.len(), 5, "something that is gone was removed again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gate_that_was_opened_there_is_asked_for_again_on_the_way_back_and_after_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let target = Shared::default();
+    drive(dir.path(), &target, plan(), yes(), vec![]).await;
+    let asking = Rules { gates_by: None, patience: None };
+    let stop = |second| vec![(second, Request::Stop { by: "ann".into() })];
+    let back = boxed(plan());
+    let back: Vec<_> = undoing(&back, 1).into_iter().map(|s| Arc::new(s) as Arc<dyn Step<TestSite>>).collect();
+    let run = drive_any(dir.path(), &target, back, true, asking.clone(), stop(100)).await;
+    assert_eq!((run.outcome, run.state.gate_waiting()), (Outcome::Stopped, Some(1)));
+    assert_eq!(target.lock().unwrap().things.len(), 3, "something was removed without a word");
+    take_back(dir.path(), &target, plan(), yes()).await;
+    let run = drive(dir.path(), &target, plan(), asking, stop(100)).await;
+    assert_eq!((run.outcome, run.state.gate_waiting()), (Outcome::Stopped, Some(1)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_way_back_cut_off_after_any_record_removes_everything_and_nothing_twice() {
+    let whole = tempfile::tempdir().unwrap();
+    let target = Shared::default();
+    drive(whole.path(), &target, plan(), yes(), vec![]).await;
+    let there = std::fs::read_to_string(whole.path().join("journal")).unwrap().lines().count();
+    take_back(whole.path(), &target, plan(), yes()).await;
+    let journal = std::fs::read_to_string(whole.path().join("journal")).unwrap();
+    let lines: Vec<&str> = journal.split_inclusive('\n').collect();
+    for cut in there..=lines.len() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("journal"), lines[..cut].concat()).unwrap();
+        let target = Shared::default();
+        for step in plan() {
+            target.lock().unwrap().things.insert(step.outline.id.to_string(), 0);
+        }
+        // The target had removed whatever was intended, and the answer was lost.
+        for line in &lines[there..cut] {
+            let record: serde_json::Value = serde_json::from_str(line).unwrap();
+            if record["event"] == "intended" {
+                let step = record["step"].as_str().unwrap().trim_start_matches("undo.");
+                target.lock().unwrap().things.remove(step);
+            }
+        }
+        let left = target.lock().unwrap().things.len();
+        let run = take_back(dir.path(), &target, plan(), yes()).await;
+        assert_eq!(run.outcome, Outcome::Proven, "cut after {cut} records");
+        let target = target.lock().unwrap();
+        assert!(target.things.is_empty(), "cut after {cut} records: {:?} is left", target.things);
+        assert_eq!(target.acts.len(), left, "cut after {cut} records");
     }
 }
 

@@ -479,7 +479,7 @@ async fn changes_are_forms_queries_or_nothing_as_proxmox_wants_them() {
     let options = CloneOptions { newid: 9102, name: "cp2".into(), pool: Some("cozy".into()), ..Default::default() };
     assert_eq!(changer.clone_vm("pve1", 9000, &options).await.unwrap().node(), "pve2");
     changer.start_vm("pve1", 9101).await.unwrap();
-    changer.destroy_vm("pve1", 9101, true).await.unwrap();
+    changer.destroy_vm("pve1", 9101).await.unwrap();
     changer.delete_volume("pve1", "local", "local:iso/seed.iso").await.unwrap();
     changer.resize_disk("pve1", 9101, "scsi0", "50G").await.unwrap();
     changer.set_acl("/vms", "Cozy", &Grantee::Token("cozy@pve!wizard".into()), true).await.unwrap();
@@ -493,7 +493,7 @@ async fn changes_are_forms_queries_or_nothing_as_proxmox_wants_them() {
     assert_eq!(body(1), "newid=9102&name=cp2&full=0&pool=cozy");
     assert_eq!(line(2), "POST /api2/json/nodes/pve1/qemu/9101/status/start HTTP/1.1");
     assert_eq!((header(&requests[2], "content-type"), header(&requests[2], "content-length")), (None, Some("0")));
-    assert_eq!(line(3), "DELETE /api2/json/nodes/pve1/qemu/9101?purge=1&destroy-unreferenced-disks=1 HTTP/1.1");
+    assert_eq!(line(3), "DELETE /api2/json/nodes/pve1/qemu/9101?purge=1&destroy-unreferenced-disks=0 HTTP/1.1");
     assert_eq!(body(3), "");
     assert_eq!(line(4), "DELETE /api2/json/nodes/pve1/storage/local/content/local%3Aiso%2Fseed.iso HTTP/1.1");
     assert_eq!((line(5), body(5)), ("PUT /api2/json/nodes/pve1/qemu/9101/resize HTTP/1.1", "disk=scsi0&size=50G"));

@@ -135,7 +135,7 @@ pub async fn execute(start: Start<'_>, state_dir: &Path) -> Exit {
         Ok(joined) => joined,
         Err(e) => return cannot_join(&name, &e),
     };
-    if start.style == Style::Lines {
+    if start.style == Style::Lines && matches!(start.way, Way::Until(_)) {
         findings.iter().for_each(|f| say(f));
     }
     show(start.style, &name, &folder, welcome, attachment, first).await

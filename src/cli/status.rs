@@ -5,7 +5,7 @@ use crate::base::text;
 use crate::compose::{recorded, with_cause};
 use crate::engine::record::Outcome;
 use crate::engine::state::{RunState, Status as StepStatus, StepState};
-use crate::plan::day_title;
+use crate::plan::{day_title, resume_command};
 use crate::session::lock::{self, Owner};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -124,7 +124,8 @@ fn as_json(state: &RunState, folder: &Path, worker: Option<&Owner>) -> String {
 
 fn as_text(state: &RunState, folder: &Path, worker: Option<&Owner>) -> String {
     let mut out = vec![format!(
-        "run {} of plan {}: {} of {} steps proven; {}",
+        "{} {} of plan {}: {} of {} steps proven; {}",
+        if state.backwards { "teardown of run" } else { "run" },
         state.run,
         state.plan,
         state.proven(),
@@ -134,7 +135,7 @@ fn as_text(state: &RunState, folder: &Path, worker: Option<&Owner>) -> String {
             (Some(Outcome::Blocked), _) => "ended as blocked".to_string(),
             (Some(Outcome::Stopped), _) => "stopped on request".to_string(),
             (None, Some(owner)) => format!("goes on in {owner}"),
-            (None, None) => "its process is gone; `cozyup run PLAN` goes on with it".to_string(),
+            (None, None) => format!("its process is gone; `{}` goes on with it", resume_command(state.backwards)),
         }
     )];
     let mut day = None;

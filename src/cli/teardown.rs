@@ -1,6 +1,6 @@
 //! `cozyup teardown PLAN`: lists what carries the run's mark, asks by the run's name, removes it and proves each removal.
 use super::run::{LabFigures, Start, Style, execute, who};
-use super::{Exit, say, tell};
+use super::{Exit, say, tell, worker};
 use crate::base::clock::Clock;
 use crate::base::text;
 use crate::compose::{self, Options, Refusal, Way};
@@ -87,15 +87,17 @@ pub async fn tear_down(
     };
     if !flags.json {
         match survey(options).await {
-            Ok(list) => say(&list),
+            Ok(survey) => {
+                say(&survey.text);
+                if flags.list || survey.is_over {
+                    return Exit::Proven;
+                }
+            }
             Err(refusal) => {
                 tell(&refusal.to_string());
                 return Exit::from(&refusal);
             }
         }
-    }
-    if flags.list {
-        return Exit::Proven;
     }
     if let Err(why) = agree(&name, flags.confirm.as_deref()) {
         tell(&why);
@@ -116,13 +118,19 @@ pub async fn tear_down(
 }
 
 /// What would be removed, what would not, and what can't be told; the run is locked meanwhile.
-async fn survey(options: Options) -> Result<String, Refusal> {
-    let prepared = compose::prepare(options)?;
+async fn survey(options: Options) -> Result<Survey, Refusal> {
+    let prepared = worker::prepare(options).await?;
     let found = prepared.work.survey().await;
     Ok(list(&prepared.plan.name, &found))
 }
 
-fn list(name: &str, found: &[(Outline, Result<Observed, Failure>)]) -> String {
+struct Survey {
+    text: String,
+    /// There is nothing to remove.
+    is_over: bool,
+}
+
+fn list(name: &str, found: &[(Outline, Result<Observed, Failure>)]) -> Survey {
     let (mut there, mut not, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
     // That nothing is left can be told only at the end.
     for (outline, observed) in found.iter().filter(|(outline, _)| outline.id.kind() != nothing_left::KIND) {
@@ -138,7 +146,11 @@ fn list(name: &str, found: &[(Outline, Result<Observed, Failure>)]) -> String {
             }
         }
     }
+    let is_over = there.is_empty() && unknown.is_empty();
     let mut out = Vec::new();
+    if is_over {
+        out.push(format!("nothing of {name} is there to be removed"));
+    }
     for (title, lines) in [
         (format!("the teardown of {name} removes, last made first:"), there),
         ("not there, or left alone:".to_string(), not),
@@ -149,7 +161,7 @@ fn list(name: &str, found: &[(Outline, Result<Observed, Failure>)]) -> String {
             out.extend(lines);
         }
     }
-    out.join("\n")
+    Survey { text: out.join("\n"), is_over }
 }
 
 /// # Errors

@@ -25,7 +25,7 @@ use tokio::sync::{mpsc, watch};
 
 /// A run that is to end with its last screen bears being alone for so long: the first screen is on its way.
 const ALONE: Duration = Duration::from_secs(10);
-const LOCK: Duration = Duration::from_millis(500);
+const LOCK: Duration = Duration::from_secs(2);
 /// Of the wall.
 const RECONNECT: Duration = Duration::from_secs(20);
 
@@ -179,11 +179,11 @@ impl Probe {
 }
 
 /// A worker that was killed a moment ago may hold the lock for as long as the kernel needs to end it.
-async fn prepare(options: Options) -> Result<Prepared, Refusal> {
+pub async fn prepare(options: Options) -> Result<Prepared, Refusal> {
     let began = Instant::now();
     loop {
         match compose::prepare(options.clone()) {
-            Err(Refusal::Locked(_)) if began.elapsed() < LOCK => tokio::time::sleep(LOCK / 20).await,
+            Err(Refusal::Locked(_)) if began.elapsed() < LOCK => tokio::time::sleep(LOCK / 100).await,
             other => return other,
         }
     }

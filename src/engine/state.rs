@@ -3,6 +3,7 @@ use super::failure::Failure;
 use super::proof::Proof;
 use super::record::{Event, Outcome, Record};
 use super::step::{Outline, StepId};
+use super::undo;
 use super::wait::Wait;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -146,10 +147,12 @@ impl RunState {
 
     /// The steps whose act was ever called, and not taken back to the end since.
     pub fn made<'a>(records: impl IntoIterator<Item = &'a Record>) -> BTreeSet<StepId> {
-        let (mut made, mut backwards) = (BTreeSet::new(), false);
+        let (mut made, mut backwards) = (BTreeSet::<StepId>::new(), false);
         for record in records {
             if let Event::Session { backwards: is, .. } = &record.event {
                 backwards = *is;
+                // A teardown that was given up is another one than the next.
+                made.retain(|id| backwards || !undo::is_undo(id));
             } else if let Event::Intended { step, .. } = &record.event {
                 made.insert(step.clone());
             } else if backwards && record.event == (Event::Ended { outcome: Outcome::Proven }) {

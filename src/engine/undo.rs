@@ -18,9 +18,15 @@ pub struct Undoing<S: Site> {
     pub outline: Outline,
 }
 
+const PREFIX: &str = "undo.";
+
 /// `undo.day1.clone/cp1`
 pub fn undo_id(id: &StepId) -> StepId {
-    StepId::new(&format!("undo.{id}"))
+    StepId::new(&format!("{PREFIX}{id}"))
+}
+
+pub fn is_undo(id: &StepId) -> bool {
+    id.as_str().starts_with(PREFIX)
 }
 
 /// The steps that take `steps` back, last first: each waits for those that take back what stood on it, and what is on

@@ -8,6 +8,11 @@ pub fn day_title(day: u8) -> String {
     if day == TEARDOWN { day_name(day).to_string() } else { format!("Day {day} {}", day_name(day)) }
 }
 
+/// The command that goes on with a run, there or back.
+pub fn resume_command(backwards: bool) -> &'static str {
+    if backwards { "cozyup teardown PLAN" } else { "cozyup run PLAN" }
+}
+
 /// The name of `day` as headings show it; from day 11 on it is the migration of the old cluster.
 pub fn day_name(day: u8) -> &'static str {
     match day {

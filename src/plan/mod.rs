@@ -17,7 +17,7 @@ mod names;
 mod read;
 mod tree;
 
-pub use day::{TEARDOWN, day_name, day_title};
+pub use day::{TEARDOWN, day_name, day_title, resume_command};
 pub use finding::{Finding, Severity};
 pub use load::{Decoded, Loaded, PlanError, decode, load, parse};
 pub use model::Plan;

@@ -25,6 +25,9 @@ pub fn lines(record: &Record, state: &RunState) -> Vec<String> {
         Event::GateAsked { day } => {
             vec![line("asks", format!("day {day} changes the target: start with --yes, or open it on the screen"))]
         }
+        Event::GateOpened { by, .. } if state.backwards => {
+            vec![line("gate", format!("agreed to by {}", text::clean(by)))]
+        }
         Event::GateOpened { day, by } => vec![line("gate", format!("day {day} opened by {}", text::clean(by)))],
         Event::Absent { .. } | Event::Acted { .. } | Event::HandleKept { .. } => Vec::new(),
         Event::Intended { step, attempt } => {

@@ -53,11 +53,18 @@ type Told<'a> = (Option<&'a StepId>, Option<Standing>, String);
 fn told<'a>(record: &'a Record, state: &RunState) -> Option<Told<'a>> {
     let known = |step: &StepId| state.step(step);
     match &record.event {
-        Event::Session { run, host, pid, .. } => {
-            let verb = if state.sessions == 0 { "starts" } else { "goes on" };
+        Event::Session { run, host, pid, backwards, .. } => {
+            let verb = match (*backwards, state.sessions) {
+                (true, _) => "is taken back",
+                (false, 0) => "starts",
+                (false, _) => "goes on",
+            };
             Some((None, Some(Standing::Acts), format!("run {run} {verb}: process {pid} on {host}")))
         }
         Event::GateAsked { day } => Some((None, Some(Standing::Gate), format!("day {day} waits until you begin it"))),
+        Event::GateOpened { by, .. } if state.backwards => {
+            Some((None, Some(Standing::Acts), format!("agreed to by {by}")))
+        }
         Event::GateOpened { day, by } => Some((None, Some(Standing::Acts), format!("day {day} begun by {by}"))),
         Event::Absent { .. } | Event::Acted { .. } | Event::HandleKept { .. } => None,
         Event::Intended { step, attempt } => {

@@ -67,13 +67,21 @@ pub fn control_plane_up(world: &mut World, facts: ControlPlaneFacts) {
 /// A kubelet registers, or comes back. The node stays NotReady until the cluster has a CNI.
 pub fn register_node(world: &mut World, facts: NodeFacts) {
     control::nodes::register(world, facts);
+    control::balancer::wake(world);
     settle(world);
 }
 
 /// The kubelet went silent.
 pub fn node_down(world: &mut World, name: &str) {
     control::nodes::down(world, name);
+    control::balancer::wake(world);
     settle(world);
+}
+
+/// The last disk with the cluster's etcd is gone, and everything with it.
+pub fn forget(world: &mut World) {
+    control::balancer::close_all(world);
+    world.cluster = None;
 }
 
 /// Name and address of every registered node.

@@ -279,10 +279,19 @@ pub fn start(world: &mut World, vmid: u32, vm: Vm) {
     life::start(world, vmid, vm);
 }
 
-/// Called by Proxmox when the VM stops or is destroyed. The machine's disk stays for the next power on;
+/// Called by Proxmox when the VM stops. The machine's disk stays for the next power on;
 /// a VM with another UUID under the same id begins with an empty one.
 pub fn power_off(world: &mut World, vmid: u32) {
     life::power_off(world, vmid);
+}
+
+/// Called by Proxmox when the VM is destroyed: what was on its disk is gone.
+pub fn destroyed(world: &mut World, vmid: u32) {
+    life::power_off(world, vmid);
+    let carried = world.machines.remove(&vmid).is_some_and(|m| m.etcd.is_some());
+    if carried && world.machines.values().all(|m| m.etcd.is_none()) {
+        outside::cluster_gone(world);
+    }
 }
 
 /// Opens a socket of the lab; addresses outside the lab's /24 are nobody's here.

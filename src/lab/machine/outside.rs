@@ -102,6 +102,11 @@ pub fn switched_off(world: &mut World, vmid: u32) {
     pve::guest_stopped(world, vmid);
 }
 
+/// The last disk with the cluster's etcd is gone.
+pub fn cluster_gone(world: &mut World) {
+    kube::forget(world);
+}
+
 /// An API server serves on this control plane.
 pub fn control_plane_up(world: &mut World, facts: ControlPlaneFacts) {
     kube::control_plane_up(world, facts);

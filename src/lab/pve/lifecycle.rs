@@ -244,7 +244,7 @@ pub fn destroy(world: &mut World, vmid: u32, purge: bool, user: &str) -> String 
         }
         let path = format!("/vms/{vmid}");
         world.pve.rights.acls.retain(|acl| acl.path != path);
-        machine::power_off(world, vmid);
+        machine::destroyed(world, vmid);
         Ok(())
     })
 }

@@ -126,7 +126,10 @@ impl Removal<Installation> for Cleanup {
     async fn gone(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
         match teardown::no_cluster(cx, site)? {
             Some(proof) => Ok(Observed::Satisfied(proof)),
-            None => self.observe(cx, site).await,
+            None => match self.observe(cx, site).await {
+                Err(failure) => teardown::nobody_to_ask(cx, site, failure).await,
+                observed => observed,
+            },
         }
     }
 

@@ -1,6 +1,6 @@
 //! `teardown.inhabitants`: nobody else has put anything into the cluster that would outlive it without an owner: volumes
 //! of the Proxmox CSI driver and VMs of Cluster API.
-use super::no_cluster;
+use super::{no_cluster, nobody_to_ask};
 use crate::cozystack::addons::CSI_DRIVER_NAME;
 use crate::engine::failure::Failure;
 use crate::engine::proof::Proof;
@@ -27,10 +27,7 @@ pub struct Inhabitants {
 pub fn step(after: Vec<StepId>) -> Inhabitants {
     let title = "nobody's volumes or machines in Proxmox VE depend on the cluster";
     let by_hand = "kubectl get persistentvolumes\nkubectl get proxmoxmachines -A";
-    let mut outline = outlines::check(StepId::new(KIND), TEARDOWN, title, BAND, by_hand).after(after);
-    // Once the machines are being removed the cluster can't be asked again.
-    outline.momentary = true;
-    Inhabitants { outline }
+    Inhabitants { outline: outlines::check(StepId::new(KIND), TEARDOWN, title, BAND, by_hand).after(after) }
 }
 
 fn is_on_proxmox(volume: &Value) -> bool {
@@ -58,6 +55,27 @@ impl Step<Installation> for Inhabitants {
     }
 
     async fn observe(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
+        match self.ask(cx, site).await {
+            Err(failure) => nobody_to_ask(cx, site, failure).await,
+            observed => observed,
+        }
+    }
+
+    async fn act(&self, _cx: &dyn Context, _site: &Reading, _change: &Changing) -> Result<(), Failure> {
+        Err(outlines::nothing_to_do(&self.outline))
+    }
+
+    fn undo(&self) -> Undo<'_, Installation> {
+        Undo::Nothing
+    }
+
+    async fn changed(&self, cx: &dyn Context, _site: &Reading) {
+        cx.clock().sleep(Duration::from_secs(2)).await;
+    }
+}
+
+impl Inhabitants {
+    async fn ask(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
         if let Some(proof) = no_cluster(cx, site)? {
             return Ok(Observed::Satisfied(proof));
         }
@@ -99,18 +117,6 @@ impl Step<Installation> for Inhabitants {
             Some(machines) => proof.and(seen(cx, &machines)),
             None => proof,
         }))
-    }
-
-    async fn act(&self, _cx: &dyn Context, _site: &Reading, _change: &Changing) -> Result<(), Failure> {
-        Err(outlines::nothing_to_do(&self.outline))
-    }
-
-    fn undo(&self) -> Undo<'_, Installation> {
-        Undo::Nothing
-    }
-
-    async fn changed(&self, cx: &dyn Context, _site: &Reading) {
-        cx.clock().sleep(Duration::from_secs(2)).await;
     }
 }
 

@@ -5,15 +5,20 @@ pub mod nothing_left;
 pub mod strays;
 
 use super::catalogue::{self, Steps};
+use super::cluster::part;
+use super::day1::start;
 use super::day5::cleanup;
+use super::failures;
 use super::site::{Reading, files};
 use crate::cozystack::Component;
-use crate::engine::failure::Failure;
+use crate::engine::failure::{Class, Failure};
 use crate::engine::proof::{Proof, Reading as Evidence};
-use crate::engine::step::{Context, StepId};
+use crate::engine::step::{Context, Observed, StepId};
 use crate::engine::undo::{Undoing, undo_id, undoing};
 use crate::plan::TEARDOWN;
-use crate::plan::model::Plan;
+use crate::plan::model::{NodePlan, Plan};
+use crate::proxmox::VmRow;
+use serde_json::json;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -63,6 +68,24 @@ pub fn no_cluster(cx: &dyn Context, site: &Reading) -> Result<Option<Proof>, Fai
     }
     let asked = format!("look for {}", site.secrets.join(files::KUBECONFIG).display());
     Ok(Some(nothing_here(cx, "this run has no kubeconfig, so there is no cluster of it to ask", asked, &site.secrets)))
+}
+
+/// What it means that the cluster could not be asked. Once this very teardown has begun to stop its machines, it was asked
+/// before, and nobody is left to ask.
+///
+/// # Errors
+/// `failure`, while its machines are untouched.
+pub async fn nobody_to_ask(cx: &dyn Context, site: &Reading, failure: Failure) -> Result<Observed, Failure> {
+    let stopping = |node: &NodePlan| site.made(&undo_id(&StepId::of(start::KIND, &node.name)));
+    if failure.class != Class::Retryable || !site.plan.nodes.iter().any(stopping) {
+        return Err(failure);
+    }
+    let all = site.proxmox.resources().await.map_err(|e| failures::proxmox(&e, "look for the cluster's machines"))?;
+    let planned = |row: &&VmRow| site.plan.nodes.iter().any(|n| u32::from(n.vmid) == row.vmid);
+    let rows = all.value.iter().filter(planned).map(|row| json!([row.vmid, row.name, row.status]));
+    let shown = part(&all, "the cluster's machines", rows);
+    let summary = "the cluster was asked before this teardown began to stop its machines";
+    Ok(Observed::Satisfied(Proof::new(summary, Evidence::of("Proxmox", cx.clock().now(), &shown))))
 }
 
 /// A proof by the jump host's own file system.

@@ -3,6 +3,7 @@ use super::{Around, moved};
 use crate::engine::record::{Outcome, Record};
 use crate::engine::state::Status;
 use crate::engine::step::StepId;
+use crate::plan::resume_command;
 use crate::session::protocol::{Control, Request};
 use crate::tui::RunEnd;
 use crate::tui::keymap::Action;
@@ -356,7 +357,7 @@ fn retry(run: &RunModel, around: &mut Around<'_>) -> Vec<Cmd> {
         Row::Day(day) => run.state.wanted().filter(|s| s.outline.day == day).map(|s| s.outline.id.clone()).collect(),
     };
     if run.is_over() {
-        around.say("the run has ended: `cozyup run PLAN` goes on with it");
+        around.say(format!("the run has ended: `{}` goes on with it", resume_command(run.state.backwards)));
         return Vec::new();
     }
     let (waiting, rest): (Vec<StepId>, Vec<StepId>) =

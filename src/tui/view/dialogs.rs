@@ -11,7 +11,7 @@
 use super::page::{Page, dialog};
 use crate::engine::record::Outcome;
 use crate::engine::state::Status;
-use crate::plan::day_title;
+use crate::plan::{day_title, resume_command};
 use crate::tui::model::Model;
 use crate::tui::model::run::{Dialog, RunModel};
 use crate::tui::theme::Sign;
@@ -93,7 +93,11 @@ fn what_stopping_does(model: &Model, run: &RunModel, page: &mut Page) {
     page.say(
         theme.plain(),
         0,
-        &format!("Everything is in the journal in {}; `cozyup run PLAN` goes on.", run.folder.display()),
+        &format!(
+            "Everything is in the journal in {}; `{}` goes on.",
+            run.folder.display(),
+            resume_command(run.state.backwards)
+        ),
     );
 }
 
@@ -138,21 +142,25 @@ fn stopping(model: &Model, run: &RunModel, page: &mut Page) {
     }
     page.blank();
     page.say(theme.asks(), 0, "q leaves now: the run ends at its safe point all the same.");
-    page.say(theme.plain(), 0, "`cozyup status` tells when it has, `cozyup run PLAN` goes on from there.");
+    let go_on = resume_command(run.state.backwards);
+    page.say(theme.plain(), 0, &format!("`cozyup status` tells when it has, `{go_on}` goes on from there."));
 }
 
 fn result(model: &Model, run: &RunModel, page: &mut Page) {
     let theme = model.theme;
     let folder = run.folder.display();
+    let go_on = resume_command(run.state.backwards);
     let next = match run.state.ended {
+        Some(Outcome::Proven) if run.state.backwards => {
+            format!("nothing is left of the run but its record in {folder}")
+        }
         Some(Outcome::Proven) => {
             format!("the cluster is yours: KUBECONFIG={folder}/secrets/kubeconfig kubectl get nodes")
         }
         Some(Outcome::Blocked) => {
-            "do what stands behind `next:` at the blocked step, then `cozyup run PLAN` goes on".to_string()
+            format!("do what stands behind `next:` at the blocked step, then `{go_on}` goes on")
         }
-        Some(Outcome::Stopped) => "`cozyup run PLAN` goes on from what the target says".to_string(),
-        None => "`cozyup run PLAN` goes on from what the target says".to_string(),
+        Some(Outcome::Stopped) | None => format!("`{go_on}` goes on from what the target says"),
     };
     page.block(theme.plain(), 0, run.result.as_deref().unwrap_or_default());
     page.blank();

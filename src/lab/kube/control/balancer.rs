@@ -147,12 +147,26 @@ pub fn control_planes_changed(world: &mut World) {
     endpoints(world, &Key::new("", "services", "default", "kubernetes"));
 }
 
-/// Looks again at every LoadBalancer: a pool or an advertisement changed, or an address came free.
+/// Looks again at every LoadBalancer: a pool, an advertisement or the nodes changed, or an address came free.
 pub fn wake(world: &mut World) {
-    for (key, _) in world.select("", "services", None, |s| s["spec"]["type"] == "LoadBalancer") {
+    let answers = |s: &Value| s["spec"]["type"] == "LoadBalancer" || s["spec"]["externalIPs"].is_array();
+    for (key, _) in world.select("", "services", None, answers) {
         balance(world, &key);
         sockets(world, &key);
     }
+}
+
+pub fn close_all(world: &mut World) {
+    let all = world.state().map(|s| std::mem::take(&mut s.sockets)).unwrap_or_default();
+    for at in all.into_values().flatten() {
+        world.close(at);
+    }
+}
+
+/// Whether all machines of the cluster are switched off: then nothing announces its addresses.
+fn is_dark(world: &World) -> bool {
+    let off = |vmid: u32| world.machines.get(&vmid).is_some_and(|m| !m.on);
+    world.cluster.as_ref().is_some_and(|c| !c.nodes.is_empty() && c.nodes.values().all(|n| off(n.vmid)))
 }
 
 fn address_of(service: &Value) -> Option<String> {
@@ -241,7 +255,9 @@ fn sockets(world: &mut World, key: &Key) {
     let pool = text(&service, "/metadata/annotations/metallb.io~1ip-allocated-from-pool");
     let balanced = address_of(&service).filter(|_| is_announced(world, pool));
     let external = items(&service, "/spec/externalIPs").filter_map(Value::as_str).map(str::to_string);
-    let addresses: Vec<IpAddr> = balanced.into_iter().chain(external).filter_map(|a| a.parse().ok()).collect();
+    let dark = is_dark(world);
+    let addresses: Vec<IpAddr> =
+        balanced.into_iter().chain(external).filter(|_| !dark).filter_map(|a| a.parse().ok()).collect();
     let ports: Vec<u16> =
         items(&service, "/spec/ports").filter_map(|p| p["port"].as_u64().and_then(|p| u16::try_from(p).ok())).collect();
     let wanted: Vec<SocketAddr> =

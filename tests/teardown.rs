@@ -1,0 +1,265 @@
+//! Teardown in the lab, by the binary: what the run made is gone and proven gone, and nothing else was touched.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+use cozyup::base::secret::Secret;
+use cozyup::kubernetes::{Changer as KubernetesChanger, Kind, Reader as KubernetesReader};
+use cozyup::lab::site::Site;
+use cozyup::proxmox::{self, Changer, Reader};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+const SPEED: &str = "240";
+const NAME: &str = "standard";
+
+fn cozyup(state: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cozyup"));
+    command.arg("--state-dir").arg(state).args(arguments).stdin(Stdio::null()).env_remove("COZYUP_CLOCK");
+    command
+}
+
+fn run_until(state: &Path, day: &str) {
+    let run = cozyup(state, &["lab", "run", "--keep", "--json", "--speed", SPEED, "--until", day]).output().unwrap();
+    assert_eq!(run.status.code(), Some(0), "{}", text(&run));
+}
+
+fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+fn teardown(state: &Path, more: &[&str]) -> Output {
+    cozyup(state, &[&["lab", "teardown"], more].concat()).output().unwrap()
+}
+
+fn agreed(state: &Path) -> Output {
+    teardown(state, &["--confirm", NAME])
+}
+
+/// A lab of its own, ended with the test.
+struct Lab {
+    state: tempfile::TempDir,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Lab {
+    fn with_run_until(day: &str) -> Lab {
+        cozyup::base::tls::install_provider();
+        let lab = Lab { state: tempfile::tempdir().unwrap(), runtime: tokio::runtime::Runtime::new().unwrap() };
+        run_until(lab.state.path(), day);
+        lab
+    }
+
+    fn state(&self) -> &Path {
+        self.state.path()
+    }
+
+    fn folder(&self) -> std::path::PathBuf {
+        self.state().join("lab").join(NAME)
+    }
+
+    fn site(&self) -> Site {
+        Site::of_running(&self.folder()).expect("the lab serves on")
+    }
+
+    fn proxmox(&self) -> (Reader, Changer) {
+        let site = self.site();
+        let secret = std::fs::read_to_string(&site.token_file).unwrap();
+        proxmox::connect(proxmox::Target {
+            url: site.url,
+            token_id: site.token_id,
+            secret: Secret::new(secret.trim().to_string()),
+            fingerprint: Some(site.fingerprint.parse().unwrap()),
+        })
+        .unwrap()
+    }
+
+    fn kubernetes(&self) -> (KubernetesReader, KubernetesChanger) {
+        let text = std::fs::read_to_string(self.folder().join("run/secrets/kubeconfig")).unwrap();
+        self.block(async { cozyup::kubernetes::connect(&Secret::new(text), None).unwrap() })
+    }
+
+    fn block<T>(&self, what: impl Future<Output = T>) -> T {
+        self.runtime.block_on(what)
+    }
+
+    /// Guests with their names, volumes of every storage, users and roles.
+    fn inventory(&self) -> BTreeMap<&'static str, Vec<String>> {
+        let (reader, _) = self.proxmox();
+        self.block(async {
+            let guests = reader.resources().await.unwrap().value;
+            let mut volumes = Vec::new();
+            for (storage, content) in [("local", "import"), ("local-lvm", "images")] {
+                volumes.extend(reader.storage_content("pve", storage, content).await.unwrap().value);
+            }
+            let users = reader.users().await.unwrap().value;
+            let roles = reader.roles().await.unwrap().value;
+            let mut all = BTreeMap::from([
+                ("guests", guests.iter().map(|g| format!("{} {:?}", g.vmid, g.name)).collect::<Vec<_>>()),
+                ("volumes", volumes.iter().map(|v| v.volid.clone()).collect()),
+                ("users", users.iter().map(|u| u.userid.clone()).collect()),
+                ("roles", roles.keys().cloned().collect()),
+            ]);
+            all.values_mut().for_each(|v| v.sort());
+            all
+        })
+    }
+
+    /// The description of the run's own VMs.
+    fn mark(&self) -> String {
+        let (reader, _) = self.proxmox();
+        let config = self.block(reader.vm_config("pve", 1001)).unwrap().value;
+        let words = config.description().unwrap().to_string();
+        words.split_whitespace().find(|w| w.starts_with("cozyup-run=")).unwrap().to_string()
+    }
+
+    fn create_vm(&self, vmid: u32, name: &str, description: &str) {
+        let (reader, changer) = self.proxmox();
+        let options = [
+            ("vmid", vmid.to_string()),
+            ("name", name.to_string()),
+            ("memory", "512".to_string()),
+            ("scsi0", "local-lvm:1".to_string()),
+            ("description", description.to_string()),
+        ];
+        self.block(async {
+            let task = changer.create_vm("pve", &options).await.unwrap();
+            let began = Instant::now();
+            while reader.task_status(&task).await.unwrap().value.running {
+                assert!(began.elapsed() < Duration::from_secs(20), "vm {vmid} is not made");
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        });
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        if let Some(site) = Site::of_running(&self.folder()) {
+            let pid = rustix::process::Pid::from_raw(i32::try_from(site.pid).unwrap()).unwrap();
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        }
+    }
+}
+
+fn records(output: &Output) -> Vec<Value> {
+    String::from_utf8_lossy(&output.stdout).lines().filter_map(|l| serde_json::from_str(l).ok()).collect()
+}
+
+/// What the lab's site holds before anybody ran anything in it.
+fn empty_site() -> BTreeMap<&'static str, Vec<String>> {
+    Lab::with_run_until("0").inventory()
+}
+
+#[test]
+fn a_whole_cluster_is_taken_back_and_whatever_was_not_the_runs_own_is_still_there() {
+    let before = empty_site();
+    let lab = Lab::with_run_until("5");
+    assert_ne!(lab.inventory(), before);
+    lab.create_vm(3000, "a-stranger", "cozyup-run=other.00000000");
+    lab.create_vm(3001, "a-stray", &format!("made by {}", lab.mark()));
+
+    let listed = text(&teardown(lab.state(), &["--list"]));
+    for expected in [
+        "stop cozy-new-cp1 (vm 1001)",
+        "destroy the template (vm 9100)",
+        "delete role CozyCSI",
+        "vm 3001 (a-stray) on pve carry this run's mark",
+        "revoke token capmox@pve!capi",
+    ] {
+        assert!(listed.contains(expected), "{expected} is not in\n{listed}");
+    }
+    assert!(!listed.contains("3000"), "somebody else's VM is listed:\n{listed}");
+
+    let done = teardown(lab.state(), &["--confirm", NAME, "--json"]);
+    assert_eq!(done.status.code(), Some(0), "{}", text(&done));
+    let summary = records(&done).pop().unwrap();
+    assert_eq!((&summary["teardown"], &summary["outcome"]), (&json!(true), &json!("proven")), "{summary:#}");
+    for record in records(&done).iter().filter(|r| r["event"] == "proven") {
+        assert!(!record["proof"]["readings"].as_array().unwrap().is_empty(), "{record:#}");
+    }
+
+    let mut expected = before;
+    expected.get_mut("guests").unwrap().push("3000 Some(\"a-stranger\")".to_string());
+    expected.get_mut("volumes").unwrap().push("local-lvm:vm-3000-disk-0".to_string());
+    expected.values_mut().for_each(|v| v.sort());
+    assert_eq!(lab.inventory(), expected);
+    let left: Vec<_> = std::fs::read_dir(lab.folder().join("run/secrets")).unwrap().collect();
+    assert!(left.is_empty(), "secrets are left: {left:?}");
+
+    let again = text(&agreed(lab.state()));
+    assert!(again.contains("nothing of standard is there to be removed"), "{again}");
+    // And the same run can be made once more, with gates of its own.
+    run_until(lab.state(), "1");
+}
+
+#[test]
+fn a_teardown_that_is_killed_again_and_again_comes_to_the_same_end() {
+    let before = empty_site();
+    let lab = Lab::with_run_until("2");
+    let lock = lab.folder().join("run/lock");
+    for moment in ["undo.day1.start", ":qmstop:", ":qmdestroy:", "undo.day1.template_vm", ":imgdel:"] {
+        let printed = lab.state().join("printed");
+        let file = std::fs::File::create(&printed).unwrap();
+        let mut child =
+            cozyup(lab.state(), &["lab", "teardown", "--confirm", NAME, "--json"]).stdout(file).spawn().unwrap();
+        let began = Instant::now();
+        let read = || String::from_utf8_lossy(&std::fs::read(&printed).unwrap()).into_owned();
+        let happened = || read().lines().skip(1).any(|l| l.contains(moment) && !l.contains("\"proven\""));
+        while !happened() && child.try_wait().unwrap().is_none() {
+            assert!(began.elapsed() < Duration::from_secs(60), "`{moment}` never came:\n{}", read());
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        if let Some(owner) = cozyup::session::lock::holder(&lock).unwrap() {
+            let pid = rustix::process::Pid::from_raw(i32::try_from(owner.pid).unwrap()).unwrap();
+            rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+        }
+        child.wait().unwrap();
+    }
+    let done = agreed(lab.state());
+    assert_eq!(done.status.code(), Some(0), "{}", text(&done));
+    assert_eq!(lab.inventory(), before);
+}
+
+#[test]
+fn volumes_that_somebody_keeps_on_proxmox_hold_the_teardown_until_they_are_gone() {
+    let lab = Lab::with_run_until("4");
+    let (_, changer) = lab.kubernetes();
+    let claim = json!({"spec": {"accessModes": ["ReadWriteOnce"], "storageClassName": "proxmox", "resources": {"requests": {"storage": "1Gi"}}}});
+    lab.block(changer.apply(&Kind::PERSISTENT_VOLUME_CLAIM, Some("default"), "precious", claim)).unwrap();
+    let (reader, _) = lab.kubernetes();
+    let pod = json!({"spec": {"restartPolicy": "Never",
+        "containers": [{"name": "c", "image": "registry.k8s.io/pause:3.9", "volumeMounts": [{"name": "data", "mountPath": "/data"}]}],
+        "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "precious"}}]}});
+    lab.block(changer.apply(&Kind::POD, Some("default"), "user", pod)).unwrap();
+    let began = Instant::now();
+    let volumes = || lab.block(reader.list(&Kind::PERSISTENT_VOLUME, None, None)).unwrap().value;
+    let is_there = |all: &[Value]| all.iter().any(|v| v["spec"]["claimRef"]["name"] == "precious");
+    while !is_there(&volumes()) {
+        assert!(began.elapsed() < Duration::from_secs(20), "no volume: {:?}", volumes());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let held = teardown(lab.state(), &["--confirm", NAME, "--patience", "30s"]);
+    assert_eq!(held.status.code(), Some(1), "{}", text(&held));
+    let said = text(&held);
+    assert!(said.contains("the cluster is in use: 1 volumes on Proxmox VE belong to it"), "{said}");
+    assert!(lab.inventory()["guests"].iter().any(|g| g.starts_with("1001")), "a machine was removed all the same");
+}
+
+#[test]
+fn nothing_is_removed_without_the_runs_own_name_or_on_a_host_that_does_not_know_the_run() {
+    let lab = Lab::with_run_until("1");
+    let before = lab.inventory();
+    let wrong = teardown(lab.state(), &["--confirm", "standart"]);
+    assert_eq!(wrong.status.code(), Some(2), "{}", text(&wrong));
+    assert!(text(&wrong).contains("nothing was removed"), "{}", text(&wrong));
+    let nobody = teardown(lab.state(), &[]);
+    assert_eq!(nobody.status.code(), Some(2), "{}", text(&nobody));
+    assert!(text(&nobody).contains("--confirm standard"), "{}", text(&nobody));
+    let plan = lab.site().plan;
+    let elsewhere = tempfile::tempdir().unwrap();
+    let unknown = cozyup(elsewhere.path(), &["teardown", plan.to_str().unwrap(), "--confirm", NAME]).output().unwrap();
+    assert_eq!(unknown.status.code(), Some(2), "{}", text(&unknown));
+    assert!(text(&unknown).contains("on the jump host that made it"), "{}", text(&unknown));
+    assert_eq!(lab.inventory(), before);
+}
