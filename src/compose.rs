@@ -8,7 +8,7 @@ use crate::engine::failure::Failure;
 use crate::engine::journal::{Journal, JournalError};
 use crate::engine::record::{Outcome, Record};
 use crate::engine::state::RunState;
-use crate::engine::step::{Observed, Outline};
+use crate::engine::step::{Observed, Outline, Step};
 use crate::engine::undo;
 use crate::plan::model::Plan;
 use crate::plan::{self, Loaded};
@@ -96,6 +96,13 @@ pub struct Work {
 }
 
 impl Work {
+    /// Each step replaced by what `wrap` makes of it; for tests that repeat what a step does.
+    #[doc(hidden)]
+    pub fn with_steps(mut self, wrap: impl FnMut(Arc<dyn Step<Installation>>) -> Arc<dyn Step<Installation>>) -> Work {
+        self.driver.steps = self.driver.steps.into_iter().map(wrap).collect();
+        self
+    }
+
     /// One look for every step; changes and records nothing.
     pub async fn survey(&self) -> Vec<(Outline, Result<Observed, Failure>)> {
         undo::survey(&self.driver.steps, &*self.driver.reading, &self.driver.clock).await

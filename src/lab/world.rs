@@ -1,4 +1,5 @@
 //! The one world: everything that is simulated is a value in it, and every change happens under its lock.
+use super::changes::Changes;
 use super::scenario::Scenario;
 use super::{disturb, kube, machine, net, pve, releases};
 use crate::base::clock::{Clock, add};
@@ -101,6 +102,7 @@ pub struct Lab {
     clock: Clock,
     changed: Arc<watch::Sender<u64>>,
     contacts: Arc<AtomicU64>,
+    changes: Arc<Changes>,
 }
 
 impl Lab {
@@ -110,11 +112,17 @@ impl Lab {
             clock,
             changed: Arc::new(watch::Sender::new(0)),
             contacts: Arc::default(),
+            changes: Arc::default(),
         }
     }
 
     pub fn clock(&self) -> &Clock {
         &self.clock
+    }
+
+    /// The requests that change something.
+    pub fn changes(&self) -> &Changes {
+        &self.changes
     }
 
     /// How many connections there have been.

@@ -4,6 +4,7 @@ mod certificate;
 mod clone;
 mod create;
 mod disk;
+pub mod inventory;
 mod lifecycle;
 mod property;
 mod rights;

@@ -92,7 +92,16 @@ fn header(headers: &HeaderMap, name: hyper::header::HeaderName) -> &str {
 }
 
 impl Caller {
-    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+    async fn answer(self: &Arc<Self>, request: Request<Incoming>) -> Response<Body> {
+        if request.method() == Method::GET {
+            return self.respond(request).await;
+        }
+        let name = format!("{} {}", request.method(), request.uri().path());
+        let caller = self.clone();
+        self.lab.change(name, async move { caller.respond(request).await }).await
+    }
+
+    async fn respond(&self, request: Request<Incoming>) -> Response<Body> {
         match self.route(request).await {
             Ok(response) => response,
             Err(refusal) => refusal.response(),

@@ -24,6 +24,11 @@ impl Node {
         });
     }
 
+    /// See [`Lab::change`](crate::lab::world::Lab::change).
+    async fn change<R: Send + 'static>(&self, method: &str, act: impl Future<Output = R> + Send + 'static) -> R {
+        self.lab.change(format!("{method} vm {}", self.vmid), act).await
+    }
+
     fn actor(&self) -> String {
         self.lab.with(|world| crate::lab::kube::store::uuid(&mut world.random))
     }
@@ -88,22 +93,30 @@ impl wire::machine_service_server::MachineService for Api {
         request: Request<wire::ApplyConfigurationRequest>,
     ) -> Reply<wire::ApplyConfigurationResponse> {
         let (metadata, _, asked) = request.into_parts();
-        self.0.each(
-            &metadata,
-            |messages| wire::ApplyConfigurationResponse { messages },
-            |vmid| self.0.apply(vmid, &asked),
-        )
+        let (node, is_change) = (self.0.clone(), !asked.dry_run);
+        let apply = async move {
+            node.each(
+                &metadata,
+                |messages| wire::ApplyConfigurationResponse { messages },
+                |vmid| node.apply(vmid, &asked),
+            )
+        };
+        if is_change { self.0.change("ApplyConfiguration", apply).await } else { apply.await }
     }
 
     async fn bootstrap(&self, request: Request<wire::BootstrapRequest>) -> Reply<wire::BootstrapResponse> {
-        self.0.each(
-            request.metadata(),
-            |messages| wire::BootstrapResponse { messages },
-            |vmid| {
-                self.0.lab.with(|world| cluster::bootstrap(world, vmid))?;
-                Ok(wire::Bootstrap::default())
-            },
-        )
+        let node = self.0.clone();
+        let bootstrap = async move {
+            node.each(
+                request.metadata(),
+                |messages| wire::BootstrapResponse { messages },
+                |vmid| {
+                    node.lab.with(|world| cluster::bootstrap(world, vmid))?;
+                    Ok(wire::Bootstrap::default())
+                },
+            )
+        };
+        self.0.change("Bootstrap", bootstrap).await
     }
 
     async fn dmesg(&self, request: Request<wire::DmesgRequest>) -> Reply<BoxStream<common::Data>> {

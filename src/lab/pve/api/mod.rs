@@ -148,15 +148,18 @@ async fn answered(request: Request<Incoming>, lab: &Lab, local: String) -> Resul
         return Err(Reply::Answer(style, Err(Failure::denied(why))));
     }
     let call = call_for(who, local, given, in_path, file);
-    let patience = call.as_ref().ok().and_then(Patience::of);
-    let outcome = call.and_then(|call| lab.with(|world| route::run(world, route, &call)));
-    Ok(Reply::Answer(
-        style,
+    let doing = lab.clone();
+    let run = async move {
+        let patience = call.as_ref().ok().and_then(Patience::of);
+        let outcome = call.and_then(|call| doing.with(|world| route::run(world, route, &call)));
         match patience {
-            Some(patience) => patience.wait(lab, outcome).await,
+            Some(patience) => patience.wait(&doing, outcome).await,
             None => outcome,
-        },
-    ))
+        }
+    };
+    let outcome =
+        if method == "GET" { run.await } else { lab.change(format!("{method} /{}", segments.join("/")), run).await };
+    Ok(Reply::Answer(style, outcome))
 }
 
 fn unknown(why: String) -> Reply {

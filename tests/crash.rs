@@ -1,0 +1,111 @@
+//! A worker that is killed at any point of a run leaves nothing twice and nothing half. This is a slice of what
+//! `tests/soak/run` tries exhaustively.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#[path = "soak/rig/mod.rs"]
+mod rig;
+
+use rig::standing::{Standing, differences};
+use rig::suffering::{Expected, Suffered, suffer, undisturbed};
+use rig::twice::{self, Refusals};
+use rig::worker::{Death, Request, Tail};
+use rig::{Rig, Shape, standing};
+use std::collections::BTreeSet;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Lab seconds in a second of the wall.
+const SPEED: f64 = 1000.0;
+/// Every so many records of day 1 a worker dies.
+const STRIDE: usize = 6;
+
+fn until(until: u8) -> Shape {
+    cozyup::base::tls::install_provider();
+    Shape { scenario: "small", until, teardown: false, speed: SPEED }
+}
+
+fn assert_well(deaths: &[Death], suffered: &Suffered) {
+    let Suffered { points, wrong, .. } = suffered;
+    assert!(wrong.is_empty(), "killed at {deaths:?} ({points:?}):\n{}", wrong.join("\n"));
+}
+
+/// What a run to the end of day 5 leaves, and its teardown: found out once.
+fn expected(shape: &Shape) -> &'static Expected {
+    static RUN: OnceLock<Expected> = OnceLock::new();
+    static TEARDOWN: OnceLock<Expected> = OnceLock::new();
+    let known = if shape.teardown { &TEARDOWN } else { &RUN };
+    known.get_or_init(|| undisturbed(shape))
+}
+
+fn dies_in_every_act(shape: &Shape, fates: [Request; 3]) {
+    let expected = expected(shape);
+    let kinds: BTreeSet<&String> = expected.requests[expected.asked_before..].iter().collect();
+    let deaths: Vec<Death> = (0..kinds.len()).map(|i| Death::New(fates[i % 3])).collect();
+    let suffered = suffer(shape, &deaths, &expected.standing, false, |work| work);
+    assert_well(&deaths, &suffered);
+    // Acts go on side by side: one may have come to its end while the worker died in the other.
+    assert!(suffered.points.len() * 3 > kinds.len() * 2, "{} deaths in {} acts", suffered.points.len(), kinds.len());
+}
+
+#[test]
+fn a_worker_killed_behind_any_record_of_day_1_leaves_one_of_everything() {
+    let shape = until(1);
+    let expected = undisturbed(&shape);
+    let tails = [Tail::Whole, Tail::Torn, Tail::Unsynced];
+    let records = (1..expected.words.len()).step_by(STRIDE).enumerate();
+    let deaths: Vec<Death> = records.map(|(i, n)| Death::Record(n, tails[i % 3])).collect();
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while let Some(death) = deaths.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let deaths = [death.clone()];
+                    assert_well(&deaths, &suffer(&shape, &deaths, &expected.standing, false, |work| work));
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn a_run_killed_in_the_middle_of_every_act_comes_to_the_same_end() {
+    dies_in_every_act(&until(5), [Request::Done, Request::Lost, Request::Late]);
+}
+
+#[test]
+fn a_teardown_killed_in_the_middle_of_every_removal_leaves_nothing() {
+    dies_in_every_act(&Shape { teardown: true, ..until(5) }, [Request::Lost, Request::Late, Request::Done]);
+}
+
+#[test]
+fn every_act_and_every_removal_can_be_done_twice_in_a_row() {
+    for teardown in [false, true] {
+        let shape = Shape { teardown, ..until(5) };
+        let expected = expected(&shape);
+        let refusals = Refusals::default();
+        let suffered = suffer(&shape, &[], &expected.standing, false, |work| twice::acts(work, &refusals));
+        let wrong: Vec<&String> = suffered.wrong.iter().filter(|line| !twice::repeats(line)).collect();
+        assert!(wrong.is_empty(), "{wrong:#?}");
+    }
+}
+
+/// What the comparison says when a hand changes the site behind the run's back.
+fn told(rig: &Rig, before: &Standing, change: impl FnOnce(&mut cozyup::lab::world::World)) -> Vec<String> {
+    rig.lab().with(change);
+    differences(before, &standing::of(rig))
+}
+
+#[test]
+fn the_comparison_sees_one_disk_or_file_too_much() {
+    let shape = until(0);
+    let rig = Rig::new(&shape);
+    rig::worker::live(&rig, shape.way(), Death::Never, false, |work| work);
+    let before = standing::of(&rig);
+    assert!(before.len() > 30, "{before:#?}");
+    let wrong = told(&rig, &before, |world| {
+        world.pve.create_volume("local-lvm", "vm-1001-disk-7", 1).unwrap();
+    });
+    assert!(matches!(wrong.as_slice(), [one] if one.contains("vm-1001-disk-7: too much")), "{wrong:?}");
+    std::fs::write(rig.folder().join("secrets/.secrets.yaml.4711.tmp"), "half").unwrap();
+    let wrong = told(&rig, &before, |_| ());
+    assert!(wrong.iter().any(|line| line.contains(".secrets.yaml.4711.tmp: too much")), "{wrong:?}");
+}

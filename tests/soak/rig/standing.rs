@@ -1,0 +1,196 @@
+//! What stands when a run is over: in Proxmox VE, on the machines, in the cluster, and on the jump host. Two runs of one
+//! plan must leave the same, whatever happened to their workers.
+use super::Rig;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use cozyup::engine::journal::Journal;
+use cozyup::engine::state::RunState;
+use cozyup::lab::kube::store::Key;
+use cozyup::lab::world::World;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+/// A line for everything that stands, without what is drawn anew for each run.
+pub type Standing = BTreeMap<String, String>;
+
+/// Tokens that a run makes; a secret of theirs is told from other UUIDs, and a lost one from the one in force.
+const TOKENS: [&str; 2] = ["capmox@pve!capi", "kubernetes-csi@pve!csi"];
+
+fn token(world: &World, uid: &str) -> &'static str {
+    TOKENS.into_iter().find(|id| world.pve.token_valid(id, uid)).unwrap_or("UID")
+}
+
+/// Objects that come and go with time alone.
+const FLEETING: [&str; 2] = ["events", "leases"];
+
+pub fn of(rig: &Rig) -> Standing {
+    let records = Journal::read(&rig.folder().join("journal.jsonl")).unwrap().records;
+    let state = RunState::of(&records);
+    let (mut lines, base) = rig.lab().look(|world| {
+        let mut lines = world.pve.inventory();
+        machines(world, &mut lines);
+        cluster(world, &mut lines);
+        (lines, world.base)
+    });
+    folder(&rig.folder(), &rig.folder(), &mut lines);
+    for step in &state.steps {
+        let proven = if step.is_proven() { "proven" } else { "not proven" };
+        lines.insert(format!("step {}", step.outline.id), proven.into());
+    }
+    let base = base.to_string();
+    let dotted = base.strip_suffix(".0").unwrap().to_string();
+    let dashed = dotted.replace('.', "-");
+    let tokens = |uid: &str| rig.lab().look(|world| token(world, uid));
+    let plain = |text: &str| {
+        let text = text.replace(&state.run, "RUN").replace(&dotted, "NET").replace(&dashed, "NET");
+        without_uids(&text, tokens)
+    };
+    let mut plain_lines = Standing::new();
+    for (key, value) in lines {
+        let (key, mut value) = (plain(&key), plain(&value));
+        // Names that are drawn fall together: how many there are still counts.
+        if let Some(other) = plain_lines.get(&key) {
+            value = format!("{other}\n{value}");
+        }
+        plain_lines.insert(key, value);
+    }
+    plain_lines
+}
+
+/// What differs, a line each; empty when both are the same.
+pub fn differences(expected: &Standing, found: &Standing) -> Vec<String> {
+    let keys: BTreeSet<&String> = expected.keys().chain(found.keys()).collect();
+    let mut lines = Vec::new();
+    for key in keys {
+        match (expected.get(key), found.get(key)) {
+            (Some(a), Some(b)) if a == b => {}
+            (Some(a), Some(b)) => lines.push(format!("{key}: `{}` instead of `{}`", short(b), short(a))),
+            (Some(a), None) => lines.push(format!("{key}: missing, was `{}`", short(a))),
+            (None, Some(b)) => lines.push(format!("{key}: too much, `{}`", short(b))),
+            (None, None) => {}
+        }
+    }
+    lines
+}
+
+fn short(text: &str) -> String {
+    text.chars().take(300).collect()
+}
+
+fn machines(world: &World, lines: &mut Standing) {
+    let mut clusters = BTreeSet::new();
+    for (vmid, machine) in &world.machines {
+        let etcd = machine.etcd.as_ref().map(|e| {
+            clusters.insert(e.cluster);
+            if e.learner { "learner" } else { "member" }
+        });
+        let text = format!(
+            "{:?}, on {}, etcd {etcd:?}, split {}, lost {}, api server {:?}, registered {:?}, staged {}",
+            machine.stage,
+            machine.on,
+            machine.split,
+            machine.lost.is_some(),
+            machine.api_server,
+            machine.registered,
+            machine.staged.is_some()
+        );
+        lines.insert(format!("machine {vmid}"), text);
+    }
+    lines.insert("etcd clusters".into(), clusters.len().to_string());
+}
+
+fn cluster(world: &World, lines: &mut Standing) {
+    let Some(cluster) = &world.cluster else { return };
+    for key in cluster.store.keys().filter(|k| !FLEETING.contains(&k.resource.plural.as_str())) {
+        let object = cluster.store.get(key).unwrap_or(&Value::Null);
+        let ours = object.pointer("/metadata/labels/cozyup.dev~1run").is_some();
+        let text = if ours { lasting(object).to_string() } else { "there".into() };
+        let name =
+            format!("object {}/{} {}/{}", key.resource.group, key.resource.plural, key.namespace, name(key, object));
+        let lines = lines.entry(name).or_default();
+        if !lines.is_empty() {
+            lines.push('\n');
+        }
+        lines.push_str(&text);
+    }
+}
+
+/// An object whose name a controller has drawn is told by what it was made for.
+fn name(key: &Key, object: &Value) -> String {
+    let owner = object.pointer("/metadata/ownerReferences/0/name").and_then(Value::as_str);
+    let owner = match key.resource.plural.as_str() {
+        // Of a replica set's name only the last part is drawn.
+        "pods" => owner.map(|name| name.rsplit_once('-').map_or(name, |(stem, _)| stem)),
+        "replicasets" => owner,
+        "endpointslices" => object.pointer("/metadata/labels/kubernetes.io~1service-name").and_then(Value::as_str),
+        _ => None,
+    };
+    owner.map_or_else(|| key.name.clone(), |owner| format!("of {owner}"))
+}
+
+/// What was asked for, without what the cluster made of it.
+fn lasting(object: &Value) -> Value {
+    let mut object = object.clone();
+    if let Some(map) = object.as_object_mut() {
+        map.remove("status");
+    }
+    let secret = object["kind"] == "Secret";
+    if let Some(data) = object.get_mut("data").and_then(Value::as_object_mut).filter(|_| secret) {
+        for value in data.values_mut() {
+            let bytes = BASE64_STANDARD.decode(value.as_str().unwrap_or_default()).unwrap_or_default();
+            *value = String::from_utf8_lossy(&bytes).into_owned().into();
+        }
+    }
+    if let Some(meta) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+        for drawn in ["uid", "resourceVersion", "creationTimestamp", "managedFields", "generation"] {
+            meta.remove(drawn);
+        }
+    }
+    object
+}
+
+/// Files of the run's folder; of the secrets only that they are there.
+fn folder(root: &Path, at: &Path, lines: &mut Standing) {
+    for entry in std::fs::read_dir(at).unwrap() {
+        let path = entry.unwrap().path();
+        let meta = std::fs::symlink_metadata(&path).unwrap();
+        let name = path.strip_prefix(root).unwrap().display().to_string();
+        let token =
+            if name.contains("proxmox-token") { std::fs::read_to_string(&path).unwrap() } else { String::new() };
+        lines.insert(format!("file {name}"), format!("{:o} {token}", meta.permissions().mode()));
+        if meta.is_dir() {
+            folder(root, &path, lines);
+        }
+    }
+}
+
+/// `8-4-4-4-12` hexadecimal digits become what `named` makes of them.
+fn without_uids(text: &str, named: impl Fn(&str) -> &'static str) -> String {
+    const PARTS: [usize; 5] = [8, 4, 4, 4, 12];
+    const UID: usize = 36;
+    let bytes = text.as_bytes();
+    let is_uid = |at: usize| {
+        let mut end = at;
+        PARTS.iter().enumerate().all(|(i, length)| {
+            let dash = i == 0 || bytes.get(end) == Some(&b'-');
+            end += usize::from(i > 0);
+            let digits = bytes.get(end..end + length).is_some_and(|d| d.iter().all(u8::is_ascii_hexdigit));
+            end += length;
+            dash && digits
+        })
+    };
+    let mut out = String::with_capacity(text.len());
+    let mut at = 0;
+    while let Some(c) = text.get(at..).and_then(|rest| rest.chars().next()) {
+        if is_uid(at) {
+            out.push_str(named(&text[at..at + UID]));
+            at += UID;
+        } else {
+            out.push(c);
+            at += c.len_utf8();
+        }
+    }
+    out
+}
