@@ -42,7 +42,7 @@ impl Step<Installation> for Image {
         let stored = image_file::stored(site).await.map_err(|e| failures::proxmox(&e, "look for the image"))?;
         let seen = match &stored.value {
             // The file grows while the task copies it, and has its full size before the task has ended.
-            Stored::Whole(volid, bytes) if !follow::is_running(cx, site).await => {
+            Stored::Whole(volid, bytes) if !follow::is_running(cx, site, DOING).await? => {
                 let bytes = bytes.map(|b| format!(", {}", size(b))).unwrap_or_default();
                 let evidence = Evidence::of("Proxmox", cx.clock().now(), &stored);
                 return Ok(Observed::Satisfied(Proof::new(format!("{volid} is on the storage{bytes}"), evidence)));
@@ -51,7 +51,7 @@ impl Step<Installation> for Image {
             Stored::Missing => format!("{} is not there", image_file::volume(&site.plan)),
             Stored::Partial(bytes) => format!("{} has only {}", image_file::volume(&site.plan), size(*bytes)),
         };
-        Ok(vm::absent(cx, site, seen, DOING, BAND).await)
+        vm::absent(cx, site, seen, DOING, BAND).await
     }
 
     async fn act(&self, cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
