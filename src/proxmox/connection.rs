@@ -190,6 +190,7 @@ impl Connection {
     }
 
     async fn once(&self, request: Request) -> Result<Value, Trouble> {
+        let node = node_of(request.url());
         let response = match self.http.execute(request).await {
             Ok(response) => response,
             Err(e) => return Err(self.trouble(&e).await),
@@ -209,7 +210,8 @@ impl Connection {
         };
         if !status.is_success() {
             let canonical = status.canonical_reason().unwrap_or("no reason given");
-            return Err(refusal(status.as_u16(), reason.as_deref(), canonical, &body).into());
+            let refused = refusal(status.as_u16(), reason.as_deref(), canonical, &body);
+            return Err(behind(&self.url, node.as_deref(), refused).into());
         }
         data(&body).map_err(|e| {
             let kind = shorten(&kind.unwrap_or_else(|| "of no stated type".to_string()), 80);
@@ -263,6 +265,22 @@ impl Trouble {
 impl From<Error> for Trouble {
     fn from(error: Error) -> Self {
         Trouble { error, cut: false }
+    }
+}
+
+/// The node that a call is for, whichever one answers it.
+fn node_of(url: &Url) -> Option<String> {
+    let mut segments = url.path_segments()?.skip_while(|s| *s != "nodes");
+    segments.nth(1).map(clean)
+}
+
+/// Names the node that the server could not reach for us (595 to 599).
+fn behind(url: &str, node: Option<&str>, error: Error) -> Error {
+    match (error, node) {
+        (Error::Busy { status: Some(status @ 595..=599), text }, Some(node)) => {
+            Error::Busy { status: Some(status), text: format!("{url} can't reach node {node}: {text}") }
+        }
+        (error, _) => error,
     }
 }
 
@@ -359,6 +377,17 @@ mod tests {
         assert!(base("http://pve:8006").unwrap_err().to_string().contains("https"));
         assert!(base("pve:8006").is_err());
         assert!(base("").is_err());
+    }
+
+    #[test]
+    fn a_node_that_the_server_can_not_reach_is_named() {
+        let url = Url::parse("https://a:8006/api2/json/nodes/pve2/tasks/UPID%3Ax/status").unwrap();
+        let node = node_of(&url);
+        let busy = |status| Error::Busy { status: Some(status), text: "No route to host".to_string() };
+        let told = behind("https://a:8006", node.as_deref(), busy(595)).to_string();
+        assert_eq!(told, "https://a:8006 can't reach node pve2: No route to host");
+        assert_eq!(behind("https://a:8006", node.as_deref(), busy(503)), busy(503));
+        assert_eq!(node_of(&Url::parse("https://a:8006/api2/json/version").unwrap()), None);
     }
 
     #[test]

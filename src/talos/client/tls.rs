@@ -133,13 +133,19 @@ fn h2(mut config: ClientConfig) -> ClientConfig {
 pub fn distrust(error: &rustls::Error, showed_certificate: bool) -> Option<Distrust> {
     match error {
         rustls::Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure) => Some(Distrust::OtherKey),
+        rustls::Error::InvalidCertificate(
+            CertificateError::NotValidYet
+            | CertificateError::NotValidYetContext { .. }
+            | CertificateError::Expired
+            | CertificateError::ExpiredContext { .. },
+        )
+        | rustls::Error::AlertReceived(AlertDescription::CertificateExpired) => Some(Distrust::Clocks),
         rustls::Error::InvalidCertificate(_) => Some(Distrust::ServerNotOurs),
         rustls::Error::AlertReceived(alert) => match alert {
             AlertDescription::CertificateRequired => Some(Distrust::CertificateAsked),
             AlertDescription::BadCertificate
             | AlertDescription::UnsupportedCertificate
             | AlertDescription::CertificateRevoked
-            | AlertDescription::CertificateExpired
             | AlertDescription::CertificateUnknown
             | AlertDescription::UnknownCA
             | AlertDescription::AccessDenied

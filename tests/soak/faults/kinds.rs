@@ -135,7 +135,10 @@ fn kubernetes() -> Api {
         fault("403", "kind: answer, code: 403, text: 'User \"admin\" cannot do this', for_s: 45"),
         fault("404", "kind: answer, code: 404, text: the server could not find the requested resource, for_s: 45"),
         fault("404 of a proxy", "kind: answer, code: 404, body: '<html>404</html>', for_s: 45"),
-        fault("409", "kind: answer, code: 409, text: the object has been modified, for_s: 45"),
+        fault(
+            "409",
+            "kind: answer, code: 409, text: 'Operation cannot be fulfilled: the object has been modified', for_s: 45",
+        ),
         fault("410", "kind: answer, code: 410, text: The resource version is too old, for_s: 45"),
         fault("429", "kind: answer, code: 429, text: too many requests, for_s: 45"),
         fault("500", "kind: answer, code: 500, text: 'etcdserver: leader changed', for_s: 45"),
