@@ -144,17 +144,32 @@ pub async fn earlier_task(cx: &dyn Context, site: &Reading, what: &str, band: Ba
     }
 }
 
+/// How the task of the kept handle stands.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Kept {
+    /// There is no handle of a task, or its node does not know it any more.
+    Unknown,
+    Running,
+    Ended(TaskExit),
+}
+
+/// # Errors
+/// When its node can't tell how it stands.
+pub async fn kept(cx: &dyn Context, site: &Reading, what: &str) -> Result<Kept, Failure> {
+    let Some(upid) = kept_task(cx) else { return Ok(Kept::Unknown) };
+    match site.proxmox.task_status(&upid).await {
+        Ok(status) => Ok(status.value.exit.map_or(Kept::Running, Kept::Ended)),
+        Err(proxmox::Error::NoSuchTask) => Ok(Kept::Unknown),
+        Err(e) => Err(unread(&e, &upid, what)),
+    }
+}
+
 /// Whether the task of the kept handle still runs.
 ///
 /// # Errors
 /// When its node can't tell.
 pub async fn is_running(cx: &dyn Context, site: &Reading, what: &str) -> Result<bool, Failure> {
-    let Some(upid) = kept_task(cx) else { return Ok(false) };
-    match site.proxmox.task_status(&upid).await {
-        Ok(status) => Ok(status.value.running),
-        Err(proxmox::Error::NoSuchTask) => Ok(false),
-        Err(e) => Err(unread(&e, &upid, what)),
-    }
+    Ok(kept(cx, site, what).await? == Kept::Running)
 }
 
 fn kept_task(cx: &dyn Context) -> Option<Upid> {

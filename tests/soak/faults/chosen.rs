@@ -56,9 +56,11 @@ fn a_certificate_that_changes_and_a_token_that_expires_are_refused_with_what_to_
 #[test]
 fn while_nobody_can_tell_whether_a_task_runs_nothing_is_done_beside_it() {
     let task = "qmclone%3A9100%3Acozyup%40pve%21installer%3A/status";
-    let lab = Lab::disturbed(&[format!(
-        "api: proxmox, kind: answer, code: 595, text: No route to host, match: '{task}', for_s: 90"
-    )]);
+    // A clone that lasts longer than anybody asks in vain for it.
+    let lab = Lab::of(&format!(
+        "latency: {{ clone_s: 100 }}\ndisturbances:\n  - {{ api: proxmox, kind: answer, code: 595, text: No route to host, \
+         match: '{task}', for_s: 60 }}\n"
+    ));
     let ran = lab.run("1");
     let told = complaints(&ran);
     assert!(told.contains("can't reach node pve: No route to host (595)"), "{told}");
