@@ -1,5 +1,5 @@
 //! What a call to the API can end in. Texts are the server's own words, cleaned.
-use crate::base::text;
+use crate::base::{text, tls};
 use kube::core::Status;
 use std::error::Error as _;
 
@@ -90,7 +90,7 @@ impl Error {
             if let Some(rustls::Error::InvalidCertificate(why)) = find_tls(e) {
                 return Error::Untrusted { text: text::clean(&why.to_string()) };
             }
-            let shown = e.to_string();
+            let shown = tls::without_manual(&e.to_string()).to_string();
             if !text.contains(&shown) {
                 if !text.is_empty() {
                     text.push_str(": ");

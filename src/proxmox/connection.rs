@@ -6,7 +6,7 @@ use super::path::{Path, asked};
 use super::refusal::refusal;
 use crate::base::secret::Secret;
 use crate::base::text::{clean, shorten};
-use crate::base::tls::{ByLeaf, Fingerprint, Pinned};
+use crate::base::tls::{ByLeaf, Fingerprint, Pinned, without_manual};
 use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderValue};
 use reqwest::{Method, Request, Response, Url};
 use serde_json::Value;
@@ -354,7 +354,8 @@ fn below<'a>(link: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + '
 }
 
 fn deepest(e: &reqwest::Error) -> String {
-    links(e).last().map(ToString::to_string).unwrap_or_default()
+    let text = links(e).last().map(ToString::to_string).unwrap_or_default();
+    without_manual(&text).to_string()
 }
 
 fn is_cut(link: &(dyn StdError + 'static)) -> bool {

@@ -131,7 +131,11 @@ pub fn kubernetes(error: &kubernetes::Error, doing: &str) -> Failure {
             what,
             "remove the kubeconfig from the run's secrets folder and start the run again: it is written anew",
         ),
-        Error::Forbidden { .. } => Failure::refused(what, "the kubeconfig's user lacks this right"),
+        Error::Forbidden { .. } => Failure::refused(
+            what,
+            "the kubeconfig's user lacks this right (kubectl auth can-i --list): give it back, or look which admission \
+             webhook refuses; the step goes on by itself",
+        ),
         Error::Invalid { .. } => {
             Failure::broken(what, "the API server refuses the object: correct the plan key it names")
         }

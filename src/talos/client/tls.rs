@@ -158,3 +158,19 @@ pub fn distrust(error: &rustls::Error, showed_certificate: bool) -> Option<Distr
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clocks_that_disagree_are_told_from_a_stranger() {
+        let told = |e: rustls::Error| distrust(&e, true);
+        let certificate = |e: CertificateError| told(rustls::Error::InvalidCertificate(e));
+        assert_eq!(certificate(CertificateError::NotValidYet), Some(Distrust::Clocks));
+        assert_eq!(certificate(CertificateError::Expired), Some(Distrust::Clocks));
+        let alert = AlertDescription::CertificateExpired;
+        assert_eq!(told(rustls::Error::AlertReceived(alert)), Some(Distrust::Clocks));
+        assert_eq!(certificate(CertificateError::UnknownIssuer), Some(Distrust::ServerNotOurs));
+    }
+}

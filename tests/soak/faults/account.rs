@@ -60,7 +60,17 @@ pub fn outcome(ran: &Ran, account: &[Value], number: usize, before: Option<Times
         return outcome;
     }
     // A wait that tells of the trouble, not one of a step that it does not touch.
-    let of_it = ["not answer", "not reach", "can't be read", "not ready", "makes no sense", "refused", "Connection"];
+    let of_it = [
+        "not answer",
+        "not reach",
+        "can't be read",
+        "not ready",
+        "makes no sense",
+        "refused",
+        "Connection",
+        "answered",
+        "too old",
+    ];
     let told = |r: &&Value| {
         let seen = r["wait"]["seen"].as_str().unwrap_or_default();
         seconds(last, at(r)) < 5.0 && of_it.iter().any(|word| seen.contains(word))
