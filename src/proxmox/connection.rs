@@ -274,11 +274,12 @@ fn node_of(url: &Url) -> Option<String> {
     segments.nth(1).map(clean)
 }
 
-/// Names the node that the server could not reach for us (595 to 599).
+/// Names the node that the server could not reach for us (595), or that gave it no answer (596 to 599).
 fn behind(url: &str, node: Option<&str>, error: Error) -> Error {
     match (error, node) {
         (Error::Busy { status: Some(status @ 595..=599), text }, Some(node)) => {
-            Error::Busy { status: Some(status), text: format!("{url} can't reach node {node}: {text}") }
+            let did = if status == 595 { "can't reach" } else { "got no answer from" };
+            Error::Busy { status: Some(status), text: format!("{url} {did} node {node}: {text}") }
         }
         (error, _) => error,
     }
@@ -387,6 +388,7 @@ mod tests {
         let busy = |status| Error::Busy { status: Some(status), text: "No route to host".to_string() };
         let told = behind("https://a:8006", node.as_deref(), busy(595)).to_string();
         assert_eq!(told, "https://a:8006 can't reach node pve2: No route to host");
+        assert!(behind("https://a:8006", node.as_deref(), busy(596)).to_string().contains("no answer from node pve2"));
         assert_eq!(behind("https://a:8006", node.as_deref(), busy(503)), busy(503));
         assert_eq!(node_of(&Url::parse("https://a:8006/api2/json/version").unwrap()), None);
     }
