@@ -1,5 +1,5 @@
 //! What a call to the API can end in. Texts are the server's own words, cleaned.
-use crate::base::text;
+use crate::base::{text, tls};
 use kube::core::Status;
 use std::error::Error as _;
 
@@ -59,6 +59,8 @@ impl Error {
     pub(super) fn of_status(status: &Status) -> Self {
         let text = text::clean(if status.message.is_empty() { &status.reason } else { &status.message });
         match status.code {
+            // Else a proxy's page would pass for the absence of an object.
+            404 if is_page(status) => Error::Answer { text: "a page (404) that is not the API server's".to_string() },
             401 => Error::Unauthorized,
             403 => Error::Forbidden { text },
             404 => Error::NotFound,
@@ -88,7 +90,7 @@ impl Error {
             if let Some(rustls::Error::InvalidCertificate(why)) = find_tls(e) {
                 return Error::Untrusted { text: text::clean(&why.to_string()) };
             }
-            let shown = e.to_string();
+            let shown = tls::without_manual(&e.to_string()).to_string();
             if !text.contains(&shown) {
                 if !text.is_empty() {
                     text.push_str(": ");
@@ -99,6 +101,11 @@ impl Error {
         }
         Error::Unreachable { text: text::clean(&if text.is_empty() { error.to_string() } else { text }) }
     }
+}
+
+/// Whether the answer was no Status and not what the API server says of a path that it does not serve.
+fn is_page(status: &Status) -> bool {
+    status.reason == "Failed to parse error data" && status.message.trim() != "404 page not found"
 }
 
 /// The TLS error inside `e`; `io::Error` hides its payload from `source`, so it is asked for it.
@@ -116,6 +123,19 @@ mod tests {
 
     fn status(code: u16, message: &str) -> Error {
         Error::of_status(&Status { code, message: message.to_string(), ..Status::default() })
+    }
+
+    #[test]
+    fn a_page_of_something_in_front_is_no_absence() {
+        let page = |text: &str| Status {
+            code: 404,
+            message: text.to_string(),
+            reason: "Failed to parse error data".to_string(),
+            ..Status::default()
+        };
+        assert!(matches!(Error::of_status(&page("<html>404</html>")), Error::Answer { .. }));
+        assert_eq!(Error::of_status(&page("404 page not found")), Error::NotFound);
+        assert_eq!(status(404, "pods \"a\" not found"), Error::NotFound);
     }
 
     #[test]

@@ -158,6 +158,8 @@ pub enum FaultKind {
     AddressTaken { address: u8 },
     /// Clones fail with the storage's lock timeout.
     CloneLock,
+    /// The site's clocks are this many seconds ahead, below 0 behind.
+    ClockOff { seconds: i64 },
     /// This HelmRelease fails to install, with this message.
     ReleaseStuck { release: String, message: String },
 }
@@ -175,8 +177,26 @@ impl super::world::World {
     }
 }
 
+impl super::world::World {
+    /// By how many seconds the site's clocks are ahead of the lab's.
+    pub fn clock_off(&mut self) -> i64 {
+        match self.bites(|kind| matches!(kind, FaultKind::ClockOff { .. })) {
+            Some(FaultKind::ClockOff { seconds }) => seconds,
+            Some(
+                FaultKind::MissingPrivilege { .. }
+                | FaultKind::StorageFull { .. }
+                | FaultKind::VmidTaken { .. }
+                | FaultKind::AddressTaken { .. }
+                | FaultKind::CloneLock
+                | FaultKind::ReleaseStuck { .. },
+            )
+            | None => 0,
+        }
+    }
+}
+
 /// The scenarios that come with cozyup, by name.
-const BUILT_IN: [(&str, &str); 8] = [
+const BUILT_IN: [(&str, &str); 9] = [
     ("standard", include_str!("../../assets/lab/standard.yaml")),
     ("missing-right", include_str!("../../assets/lab/missing-right.yaml")),
     ("storage-full", include_str!("../../assets/lab/storage-full.yaml")),
@@ -184,6 +204,7 @@ const BUILT_IN: [(&str, &str); 8] = [
     ("address-taken", include_str!("../../assets/lab/address-taken.yaml")),
     ("clone-lock", include_str!("../../assets/lab/clone-lock.yaml")),
     ("release-stuck", include_str!("../../assets/lab/release-stuck.yaml")),
+    ("bad-line", include_str!("../../assets/lab/bad-line.yaml")),
     ("never-heals", include_str!("../../assets/lab/never-heals.yaml")),
 ];
 
@@ -266,6 +287,7 @@ pub fn occupy(world: &mut super::world::World) {
             | FaultKind::StorageFull { .. }
             | FaultKind::VmidTaken { .. }
             | FaultKind::CloneLock
+            | FaultKind::ClockOff { .. }
             | FaultKind::ReleaseStuck { .. } => None,
         })
         .collect();

@@ -6,7 +6,7 @@ use super::path::{Path, asked};
 use super::refusal::refusal;
 use crate::base::secret::{SECRET_FIELDS, Secret, hide_fields};
 use crate::base::text::{clean, shorten};
-use crate::base::tls::{ByLeaf, Fingerprint, Pinned};
+use crate::base::tls::{ByLeaf, Fingerprint, Pinned, without_manual};
 use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderValue};
 use reqwest::{Method, Request, Response, Url};
 use serde_json::Value;
@@ -188,6 +188,7 @@ impl Connection {
     }
 
     async fn once(&self, request: Request) -> Result<Value, Trouble> {
+        let node = node_of(request.url());
         let response = match self.http.execute(request).await {
             Ok(response) => response,
             Err(e) => return Err(self.trouble(&e).await),
@@ -207,7 +208,8 @@ impl Connection {
         };
         if !status.is_success() {
             let canonical = status.canonical_reason().unwrap_or("no reason given");
-            return Err(refusal(status.as_u16(), reason.as_deref(), canonical, &body).into());
+            let refused = refusal(status.as_u16(), reason.as_deref(), canonical, &body);
+            return Err(behind(&self.url, node.as_deref(), refused).into());
         }
         data(&body).map_err(|e| {
             let kind = shorten(&kind.unwrap_or_else(|| "of no stated type".to_string()), 80);
@@ -261,6 +263,23 @@ impl Trouble {
 impl From<Error> for Trouble {
     fn from(error: Error) -> Self {
         Trouble { error, cut: false }
+    }
+}
+
+/// The node that a call is for, whichever one answers it.
+fn node_of(url: &Url) -> Option<String> {
+    let mut segments = url.path_segments()?.skip_while(|s| *s != "nodes");
+    segments.nth(1).map(clean)
+}
+
+/// Names the node that the server could not reach for us (595), or that gave it no answer (596 to 599).
+fn behind(url: &str, node: Option<&str>, error: Error) -> Error {
+    match (error, node) {
+        (Error::Busy { status: Some(status @ 595..=599), text }, Some(node)) => {
+            let did = if status == 595 { "can't reach" } else { "got no answer from" };
+            Error::Busy { status: Some(status), text: format!("{url} {did} node {node}: {text}") }
+        }
+        (error, _) => error,
     }
 }
 
@@ -322,7 +341,8 @@ fn below<'a>(link: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + '
 }
 
 fn deepest(e: &reqwest::Error) -> String {
-    links(e).last().map(ToString::to_string).unwrap_or_default()
+    let text = links(e).last().map(ToString::to_string).unwrap_or_default();
+    without_manual(&text).to_string()
 }
 
 fn is_cut(link: &(dyn StdError + 'static)) -> bool {
@@ -345,6 +365,18 @@ mod tests {
         assert!(base("http://pve:8006").unwrap_err().to_string().contains("https"));
         assert!(base("pve:8006").is_err());
         assert!(base("").is_err());
+    }
+
+    #[test]
+    fn a_node_that_the_server_can_not_reach_is_named() {
+        let url = Url::parse("https://a:8006/api2/json/nodes/pve2/tasks/UPID%3Ax/status").unwrap();
+        let node = node_of(&url);
+        let busy = |status| Error::Busy { status: Some(status), text: "No route to host".to_string() };
+        let told = behind("https://a:8006", node.as_deref(), busy(595)).to_string();
+        assert_eq!(told, "https://a:8006 can't reach node pve2: No route to host");
+        assert!(behind("https://a:8006", node.as_deref(), busy(596)).to_string().contains("no answer from node pve2"));
+        assert_eq!(behind("https://a:8006", node.as_deref(), busy(503)), busy(503));
+        assert_eq!(node_of(&Url::parse("https://a:8006/api2/json/version").unwrap()), None);
     }
 
     #[test]

@@ -18,7 +18,9 @@ pub(super) fn refusal(status: u16, reason: Option<&str>, canonical: &str, body: 
         401 => Error::Unauthorized { text },
         403 => forbidden(text),
         400 if !errors.is_empty() => parameters(errors),
-        502..=504 | 595..=599 => Error::Busy { status: Some(status), text: format!("{text} ({status})") },
+        429 | 502..=504 | 595..=599 => Error::Busy { status: Some(status), text: format!("{text} ({status})") },
+        // The API itself knows no such answer: what is missing it tells with a 400 or a 500.
+        404 => Error::Answer { text: format!("{text} (404), which Proxmox VE itself never answers") },
         _ => by_text(status, text),
     }
 }
@@ -162,6 +164,13 @@ mod tests {
         assert!(matches!(said("unable to create VM 101: config file already exists"), Error::Exists { .. }));
         assert!(matches!(said("cluster not ready - no quorum?"), Error::Busy { status: Some(500), .. }));
         assert!(matches!(said("VM 101 is running - destroy failed"), Error::Server { status: 500, .. }));
+    }
+
+    #[test]
+    fn answers_of_something_in_front_of_the_api_are_told_from_its_own() {
+        assert!(matches!(of(429, ""), Error::Busy { status: Some(429), .. }));
+        assert!(matches!(of(404, "<html>no such page</html>"), Error::Answer { .. }));
+        assert!(matches!(of(595, ""), Error::Busy { status: Some(595), text } if text == "the reason (595)"));
     }
 
     #[test]

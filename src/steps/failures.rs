@@ -1,13 +1,20 @@
 //! From a client's error to a failure with a class and a next action. `doing` says what was tried, as in `clone vm 1001`.
 use crate::engine::failure::Failure;
 use crate::{kubernetes, proxmox, talos};
+use tonic::Code;
 
 pub fn proxmox(error: &proxmox::Error, doing: &str) -> Failure {
     use proxmox::Error;
     let what = format!("{doing}: {error}");
     match error {
         Error::Unreachable { .. } => Failure::retryable(what, "check the network and pveproxy; cozyup tries again"),
-        Error::Busy { .. } => Failure::retryable(what, "the node is slow or down; cozyup tries again"),
+        Error::Busy { status: Some(429), .. } => {
+            Failure::retryable(what, "a proxy in front of the API limits requests; cozyup tries again")
+        }
+        Error::Busy { .. } => Failure::retryable(
+            what,
+            "the node is slow, cut off or down: look at it (pvecm status, systemctl status pvedaemon); cozyup tries again",
+        ),
         Error::NoSuchTask => Failure::retryable(what, "cozyup looks again"),
         Error::Locked { .. } => {
             Failure::retryable(what, "another task holds the lock; cozyup tries again when it may be free")
@@ -19,8 +26,9 @@ pub fn proxmox(error: &proxmox::Error, doing: &str) -> Failure {
         ),
         Error::Unauthorized { .. } => Failure::person(
             what,
-            "check the token id in the plan and the token's secret file; make a new token with \
-             `pveum user token add USER TOKENID` if it is lost or expired",
+            "check the token id in the plan and the token's secret file; `pveum user token list USER` shows when it \
+             expires: `pveum user token modify USER TOKENID --expire 0` lets cozyup go on by itself; if it is lost or \
+             revoked, make a new one (pveum user token add USER TOKENID), stop the run and start it again",
         ),
         Error::Forbidden { path, privilege, .. } => {
             let path = path.as_deref().unwrap_or("/");
@@ -39,13 +47,27 @@ pub fn proxmox(error: &proxmox::Error, doing: &str) -> Failure {
         }
         Error::NotFound { .. } => Failure::person(what, "it is gone: restore it, or run again so that it is made anew"),
         Error::Parameters { .. } => Failure::broken(what, "the server refuses a value: correct the plan key it names"),
-        Error::Server { .. } => Failure::person(what, "read the message; the task log on the node says more"),
+        Error::Server { .. } => Failure::person(
+            what,
+            "read the message; `journalctl -u pvedaemon -u pveproxy` on the node says more; cozyup looks again by itself",
+        ),
         Error::Target { .. } => Failure::person(what, "correct the site section of the plan"),
         Error::Answer { .. } => {
-            Failure::broken(what, "check that the URL is a Proxmox VE API and no other service or proxy in front of it")
+            let next = "cozyup asks again; if it stays, something else answers: check that the URL is a Proxmox VE API with \
+                        no other service or proxy in front of it";
+            Failure::retryable(what, next)
         }
         Error::File { .. } => Failure::person(what, "check the file on the jump host"),
     }
+}
+
+/// A node and this machine that do not agree on the time.
+pub fn clocks(what: &str) -> Failure {
+    Failure::person(
+        what,
+        "set the clocks: `timedatectl` here, `talosctl time` on the node and `chronyc tracking` on its Proxmox host say \
+         which is wrong; the step goes on by itself",
+    )
 }
 
 pub fn talos(error: &talos::Error, doing: &str) -> Failure {
@@ -54,12 +76,28 @@ pub fn talos(error: &talos::Error, doing: &str) -> Failure {
         return Failure::retryable(what, "the node is starting or busy; cozyup tries again");
     }
     match error {
+        talos::Error::Untrusted { why: talos::Distrust::Clocks, .. } => clocks(&what),
         talos::Error::Untrusted { .. } => Failure::refused(
             what,
             "the node belongs to another cluster or shows another certificate than before: \
              check that the address is the VM's, reset the node if it is yours",
         ),
-        _ => Failure::person(what, "read the node's console and `talosctl dmesg`"),
+        talos::Error::Refused { code: Code::Unauthenticated | Code::PermissionDenied, .. } => Failure::refused(
+            what,
+            "the node does not let this run's certificate do this: it needs the role os:admin, from the secrets in the \
+             run's folder; check that they are those of this node (talosctl --talosconfig talosconfig version)",
+        ),
+        talos::Error::Answer { .. } => Failure::retryable(
+            what,
+            "cozyup asks again; if it stays, check that nothing else than Talos answers on port 50000 there",
+        ),
+        talos::Error::Refused { .. }
+        | talos::Error::AlreadyBootstrapped
+        | talos::Error::Unreachable { .. }
+        | talos::Error::NotReady { .. }
+        | talos::Error::BootstrapTooEarly { .. } => {
+            Failure::person(what, "read the node's console and `talosctl dmesg`; cozyup looks again by itself")
+        }
     }
 }
 
@@ -71,21 +109,43 @@ pub fn kubernetes(error: &kubernetes::Error, doing: &str) -> Failure {
     }
     match error {
         Error::NotFound => Failure::retryable(what, "what is asked for is not installed yet; cozyup tries again"),
+        // Two writers at the same moment: the next try works on what is there now.
+        Error::Conflict { text } if text.contains("has been modified") => {
+            Failure::retryable(what, "somebody changed it at the same moment; cozyup looks again")
+        }
         Error::Conflict { .. } => Failure::refused(
             what,
             "somebody else manages this field or object: look at it with kubectl and decide whose it is",
         ),
-        Error::Unauthorized | Error::Untrusted { .. } | Error::Kubeconfig { .. } => {
-            Failure::person(what, "check the kubeconfig in the run's secrets folder")
-        }
-        Error::Forbidden { .. } => Failure::refused(what, "the kubeconfig's user lacks this right"),
+        Error::Untrusted { .. } => Failure::refused(
+            what,
+            "compare the clocks of this machine and of the control planes; if they agree, something else answers at the \
+             cluster's address: find it; cozyup talks to no server that the cluster's CA does not vouch for",
+        ),
+        Error::Unauthorized => Failure::person(
+            what,
+            "compare the clocks of this machine and of the control planes; a kubeconfig that has expired is written anew \
+             when it is removed from the run's secrets folder and the run is started again",
+        ),
+        Error::Kubeconfig { .. } => Failure::person(
+            what,
+            "remove the kubeconfig from the run's secrets folder and start the run again: it is written anew",
+        ),
+        Error::Forbidden { .. } => Failure::refused(
+            what,
+            "the kubeconfig's user lacks this right (kubectl auth can-i --list): give it back, or look which admission \
+             webhook refuses; the step goes on by itself",
+        ),
         Error::Invalid { .. } => {
             Failure::broken(what, "the API server refuses the object: correct the plan key it names")
         }
-        Error::Unreachable { .. }
-        | Error::Webhook { .. }
-        | Error::Gone
-        | Error::Server { .. }
-        | Error::Answer { .. } => Failure::person(what, "read the message; `kubectl get events -A` says more"),
+        Error::Answer { .. } => Failure::retryable(
+            what,
+            "cozyup asks again; if it stays, something else than the API server answers: look for a proxy or load balancer \
+             in between",
+        ),
+        Error::Unreachable { .. } | Error::Webhook { .. } | Error::Gone | Error::Server { .. } => {
+            Failure::person(what, "read the message; `kubectl get events -A` says more; cozyup looks again by itself")
+        }
     }
 }

@@ -5,59 +5,96 @@ use crate::engine::failure::Failure;
 use crate::engine::step::Context;
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::Kind;
-use crate::proxmox::{LogLine, TaskExit, Upid, progress_of};
+use crate::proxmox::{self, LogLine, TaskExit, Upid, progress_of};
 use crate::talos;
 use std::net::IpAddr;
 use std::time::Duration;
+
+/// The end of a task that left no word of its own.
+const KILLED: &str = "unexpected status";
+/// How often in a row a task's node may fail to tell how the task stands, at a look a second.
+const MISSES: u32 = 20;
 
 /// Follows a task to its end, with its log as live log. The handle must be kept before.
 ///
 /// # Errors
 /// When the task failed (a lock: retryable), when it can't be read any more, or when the run is to stop.
 pub async fn task(cx: &dyn Context, site: &Reading, upid: &Upid, what: &str, band: Band) -> Result<(), Failure> {
+    match end_of(cx, site, upid, what, band).await? {
+        Some(TaskExit::Ok) => Ok(()),
+        Some(TaskExit::Warnings(count)) => {
+            cx.log(upid.kind(), &format!("done, with {count} warnings in its log on {}", upid.node()));
+            Ok(())
+        }
+        Some(exit @ TaskExit::Failed(_)) => Err(task_failure(&exit, upid, what)),
+        None => Err(Failure::retryable(
+            format!("{what}: {} knows its task no more", upid.node()),
+            "cozyup looks at what the task left behind",
+        )),
+    }
+}
+
+/// The end of a task; `None` when its node does not know it.
+async fn end_of(
+    cx: &dyn Context,
+    site: &Reading,
+    upid: &Upid,
+    what: &str,
+    band: Band,
+) -> Result<Option<TaskExit>, Failure> {
+    let condition = format!("{what}: the task ends");
     let mut next_line = 0;
     let mut misses = 0;
     let mut percent = None;
     loop {
-        if let Ok(lines) = site.proxmox.task_log(upid, next_line).await {
-            // An empty log is one line that says so.
-            let news = |l: &&LogLine| {
-                l.n > next_line && l.text != "no content" && progress_of(std::slice::from_ref(*l)).is_none()
-            };
-            for line in lines.iter().filter(news) {
-                cx.log(upid.kind(), &line.text);
-            }
-            percent = progress_of(&lines).or(percent);
-            next_line = lines.iter().filter(|l| l.text != "no content").map(|l| l.n).max().unwrap_or(next_line);
-        }
         match site.proxmox.task_status(upid).await {
-            Ok(status) if status.value.running => {
+            Ok(status) => {
                 misses = 0;
-                let seen = format!("task {} runs on {}", upid.kind(), upid.node());
-                let wait = Wait::new(format!("{what}: the task ends"), seen, band);
+                show_log(cx, site, upid, &mut next_line, &mut percent).await;
+                if let Some(exit) = status.value.exit {
+                    return Ok(Some(exit));
+                }
+                let wait = Wait::new(&condition, format!("task {} runs on {}", upid.kind(), upid.node()), band);
                 cx.waiting(match percent {
                     Some(p) => wait.with_progress(p / 100, 100, "%"),
                     None => wait,
                 });
             }
-            Ok(status) => {
-                return match status.value.exit {
-                    Some(TaskExit::Ok | TaskExit::Warnings(_)) => Ok(()),
-                    Some(exit @ TaskExit::Failed(_)) => Err(task_failure(&exit, upid, what)),
-                    None => Err(Failure::retryable(
-                        format!("{what}: the task stopped without an end"),
-                        "cozyup looks again",
-                    )),
-                };
+            // Right after the call its node may not know it yet.
+            Err(e) if is_passing(&e) && misses < MISSES => {
+                misses += 1;
+                cx.waiting(Wait::new(&condition, format!("the task can't be read: {e}"), band));
             }
-            Err(e) if e.is_transient() && misses < 20 => misses += 1,
-            Err(e) => return Err(failures::proxmox(&e, &format!("{what}: read task {upid}"))),
+            Err(proxmox::Error::NoSuchTask) => return Ok(None),
+            Err(e) => return Err(unread(&e, upid, what)),
         }
         if cx.stopping() {
             return Err(Failure::retryable(format!("{what}: stopped while the task runs on"), "run again to go on"));
         }
         cx.clock().sleep(Duration::from_secs(1)).await;
     }
+}
+
+/// Whether the task may well be readable a little later.
+fn is_passing(e: &proxmox::Error) -> bool {
+    e.is_transient() || matches!(e, proxmox::Error::Answer { .. })
+}
+
+fn unread(e: &proxmox::Error, upid: &Upid, what: &str) -> Failure {
+    failures::proxmox(e, &format!("{what}: read task {} on {}", upid.kind(), upid.node()))
+}
+
+/// New lines of the task's log; without them the task runs all the same.
+async fn show_log(cx: &dyn Context, site: &Reading, upid: &Upid, next_line: &mut u64, percent: &mut Option<u64>) {
+    let Ok(lines) = site.proxmox.task_log(upid, *next_line).await else { return };
+    // An empty log is one line that says so.
+    let news =
+        |l: &&LogLine| l.n > *next_line && l.text != "no content" && progress_of(std::slice::from_ref(*l)).is_none();
+    for line in lines.iter().filter(news) {
+        cx.log(upid.kind(), &line.text);
+    }
+    *percent = progress_of(&lines).or(*percent);
+    *next_line = lines.iter().filter(|l| l.text != "no content").map(|l| l.n).max().unwrap_or(*next_line);
 }
 
 fn task_failure(exit: &TaskExit, upid: &Upid, what: &str) -> Failure {
@@ -71,6 +108,12 @@ fn task_failure(exit: &TaskExit, upid: &Upid, what: &str) -> Failure {
     }
     if let Some(refused) = exit.forbidden() {
         return failures::proxmox(&refused, what);
+    }
+    if text == KILLED {
+        return Failure::retryable(
+            format!("{said}: its worker was killed, or {} restarted", upid.node()),
+            "cozyup looks at what the task left behind",
+        );
     }
     if text.contains("checksum mismatch (file change") {
         return Failure::retryable(said, "the VM's configuration changed meanwhile; cozyup looks again");
@@ -92,21 +135,45 @@ fn task_failure(exit: &TaskExit, upid: &Upid, what: &str) -> Failure {
 /// that nobody knows any more, is nothing to wait for.
 ///
 /// # Errors
-/// When the run is to stop. How that task ended does not matter: the target is observed anyhow.
+/// When the run is to stop, or when nobody can tell whether that task still runs: to act beside it could do things twice.
+/// How it ended does not matter: the target is observed anyhow.
 pub async fn earlier_task(cx: &dyn Context, site: &Reading, what: &str, band: Band) -> Result<(), Failure> {
-    let Some(upid) = cx.handle().and_then(|h| h.parse::<Upid>().ok()) else { return Ok(()) };
-    match task(cx, site, &upid, what, band).await {
-        Err(_) if cx.stopping() => Err(Failure::retryable(format!("{what}: stopped"), "run again to go on")),
-        Ok(()) | Err(_) => Ok(()),
+    match kept_task(cx) {
+        Some(upid) => end_of(cx, site, &upid, what, band).await.map(|_| ()),
+        None => Ok(()),
+    }
+}
+
+/// How the task of the kept handle stands.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Kept {
+    /// There is no handle of a task, or its node does not know it any more.
+    Unknown,
+    Running,
+    Ended(TaskExit),
+}
+
+/// # Errors
+/// When its node can't tell how it stands.
+pub async fn kept(cx: &dyn Context, site: &Reading, what: &str) -> Result<Kept, Failure> {
+    let Some(upid) = kept_task(cx) else { return Ok(Kept::Unknown) };
+    match site.proxmox.task_status(&upid).await {
+        Ok(status) => Ok(status.value.exit.map_or(Kept::Running, Kept::Ended)),
+        Err(proxmox::Error::NoSuchTask) => Ok(Kept::Unknown),
+        Err(e) => Err(unread(&e, &upid, what)),
     }
 }
 
 /// Whether the task of the kept handle still runs.
-pub async fn is_running(cx: &dyn Context, site: &Reading) -> bool {
-    match cx.handle().and_then(|h| h.parse::<Upid>().ok()) {
-        Some(upid) => site.proxmox.task_status(&upid).await.is_ok_and(|s| s.value.running),
-        None => false,
-    }
+///
+/// # Errors
+/// When its node can't tell.
+pub async fn is_running(cx: &dyn Context, site: &Reading, what: &str) -> Result<bool, Failure> {
+    Ok(kept(cx, site, what).await? == Kept::Running)
+}
+
+fn kept_task(cx: &dyn Context) -> Option<Upid> {
+    cx.handle()?.parse().ok()
 }
 
 /// Returns at the next change of the objects, or after `at_most` of the clock, whichever comes first.

@@ -7,12 +7,14 @@ use tonic::Code;
 pub enum Distrust {
     /// The node asks for a client certificate and we showed none: it is configured.
     CertificateAsked,
-    /// The node's certificate is not signed by our CA, or not valid now.
+    /// The node's certificate is not signed by our CA.
     ServerNotOurs,
     /// The node does not accept our client certificate.
     OursRefused,
     /// The node's key is not the one that was pinned.
     OtherKey,
+    /// A certificate is not valid by this machine's or the node's time.
+    Clocks,
 }
 
 #[derive(Debug, Clone, thiserror::Error)]
@@ -43,6 +45,8 @@ impl Error {
     /// Whether the same call may work a little later without anybody doing anything.
     pub fn is_transient(&self) -> bool {
         match self {
+            // The node, or what it asks, is overtaxed or stumbled.
+            Error::Refused { code: Code::ResourceExhausted | Code::Internal | Code::Aborted, .. } => true,
             Error::Unreachable { .. } | Error::NotReady { .. } | Error::BootstrapTooEarly { .. } => true,
             Error::Untrusted { .. } | Error::Refused { .. } | Error::AlreadyBootstrapped | Error::Answer { .. } => {
                 false

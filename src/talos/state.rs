@@ -6,6 +6,7 @@ use super::secrets::ClientCertificate;
 use crate::base::answer::Answer;
 use std::fmt;
 use std::net::IpAddr;
+use tonic::Code;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NodeState {
@@ -15,6 +16,8 @@ pub enum NodeState {
     Maintenance,
     /// Configured with our secrets: each side accepted the other's certificate.
     Configured,
+    /// Ours, but its clock and this machine's are so far apart that a certificate does not hold.
+    OutOfTime(String),
     /// Configured with other secrets, or no Talos at all.
     Foreign(String),
 }
@@ -25,6 +28,7 @@ impl fmt::Display for NodeState {
             NodeState::Down(why) => write!(f, "down: {why}"),
             NodeState::Maintenance => f.write_str("in maintenance mode"),
             NodeState::Configured => f.write_str("configured with this cluster's secrets"),
+            NodeState::OutOfTime(why) => write!(f, "out of time: {why}"),
             NodeState::Foreign(why) => write!(f, "foreign: {why}"),
         }
     }
@@ -43,14 +47,18 @@ pub async fn state_of(address: IpAddr, certificate: Option<&ClientCertificate>) 
         Ok(answer) => answer.map(|_| NodeState::Configured),
         // In maintenance the node shows a certificate of its own making: ask again to tell that from another cluster.
         Err(Error::Untrusted { what, why: Distrust::ServerNotOurs }) => without_certificate(address, Some(what)).await,
-        Err(e @ (Error::Untrusted { .. } | Error::Answer { .. })) => {
-            evidence(address, NodeState::Foreign(e.to_string()))
-        }
-        Err(e @ (Error::Unreachable { .. } | Error::NotReady { .. })) => {
-            evidence(address, NodeState::Down(e.to_string()))
-        }
+        Err(Error::Untrusted { what, why: Distrust::Clocks }) => evidence(address, NodeState::OutOfTime(what)),
+        Err(e @ Error::Untrusted { .. }) => evidence(address, NodeState::Foreign(e.to_string())),
+        Err(e) if e.is_transient() => evidence(address, NodeState::Down(e.to_string())),
+        // Behind mutual TLS it is ours, also when it stumbles.
+        Err(
+            e @ (Error::Unreachable { .. }
+            | Error::NotReady { .. }
+            | Error::BootstrapTooEarly { .. }
+            | Error::Answer { .. }),
+        ) => evidence(address, NodeState::Down(e.to_string())),
         // It talks to us behind mutual TLS; what it refuses is another matter.
-        Err(e @ (Error::Refused { .. } | Error::AlreadyBootstrapped | Error::BootstrapTooEarly { .. })) => {
+        Err(e @ (Error::Refused { .. } | Error::AlreadyBootstrapped)) => {
             evidence_with(address, NodeState::Configured, &e.to_string())
         }
     }
@@ -66,15 +74,15 @@ async fn without_certificate(address: IpAddr, distrusted: Option<String>) -> Ans
         // The secure API is the gate: without it a node is on its way from one mode to the other.
         Ok(answer) => answer.map(|stage| NodeState::Down(format!("{stage}, its API asks for no certificate yet"))),
         Err(Error::Untrusted { what, .. }) => evidence(address, NodeState::Foreign(distrusted.unwrap_or(what))),
-        Err(e @ (Error::Unreachable { .. } | Error::NotReady { .. })) => {
+        // The resource comes a moment after the API.
+        Err(e @ Error::Refused { code: Code::NotFound, .. }) => evidence(address, NodeState::Down(e.to_string())),
+        Err(e) if e.is_transient() => evidence(address, NodeState::Down(e.to_string())),
+        Err(e @ (Error::Unreachable { .. } | Error::NotReady { .. } | Error::BootstrapTooEarly { .. })) => {
             evidence(address, NodeState::Down(e.to_string()))
         }
-        Err(
-            e @ (Error::Refused { .. }
-            | Error::Answer { .. }
-            | Error::AlreadyBootstrapped
-            | Error::BootstrapTooEarly { .. }),
-        ) => evidence(address, NodeState::Foreign(e.to_string())),
+        Err(e @ (Error::Refused { .. } | Error::Answer { .. } | Error::AlreadyBootstrapped)) => {
+            evidence(address, NodeState::Foreign(e.to_string()))
+        }
     }
 }
 

@@ -154,7 +154,10 @@ impl Armed {
         let Some(began) = self.began.filter(|_| self.lasts(now)) else { return false };
         match self.what.kind {
             Kind::Refused => true,
-            Kind::Flaps => (between(began, now).as_secs_f64() / self.what.every_s.max(0.1)) as u64 % 2 == 0,
+            Kind::Flaps => {
+                let turn = (between(began, now).as_secs_f64() / self.what.every_s.max(0.1)) as u64;
+                turn.is_multiple_of(2)
+            }
             Kind::Reset
             | Kind::Certificate
             | Kind::Cut

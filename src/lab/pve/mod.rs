@@ -268,6 +268,7 @@ fn seat_strangers(world: &mut World) {
             | FaultKind::StorageFull { .. }
             | FaultKind::AddressTaken { .. }
             | FaultKind::CloneLock
+            | FaultKind::ClockOff { .. }
             | FaultKind::ReleaseStuck { .. } => None,
         })
         .collect();

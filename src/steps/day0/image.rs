@@ -10,6 +10,7 @@ use crate::steps::day1::web;
 use crate::steps::failures;
 use crate::steps::site::Reading;
 use reqwest::Method;
+use reqwest::header::CONTENT_TYPE;
 
 pub const KIND: &str = "day0.image";
 
@@ -33,7 +34,7 @@ async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {
         }
         // A storage that can't be read is told by day0.storages; the image can be fetched all the same.
         (None, Ok(_) | Err(_)) => {
-            let (length, reading) = head(cx, site, &site.plan.image.url).await?;
+            let (length, reading) = head(cx, site, &site.plan.image.url, "image.url").await?;
             let Some(length) = length.filter(|l| *l > 0) else {
                 return Err(Failure::person(
                     format!("{} answers without a length: it may be no file", site.plan.image.url),
@@ -43,13 +44,21 @@ async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {
             (format!("the image has {} to fetch", size(length)), reading)
         }
     };
-    let (_, installer) = head(cx, site, &site.plan.cozystack.installer_url).await?;
+    let (_, installer) = head(cx, site, &site.plan.cozystack.installer_url, "cozystack.installer_url").await?;
     proof(&format!("{image}; the installer can be fetched"), &[], vec![reading, installer])
 }
 
 /// The length that the server tells, and the evidence.
-async fn head(cx: &dyn Context, site: &Reading, url: &str) -> Result<(Option<u64>, Evidence), Failure> {
+async fn head(cx: &dyn Context, site: &Reading, url: &str, key: &str) -> Result<(Option<u64>, Evidence), Failure> {
     let response = web::ask(site, Method::HEAD, url).await?;
+    let kind = response.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    // A login page, or that of a proxy: a success, and no file.
+    if kind.starts_with("text/html") {
+        return Err(Failure::person(
+            format!("{url} answers with a web page and not with a file"),
+            format!("look at it (curl -sIL {url}); correct {key} in the plan, or name a mirror"),
+        ));
+    }
     let length = web::length(&response);
     let told = length.map_or_else(|| "no length".to_string(), |l| format!("{l} bytes"));
     let answer = format!("{}, {told}", response.status());

@@ -120,7 +120,7 @@ impl Step<Installation> for Configure {
                 format!("change the plan, or on {}: qm shutdown {}; the step then sets them", node.host, node.vmid),
             )));
         }
-        Ok(vm::absent(cx, site, differences, doing, BAND).await)
+        vm::absent(cx, site, differences, doing, BAND).await
     }
 
     async fn act(&self, cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {

@@ -47,7 +47,7 @@ impl Step<Installation> for DataDisk {
             Err(observed) => return Ok(*observed),
         };
         let Some(disk) = config.value.disk(DISK) else {
-            return Ok(vm::absent(cx, site, format!("there is no {DISK}"), doing, BAND).await);
+            return vm::absent(cx, site, format!("there is no {DISK}"), doing, BAND).await;
         };
         if disk.size_gib != node.data_disk_gib {
             let (is, wanted) = (size(disk.size_bytes), node.data_disk_gib);

@@ -18,11 +18,14 @@ use std::path::Path;
 use std::time::Duration;
 use tokio::fs;
 use tokio::io::AsyncWriteExt;
+use tokio::time::Instant;
 
 pub const KIND: &str = "day1.fetch";
 const BAND: Band = Band::new(60, 900);
 /// On the wall, from one piece of the download to the next.
 const PIECE: Duration = Duration::from_secs(60);
+/// Bytes that have to come in that time; slower than that, an image would take most of a day.
+const LEAST: u64 = 256 << 10;
 
 pub struct Fetch {
     outline: Outline,
@@ -141,8 +144,14 @@ async fn download(work: &Work<'_>, site: &Reading, to: &Path) -> Result<(), Fail
     let mut file = fs::File::create(&part).await.map_err(|e| disk(&e))?;
     let mut sum = unpack::Sum::new();
     let mut done = 0_u64;
+    let mut pace = Pace { since: Instant::now(), from: 0 };
     loop {
-        let again = |why: String| Failure::retryable(format!("fetch {url}: {why}"), "cozyup fetches it again");
+        let again = |why: String| {
+            Failure::retryable(
+                format!("fetch {url}: {why}"),
+                "cozyup fetches it again; if it stays so, name a mirror in the plan",
+            )
+        };
         let piece = match tokio::time::timeout(PIECE, response.chunk()).await {
             Ok(Ok(Some(piece))) => piece,
             Ok(Ok(None)) => break,
@@ -153,6 +162,9 @@ async fn download(work: &Work<'_>, site: &Reading, to: &Path) -> Result<(), Fail
         file.write_all(&piece).await.map_err(|e| disk(&e))?;
         sum.update(&piece);
         done += piece.len() as u64;
+        if let Some(bytes) = pace.too_little(done, Instant::now()) {
+            return Err(again(format!("only {} came within {} s", size(bytes), PIECE.as_secs())));
+        }
         work.tell("fetched", done, total);
     }
     file.sync_all().await.map_err(|e| disk(&e))?;
@@ -166,6 +178,24 @@ async fn download(work: &Work<'_>, site: &Reading, to: &Path) -> Result<(), Fail
     fs::rename(&part, to).await.map_err(|e| disk(&e))
 }
 
+/// Notices a body that goes on for ever and brings hardly anything.
+struct Pace {
+    since: Instant,
+    from: u64,
+}
+
+impl Pace {
+    /// What came in the last [`PIECE`] when that is over and was less than [`LEAST`].
+    fn too_little(&mut self, done: u64, now: Instant) -> Option<u64> {
+        if now.duration_since(self.since) < PIECE {
+            return None;
+        }
+        let came = done.saturating_sub(self.from);
+        *self = Pace { since: now, from: done };
+        (came < LEAST).then_some(came)
+    }
+}
+
 /// # Errors
 /// Never returns one; this is what the operating system's refusal means for a person.
 pub fn disk(e: &io::Error) -> Failure {
@@ -176,4 +206,19 @@ pub fn disk(e: &io::Error) -> Failure {
         _ => "mend the state folder, or give another one with --state-dir DIR",
     };
     Failure::person(format!("can't keep the image on the jump host: {e}"), next)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_that_brings_a_byte_now_and_then_is_given_up_and_a_slow_one_is_not() {
+        let began = Instant::now();
+        let mut pace = Pace { since: began, from: 0 };
+        assert_eq!(pace.too_little(100, began + PIECE / 2), None);
+        assert_eq!(pace.too_little(120, began + PIECE), Some(120));
+        assert_eq!(pace.too_little(120 + LEAST, began + PIECE * 2), None);
+        assert_eq!(pace.too_little(121 + LEAST, began + PIECE * 3), Some(1));
+    }
 }

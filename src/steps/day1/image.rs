@@ -8,9 +8,10 @@ use crate::engine::proof::{Proof, Reading as Evidence};
 use crate::engine::step::{Context, Observed, Outline, Removal, Step, StepId, Undo};
 use crate::engine::wait::Band;
 use crate::plan::model::Plan;
-use crate::proxmox::Error;
+use crate::proxmox::{Error, TaskExit};
+use crate::steps::follow::{self, Kept};
 use crate::steps::site::{Changing, Installation, Reading};
-use crate::steps::{failures, follow, outlines};
+use crate::steps::{failures, outlines};
 use async_trait::async_trait;
 use std::time::Duration;
 
@@ -34,6 +35,26 @@ pub fn step(plan: &Plan) -> Image {
     Image { outline, volume: image_file::volume(plan) }
 }
 
+/// What is proven, or else what is seen in its place.
+fn standing(stored: &Stored, kept: &Kept, volume: &str) -> Result<String, String> {
+    match stored {
+        Stored::Whole(volid, bytes) => match kept {
+            // The file grows while the task copies it, and has its full size before the task has ended.
+            Kept::Running => Err(format!("{volid} is being written")),
+            // Nothing else tells a part from the whole where the server tells no size.
+            Kept::Ended(TaskExit::Failed(why)) if bytes.is_none() => {
+                Err(format!("{volid} may be incomplete: its upload ended with `{why}`"))
+            }
+            Kept::Ended(_) | Kept::Unknown => {
+                let bytes = bytes.map(|b| format!(", {}", size(b))).unwrap_or_default();
+                Ok(format!("{volid} is on the storage{bytes}"))
+            }
+        },
+        Stored::Missing => Err(format!("{volume} is not there")),
+        Stored::Partial(bytes) => Err(format!("{volume} has only {}", size(*bytes))),
+    }
+}
+
 #[async_trait]
 impl Step<Installation> for Image {
     fn outline(&self) -> &Outline {
@@ -42,18 +63,17 @@ impl Step<Installation> for Image {
 
     async fn observe(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
         let stored = image_file::stored(site).await.map_err(|e| failures::proxmox(&e, "look for the image"))?;
-        let seen = match &stored.value {
-            // The file grows while the task copies it, and has its full size before the task has ended.
-            Stored::Whole(volid, bytes) if !follow::is_running(cx, site).await => {
-                let bytes = bytes.map(|b| format!(", {}", size(b))).unwrap_or_default();
-                let evidence = Evidence::of("Proxmox", cx.clock().now(), &stored);
-                return Ok(Observed::Satisfied(Proof::new(format!("{volid} is on the storage{bytes}"), evidence)));
-            }
-            Stored::Whole(volid, _) => format!("{volid} is being written"),
-            Stored::Missing => format!("{} is not there", image_file::volume(&site.plan)),
-            Stored::Partial(bytes) => format!("{} has only {}", image_file::volume(&site.plan), size(*bytes)),
+        let kept = match &stored.value {
+            Stored::Whole(..) => follow::kept(cx, site, DOING).await?,
+            Stored::Missing | Stored::Partial(_) => Kept::Unknown,
         };
-        Ok(vm::absent(cx, site, seen, DOING, BAND).await)
+        match standing(&stored.value, &kept, &image_file::volume(&site.plan)) {
+            Ok(summary) => {
+                let evidence = Evidence::of("Proxmox", cx.clock().now(), &stored);
+                Ok(Observed::Satisfied(Proof::new(summary, evidence)))
+            }
+            Err(seen) => vm::absent(cx, site, seen, DOING, BAND).await,
+        }
     }
 
     async fn act(&self, cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
@@ -135,5 +155,20 @@ async fn stopped(work: &Work<'_>) -> Failure {
             return failure;
         }
         work.cx.clock().sleep(Duration::from_secs(1)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_unknown_size_is_whole_only_when_its_upload_did_not_fail() {
+        let failed = Kept::Ended(TaskExit::Failed("unexpected status".into()));
+        let stored = |bytes| Stored::Whole("local:import/t.raw".into(), bytes);
+        assert!(standing(&stored(None), &failed, "t").unwrap_err().contains("incomplete"));
+        assert!(standing(&stored(Some(5)), &failed, "t").is_ok());
+        assert!(standing(&stored(None), &Kept::Ended(TaskExit::Warnings(1)), "t").is_ok());
+        assert!(standing(&stored(Some(5)), &Kept::Running, "t").unwrap_err().contains("being written"));
     }
 }

@@ -42,7 +42,14 @@ async fn ask(
             let api = Secure::connect(address(node), admin).await?;
             Ok((api.links().await?, api.version().await?))
         }
-        (NodeState::Maintenance | NodeState::Configured | NodeState::Down(_) | NodeState::Foreign(_), _) => {
+        (
+            NodeState::Maintenance
+            | NodeState::Configured
+            | NodeState::Down(_)
+            | NodeState::OutOfTime(_)
+            | NodeState::Foreign(_),
+            _,
+        ) => {
             let api = Maintenance::connect(address(node)).await?;
             Ok((api.links().await?, api.version().await?))
         }
@@ -79,6 +86,7 @@ impl Step<Installation> for Reach {
         let state = state_of(address(node), admin.as_ref()).await.value;
         match &state {
             NodeState::Down(why) => return self.silent(site, why).await,
+            NodeState::OutOfTime(why) => return Ok(Observed::Conflict(failures::clocks(why))),
             NodeState::Foreign(why) => {
                 return Ok(Observed::Conflict(Failure::refused(
                     format!("what answers at {} is not {}: {why}", node.address, node.name),

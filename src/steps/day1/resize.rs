@@ -49,7 +49,7 @@ impl Step<Installation> for Resize {
         };
         if disk.size_gib < node.system_disk_gib {
             let seen = format!("{DISK} has {}", size(disk.size_bytes));
-            return Ok(vm::absent(cx, site, seen, doing, BAND).await);
+            return vm::absent(cx, site, seen, doing, BAND).await;
         }
         let evidence = Evidence::of("Proxmox", cx.clock().now(), &config);
         // Larger is as good, and nothing can make a disk smaller.

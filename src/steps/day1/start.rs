@@ -43,7 +43,7 @@ impl Step<Installation> for Start {
         let status = status.map_err(|e| failures::proxmox(&e, doing))?;
         if !status.value.is_running() {
             let seen = format!("vm {} is {}", node.vmid, status.value.status);
-            return Ok(vm::absent(cx, site, seen, doing, BAND).await);
+            return vm::absent(cx, site, seen, doing, BAND).await;
         }
         let now = cx.clock().now();
         let proof =

@@ -41,9 +41,9 @@ impl Step<Installation> for Template {
         let (is_template, disk) = (config.value.template(), config.value.disk("scsi0"));
         // The mark is set before the disks are renamed, so the task has to have ended too. On storages that know no
         // base disks (plain LVM) the name stays, and full clones work all the same.
-        if !is_template || follow::is_running(cx, site).await {
+        if !is_template || follow::is_running(cx, site, &self.doing).await? {
             let seen = if is_template { "its disks are being renamed" } else { "it is an ordinary VM" };
-            return Ok(vm::absent(cx, site, seen.into(), &self.doing, BAND).await);
+            return vm::absent(cx, site, seen.into(), &self.doing, BAND).await;
         }
         let Some(disk) = disk else {
             return Err(Failure::person(

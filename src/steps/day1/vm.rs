@@ -26,7 +26,7 @@ pub async fn find(
         let config = match site.proxmox.vm_config(host, vmid).await {
             Ok(config) => config,
             Err(Error::NotFound { text }) => {
-                return Ok(Err(Box::new(absent(cx, site, text, doing, band).await)));
+                return Ok(Err(Box::new(absent(cx, site, text, doing, band).await?)));
             }
             Err(e) => return Err(failures::proxmox(&e, doing)),
         };
@@ -40,7 +40,7 @@ pub async fn find(
             });
         };
         let locked = format!("locked ({lock})");
-        if follow::is_running(cx, site).await {
+        if follow::is_running(cx, site, doing).await? {
             let wait = Wait::new(format!("{doing}: the task ends"), locked, band);
             return Ok(Err(Box::new(Observed::Underway(wait))));
         }
@@ -69,12 +69,20 @@ fn strange(host: &str, vmid: u32, notes: Option<&str>) -> Failure {
 }
 
 /// Absent, or underway while the task of the kept handle still runs.
-pub async fn absent(cx: &dyn Context, site: &Reading, seen: String, doing: &str, band: Band) -> Observed {
-    if follow::is_running(cx, site).await {
-        Observed::Underway(Wait::new(format!("{doing}: the task ends"), seen, band))
-    } else {
-        Observed::Absent(seen)
-    }
+///
+/// # Errors
+/// When nobody can tell whether it runs.
+pub async fn absent(
+    cx: &dyn Context,
+    site: &Reading,
+    seen: String,
+    doing: &str,
+    band: Band,
+) -> Result<Observed, Failure> {
+    Ok(match follow::is_running(cx, site, doing).await? {
+        true => Observed::Underway(Wait::new(format!("{doing}: the task ends"), seen, band)),
+        false => Observed::Absent(seen),
+    })
 }
 
 /// Keeps the handle of the task that a call began and follows it to its end.

@@ -2,7 +2,7 @@
 use crate::engine::failure::Failure;
 use crate::steps::site::Reading;
 use reqwest::header::{CONTENT_LENGTH, LOCATION};
-use reqwest::{Method, Response, Url};
+use reqwest::{Method, Response, StatusCode, Url};
 use std::error::Error as _;
 use std::time::Duration;
 
@@ -29,10 +29,7 @@ pub async fn ask(site: &Reading, method: Method, url: &str) -> Result<Response, 
             return Ok(response);
         }
         if !status.is_redirection() {
-            return Err(match status.is_server_error() {
-                true => unreachable(&method, url, &format!("the server answers {status}")),
-                false => wrong(format!("the server answers {status}")),
-            });
+            return Err(refusal(&method, url, status));
         }
         let to = response.headers().get(LOCATION).and_then(|l| l.to_str().ok());
         let to = to.and_then(|l| next.join(l).ok()).ok_or_else(|| wrong(format!("{status} leads nowhere")))?;
@@ -42,6 +39,21 @@ pub async fn ask(site: &Reading, method: Method, url: &str) -> Result<Response, 
         next = to;
     }
     Err(wrong(format!("more than {REDIRECTS} redirects")))
+}
+
+/// What an answer without success means. Release servers answer 403 as well as 429 to whoever asks too often.
+fn refusal(method: &Method, url: &str, status: StatusCode) -> Failure {
+    let what = format!("the server answers {status}");
+    match status {
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT => unreachable(method, url, &what),
+        _ if status.is_server_error() => unreachable(method, url, &what),
+        StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED => Failure::person(
+            format!("{method} {url}: {what}"),
+            "it limits requests, or wants a login that cozyup has not: wait, or name a mirror in the plan; the step goes \
+             on by itself when it is let in",
+        ),
+        _ => Failure::person(format!("{method} {url}: {what}"), "correct the URL in the plan"),
+    }
 }
 
 fn unreachable(method: &Method, url: &str, why: &str) -> Failure {

@@ -45,9 +45,11 @@ impl Step<Installation> for Apply {
             NodeState::Down(why) => {
                 Observed::Underway(Wait::new(format!("{} answers on port 50000", self.node.name), why, BAND))
             }
+            NodeState::OutOfTime(why) => Observed::Conflict(failures::clocks(why)),
             NodeState::Foreign(why) => Observed::Conflict(Failure::refused(
                 format!("{} ({}) belongs to another cluster: {why}", self.node.name, self.node.address),
-                "check that no other machine has this address; if the node is yours, reset it",
+                "check that no other machine has this address and that the node's clock is right; if the node is yours, \
+                 reset it",
             )),
         })
     }

@@ -8,13 +8,15 @@ use crate::engine::wait::{Band, Wait};
 use crate::plan::model::{NodePlan, Plan};
 use crate::steps::site::{Changing, Installation, Reading, address};
 use crate::steps::{failures, follow, outlines};
-use crate::talos::client::facts::EtcdMember;
+use crate::talos::client::facts::{EtcdMember, Service};
 use crate::talos::{Error, Secure, watch};
 use async_trait::async_trait;
 use std::time::Duration;
 
 pub const KIND: &str = "day2.bootstrap";
 const BAND: Band = Band::new(40, 180);
+/// State of an etcd that waits to be bootstrapped or to join.
+const PREPARING: &str = "Preparing";
 
 pub struct Bootstrap {
     outline: Outline,
@@ -49,22 +51,41 @@ fn unreachable_node(plan: &Plan) -> NodePlan {
     }
 }
 
-/// The members that a control plane lists, when its etcd runs and is healthy; else what it does instead.
-async fn cluster_of(site: &Reading, node: &NodePlan) -> Result<Result<Answer<Vec<EtcdMember>>, String>, Failure> {
+/// What etcd does on a control plane.
+#[derive(Debug)]
+enum Etcd {
+    /// It runs, is healthy and lists its members.
+    Cluster(Answer<Vec<EtcdMember>>),
+    /// It waits to be told or to join, or is not started: it is of no cluster.
+    Waits(String),
+    /// It is of a cluster, or may be, and can't list it now.
+    Unclear(String),
+}
+
+async fn etcd_of(site: &Reading, node: &NodePlan) -> Result<Etcd, Failure> {
     let doing = format!("read etcd of {}", node.name);
     let secure = Secure::connect(address(node), &site.admin()?).await.map_err(|e| failures::talos(&e, &doing))?;
     let services = secure.services().await.map_err(|e| failures::talos(&e, &doing))?;
-    let Some(etcd) = services.value.iter().find(|s| s.id == "etcd") else {
-        return Ok(Err("etcd is not started".into()));
-    };
-    if etcd.state != "Running" || etcd.healthy != Some(true) {
-        return Ok(Err(etcd.state.clone()));
+    let etcd = services.value.iter().find(|s| s.id == "etcd");
+    if let Some(unready) = unready(etcd) {
+        return Ok(unready);
     }
     match secure.etcd_members().await {
-        Ok(members) if !members.value.is_empty() => Ok(Ok(members)),
-        Ok(_) => Ok(Err("no members listed".into())),
-        Err(e) if e.is_transient() => Ok(Err(e.to_string())),
+        Ok(members) if !members.value.is_empty() => Ok(Etcd::Cluster(members)),
+        Ok(_) => Ok(Etcd::Unclear("Running and lists no members".into())),
+        Err(e) if e.is_transient() => Ok(Etcd::Unclear(format!("Running, but {e}"))),
         Err(e) => Err(failures::talos(&e, &doing)),
+    }
+}
+
+/// What the service says of an etcd that is not worth asking for its members.
+fn unready(etcd: Option<&Service>) -> Option<Etcd> {
+    match etcd {
+        None => Some(Etcd::Waits("not started".into())),
+        Some(s) if s.state == "Running" && s.healthy == Some(true) => None,
+        Some(s) if s.state == PREPARING || s.state == "Waiting" => Some(Etcd::Waits(s.state.clone())),
+        // It has data, or is about to have: a second etcd beside it would be a second cluster.
+        Some(s) => Some(Etcd::Unclear(s.state.clone())),
     }
 }
 
@@ -85,11 +106,13 @@ impl Step<Installation> for Bootstrap {
     async fn observe(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
         let mut found = Vec::new();
         let mut first_says = String::new();
+        let mut unclear = None;
         for node in &self.control_planes {
-            match cluster_of(site, node).await? {
-                Ok(members) => found.push((node, members)),
-                Err(state) if node.name == self.first.name => first_says = state,
-                Err(_) => {}
+            match etcd_of(site, node).await? {
+                Etcd::Cluster(members) => found.push((node, members)),
+                Etcd::Waits(state) if node.name == self.first.name => first_says = state,
+                Etcd::Waits(_) => {}
+                Etcd::Unclear(state) => unclear = unclear.or(Some(format!("etcd of {} is {state}", node.name))),
             }
         }
         let lists: Vec<Vec<EtcdMember>> = found.iter().map(|(_, m)| m.value.clone()).collect();
@@ -105,11 +128,12 @@ impl Step<Installation> for Bootstrap {
             let summary = format!("etcd runs and is healthy on {}; members: {}", node.name, names.join(", "));
             return Ok(Observed::Satisfied(Proof::new(summary, evidence)));
         }
-        if first_says == "Preparing" || cx.handle().is_none() {
-            return Ok(Observed::Absent(format!("etcd of {} is {first_says}", self.first.name)));
+        let first = format!("etcd of {} is {first_says}", self.first.name);
+        if unclear.is_none() && (first_says == PREPARING || cx.handle().is_none()) {
+            return Ok(Observed::Absent(first));
         }
-        let wait = Wait::new(format!("etcd of {} is healthy", self.first.name), format!("it is {first_says}"), BAND);
-        Ok(Observed::Underway(wait))
+        let condition = format!("etcd of {} is healthy", self.first.name);
+        Ok(Observed::Underway(Wait::new(condition, unclear.unwrap_or(first), BAND)))
     }
 
     async fn act(&self, cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
@@ -138,6 +162,20 @@ mod tests {
         ids.iter()
             .map(|id| EtcdMember { id: *id, hostname: String::new(), learner: false, peer_urls: vec![] })
             .collect()
+    }
+
+    #[test]
+    fn an_etcd_that_runs_and_can_not_tell_its_members_forbids_a_bootstrap_beside_it() {
+        let told = |state: &str, healthy| {
+            let last_message = String::new();
+            unready(Some(&Service { id: "etcd".into(), state: state.into(), healthy, last_message }))
+        };
+        assert!(matches!(told(PREPARING, None), Some(Etcd::Waits(_))));
+        assert!(matches!(unready(None), Some(Etcd::Waits(_))));
+        for (state, healthy) in [("Running", None), ("Running", Some(false)), ("Starting", None), ("Failed", None)] {
+            assert!(matches!(told(state, healthy), Some(Etcd::Unclear(_))), "{state}");
+        }
+        assert!(told("Running", Some(true)).is_none());
     }
 
     #[test]

@@ -1,11 +1,14 @@
 //! The installer's manifest: fetched, checked, and taken apart into objects.
 use super::values::NAMESPACE;
+use crate::base::text::spoken;
 use crate::cozystack::addons::Object;
 use crate::engine::failure::Failure;
 use crate::kubernetes::Kind;
 use crate::steps::cluster::{ours, text};
+use crate::steps::day1::web;
 use crate::steps::site::Reading;
 use aws_lc_rs::digest;
+use reqwest::Method;
 use serde_json::Value;
 use std::time::Duration;
 
@@ -20,7 +23,12 @@ const DEADLINE: Duration = Duration::from_secs(60);
 /// When it can't be fetched, is too large, is no text, or is not the file of the plan's SHA-256.
 pub async fn fetch(site: &Reading) -> Result<String, Failure> {
     let url = &site.plan.cozystack.installer_url;
-    let late = || Failure::retryable(format!("fetch {url}: no end after {DEADLINE:?}"), "cozyup tries again");
+    let late = || {
+        Failure::retryable(
+            format!("fetch {url}: no end after {}", spoken(DEADLINE)),
+            "the release server is slow: name a mirror in the plan if it stays so; cozyup tries again",
+        )
+    };
     let bytes = tokio::time::timeout(DEADLINE, download(site, url)).await.map_err(|_| late())??;
     if let Some(wanted) = &site.plan.cozystack.installer_sha256 {
         verify(url, &bytes, wanted)?;
@@ -30,23 +38,13 @@ pub async fn fetch(site: &Reading) -> Result<String, Failure> {
 }
 
 async fn download(site: &Reading, url: &str) -> Result<Vec<u8>, Failure> {
+    let mut response = web::ask(site, Method::GET, url).await?;
     let cut = |e: &reqwest::Error| {
         Failure::retryable(
-            format!("fetch {url}: {}", causes(e)),
+            format!("fetch {url}: {}", web::cause(e)),
             "check that this machine reaches the release server; cozyup tries again",
         )
     };
-    let mut response = site.http.get(url).send().await.map_err(|e| cut(&e))?;
-    let status = response.status();
-    if status.is_server_error() {
-        return Err(Failure::retryable(format!("fetch {url}: the server answers {status}"), "cozyup tries again"));
-    }
-    if !status.is_success() {
-        return Err(Failure::person(
-            format!("fetch {url}: the server answers {status}"),
-            "correct cozystack.installer_url in the plan",
-        ));
-    }
     let mut bytes = Vec::new();
     while let Some(piece) = response.chunk().await.map_err(|e| cut(&e))? {
         bytes.extend_from_slice(&piece);
@@ -58,16 +56,6 @@ async fn download(site: &Reading, url: &str) -> Result<Vec<u8>, Failure> {
         }
     }
     Ok(bytes)
-}
-
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(e) = cause {
-        text.push_str(&format!(": {e}"));
-        cause = e.source();
-    }
-    text
 }
 
 fn verify(url: &str, bytes: &[u8], wanted: &str) -> Result<(), Failure> {

@@ -130,6 +130,8 @@ impl Node {
         let text = status.message().to_string();
         match status.code() {
             Code::Unavailable => Error::NotReady { text },
+            // What tonic makes of a message that it can't take, without a source.
+            Code::OutOfRange if text.contains("decoded message length") => Error::Answer { text },
             Code::DeadlineExceeded => Error::Unreachable { address: self.address, what: text },
             code => Error::Refused { code, text },
         }
@@ -179,6 +181,9 @@ fn sentence(address: IpAddr, why: Distrust, error: &rustls::Error) -> String {
         Distrust::CertificateAsked => format!("{address} asks for a client certificate: it is configured"),
         Distrust::ServerNotOurs => format!("the certificate of {address} is not one of this cluster ({error})"),
         Distrust::OursRefused => format!("{address} does not accept this cluster's client certificate ({error})"),
+        Distrust::Clocks => {
+            format!("{address} and this machine do not agree on the time: a certificate is not valid now ({error})")
+        }
         Distrust::OtherKey => format!("{address} shows another key than the one pinned"),
     }
 }

@@ -133,13 +133,19 @@ fn h2(mut config: ClientConfig) -> ClientConfig {
 pub fn distrust(error: &rustls::Error, showed_certificate: bool) -> Option<Distrust> {
     match error {
         rustls::Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure) => Some(Distrust::OtherKey),
+        rustls::Error::InvalidCertificate(
+            CertificateError::NotValidYet
+            | CertificateError::NotValidYetContext { .. }
+            | CertificateError::Expired
+            | CertificateError::ExpiredContext { .. },
+        )
+        | rustls::Error::AlertReceived(AlertDescription::CertificateExpired) => Some(Distrust::Clocks),
         rustls::Error::InvalidCertificate(_) => Some(Distrust::ServerNotOurs),
         rustls::Error::AlertReceived(alert) => match alert {
             AlertDescription::CertificateRequired => Some(Distrust::CertificateAsked),
             AlertDescription::BadCertificate
             | AlertDescription::UnsupportedCertificate
             | AlertDescription::CertificateRevoked
-            | AlertDescription::CertificateExpired
             | AlertDescription::CertificateUnknown
             | AlertDescription::UnknownCA
             | AlertDescription::AccessDenied
@@ -150,5 +156,21 @@ pub fn distrust(error: &rustls::Error, showed_certificate: bool) -> Option<Distr
             _ => None,
         },
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clocks_that_disagree_are_told_from_a_stranger() {
+        let told = |e: rustls::Error| distrust(&e, true);
+        let certificate = |e: CertificateError| told(rustls::Error::InvalidCertificate(e));
+        assert_eq!(certificate(CertificateError::NotValidYet), Some(Distrust::Clocks));
+        assert_eq!(certificate(CertificateError::Expired), Some(Distrust::Clocks));
+        let alert = AlertDescription::CertificateExpired;
+        assert_eq!(told(rustls::Error::AlertReceived(alert)), Some(Distrust::Clocks));
+        assert_eq!(certificate(CertificateError::UnknownIssuer), Some(Distrust::ServerNotOurs));
     }
 }

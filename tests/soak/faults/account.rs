@@ -59,7 +59,22 @@ pub fn outcome(ran: &Ran, account: &[Value], number: usize, before: Option<Times
         outcome.recovered_s = over.max().map_or(f64::NAN, |t| seconds(first, t));
         return outcome;
     }
-    let told = |r: &&Value| at(r) >= first && seconds(last, at(r)) < 5.0;
+    // A wait that tells of the trouble, not one of a step that it does not touch.
+    let of_it = [
+        "not answer",
+        "not reach",
+        "can't be read",
+        "not ready",
+        "makes no sense",
+        "refused",
+        "Connection",
+        "answered",
+        "too old",
+    ];
+    let told = |r: &&Value| {
+        let seen = r["wait"]["seen"].as_str().unwrap_or_default();
+        seconds(last, at(r)) < 5.0 && of_it.iter().any(|word| seen.contains(word))
+    };
     if let Some(wait) = ran.events(&["waiting"]).filter(within).find(told) {
         outcome.how = "waited";
         outcome.step = wait["step"].as_str().unwrap_or_default().to_string();

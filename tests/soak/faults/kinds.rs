@@ -81,6 +81,22 @@ fn proxmox() -> Api {
         special.push((fault("task ends in warnings", warnings), place(tasks, found)));
         special.push((fault("task unread for long", unread), place(tasks, found)));
     }
+    // Every call that changes something, carried out while nobody hears of it.
+    for (changes, found) in [
+        ("day 1, template", "POST /api2/json/nodes/pve/qemu/9100/template"),
+        ("day 1, configure", "POST /api2/json/nodes/pve/qemu/1001/config"),
+        ("day 1, resize", "PUT /api2/json/nodes/pve/qemu/1002/resize"),
+        ("day 4, role", "POST /api2/json/access/roles"),
+        ("day 4, user", "POST /api2/json/access/users$"),
+        ("day 4, rights", "PUT /api2/json/access/acl"),
+        ("day 4, new token", "POST /api2/json/access/users/kubernetes-csi"),
+    ] {
+        special.push((fault("change unheard", "kind: cut, times: 1, done: true"), place(changes, found)));
+        special.push((
+            fault("change outlasts 30 s", "kind: answer, code: 596, text: Connection timed out, done: true, times: 1"),
+            place(changes, found),
+        ));
+    }
     Api {
         name: "proxmox",
         until: "4",
@@ -135,7 +151,10 @@ fn kubernetes() -> Api {
         fault("403", "kind: answer, code: 403, text: 'User \"admin\" cannot do this', for_s: 45"),
         fault("404", "kind: answer, code: 404, text: the server could not find the requested resource, for_s: 45"),
         fault("404 of a proxy", "kind: answer, code: 404, body: '<html>404</html>', for_s: 45"),
-        fault("409", "kind: answer, code: 409, text: the object has been modified, for_s: 45"),
+        fault(
+            "409",
+            "kind: answer, code: 409, text: 'Operation cannot be fulfilled: the object has been modified', for_s: 45",
+        ),
         fault("410", "kind: answer, code: 410, text: The resource version is too old, for_s: 45"),
         fault("429", "kind: answer, code: 429, text: too many requests, for_s: 45"),
         fault("500", "kind: answer, code: 500, text: 'etcdserver: leader changed', for_s: 45"),

@@ -32,8 +32,9 @@ impl Lab {
     pub fn of(more: &str) -> Lab {
         let dir = tempfile::tempdir().unwrap();
         let scenario = dir.path().join("disturbed.yaml");
-        let head = "extends: standard\nname: disturbed\nabout: A standard site behind a bad line.\n";
-        std::fs::write(&scenario, format!("{head}{more}")).unwrap();
+        let base = if more.contains("extends:") { "" } else { "extends: standard\n" };
+        let head = "name: disturbed\nabout: A standard site behind a bad line.\n";
+        std::fs::write(&scenario, format!("{base}{head}{more}")).unwrap();
         Lab { dir, scenario }
     }
 
@@ -73,6 +74,33 @@ impl Lab {
         Ran { status, records, told, wall: began.elapsed() }
     }
 
+    pub fn state(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Only the site, without a run.
+    pub fn serve(&self) -> Served {
+        let dir = self.dir.path().join("lab/disturbed");
+        let process = Command::new(env!("CARGO_BIN_EXE_cozyup"))
+            .arg("--state-dir")
+            .arg(self.dir.path())
+            .args(["lab", "serve", "--speed", SPEED, "--scenario"])
+            .arg(&self.scenario)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let began = Instant::now();
+        let site = loop {
+            if let Some(site) = self.site() {
+                break site;
+            }
+            assert!(began.elapsed() < Duration::from_secs(60), "no lab in {}", dir.display());
+            std::thread::sleep(Duration::from_millis(10));
+        };
+        Served { file: site.plan.clone(), clock: site.clock().spec().unwrap(), process }
+    }
+
     /// The lab's own account of what it disturbed.
     pub fn account(&self) -> Vec<Value> {
         let path = self.dir.path().join("lab/disturbed/disturbances.jsonl");
@@ -82,6 +110,22 @@ impl Lab {
 
     fn site(&self) -> Option<cozyup::lab::site::Site> {
         cozyup::lab::site::Site::of_running(&self.dir.path().join("lab/disturbed"))
+    }
+}
+
+/// Where a lab that only serves is to be found.
+pub struct Served {
+    pub file: PathBuf,
+    /// For `COZYUP_CLOCK`.
+    pub clock: String,
+    process: std::process::Child,
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 }
 

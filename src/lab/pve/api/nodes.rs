@@ -119,7 +119,7 @@ fn status(world: &mut World, call: &Call) -> Outcome {
 }
 
 fn time(world: &mut World, _: &Call) -> Outcome {
-    let now = world.now.as_second();
+    let now = world.now.as_second() + world.clock_off();
     Ok(json!({"timezone": "UTC", "time": now, "localtime": now}).into())
 }
 
