@@ -61,7 +61,7 @@ pub(super) fn remember(secret: &[u8]) {
 /// The lines between the first and the last of a PEM text.
 fn private_key(text: &str) -> Option<&str> {
     let inside = text.strip_prefix("-----BEGIN ")?;
-    let (kind, body) = inside.split_once("-----\n")?;
+    let (kind, body) = inside.split_once("-----")?;
     kind.ends_with("PRIVATE KEY").then(|| body.split("-----END").next().unwrap_or(body))
 }
 

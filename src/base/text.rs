@@ -89,6 +89,18 @@ pub fn shorten(text: &str, limit: usize) -> String {
     format!("{}…", text.get(..end).unwrap_or_default())
 }
 
+/// The error and what is behind it, in one line.
+pub fn with_cause(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
 /// `5 s`, `4 min 10 s`, `1 h 05 min`: whole seconds, for people.
 pub fn spoken(d: std::time::Duration) -> String {
     let s = d.as_secs();

@@ -36,7 +36,7 @@ impl Step<Installation> for Secrets {
     }
 
     async fn observe(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
-        let path = site.secrets.join(files::BUNDLE);
+        let path = site.vault.path(files::BUNDLE);
         if !path.exists() {
             return Ok(Observed::Absent(format!("there is no {}", path.display())));
         }
@@ -68,7 +68,7 @@ impl Step<Installation> for Secrets {
                     format!("{} ({}) is configured with secrets that are not here: {why}", node.name, node.address),
                     format!(
                         "restore {} from a backup; if the node may be wiped, reset it",
-                        site.secrets.join(files::BUNDLE).display()
+                        site.vault.path(files::BUNDLE).display()
                     ),
                 ));
             }
