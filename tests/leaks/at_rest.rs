@@ -16,6 +16,12 @@ fn plan(state: &Path) -> PathBuf {
     let plan = state.join("plan.yaml");
     let made = cozyup(state, &["plan", "new", plan.to_str().unwrap(), "--name", "mine"]);
     assert!(made.status.success(), "{}", text(&made));
+    let written = fs::read_to_string(&plan).unwrap();
+    let with_sum = |line: &str| match line.trim_start().starts_with("sha256:") {
+        true => format!("  sha256: {}", "0".repeat(64)),
+        false => line.to_string(),
+    };
+    fs::write(&plan, written.lines().map(with_sum).collect::<Vec<_>>().join("\n")).unwrap();
     plan
 }
 
