@@ -284,7 +284,7 @@ fn whatever_a_record_says_no_cell_of_any_view_holds_more_than_a_character() {
                     run.result = Some(hostile.clone());
                     run.control = Control { yours: false, by: Some((hostile.clone(), at(1))) };
                     run.cursor = Row::Step(crate::engine::step::StepId::new("day1.clone/cp1"));
-                    (run.full, run.dialog) = (full, dialog.clone());
+                    (run.full, run.dialog) = (full, dialog);
                     let mut buf = Buffer::empty(Rect::new(0, 0, size.0, size.1));
                     render(&typist.model, buf.area, &mut buf);
                     cells += buf.content.len();
