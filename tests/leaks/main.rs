@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 mod at_rest;
 mod echo;
+mod meddled;
 mod search;
 mod site;
 mod whole_run;
