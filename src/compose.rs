@@ -1,6 +1,9 @@
 //! The only file that puts concrete things together: plan, clients, steps, journal, engine.
 use crate::base::clock::Clock;
+use crate::base::file::{self, Unfit};
 use crate::base::secret::Secret;
+pub use crate::base::text::with_cause;
+use crate::base::vault::{Vault, VaultError};
 use crate::cozystack::{Component, Release};
 use crate::engine::decide::Rules;
 use crate::engine::driver::{Driver, Request, Session};
@@ -41,6 +44,15 @@ pub enum Refusal {
     State { what: String, next: String },
 }
 
+/// What a person gave beside the plan.
+#[derive(Clone, Default)]
+pub struct Keys {
+    /// The token's secret, where it does not come from the plan's file.
+    pub token: Option<Secret<String>>,
+    /// The key of sealed secrets.
+    pub identity: Option<Secret<String>>,
+}
+
 #[derive(Clone)]
 pub struct Options {
     pub plan: PathBuf,
@@ -53,8 +65,7 @@ pub struct Options {
     pub patience: Option<Duration>,
     pub clock: Clock,
     pub reconnect: Reconnect,
-    /// The token's secret, where it does not come from the plan's file.
-    pub token: Option<Secret<String>>,
+    pub keys: Keys,
 }
 
 /// Which way the steps go.
@@ -122,11 +133,12 @@ impl Work {
 pub fn prepare(options: Options) -> Result<Prepared, Refusal> {
     let loaded = plan::load(&options.plan).map_err(|e| Refusal::Plan(plan_error(&e)))?;
     let plan = Arc::new(loaded.plan.clone());
-    let secret = match options.token {
+    let secret = match options.keys.token {
         Some(secret) => secret,
         None => token_secret(&plan)?,
     };
-    let folder = RunFolder::open(&options.folder).map_err(|e| state(&e.to_string(), &options.folder))?;
+    let unfit = |e: Unfit| Refusal::State { what: with_cause(&e), next: e.next() };
+    let (folder, _) = RunFolder::open(&options.folder).map_err(unfit)?;
     let owner = Owner { host: host_name(), pid: std::process::id(), since: jiff::Timestamp::now() };
     let lock = RunLock::take(&folder.lock(), &owner).map_err(|e| match e {
         LockError::Held(by) => Refusal::Locked(format!(
@@ -135,6 +147,9 @@ pub fn prepare(options: Options) -> Result<Prepared, Refusal> {
         )),
         LockError::Io { .. } => state(&with_cause(&e), folder.path()),
     })?;
+    folder.tidy().map_err(unfit)?;
+    let sealed = |e: VaultError| Refusal::State { what: with_cause(&e), next: e.next() };
+    let vault = Vault::open(&folder.secrets(), options.keys.identity.as_ref()).map_err(sealed)?;
     let (journal, recovered) =
         Journal::open(&folder.journal()).map_err(|e| Refusal::State { what: with_cause(&e), next: e.next() })?;
     let state_before = RunState::of(&recovered.records);
@@ -161,6 +176,7 @@ pub fn prepare(options: Options) -> Result<Prepared, Refusal> {
         proxmox: clients,
         http,
         secrets: folder.secrets(),
+        vault,
         cache: folder.cache(),
         reconnect: options.reconnect,
         claim: Claim::here(&host_name(), folder.path(), options.clock.now()),
@@ -235,26 +251,22 @@ pub fn token_of_environment() -> Option<Secret<String>> {
 /// The token's secret: the environment first, then the plan's file.
 ///
 /// # Errors
-/// When there is none, or the file may be read by others.
+/// When there is none, or the file may be read by others or is theirs.
 pub fn token_secret(plan: &Plan) -> Result<Secret<String>, Refusal> {
-    use std::os::unix::fs::PermissionsExt;
     if let Some(secret) = token_of_environment() {
         return Ok(secret);
     }
+    let refuse = |what: String, next: &str| Refusal::Plan(format!("the token's secret: {what}\nnext: {next}"));
     let path = home(&plan.site.token_file);
-    let refuse = |why: String, next: &str| {
-        Refusal::Plan(format!("the token's secret file {} {why}\nnext: {next}", path.display()))
-    };
-    let found = std::fs::metadata(&path).map_err(|e| {
-        refuse(format!("can't be read: {e}"), "write the secret into it (chmod 600), or set COZYUP_PROXMOX_TOKEN")
+    let secret = file::read_private(&path).map_err(|unfit| match &unfit {
+        Unfit::Io { .. } => refuse(
+            with_cause(&unfit),
+            &format!("write the secret into {} (chmod 600), or set {TOKEN_VARIABLE}", path.display()),
+        ),
+        other => refuse(other.to_string(), &other.next()),
     })?;
-    if found.permissions().mode() & 0o077 != 0 {
-        return Err(refuse("may be read by others".into(), &format!("chmod 600 {}", path.display())));
-    }
-    let text = std::fs::read_to_string(&path).map_err(|e| refuse(format!("can't be read: {e}"), "check the file"))?;
-    let secret = Secret::new(text.trim().to_string());
     if secret.expose().is_empty() {
-        return Err(refuse("is empty".into(), "write the token's secret (a UUID) into it"));
+        return Err(refuse(format!("{} is empty", path.display()), "write the token's secret (a UUID) into it"));
     }
     Ok(secret)
 }
@@ -298,16 +310,4 @@ fn state(what: &str, folder: &Path) -> Refusal {
         what: format!("the run's state can't be kept: {what}"),
         next: format!("make {} writable, or give another folder with --state-dir DIR", folder.display()),
     }
-}
-
-/// The error and what is behind it, in one line.
-pub fn with_cause(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

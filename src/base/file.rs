@@ -1,16 +1,172 @@
-//! Files that only their owner may read, written whole or not at all (write, fsync, rename, fsync the folder).
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+//! Files that only their owner may read, written whole or not at all (write, fsync, rename, fsync the folder), and what
+//! must hold of a file or folder before a secret is read from it or put into it.
+use super::secret::Secret;
+use std::fs::{self, File, Metadata, OpenOptions, Permissions};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
+
+/// No secret comes near this.
+const LONGEST_SECRET: u64 = 1 << 20;
+const OTHERS: u32 = 0o077;
+const OTHERS_WRITE: u32 = 0o022;
+
+/// Why a file or folder is nothing to trust a secret to.
+#[derive(Debug, thiserror::Error)]
+pub enum Unfit {
+    #[error("{path} can't be used")]
+    Io { path: String, source: io::Error },
+    #[error("{path} is a symbolic link")]
+    Link { path: String },
+    #[error("{path} is neither a file, a folder nor a socket")]
+    Strange { path: String },
+    #[error("{path} belongs to user {owner}, and this is user {us}")]
+    Foreign { path: String, owner: u32, us: u32 },
+    #[error("{path} may be read by others (mode {mode:o})")]
+    Readable { path: String, mode: u32 },
+    #[error("{path} may be written to by others (mode {mode:o})")]
+    Writable { path: String, mode: u32 },
+    #[error("{path} is not a text of at most 1 MiB")]
+    NoText { path: String },
+}
+
+impl Unfit {
+    /// What a person does about it.
+    pub fn next(&self) -> String {
+        match self {
+            Unfit::Io { path, .. } => format!("check that {path} is there, its permissions, and free space"),
+            Unfit::Link { path } => {
+                format!("whoever made the link decides where secrets go: put a real file or folder at {path}")
+            }
+            Unfit::Strange { path } => format!("look what it is (ls -l {path}) and take it away"),
+            Unfit::Foreign { path, owner, .. } => {
+                format!(
+                    "work as user {owner}, or make it yours once you trust what is in it: chown -R \"$(id -u)\" {path}"
+                )
+            }
+            Unfit::Readable { path, .. } => format!(
+                "chmod 600 {path}; if others use this machine, take it that they have read it and make a new secret"
+            ),
+            Unfit::Writable { path, .. } => {
+                format!("look whether everything in it is yours, then: chmod -R go-rwx {path}")
+            }
+            Unfit::NoText { path } => format!("look whether {path} is the file that was meant"),
+        }
+    }
+}
 
 /// Makes `dir` and its missing parents, the leaf with mode 0700.
 ///
 /// # Errors
-/// The operating system's, with the folder's name in front.
+/// The operating system's, with the folder's name in front; also when a link or somebody else's folder is in its place.
 pub fn private_dir(dir: &Path) -> io::Result<()> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|e| named(dir, e))?;
-    fs::set_permissions(dir, fs::Permissions::from_mode(0o700)).map_err(|e| named(dir, e))
+    own_dir(dir).map(|_| ()).map_err(|unfit| match unfit {
+        Unfit::Io { source, .. } => named(dir, source),
+        other => io::Error::other(other.to_string()),
+    })
+}
+
+/// [`private_dir`] that says whether the folder was open to others before.
+///
+/// # Errors
+/// See [`Unfit`].
+pub fn own_dir(dir: &Path) -> Result<Option<String>, Unfit> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|e| unusable(dir, e))?;
+    own(dir)
+}
+
+/// Makes sure that `path` is this user's own and nobody else's: repairs a mode that lets others read, and says so; refuses
+/// what others could have put or changed there. A mode tells what others may do from now on, an owner or a link what they
+/// have done already: the one can be repaired, the other can't.
+///
+/// # Errors
+/// See [`Unfit`].
+pub fn own(path: &Path) -> Result<Option<String>, Unfit> {
+    let found = fs::symlink_metadata(path).map_err(|e| unusable(path, e))?;
+    let kind = found.file_type();
+    if kind.is_symlink() {
+        return Err(Unfit::Link { path: shown(path) });
+    }
+    if !(kind.is_file() || kind.is_dir() || kind.is_socket()) {
+        return Err(Unfit::Strange { path: shown(path) });
+    }
+    of_this_user(path, &found)?;
+    let mode = found.mode() & 0o777;
+    if kind.is_dir() && mode & OTHERS_WRITE != 0 {
+        return Err(Unfit::Writable { path: shown(path), mode });
+    }
+    if mode & OTHERS == 0 {
+        return Ok(None);
+    }
+    let closed = mode & !OTHERS;
+    fs::set_permissions(path, Permissions::from_mode(closed)).map_err(|e| unusable(path, e))?;
+    Ok(Some(format!(
+        "{} could be read by others (mode {mode:o}); it is {closed:o} now. If others use this machine, take it that they \
+         have read it",
+        shown(path)
+    )))
+}
+
+/// [`own`] for everything in `dir`.
+///
+/// # Errors
+/// See [`Unfit`].
+pub fn own_entries(dir: &Path) -> Result<Vec<String>, Unfit> {
+    let mut words = Vec::new();
+    for entry in fs::read_dir(dir).map_err(|e| unusable(dir, e))? {
+        let path = entry.map_err(|e| unusable(dir, e))?.path();
+        match own(&path) {
+            // A worker at work replaces its files.
+            Err(Unfit::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {}
+            word => words.extend(word?),
+        }
+    }
+    Ok(words)
+}
+
+/// Removes what a write left half done when its process was killed.
+///
+/// # Errors
+/// The operating system's.
+pub fn remove_half_written(dir: &Path) -> Result<(), Unfit> {
+    for entry in fs::read_dir(dir).map_err(|e| unusable(dir, e))? {
+        let entry = entry.map_err(|e| unusable(dir, e))?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with('.') && name.ends_with(".tmp") {
+            fs::remove_file(entry.path()).map_err(|e| unusable(&entry.path(), e))?;
+        }
+    }
+    Ok(())
+}
+
+/// A secret from a file (or a pipe) that nobody else may read, without spaces and line breaks around it.
+///
+/// # Errors
+/// See [`Unfit`].
+pub fn read_private(path: &Path) -> Result<Secret<String>, Unfit> {
+    let mut file = File::open(path).map_err(|e| unusable(path, e))?;
+    // Of the open file: between a look at the name and the opening another file could come into its place.
+    let found = file.metadata().map_err(|e| unusable(path, e))?;
+    of_this_user(path, &found)?;
+    let mode = found.mode() & 0o777;
+    if mode & OTHERS != 0 {
+        return Err(Unfit::Readable { path: shown(path), mode });
+    }
+    let mut text = Zeroizing::new(String::new());
+    let read = (&mut file).take(LONGEST_SECRET + 1).read_to_string(&mut text);
+    match read {
+        Ok(length) if length as u64 <= LONGEST_SECRET => Ok(Secret::new(text.trim().to_string())),
+        Ok(_) => Err(Unfit::NoText { path: shown(path) }),
+        Err(e) if e.kind() == ErrorKind::InvalidData => Err(Unfit::NoText { path: shown(path) }),
+        Err(e) => Err(unusable(path, e)),
+    }
+}
+
+fn of_this_user(path: &Path, found: &Metadata) -> Result<(), Unfit> {
+    let us = rustix::process::geteuid().as_raw();
+    if found.uid() == us { Ok(()) } else { Err(Unfit::Foreign { path: shown(path), owner: found.uid(), us }) }
 }
 
 /// Replaces `path` by `bytes`, mode 0600; a crash leaves either the old file or the new one.
@@ -35,9 +191,11 @@ fn write_with_mode(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
         _ => Path::new("."),
     };
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let temporary = dir.join(format!(".{name}.{}.tmp", std::process::id()));
+    let temporary: PathBuf = dir.join(format!(".{name}.{}.tmp", std::process::id()));
+    // What is there is left from a process that had this number, or a trap: it is never written through.
+    let _ = fs::remove_file(&temporary);
     let written = (|| {
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&temporary)?;
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&temporary, path)?;
@@ -54,9 +212,25 @@ fn named(path: &Path, e: io::Error) -> io::Error {
     io::Error::new(e.kind(), format!("{}: {e}", path.display()))
 }
 
+fn unusable(path: &Path, source: io::Error) -> Unfit {
+    Unfit::Io { path: shown(path), source }
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    fn set(path: &Path, mode: u32) {
+        fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    }
 
     #[test]
     fn a_private_file_is_for_its_owner_only_and_is_replaced_whole() {
@@ -67,14 +241,83 @@ mod tests {
         write_private(&path, b"one").unwrap();
         write_private(&path, b"two").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"two");
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        assert_eq!(fs::metadata(&folder).unwrap().permissions().mode() & 0o777, 0o700);
+        assert_eq!((mode(&path), mode(&folder)), (0o600, 0o700));
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "no temporary file is left");
+    }
+
+    #[test]
+    fn a_trap_in_the_place_of_the_half_written_file_is_never_written_through() {
+        let dir = tempfile::tempdir().unwrap();
+        let elsewhere = dir.path().join("elsewhere");
+        fs::write(&elsewhere, "untouched").unwrap();
+        let path = dir.path().join("token");
+        std::os::unix::fs::symlink(&elsewhere, dir.path().join(format!(".token.{}.tmp", std::process::id()))).unwrap();
+        write_private(&path, b"secret").unwrap();
+        assert_eq!(fs::read(&elsewhere).unwrap(), b"untouched");
+        assert_eq!((fs::read(&path).unwrap().as_slice(), mode(&path)), (b"secret".as_slice(), 0o600));
+    }
+
+    #[test]
+    fn what_others_could_read_is_repaired_with_a_word_and_what_they_could_change_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("run");
+        private_dir(&folder).unwrap();
+        assert_eq!(own_dir(&folder).unwrap(), None);
+        set(&folder, 0o755);
+        assert!(own_dir(&folder).unwrap().unwrap().contains("mode 755"));
+        assert_eq!(mode(&folder), 0o700);
+        set(&folder, 0o777);
+        assert!(matches!(own_dir(&folder), Err(Unfit::Writable { mode: 0o777, .. })));
+        set(&folder, 0o700);
+        let file = folder.join("kubeconfig");
+        fs::write(&file, "x").unwrap();
+        set(&file, 0o644);
+        assert!(own_entries(&folder).unwrap()[0].contains("kubeconfig could be read by others"));
+        assert_eq!((mode(&file), own_entries(&folder).unwrap().len()), (0o600, 0));
+        std::os::unix::fs::symlink("/etc/passwd", folder.join("link")).unwrap();
+        let error = own_entries(&folder).unwrap_err();
+        assert!(matches!(error, Unfit::Link { .. }) && error.next().contains("real file"), "{error}");
+        let link = dir.path().join("other");
+        std::os::unix::fs::symlink(&folder, &link).unwrap();
+        assert!(private_dir(&link).unwrap_err().to_string().contains("symbolic link"));
+    }
+
+    #[test]
+    fn a_secret_is_read_only_from_a_file_of_ones_own_that_nobody_else_can_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("token");
+        fs::write(&path, " value \n").unwrap();
+        set(&path, 0o640);
+        let error = read_private(&path).unwrap_err();
+        assert!(matches!(error, Unfit::Readable { mode: 0o640, .. }) && error.next().contains("chmod 600"), "{error}");
+        set(&path, 0o600);
+        assert_eq!(read_private(&path).unwrap().expose(), "value");
+        fs::write(&path, [0xff, 0xfe]).unwrap();
+        assert!(matches!(read_private(&path), Err(Unfit::NoText { .. })));
+        fs::write(&path, vec![b'x'; (1 << 20) + 1]).unwrap();
+        assert!(matches!(read_private(&path), Err(Unfit::NoText { .. })));
+        assert!(matches!(read_private(&dir.path().join("none")), Err(Unfit::Io { .. })));
+        // Only root can make a file somebody else's.
+        if rustix::process::geteuid().is_root() {
+            std::os::unix::fs::chown(&path, Some(4711), None).unwrap();
+            assert!(matches!(read_private(&path), Err(Unfit::Foreign { owner: 4711, .. })));
+            assert!(matches!(own(&path), Err(Unfit::Foreign { .. })));
+        }
     }
 
     #[test]
     fn an_error_names_the_file() {
         let error = write_private(Path::new("/proc/cozyup/none"), b"x").unwrap_err();
         assert!(error.to_string().contains("/proc/cozyup/none"), "{error}");
+    }
+
+    #[test]
+    fn what_a_killed_write_left_is_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join(".kubeconfig.17.tmp"), "half").unwrap();
+        fs::write(dir.path().join("kubeconfig"), "whole").unwrap();
+        remove_half_written(dir.path()).unwrap();
+        let left: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert_eq!(left, ["kubeconfig"]);
     }
 }

@@ -61,7 +61,7 @@ pub(super) fn remember(secret: &[u8]) {
 /// The lines between the first and the last of a PEM text.
 fn private_key(text: &str) -> Option<&str> {
     let inside = text.strip_prefix("-----BEGIN ")?;
-    let (kind, body) = inside.split_once("-----\n")?;
+    let (kind, body) = inside.split_once("-----")?;
     kind.ends_with("PRIVATE KEY").then(|| body.split("-----END").next().unwrap_or(body))
 }
 
@@ -96,10 +96,10 @@ fn remember_value(value: &str) {
     }
     let mut known = KNOWN.write().unwrap_or_else(PoisonError::into_inner);
     known.take(value.as_bytes());
-    for shift in 0..3 {
-        // In base64 a value has three looks, by where in the whole it begins; what its neighbours have a part in is cut off.
-        let shifted = Zeroizing::new([&[0; 3][..shift], value.as_bytes()].concat());
-        let (first, last) = (if shift == 0 { 0 } else { shift + 1 }, shifted.len() / 3 * 4);
+    // In base64 a value has three looks, by where in the whole it begins; what its neighbours have a part in is cut off.
+    for (before, first) in [("", 0), ("x", 2), ("xx", 3)] {
+        let shifted = Zeroizing::new([before.as_bytes(), value.as_bytes()].concat());
+        let last = shifted.len() / 3 * 4;
         for engine in [&STANDARD_NO_PAD, &URL_SAFE_NO_PAD] {
             let encoded = Zeroizing::new(engine.encode(shifted.as_slice()));
             known.take(encoded.as_bytes().get(first..last).unwrap_or_default());

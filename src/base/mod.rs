@@ -1,9 +1,11 @@
-//! The ground every room stands on: clock, secrets, safe text, private files.
+//! The ground every room stands on: clock, secrets and where they are kept, safe text, private files.
 //! It knows no product and imports nobody.
 pub mod answer;
 pub mod clock;
 pub mod file;
+pub mod json;
 pub mod known;
 pub mod secret;
 pub mod text;
 pub mod tls;
+pub mod vault;

@@ -1,5 +1,6 @@
 //! Text from outside, made safe to show and to keep.
 use super::known;
+use std::borrow::Cow;
 use unicode_width::UnicodeWidthChar;
 
 /// Longest line of a record, in bytes; what a system says of itself in one line is far shorter.
@@ -42,12 +43,18 @@ fn clean_keep_indent(line: &str) -> String {
 
 /// One line for a record: without secrets, [`clean`], at most [`LINE_LIMIT`] bytes.
 pub fn line(raw: &str) -> String {
-    shorten(&clean(&known::hide(raw)), LINE_LIMIT)
+    shorten(&clean(&known::hide(&ahead(raw, LINE_LIMIT))), LINE_LIMIT)
 }
 
 /// [`line`] for a text of several lines, at most `limit` bytes in all.
 pub fn lines(raw: &str, limit: usize) -> String {
-    shorten(&clean_lines(&known::hide(raw)), limit)
+    shorten(&clean_lines(&known::hide(&ahead(raw, limit))), limit)
+}
+
+/// As much of a text as can matter to its first `limit` bytes once it is cleaned: a megabyte is not worth the work.
+fn ahead(raw: &str, limit: usize) -> Cow<'_, str> {
+    let most = limit.saturating_mul(16);
+    if raw.len() <= most { Cow::Borrowed(raw) } else { Cow::Owned(shorten(raw, most)) }
 }
 
 /// Whether `clean_lines` has nothing to do on it, for a quick look at what mostly is harmless.
@@ -87,6 +94,18 @@ pub fn shorten(text: &str, limit: usize) -> String {
         end = end.saturating_sub(1);
     }
     format!("{}…", text.get(..end).unwrap_or_default())
+}
+
+/// The error and what is behind it, in one line.
+pub fn with_cause(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
 }
 
 /// `5 s`, `4 min 10 s`, `1 h 05 min`: whole seconds, for people.

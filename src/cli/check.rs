@@ -29,6 +29,7 @@ impl Check {
             plan: &self.plan,
             folder: None,
             way: Way::Until(0),
+            keys: None,
             take_over: false,
             gates_by: None,
             patience: Some(patience),

@@ -11,7 +11,9 @@ use crate::lab::{critical, world};
 use crate::session::lock;
 use crate::steps::catalogue::LAST_DAY;
 use clap::Subcommand;
+use std::fs::OpenOptions;
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -225,10 +227,12 @@ async fn start(dir: &Path, at: &Where) -> Result<Opened, String> {
         Ok(()) | Err(_) => {}
     }
     let log_path = dir.join("lab.log");
-    let log = std::fs::File::create(&log_path).map_err(failed)?;
+    let log = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&log_path).map_err(failed)?;
     let mut command = Command::new(std::env::current_exe().map_err(failed)?);
     command.args(["lab", "serve", "--for-a-run", "--scenario", &at.scenario, "--speed", &at.speed.to_string()]);
     command.arg("--dir").arg(dir);
+    // The lab makes its own token.
+    command.env_remove(compose::TOKEN_VARIABLE);
     if let Some(net) = at.net {
         command.args(["--net", &net.to_string()]);
     }
@@ -276,6 +280,7 @@ impl RunInLab {
             plan: &opened.site.plan,
             folder: Some(opened.run_folder()),
             way: Way::Until(self.flags.until),
+            keys: None,
             take_over: self.flags.take_over,
             gates_by: Some(YES.to_string()),
             patience: self.flags.patience,
@@ -339,6 +344,7 @@ fn introduce(opened: &Opened, until: u8) {
 
 impl Serve {
     async fn run(self, state_dir: &Path) -> Exit {
+        super::shield::private_files();
         let scenario = match Scenario::load(&self.at.scenario) {
             Ok(scenario) => scenario,
             Err(e) => {

@@ -1,17 +1,22 @@
 //! The command line: one file per command.
 mod attach;
 mod check;
+mod keys;
 mod lab;
 mod plan;
 mod run;
 mod screen;
+mod secrets;
+mod shield;
 mod status;
 mod takeover;
 mod teardown;
 mod worker;
 
+use crate::base::{known, text};
 use crate::compose::Refusal;
 use clap::{Parser, Subcommand};
+pub use shield::{install_reports, shield};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -62,6 +67,9 @@ struct Cli {
     /// Where runs keep their state (default: the platform's state folder)
     #[arg(long, global = true, env = "COZYUP_STATE_DIR", value_name = "DIR")]
     state_dir: Option<PathBuf>,
+    /// File (0600) with the age key or the passphrase of sealed secrets; without it a terminal is asked
+    #[arg(long, global = true, env = "COZYUP_SECRETS_KEY", value_name = "FILE")]
+    secrets_key: Option<PathBuf>,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -72,6 +80,8 @@ enum Command {
     Lab(lab::Lab),
     /// Write, check and show plan files
     Plan(plan::PlanCommand),
+    /// The secrets of a run: encrypt them at rest, print one
+    Secrets(secrets::Secrets),
     /// Day 0 alone, looked at again until it is green
     Check(check::Check),
     /// Run or resume a plan
@@ -122,30 +132,17 @@ fn duration(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_secs(seconds))
 }
 
-/// Reports of panics: what and where, without colour when nobody reads it on a terminal, never with the environment.
-///
-/// # Errors
-/// When a reporter is installed already.
-pub fn install_reports() -> Result<(), String> {
-    use std::io::IsTerminal;
-    let plain = !std::io::stderr().is_terminal() || std::env::var_os("NO_COLOR").is_some();
-    let theme = if plain { color_eyre::config::Theme::new() } else { color_eyre::config::Theme::dark() };
-    color_eyre::config::HookBuilder::default()
-        .theme(theme)
-        .display_env_section(false)
-        .panic_section("this is a defect in cozyup; the run's journal is whole: run the same command again to go on")
-        .install()
-        .map_err(|e| e.to_string())
-}
-
 /// Reads the command line and does what it says.
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(e) => {
-            // Help and version are no errors; where they can't be printed nobody reads them.
+            if e.use_stderr() {
+                return fail(Exit::Usage, &e.to_string());
+            }
+            // Help and version; where they can't be printed nobody reads them.
             let _ = e.print();
-            return if e.use_stderr() { Exit::Usage.into() } else { ExitCode::SUCCESS };
+            return ExitCode::SUCCESS;
         }
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -156,11 +153,13 @@ pub fn main() -> ExitCode {
         Ok(dir) => dir,
         Err(e) => return fail(Exit::Usage, &e),
     };
+    keys::from_file(cli.secrets_key);
     let exit = runtime.block_on(async {
         match cli.command {
             None => screen::home(&state_dir).await,
             Some(Command::Lab(lab)) => lab.run(&state_dir).await,
             Some(Command::Plan(plan)) => plan.run().await,
+            Some(Command::Secrets(secrets)) => secrets.run(&state_dir),
             Some(Command::Check(check)) => check.run(&state_dir).await,
             Some(Command::Run(run)) => run.run(&state_dir).await,
             Some(Command::Attach(attach)) => attach.run(&state_dir).await,
@@ -176,10 +175,13 @@ pub fn main() -> ExitCode {
     exit.into()
 }
 
+/// Longest line of an error.
+const ERROR_LIMIT: usize = 8 * 1024;
+
 /// Prints an error as the tool prints all of them: what, then what to do.
 pub fn tell(text: &str) {
     for (i, line) in text.lines().enumerate() {
-        let line = crate::base::text::clean_lines(line);
+        let line = text::lines(line, ERROR_LIMIT);
         // Nobody is left to tell when standard error is closed.
         let _ = std::io::Write::write_fmt(
             &mut std::io::stderr(),
@@ -188,14 +190,21 @@ pub fn tell(text: &str) {
     }
 }
 
+/// A word beside the errors, e.g. of what was repaired.
+fn note(text: &str) {
+    let _ =
+        std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("note: {}\n", text::lines(text, ERROR_LIMIT)));
+}
+
 fn fail(exit: Exit, text: &str) -> ExitCode {
     tell(text);
     exit.into()
 }
 
-/// Prints a line; a closed pipe is no reason to panic.
-pub fn say(line: &str) {
-    let _ = std::io::Write::write_fmt(&mut std::io::stdout(), format_args!("{line}\n"));
+/// Prints lines; a closed pipe is no reason to panic.
+pub fn say(lines: &str) {
+    let _ =
+        std::io::Write::write_fmt(&mut std::io::stdout(), format_args!("{}\n", text::clean_lines(&known::hide(lines))));
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! `cozyup run PLAN`: runs or resumes a plan, on the screen or in lines. The work is done by a worker process that goes
 //! on without this one.
-use super::{Exit, RunFlags, say, takeover, tell};
+use super::{Exit, RunFlags, keys, note, say, takeover, tell};
 use crate::base::clock::Clock;
+use crate::base::secret::Secret;
 use crate::base::text;
 use crate::compose::{self, Way};
 use crate::engine::driver::Request;
@@ -75,6 +76,8 @@ pub struct Start<'a> {
     /// Replaces the folder that the plan's name gives.
     pub folder: Option<PathBuf>,
     pub way: Way,
+    /// `None`: asked for when it has to be.
+    pub keys: Option<compose::Keys>,
     /// Take the run from whoever works on it.
     pub take_over: bool,
     /// Who has opened every gate beforehand.
@@ -94,6 +97,7 @@ impl Run {
             plan: &self.plan,
             folder: None,
             way: Way::Until(self.flags.until),
+            keys: None,
             take_over: self.flags.take_over,
             gates_by: self.yes.then(|| YES.to_string()),
             patience: self.flags.patience,
@@ -116,9 +120,25 @@ pub async fn execute(start: Start<'_>, state_dir: &Path) -> Exit {
         (Some(folder), Ok(loaded)) => (loaded.plan.name, folder.clone()),
         (None, Ok(loaded)) => (loaded.plan.name.clone(), state_dir.join("runs").join(&loaded.plan.name)),
     };
+    let opened = RunFolder::open(&folder).map_err(|e| format!("{}\nnext: {}", compose::with_cause(&e), e.next()));
+    let opened = opened.and_then(|(folder, words)| {
+        words.iter().for_each(|word| note(word));
+        let keys = match &start.keys {
+            Some(keys) => keys.clone(),
+            None => keys::of_run(&folder.secrets())?,
+        };
+        Ok((folder, keys))
+    });
+    let (run_folder, keys) = match opened {
+        Ok(opened) => opened,
+        Err(why) => {
+            tell(&why);
+            return Exit::Usage;
+        }
+    };
     let mut tried = false;
     let (first, findings) = loop {
-        match launch(&start, &name, &folder).await {
+        match launch(&start, &name, &run_folder, keys.clone()).await {
             Ok(Started::Ready { first, findings }) => break (first, findings),
             Ok(Started::Refused { exit, .. }) if exit == Exit::Locked as u8 && !tried => {
                 tried = true;
@@ -175,8 +195,7 @@ pub fn cannot_join(name: &str, error: &JoinError) -> Exit {
     Exit::Usage
 }
 
-async fn launch(start: &Start<'_>, name: &str, folder: &Path) -> std::io::Result<Started> {
-    let folder = RunFolder::open(folder)?;
+async fn launch(start: &Start<'_>, name: &str, folder: &RunFolder, keys: compose::Keys) -> std::io::Result<Started> {
     let patience = match (start.patience, start.style) {
         (Some(patience), _) => Some(patience),
         (None, Style::Screen) => None,
@@ -220,13 +239,29 @@ async fn launch(start: &Start<'_>, name: &str, folder: &Path) -> std::io::Result
     if let Some(spec) = start.clock.spec() {
         command.env(compose::CLOCK_VARIABLE, spec);
     }
-    let token = compose::token_of_environment();
+    // A lab has a token of its own.
+    let token = keys.token.filter(|_| start.figures.speed.is_none());
+    let spoken = said(&compose::Keys { token, ..keys });
     if let Some(scope) = launch::in_user_scope(&command)
-        && let Ok(started) = launch::start(scope, &folder.log(), token.as_ref()).await
+        && let Ok(started) = launch::start(scope, &folder.log(), spoken.as_ref()).await
     {
         return Ok(started);
     }
-    launch::start(command.into(), &folder.log(), token.as_ref()).await
+    launch::start(command.into(), &folder.log(), spoken.as_ref()).await
+}
+
+/// What a worker hears at its start: the token's secret and the key of its secrets, a line each; nothing without either.
+fn said(keys: &compose::Keys) -> Option<Secret<String>> {
+    let line = |key: &Option<Secret<String>>| key.as_ref().map_or(String::new(), |k| k.expose().trim().to_string());
+    (keys.token.is_some() || keys.identity.is_some())
+        .then(|| Secret::new(format!("{}\n{}\n", line(&keys.token), line(&keys.identity))))
+}
+
+/// The other end of [`said`].
+pub fn heard(said: &str) -> compose::Keys {
+    let mut lines = said.lines().map(str::trim);
+    let mut next = || lines.next().filter(|line| !line.is_empty()).map(|line| Secret::new(line.to_string()));
+    compose::Keys { token: next(), identity: next() }
 }
 
 fn detached(name: &str, folder: &Path) -> Exit {
@@ -339,5 +374,20 @@ async fn leave_on_signals(requests: mpsc::UnboundedSender<Request>, name: String
         tell("stopping at the next safe point; once more leaves the run to end by itself");
         // The run may have ended in this moment.
         let _ = requests.send(Request::Stop { by: who() });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_hears_what_was_said_to_it() {
+        let secret = |text: &str| Some(Secret::new(text.to_string()));
+        for (token, identity) in [(None, None), (secret("t"), None), (None, secret("i")), (secret("t"), secret("i"))] {
+            let said = said(&compose::Keys { token: token.clone(), identity: identity.clone() });
+            let heard = heard(said.as_ref().map_or("", |s| s.expose()));
+            assert_eq!((heard.token, heard.identity), (token, identity));
+        }
     }
 }

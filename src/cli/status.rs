@@ -117,7 +117,7 @@ fn as_json(state: &RunState, folder: &Path, worker: Option<&Owner>) -> String {
         .collect();
     json!({
         "schema": crate::report::json::SCHEMA, "kind": "status", "run": state.run, "plan": state.plan, "outcome": state.ended,
-        "folder": folder, "proven": state.proven(), "steps": steps, "gate_waiting": state.gate_waiting(), "last": state.last, "worker": worker,
+        "folder": folder.display().to_string(), "proven": state.proven(), "steps": steps, "gate_waiting": state.gate_waiting(), "last": state.last, "worker": worker,
     })
     .to_string()
 }

@@ -1,6 +1,6 @@
 //! `cozyup teardown PLAN`: lists what carries the run's mark, asks by the run's name, removes it and proves each removal.
 use super::run::{LabFigures, Start, Style, execute, who};
-use super::{Exit, say, tell, worker};
+use super::{Exit, keys, say, tell, worker};
 use crate::base::clock::Clock;
 use crate::base::text;
 use crate::compose::{self, Options, Refusal, Way};
@@ -77,6 +77,13 @@ pub async fn tear_down(
         ));
         return Exit::Usage;
     }
+    let keys = match keys::of_run(&folder.join("secrets")) {
+        Ok(keys) => keys,
+        Err(why) => {
+            tell(&why);
+            return Exit::Usage;
+        }
+    };
     let way = Way::Teardown { cluster_is_lost: flags.cluster_is_lost };
     let options = Options {
         plan: plan.to_path_buf(),
@@ -87,7 +94,7 @@ pub async fn tear_down(
         patience: None,
         clock: clock.clone(),
         reconnect: Arc::new(|| Box::pin(async { Err("no worker is at work".to_string()) })),
-        token: None,
+        keys: keys.clone(),
     };
     if !flags.json {
         match survey(options).await {
@@ -111,6 +118,7 @@ pub async fn tear_down(
         plan,
         folder: Some(folder),
         way,
+        keys: Some(keys),
         take_over: flags.take_over,
         gates_by: Some(format!("{}, who typed the name", who())),
         patience: flags.patience,

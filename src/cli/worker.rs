@@ -1,9 +1,8 @@
 //! `cozyup worker`, hidden: the process that does the work of a run. `cozyup run` starts it; screens attach to it.
-use super::run::exit_of;
+use super::run::{exit_of, heard};
 use super::{Exit, say, tell};
 use crate::base::clock::Clock;
 use crate::base::file::write_private;
-use crate::base::secret::Secret;
 use crate::base::text;
 use crate::compose::{self, Options, Prepared, Refusal, Way, with_cause};
 use crate::engine::driver::Request;
@@ -22,6 +21,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
+use zeroize::Zeroizing;
 
 /// A run that is to end with its last screen bears being alone for so long: the first screen is on its way.
 const ALONE: Duration = Duration::from_secs(10);
@@ -64,9 +64,10 @@ impl Worker {
     pub async fn run(self) -> Exit {
         // Fails only for the leader of a process group, which a worker is not when `cozyup run` starts it.
         let _ = rustix::process::setsid();
+        super::shield::private_files();
         let began = Instant::now();
-        let mut said = String::new();
-        // Without a word the secret comes from the plan's file.
+        let mut said = Zeroizing::new(String::new());
+        // Without a word the token's secret comes from the plan's file.
         let _ = std::io::stdin().read_to_string(&mut said);
         let clock = compose::clock_of_environment();
         let options = Options {
@@ -81,7 +82,7 @@ impl Worker {
             patience: self.patience_s.map(Duration::from_secs),
             clock: clock.clone(),
             reconnect: reconnect(&self.folder),
-            token: Some(Secret::new(said)).filter(|s| !s.expose().is_empty()),
+            keys: heard(&said),
         };
         let prepared = match prepare(options).await {
             Ok(prepared) => prepared,

@@ -7,7 +7,7 @@ use super::state::{RunState, Status};
 use super::step::{Context, Observed, Outline, Site, Step, StepId};
 use super::wait::Wait;
 use crate::base::clock::{Clock, add, between};
-use crate::base::text;
+use crate::base::{json, text};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
@@ -120,7 +120,7 @@ impl Context for Hands {
         let _ = self.notes.send(Note::Log {
             step: self.step.clone(),
             source: source.to_string(),
-            line: text::shorten(&text::clean(line), 400),
+            line: text::shorten(&text::line(line), 400),
         });
     }
 
@@ -216,6 +216,8 @@ impl<S: Site> Loop<S> {
     }
 
     fn record(&mut self, event: Event) -> Result<(), JournalError> {
+        // The one way into journal, state and screens: whatever a step said, nothing secret and nothing hostile gets past.
+        let event = json::tidied(event);
         let record = Record { seq: self.driver.journal.next_seq(), at: self.driver.clock.now(), event };
         self.driver.journal.append(&record)?;
         self.driver.state.apply(&record);
@@ -332,7 +334,7 @@ impl<S: Site> Loop<S> {
                 if same { Ok(()) } else { self.record(Event::Waiting { step: id, wait }) }
             }
             Observed::Absent(seen) => {
-                let seen = text::clean(&seen);
+                let seen = text::line(&seen);
                 if !outline.changes {
                     let what = format!("a check reported something absent: {seen}");
                     return self.failed(id, Failure::broken(what, "report this with `cozyup support`"));

@@ -26,7 +26,7 @@ pub struct Failure {
 
 impl Failure {
     fn new(class: Class, what: impl AsRef<str>, next: impl AsRef<str>) -> Self {
-        Failure { class, what: text::clean(what.as_ref()), next: text::clean(next.as_ref()) }
+        Failure { class, what: text::line(what.as_ref()), next: text::line(next.as_ref()) }
     }
 
     pub fn retryable(what: impl AsRef<str>, next: impl AsRef<str>) -> Self {

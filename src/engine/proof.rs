@@ -42,7 +42,7 @@ pub struct Proof {
 impl Proof {
     /// `summary` says in one line what is now true, e.g. `vm 1001 runs on pve with 8 cores`.
     pub fn new(summary: impl AsRef<str>, first: Reading) -> Self {
-        Proof { summary: text::clean(summary.as_ref()), first, more: Vec::new() }
+        Proof { summary: text::line(summary.as_ref()), first, more: Vec::new() }
     }
 
     #[must_use]

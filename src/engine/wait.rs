@@ -45,7 +45,7 @@ pub struct Progress {
 
 impl Wait {
     pub fn new(condition: impl AsRef<str>, seen: impl AsRef<str>, band: Band) -> Self {
-        Wait { condition: text::clean(condition.as_ref()), seen: text::clean(seen.as_ref()), band, progress: None }
+        Wait { condition: text::line(condition.as_ref()), seen: text::line(seen.as_ref()), band, progress: None }
     }
 
     #[must_use]

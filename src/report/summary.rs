@@ -68,7 +68,11 @@ impl Summary {
             }
             _ => None,
         });
-        let file = |name: &str| folder.join(name);
+        // Sealed ones have one more ending.
+        let file = |name: &str| match folder.join(name) {
+            plain if plain.exists() => plain,
+            _ => folder.join(format!("{name}.age")),
+        };
         let files = [
             ("kubeconfig", file("secrets/kubeconfig")),
             ("talosconfig", file("secrets/talosconfig")),

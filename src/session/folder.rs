@@ -1,6 +1,5 @@
 //! Where a run keeps its files. Folders are 0700, files 0600.
-use crate::base::file::private_dir;
-use std::io;
+use crate::base::file::{Unfit, own_dir, own_entries, remove_half_written};
 use std::path::{Path, PathBuf};
 
 /// The folder of one run.
@@ -8,14 +7,27 @@ use std::path::{Path, PathBuf};
 pub struct RunFolder(PathBuf);
 
 impl RunFolder {
-    /// Opens or makes the folder and its `secrets` folder.
+    /// Opens or makes the folder and its `secrets` folder, and makes sure that they and everything in them are this user's
+    /// alone. What was repaired is said in a sentence each.
     ///
     /// # Errors
-    /// The operating system's, with the folder named.
-    pub fn open(path: &Path) -> io::Result<RunFolder> {
-        private_dir(path)?;
-        private_dir(&path.join("secrets"))?;
-        Ok(RunFolder(path.to_path_buf()))
+    /// When something in it is a link, somebody else's, or could be changed by others.
+    pub fn open(path: &Path) -> Result<(RunFolder, Vec<String>), Unfit> {
+        let folder = RunFolder(path.to_path_buf());
+        let mut words: Vec<String> = own_dir(path)?.into_iter().collect();
+        words.extend(own_dir(&folder.secrets())?);
+        words.extend(own_entries(path)?);
+        words.extend(own_entries(&folder.secrets())?);
+        Ok((folder, words))
+    }
+
+    /// For the holder of the run's lock: removes what a killed process left half written.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn tidy(&self) -> Result<(), Unfit> {
+        remove_half_written(&self.0)?;
+        remove_half_written(&self.secrets())
     }
 
     pub fn path(&self) -> &Path {

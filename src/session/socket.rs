@@ -1,4 +1,5 @@
 //! The socket in a run's folder, and lines of JSON over it.
+use crate::base::json;
 use futures::{SinkExt, StreamExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -92,7 +93,7 @@ pub async fn flush(lines: &mut Lines) -> io::Result<()> {
 pub async fn receive<T: DeserializeOwned>(lines: &mut Lines) -> io::Result<Option<T>> {
     match lines.next().await {
         None => Ok(None),
-        Some(line) => Ok(Some(serde_json::from_str(&line.map_err(other)?)?)),
+        Some(line) => Ok(Some(json::read(line.map_err(other)?.as_bytes())?)),
     }
 }
 

@@ -133,7 +133,7 @@ pub async fn destroyed(
     let observed = match find(cx, site, vmid, doing, band).await? {
         Found::Ours { host, config } => {
             let name = config.value.name().unwrap_or_default();
-            return Ok(vm::absent(cx, site, format!("vm {vmid} ({name}) is on {host}"), doing, band).await);
+            return vm::absent(cx, site, format!("vm {vmid} ({name}) is on {host}"), doing, band).await;
         }
         Found::Not(observed) => *observed,
     };

@@ -1,7 +1,8 @@
 //! What the steps work on: the plan, the run's folder, and the clients in their two halves.
 use crate::base::clock::Clock;
-use crate::base::file::write_private;
 use crate::base::secret::Secret;
+use crate::base::text::with_cause;
+use crate::base::vault::{Vault, VaultError};
 use crate::cozystack::{Component, Release};
 use crate::engine::failure::Failure;
 use crate::engine::step::{Context, Site, StepId};
@@ -15,7 +16,7 @@ use futures::future::BoxFuture;
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::task::JoinHandle;
 
@@ -52,7 +53,9 @@ pub struct Reading {
     pub proxmox: proxmox::Reader,
     /// For the release server, LoadBalancer addresses and the ingress: no proxy, no redirects followed.
     pub http: reqwest::Client,
+    /// The folder of the run's secrets; what is in it is read through [`Reading::secret`].
     pub secrets: PathBuf,
+    pub vault: Vault,
     pub cache: PathBuf,
     pub reconnect: Reconnect,
     /// The place from which this process works on the run.
@@ -69,7 +72,7 @@ pub struct Changing {
     pub talos: talos::Changer,
     /// When the target last said that the run is worked on from here.
     pub(super) claim: tokio::sync::Mutex<Option<Timestamp>>,
-    secrets: PathBuf,
+    vault: Vault,
     shared: Arc<Shared>,
     /// Secrets that are being made ahead of their step; in memory only until it writes them.
     ahead: Mutex<Option<JoinHandle<Result<Bundle, SecretsError>>>>,
@@ -96,6 +99,7 @@ pub struct Parts {
     pub proxmox: (proxmox::Reader, proxmox::Changer),
     pub http: reqwest::Client,
     pub secrets: PathBuf,
+    pub vault: Vault,
     pub cache: PathBuf,
     pub reconnect: Reconnect,
     pub claim: Claim,
@@ -112,7 +116,7 @@ pub fn open(parts: Parts) -> (Reading, Changing) {
     let (reader, changer) = parts.proxmox;
     let now = parts.clock.now();
     // A key of the cluster takes up to some seconds of processor time; day 1 has them to spare.
-    let ahead = (parts.makes_secrets && !parts.secrets.join(files::BUNDLE).exists())
+    let ahead = (parts.makes_secrets && !parts.vault.holds(files::BUNDLE))
         .then(|| tokio::task::spawn_blocking(move || Bundle::generate(now)));
     let reading = Reading {
         plan: parts.plan,
@@ -122,7 +126,8 @@ pub fn open(parts: Parts) -> (Reading, Changing) {
         components: Arc::new(parts.components),
         proxmox: reader,
         http: parts.http,
-        secrets: parts.secrets.clone(),
+        secrets: parts.secrets,
+        vault: parts.vault.clone(),
         cache: parts.cache,
         reconnect: parts.reconnect,
         claim: parts.claim,
@@ -134,7 +139,7 @@ pub fn open(parts: Parts) -> (Reading, Changing) {
         proxmox: changer,
         talos: talos::Changer::new(),
         claim: tokio::sync::Mutex::new(None),
-        secrets: parts.secrets,
+        vault: parts.vault,
         shared,
         ahead: Mutex::new(ahead),
     };
@@ -142,16 +147,21 @@ pub fn open(parts: Parts) -> (Reading, Changing) {
 }
 
 impl Reading {
+    /// # Errors
+    /// When the file can't be read; a person has to bring it back.
+    pub fn secret(&self, name: &str) -> Result<Secret<String>, Failure> {
+        self.vault.read(name).map_err(|e| vault_failure("read", &e))
+    }
+
     /// The secrets bundle of the cluster, read from its file.
     ///
     /// # Errors
     /// When the file is missing or is no bundle; a person has to bring it back, since it exists only once.
     pub fn bundle(&self) -> Result<Bundle, Failure> {
-        let path = self.secrets.join(files::BUNDLE);
-        let text = read_secret(&path)?;
+        let text = self.secret(files::BUNDLE)?;
         Bundle::from_yaml(text.expose()).map_err(|e| {
             Failure::person(
-                format!("{} is not a Talos secrets bundle: {e}", path.display()),
+                format!("{} is not a Talos secrets bundle: {e}", self.vault.path(files::BUNDLE).display()),
                 "restore the file from a backup; without it the cluster can't be administered",
             )
         })
@@ -177,7 +187,7 @@ impl Reading {
     /// # Errors
     /// When there is no kubeconfig yet, or it can't be used.
     pub fn kubernetes(&self) -> Result<kubernetes::Reader, Failure> {
-        Ok(self.shared.kubernetes(&self.secrets)?.0)
+        Ok(self.shared.kubernetes(&self.vault)?.0)
     }
 
     pub fn node(&self, name: &str) -> Result<&NodePlan, Failure> {
@@ -205,7 +215,7 @@ impl Changing {
     /// # Errors
     /// When there is no kubeconfig yet, or it can't be used.
     pub fn kubernetes(&self) -> Result<kubernetes::Changer, Failure> {
-        Ok(self.shared.kubernetes(&self.secrets)?.1)
+        Ok(self.shared.kubernetes(&self.vault)?.1)
     }
 
     /// New secrets for a cluster: those made ahead, else made now.
@@ -225,13 +235,7 @@ impl Changing {
     /// # Errors
     /// When the disk refuses.
     pub fn keep_secret(&self, name: &str, secret: &Secret<String>) -> Result<(), Failure> {
-        let path = self.secrets.join(name);
-        write_private(&path, secret.expose().as_bytes()).map_err(|e| {
-            Failure::person(
-                format!("can't write a secret: {e}"),
-                "make room or mend the permissions of the state folder",
-            )
-        })?;
+        self.vault.keep(name, secret).map_err(|e| vault_failure("write", &e))?;
         // A kubeconfig that was written anew must not be hidden by the client made from the old one.
         *self.shared.kubernetes.lock().unwrap_or_else(PoisonError::into_inner) = None;
         Ok(())
@@ -239,27 +243,20 @@ impl Changing {
 }
 
 impl Shared {
-    fn kubernetes(&self, secrets: &Path) -> Result<(kubernetes::Reader, kubernetes::Changer), Failure> {
+    fn kubernetes(&self, vault: &Vault) -> Result<(kubernetes::Reader, kubernetes::Changer), Failure> {
         let mut cached = self.kubernetes.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(clients) = &*cached {
             return Ok(clients.clone());
         }
-        let text = read_secret(&secrets.join(files::KUBECONFIG))?;
+        let text = vault.read(files::KUBECONFIG).map_err(|e| vault_failure("read", &e))?;
         let clients = kubernetes::connect(&text, None).map_err(|e| failures::kubernetes(&e, "open the kubeconfig"))?;
         *cached = Some(clients.clone());
         Ok(clients)
     }
 }
 
-/// # Errors
-/// When the file can't be read; a person has to bring it back.
-pub fn read_secret(path: &Path) -> Result<Secret<String>, Failure> {
-    std::fs::read_to_string(path).map(Secret::new).map_err(|e| {
-        Failure::person(
-            format!("can't read {}: {e}", path.display()),
-            "restore the file from a backup, or let the step that writes it run again",
-        )
-    })
+fn vault_failure(doing: &str, error: &VaultError) -> Failure {
+    Failure::person(format!("can't {doing} a secret: {}", with_cause(error)), error.next())
 }
 
 /// The address as the Talos client wants it.

@@ -1,6 +1,7 @@
 //! Reading a journal while its one writer goes on writing it: the file itself is the buffer of every screen, so a slow
 //! screen costs the worker nothing.
 use super::JournalError;
+use crate::base::json;
 use crate::engine::record::Record;
 use std::fs::File;
 use std::io::{self, Read};
@@ -42,7 +43,7 @@ impl Follower {
         let mut records = Vec::new();
         for line in lines.split_inclusive(|b| *b == b'\n') {
             self.lines += 1;
-            let record = serde_json::from_slice(line).map_err(|e| JournalError::Damaged {
+            let record = json::read(line).map_err(|e| JournalError::Damaged {
                 path: self.path.display().to_string(),
                 line: self.lines,
                 why: e.to_string(),

@@ -5,6 +5,7 @@
 pub mod follow;
 
 use super::record::Record;
+use crate::base::json;
 use aws_lc_rs::digest;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -200,12 +201,13 @@ fn decode(line: &[u8], previous: &str) -> Result<(Record, String), Flaw> {
     if chain(previous, &body) != sum {
         return Err(Flaw::Wrong("its checksum does not fit the lines before it".into()));
     }
-    let value: serde_json::Value = serde_json::from_str(&body).map_err(|e| Flaw::Wrong(e.to_string()))?;
+    let mut value: serde_json::Value = serde_json::from_str(&body).map_err(|e| Flaw::Wrong(e.to_string()))?;
     match value.get("v").and_then(serde_json::Value::as_u64) {
         Some(v) if v == u64::from(LINE_VERSION) => {}
         Some(v) => return Err(Flaw::Newer(v)),
         None => return Err(Flaw::Wrong("it has no version".into())),
     }
+    json::clean(&mut value);
     let record = serde_json::from_value(value).map_err(|e| Flaw::Wrong(e.to_string()))?;
     Ok((record, sum.to_string()))
 }

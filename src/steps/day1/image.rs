@@ -133,7 +133,7 @@ impl Removal<Installation> for Image {
             let summary = format!("{} was not put there by this run: left alone", self.volume);
             return Ok(Observed::Satisfied(Proof::new(summary, evidence)));
         }
-        Ok(vm::absent(cx, site, there, "delete the image", BAND).await)
+        vm::absent(cx, site, there, "delete the image", BAND).await
     }
 
     async fn remove(&self, cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {

@@ -82,7 +82,7 @@ impl Step<Installation> for Reach {
             return Err(Failure::person(format!("vm {} has no card net0", node.vmid), "run again: it is set anew"));
         };
         // Before the cluster's secrets exist no node can be configured with them.
-        let admin = if site.secrets.join(files::BUNDLE).exists() { Some(site.admin()?) } else { None };
+        let admin = if site.vault.holds(files::BUNDLE) { Some(site.admin()?) } else { None };
         let state = state_of(address(node), admin.as_ref()).await.value;
         match &state {
             NodeState::Down(why) => return self.silent(site, why).await,

@@ -86,7 +86,7 @@ impl Removal<Installation> for Start {
         };
         let status = site.proxmox.vm_status(&host, vmid).await.map_err(|e| failures::proxmox(&e, &doing))?;
         if status.value.is_running() {
-            return Ok(vm::absent(cx, site, format!("vm {vmid} runs on {host}"), &doing, BAND).await);
+            return vm::absent(cx, site, format!("vm {vmid} runs on {host}"), &doing, BAND).await;
         }
         let evidence = Evidence::of("Proxmox", cx.clock().now(), &status);
         Ok(Observed::Satisfied(Proof::new(format!("vm {vmid} does not run"), evidence)))

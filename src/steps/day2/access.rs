@@ -37,7 +37,7 @@ impl Step<Installation> for Access {
     async fn observe(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
         let mut listed = Vec::new();
         for name in [files::KUBECONFIG, files::TALOSCONFIG] {
-            let path = site.secrets.join(name);
+            let path = site.vault.path(name);
             match std::fs::metadata(&path) {
                 Ok(found) if found.permissions().mode() & 0o077 == 0 => {
                     listed.push(format!("{:o} {}", found.permissions().mode() & 0o777, path.display()));

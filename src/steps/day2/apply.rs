@@ -4,7 +4,7 @@ use crate::engine::proof::{Proof, Reading as Evidence};
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
 use crate::plan::model::NodePlan;
-use crate::steps::site::{Changing, Installation, Reading, address, read_secret};
+use crate::steps::site::{Changing, Installation, Reading, address};
 use crate::steps::{failures, outlines};
 use crate::talos::{Maintenance, NodeState, state_of};
 use async_trait::async_trait;
@@ -56,7 +56,7 @@ impl Step<Installation> for Apply {
 
     async fn act(&self, cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
         let doing = format!("apply the config of {}", self.node.name);
-        let config = read_secret(&site.secrets.join(super::config::file(&self.node)))?;
+        let config = site.secret(&super::config::file(&self.node))?;
         let node = Maintenance::connect(address(&self.node)).await.map_err(|e| failures::talos(&e, &doing))?;
         let links = node.links().await.map_err(|e| failures::talos(&e, &doing))?;
         let vm = site.proxmox.vm_config(&self.node.host, self.node.vmid.into()).await;

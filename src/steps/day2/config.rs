@@ -6,7 +6,7 @@ use crate::engine::proof::{Proof, Reading as Evidence};
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::Band;
 use crate::plan::model::{NodePlan, Plan, Role};
-use crate::steps::site::{Changing, Installation, Reading, read_secret};
+use crate::steps::site::{Changing, Installation, Reading};
 use crate::steps::{failures, outlines};
 use crate::talos::config::{self, NodeConfig, redacted};
 use async_trait::async_trait;
@@ -88,12 +88,12 @@ impl Step<Installation> for Config {
     }
 
     async fn observe(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
-        let path = site.secrets.join(file(&self.node));
+        let path = site.vault.path(&file(&self.node));
         if !path.exists() {
             return Ok(Observed::Absent(format!("there is no {}", path.display())));
         }
         let (wanted, mac) = wanted(site, &self.node).await?;
-        if read_secret(&path)?.expose() != wanted.expose() {
+        if site.secret(&file(&self.node))?.expose() != wanted.expose() {
             return Ok(Observed::Absent("the file differs from what plan, secrets and hardware address give".into()));
         }
         let now = cx.clock().now();

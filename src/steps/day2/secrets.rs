@@ -1,4 +1,5 @@
 //! `day2.secrets`: the cluster's secrets, made once and kept in the run's folder only.
+use crate::base::vault;
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Proof, Reading as Evidence};
 use crate::engine::step::{Context, Observed, Outline, Removal, Step, StepId, Undo};
@@ -37,7 +38,7 @@ impl Step<Installation> for Secrets {
     }
 
     async fn observe(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
-        let path = site.secrets.join(files::BUNDLE);
+        let path = site.vault.path(files::BUNDLE);
         if !path.exists() {
             return Ok(Observed::Absent(format!("there is no {}", path.display())));
         }
@@ -69,7 +70,7 @@ impl Step<Installation> for Secrets {
                     format!("{} ({}) is configured with secrets that are not here: {why}", node.name, node.address),
                     format!(
                         "restore {} from a backup; if the node may be wiped, reset it",
-                        site.secrets.join(files::BUNDLE).display()
+                        site.vault.path(files::BUNDLE).display()
                     ),
                 ));
             }
@@ -83,6 +84,13 @@ impl Step<Installation> for Secrets {
     fn undo(&self) -> Undo<'_, Installation> {
         Undo::By(self)
     }
+}
+
+/// Everything in the folder but what says how it is sealed.
+fn kept(site: &Reading) -> Result<Vec<String>, Failure> {
+    let mut names = teardown::names_in(&site.secrets)?;
+    names.retain(|name| !vault::OWN.contains(&name.as_str()));
+    Ok(names)
 }
 
 #[async_trait]
@@ -100,7 +108,7 @@ impl Removal<Installation> for Secrets {
     }
 
     async fn gone(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
-        let left = teardown::names_in(&site.secrets)?;
+        let left = kept(site)?;
         if !left.is_empty() {
             return Ok(Observed::Absent(format!("{} holds {}", site.secrets.display(), left.join(", "))));
         }
@@ -110,7 +118,7 @@ impl Removal<Installation> for Secrets {
     }
 
     async fn remove(&self, _cx: &dyn Context, site: &Reading, _change: &Changing) -> Result<(), Failure> {
-        for name in teardown::names_in(&site.secrets)? {
+        for name in kept(site)? {
             let path = site.secrets.join(name);
             teardown::delete(std::fs::remove_file(&path), &path)?;
         }

@@ -2,7 +2,7 @@
 use crate::base::secret::Secret;
 use crate::engine::failure::Failure;
 use crate::plan::model::Plan;
-use crate::steps::site::{Reading, read_secret};
+use crate::steps::site::Reading;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
@@ -77,13 +77,13 @@ impl Access {
     }
 
     pub fn secret_path(&self, site: &Reading) -> PathBuf {
-        site.secrets.join(self.secret_name())
+        site.vault.path(&self.secret_name())
     }
 
     /// # Errors
     /// When the file can't be read.
     pub fn secret(&self, site: &Reading) -> Result<Secret<String>, Failure> {
-        read_secret(&self.secret_path(site))
+        site.secret(&self.secret_name())
     }
 
     /// What the role holds on a Proxmox VE that has these roles; `Administrator` holds every privilege there is.

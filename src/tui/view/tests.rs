@@ -1,6 +1,8 @@
 //! Each view at the sizes that matter, in colour and plain, and every view at any size.
 use super::render;
 use crate::plan::defaults::{Defaults, plan};
+use crate::session::protocol::Control;
+use crate::tui::Home;
 use crate::tui::keymap::{Context, KEYS};
 use crate::tui::message::{BadPlan, Msg};
 use crate::tui::model::home::HomeModel;
@@ -20,6 +22,7 @@ use ratatui::style::{Color, Modifier};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use unicode_width::UnicodeWidthStr;
 
 const COLOUR: Theme = Theme::new(true, true);
 const PLAIN: Theme = Theme::new(false, false);
@@ -248,6 +251,67 @@ fn text_from_outside_can_not_steer_the_terminal() {
         let all: String = buf.content.iter().map(|c| c.symbol()).collect();
         assert!(all.contains("gpj.exe"));
         assert!(!all.contains(['\u{1b}', '\u{202e}', '\u{7}']));
+    }
+}
+
+/// One cell for one character (or two cells), with what belongs on it; nothing that a terminal obeys.
+fn is_harmless(symbol: &str) -> bool {
+    let strange = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{e0000}'..='\u{e0fff}')
+    };
+    !symbol.contains(strange) && symbol.chars().count() <= 6 && symbol.width() <= 2
+}
+
+#[test]
+fn whatever_a_record_says_no_cell_of_any_view_holds_more_than_a_character() {
+    let hostile = format!(
+        " \u{1b}[2J\u{1b}]8;;http://x\u{7}\u{9b}1m\u{90}q\u{202e}\u{2066}\u{200b}\u{e0041}\0\r\n\t日本e{}👩\u{200d}👩{}",
+        "\u{301}".repeat(300),
+        "z".repeat(5000)
+    );
+    let mut cells = 0;
+    for sample in Sample::all() {
+        let sample = sample.saying(&hostile);
+        for full in [None, Some(Full::Detail), Some(Full::Log), Some(Full::Findings)] {
+            let gate = Dialog::Gate { day: 1, by_hand: true, scroll: 0, since: Duration::ZERO };
+            for dialog in [None, Some(gate), Some(Dialog::Stopping), Some(Dialog::Result { scroll: 0 })] {
+                for size in [(80, 24), (160, 45), (40, 10), (20, 5), (1, 1)] {
+                    let mut typist = run(&sample, 300, COLOUR);
+                    let Screen::Run(run) = &mut typist.model.screen else { panic!("no run") };
+                    run.title.push_str(&hostile);
+                    run.findings = vec![hostile.clone()];
+                    run.result = Some(hostile.clone());
+                    run.control = Control { yours: false, by: Some((hostile.clone(), at(1))) };
+                    run.cursor = Row::Step(crate::engine::step::StepId::new("day1.clone/cp1"));
+                    (run.full, run.dialog) = (full, dialog);
+                    let mut buf = Buffer::empty(Rect::new(0, 0, size.0, size.1));
+                    render(&typist.model, buf.area, &mut buf);
+                    cells += buf.content.len();
+                    let strange = buf.content.iter().map(|c| c.symbol()).find(|s| !is_harmless(s));
+                    assert_eq!(strange, None, "{full:?} {size:?}");
+                }
+            }
+        }
+    }
+    assert!(cells > 100_000);
+    for keys in ["", "<Enter>", "<Down><Enter>", "<Down><Down><Enter>"] {
+        for size in [(80, 24), (160, 45), (40, 10)] {
+            let home = Home {
+                plans: vec![(format!("/plans/{hostile}.yaml").into(), hostile.clone())],
+                scenarios: vec![(hostile.clone(), hostile.clone())],
+                cwd: hostile.clone().into(),
+            };
+            let home = HomeModel::new(home, Some(hostile.clone().into()));
+            let model = Model::new(COLOUR, Screen::Home(Box::new(home)));
+            let mut typist = Typist { model, size, commands: Vec::new() };
+            typist.send(Msg::Resized);
+            typist.keys(keys);
+            let mut buf = Buffer::empty(Rect::new(0, 0, size.0, size.1));
+            render(&typist.model, buf.area, &mut buf);
+            let strange = buf.content.iter().map(|c| c.symbol()).find(|s| !is_harmless(s));
+            assert_eq!(strange, None, "home {keys} {size:?}");
+        }
     }
 }
 

@@ -171,11 +171,12 @@ async fn until_death(rig: &Rig, way: Way, death: Death, late: bool, shape: impl 
         plan: rig.plan().to_path_buf(),
         folder: rig.folder(),
         way,
+        take_over: None,
         gates_by: Some("--yes".into()),
         patience: None,
         clock: rig.site().clock(),
         reconnect: Arc::new(|| Box::pin(async { Ok("this process answered".to_string()) })),
-        token: None,
+        keys: compose::Keys::default(),
     };
     let prepared = match compose::prepare(options) {
         Ok(prepared) => prepared,
