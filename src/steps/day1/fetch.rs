@@ -2,7 +2,7 @@
 use super::image_file::{self, Known, Stored};
 use super::unpack::{self, Work};
 use super::web;
-use crate::base::file::{private_dir, write_public};
+use crate::base::file::{private_dir, write_private};
 use crate::base::text::{shorten, size};
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Proof, Reading as Evidence};
@@ -90,7 +90,7 @@ impl Step<Installation> for Fetch {
             size: made.size,
         };
         let text = serde_json::to_vec(&known).map_err(|e| Failure::broken(e.to_string(), "report this"))?;
-        write_public(&image_file::known_path(site), &text).map_err(|e| disk(&e))?;
+        write_private(&image_file::known_path(site), &text).map_err(|e| disk(&e))?;
         // Of no more use; that it can't be removed changes nothing.
         let _ = fs::remove_file(&packed).await;
         Ok(())

@@ -45,7 +45,8 @@ pub fn of(rig: &Rig) -> Standing {
     let tokens = |uid: &str| rig.lab().look(|world| token(world, uid));
     let plain = |text: &str| {
         let text = text.replace(&state.run, "RUN").replace(&dotted, "NET").replace(&dashed, "NET");
-        without_uids(&text, tokens)
+        let text: Vec<&str> = text.lines().map(without_claim).collect();
+        without_uids(&text.join("\n"), tokens)
     };
     let mut plain_lines = Standing::new();
     for (key, value) in lines {
@@ -57,6 +58,11 @@ pub fn of(rig: &Rig) -> Standing {
         plain_lines.insert(key, value);
     }
     plain_lines
+}
+
+/// The place and the time of a claim differ from run to run.
+fn without_claim(line: &str) -> &str {
+    if line.starts_with("cozyup-by=") { "cozyup-by=CLAIM" } else { line }
 }
 
 /// What differs, a line each; empty when both are the same.
