@@ -119,6 +119,17 @@ fn plan() -> Vec<Make> {
 }
 
 async fn drive(dir: &Path, target: &Shared, steps: Vec<Make>, rules: Rules, requests: Vec<(u64, Request)>) -> Run {
+    drive_at(Clock::real(), dir, target, steps, rules, requests).await
+}
+
+async fn drive_at(
+    clock: Clock,
+    dir: &Path,
+    target: &Shared,
+    steps: Vec<Make>,
+    rules: Rules,
+    requests: Vec<(u64, Request)>,
+) -> Run {
     let (journal, recovered) = Journal::open(&dir.join("journal")).unwrap();
     let (feed, mut records) = mpsc::unbounded_channel();
     let (ask, asked) = mpsc::unbounded_channel();
@@ -133,7 +144,7 @@ async fn drive(dir: &Path, target: &Shared, steps: Vec<Make>, rules: Rules, requ
         steps: steps.into_iter().map(|s| Arc::new(s) as Arc<dyn Step<TestSite>>).collect(),
         reading: Arc::new(target.clone()),
         changing: Arc::new(target.clone()),
-        clock: Clock::real(),
+        clock,
         journal,
         state: RunState::of(&recovered.records),
         rules,
@@ -318,6 +329,32 @@ async fn nothing_is_acted_on_when_the_journal_cannot_be_written() {
     };
     let session = Session { run: "r".into(), plan: "p".into(), plan_digest: "d".into(), host: "h".into(), until: 10 };
     let error = driver.run(session, asked).await.unwrap_err();
-    assert!(error.next().contains("free space"), "{error}");
+    assert!(error.next().starts_with("make room for"), "{}", error.next());
     assert!(target.lock().unwrap().acts.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_on_a_clock_that_was_put_back_waits_for_nothing_of_the_earlier_one() {
+    let noon: jiff::Timestamp = "2026-11-25T12:00:00Z".parse().unwrap();
+    let ten = noon - jiff::SignedDuration::from_hours(2);
+    let at = |origin| Clock::scaled(origin, std::time::SystemTime::now(), 1.0);
+    let dir = tempfile::tempdir().unwrap();
+    let target = Shared::default();
+    // The first session ends while a step is blocked and is to be looked at again, two hours from the second one on.
+    target.lock().unwrap().refuse = Some(Failure::person("no right", "grant it"));
+    let stop = vec![(40, Request::Stop { by: "ann".into() })];
+    let first = drive_at(at(noon), dir.path(), &target, plan(), yes(), stop).await;
+    assert_eq!(first.outcome, Outcome::Stopped);
+    assert!(first.records.iter().any(|r| matches!(r.event, Event::Blocked { .. })));
+    target.lock().unwrap().refuse = None;
+    let began = tokio::time::Instant::now();
+    let second = drive_at(at(ten), dir.path(), &target, plan(), yes(), vec![]).await;
+    assert_eq!(second.outcome, Outcome::Proven);
+    assert!(began.elapsed() < Duration::from_secs(120), "took {:?}", began.elapsed());
+    assert_eq!(target.lock().unwrap().acts, ["day1.a", "day1.b", "day2.c"]);
+    let last = Journal::read(&dir.path().join("journal")).unwrap().records;
+    assert!(last.windows(2).any(|pair| pair[1].at < pair[0].at), "the clock went back between the records");
+    for step in &second.state.steps {
+        assert!(step.started <= step.finished, "{}: {:?} to {:?}", step.outline.id, step.started, step.finished);
+    }
 }

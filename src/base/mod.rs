@@ -3,6 +3,8 @@
 pub mod answer;
 pub mod clock;
 pub mod file;
+#[cfg(any(test, fuzzing))]
+pub mod properties;
 pub mod secret;
 pub mod text;
 pub mod tls;
