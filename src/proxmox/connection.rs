@@ -30,7 +30,7 @@ const UPLOADS: usize = 2;
 /// No answer of the API comes near this.
 const ANSWER_LIMIT: usize = 32 << 20;
 /// Keys whose values are not kept as evidence.
-const HIDDEN: [&str; 5] = ["cipassword", "password", "ticket", "CSRFPreventionToken", "vncticket"];
+pub(super) const HIDDEN: [&str; 5] = ["cipassword", "password", "ticket", "CSRFPreventionToken", "vncticket"];
 
 pub(super) struct Connection {
     http: reqwest::Client,
@@ -283,7 +283,7 @@ async fn whole(mut response: Response) -> Result<Vec<u8>, Cut> {
 }
 
 /// Never quotes the body: an answer may hold a secret.
-fn data(body: &str) -> Result<Value, String> {
+pub(super) fn data(body: &str) -> Result<Value, String> {
     match serde_json::from_str(body) {
         Ok(Value::Object(mut answer)) => answer.remove("data").ok_or_else(|| "it has no `data`".to_string()),
         Ok(_) => Err("it is no object".to_string()),
@@ -291,7 +291,7 @@ fn data(body: &str) -> Result<Value, String> {
     }
 }
 
-fn hide(value: &mut Value) {
+pub(super) fn hide(value: &mut Value) {
     match value {
         Value::Object(map) => {
             for (key, inside) in map.iter_mut() {
