@@ -153,6 +153,17 @@ pub fn prepare(options: Options) -> Result<Prepared, Refusal> {
     let (journal, recovered) =
         Journal::open(&folder.journal()).map_err(|e| Refusal::State { what: with_cause(&e), next: e.next() })?;
     let state_before = RunState::of(&recovered.records);
+    if !state_before.plan.is_empty() && state_before.plan != plan.name {
+        return Err(Refusal::State {
+            what: format!(
+                "the journal {} is of the plan {}, not of {}",
+                folder.journal().display(),
+                state_before.plan,
+                plan.name
+            ),
+            next: "put this plan's own journal there, or move that one away: without one the run begins anew".into(),
+        });
+    }
     let run = if state_before.run.is_empty() { new_run_id() } else { state_before.run.clone() };
     let (release, components) = release_of(&plan)?;
     let target = proxmox::Target {

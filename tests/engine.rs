@@ -184,17 +184,29 @@ fn boxed(steps: Vec<Make>) -> Vec<Arc<dyn Step<TestSite>>> {
 }
 
 async fn drive(dir: &Path, target: &Shared, steps: Vec<Make>, rules: Rules, requests: Vec<(u64, Request)>) -> Run {
-    drive_any(dir, target, boxed(steps), false, rules, requests).await
+    drive_at(Clock::real(), dir, target, steps, rules, requests).await
+}
+
+async fn drive_at(
+    clock: Clock,
+    dir: &Path,
+    target: &Shared,
+    steps: Vec<Make>,
+    rules: Rules,
+    requests: Vec<(u64, Request)>,
+) -> Run {
+    drive_any(clock, dir, target, boxed(steps), false, rules, requests).await
 }
 
 /// The way back of a run of these steps.
 async fn take_back(dir: &Path, target: &Shared, steps: Vec<Make>, rules: Rules) -> Run {
     let back = undoing(&boxed(steps), 10);
     let back = back.into_iter().map(|s| Arc::new(s) as Arc<dyn Step<TestSite>>).collect();
-    drive_any(dir, target, back, true, rules, vec![]).await
+    drive_any(Clock::real(), dir, target, back, true, rules, vec![]).await
 }
 
 async fn drive_any(
+    clock: Clock,
     dir: &Path,
     target: &Shared,
     steps: Vec<Arc<dyn Step<TestSite>>>,
@@ -216,7 +228,7 @@ async fn drive_any(
         steps,
         reading: Arc::new(target.clone()),
         changing: Arc::new(target.clone()),
-        clock: Clock::real(),
+        clock,
         journal,
         state: RunState::of(&recovered.records),
         rules,
@@ -323,7 +335,7 @@ async fn a_gate_that_was_opened_there_is_asked_for_again_on_the_way_back_and_aft
     let stop = |second| vec![(second, Request::Stop { by: "ann".into() })];
     let back = boxed(plan());
     let back: Vec<_> = undoing(&back, 1).into_iter().map(|s| Arc::new(s) as Arc<dyn Step<TestSite>>).collect();
-    let run = drive_any(dir.path(), &target, back, true, asking.clone(), stop(100)).await;
+    let run = drive_any(Clock::real(), dir.path(), &target, back, true, asking.clone(), stop(100)).await;
     assert_eq!((run.outcome, run.state.gate_waiting()), (Outcome::Stopped, Some(1)));
     assert_eq!(target.lock().unwrap().things.len(), 3, "something was removed without a word");
     take_back(dir.path(), &target, plan(), yes()).await;
@@ -568,6 +580,32 @@ async fn nothing_is_acted_on_when_the_journal_cannot_be_written() {
         take_over: None,
     };
     let error = driver.run(session, asked).await.unwrap_err();
-    assert!(error.next().contains("free space"), "{error}");
+    assert!(error.next().starts_with("make room for"), "{}", error.next());
     assert!(target.lock().unwrap().acts.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_on_a_clock_that_was_put_back_waits_for_nothing_of_the_earlier_one() {
+    let noon: jiff::Timestamp = "2026-11-25T12:00:00Z".parse().unwrap();
+    let ten = noon - jiff::SignedDuration::from_hours(2);
+    let at = |origin| Clock::scaled(origin, std::time::SystemTime::now(), 1.0);
+    let dir = tempfile::tempdir().unwrap();
+    let target = Shared::default();
+    // The first session ends while a step is blocked and is to be looked at again, two hours from the second one on.
+    target.lock().unwrap().refuse = Some(Failure::person("no right", "grant it"));
+    let stop = vec![(40, Request::Stop { by: "ann".into() })];
+    let first = drive_at(at(noon), dir.path(), &target, plan(), yes(), stop).await;
+    assert_eq!(first.outcome, Outcome::Stopped);
+    assert!(first.records.iter().any(|r| matches!(r.event, Event::Blocked { .. })));
+    target.lock().unwrap().refuse = None;
+    let began = tokio::time::Instant::now();
+    let second = drive_at(at(ten), dir.path(), &target, plan(), yes(), vec![]).await;
+    assert_eq!(second.outcome, Outcome::Proven);
+    assert!(began.elapsed() < Duration::from_secs(120), "took {:?}", began.elapsed());
+    assert_eq!(target.lock().unwrap().acts, ["day1.a", "day1.b", "day2.c"]);
+    let last = Journal::read(&dir.path().join("journal")).unwrap().records;
+    assert!(last.windows(2).any(|pair| pair[1].at < pair[0].at), "the clock went back between the records");
+    for step in &second.state.steps {
+        assert!(step.started <= step.finished, "{}: {:?} to {:?}", step.outline.id, step.started, step.finished);
+    }
 }

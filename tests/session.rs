@@ -1,5 +1,7 @@
 //! A run and its screens: the worker goes on whatever happens to them, and says who may ask what.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+use cozyup::engine::journal::Journal;
+use cozyup::engine::record::{Event, Record};
 use cozyup::session::client::{self, JoinError};
 use cozyup::session::protocol::{Attachment, Control, Request};
 use cozyup::session::{lock, socket};
@@ -261,4 +263,50 @@ fn the_tokens_secret_is_in_no_list_of_processes() {
         assert!(!shown.is_empty() && !shown.contains(secret.trim()), "{file}");
     }
     until("the secret is used all the same", || (site.count("proven") > 3).then_some(()));
+}
+
+#[test]
+fn a_worker_whose_disk_is_full_ends_with_the_reason_and_goes_on_when_there_is_room() {
+    let site = Site::new();
+    let run = site.run(&["--lines"]);
+    let mut without_room = Command::new("sh");
+    // 40 KiB: the first record with its many steps fits, the day does not.
+    without_room.args(["-c", "ulimit -f 80; exec \"$@\"", "sh"]).arg(run.get_program()).args(run.get_args());
+    without_room.env("COZYUP_CLOCK", &site.clock).stdin(Stdio::null());
+    let output = without_room.output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+    let journal = site.folder().join("journal.jsonl");
+    let said = text(&output);
+    assert!(said.contains(&format!("the journal {} can't be written: File too large", journal.display())), "{said}");
+    assert!(said.contains(&format!("next: make room for {}", journal.display())), "{said}");
+    until("the worker is gone", || site.worker().is_none().then_some(()));
+    let left = Journal::read(&journal).unwrap();
+    assert!(!left.records.is_empty() && left.torn > 0, "{} records, {} bytes torn", left.records.len(), left.torn);
+    assert!(!left.records.iter().any(|r| matches!(r.event, Event::Ended { .. })));
+
+    let again = site.run(&["--lines"]).output().unwrap();
+    assert_eq!(again.status.code(), Some(0), "{}", text(&again));
+    assert_eq!((site.count("session"), site.count("ended")), (2, 1));
+}
+
+#[test]
+fn the_journal_of_another_plan_is_refused_with_both_names() {
+    let site = Site::new();
+    std::fs::create_dir_all(site.folder()).unwrap();
+    let (mut journal, _) = Journal::open(&site.folder().join("journal.jsonl")).unwrap();
+    let event = Event::Session {
+        run: "0a0b0c0d".into(),
+        plan: "elsewhere".into(),
+        plan_digest: String::new(),
+        cozyup: "0.1.0".into(),
+        host: "jump".into(),
+        pid: 1,
+        until: 1,
+        steps: Vec::new(),
+    };
+    journal.append(&Record { seq: 1, at: jiff::Timestamp::UNIX_EPOCH, event }).unwrap();
+    let output = site.run(&["--lines"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output));
+    assert!(text(&output).contains("is of the plan elsewhere, not of standard"), "{}", text(&output));
+    assert_eq!(site.count("session"), 1, "nothing was written to it");
 }

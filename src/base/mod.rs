@@ -5,6 +5,8 @@ pub mod clock;
 pub mod file;
 pub mod json;
 pub mod known;
+#[cfg(any(test, fuzzing))]
+pub mod properties;
 pub mod secret;
 pub mod text;
 pub mod tls;

@@ -64,7 +64,7 @@ pub fn is_plain(text: &str) -> bool {
 
 /// What a terminal obeys, what changes the order of other characters, and what has no look of its own (Unicode's
 /// default ignorable and format characters, with the tags that can hide a whole text).
-fn is_hostile(c: char) -> bool {
+pub(super) fn is_hostile(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'

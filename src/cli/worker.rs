@@ -216,6 +216,8 @@ async fn stop_on_signals(requests: mpsc::UnboundedSender<Request>) {
     else {
         return;
     };
+    // With somebody to hear it, a limit on the size of files is an error of the write, like a full disk, and no death.
+    let _too_large = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()));
     let mut asked = false;
     loop {
         tokio::select! {

@@ -31,7 +31,7 @@ fn wrong(why: &str) -> Error {
 }
 
 // kube's own loader also reads the proxy variables of the environment and refuses to start when one is set.
-fn configuration(yaml: &Secret<String>, server_override: Option<String>) -> Result<kube::Config, Error> {
+pub(super) fn configuration(yaml: &Secret<String>, server_override: Option<String>) -> Result<kube::Config, Error> {
     // The parser's error quotes the text around the fault, which may be a key.
     let file = Kubeconfig::from_yaml(yaml.expose()).map_err(|_| wrong("the text is not a kubeconfig"))?;
     let name = file.current_context.as_deref().ok_or_else(|| wrong("no current-context"))?;
@@ -65,6 +65,9 @@ fn configuration(yaml: &Secret<String>, server_override: Option<String>) -> Resu
             .find(|u| &u.name == user)
             .and_then(|u| u.auth_info.clone())
             .ok_or_else(|| wrong(&format!("user `{user}` is not in it")))?;
+        if config.auth_info.exec.is_some() || config.auth_info.auth_provider.is_some() {
+            return Err(wrong(&format!("user `{user}` gets its credentials from a program; cozyup runs none")));
+        }
     }
     config.proxy_url = None;
     // Retrying is the engine's, where it can be seen.

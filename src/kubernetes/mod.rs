@@ -6,6 +6,8 @@ mod error;
 mod evidence;
 mod follow;
 mod kind;
+#[cfg(any(test, fuzzing))]
+pub mod properties;
 mod reader;
 mod rows;
 #[cfg(test)]

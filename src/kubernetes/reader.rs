@@ -39,15 +39,15 @@ pub struct Listed<T> {
 
 /// A page as the server sends it.
 #[derive(Deserialize)]
-struct Page<T> {
+pub(super) struct Page<T> {
     metadata: PageMetadata,
     // An empty list is `null` when a Go program wrote a nil slice.
-    items: Option<Vec<T>>,
+    pub(super) items: Option<Vec<T>>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
-struct PageMetadata {
+pub(super) struct PageMetadata {
     resource_version: String,
     #[serde(rename = "continue")]
     next: Option<String>,
@@ -200,7 +200,7 @@ fn asked_list(kind: &Kind, namespace: Option<&str>, selector: Option<&str>) -> S
     Ask::get(with_query(&kind.path(namespace), &query)).spoken()
 }
 
-fn parse<T: DeserializeOwned>(spoken: &str, body: &str) -> Result<T, Error> {
+pub(super) fn parse<T: DeserializeOwned>(spoken: &str, body: &str) -> Result<T, Error> {
     serde_json::from_str(body).map_err(|e| Error::Answer { text: format!("{spoken}: {}", text::clean(&e.to_string())) })
 }
 

@@ -57,7 +57,7 @@ pub struct PodStatus {
     pub phase: String,
     pub ready: bool,
     /// Of the main containers together.
-    pub restarts: u32,
+    pub restarts: u64,
     /// Empty while unscheduled.
     pub node: String,
     /// Why it does not run: `ImagePullBackOff`, `CrashLoopBackOff`, `Unschedulable`, `Evicted`, …
@@ -312,7 +312,7 @@ impl Row for PodStatus {
             name: clean(&slim.metadata.name),
             phase: clean(&status.phase),
             ready: condition(&status.conditions, "Ready").is_some_and(|c| c.status == "True"),
-            restarts: status.container_statuses.iter().map(|c| c.restart_count).sum(),
+            restarts: status.container_statuses.iter().map(|c| u64::from(c.restart_count)).sum(),
             node: clean(&slim.spec.node_name),
             waiting_reason: slim.waiting_reason(),
             ip: clean(&status.pod_ip),

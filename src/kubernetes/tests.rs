@@ -263,4 +263,8 @@ async fn a_kubeconfig_that_can_not_be_used_is_refused_without_showing_it() {
     let unverified = "current-context: c\ncontexts: [{name: c, context: {cluster: k}}]\n\
                       clusters: [{name: k, cluster: {server: 'https://x', insecure-skip-tls-verify: true}}]\n";
     assert!(refused(unverified).contains("insecure-skip-tls-verify"));
+    let program = "current-context: c\ncontexts: [{name: c, context: {cluster: k, user: u}}]\n\
+                   clusters: [{name: k, cluster: {server: 'https://x'}}]\n\
+                   users: [{name: u, user: {exec: {apiVersion: client.authentication.k8s.io/v1, command: touch}}}]\n";
+    assert!(refused(program).contains("from a program"));
 }

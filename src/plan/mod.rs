@@ -14,6 +14,8 @@ pub mod version;
 pub mod write;
 
 mod names;
+#[cfg(any(test, fuzzing))]
+pub mod properties;
 mod read;
 mod tree;
 

@@ -1,7 +1,7 @@
 //! A VM's configuration: every key as text, and the compound ones taken apart.
 use super::fields::{Fields, scalar};
 use super::vm::TAG_SEPARATORS;
-use crate::base::text::clean_lines;
+use crate::base::text::{clean, clean_lines};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -116,7 +116,7 @@ impl VmConfig {
 
 pub(super) fn config(data: &Value) -> Result<VmConfig, String> {
     let fields = Fields::of(data)?;
-    Ok(VmConfig(fields.all().filter_map(|(k, v)| Some((k.clone(), clean_lines(&scalar(v)?)))).collect()))
+    Ok(VmConfig(fields.all().filter_map(|(k, v)| Some((clean(k), clean_lines(&scalar(v)?)))).collect()))
 }
 
 fn first(text: &str) -> &str {

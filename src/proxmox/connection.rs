@@ -300,7 +300,7 @@ async fn whole(mut response: Response) -> Result<Vec<u8>, Cut> {
 }
 
 /// Never quotes the body: an answer may hold a secret.
-fn data(body: &str) -> Result<Value, String> {
+pub(super) fn data(body: &str) -> Result<Value, String> {
     match serde_json::from_str(body) {
         Ok(Value::Object(mut answer)) => answer.remove("data").ok_or_else(|| "it has no `data`".to_string()),
         Ok(_) => Err("it is no object".to_string()),

@@ -10,6 +10,8 @@ mod connection;
 mod error;
 mod fields;
 mod path;
+#[cfg(any(test, fuzzing))]
+pub mod properties;
 mod reader;
 mod refusal;
 mod site;

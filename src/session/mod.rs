@@ -3,6 +3,8 @@ pub mod client;
 pub mod folder;
 pub mod launch;
 pub mod lock;
+#[cfg(any(test, fuzzing))]
+pub mod properties;
 pub mod protocol;
 pub mod socket;
 pub mod worker;

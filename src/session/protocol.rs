@@ -7,6 +7,7 @@
 //!                                                 worker: control (who may ask now), ended
 //! ```
 //! What one side does not know of the other it leaves alone; a version apart is refused with both named.
+use super::socket::Message;
 pub use crate::engine::driver::Request;
 use crate::engine::record::Record;
 use jiff::Timestamp;
@@ -35,6 +36,12 @@ pub enum ToWorker {
     /// From a newer screen.
     #[serde(other)]
     Unknown,
+}
+
+impl Message for ToWorker {
+    fn unknown() -> Self {
+        ToWorker::Unknown
+    }
 }
 
 /// Who may ask things of the run.
@@ -87,6 +94,12 @@ pub enum FromWorker {
     Unknown,
 }
 
+impl Message for FromWorker {
+    fn unknown() -> Self {
+        FromWorker::Unknown
+    }
+}
+
 /// A screen's end of a run: records come in, requests go out.
 pub struct Attachment {
     /// Everything that happened before, oldest first.
@@ -105,6 +118,7 @@ mod tests {
     use super::*;
     use crate::engine::record::Event;
     use crate::engine::state::tests::at;
+    use crate::session::socket::parse;
 
     #[test]
     fn a_record_keeps_its_own_keys_and_what_is_unknown_is_no_error() {
@@ -119,6 +133,12 @@ mod tests {
         let newer = r#"{"kind":"applause","loud":true}"#;
         assert_eq!(serde_json::from_str::<FromWorker>(newer).unwrap(), FromWorker::Unknown);
         assert_eq!(serde_json::from_str::<ToWorker>(newer).unwrap(), ToWorker::Unknown);
+        let event = r#"{"kind":"record","seq":8,"at":"2026-11-25T08:00:00Z","event":"applause"}"#;
+        assert_eq!(parse::<FromWorker>(event).unwrap(), FromWorker::Unknown);
+        assert_eq!(parse::<ToWorker>(r#"{"kind":"ask","ask":"dance"}"#).unwrap(), ToWorker::Unknown);
+        for nonsense in ["", "{}", "[]", "{\"kind\":7}", "{\"kind\":\"ask\""] {
+            assert!(parse::<ToWorker>(nonsense).is_err(), "{nonsense}");
+        }
         let ask = ToWorker::Ask(Request::Stop { by: "ann".into() });
         assert_eq!(serde_json::from_str::<ToWorker>(&serde_json::to_string(&ask).unwrap()).unwrap(), ask);
     }

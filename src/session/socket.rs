@@ -55,7 +55,11 @@ pub async fn connect(folder: &Path) -> io::Result<UnixStream> {
 }
 
 pub fn lines(stream: UnixStream) -> Lines {
-    Framed::new(stream, LinesCodec::new_with_max_length(LONGEST_LINE))
+    Framed::new(stream, codec())
+}
+
+pub(super) fn codec() -> LinesCodec {
+    LinesCodec::new_with_max_length(LONGEST_LINE)
 }
 
 /// Whether the other end is a process of this user (or of root).
@@ -90,11 +94,28 @@ pub async fn flush(lines: &mut Lines) -> io::Result<()> {
 ///
 /// # Errors
 /// When the other end talks nonsense.
-pub async fn receive<T: DeserializeOwned>(lines: &mut Lines) -> io::Result<Option<T>> {
+pub async fn receive<M: Message>(lines: &mut Lines) -> io::Result<Option<M>> {
     match lines.next().await {
         None => Ok(None),
-        Some(line) => Ok(Some(json::read(line.map_err(other)?.as_bytes())?)),
+        Some(line) => parse(&line.map_err(other)?).map(Some),
     }
+}
+
+/// A message that another version can make richer.
+pub trait Message: DeserializeOwned {
+    /// Stands for one that this version does not know.
+    fn unknown() -> Self;
+}
+
+/// # Errors
+/// `InvalidData` for what is no message at all.
+pub(super) fn parse<M: Message>(line: &str) -> io::Result<M> {
+    let told = |e| io::Error::new(io::ErrorKind::InvalidData, e);
+    json::read(line.as_bytes()).or_else(|e| {
+        // A known kind with something newer inside: an event, a request.
+        let value: serde_json::Value = serde_json::from_str(line).map_err(told)?;
+        if value.get("kind").is_some_and(serde_json::Value::is_string) { Ok(M::unknown()) } else { Err(told(e)) }
+    })
 }
 
 fn other(e: LinesCodecError) -> io::Error {

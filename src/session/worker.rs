@@ -187,7 +187,12 @@ impl Door {
                             socket::send(&mut lines, &denied).await?;
                         }
                     }
-                    Some(ToWorker::Hello(_) | ToWorker::Unknown) => {}
+                    Some(ToWorker::Unknown) => {
+                        let why = format!("the worker (cozyup {}) does not know what this screen asks", env!("CARGO_PKG_VERSION"));
+                        let next = "use the cozyup that started the run".to_string();
+                        socket::send(&mut lines, &FromWorker::Denied { why, next }).await?;
+                    }
+                    Some(ToWorker::Hello(_)) => {}
                 },
             }
         }

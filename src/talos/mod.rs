@@ -5,6 +5,8 @@ pub mod client;
 pub mod config;
 pub mod error;
 mod pem;
+#[cfg(any(test, fuzzing))]
+pub mod properties;
 pub mod secrets;
 pub mod state;
 pub mod watch;

@@ -3,7 +3,7 @@
 use super::JournalError;
 use crate::base::json;
 use crate::engine::record::Record;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -21,11 +21,7 @@ impl Follower {
     /// # Errors
     /// When the file can't be opened.
     pub fn open(path: &Path) -> Result<Follower, JournalError> {
-        let file = File::open(path).map_err(|source| JournalError::Io {
-            path: path.display().to_string(),
-            verb: "opened",
-            source,
-        })?;
+        let file = super::open(OpenOptions::new().read(true), path)?;
         Ok(Follower { path: path.to_path_buf(), file, rest: Vec::new(), lines: 0 })
     }
 

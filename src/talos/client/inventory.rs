@@ -17,20 +17,11 @@ impl Node {
 
     pub async fn links(&self) -> Result<Answer<Vec<Link>>, Error> {
         let answer = self.list::<network::LinkStatusSpec>(LINKS).await?;
-        let link = |(name, spec): (String, network::LinkStatusSpec)| Link {
-            name,
-            mac: facts::mac(&spec.hardware_addr),
-            up: spec.operational_state == UP,
-        };
         Ok(answer.map(|all| all.into_iter().map(link).collect()))
     }
 
     pub async fn addresses(&self) -> Result<Answer<Vec<Address>>, Error> {
         let answer = self.list::<network::AddressStatusSpec>(ADDRESSES).await?;
-        let address = |(_, spec): (String, network::AddressStatusSpec)| {
-            let (address, prefix) = facts::address(&spec.address?)?;
-            Some(Address { link: spec.link_name, address, prefix })
-        };
         Ok(answer.map(|all| all.into_iter().filter_map(address).collect()))
     }
 
@@ -52,4 +43,13 @@ impl Node {
         let extension = |(_, spec): (String, runtime::ExtensionStatusSpec)| spec.metadata.map(|m| (m.name, m.version));
         Ok(answer.map(|all| all.into_iter().filter_map(extension).collect()))
     }
+}
+
+pub(in crate::talos) fn link((name, spec): (String, network::LinkStatusSpec)) -> Link {
+    Link { name, mac: facts::mac(&spec.hardware_addr), up: spec.operational_state == UP }
+}
+
+pub(in crate::talos) fn address((_, spec): (String, network::AddressStatusSpec)) -> Option<Address> {
+    let (address, prefix) = facts::address(&spec.address?)?;
+    Some(Address { link: spec.link_name, address, prefix })
 }

@@ -1,10 +1,10 @@
 //! The reading side of the Talos API: [`Maintenance`] for a node without config, [`Secure`] for a configured one.
 pub mod changer;
 pub mod facts;
-mod inventory;
+pub(super) mod inventory;
 pub(super) mod node;
 pub mod resources;
-mod secure;
+pub(super) mod secure;
 pub(super) mod tls;
 
 use super::error::Error;

@@ -75,7 +75,10 @@ impl Node {
     }
 }
 
-fn read<S: Message + Default>(kind: Kind, resource: Resource) -> Result<(String, String, S), Error> {
+pub(in crate::talos) fn read<S: Message + Default>(
+    kind: Kind,
+    resource: Resource,
+) -> Result<(String, String, S), Error> {
     let metadata = resource.metadata.ok_or_else(|| senseless(kind, "no metadata"))?;
     let spec = resource.spec.ok_or_else(|| senseless(kind, "no spec"))?;
     let decoded = S::decode(spec.proto_spec.as_slice()).map_err(|e| senseless(kind, &e.to_string()))?;

@@ -180,7 +180,7 @@ fn etcd_says(error: Error) -> Error {
     }
 }
 
-fn service(info: ServiceInfo) -> Service {
+pub(in crate::talos) fn service(info: ServiceInfo) -> Service {
     let health = info.health.unwrap_or_default();
     let event = info.events.unwrap_or_default().events.pop().map(|e| e.msg).unwrap_or_default();
     Service {

@@ -1,0 +1,44 @@
+//! Figures, printed and never asserted: `tests/bench/run`.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+mod attach;
+mod figure;
+mod journal;
+mod memory;
+mod sample;
+
+use std::path::Path;
+
+fn main() {
+    // Cargo's own flags are no parts.
+    let asked: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
+    let wanted = |part: &str| asked.is_empty() || asked.iter().any(|a| a == part);
+    // The disk of the target folder: a temporary folder may be memory, where a sync costs nothing.
+    let disk = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    if wanted("append") {
+        journal::append(disk.path());
+    }
+    if wanted("recover") {
+        journal::recover(disk.path());
+    }
+    if wanted("attach") {
+        attach::first_frame(disk.path());
+    }
+    if wanted("memory") {
+        memory::of_a_worker(disk.path());
+    }
+}
+
+/// A journal of so many records, written without waiting for the disk where memory can hold it.
+fn written(dir: &Path, count: usize) -> std::path::PathBuf {
+    let path = dir.join(format!("{count}.jsonl"));
+    if !path.exists() {
+        let memory = Path::new("/dev/shm");
+        let fast = tempfile::tempdir_in(if memory.is_dir() { memory } else { dir }).unwrap();
+        let (mut journal, _) = cozyup::engine::journal::Journal::open(&fast.path().join("j")).unwrap();
+        for record in sample::records(count) {
+            journal.append(&record).unwrap();
+        }
+        std::fs::copy(fast.path().join("j"), &path).unwrap();
+    }
+    path
+}
