@@ -302,6 +302,8 @@ fn the_journal_of_another_plan_is_refused_with_both_names() {
         host: "jump".into(),
         pid: 1,
         until: 1,
+        backwards: false,
+        take_over: None,
         steps: Vec::new(),
     };
     journal.append(&Record { seq: 1, at: jiff::Timestamp::UNIX_EPOCH, event }).unwrap();

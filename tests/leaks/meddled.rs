@@ -5,7 +5,7 @@ use cozyup::engine::journal::Journal;
 use cozyup::engine::record::{Event, Record};
 use cozyup::engine::step::{Outline, StepId};
 use cozyup::engine::wait::Band;
-use cozyup::session::protocol::{Control, Ended, FromWorker, PROTOCOL, Welcome};
+use cozyup::session::protocol::{Control, Ended, FromWorker, PROTOCOL, ToWorker, Welcome};
 use cozyup::session::socket;
 use jiff::Timestamp;
 use std::path::{Path, PathBuf};
@@ -121,7 +121,7 @@ fn a_plan_that_somebody_else_wrote_is_refused_harmlessly() {
 async fn speak(listener: &tokio::net::UnixListener, denies: bool) {
     let (stream, _) = listener.accept().await.unwrap();
     let mut lines = socket::lines(stream);
-    let _: Option<serde_json::Value> = socket::receive(&mut lines).await.unwrap();
+    let _: Option<ToWorker> = socket::receive(&mut lines).await.unwrap();
     let mut said = Vec::new();
     if denies {
         said.push(FromWorker::Denied { why: BAD.into(), next: BAD.into() });
