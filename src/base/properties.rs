@@ -1,5 +1,6 @@
 //! What the properties of the rooms have in common. A property holds for any bytes: tests/fuzz looks for bytes for which it
 //! does not, and tier 1 keeps those that were found (`tests/fuzz/seeds`).
+#![allow(clippy::panic, clippy::unwrap_used, reason = "compiled for tests and for fuzzing alone")]
 use super::text::is_hostile;
 use std::fmt::Debug;
 

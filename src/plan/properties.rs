@@ -1,4 +1,5 @@
 //! What holds of any text that is taken for a plan.
+#![allow(clippy::panic, clippy::unwrap_used, reason = "compiled for tests and for fuzzing alone")]
 use super::write::render;
 use super::{decode, lint, show};
 use crate::base::properties::{harmless, harmless_lines};

@@ -1,4 +1,5 @@
 //! What holds of any answer of a Proxmox VE API.
+#![allow(clippy::panic, clippy::unwrap_used, reason = "compiled for tests and for fuzzing alone")]
 use super::connection::data;
 use super::path::{Path, by_hand};
 use super::refusal::{forbidden, names_a_lock, refusal};

@@ -1,4 +1,5 @@
 //! What holds of any bytes that a Talos node sends, and of any file of secrets or configs.
+#![allow(clippy::panic, clippy::unwrap_used, reason = "compiled for tests and for fuzzing alone")]
 use super::client::facts::{self, MachineStatus};
 use super::client::resources::{self, Kind, read};
 use super::client::{inventory, secure};

@@ -7,10 +7,12 @@ use cozyup::engine::state::RunState;
 use jiff::Timestamp;
 use std::path::Path;
 
+type Make = fn(usize, Timestamp) -> Event;
+
 pub fn append(disk: &Path) {
     println!("\nappend, on the disk of the target folder");
     let at: Timestamp = "2026-11-25T08:00:00.123456789Z".parse().unwrap();
-    let kinds: [(&str, usize, fn(usize, Timestamp) -> Event); 3] = [
+    let kinds: [(&str, usize, Make); 3] = [
         ("waiting: not durable", 20_000, |n, _| sample::waiting(n)),
         ("intended: durable (fdatasync)", 2_000, |n, _| sample::intended(n)),
         ("proven: durable (fdatasync)", 2_000, sample::proven),

@@ -81,7 +81,7 @@ fn a_journal_that_was_rewritten_by_hand_is_shown_harmlessly() {
     }
     for bad in [
         "\u{1b}]0;owned\u{7}\n".as_bytes(),
-        b"\xff\xfe\x00\x1b[2J\n{}\n",
+        b"\xff\xfe\x01\x1b[2J\n{}\n",
         b"{\"v\":1,\"\x1b[31m\":2,\"sum\":\"0123456789abcdef\"}\n{}\n",
     ] {
         std::fs::write(&path, bad).unwrap();

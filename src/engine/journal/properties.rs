@@ -1,4 +1,5 @@
 //! What holds of any bytes that are found in the place of a journal.
+#![allow(clippy::panic, clippy::unwrap_used, reason = "compiled for tests and for fuzzing alone")]
 use super::JournalError;
 use super::line::{Sum, encode, sealed};
 use super::recover::read_back;
