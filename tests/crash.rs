@@ -1,6 +1,7 @@
 //! A worker that is killed at any point of a run leaves nothing twice and nothing half. This is a slice of what
 //! `tests/soak/run` tries exhaustively.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#[allow(dead_code, reason = "the soak uses all of it")]
 #[path = "soak/rig/mod.rs"]
 mod rig;
 
