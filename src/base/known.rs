@@ -160,7 +160,7 @@ impl Known {
         };
         for at in 0..text.len() {
             let begins = text.get(at..).and_then(beginning);
-            if !begins.is_some_and(|(word, bit)| self.beginnings.get(word).is_some_and(|w| w & bit != 0)) {
+            if begins.is_none_or(|(word, bit)| self.beginnings.get(word).is_none_or(|w| w & bit == 0)) {
                 continue;
             }
             for (length, hashes) in &self.windows {
