@@ -59,7 +59,7 @@ fn a_worker_killed_behind_any_record_of_day_1_leaves_one_of_everything() {
         for _ in 0..2 {
             scope.spawn(|| {
                 while let Some(death) = deaths.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let deaths = [death.clone()];
+                    let deaths = [*death];
                     assert_well(&deaths, &suffer(&shape, &deaths, &expected.standing, false, |work| work));
                 }
             });
