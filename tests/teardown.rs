@@ -164,7 +164,7 @@ fn a_whole_cluster_is_taken_back_and_whatever_was_not_the_runs_own_is_still_ther
         "stop cozy-new-cp1 (vm 1001)",
         "destroy the template (vm 9100)",
         "delete role CozyCSI",
-        "vm 3001 (a-stray) on pve carry this run's mark",
+        "destroy vm 3001 (a-stray) on pve: not in the plan",
         "revoke token capmox@pve!capi",
     ] {
         assert!(listed.contains(expected), "{expected} is not in\n{listed}");

@@ -6,7 +6,7 @@ use crate::base::text;
 use crate::compose::{self, Options, Refusal, Way};
 use crate::engine::failure::Failure;
 use crate::engine::step::{Observed, Outline};
-use crate::steps::teardown::nothing_left;
+use crate::steps::teardown::{nothing_left, strays};
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -148,9 +148,9 @@ fn list(name: &str, found: &[(Outline, Result<Observed, Failure>)]) -> Survey {
     // That nothing is left can be told only at the end.
     for (outline, observed) in found.iter().filter(|(outline, _)| outline.id.kind() != nothing_left::KIND) {
         match observed {
-            Ok(Observed::Absent(seen)) => {
-                there.push(format!("  {}  ({})", outline.title, text::clean(seen)));
-            }
+            // What the plan does not name has to be told by name.
+            Ok(Observed::Absent(seen)) if outline.id.kind() == strays::KIND => there.push(format!("  destroy {seen}")),
+            Ok(Observed::Absent(_)) => there.push(format!("  {}", outline.title)),
             Ok(Observed::Satisfied(proof)) if outline.changes => not.push(format!("  {}", proof.summary())),
             Ok(Observed::Satisfied(_)) => {}
             Ok(Observed::Underway(wait)) => there.push(format!("  {}  ({})", outline.title, wait.seen)),

@@ -71,7 +71,7 @@ impl Step<Installation> for Strays {
         let (all, mut ours) = marked(site).await?;
         ours.retain(|row| !is_planned(&site.plan, row.vmid));
         if !ours.is_empty() {
-            return Ok(Observed::Absent(format!("{} carry this run's mark and are not in the plan", named(&ours))));
+            return Ok(Observed::Absent(format!("{}: not in the plan, with this run's mark", named(&ours))));
         }
         let rows = part(&all, "VMIDs and names", all.value.iter().map(|r| json!([r.vmid, r.name])));
         let evidence = Evidence::of("Proxmox", cx.clock().now(), &rows);
