@@ -113,6 +113,13 @@ impl Lab {
         words.split_whitespace().find(|w| w.starts_with("cozyup-run=")).unwrap().to_string()
     }
 
+    /// The run's mark as its record has it.
+    fn run_mark(&self) -> String {
+        let journal = std::fs::read_to_string(self.folder().join("run/journal.jsonl")).unwrap();
+        let first: Value = serde_json::from_str(journal.lines().next().unwrap()).unwrap();
+        format!("cozyup-run={NAME}.{}", first["run"].as_str().unwrap())
+    }
+
     fn create_vm(&self, vmid: u32, name: &str, description: &str) {
         let (reader, changer) = self.proxmox();
         let options = [
@@ -158,6 +165,14 @@ fn a_whole_cluster_is_taken_back_and_whatever_was_not_the_runs_own_is_still_ther
     assert_ne!(lab.inventory(), before);
     lab.create_vm(3000, "a-stranger", "cozyup-run=other.00000000");
     lab.create_vm(3001, "a-stray", &format!("made by {}", lab.mark()));
+
+    // What was taken out of the plan since is taken back too.
+    let plan = lab.site().plan;
+    let words = std::fs::read_to_string(&plan).unwrap();
+    let (before_capmox, capmox) = words.split_once("capmox:").unwrap();
+    let without = format!("{before_capmox}capmox:{}", capmox.replacen("enabled: true", "enabled: false", 1));
+    assert_ne!(without, words);
+    std::fs::write(&plan, without).unwrap();
 
     let listed = text(&teardown(lab.state(), &["--list"]));
     for expected in [
@@ -219,6 +234,21 @@ fn a_teardown_that_is_killed_again_and_again_comes_to_the_same_end() {
     let done = agreed(lab.state());
     assert_eq!(done.status.code(), Some(0), "{}", text(&done));
     assert_eq!(lab.inventory(), before);
+}
+
+#[test]
+fn the_clusters_keys_stay_as_long_as_a_machine_of_it_does() {
+    let lab = Lab::with_run_until("2");
+    let (_, changer) = lab.proxmox();
+    lab.block(changer.configure_vm("pve", 1002, &[("description", "ann was here")])).unwrap();
+    let held = teardown(lab.state(), &["--confirm", NAME, "--patience", "20s"]);
+    assert_eq!(held.status.code(), Some(1), "{}", text(&held));
+    let said = text(&held);
+    assert!(said.contains("vm 1002 (cozy-new-cp2) on pve has lost this run's mark"), "{said}");
+    assert!(lab.folder().join("run/secrets/secrets.yaml").exists(), "the keys are gone");
+    lab.block(changer.configure_vm("pve", 1002, &[("description", lab.run_mark())])).unwrap();
+    let done = agreed(lab.state());
+    assert_eq!(done.status.code(), Some(0), "{}", text(&done));
 }
 
 #[test]

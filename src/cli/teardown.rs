@@ -1,6 +1,6 @@
 //! `cozyup teardown PLAN`: lists what carries the run's mark, asks by the run's name, removes it and proves each removal.
 use super::run::{LabFigures, Start, Style, execute, who};
-use super::{Exit, keys, say, tell, worker};
+use super::{Exit, keys, say, takeover, tell, worker};
 use crate::base::clock::Clock;
 use crate::base::text;
 use crate::compose::{self, Options, Refusal, Way};
@@ -97,7 +97,15 @@ pub async fn tear_down(
         keys: keys.clone(),
     };
     if !flags.json {
-        match survey(options).await {
+        let mut seen = survey(options.clone()).await;
+        if matches!(seen, Err(Refusal::Locked(_))) && !flags.list {
+            if let Err(why) = takeover::make_way(&name, &folder, flags.take_over).await {
+                tell(&why);
+                return Exit::Locked;
+            }
+            seen = survey(options).await;
+        }
+        match seen {
             Ok(survey) => {
                 say(&survey.text);
                 if flags.list || survey.is_over {
@@ -145,8 +153,11 @@ struct Survey {
 
 fn list(name: &str, found: &[(Outline, Result<Observed, Failure>)]) -> Survey {
     let (mut there, mut not, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
-    // That nothing is left can be told only at the end.
-    for (outline, observed) in found.iter().filter(|(outline, _)| outline.id.kind() != nothing_left::KIND) {
+    let is_last = |outline: &Outline| outline.id.kind() == nothing_left::KIND;
+    let nothing_is_left =
+        found.iter().any(|(outline, observed)| is_last(outline) && matches!(observed, Ok(Observed::Satisfied(_))));
+    // What is left after all removals can be told only then.
+    for (outline, observed) in found.iter().filter(|(outline, _)| !is_last(outline)) {
         match observed {
             // What the plan does not name has to be told by name.
             Ok(Observed::Absent(seen)) if outline.id.kind() == strays::KIND => there.push(format!("  destroy {seen}")),
@@ -159,7 +170,7 @@ fn list(name: &str, found: &[(Outline, Result<Observed, Failure>)]) -> Survey {
             }
         }
     }
-    let is_over = there.is_empty() && unknown.is_empty();
+    let is_over = there.is_empty() && unknown.is_empty() && nothing_is_left;
     let mut out = Vec::new();
     if is_over {
         out.push(format!("nothing of {name} is there to be removed"));

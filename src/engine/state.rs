@@ -1,9 +1,8 @@
 //! The one fold: what a run's records add up to. Used live, at recovery, in every view and in the report.
-use super::failure::Failure;
+use super::failure::{Class, Failure};
 use super::proof::Proof;
 use super::record::{Event, Outcome, Record};
 use super::step::{Outline, StepId};
-use super::undo;
 use super::wait::Wait;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -145,20 +144,56 @@ impl RunState {
         state
     }
 
-    /// The steps whose act was ever called, and not taken back to the end since.
+    /// The steps whose act was ever called and not refused, and not taken back to the end since; of a teardown also what
+    /// it has proven.
     pub fn made<'a>(records: impl IntoIterator<Item = &'a Record>) -> BTreeSet<StepId> {
-        let (mut made, mut backwards) = (BTreeSet::<StepId>::new(), false);
+        let (mut made, mut back, mut backwards) = (BTreeSet::<StepId>::new(), BTreeSet::<StepId>::new(), false);
+        // Called in this session for the first time, and nothing was accepted yet.
+        let mut fresh = BTreeSet::new();
         for record in records {
-            if let Event::Session { backwards: is, .. } = &record.event {
-                backwards = *is;
-                // A teardown that was given up is another one than the next.
-                made.retain(|id| backwards || !undo::is_undo(id));
-            } else if let Event::Intended { step, .. } = &record.event {
-                made.insert(step.clone());
-            } else if backwards && record.event == (Event::Ended { outcome: Outcome::Proven }) {
-                made.clear();
+            match &record.event {
+                Event::Session { backwards: is, .. } => {
+                    backwards = *is;
+                    fresh.clear();
+                    // A teardown that was given up is another one than the next.
+                    if !backwards {
+                        back.clear();
+                    }
+                }
+                Event::Intended { step, .. } if backwards => drop(back.insert(step.clone())),
+                Event::Proven { step, .. } if backwards => drop(back.insert(step.clone())),
+                Event::Intended { step, .. } => {
+                    if made.insert(step.clone()) {
+                        fresh.insert(step.clone());
+                    }
+                }
+                Event::HandleKept { step, .. } | Event::Acted { step } => drop(fresh.remove(step)),
+                // Whatever is there later, somebody else put it there.
+                Event::Blocked { step, failure, .. } if failure.class == Class::Refused => {
+                    if fresh.remove(step) {
+                        made.remove(step);
+                    }
+                }
+                Event::Ended { outcome: Outcome::Proven } if backwards => {
+                    made.clear();
+                    back.clear();
+                }
+                Event::GateAsked { .. }
+                | Event::GateOpened { .. }
+                | Event::Absent { .. }
+                | Event::Waiting { .. }
+                | Event::Proven { .. }
+                | Event::Failed { .. }
+                | Event::Blocked { .. }
+                | Event::Drifted { .. }
+                | Event::Log { .. }
+                | Event::RetryAsked { .. }
+                | Event::StopAsked { .. }
+                | Event::ControlTaken { .. }
+                | Event::Ended { .. } => {}
             }
         }
+        made.append(&mut back);
         made
     }
 
@@ -446,6 +481,37 @@ pub mod tests {
         let s = state.step(&step).unwrap();
         assert_eq!(s.handle.as_deref(), Some("UPID:x"));
         assert_eq!((s.attempt, &s.status), (1, &Status::Pending));
+    }
+
+    #[test]
+    fn what_was_refused_and_made_by_somebody_else_is_not_the_runs() {
+        let made = |events: Vec<Event>| {
+            let records =
+                events.into_iter().enumerate().map(|(i, event)| Record { seq: i as u64 + 1, at: at(0), event });
+            RunState::made(&records.collect::<Vec<_>>()).into_iter().map(|id| id.to_string()).collect::<Vec<_>>()
+        };
+        let step = StepId::new("day4.role");
+        let there = || session(vec![outline("day4.role", 4, &[])]);
+        let intended = || Event::Intended { step: step.clone(), attempt: 1 };
+        let refused = || Event::Blocked { step: step.clone(), failure: Failure::refused("no", "ask"), again_at: at(9) };
+        let proven = |step: &StepId| Event::Proven { step: step.clone(), proof: proof() };
+        assert!(made(vec![there(), intended(), refused(), proven(&step)]).is_empty());
+        assert_eq!(
+            made(vec![there(), intended(), refused(), intended(), Event::Acted { step: step.clone() }]),
+            ["day4.role"]
+        );
+        // That it is refused later takes nothing away from having made it.
+        assert_eq!(made(vec![there(), intended(), Event::Acted { step: step.clone() }, refused()]), ["day4.role"]);
+        let back = || match there() {
+            Event::Session { run, plan, plan_digest, cozyup, host, pid, until, take_over, steps, .. } => {
+                Event::Session { run, plan, plan_digest, cozyup, host, pid, until, backwards: true, take_over, steps }
+            }
+            other => other,
+        };
+        let asked = StepId::new("teardown.asked");
+        assert_eq!(made(vec![there(), intended(), back(), proven(&asked)]), ["day4.role", "teardown.asked"]);
+        assert_eq!(made(vec![there(), intended(), back(), proven(&asked), there()]), ["day4.role"]);
+        assert!(made(vec![there(), intended(), back(), Event::Ended { outcome: Outcome::Proven }]).is_empty());
     }
 
     #[test]

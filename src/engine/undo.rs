@@ -25,10 +25,6 @@ pub fn undo_id(id: &StepId) -> StepId {
     StepId::new(&format!("{PREFIX}{id}"))
 }
 
-pub fn is_undo(id: &StepId) -> bool {
-    id.as_str().starts_with(PREFIX)
-}
-
 /// The steps that take `steps` back, last first: each waits for those that take back what stood on it, and what is on
 /// the jump host goes last. All are of the one day `day`.
 pub fn undoing<S: Site>(steps: &[Arc<dyn Step<S>>], day: u8) -> Vec<Undoing<S>> {

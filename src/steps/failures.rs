@@ -125,11 +125,11 @@ pub fn kubernetes(error: &kubernetes::Error, doing: &str) -> Failure {
         Error::Unauthorized => Failure::person(
             what,
             "compare the clocks of this machine and of the control planes; a kubeconfig that has expired is written anew \
-             when it is removed from the run's secrets folder and the run is started again",
+             when it is removed from the run's secrets folder and `cozyup run PLAN` is started again",
         ),
         Error::Kubeconfig { .. } => Failure::person(
             what,
-            "remove the kubeconfig from the run's secrets folder and start the run again: it is written anew",
+            "remove the kubeconfig from the run's secrets folder and start `cozyup run PLAN` again: it is written anew",
         ),
         Error::Forbidden { .. } => Failure::refused(
             what,

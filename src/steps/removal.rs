@@ -89,7 +89,7 @@ pub async fn stop(
     vm::carry_out(cx, site, begun.map(Some), doing, band).await
 }
 
-/// Destroys the run's own, stopped VM with the disks that its configuration names; others are nobody's to delete here.
+/// Destroys the run's own VM, stopped before, with the disks that its configuration names; others are nobody's to delete here.
 ///
 /// # Errors
 /// When Proxmox VE refuses, or the task fails.
@@ -102,6 +102,8 @@ pub async fn destroy(
     band: Band,
 ) -> Result<(), Failure> {
     follow::earlier_task(cx, site, doing, band).await?;
+    // It may have come up again since it was stopped, as with its host.
+    stop(cx, site, changer, vmid, doing, band).await?;
     let Found::Ours { host, .. } = find(cx, site, vmid, doing, band).await? else { return Ok(()) };
     let begun = changer.destroy_vm(&host, vmid).await;
     vm::carry_out(cx, site, begun.map(Some), doing, band).await

@@ -47,7 +47,10 @@ pub async fn find(
         if cx.handle().is_none() {
             // Until the task ends the configuration holds nothing but the lock. A crash right after the call leaves
             // our own task without a handle, so the mark that will be there has to tell whose it is.
-            let wait = Wait::new(format!("vm {vmid} is unlocked and shows whose it is"), locked, band);
+            let seen = format!(
+                "{locked}; if no task on {host} works on it any more, there: qm unlock {vmid} && qm destroy {vmid} --purge"
+            );
+            let wait = Wait::new(format!("vm {vmid} is unlocked and shows whose it is"), seen, band);
             return Ok(Err(Box::new(Observed::Underway(wait))));
         }
         if task_has_ended {

@@ -5,9 +5,11 @@ use crate::engine::proof::{Proof, Reading as Evidence};
 use crate::engine::step::{Context, Observed, Outline, Removal, Step, StepId, Undo};
 use crate::engine::wait::Band;
 use crate::plan::model::Plan;
-use crate::steps::outlines;
+use crate::proxmox::VmRow;
+use crate::steps::day1::clone;
 use crate::steps::site::{Changing, Installation, Reading, address, files};
 use crate::steps::teardown;
+use crate::steps::{failures, outlines};
 use crate::talos::{NodeState, state_of};
 use async_trait::async_trait;
 
@@ -86,6 +88,29 @@ impl Step<Installation> for Secrets {
     }
 }
 
+/// Refuses while a machine that this run made is still there: without its mark it was left alone, and these are its keys.
+async fn still_needed(site: &Reading) -> Result<(), Failure> {
+    let doing = "look whether the cluster's keys are still needed";
+    let all = site.proxmox.resources().await.map_err(|e| failures::proxmox(&e, doing))?;
+    for node in &site.plan.nodes {
+        let is_it = |row: &&VmRow| row.vmid == u32::from(node.vmid) && row.name.as_deref() == Some(&*node.name);
+        let Some(row) = all.value.iter().find(is_it) else { continue };
+        if site.made(&StepId::of(clone::KIND, &node.name)) {
+            return Err(Failure::person(
+                format!(
+                    "vm {} ({}) on {} has lost this run's mark and may run with these keys",
+                    row.vmid, node.name, row.node
+                ),
+                format!(
+                    "if it is this run's, put `{}` back into its notes and run the teardown again; if not, rename it or save the keys and remove them yourself",
+                    site.mark
+                ),
+            ));
+        }
+    }
+    Ok(())
+}
+
 /// Everything in the folder but what says how it is sealed.
 fn kept(site: &Reading) -> Result<Vec<String>, Failure> {
     let mut names = teardown::names_in(&site.secrets)?;
@@ -118,6 +143,7 @@ impl Removal<Installation> for Secrets {
     }
 
     async fn remove(&self, _cx: &dyn Context, site: &Reading, _change: &Changing) -> Result<(), Failure> {
+        still_needed(site).await?;
         for name in kept(site)? {
             let path = site.secrets.join(name);
             teardown::delete(std::fs::remove_file(&path), &path)?;

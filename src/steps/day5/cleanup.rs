@@ -112,6 +112,13 @@ impl Step<Installation> for Cleanup {
     }
 }
 
+async fn left_alone(cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
+    let found = site.kubernetes()?.list(&Kind::NAMESPACE, None, None).await;
+    let found = found.map_err(|e| failures::kubernetes(&e, "list the namespaces"))?;
+    let summary = format!("namespace {NAMESPACE} is not this run's: left alone");
+    Ok(Observed::Satisfied(Proof::new(summary, Evidence::of("Kubernetes", cx.clock().now(), &found))))
+}
+
 /// The tests' volumes on Proxmox VE would outlive the cluster, so they go before it does.
 #[async_trait]
 impl Removal<Installation> for Cleanup {
@@ -128,6 +135,8 @@ impl Removal<Installation> for Cleanup {
             Some(proof) => Ok(Observed::Satisfied(proof)),
             None => match self.observe(cx, site).await {
                 Err(failure) => teardown::nobody_to_ask(cx, site, failure).await,
+                // Somebody else's; their volumes are looked for in the next step.
+                Ok(Observed::Conflict(_)) => left_alone(cx, site).await,
                 observed => observed,
             },
         }

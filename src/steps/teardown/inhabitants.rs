@@ -80,12 +80,8 @@ impl Inhabitants {
             return Ok(Observed::Satisfied(proof));
         }
         let doing = "ask the cluster who lives in it";
-        let lost = |failure: Failure| Failure {
-            next: format!("{}; if the cluster is lost for good: cozyup teardown PLAN --cluster-is-lost", failure.next),
-            ..failure
-        };
-        let failed = |e: &Error| lost(failures::kubernetes(e, doing));
-        let reader = site.kubernetes().map_err(lost)?;
+        let failed = |e: &Error| failures::kubernetes(e, doing);
+        let reader = site.kubernetes()?;
         let volumes = reader.list(&Kind::PERSISTENT_VOLUME, None, None).await.map_err(|e| failed(&e))?;
         let on_proxmox: Vec<Value> = volumes.value.iter().filter(|v| is_on_proxmox(v)).cloned().collect();
         let machines = match reader.list(&Kind::PROXMOX_MACHINE, None, None).await {

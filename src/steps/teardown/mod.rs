@@ -7,6 +7,8 @@ pub mod strays;
 use super::catalogue::{self, Steps};
 use super::cluster::part;
 use super::day1::start;
+use super::day2::secrets;
+use super::day3::installer;
 use super::day5::cleanup;
 use super::failures;
 use super::site::{Reading, files};
@@ -25,7 +27,11 @@ use std::sync::Arc;
 
 /// The removals of a plan in the order in which they may begin. A cluster that is lost can't be asked what lives in it.
 pub fn steps(plan: &Plan, components: &[Component], cluster_is_lost: bool) -> Steps {
-    let mut removals = undoing(&catalogue::steps(plan, components), TEARDOWN);
+    // What was taken out of the plan since may be there all the same; marks and journal keep what is others'.
+    let mut whole = plan.clone();
+    whole.integration.csi.enabled = true;
+    whole.integration.capmox.enabled = true;
+    let mut removals = undoing(&catalogue::steps(&whole, components), TEARDOWN);
     let tests = undo_id(&StepId::new(cleanup::KIND));
     if cluster_is_lost {
         removals.retain(|r| r.outline.id != tests);
@@ -57,13 +63,17 @@ pub fn steps(plan: &Plan, components: &[Component], cluster_is_lost: bool) -> St
     steps
 }
 
-/// The proof that there is no cluster to ask: the run never came to have a kubeconfig, or has deleted it.
+/// The proof that there is no cluster to ask: the run never came to have a kubeconfig, or this teardown deleted it. One that
+/// got lost proves nothing.
 ///
 /// # Errors
 /// When the folder can't be read.
 pub fn no_cluster(cx: &dyn Context, site: &Reading) -> Result<Option<Proof>, Failure> {
     // It may have been written encrypted, under a longer name.
-    if names_in(&site.secrets)?.iter().any(|name| name.starts_with(files::KUBECONFIG)) {
+    let there = names_in(&site.secrets)?.iter().any(|name| name.starts_with(files::KUBECONFIG));
+    let was_used = site.made(&StepId::new(installer::KIND));
+    let was_deleted = site.made(&undo_id(&StepId::new(secrets::KIND)));
+    if there || (was_used && !was_deleted) {
         return Ok(None);
     }
     let asked = format!("look for {}", site.secrets.join(files::KUBECONFIG).display());
@@ -74,11 +84,13 @@ pub fn no_cluster(cx: &dyn Context, site: &Reading) -> Result<Option<Proof>, Fai
 /// before, and nobody is left to ask.
 ///
 /// # Errors
-/// `failure`, while its machines are untouched.
+/// `failure` with the way out for a cluster that is lost, while its machines are untouched.
 pub async fn nobody_to_ask(cx: &dyn Context, site: &Reading, failure: Failure) -> Result<Observed, Failure> {
     let stopping = |node: &NodePlan| site.made(&undo_id(&StepId::of(start::KIND, &node.name)));
-    if failure.class != Class::Retryable || !site.plan.nodes.iter().any(stopping) {
-        return Err(failure);
+    let was_asked = site.made(&StepId::new(inhabitants::KIND));
+    if failure.class != Class::Retryable || !was_asked || !site.plan.nodes.iter().any(stopping) {
+        let next = format!("{}; if the cluster is lost for good: cozyup teardown PLAN --cluster-is-lost", failure.next);
+        return Err(Failure { next, ..failure });
     }
     let all = site.proxmox.resources().await.map_err(|e| failures::proxmox(&e, "look for the cluster's machines"))?;
     let planned = |row: &&VmRow| site.plan.nodes.iter().any(|n| u32::from(n.vmid) == row.vmid);

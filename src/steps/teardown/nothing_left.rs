@@ -39,8 +39,9 @@ impl Step<Installation> for NothingLeft {
             let left =
                 user.map(|u| format!("user {}", u.userid)).into_iter().chain((!ours.is_empty()).then(|| named(&ours)));
             return Ok(Observed::Conflict(Failure::person(
-                format!("this run's mark came back: {}", left.collect::<Vec<_>>().join(", ")),
-                "another cozyup with the same run is at work: stop it, and run the teardown again",
+                format!("this run's mark is still there: {}", left.collect::<Vec<_>>().join(", ")),
+                "look whether another cozyup works on the same run and stop it; else remove it yourself \
+                 (pveum user delete USER, qm destroy VMID)",
             )));
         }
         let now = cx.clock().now();

@@ -84,7 +84,6 @@ impl Step<Installation> for Strays {
         let (_, ours) = marked(site).await?;
         for row in ours.iter().filter(|row| !is_planned(&site.plan, row.vmid)) {
             let doing = format!("destroy vm {}", row.vmid);
-            removal::stop(cx, site, &change.proxmox, row.vmid, &doing, BAND).await?;
             removal::destroy(cx, site, &change.proxmox, row.vmid, &doing, BAND).await?;
         }
         Ok(())
