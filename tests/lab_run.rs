@@ -1,18 +1,16 @@
 //! The whole of it: `cozyup lab run` as a person starts it, over real sockets, judged by what it prints and leaves behind.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+mod common;
+
+use common::{cozyup, records, send, worker_of};
+use rustix::process::Signal;
 use serde_json::Value;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::Output;
 use std::time::Duration;
 
 const SPEED: &str = "240";
-
-fn cozyup(state: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cozyup"));
-    command.arg("--state-dir").arg(state).args(arguments).stdin(Stdio::null()).env_remove("COZYUP_CLOCK");
-    command
-}
 
 fn run(state: &Path, scenario: &str, more: &[&str]) -> Output {
     let mut arguments = vec!["lab", "run", "--json", "--scenario", scenario, "--speed", SPEED];
@@ -20,17 +18,8 @@ fn run(state: &Path, scenario: &str, more: &[&str]) -> Output {
     cozyup(state, &arguments).output().unwrap()
 }
 
-/// The process that does the work, not the one that shows it.
 fn kill_worker(state: &Path) {
-    let lock = state.join("lab/standard/run/lock");
-    let owner = cozyup::session::lock::holder(&lock).unwrap().expect("a worker");
-    let pid = rustix::process::Pid::from_raw(i32::try_from(owner.pid).unwrap()).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
-}
-
-fn records(output: &Output) -> Vec<Value> {
-    let text = String::from_utf8(output.stdout.clone()).unwrap();
-    text.lines().map(|l| serde_json::from_str(l).unwrap_or_else(|e| panic!("{e}: {l}"))).collect()
+    send(worker_of(&state.join("lab/standard/run")).expect("a worker"), Signal::KILL).unwrap();
 }
 
 fn summary(output: &Output) -> Value {

@@ -1,63 +1,39 @@
 //! A run and its screens: the worker goes on whatever happens to them, and says who may ask what.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+mod common;
+
+use common::{SOON, Served, cozyup, records, send, text, until, worker_of};
 use cozyup::engine::journal::Journal;
 use cozyup::engine::record::{Event, Record};
 use cozyup::session::client::{self, JoinError};
 use cozyup::session::protocol::{Attachment, Control, Request};
-use cozyup::session::{lock, socket};
+use cozyup::session::socket;
+use rustix::process::Signal;
 use serde_json::Value;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// Lab seconds per second: slow enough that a run is still going on when a test looks.
 const SPEED: &str = "60";
-/// Of the wall, for whatever a test waits for.
-const SOON: Duration = Duration::from_secs(60);
-
-fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let began = Instant::now();
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(began.elapsed() < SOON, "not within {SOON:?}: {what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
 /// A lab that is served, and a state folder of its own.
 struct Site {
     state: tempfile::TempDir,
     plan: PathBuf,
-    clock: String,
-    lab: Child,
+    lab: Served,
 }
 
 impl Site {
     fn new() -> Site {
         let state = tempfile::tempdir().unwrap();
-        let dir = state.path().join("site");
-        let lab = Command::new(env!("CARGO_BIN_EXE_cozyup"))
-            .args(["lab", "serve", "--speed", SPEED, "--dir"])
-            .arg(&dir)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        let site: Value = until("the lab serves", || {
-            serde_json::from_str(&std::fs::read_to_string(dir.join("site.json")).ok()?).ok()
-        });
-        let clock = format!("{},{},{}", site["clock_origin"].as_str().unwrap(), site["clock_wall_ms"], site["speed"]);
-        Site { state, plan: dir.join("plan.yaml"), clock, lab }
+        let lab = Served::start("standard", SPEED, &state.path().join("site"));
+        Site { plan: lab.site.plan.clone(), state, lab }
     }
 
     fn cozyup(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_cozyup"));
-        command.arg("--state-dir").arg(self.state.path()).args(arguments).env("COZYUP_CLOCK", &self.clock);
-        command.stdin(Stdio::null());
+        let mut command = cozyup(self.state.path(), arguments);
+        command.env("COZYUP_CLOCK", self.lab.clock());
         command
     }
 
@@ -72,7 +48,7 @@ impl Site {
     }
 
     fn worker(&self) -> Option<u32> {
-        lock::holder(&self.folder().join("lock")).unwrap().map(|owner| owner.pid)
+        worker_of(&self.folder())
     }
 
     fn events(&self) -> Vec<Value> {
@@ -88,21 +64,9 @@ impl Site {
 impl Drop for Site {
     fn drop(&mut self) {
         if let Some(pid) = self.worker() {
-            let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
-            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+            let _ = send(pid, Signal::KILL);
         }
-        let _ = self.lab.kill();
-        let _ = self.lab.wait();
     }
-}
-
-fn text(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
-}
-
-fn records(output: &Output) -> Vec<Value> {
-    let text = String::from_utf8(output.stdout.clone()).unwrap();
-    text.lines().map(|l| serde_json::from_str(l).unwrap()).collect()
 }
 
 #[test]
@@ -272,7 +236,7 @@ fn a_worker_whose_disk_is_full_ends_with_the_reason_and_goes_on_when_there_is_ro
     let mut without_room = Command::new("sh");
     // 40 KiB: the first record with its many steps fits, the day does not.
     without_room.args(["-c", "ulimit -f 80; exec \"$@\"", "sh"]).arg(run.get_program()).args(run.get_args());
-    without_room.env("COZYUP_CLOCK", &site.clock).stdin(Stdio::null());
+    without_room.env("COZYUP_CLOCK", site.lab.clock()).stdin(Stdio::null());
     let output = without_room.output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{}", text(&output));
     let journal = site.folder().join("journal.jsonl");

@@ -1,32 +1,19 @@
 //! Teardown in the lab, by the binary: what the run made is gone and proven gone, and nothing else was touched.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+mod common;
+
+use common::{Kept, cozyup, records, send, text, worker_of};
 use cozyup::base::secret::Secret;
 use cozyup::kubernetes::{Changer as KubernetesChanger, Kind, Reader as KubernetesReader};
-use cozyup::lab::site::Site;
 use cozyup::proxmox::{self, Changer, Reader};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::Output;
 use std::time::{Duration, Instant};
 
-const SPEED: &str = "240";
 const NAME: &str = "standard";
-
-fn cozyup(state: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cozyup"));
-    command.arg("--state-dir").arg(state).args(arguments).stdin(Stdio::null()).env_remove("COZYUP_CLOCK");
-    command
-}
-
-fn run_until(state: &Path, day: &str) {
-    let run = cozyup(state, &["lab", "run", "--keep", "--json", "--speed", SPEED, "--until", day]).output().unwrap();
-    assert_eq!(run.status.code(), Some(0), "{}", text(&run));
-}
-
-fn text(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
-}
 
 fn teardown(state: &Path, more: &[&str]) -> Output {
     cozyup(state, &[&["lab", "teardown"], more].concat()).output().unwrap()
@@ -36,34 +23,24 @@ fn agreed(state: &Path) -> Output {
     teardown(state, &["--confirm", NAME])
 }
 
-/// A lab of its own, ended with the test.
+/// A lab with a run in it, and what a person at its APIs sees and does.
 struct Lab {
-    state: tempfile::TempDir,
+    kept: Kept,
     runtime: tokio::runtime::Runtime,
 }
 
 impl Lab {
     fn with_run_until(day: &str) -> Lab {
         cozyup::base::tls::install_provider();
-        let lab = Lab { state: tempfile::tempdir().unwrap(), runtime: tokio::runtime::Runtime::new().unwrap() };
-        run_until(lab.state.path(), day);
-        lab
+        Lab { kept: Kept::with_run_until(day), runtime: tokio::runtime::Runtime::new().unwrap() }
     }
 
     fn state(&self) -> &Path {
-        self.state.path()
-    }
-
-    fn folder(&self) -> std::path::PathBuf {
-        self.state().join("lab").join(NAME)
-    }
-
-    fn site(&self) -> Site {
-        Site::of_running(&self.folder()).expect("the lab serves on")
+        self.kept.state()
     }
 
     fn proxmox(&self) -> (Reader, Changer) {
-        let site = self.site();
+        let site = self.kept.site();
         let secret = std::fs::read_to_string(&site.token_file).unwrap();
         proxmox::connect(proxmox::Target {
             url: site.url,
@@ -75,7 +52,7 @@ impl Lab {
     }
 
     fn kubernetes(&self) -> (KubernetesReader, KubernetesChanger) {
-        let text = std::fs::read_to_string(self.folder().join("run/secrets/kubeconfig")).unwrap();
+        let text = std::fs::read_to_string(self.kept.run_folder().join("secrets/kubeconfig")).unwrap();
         self.block(async { cozyup::kubernetes::connect(&Secret::new(text), None).unwrap() })
     }
 
@@ -115,7 +92,7 @@ impl Lab {
 
     /// The run's mark as its record has it.
     fn run_mark(&self) -> String {
-        let journal = std::fs::read_to_string(self.folder().join("run/journal.jsonl")).unwrap();
+        let journal = std::fs::read_to_string(self.kept.run_folder().join("journal.jsonl")).unwrap();
         let first: Value = serde_json::from_str(journal.lines().next().unwrap()).unwrap();
         format!("cozyup-run={NAME}.{}", first["run"].as_str().unwrap())
     }
@@ -140,19 +117,6 @@ impl Lab {
     }
 }
 
-impl Drop for Lab {
-    fn drop(&mut self) {
-        if let Some(site) = Site::of_running(&self.folder()) {
-            let pid = rustix::process::Pid::from_raw(i32::try_from(site.pid).unwrap()).unwrap();
-            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-        }
-    }
-}
-
-fn records(output: &Output) -> Vec<Value> {
-    String::from_utf8_lossy(&output.stdout).lines().filter_map(|l| serde_json::from_str(l).ok()).collect()
-}
-
 /// What the lab's site holds before anybody ran anything in it.
 fn empty_site() -> BTreeMap<&'static str, Vec<String>> {
     Lab::with_run_until("0").inventory()
@@ -167,7 +131,7 @@ fn a_whole_cluster_is_taken_back_and_whatever_was_not_the_runs_own_is_still_ther
     lab.create_vm(3001, "a-stray", &format!("made by {}", lab.mark()));
 
     // What was taken out of the plan since is taken back too.
-    let plan = lab.site().plan;
+    let plan = lab.kept.site().plan;
     let words = std::fs::read_to_string(&plan).unwrap();
     let (before_capmox, capmox) = words.split_once("capmox:").unwrap();
     let without = format!("{before_capmox}capmox:{}", capmox.replacen("enabled: true", "enabled: false", 1));
@@ -199,20 +163,19 @@ fn a_whole_cluster_is_taken_back_and_whatever_was_not_the_runs_own_is_still_ther
     expected.get_mut("volumes").unwrap().push("local-lvm:vm-3000-disk-0".to_string());
     expected.values_mut().for_each(|v| v.sort());
     assert_eq!(lab.inventory(), expected);
-    let left: Vec<_> = std::fs::read_dir(lab.folder().join("run/secrets")).unwrap().collect();
+    let left: Vec<_> = std::fs::read_dir(lab.kept.run_folder().join("secrets")).unwrap().collect();
     assert!(left.is_empty(), "secrets are left: {left:?}");
 
     let again = text(&agreed(lab.state()));
     assert!(again.contains("nothing of standard is there to be removed"), "{again}");
     // And the same run can be made once more, with gates of its own.
-    run_until(lab.state(), "1");
+    assert_eq!(lab.kept.run_until("1", &[]).status.code(), Some(0));
 }
 
 #[test]
 fn a_teardown_that_is_killed_again_and_again_comes_to_the_same_end() {
     let before = empty_site();
     let lab = Lab::with_run_until("2");
-    let lock = lab.folder().join("run/lock");
     for moment in ["undo.day1.start", ":qmstop:", ":qmdestroy:", "undo.day1.template_vm", ":imgdel:"] {
         let printed = lab.state().join("printed");
         let file = std::fs::File::create(&printed).unwrap();
@@ -225,9 +188,8 @@ fn a_teardown_that_is_killed_again_and_again_comes_to_the_same_end() {
             assert!(began.elapsed() < Duration::from_secs(60), "`{moment}` never came:\n{}", read());
             std::thread::sleep(Duration::from_millis(1));
         }
-        if let Some(owner) = cozyup::session::lock::holder(&lock).unwrap() {
-            let pid = rustix::process::Pid::from_raw(i32::try_from(owner.pid).unwrap()).unwrap();
-            rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+        if let Some(pid) = worker_of(&lab.kept.run_folder()) {
+            send(pid, Signal::KILL).unwrap();
         }
         child.wait().unwrap();
     }
@@ -245,7 +207,7 @@ fn the_clusters_keys_stay_as_long_as_a_machine_of_it_does() {
     assert_eq!(held.status.code(), Some(1), "{}", text(&held));
     let said = text(&held);
     assert!(said.contains("vm 1002 (cozy-new-cp2) on pve has lost this run's mark"), "{said}");
-    assert!(lab.folder().join("run/secrets/secrets.yaml").exists(), "the keys are gone");
+    assert!(lab.kept.run_folder().join("secrets/secrets.yaml").exists(), "the keys are gone");
     lab.block(changer.configure_vm("pve", 1002, &[("description", lab.run_mark())])).unwrap();
     let done = agreed(lab.state());
     assert_eq!(done.status.code(), Some(0), "{}", text(&done));
@@ -286,7 +248,7 @@ fn nothing_is_removed_without_the_runs_own_name_or_on_a_host_that_does_not_know_
     let nobody = teardown(lab.state(), &[]);
     assert_eq!(nobody.status.code(), Some(2), "{}", text(&nobody));
     assert!(text(&nobody).contains("--confirm standard"), "{}", text(&nobody));
-    let plan = lab.site().plan;
+    let plan = lab.kept.site().plan;
     let elsewhere = tempfile::tempdir().unwrap();
     let unknown = cozyup(elsewhere.path(), &["teardown", plan.to_str().unwrap(), "--confirm", NAME]).output().unwrap();
     assert_eq!(unknown.status.code(), Some(2), "{}", text(&unknown));

@@ -1,52 +1,29 @@
 //! Two places that work on one site: they find each other through what stands in the target, and one of them yields.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-use cozyup::lab::site::Site;
-use serde_json::Value;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+mod common;
 
-const SPEED: &str = "240";
+use common::{Kept, cozyup, records, send, text, worker_of};
+use rustix::process::Signal;
+use std::process::Output;
 
 /// A lab with a run in it, and further state folders from which the same site is worked on.
-struct Site2 {
-    first: tempfile::TempDir,
+struct Places {
+    first: Kept,
     second: tempfile::TempDir,
 }
 
-fn cozyup(state: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cozyup"));
-    command.arg("--state-dir").arg(state).args(arguments).stdin(Stdio::null()).env_remove("COZYUP_CLOCK");
-    command
-}
-
-fn text(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
-}
-
-impl Site2 {
-    fn with_run_until(day: &str) -> Site2 {
-        let site = Site2 { first: tempfile::tempdir().unwrap(), second: tempfile::tempdir().unwrap() };
-        let run = site.at_first(day);
-        assert_eq!(run.status.code(), Some(0), "{}", text(&run));
-        site
+impl Places {
+    fn with_run_until(day: &str) -> Places {
+        Places { first: Kept::with_run_until(day), second: tempfile::tempdir().unwrap() }
     }
 
     fn at_first(&self, day: &str) -> Output {
-        let arguments = ["lab", "run", "--keep", "--json", "--speed", SPEED, "--patience", "20s", "--until", day];
-        cozyup(self.first.path(), &arguments).output().unwrap()
-    }
-
-    fn lab(&self) -> PathBuf {
-        self.first.path().join("lab/standard")
-    }
-
-    fn site(&self) -> Site {
-        Site::of_running(&self.lab()).expect("the lab serves on")
+        self.first.run_until(day, &["--patience", "20s"])
     }
 
     /// Runs the same plan from the second place.
     fn at_second(&self, more: &[&str]) -> Output {
-        let site = self.site();
+        let site = self.first.site();
         let plan = site.plan.to_str().unwrap().to_string();
         let arguments = ["run", &plan, "--yes", "--json", "--patience", "20s"];
         let mut command = cozyup(self.second.path(), &[&arguments[..], more].concat());
@@ -55,7 +32,7 @@ impl Site2 {
 
     /// As somebody would who wants to go on elsewhere: the whole state, not the lock.
     fn copy_run(&self) {
-        let (from, to) = (self.lab().join("run"), self.second.path().join("runs/standard"));
+        let (from, to) = (self.first.run_folder(), self.second.path().join("runs/standard"));
         for folder in ["", "secrets"] {
             std::fs::create_dir_all(to.join(folder)).unwrap();
             for entry in std::fs::read_dir(from.join(folder)).unwrap().map(Result::unwrap) {
@@ -65,19 +42,6 @@ impl Site2 {
             }
         }
     }
-}
-
-impl Drop for Site2 {
-    fn drop(&mut self) {
-        if let Some(site) = Site::of_running(&self.lab()) {
-            let pid = rustix::process::Pid::from_raw(i32::try_from(site.pid).unwrap()).unwrap();
-            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-        }
-    }
-}
-
-fn records(output: &Output) -> Vec<Value> {
-    String::from_utf8_lossy(&output.stdout).lines().filter_map(|l| serde_json::from_str(l).ok()).collect()
 }
 
 /// What stopped a run for good.
@@ -97,7 +61,7 @@ fn acts(output: &Output) -> usize {
 
 #[test]
 fn another_run_of_the_same_plan_is_told_whose_the_machines_are_and_changes_nothing() {
-    let site = Site2::with_run_until("1");
+    let site = Places::with_run_until("1");
     let refused = site.at_second(&["--until", "1"]);
     assert_eq!(refused.status.code(), Some(1), "{}", text(&refused));
     let why = blocked(&refused);
@@ -108,7 +72,7 @@ fn another_run_of_the_same_plan_is_told_whose_the_machines_are_and_changes_nothi
 
 #[test]
 fn a_copy_of_the_run_yields_to_the_first_place_until_it_is_told_to_take_over_and_then_the_first_yields() {
-    let site = Site2::with_run_until("1");
+    let site = Places::with_run_until("1");
     site.copy_run();
     let refused = site.at_second(&["--until", "2"]);
     assert_eq!(refused.status.code(), Some(1), "{}", text(&refused));
@@ -134,24 +98,22 @@ fn a_copy_of_the_run_yields_to_the_first_place_until_it_is_told_to_take_over_and
 
 #[test]
 fn a_worker_that_hangs_is_ended_by_a_take_over_and_only_by_that() {
-    let site = Site2::with_run_until("0");
-    let plan = site.site().plan.to_str().unwrap().to_string();
+    let site = Places::with_run_until("0");
+    let plan = site.first.site().plan.to_str().unwrap().to_string();
     let state = site.second.path();
-    let clock = site.site().clock().spec().unwrap();
+    let clock = site.first.site().clock().spec().unwrap();
     let run = |more: &[&str]| {
         let mut command = cozyup(state, &[&["run", &plan, "--until", "1"][..], more].concat());
         command.env("COZYUP_CLOCK", &clock).output().unwrap()
     };
     // Waits at the gate of day 1.
     assert_eq!(run(&["--detach"]).status.code(), Some(0));
-    let lock = state.join("runs/standard/lock");
-    let owner = cozyup::session::lock::holder(&lock).unwrap().expect("a worker");
-    let pid = rustix::process::Pid::from_raw(i32::try_from(owner.pid).unwrap()).unwrap();
+    let worker = worker_of(&state.join("runs/standard")).expect("a worker");
     let answers = run(&["--yes", "--json", "--take-over"]);
     assert_eq!(answers.status.code(), Some(5), "{}", text(&answers));
     assert!(text(&answers).contains("which answers"), "{}", text(&answers));
 
-    rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
+    send(worker, Signal::STOP).unwrap();
     let silent = run(&["--yes", "--json"]);
     assert_eq!(silent.status.code(), Some(5), "{}", text(&silent));
     assert!(text(&silent).contains("does not answer") && text(&silent).contains("--take-over"), "{}", text(&silent));

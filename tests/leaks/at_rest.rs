@@ -1,6 +1,7 @@
 //! The run's folder: who may have it, and what lies in it sealed.
 use super::search::Secrets;
-use super::site::{Site, text};
+use super::site::Site;
+use crate::common::text;
 use age::secrecy::ExposeSecret;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};

@@ -2,6 +2,8 @@
 //! terminal obeys in anything that a person sees.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 mod at_rest;
+#[path = "../common/mod.rs"]
+mod common;
 mod echo;
 mod meddled;
 mod search;

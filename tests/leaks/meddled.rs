@@ -1,5 +1,6 @@
 //! Files and peers that somebody has meddled with: the journal, the plan, the worker at the other end of the socket.
 use super::search::must_be_harmless;
+use crate::common::cozyup;
 use cozyup::engine::failure::{Class, Failure};
 use cozyup::engine::journal::Journal;
 use cozyup::engine::record::{Event, Record};
@@ -9,15 +10,9 @@ use cozyup::session::protocol::{Control, Ended, FromWorker, PROTOCOL, ToWorker, 
 use cozyup::session::socket;
 use jiff::Timestamp;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Output, Stdio};
 
 const BAD: &str = "BAD\u{1b}[2J\u{1b}]0;owned\u{7}\u{9b}31m\u{202e}\u{2066}\u{200b}\u{e0041}\0\r\nline";
-
-fn cozyup(state: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cozyup"));
-    command.arg("--state-dir").arg(state).args(arguments).stdin(Stdio::null());
-    command
-}
 
 /// That it tells of it at all, and harmlessly.
 fn must_tell(output: &Output, what: &str) {

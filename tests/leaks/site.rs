@@ -1,64 +1,32 @@
 //! A lab that is served, a state folder of its own, and who of our processes was seen with what.
-use serde_json::Value;
+use crate::common::{PROGRAM, Served, send, worker_of};
+use rustix::process::Signal;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Lab seconds per second.
 const SPEED: &str = "240";
-/// Of the wall, for whatever a test waits for.
-const SOON: Duration = Duration::from_secs(60);
-const PROGRAM: &str = env!("CARGO_BIN_EXE_cozyup");
-
-pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let began = Instant::now();
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(began.elapsed() < SOON, "not within {SOON:?}: {what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
 pub struct Site {
     pub state: tempfile::TempDir,
     pub plan: PathBuf,
     pub name: String,
     pub url: String,
     pub fingerprint: String,
-    clock: String,
-    lab: Child,
+    lab: Served,
 }
 
 impl Site {
     pub fn new(scenario: &str) -> Site {
         let state = tempfile::tempdir().unwrap();
-        let dir = state.path().join("site");
-        let lab = Command::new(PROGRAM)
-            .args(["lab", "serve", "--scenario", scenario, "--speed", SPEED, "--dir"])
-            .arg(&dir)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        let site: Value = until("the lab serves", || {
-            serde_json::from_str(&std::fs::read_to_string(dir.join("site.json")).ok()?).ok()
-        });
-        let text = |key: &str| site[key].as_str().unwrap().to_string();
-        Site {
-            plan: dir.join("plan.yaml"),
-            name: text("scenario"),
-            url: text("url"),
-            fingerprint: text("fingerprint"),
-            clock: format!("{},{},{}", text("clock_origin"), site["clock_wall_ms"], site["speed"]),
-            state,
-            lab,
-        }
+        let lab = Served::start(scenario, SPEED, &state.path().join("site"));
+        let Served { site, .. } = &lab;
+        let (plan, name) = (site.plan.clone(), site.scenario.clone());
+        Site { plan, name, url: site.url.clone(), fingerprint: site.fingerprint.clone(), state, lab }
     }
 
     pub fn token(&self) -> String {
@@ -69,7 +37,7 @@ impl Site {
     pub fn cozyup(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("/bin/sh");
         command.args(["-c", "umask 000; ulimit -c unlimited 2>/dev/null; exec \"$@\"", "sh", PROGRAM, "--state-dir"]);
-        command.arg(self.state.path()).args(arguments).env("COZYUP_CLOCK", &self.clock);
+        command.arg(self.state.path()).args(arguments).env("COZYUP_CLOCK", self.lab.clock());
         command.current_dir(self.state.path()).stdin(Stdio::null());
         command
     }
@@ -85,7 +53,7 @@ impl Site {
     }
 
     pub fn worker(&self) -> Option<u32> {
-        cozyup::session::lock::holder(&self.folder().join("lock")).ok().flatten().map(|owner| owner.pid)
+        worker_of(&self.folder())
     }
 
     pub fn journal(&self) -> String {
@@ -95,16 +63,10 @@ impl Site {
 
 impl Drop for Site {
     fn drop(&mut self) {
-        if let Some(pid) = self.worker().and_then(|pid| rustix::process::Pid::from_raw(i32::try_from(pid).ok()?)) {
-            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+        if let Some(pid) = self.worker() {
+            let _ = send(pid, Signal::KILL);
         }
-        let _ = self.lab.kill();
-        let _ = self.lab.wait();
     }
-}
-
-pub fn text(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
 /// What the list of processes shows of the program's processes while it lives: command line and environment of each.

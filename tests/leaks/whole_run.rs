@@ -1,7 +1,8 @@
 //! A whole run against a site that says everything back.
 use super::echo;
 use super::search::{Secrets, must_be_harmless};
-use super::site::{Site, Watch, text, until};
+use super::site::{Site, Watch};
+use crate::common::{text, until};
 use serde_json::Value;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::Path;
