@@ -185,13 +185,21 @@ pub fn write_public(path: &Path, bytes: &[u8]) -> io::Result<()> {
     write_with_mode(path, bytes, 0o644)
 }
 
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Brings to disk that `path` is there, or is there no more: a name is its folder's.
+///
+/// # Errors
+/// The operating system's.
+pub fn sync_folder_of(path: &Path) -> io::Result<()> {
+    File::open(folder_of(path))?.sync_all()
+}
+
 fn write_with_mode(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    let dir = match path.parent() {
-        Some(p) if !p.as_os_str().is_empty() => p,
-        _ => Path::new("."),
-    };
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let temporary: PathBuf = dir.join(format!(".{name}.{}.tmp", std::process::id()));
+    let temporary: PathBuf = folder_of(path).join(format!(".{name}.{}.tmp", std::process::id()));
     // What is there is left from a process that had this number, or a trap: it is never written through.
     let _ = fs::remove_file(&temporary);
     let written = (|| {
@@ -199,7 +207,7 @@ fn write_with_mode(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&temporary, path)?;
-        File::open(dir)?.sync_all()
+        sync_folder_of(path)
     })();
     if written.is_err() {
         // The half-written copy is ours and of no use; that it can't be removed changes nothing.

@@ -96,6 +96,11 @@ pub fn shorten(text: &str, limit: usize) -> String {
     format!("{}…", text.get(..end).unwrap_or_default())
 }
 
+/// Lower-case hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
 /// The error and what is behind it, in one line.
 pub fn with_cause(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();

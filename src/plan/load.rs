@@ -4,6 +4,7 @@ use super::lint;
 use super::model::Plan;
 use super::read::{self, Places};
 use super::tree::{self, Place, Value};
+use crate::base::text::hex;
 use aws_lc_rs::digest;
 use std::fs::File;
 use std::io::{self, Read};
@@ -194,5 +195,5 @@ fn located(mut findings: Vec<Finding>, file: &str, places: &Places) -> Vec<Findi
 }
 
 fn sha256(text: &str) -> String {
-    digest::digest(&digest::SHA256, text.as_bytes()).as_ref().iter().map(|b| format!("{b:02x}")).collect()
+    hex(digest::digest(&digest::SHA256, text.as_bytes()).as_ref())
 }

@@ -394,6 +394,11 @@ impl Plan {
         self.nodes.iter().filter(|n| n.role == Role::ControlPlane)
     }
 
+    /// Whether it is the template's or a node's.
+    pub fn has_vmid(&self, vmid: u32) -> bool {
+        u32::from(self.template.vmid) == vmid || self.nodes.iter().any(|n| u32::from(n.vmid) == vmid)
+    }
+
     /// `https://VIP:6443`
     pub fn cluster_endpoint(&self) -> String {
         format!("https://{}:6443", self.network.vip)

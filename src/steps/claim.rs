@@ -1,7 +1,7 @@
 //! Who works on a run, written where every cozyup that works on it must look: in the notes of the run's template. A run's
 //! folder can be copied to a second jump host, and no lock on a file tells the two of each other.
 use super::failures;
-use super::site::{Changing, Reading};
+use super::site::{Changing, MARK, Reading};
 use crate::base::answer::Answer;
 use crate::base::text;
 use crate::engine::failure::Failure;
@@ -13,7 +13,6 @@ use std::path::Path;
 use std::time::Duration;
 
 const KEY: &str = "cozyup-by=";
-const RUN_KEY: &str = "cozyup-run=";
 /// A claim that was read so short a time ago, of the clock, is not read again before an act.
 const FRESH: Duration = Duration::from_secs(5);
 
@@ -33,7 +32,7 @@ impl Claim {
         let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_path_buf());
         let whole = format!("{host}\n{}\n{}", machine.trim(), folder.display());
         let sum = digest::digest(&digest::SHA256, whole.as_bytes());
-        let place = sum.as_ref().iter().take(4).map(|b| format!("{b:02x}")).collect();
+        let place = text::hex(sum.as_ref()).chars().take(8).collect();
         let plain = |c: char| if c.is_ascii_alphanumeric() || ".-_".contains(c) { c } else { '-' };
         Claim { host: host.chars().map(plain).take(64).collect(), place, since }
     }
@@ -73,7 +72,7 @@ impl Claim {
 /// Whose a VM with these notes is, when it is not this run's: `is of the cozyup run NAME.ID, worked on from HOST`.
 pub fn whose(notes: Option<&str>) -> String {
     let notes = notes.unwrap_or_default();
-    let Some(run) = notes.split_whitespace().find_map(|w| w.strip_prefix(RUN_KEY)) else {
+    let Some(run) = notes.split_whitespace().find_map(|w| w.strip_prefix(MARK)) else {
         return "does not carry this run's mark".to_string();
     };
     let from = Claim::of(notes).map(|c| format!(", worked on from {}", c.host)).unwrap_or_default();

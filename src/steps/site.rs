@@ -33,6 +33,9 @@ impl Site for Installation {
     }
 }
 
+/// How the mark of a run begins; `NAME.ID` follows.
+pub const MARK: &str = "cozyup-run=";
+
 /// Names of the files in the run's `secrets` folder.
 pub mod files {
     pub const BUNDLE: &str = "secrets.yaml";

@@ -9,6 +9,7 @@ mod recover;
 mod tests;
 
 use super::record::Record;
+use crate::base::file::sync_folder_of;
 use line::Sum;
 use recover::{ReadBack, read_back};
 use rustix::fs::OFlags;
@@ -102,9 +103,7 @@ impl Journal {
             file.set_len(read.good as u64).map_err(io("repaired"))?;
         }
         file.sync_all().map_err(io("written"))?;
-        // The name of a new file is its folder's, and has to be on disk as well.
-        let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        File::open(folder).and_then(|folder| folder.sync_all()).map_err(io("written"))?;
+        sync_folder_of(path).map_err(io("written"))?;
         let journal =
             Journal { path: path.to_path_buf(), file, sum: read.sum, next_seq: read.next_seq(), failed: false };
         Ok((journal, Recovered { records: read.records, torn }))

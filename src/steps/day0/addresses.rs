@@ -118,10 +118,9 @@ mod tests {
 
     fn guests(ours: &[u32]) -> Guests {
         Guests {
-            whose: BTreeMap::new(),
             all: Answer::new("", "", "", vec![]),
             ours: ours.iter().map(|id| (*id, VmConfig(BTreeMap::new()))).collect(),
-            strange: vec![],
+            strange: BTreeMap::new(),
             unborn: vec![],
         }
     }

@@ -11,10 +11,8 @@ pub struct Guests {
     pub all: Answer<Vec<VmRow>>,
     /// The plan's VMs that exist and carry the run's mark, by VMID.
     pub ours: BTreeMap<u32, VmConfig>,
-    /// In the plan's VMIDs, and not ours.
-    pub strange: Vec<VmRow>,
-    /// Whose those are, by VMID.
-    pub whose: BTreeMap<u32, String>,
+    /// In the plan's VMIDs, and not ours: whose they are, by VMID.
+    pub strange: BTreeMap<u32, String>,
     /// In the plan's VMIDs, being made: they show no mark yet.
     pub unborn: Vec<VmRow>,
 }
@@ -36,14 +34,11 @@ impl Guests {
 /// When Proxmox VE does not answer.
 pub async fn read(site: &Reading) -> Result<Guests, Failure> {
     let all = site.proxmox.resources().await.map_err(|e| failures::proxmox(&e, "list the guests"))?;
-    let mut guests =
-        Guests { all, ours: BTreeMap::new(), strange: Vec::new(), whose: BTreeMap::new(), unborn: Vec::new() };
-    let plan = &site.plan;
-    let planned =
-        |vmid: u32| u32::from(plan.template.vmid) == vmid || plan.nodes.iter().any(|n| u32::from(n.vmid) == vmid);
-    for row in guests.all.value.iter().filter(|r| planned(r.vmid)) {
+    let mut guests = Guests { all, ours: BTreeMap::new(), strange: BTreeMap::new(), unborn: Vec::new() };
+    let unknown = || "is not this run's".to_string();
+    for row in guests.all.value.iter().filter(|r| site.plan.has_vmid(r.vmid)) {
         if row.kind != "qemu" {
-            guests.strange.push(row.clone());
+            guests.strange.insert(row.vmid, unknown());
             continue;
         }
         match site.proxmox.vm_config(&row.node, row.vmid).await {
@@ -52,10 +47,11 @@ pub async fn read(site: &Reading) -> Result<Guests, Failure> {
             }
             Ok(config) if matches!(config.value.lock(), Some("create" | "clone")) => guests.unborn.push(row.clone()),
             Ok(config) => {
-                guests.whose.insert(row.vmid, claim::whose(config.value.description()));
-                guests.strange.push(row.clone());
+                guests.strange.insert(row.vmid, claim::whose(config.value.description()));
             }
-            Err(Error::Forbidden { .. }) => guests.strange.push(row.clone()),
+            Err(Error::Forbidden { .. }) => {
+                guests.strange.insert(row.vmid, unknown());
+            }
             // The list is a few seconds late.
             Err(Error::NotFound { .. }) => {}
             Err(e) => return Err(failures::proxmox(&e, &format!("read vm {}", row.vmid))),

@@ -30,7 +30,6 @@ use async_trait::async_trait;
 use futures::future::BoxFuture;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 const BAND: Band = Band::new(10, 60);
 /// Readings kept of one check; a large site would bury the first under the rest.
@@ -92,10 +91,6 @@ impl Step<Installation> for Check {
 
     fn undo(&self) -> Undo<'_, Installation> {
         Undo::Nothing
-    }
-
-    async fn changed(&self, cx: &dyn Context, _site: &Reading) {
-        cx.clock().sleep(Duration::from_secs(2)).await;
     }
 }
 

@@ -174,10 +174,9 @@ mod tests {
             ("scsi1".to_string(), "local-lvm:vm-disk-1,size=256G".to_string()),
         ]));
         Guests {
-            whose: BTreeMap::new(),
             all: Answer::new("", "", "", vec![]),
             ours: ours.iter().map(|id| (*id, config.clone())).collect(),
-            strange: vec![],
+            strange: BTreeMap::new(),
             unborn: vec![],
         }
     }

@@ -39,7 +39,7 @@ async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {
     let wanted = wanted(&site.plan);
     for (id, ..) in &wanted {
         // Guests that the token may not see are in nobody's list, but their VMIDs are taken.
-        if guests.is_ours(*id) || guests.strange.iter().any(|g| g.vmid == *id) {
+        if guests.is_ours(*id) || guests.strange.contains_key(id) {
             continue;
         }
         let free = site.proxmox.vmid_free(*id).await;
@@ -65,9 +65,8 @@ fn problems(plan: &Plan, guests: &Guests) -> Vec<String> {
     let mut problems = Vec::new();
     for (id, name, host) in wanted(plan) {
         let row = guests.all.value.iter().find(|r| r.vmid == id);
-        if let Some(row) = row.filter(|_| guests.strange.iter().any(|g| g.vmid == id)) {
+        if let (Some(row), Some(whose)) = (row, guests.strange.get(&id)) {
             let called = row.name.as_deref().unwrap_or("without a name");
-            let whose = guests.whose.get(&id).map_or("is not this run's", String::as_str);
             problems.push(format!("VMID {id} is taken on {} by {called}, which {whose}", row.node));
         }
         if let Some(row) = row.filter(|r| guests.is_ours(id) && r.node != host) {
@@ -108,10 +107,9 @@ mod tests {
     fn guests(all: Vec<VmRow>, ours: &[u32]) -> Guests {
         let strange = all.iter().filter(|r| (1001..=1003).contains(&r.vmid) && !ours.contains(&r.vmid));
         Guests {
-            strange: strange.cloned().collect(),
+            strange: strange.map(|r| (r.vmid, "is of the cozyup run x.1".to_string())).collect(),
             ours: ours.iter().map(|id| (*id, VmConfig(BTreeMap::new()))).collect(),
             all: Answer::new("", "", "", all),
-            whose: BTreeMap::from([(1003, "is of the cozyup run x.1".to_string())]),
             unborn: vec![],
         }
     }

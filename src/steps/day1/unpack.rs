@@ -1,6 +1,7 @@
 //! Files of the jump host: checksums, and the raw image out of its xz, with holes where the image is empty.
 use super::fetch::disk;
-use crate::base::text;
+use crate::base::file::sync_folder_of;
+use crate::base::text::{self, hex};
 use crate::engine::failure::Failure;
 use crate::engine::step::Context;
 use crate::engine::wait::{Band, Wait};
@@ -31,7 +32,7 @@ impl Sum {
 
     /// Lower-case hexadecimal.
     pub fn text(self) -> String {
-        self.0.finish().as_ref().iter().map(|b| format!("{b:02x}")).collect()
+        hex(self.0.finish().as_ref())
     }
 }
 
@@ -129,9 +130,7 @@ fn make(from: &Path, to: &Path, report: &Report) -> io::Result<Made> {
     };
     target.sync_all()?;
     std::fs::rename(&part, to)?;
-    if let Some(folder) = to.parent() {
-        File::open(folder)?.sync_all()?;
-    }
+    sync_folder_of(to)?;
     Ok(made)
 }
 

@@ -9,7 +9,6 @@ use crate::steps::{failures, outlines};
 use crate::talos::Secure;
 use crate::talos::client::facts::EtcdMember;
 use async_trait::async_trait;
-use std::time::Duration;
 
 pub const KIND: &str = "day2.members";
 const BAND: Band = Band::new(120, 300);
@@ -76,10 +75,6 @@ impl Step<Installation> for Members {
 
     fn undo(&self) -> Undo<'_, Installation> {
         Undo::Nothing
-    }
-
-    async fn changed(&self, cx: &dyn Context, _site: &Reading) {
-        cx.clock().sleep(Duration::from_secs(2)).await;
     }
 }
 

@@ -1,6 +1,6 @@
 //! The installer's manifest: fetched, checked, and taken apart into objects.
 use super::values::NAMESPACE;
-use crate::base::text::spoken;
+use crate::base::text::{hex, spoken};
 use crate::cozystack::addons::Object;
 use crate::engine::failure::Failure;
 use crate::kubernetes::Kind;
@@ -59,7 +59,7 @@ async fn download(site: &Reading, url: &str) -> Result<Vec<u8>, Failure> {
 }
 
 fn verify(url: &str, bytes: &[u8], wanted: &str) -> Result<(), Failure> {
-    let found: String = digest::digest(&digest::SHA256, bytes).as_ref().iter().map(|b| format!("{b:02x}")).collect();
+    let found = hex(digest::digest(&digest::SHA256, bytes).as_ref());
     if found.eq_ignore_ascii_case(wanted.trim()) {
         return Ok(());
     }

@@ -12,7 +12,6 @@ use crate::steps::day5::objects;
 use crate::steps::site::{Changing, Installation, Reading};
 use crate::steps::{failures, outlines};
 use async_trait::async_trait;
-use std::time::Duration;
 
 pub const KIND: &str = "day5.ingress";
 const BAND: Band = Band::new(10, 300);
@@ -66,9 +65,5 @@ impl Step<Installation> for Ingress {
 
     fn undo(&self) -> Undo<'_, Installation> {
         Undo::Nothing
-    }
-
-    async fn changed(&self, cx: &dyn Context, _site: &Reading) {
-        cx.clock().sleep(Duration::from_secs(2)).await;
     }
 }

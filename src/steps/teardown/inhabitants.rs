@@ -13,7 +13,6 @@ use crate::steps::site::{Changing, Installation, Reading};
 use crate::steps::{failures, outlines};
 use async_trait::async_trait;
 use serde_json::{Value, json};
-use std::time::Duration;
 
 pub const KIND: &str = "teardown.inhabitants";
 const BAND: Band = Band::new(5, 60);
@@ -67,10 +66,6 @@ impl Step<Installation> for Inhabitants {
 
     fn undo(&self) -> Undo<'_, Installation> {
         Undo::Nothing
-    }
-
-    async fn changed(&self, cx: &dyn Context, _site: &Reading) {
-        cx.clock().sleep(Duration::from_secs(2)).await;
     }
 }
 

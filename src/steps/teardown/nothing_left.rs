@@ -10,7 +10,6 @@ use crate::steps::site::{Changing, Installation, Reading};
 use crate::steps::{failures, outlines};
 use async_trait::async_trait;
 use serde_json::json;
-use std::time::Duration;
 
 pub const KIND: &str = "teardown.nothing_left";
 const BAND: Band = Band::new(10, 60);
@@ -63,9 +62,5 @@ impl Step<Installation> for NothingLeft {
 
     fn undo(&self) -> Undo<'_, Installation> {
         Undo::Nothing
-    }
-
-    async fn changed(&self, cx: &dyn Context, _site: &Reading) {
-        cx.clock().sleep(Duration::from_secs(2)).await;
     }
 }

@@ -5,7 +5,6 @@ use crate::engine::proof::{Proof, Reading as Evidence};
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::Band;
 use crate::plan::TEARDOWN;
-use crate::plan::model::Plan;
 use crate::proxmox::{Error, VmRow};
 use crate::steps::cluster::part;
 use crate::steps::site::{Changing, Installation, Reading};
@@ -29,10 +28,6 @@ pub fn step(after: Vec<StepId>) -> Strays {
     let title = "destroy VMs of this run that the plan no longer names";
     let by_hand = "grep -l cozyup-run= /etc/pve/nodes/*/qemu-server/*.conf";
     Strays { outline: outlines::change(StepId::new(KIND), TEARDOWN, title, BAND, by_hand).after(after) }
-}
-
-fn is_planned(plan: &Plan, vmid: u32) -> bool {
-    u32::from(plan.template.vmid) == vmid || plan.nodes.iter().any(|n| u32::from(n.vmid) == vmid)
 }
 
 /// Every VM that carries the run's mark, and the list of guests in which they were found.
@@ -69,7 +64,7 @@ impl Step<Installation> for Strays {
 
     async fn observe(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
         let (all, mut ours) = marked(site).await?;
-        ours.retain(|row| !is_planned(&site.plan, row.vmid));
+        ours.retain(|row| !site.plan.has_vmid(row.vmid));
         if !ours.is_empty() {
             return Ok(Observed::Absent(format!("{}: not in the plan, with this run's mark", named(&ours))));
         }
@@ -82,7 +77,7 @@ impl Step<Installation> for Strays {
     async fn act(&self, cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
         follow::earlier_task(cx, site, DOING, BAND).await?;
         let (_, ours) = marked(site).await?;
-        for row in ours.iter().filter(|row| !is_planned(&site.plan, row.vmid)) {
+        for row in ours.iter().filter(|row| !site.plan.has_vmid(row.vmid)) {
             let doing = format!("destroy vm {}", row.vmid);
             removal::destroy(cx, site, &change.proxmox, row.vmid, &doing, BAND).await?;
         }
