@@ -18,7 +18,7 @@ use crate::plan::{self, Loaded};
 use crate::session::folder::RunFolder;
 use crate::session::lock::{LockError, Owner, RunLock, host_name};
 use crate::steps::claim::Claim;
-use crate::steps::site::{Installation, Parts, Reconnect, open};
+use crate::steps::site::{Installation, MARK, Parts, Reconnect, open};
 use crate::steps::{catalogue, teardown};
 use crate::{proxmox, session};
 use std::path::{Path, PathBuf};
@@ -135,7 +135,7 @@ pub fn prepare(options: Options) -> Result<Prepared, Refusal> {
     let plan = Arc::new(loaded.plan.clone());
     let secret = match options.keys.token {
         Some(secret) => secret,
-        None => token_secret(&plan)?,
+        None => token_of_file(&plan)?,
     };
     let unfit = |e: Unfit| Refusal::State { what: with_cause(&e), next: e.next() };
     let (folder, _) = RunFolder::open(&options.folder).map_err(unfit)?;
@@ -181,7 +181,7 @@ pub fn prepare(options: Options) -> Result<Prepared, Refusal> {
     let (reading, changing) = open(Parts {
         plan: plan.clone(),
         clock: options.clock.clone(),
-        mark: format!("cozyup-run={}.{run}", plan.name),
+        mark: format!("{MARK}{}.{run}", plan.name),
         release,
         components,
         proxmox: clients,
@@ -264,9 +264,10 @@ pub fn token_of_environment() -> Option<Secret<String>> {
 /// # Errors
 /// When there is none, or the file may be read by others or is theirs.
 pub fn token_secret(plan: &Plan) -> Result<Secret<String>, Refusal> {
-    if let Some(secret) = token_of_environment() {
-        return Ok(secret);
-    }
+    token_of_environment().map_or_else(|| token_of_file(plan), Ok)
+}
+
+fn token_of_file(plan: &Plan) -> Result<Secret<String>, Refusal> {
     let refuse = |what: String, next: &str| Refusal::Plan(format!("the token's secret: {what}\nnext: {next}"));
     let path = home(&plan.site.token_file);
     let secret = file::read_private(&path).map_err(|unfit| match &unfit {

@@ -1,7 +1,7 @@
 //! `cozyup check PLAN`: day 0 alone.
 use super::Exit;
-use super::run::{LabFigures, Start, Style, execute};
-use crate::compose::{self, Way};
+use super::run::{Start, Style, execute};
+use crate::compose::Way;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -25,19 +25,8 @@ impl Check {
         let forever = Duration::from_secs(10 * 365 * 86400);
         let patience = if self.once { Duration::ZERO } else { self.patience.unwrap_or(forever) };
         let style = if self.json { Style::Json } else { Style::Lines };
-        let start = Start {
-            plan: &self.plan,
-            folder: None,
-            way: Way::Until(0),
-            keys: None,
-            take_over: false,
-            gates_by: None,
-            patience: Some(patience),
-            style,
-            clock: compose::clock_of_environment(),
-            figures: LabFigures::default(),
-            with_screen: true,
-        };
+        let start =
+            Start { way: Way::Until(0), patience: Some(patience), style, with_screen: true, ..Start::of(&self.plan) };
         execute(start, state_dir).await
     }
 }

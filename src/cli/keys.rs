@@ -1,9 +1,8 @@
 //! What a person gives beside the plan: the token's secret, and the key or passphrase of sealed secrets. Never as an
 //! argument and never printed: from the environment (the token alone), from a file, or typed without an echo.
-use super::tell;
-use crate::base::file::{Unfit, read_private};
+use super::{tell, with_next};
+use crate::base::file::read_private;
 use crate::base::secret::Secret;
-use crate::base::text::with_cause;
 use crate::base::vault::{self, Key, VaultError};
 use crate::compose::{self, Keys};
 use crossterm::event::{Event, KeyCode, KeyModifiers, read};
@@ -86,15 +85,15 @@ pub fn new_key() -> Result<Key, String> {
 }
 
 fn of_file(path: &Path) -> Result<Key, String> {
-    let text = read_private(path).map_err(|e: Unfit| format!("{}\nnext: {}", with_cause(&e), e.next()))?;
+    let text = read_private(path).map_err(|e| with_next(&e, &e.next()))?;
     if text.expose().is_empty() {
         return Err(format!("{} is empty\nnext: write an age key or a passphrase into it", path.display()));
     }
     Ok(Key::of_text(&text))
 }
 
-fn told(e: &VaultError) -> String {
-    format!("{}\nnext: {}", with_cause(e), e.next())
+pub fn told(e: &VaultError) -> String {
+    with_next(e, &e.next())
 }
 
 fn can_ask() -> bool {

@@ -277,17 +277,15 @@ impl RunInLab {
             introduce(&opened, self.flags.until);
         }
         let start = Start {
-            plan: &opened.site.plan,
             folder: Some(opened.run_folder()),
             way: Way::Until(self.flags.until),
-            keys: None,
             take_over: self.flags.take_over,
             gates_by: Some(YES.to_string()),
             patience: self.flags.patience,
             style,
             clock: opened.site.clock(),
             figures,
-            with_screen: false,
+            ..Start::of(&opened.site.plan)
         };
         let exit = execute(start, state_dir).await;
         if self.keep || !opened.is_over() {
@@ -316,8 +314,13 @@ impl TeardownInLab {
             ));
             return Exit::Usage;
         };
-        let figures = LabFigures { critical_path_s: None, speed: Some(site.speed) };
-        tear_down(&site.plan, Some(dir.join("run")), site.clock(), figures, &self.flags, state_dir).await
+        let start = Start {
+            folder: Some(dir.join("run")),
+            clock: site.clock(),
+            figures: LabFigures { critical_path_s: None, speed: Some(site.speed) },
+            ..Start::of(&site.plan)
+        };
+        tear_down(start, &self.flags, state_dir).await
     }
 }
 

@@ -190,6 +190,11 @@ pub fn tell(text: &str) {
     }
 }
 
+/// What happened and what is behind it, then what to do.
+fn with_next(error: &dyn std::error::Error, next: &str) -> String {
+    format!("{}\nnext: {next}", text::with_cause(error))
+}
+
 /// A word beside the errors, e.g. of what was repaired.
 fn note(text: &str) {
     let _ =

@@ -1,6 +1,6 @@
 //! `cozyup run PLAN`: runs or resumes a plan, on the screen or in lines. The work is done by a worker process that goes
 //! on without this one.
-use super::{Exit, RunFlags, keys, note, say, takeover, tell};
+use super::{Exit, RunFlags, keys, note, say, takeover, tell, with_next};
 use crate::base::clock::Clock;
 use crate::base::secret::Secret;
 use crate::base::text;
@@ -14,15 +14,16 @@ use crate::session::folder::RunFolder;
 use crate::session::launch::{self, Started};
 use crate::session::lock;
 use crate::session::protocol::{Attachment, Welcome};
+use crate::steps::catalogue::LAST_DAY;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
-/// How long a run without a screen bears being blocked when nobody says otherwise.
 /// Who opens gates when nobody is asked.
 pub const YES: &str = "--yes";
+/// How long a run without a screen bears being blocked when nobody says otherwise.
 const PATIENCE: Duration = Duration::from_secs(1800);
 
 #[derive(Debug, clap::Args)]
@@ -90,21 +91,49 @@ pub struct Start<'a> {
     pub with_screen: bool,
 }
 
+impl<'a> Start<'a> {
+    /// All of the plan, every gate asked for, on the screen, in real time.
+    pub fn of(plan: &'a Path) -> Start<'a> {
+        Start {
+            plan,
+            folder: None,
+            way: Way::Until(LAST_DAY),
+            keys: None,
+            take_over: false,
+            gates_by: None,
+            patience: None,
+            style: Style::Screen,
+            clock: compose::clock_of_environment(),
+            figures: LabFigures::default(),
+            with_screen: false,
+        }
+    }
+
+    /// The keys that were given, or those that a person gives now.
+    ///
+    /// # Errors
+    /// See [`keys::of_run`].
+    pub fn keys(&self, secrets: &Path) -> Result<compose::Keys, String> {
+        if let Some(keys) = &self.keys {
+            return Ok(keys.clone());
+        }
+        let keys = keys::of_run(secrets)?;
+        // A lab has a token of its own.
+        let token = keys.token.filter(|_| self.figures.speed.is_none());
+        Ok(compose::Keys { token, ..keys })
+    }
+}
+
 impl Run {
     pub async fn run(self, state_dir: &Path) -> Exit {
         let style = if self.detach { Style::Detached } else { Style::of(self.lines, self.flags.json) };
         let start = Start {
-            plan: &self.plan,
-            folder: None,
             way: Way::Until(self.flags.until),
-            keys: None,
             take_over: self.flags.take_over,
             gates_by: self.yes.then(|| YES.to_string()),
             patience: self.flags.patience,
             style,
-            clock: compose::clock_of_environment(),
-            figures: LabFigures::default(),
-            with_screen: false,
+            ..Start::of(&self.plan)
         };
         execute(start, state_dir).await
     }
@@ -120,13 +149,10 @@ pub async fn execute(start: Start<'_>, state_dir: &Path) -> Exit {
         (Some(folder), Ok(loaded)) => (loaded.plan.name, folder.clone()),
         (None, Ok(loaded)) => (loaded.plan.name.clone(), state_dir.join("runs").join(&loaded.plan.name)),
     };
-    let opened = RunFolder::open(&folder).map_err(|e| format!("{}\nnext: {}", compose::with_cause(&e), e.next()));
+    let opened = RunFolder::open(&folder).map_err(|e| with_next(&e, &e.next()));
     let opened = opened.and_then(|(folder, words)| {
         words.iter().for_each(|word| note(word));
-        let keys = match &start.keys {
-            Some(keys) => keys.clone(),
-            None => keys::of_run(&folder.secrets())?,
-        };
+        let keys = start.keys(&folder.secrets())?;
         Ok((folder, keys))
     });
     let (run_folder, keys) = match opened {
@@ -191,7 +217,7 @@ pub async fn show(
 }
 
 pub fn cannot_join(name: &str, error: &JoinError) -> Exit {
-    tell(&format!("run {name}: {}\nnext: {}", compose::with_cause(error), error.next()));
+    tell(&format!("run {name}: {}", with_next(error, &error.next())));
     Exit::Usage
 }
 
@@ -239,9 +265,7 @@ async fn launch(start: &Start<'_>, name: &str, folder: &RunFolder, keys: compose
     if let Some(spec) = start.clock.spec() {
         command.env(compose::CLOCK_VARIABLE, spec);
     }
-    // A lab has a token of its own.
-    let token = keys.token.filter(|_| start.figures.speed.is_none());
-    let spoken = said(&compose::Keys { token, ..keys });
+    let spoken = said(&keys);
     if let Some(scope) = launch::in_user_scope(&command)
         && let Ok(started) = launch::start(scope, &folder.log(), spoken.as_ref()).await
     {

@@ -1,9 +1,8 @@
 //! The terminal UI's way in: home, the lab's wizard, the run screen.
 use super::lab::{self, Where};
-use super::run::{LabFigures, Start, Style, execute, lost};
+use super::run::{Start, execute, lost};
 use super::{Exit, tell};
 use crate::base::clock::Clock;
-use crate::compose::{self, Way};
 use crate::plan;
 use crate::session::protocol::{Attachment, Welcome};
 use crate::steps::catalogue::LAST_DAY;
@@ -44,22 +43,7 @@ pub async fn home(state_dir: &Path) -> Exit {
             Exit::Usage
         }
         Ok(HomeChoice::Quit) => Exit::Proven,
-        Ok(HomeChoice::Open(path)) => {
-            let start = Start {
-                plan: &path,
-                folder: None,
-                way: Way::Until(LAST_DAY),
-                keys: None,
-                take_over: false,
-                gates_by: None,
-                patience: None,
-                style: Style::Screen,
-                clock: compose::clock_of_environment(),
-                figures: LabFigures::default(),
-                with_screen: false,
-            };
-            execute(start, state_dir).await
-        }
+        Ok(HomeChoice::Open(path)) => execute(Start::of(&path), state_dir).await,
         Ok(HomeChoice::Lab { scenario, speed }) => in_lab(state_dir, &Where { scenario, speed, net: None }).await,
     }
 }
@@ -81,17 +65,10 @@ async fn in_lab(state_dir: &Path, at: &Where) -> Exit {
         }
     };
     let start = Start {
-        plan: &opened.site.plan,
         folder: Some(opened.run_folder()),
-        way: Way::Until(LAST_DAY),
-        keys: None,
-        take_over: false,
-        gates_by: None,
-        patience: None,
-        style: Style::Screen,
         clock: opened.site.clock(),
         figures: opened.figures(LAST_DAY),
-        with_screen: false,
+        ..Start::of(&opened.site.plan)
     };
     let exit = execute(start, state_dir).await;
     // A site whose run goes on, or was stopped half way, stays for the next `cozyup lab`; it ends by itself when idle.

@@ -1,6 +1,7 @@
 //! `cozyup secrets seal|unseal|show`: the secrets of a run, encrypted at rest or not.
+use super::keys::{self, told};
 use super::status::{find, name_of};
-use super::{Exit, keys, say, tell};
+use super::{Exit, say, tell, with_next};
 use crate::base::text::with_cause;
 use crate::base::vault::{self, Vault, VaultError};
 use crate::session::folder::RunFolder;
@@ -70,10 +71,6 @@ fn usage(why: String) -> (Exit, String) {
     (Exit::Usage, why)
 }
 
-fn told(e: &VaultError) -> String {
-    format!("{}\nnext: {}", with_cause(e), e.next())
-}
-
 /// Name and folder of a run, or of the one that a plan file will make.
 fn folder_of(state_dir: &Path, run: Option<&str>) -> Result<(String, PathBuf), String> {
     match run.map(Path::new).filter(|path| path.is_file()) {
@@ -88,8 +85,7 @@ fn folder_of(state_dir: &Path, run: Option<&str>) -> Result<(String, PathBuf), S
 /// Does something to the secrets' folder while no worker is at it.
 fn changed(state_dir: &Path, run: Option<&str>, work: impl Fn(&Path) -> Result<&'static str, String>) -> Done {
     let (name, path) = folder_of(state_dir, run).map_err(usage)?;
-    let (folder, words) =
-        RunFolder::open(&path).map_err(|e| usage(format!("{}\nnext: {}", with_cause(&e), e.next())))?;
+    let (folder, words) = RunFolder::open(&path).map_err(|e| usage(with_next(&e, &e.next())))?;
     words.iter().for_each(|word| super::note(word));
     let owner = Owner { host: host_name(), pid: std::process::id(), since: jiff::Timestamp::now() };
     let _lock = RunLock::take(&folder.lock(), &owner).map_err(|e| match e {

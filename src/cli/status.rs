@@ -1,8 +1,8 @@
 //! `cozyup status [RUN]`: what the journal says, also while nobody works on the run.
-use super::{Exit, say, tell};
+use super::{Exit, say, tell, with_next};
 use crate::base::clock::between;
 use crate::base::text;
-use crate::compose::{recorded, with_cause};
+use crate::compose::recorded;
 use crate::engine::record::Outcome;
 use crate::engine::state::{RunState, Status as StepStatus, StepState};
 use crate::plan::{day_title, resume_command};
@@ -30,7 +30,7 @@ impl Status {
         let state = match recorded(&folder) {
             Ok(records) => RunState::of(&records),
             Err(e) => {
-                tell(&format!("{}\nnext: {}", with_cause(&e), e.next()));
+                tell(&with_next(&e, &e.next()));
                 return Exit::Usage;
             }
         };

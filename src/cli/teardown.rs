@@ -1,7 +1,6 @@
 //! `cozyup teardown PLAN`: lists what carries the run's mark, asks by the run's name, removes it and proves each removal.
-use super::run::{LabFigures, Start, Style, execute, who};
-use super::{Exit, keys, say, takeover, tell, worker};
-use crate::base::clock::Clock;
+use super::run::{Start, Style, execute, who};
+use super::{Exit, say, takeover, tell, worker};
 use crate::base::text;
 use crate::compose::{self, Options, Refusal, Way};
 use crate::engine::failure::Failure;
@@ -47,28 +46,20 @@ pub struct TeardownFlags {
 
 impl Teardown {
     pub async fn run(self, state_dir: &Path) -> Exit {
-        let clock = compose::clock_of_environment();
-        tear_down(&self.plan, None, clock, LabFigures::default(), &self.flags, state_dir).await
+        tear_down(Start::of(&self.plan), &self.flags, state_dir).await
     }
 }
 
-/// `folder` replaces the run's folder that the plan's name gives.
-pub async fn tear_down(
-    plan: &Path,
-    folder: Option<PathBuf>,
-    clock: Clock,
-    figures: LabFigures,
-    flags: &TeardownFlags,
-    state_dir: &Path,
-) -> Exit {
-    let name = match crate::plan::load(plan) {
+/// `start` says which run, and in whose time.
+pub async fn tear_down(start: Start<'_>, flags: &TeardownFlags, state_dir: &Path) -> Exit {
+    let name = match crate::plan::load(start.plan) {
         Ok(loaded) => loaded.plan.name,
         Err(e) => {
             tell(&compose::plan_error(&e));
             return Exit::Usage;
         }
     };
-    let folder = folder.unwrap_or_else(|| state_dir.join("runs").join(&name));
+    let folder = start.folder.clone().unwrap_or_else(|| state_dir.join("runs").join(&name));
     if !folder.join("journal.jsonl").is_file() {
         tell(&format!(
             "there is no run of plan {name} in {}, so nothing is known to be its own\n\
@@ -77,7 +68,7 @@ pub async fn tear_down(
         ));
         return Exit::Usage;
     }
-    let keys = match keys::of_run(&folder.join("secrets")) {
+    let keys = match start.keys(&folder.join("secrets")) {
         Ok(keys) => keys,
         Err(why) => {
             tell(&why);
@@ -86,13 +77,13 @@ pub async fn tear_down(
     };
     let way = Way::Teardown { cluster_is_lost: flags.cluster_is_lost };
     let options = Options {
-        plan: plan.to_path_buf(),
+        plan: start.plan.to_path_buf(),
         folder: folder.clone(),
         way,
         take_over: None,
         gates_by: None,
         patience: None,
-        clock: clock.clone(),
+        clock: start.clock.clone(),
         reconnect: Arc::new(|| Box::pin(async { Err("no worker is at work".to_string()) })),
         keys: keys.clone(),
     };
@@ -123,17 +114,13 @@ pub async fn tear_down(
         return Exit::Usage;
     }
     let start = Start {
-        plan,
-        folder: Some(folder),
         way,
         keys: Some(keys),
         take_over: flags.take_over,
         gates_by: Some(format!("{}, who typed the name", who())),
         patience: flags.patience,
         style: Style::of(flags.lines, flags.json),
-        clock,
-        figures,
-        with_screen: false,
+        ..start
     };
     execute(start, state_dir).await
 }

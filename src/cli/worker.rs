@@ -1,10 +1,10 @@
 //! `cozyup worker`, hidden: the process that does the work of a run. `cozyup run` starts it; screens attach to it.
 use super::run::{exit_of, heard};
-use super::{Exit, say, tell};
+use super::{Exit, say, tell, with_next};
 use crate::base::clock::Clock;
 use crate::base::file::write_private;
 use crate::base::text;
-use crate::compose::{self, Options, Prepared, Refusal, Way, with_cause};
+use crate::compose::{self, Options, Prepared, Refusal, Way};
 use crate::engine::driver::Request;
 use crate::report::json;
 use crate::report::summary::{Summary, Times};
@@ -130,7 +130,7 @@ impl Worker {
                 let summary = Summary::of(&state, &plan, folder.path(), times);
                 (exit_of(outcome), summary.text(), json::summary(&summary))
             }
-            Err(e) => (Exit::Blocked, format!("error: {}\nnext: {}", with_cause(&e), e.next()), String::new()),
+            Err(e) => (Exit::Blocked, format!("error: {}", with_next(&e, &e.next())), String::new()),
         };
         ended_in.send_replace(Some(Ended { exit: exit as u8, text, summary }));
         // See above.
