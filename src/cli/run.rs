@@ -317,7 +317,7 @@ pub fn exit_of(outcome: Outcome) -> Exit {
 /// What to say of a worker that went without a word.
 pub fn lost(name: &str) -> String {
     format!(
-        "the worker of run {name} is gone; what it had begun is in the journal\nnext: run the plan again: it goes on from what the target says"
+        "the worker of run {name} is gone; what it had begun is in the journal\nnext: start the same command again: it goes on from what the target says"
     )
 }
 
