@@ -164,6 +164,12 @@ impl Reader {
         self.ask(&["nodes", upid.node(), "tasks", upid.as_str(), "status"], &[], task::status).await
     }
 
+    /// The running tasks of one kind: those of the token, and with `Sys.Audit` on the node everybody's.
+    pub async fn running_tasks(&self, node: &str, kind: &str) -> Answered<Vec<Upid>> {
+        let query = [("source", "active"), ("typefilter", kind)];
+        self.ask(&["nodes", node, "tasks"], &query, task::running).await
+    }
+
     /// At most 500 lines from `start` (counted from 0) on. The last line of a running task may still grow: ask again
     /// from its `n - 1` and replace it.
     pub async fn task_log(&self, upid: &Upid, start: u64) -> Result<Vec<LogLine>, Error> {

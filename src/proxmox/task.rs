@@ -2,6 +2,7 @@
 use super::error::Error;
 use super::fields::{Fields, rows};
 use super::refusal::{forbidden, names_a_lock};
+use super::upid::Upid;
 use serde_json::Value;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,6 +74,13 @@ fn exit(text: &str) -> TaskExit {
     }
 }
 
+/// The list of active tasks has ended ones too, until they are archived.
+pub(super) fn running(data: &Value) -> Result<Vec<Upid>, String> {
+    let rows = rows(data)?;
+    let running = rows.iter().filter(|r| r.text("status").as_deref() == Some("RUNNING"));
+    running.map(|r| r.need_text("upid")?.parse()).collect()
+}
+
 pub(super) fn log(data: &Value) -> Result<Vec<LogLine>, String> {
     rows(data)?.iter().map(|r| Ok(LogLine { n: r.need_number("n")?, text: r.text("t").unwrap_or_default() })).collect()
 }
@@ -107,6 +115,15 @@ mod tests {
         assert_eq!(end("clone failed: x"), TaskExit::Failed("clone failed: x".to_string()));
         assert!(end("clone failed: can't lock file '/var/lock/x' - got timeout").is_lock());
         assert!(!end("WARNINGS: many").is_success());
+    }
+
+    #[test]
+    fn a_task_that_has_ended_and_is_not_archived_yet_does_not_run() {
+        let upid = |pid: u32| format!("UPID:a:{pid:08X}:05F5E100:68FB0C11:imgcopy::cozyup@pve!installer:");
+        let row = |pid, status| json!({"upid": upid(pid), "type": "imgcopy", "status": status});
+        let rows = json!([row(1, "RUNNING"), row(2, "OK"), row(3, "unexpected status")]);
+        assert_eq!(running(&rows).unwrap(), [upid(1).parse().unwrap()]);
+        assert!(running(&json!([{"upid": "1", "status": "RUNNING"}])).unwrap_err().contains("not a UPID"));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::base::text::size;
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Proof, Reading as Evidence};
 use crate::engine::step::{Context, Observed, Outline, Removal, Step, StepId, Undo};
-use crate::engine::wait::Band;
+use crate::engine::wait::{Band, Wait};
 use crate::plan::model::Plan;
 use crate::proxmox::{Error, TaskExit};
 use crate::steps::follow::{self, Kept};
@@ -18,6 +18,11 @@ use std::time::Duration;
 pub const KIND: &str = "day1.image";
 const BAND: Band = Band::new(60, 900);
 const DOING: &str = "upload the image";
+const REMOVING: &str = "delete the image";
+/// Copies an uploaded file to its place on the storage (pve-storage, `API2/Storage/Status.pm`).
+const TASK: &str = "imgcopy";
+/// The line of that task's log that names the place.
+const TARGET: &str = "target file: ";
 
 pub struct Image {
     outline: Outline,
@@ -55,6 +60,38 @@ fn standing(stored: &Stored, kept: &Kept, volume: &str) -> Result<String, String
     }
 }
 
+/// The task of the kept handle, or any other one that copies a file to the image's place: when the worker died after the
+/// last byte and before the answer, the task's name is nowhere but on its node.
+async fn copying(cx: &dyn Context, site: &Reading, doing: &str) -> Result<Kept, Failure> {
+    let kept = follow::kept(cx, site, doing).await?;
+    if kept == Kept::Running {
+        return Ok(kept);
+    }
+    let failed = |e: &Error| failures::proxmox(e, &format!("{doing}: look for an upload that runs already"));
+    let place = format!("/{}", image_file::name(&site.plan));
+    for upid in site.proxmox.running_tasks(&site.plan.template.host, TASK).await.map_err(|e| failed(&e))?.value {
+        let log = match site.proxmox.task_log(&upid, 0).await {
+            Ok(log) => log,
+            Err(Error::NoSuchTask) => continue,
+            Err(e) => return Err(failed(&e)),
+        };
+        let target = log.iter().find_map(|line| line.text.strip_prefix(TARGET));
+        // A log that tells no target yet will do so in a moment.
+        if target.is_none_or(|target| target.ends_with(&place)) {
+            return Ok(Kept::Running);
+        }
+    }
+    Ok(kept)
+}
+
+/// What is seen is waited for while a task works on it.
+fn unfinished(kept: &Kept, seen: String, doing: &str) -> Observed {
+    match kept {
+        Kept::Running => Observed::Underway(Wait::new(format!("{doing}: the task ends"), seen, BAND)),
+        Kept::Ended(_) | Kept::Unknown => Observed::Absent(seen),
+    }
+}
+
 #[async_trait]
 impl Step<Installation> for Image {
     fn outline(&self) -> &Outline {
@@ -62,18 +99,13 @@ impl Step<Installation> for Image {
     }
 
     async fn observe(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
+        // In this order: a task that ends between the two has left its file.
+        let kept = copying(cx, site, DOING).await?;
         let stored = image_file::stored(site).await.map_err(|e| failures::proxmox(&e, "look for the image"))?;
-        let kept = match &stored.value {
-            Stored::Whole(..) => follow::kept(cx, site, DOING).await?,
-            Stored::Missing | Stored::Partial(_) => Kept::Unknown,
-        };
-        match standing(&stored.value, &kept, &image_file::volume(&site.plan)) {
-            Ok(summary) => {
-                let evidence = Evidence::of("Proxmox", cx.clock().now(), &stored);
-                Ok(Observed::Satisfied(Proof::new(summary, evidence)))
-            }
-            Err(seen) => vm::absent(cx, site, seen, DOING, BAND).await,
-        }
+        Ok(match standing(&stored.value, &kept, &image_file::volume(&site.plan)) {
+            Ok(summary) => Observed::Satisfied(Proof::new(summary, Evidence::of("Proxmox", cx.clock().now(), &stored))),
+            Err(seen) => unfinished(&kept, seen, DOING),
+        })
     }
 
     async fn act(&self, cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
@@ -89,7 +121,7 @@ impl Step<Installation> for Image {
         let told = |done: u64, total: u64| work.tell("sent", done, Some(total));
         let (host, storage, name) = (&plan.template.host, &plan.image.storage, image_file::name(plan));
         let upload = change.proxmox.upload(host, storage, CONTENT, &name, &known.sha256, &raw, told);
-        // A cut off upload leaves nothing on the storage, so it need not be waited for.
+        // An upload that is cut off leaves nothing on the storage; one that was whole is found by its task.
         let begun = tokio::select! {
             begun = upload => begun,
             failure = stopped(&work) => return Err(failure),
@@ -117,10 +149,12 @@ impl Removal<Installation> for Image {
     }
 
     async fn gone(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
+        let kept = copying(cx, site, REMOVING).await?;
         let stored = image_file::stored(site).await.map_err(|e| failures::proxmox(&e, "look for the image"))?;
         let there = match &stored.value {
             Stored::Whole(volid, _) => format!("{volid} is there"),
             Stored::Partial(bytes) => format!("{} is there with {}", self.volume, size(*bytes)),
+            Stored::Missing if kept == Kept::Running => format!("{} is being written", self.volume),
             Stored::Missing => {
                 let evidence = Evidence::of("Proxmox", cx.clock().now(), &stored);
                 let summary = format!("there is no {}", self.volume);
@@ -133,18 +167,18 @@ impl Removal<Installation> for Image {
             let summary = format!("{} was not put there by this run: left alone", self.volume);
             return Ok(Observed::Satisfied(Proof::new(summary, evidence)));
         }
-        vm::absent(cx, site, there, "delete the image", BAND).await
+        Ok(unfinished(&kept, there, REMOVING))
     }
 
     async fn remove(&self, cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
-        follow::earlier_task(cx, site, "delete the image", BAND).await?;
+        follow::earlier_task(cx, site, REMOVING, BAND).await?;
         if !site.made(&self.outline.id) {
             return Ok(());
         }
         let (host, storage) = (&site.plan.template.host, &site.plan.image.storage);
         match change.proxmox.delete_volume(host, storage, &self.volume).await {
             Err(Error::NotFound { .. }) => Ok(()),
-            begun => vm::carry_out(cx, site, begun, "delete the image", BAND).await,
+            begun => vm::carry_out(cx, site, begun, REMOVING, BAND).await,
         }
     }
 }
