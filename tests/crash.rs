@@ -59,7 +59,7 @@ fn a_worker_killed_behind_any_record_of_day_1_leaves_one_of_everything() {
         for _ in 0..2 {
             scope.spawn(|| {
                 while let Some(death) = deaths.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let deaths = [*death];
+                    let deaths = [death.clone()];
                     assert_well(&deaths, &suffer(&shape, &deaths, &expected.standing, false, |work| work));
                 }
             });
@@ -89,6 +89,21 @@ fn every_act_and_every_removal_can_be_done_twice_in_a_row() {
     }
 }
 
+#[test]
+fn an_upload_whose_answer_was_lost_is_waited_for_and_not_sent_again() {
+    let shape = until(1);
+    let upload = undisturbed(&shape).requests.iter().position(|r| r.ends_with("/upload")).unwrap();
+    let rig = Rig::new(&shape);
+    // The task outlasts the look at everything before it.
+    rig.lab().with(|world| world.scenario.latency.upload_task_s = 300.0);
+    for (death, text) in [(Death::Request(upload, Request::Done), "the worker dies"), (Death::Never, "the next one")] {
+        let life = rig::worker::live(&rig, shape.way(), &death, false, |work| work);
+        assert!(!matches!(life.end, rig::worker::End::Failed(_)), "{text}: {:?}", life.end);
+    }
+    let tasks = rig.lab().look(|world| world.pve.inventory());
+    assert_eq!(tasks["task imgcopy : OK"], "1", "{tasks:#?}");
+}
+
 /// What the comparison says when a hand changes the site behind the run's back.
 fn told(rig: &Rig, before: &Standing, change: impl FnOnce(&mut cozyup::lab::world::World)) -> Vec<String> {
     rig.lab().with(change);
@@ -99,7 +114,7 @@ fn told(rig: &Rig, before: &Standing, change: impl FnOnce(&mut cozyup::lab::worl
 fn the_comparison_sees_one_disk_or_file_too_much() {
     let shape = until(0);
     let rig = Rig::new(&shape);
-    rig::worker::live(&rig, shape.way(), Death::Never, false, |work| work);
+    rig::worker::live(&rig, shape.way(), &Death::Never, false, |work| work);
     let before = standing::of(&rig);
     assert!(before.len() > 30, "{before:#?}");
     let wrong = told(&rig, &before, |world| {

@@ -53,10 +53,14 @@ struct How {
 enum What {
     /// One crash: behind every record (whole, torn, unsynced), and in every request that changes something
     Single,
-    /// Two crashes: every point, and then every one of the next `--near` points of the session that goes on
+    /// Two crashes: in every act, and then in the acts of the session that goes on
     Pairs {
-        #[arg(long, default_value_t = usize::MAX)]
+        /// So many acts and requests on
+        #[arg(long, default_value_t = 6)]
         near: usize,
+        /// Behind every record, not only where a step acts
+        #[arg(long)]
+        every: bool,
     },
     /// SIGKILL of the real worker at random moments of the standard scenario
     Moments {
@@ -68,7 +72,8 @@ enum What {
     },
     /// Every act twice in a row, of a teardown every removal
     Twice,
-    /// These deaths, one after the other: record:N:Whole|Torn|Unsynced, request:N:Lost|Done|Late, new::Lost|Done|Late
+    /// These deaths, one after the other: record:N:Whole|Torn|Unsynced, after:WORD:Whole (as the failure told it),
+    /// request:N:Lost|Done|Late, new::Lost|Done|Late
     Case {
         #[arg(required = true)]
         deaths: Vec<Death>,
@@ -89,7 +94,7 @@ fn main() -> std::process::ExitCode {
     println!("seed {}, {way} {}, speed {}, part {} of {}", how.seed, how.until, how.speed, how.shard.0, how.shard.1);
     let wrong = match what {
         What::Single => matrix::single(&how),
-        What::Pairs { near } => matrix::pairs(&how, near),
+        What::Pairs { near, every } => matrix::pairs(&how, near, every),
         What::Moments { kills, most } => moments::run(&how, kills, most),
         What::Twice => matrix::twice(&how),
         What::Case { deaths } => matrix::case(&how, &deaths),

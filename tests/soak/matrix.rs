@@ -34,25 +34,37 @@ pub fn single(how: &How) -> usize {
     all(how, &expected, &cases)
 }
 
-pub fn pairs(how: &How, near: usize) -> usize {
+/// Behind such a record something has changed, or is about to.
+fn is_of_an_act(word: &str) -> bool {
+    [" intended", " handle_kept", " acted"].iter().any(|event| word.ends_with(event))
+}
+
+pub fn pairs(how: &How, near: usize, every: bool) -> usize {
     let expected = undisturbed(&shape(how));
-    let mut cases = Vec::new();
     let records = expected.words.len();
+    let (before, asked) = (expected.asked_before, expected.requests.len() - expected.asked_before);
+    let mut cases = Vec::new();
     for first in points(&expected) {
-        let second = (1..=records.min(near)).map(|n| Death::Record(n, Tail::Whole));
-        cases.extend(second.map(|second| vec![first, second]));
-        let done = match &first {
-            Death::Request(number, _) => *number,
-            // The requests come in the order of the records, nearly.
-            Death::Record(n, _) => {
-                expected.asked_before + *n * (expected.requests.len() - expected.asked_before) / records
-            }
-            Death::Never | Death::New(_) => 0,
+        // The requests come in the order of the records, nearly.
+        let (record, request) = match &first {
+            // A torn line is cut off by the session that goes on: for what comes then it is the whole one.
+            Death::Record(_, Tail::Torn) if !every => continue,
+            Death::Record(n, _) if !every && !is_of_an_act(&expected.words[n - 1]) => continue,
+            Death::Record(n, _) => (n - 1, before + n * asked / records),
+            Death::Request(n, _) => ((n - before) * records / asked, *n),
+            Death::Never | Death::New(_) | Death::After(..) => continue,
         };
-        let next = (done..expected.requests.len() + 2).take(near);
-        cases.extend(next.flat_map(|n| {
-            [Request::Lost, Request::Done, Request::Late].map(|request| vec![first, Death::Request(n, request)])
-        }));
+        let mut second: Vec<Death> = if every {
+            (1..=records.min(near)).map(|n| Death::Record(n, Tail::Whole)).collect()
+        } else {
+            let acts = expected.words[record..].iter().filter(|word| is_of_an_act(word)).take(near);
+            let again = [2, 1 + record / 2].map(|n| Death::Record(n, Tail::Whole));
+            acts.map(|word| Death::After(word.clone(), Tail::Whole)).chain(again).collect()
+        };
+        for n in (request..expected.requests.len() + 2).take(near) {
+            second.extend([Request::Lost, Request::Done, Request::Late].map(|fate| Death::Request(n, fate)));
+        }
+        cases.extend(second.into_iter().map(|second| vec![first.clone(), second]));
     }
     all(how, &expected, &cases)
 }

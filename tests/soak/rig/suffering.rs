@@ -48,7 +48,7 @@ impl Suffered {
 fn made(shape: &Shape) -> Rig {
     let rig = Rig::new(shape);
     if shape.teardown {
-        let life = live(&rig, Way::Until(shape.until), Death::Never, false, |work| work);
+        let life = live(&rig, Way::Until(shape.until), &Death::Never, false, |work| work);
         assert!(matches!(life.end, End::Ended(Outcome::Proven)), "before the teardown: {:?}", life.end);
     }
     rig
@@ -59,7 +59,7 @@ fn made(shape: &Shape) -> Rig {
 pub fn undisturbed(shape: &Shape) -> Expected {
     let rig = made(shape);
     let asked_before = rig.lab().changes().seen().len();
-    let life = live(&rig, shape.way(), Death::Never, false, |work| work);
+    let life = live(&rig, shape.way(), &Death::Never, false, |work| work);
     assert!(matches!(life.end, End::Ended(Outcome::Proven)), "without a crash: {:?}", life.end);
     let requests = rig.lab().changes().seen();
     Expected {
@@ -86,7 +86,7 @@ pub fn suffer(
     let mut late = false;
     let mut secrets: Option<Vec<u8>> = None;
     for death in deaths.iter().chain([&Death::Never]) {
-        let life = live(&rig, shape.way(), *death, late, &shape_work);
+        let life = live(&rig, shape.way(), death, late, &shape_work);
         late = death.request() == Some(Request::Late);
         let bundle = std::fs::read(rig.folder().join("secrets/secrets.yaml")).ok();
         if secrets.is_some() && bundle != secrets && !shape.teardown {
@@ -94,7 +94,7 @@ pub fn suffer(
         }
         secrets = bundle;
         match &life.end {
-            End::Died => points.push(point(&rig, *death, &life)),
+            End::Died => points.push(point(&rig, death, &life)),
             End::Ended(Outcome::Proven) => break,
             End::Ended(other) => wrong.push(format!("the run ended as {other:?}")),
             End::Failed(why) => wrong.push(why.clone()),
@@ -113,13 +113,13 @@ pub fn suffer(
     Suffered { points, wrong, lasted, caught_up, kept }
 }
 
-fn point(rig: &Rig, death: Death, life: &Life) -> String {
+fn point(rig: &Rig, death: &Death, life: &Life) -> String {
     match death {
         Death::Never => String::new(),
-        Death::Record(_, tail) => format!("{} ({tail:?})", life.last_word()),
+        Death::Record(_, tail) | Death::After(_, tail) => format!("{} ({tail:?})", life.last_word()),
         Death::Request(number, request) => {
             let seen = rig.lab().changes().seen();
-            format!("{} ({request:?})", seen.get(number).map_or("?", String::as_str))
+            format!("{} ({request:?})", seen.get(*number).map_or("?", String::as_str))
         }
         Death::New(request) => format!("a new request ({request:?})"),
     }

@@ -40,11 +40,13 @@ pub enum Request {
     Late,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Death {
     Never,
     /// Behind record `number` of this session (from 1).
     Record(usize, Tail),
+    /// Behind the first record of this session with this word, see [`word`].
+    After(String, Tail),
     /// During changing request `number` of the whole run (from 0).
     Request(usize, Request),
     /// During the next request of a kind that never came before this life.
@@ -56,6 +58,7 @@ impl fmt::Display for Death {
         match self {
             Death::Never => f.write_str("never"),
             Death::Record(n, tail) => write!(f, "record:{n}:{tail:?}"),
+            Death::After(word, tail) => write!(f, "after:{}:{tail:?}", word.replace(' ', "+")),
             Death::Request(n, request) => write!(f, "request:{n}:{request:?}"),
             Death::New(request) => write!(f, "new::{request:?}"),
         }
@@ -87,6 +90,7 @@ impl std::str::FromStr for Death {
         let number = || which.parse().map_err(|e| format!("{which}: {e}"));
         match kind {
             "record" => Ok(Death::Record(number()?, tail.ok_or_else(wrong)?)),
+            "after" => Ok(Death::After(which.replace('+', " "), tail.ok_or_else(wrong)?)),
             "request" => Ok(Death::Request(number()?, request.ok_or_else(wrong)?)),
             "new" => Ok(Death::New(request.ok_or_else(wrong)?)),
             _ => Err(wrong()),
@@ -99,7 +103,23 @@ impl Death {
     pub fn request(&self) -> Option<Request> {
         match self {
             Death::Request(_, request) | Death::New(request) => Some(*request),
-            Death::Never | Death::Record(..) => None,
+            Death::Never | Death::Record(..) | Death::After(..) => None,
+        }
+    }
+
+    /// Whether it comes behind `record`, the session's record `number` (from 1).
+    fn is_behind(&self, number: usize, record: &Record) -> bool {
+        match self {
+            Death::Record(n, _) => number == *n,
+            Death::After(which, _) => word(&record.event) == *which,
+            Death::Never | Death::Request(..) | Death::New(_) => false,
+        }
+    }
+
+    fn tail(&self) -> Option<Tail> {
+        match self {
+            Death::Record(_, tail) | Death::After(_, tail) => Some(*tail),
+            Death::Never | Death::Request(..) | Death::New(_) => None,
         }
     }
 
@@ -108,13 +128,13 @@ impl Death {
             Some(Request::Done) => Moment::BeforeAnswer,
             Some(Request::Lost | Request::Late) | None => Moment::BeforeAct,
         };
-        match *self {
-            Death::Request(number, _) => changes.hold(moment, move |n, _| n == number),
+        match self {
+            &Death::Request(number, _) => changes.hold(moment, move |n, _| n == number),
             Death::New(_) => {
                 let known = changes.seen();
                 changes.hold(moment, move |_, name| !known.iter().any(|k| k == name));
             }
-            Death::Never | Death::Record(..) => {}
+            Death::Never | Death::Record(..) | Death::After(..) => {}
         }
     }
 }
@@ -149,13 +169,14 @@ pub fn word(event: &Event) -> String {
 }
 
 /// Runs a worker until it dies or ends. `late` is what an earlier one left at the server.
-pub fn live(rig: &Rig, way: Way, death: Death, late: bool, shape: impl FnOnce(Work) -> Work) -> Life {
+pub fn live(rig: &Rig, way: Way, death: &Death, late: bool, shape: impl FnOnce(Work) -> Work) -> Life {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     death.prepare(rig.lab().changes());
     let (before, mut life) = runtime.block_on(until_death(rig, way, death, late, shape));
     // What a killed process had in hand on other threads is cut off too; waiting for it is as near as it gets.
     runtime.shutdown_timeout(DEADLINE);
-    if let (Death::Record(number, tail), End::Died) = (death, &life.end) {
+    let number = (1..).zip(&life.records).find(|(n, record)| death.is_behind(*n, record)).map(|(n, _)| n);
+    if let (Some(number), Some(tail), End::Died) = (number, death.tail(), &life.end) {
         let keep = cut(&rig.folder().join("journal.jsonl"), before, number, tail, &life.records);
         life.records.truncate(keep);
     }
@@ -165,7 +186,7 @@ pub fn live(rig: &Rig, way: Way, death: Death, late: bool, shape: impl FnOnce(Wo
     life
 }
 
-async fn until_death(rig: &Rig, way: Way, death: Death, late: bool, shape: impl FnOnce(Work) -> Work) -> (u64, Life) {
+async fn until_death(rig: &Rig, way: Way, death: &Death, late: bool, shape: impl FnOnce(Work) -> Work) -> (u64, Life) {
     let failed = |why: String| (0, Life { records: Vec::new(), end: End::Failed(why) });
     let options = Options {
         plan: rig.plan().to_path_buf(),
@@ -187,10 +208,11 @@ async fn until_death(rig: &Rig, way: Way, death: Death, late: bool, shape: impl 
     let mut held = pin!(rig.lab().changes().held());
     let mut deadline = pin!(tokio::time::sleep(DEADLINE));
     let mut late = late;
-    let mut records = Vec::new();
+    let (mut records, mut fallen) = (Vec::new(), false);
     let end = poll_fn(|cx| {
         let polled = work.as_mut().poll(cx);
         while let Ok(record) = feed.try_recv() {
+            fallen |= death.is_behind(records.len() + 1, &record);
             records.push(record);
         }
         if late && records.len() >= LATE {
@@ -198,8 +220,7 @@ async fn until_death(rig: &Rig, way: Way, death: Death, late: bool, shape: impl 
             late = false;
         }
         let dies = match death {
-            Death::Never => false,
-            Death::Record(number, _) => records.len() >= number,
+            Death::Never | Death::Record(..) | Death::After(..) => fallen,
             Death::Request(..) | Death::New(_) => held.as_mut().poll(cx).is_ready(),
         };
         match polled {
