@@ -5,7 +5,6 @@ use aws_lc_rs::digest;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Method, StatusCode, header};
-use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use bytes::Bytes;
 use futures::stream;
@@ -64,9 +63,11 @@ pub async fn serve(stream: TcpStream, lab: Lab, line: Line) {
         .route(
             &format!("/{IMAGE_NAME}"),
             get(move |method: Method| async move {
-                let bytes = image.look(|w| w.releases.image.clone());
+                let (bytes, sum) = image.look(|w| (w.releases.image.clone(), w.releases.image_sha256.clone()));
                 let seconds = image.look(|w| w.scenario.latency.image_fetch_s);
-                if method == Method::HEAD { head(bytes.len()) } else { paced(image, bytes, seconds) }
+                let length = bytes.len().to_string();
+                let body = if method == Method::HEAD { Body::empty() } else { paced(image, bytes, seconds) };
+                ([(header::CONTENT_LENGTH, length), (header::ETAG, format!("\"{sum}\""))], body)
             }),
         )
         .route(&format!("/{MANIFEST_NAME}"), get(move || async move { lab.look(|w| w.releases.manifest.clone()) }))
@@ -82,17 +83,12 @@ pub async fn serve(stream: TcpStream, lab: Lab, line: Line) {
     let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 
-fn head(length: usize) -> Response {
-    ([(header::CONTENT_LENGTH, length.to_string())], Body::empty()).into_response()
-}
-
 /// The bytes in pieces, spread over `seconds` of lab time.
-fn paced(lab: Lab, bytes: Bytes, seconds: f64) -> Response {
-    let length = bytes.len();
-    let piece = length.div_ceil(PIECES as usize).max(1);
+fn paced(lab: Lab, bytes: Bytes, seconds: f64) -> Body {
+    let piece = bytes.len().div_ceil(PIECES as usize).max(1);
     let start = lab.clock().now();
     let pause = Duration::from_secs_f64(seconds.max(0.0) / f64::from(PIECES));
-    let body = stream::unfold((0u32, bytes), move |(n, mut rest)| {
+    Body::from_stream(stream::unfold((0u32, bytes), move |(n, mut rest)| {
         let lab = lab.clone();
         async move {
             if rest.is_empty() {
@@ -102,8 +98,7 @@ fn paced(lab: Lab, bytes: Bytes, seconds: f64) -> Response {
             let part = rest.split_to(piece.min(rest.len()));
             Some((Ok::<_, Infallible>(part), (n + 1, rest)))
         }
-    });
-    ([(header::CONTENT_LENGTH, length.to_string())], Body::from_stream(body)).into_response()
+    }))
 }
 
 #[cfg(test)]

@@ -50,7 +50,7 @@ async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {
 
 /// The length that the server tells, and the evidence.
 async fn head(cx: &dyn Context, site: &Reading, url: &str, key: &str) -> Result<(Option<u64>, Evidence), Failure> {
-    let response = web::ask(site, Method::HEAD, url).await?;
+    let response = web::ask(&site.http, Method::HEAD, url).await?;
     let kind = response.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
     // A login page, or that of a proxy: a success, and no file.
     if kind.starts_with("text/html") {

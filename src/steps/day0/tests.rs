@@ -1,11 +1,13 @@
 //! What the unit tests of days 0 and 1 share.
-use crate::base::clock::Clock;
+use crate::base::clock::{Clock, add};
 use crate::engine::failure::Failure;
 use crate::engine::step::Context;
 use crate::engine::wait::Wait;
 use crate::plan::model::Plan;
 use async_trait::async_trait;
+use jiff::Timestamp;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
 
 /// Three control planes 1001 to 1003 at 10.0.0.201 to 203 on `pve`, template 9100, everything else the defaults.
 pub fn plan() -> Plan {
@@ -26,6 +28,12 @@ pub struct Silent {
 impl Silent {
     pub fn new() -> Self {
         Silent { clock: Clock::real(), stopping: AtomicBool::new(false) }
+    }
+
+    /// One whose clock is that far ahead.
+    pub fn after(ahead: Duration) -> Self {
+        let clock = Clock::scaled(add(Timestamp::now(), ahead), SystemTime::now(), 1.0);
+        Silent { clock, ..Silent::new() }
     }
 
     pub fn stop(&self) {

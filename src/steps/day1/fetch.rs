@@ -2,22 +2,26 @@
 use super::image_file::{self, Known, Stored};
 use super::unpack::{self, Work};
 use super::web;
+use crate::base::clock::between;
 use crate::base::file::{private_dir, write_private};
 use crate::base::text::{shorten, size};
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Proof, Reading as Evidence};
 use crate::engine::step::{Context, Observed, Outline, Removal, Step, StepId, Undo};
 use crate::engine::wait::Band;
-use crate::plan::model::Plan;
+use crate::plan::model::{ImagePlan, Plan};
 use crate::steps::site::{Changing, Installation, Reading};
 use crate::steps::teardown;
 use crate::steps::{failures, outlines};
 use async_trait::async_trait;
+use jiff::Timestamp;
+use reqwest::{Client, Method, Response};
 use std::io;
 use std::path::Path;
 use std::time::Duration;
 use tokio::fs;
 use tokio::io::AsyncWriteExt;
+use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 pub const KIND: &str = "day1.fetch";
@@ -27,8 +31,19 @@ const PIECE: Duration = Duration::from_secs(60);
 /// Bytes that have to come in that time; slower than that, an image would take most of a day.
 const LEAST: u64 = 256 << 10;
 
+/// How long the server's word that a rejected file is unchanged is believed; then it is fetched again all the same.
+const BELIEVED: Duration = Duration::from_secs(3600);
+
 pub struct Fetch {
     outline: Outline,
+    rejected: Mutex<Option<Rejected>>,
+}
+
+/// A file with another checksum than the plan's.
+struct Rejected {
+    version: web::Version,
+    at: Timestamp,
+    failure: Failure,
 }
 
 pub fn step(plan: &Plan) -> Fetch {
@@ -39,7 +54,7 @@ pub fn step(plan: &Plan) -> Fetch {
         plan.image.sha256,
         image_file::name(plan)
     );
-    Fetch { outline: outlines::change(StepId::new(KIND), 1, title, BAND, by_hand) }
+    Fetch { outline: outlines::change(StepId::new(KIND), 1, title, BAND, by_hand), rejected: Mutex::default() }
 }
 
 #[async_trait]
@@ -80,7 +95,7 @@ impl Step<Installation> for Fetch {
         let (packed, raw) = (image_file::packed(site), image_file::raw(site));
         let work = Work::new(cx, "the Talos image is here and unpacked", BAND);
         if unpack::sum(&work, &packed).await.ok() != Some(site.plan.image.sha256.to_ascii_lowercase()) {
-            download(&work, site, &packed).await?;
+            self.download(&work, &site.http, &site.plan.image, &packed).await?;
         }
         let made = unpack::unpack(&work, &packed, &raw).await?;
         let known = Known {
@@ -135,13 +150,38 @@ impl Removal<Installation> for Fetch {
     }
 }
 
-/// The plan's URL into `to`, there only when its checksum is the plan's.
-async fn download(work: &Work<'_>, site: &Reading, to: &Path) -> Result<(), Failure> {
-    let url = &site.plan.image.url;
-    let mut response = web::ask(site, reqwest::Method::GET, url).await?;
-    let total = web::length(&response);
-    let part = to.with_extension("part");
-    let mut file = fs::File::create(&part).await.map_err(|e| disk(&e))?;
+impl Fetch {
+    /// The image into `to`, there only when its checksum is the plan's. A file that was rejected is not fetched again
+    /// while the server says that it is the same one.
+    async fn download(&self, work: &Work<'_>, http: &Client, image: &ImagePlan, to: &Path) -> Result<(), Failure> {
+        let mut response = web::ask(http, Method::GET, &image.url).await?;
+        let version = web::version(&response);
+        let mut rejected = self.rejected.lock().await;
+        let now = work.cx.clock().now();
+        if let (Some(earlier), Some(version)) = (&*rejected, &version)
+            && earlier.version == *version
+            && between(earlier.at, now) < BELIEVED
+        {
+            return Err(earlier.failure.clone());
+        }
+        let part = to.with_extension("part");
+        let is = receive(work, &mut response, &image.url, &part).await?;
+        if is.eq_ignore_ascii_case(&image.sha256) {
+            return fs::rename(&part, to).await.map_err(|e| disk(&e));
+        }
+        let failure = Failure::person(
+            format!("{} has the sha256 {} instead of {}", image.url, shorten(&is, 20), shorten(&image.sha256, 20)),
+            "compare it with the publisher's checksum; correct image.sha256 or image.url in the plan",
+        );
+        *rejected = version.map(|version| Rejected { version, at: now, failure: failure.clone() });
+        Err(failure)
+    }
+}
+
+/// The body into the file `part`; its SHA-256.
+async fn receive(work: &Work<'_>, response: &mut Response, url: &str, part: &Path) -> Result<String, Failure> {
+    let total = web::length(response);
+    let mut file = fs::File::create(part).await.map_err(|e| disk(&e))?;
     let mut sum = unpack::Sum::new();
     let mut done = 0_u64;
     let mut pace = Pace { since: Instant::now(), from: 0 };
@@ -168,14 +208,7 @@ async fn download(work: &Work<'_>, site: &Reading, to: &Path) -> Result<(), Fail
         work.tell("fetched", done, total);
     }
     file.sync_all().await.map_err(|e| disk(&e))?;
-    let (is, wanted) = (sum.text(), &site.plan.image.sha256);
-    if !is.eq_ignore_ascii_case(wanted) {
-        return Err(Failure::person(
-            format!("{url} has the sha256 {} instead of {}", shorten(&is, 20), shorten(wanted, 20)),
-            "compare it with the publisher's checksum; correct image.sha256 or image.url in the plan",
-        ));
-    }
-    fs::rename(&part, to).await.map_err(|e| disk(&e))
+    Ok(sum.text())
 }
 
 /// Notices a body that goes on for ever and brings hardly anything.
@@ -211,6 +244,45 @@ pub fn disk(e: &io::Error) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::steps::day0::tests::{Silent, plan};
+    use tokio::io::AsyncReadExt;
+    use tokio::net::TcpListener;
+
+    /// The URL of one file that is not the image; its tag is another one at every `renewed`-th request.
+    async fn server(renewed: usize) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/t.raw", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            for n in 0.. {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let _ = stream.read(&mut [0; 4096]).await.unwrap();
+                let tag = n / renewed;
+                let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nETag: \"{tag}\"\r\n\r\nwrong");
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
+        });
+        url
+    }
+
+    #[tokio::test]
+    async fn a_file_with_another_checksum_is_fetched_again_when_it_has_changed_or_an_hour_is_over() {
+        crate::base::tls::install_provider();
+        let image = ImagePlan { url: server(3).await, ..plan().image };
+        let (dir, step) = (tempfile::tempdir().unwrap(), step(&plan()));
+        let to = dir.path().join("image.fetched");
+        let part = to.with_extension("part");
+        let http = Client::builder().pool_max_idle_per_host(0).build().unwrap();
+        let (now, later) = (Silent::new(), Silent::after(BELIEVED));
+        let mut fetched = Vec::new();
+        for cx in [&now, &now, &now, &now, &now, &later] {
+            let _ = std::fs::remove_file(&part);
+            let failure = step.download(&Work::new(cx, "done", BAND), &http, &image, &to).await.unwrap_err();
+            assert!(failure.what.contains("instead of aaaaaaaa"), "{failure:?}");
+            fetched.push(part.exists());
+        }
+        assert_eq!(fetched, [true, false, false, true, false, true]);
+        assert!(!to.exists());
+    }
 
     #[test]
     fn a_body_that_brings_a_byte_now_and_then_is_given_up_and_a_slow_one_is_not() {

@@ -1,8 +1,7 @@
 //! Asking a release server: redirects are followed here, never from https to http.
 use crate::engine::failure::Failure;
-use crate::steps::site::Reading;
-use reqwest::header::{CONTENT_LENGTH, LOCATION};
-use reqwest::{Method, Response, StatusCode, Url};
+use reqwest::header::{CONTENT_LENGTH, ETAG, HeaderValue, LAST_MODIFIED, LOCATION};
+use reqwest::{Client, Method, Response, StatusCode, Url};
 use std::error::Error as _;
 use std::time::Duration;
 
@@ -14,11 +13,11 @@ const REDIRECTS: usize = 5;
 ///
 /// # Errors
 /// When the server can't be reached (retryable) or answers with no success.
-pub async fn ask(site: &Reading, method: Method, url: &str) -> Result<Response, Failure> {
+pub async fn ask(http: &Client, method: Method, url: &str) -> Result<Response, Failure> {
     let wrong = |what: String| Failure::person(format!("{method} {url}: {what}"), "correct the URL in the plan");
     let mut next = Url::parse(url).map_err(|e| wrong(e.to_string()))?;
     for _ in 0..=REDIRECTS {
-        let asked = site.http.request(method.clone(), next.clone()).send();
+        let asked = http.request(method.clone(), next.clone()).send();
         let response = match tokio::time::timeout(DEADLINE, asked).await {
             Ok(Ok(response)) => response,
             Ok(Err(e)) => return Err(unreachable(&method, url, &cause(&e))),
@@ -66,6 +65,15 @@ fn unreachable(method: &Method, url: &str, why: &str) -> Failure {
 /// What the header says; the client's own figure is that of the body, which a HEAD has not.
 pub fn length(response: &Response) -> Option<u64> {
     response.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// By what a server tells one state of a file from the next: ETag and Last-Modified.
+pub type Version = [Option<HeaderValue>; 2];
+
+/// `None` when the server tells none of it.
+pub fn version(response: &Response) -> Option<Version> {
+    let version = [ETAG, LAST_MODIFIED].map(|name| response.headers().get(name).cloned());
+    version.iter().any(Option::is_some).then_some(version)
 }
 
 /// The deepest cause, without the URL: a redirected one may carry a signature.

@@ -38,7 +38,7 @@ pub async fn fetch(site: &Reading) -> Result<String, Failure> {
 }
 
 async fn download(site: &Reading, url: &str) -> Result<Vec<u8>, Failure> {
-    let mut response = web::ask(site, Method::GET, url).await?;
+    let mut response = web::ask(&site.http, Method::GET, url).await?;
     let cut = |e: &reqwest::Error| {
         Failure::retryable(
             format!("fetch {url}: {}", web::cause(e)),
