@@ -291,8 +291,7 @@ impl<S: Site> Loop<S> {
                     self.forget(error.id(), &id);
                     return Ok(());
                 }
-                let failure =
-                    Failure::broken("the step itself failed (a panic in cozyup)", "report this with `cozyup support`");
+                let failure = Failure::defect("the step itself failed (a panic in cozyup)");
                 (error.id(), id, Answer::Observed(Err(failure)))
             }
         };
@@ -337,7 +336,7 @@ impl<S: Site> Loop<S> {
                 let seen = text::line(&seen);
                 if !outline.changes {
                     let what = format!("a check reported something absent: {seen}");
-                    return self.failed(id, Failure::broken(what, "report this with `cozyup support`"));
+                    return self.failed(id, Failure::defect(what));
                 }
                 if step.to_confirm {
                     self.record(Event::Drifted { step: id.clone(), why: seen.clone() })?;

@@ -41,6 +41,15 @@ impl Failure {
         Failure::new(Class::Refused, what, next)
     }
 
+    /// Something in cozyup itself that must not be.
+    pub fn defect(what: impl AsRef<str>) -> Self {
+        Failure::new(
+            Class::Broken,
+            what,
+            "this is a defect of cozyup: report it with the run's journal.jsonl, which holds no secret",
+        )
+    }
+
     pub fn broken(what: impl AsRef<str>, next: impl AsRef<str>) -> Self {
         Failure::new(Class::Broken, what, next)
     }

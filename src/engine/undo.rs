@@ -118,7 +118,7 @@ impl Context for Glance {
     }
 
     async fn keep_handle(&self, _handle: &str) -> Result<(), Failure> {
-        Err(Failure::broken("a look must not change anything", "report this with `cozyup support`"))
+        Err(Failure::defect("a look must not change anything"))
     }
 
     fn waiting(&self, _wait: Wait) {}
@@ -161,8 +161,6 @@ impl<S: Site> Undoing<S> {
     }
 
     fn removal(&self) -> Result<&dyn Removal<S>, Failure> {
-        removal(&*self.step).ok_or_else(|| {
-            Failure::broken(format!("{} can't be taken back", self.outline.id), "report this with `cozyup support`")
-        })
+        removal(&*self.step).ok_or_else(|| Failure::defect(format!("{} can't be taken back", self.outline.id)))
     }
 }

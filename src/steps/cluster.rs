@@ -60,9 +60,7 @@ pub fn part<T>(answer: &Answer<T>, what: &str, rows: impl IntoIterator<Item = Va
 /// Without any reading, which is a defect of the step.
 pub fn proven(summary: impl AsRef<str>, readings: Vec<Evidence>) -> Result<Observed, Failure> {
     let mut readings = readings.into_iter();
-    let first = readings
-        .next()
-        .ok_or_else(|| Failure::broken("a step found no reading to show", "report this with `cozyup support`"))?;
+    let first = readings.next().ok_or_else(|| Failure::defect("a step found no reading to show"))?;
     Ok(Observed::Satisfied(readings.fold(Proof::new(summary, first), Proof::and)))
 }
 

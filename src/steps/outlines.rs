@@ -45,5 +45,5 @@ impl Outline {
 
 /// What a check answers to `act`, which the engine never asks of it.
 pub fn nothing_to_do(outline: &Outline) -> crate::engine::failure::Failure {
-    crate::engine::failure::Failure::broken(format!("{} is a check and has no act", outline.id), "report this")
+    crate::engine::failure::Failure::defect(format!("{} is a check and has no act", outline.id))
 }

@@ -104,7 +104,7 @@ impl Step<Installation> for Fetch {
             sha256: made.sha256,
             size: made.size,
         };
-        let text = serde_json::to_vec(&known).map_err(|e| Failure::broken(e.to_string(), "report this"))?;
+        let text = serde_json::to_vec(&known).map_err(|e| Failure::defect(e.to_string()))?;
         write_private(&image_file::known_path(site), &text).map_err(|e| disk(&e))?;
         // Of no more use; that it can't be removed changes nothing.
         let _ = fs::remove_file(&packed).await;

@@ -210,7 +210,7 @@ async fn aside<T: Send + 'static>(
             work.tell(verb, done, total);
         }
     }
-    let lost = || Failure::broken("the work on the image ended without a result", "report this with `cozyup support`");
+    let lost = || Failure::defect("the work on the image ended without a result");
     task.await.map_err(|_| lost())?;
     result.recv().map_err(|_| lost())?.map_err(|e| match e.kind() {
         io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidInput => Failure::person(

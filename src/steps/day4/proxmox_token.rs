@@ -135,10 +135,7 @@ impl Step<Installation> for ProxmoxToken {
         let (full_id, secret) = made.map_err(|e| failures::proxmox(&e, &format!("create token {id}")))?;
         change.keep_secret(&self.access.secret_name(), &secret)?;
         if full_id != id {
-            return Err(Failure::broken(
-                format!("Proxmox calls the new token {full_id} and not {id}"),
-                "report this with `cozyup support`",
-            ));
+            return Err(Failure::defect(format!("Proxmox calls the new token {full_id} and not {id}")));
         }
         Ok(())
     }
