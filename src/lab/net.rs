@@ -5,10 +5,14 @@ use super::{kube, machine, pve, releases, scenario};
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::task::AbortOnDropHandle;
+
+/// On the wall, from one try to open a socket that is taken to the next: another lab may be about to close it.
+const AGAIN: Duration = Duration::from_millis(250);
 
 /// What answers on a socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,23 +70,32 @@ pub async fn run(lab: Lab, problems: mpsc::UnboundedSender<String>) {
         }
         refused.retain(|at, endpoint| wanted.get(at) == Some(endpoint));
         for (at, endpoint) in wanted {
-            if open.contains_key(&at) || refused.contains_key(&at) {
+            if open.contains_key(&at) {
                 continue;
             }
             match bind(at).await {
                 Ok(listener) => {
                     let serving = AbortOnDropHandle::new(tokio::spawn(accept(listener, endpoint.clone(), lab.clone())));
+                    refused.remove(&at);
                     open.insert(at, Open { endpoint, serving });
                 }
                 Err(e) => {
-                    // The lab goes on without this socket; whoever reads the log sees why.
-                    let _ = problems.send(e.to_string());
-                    refused.insert(at, endpoint);
+                    if refused.insert(at, endpoint).is_none() {
+                        // The lab goes on without this socket; whoever reads the log sees why.
+                        let _ = problems.send(e.to_string());
+                    }
                 }
             }
         }
-        if changed.changed().await.is_err() {
-            return;
+        let again = async {
+            match refused.is_empty() {
+                true => std::future::pending().await,
+                false => tokio::time::sleep(AGAIN).await,
+            }
+        };
+        tokio::select! {
+            change = changed.changed() => if change.is_err() { return },
+            () = again => {}
         }
     }
 }
@@ -150,11 +163,33 @@ mod tests {
     use std::net::Ipv4Addr;
     use std::time::SystemTime;
 
-    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-    async fn an_address_that_changes_hands_is_never_left_closed() {
+    fn lab() -> Lab {
         let scenario: Scenario = serde_yaml::from_str(include_str!("../../assets/lab/standard.yaml")).unwrap();
         let clock = Clock::scaled(jiff::Timestamp::now(), SystemTime::now(), 1.0);
-        let lab = Lab::new(World::new(scenario, Ipv4Addr::new(127, 84, 0, 0), clock.now()), clock);
+        Lab::new(World::new(scenario, Ipv4Addr::new(127, 84, 0, 0), clock.now()), clock)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_socket_that_was_taken_is_opened_once_it_is_free_and_told_once() {
+        let at = SocketAddr::from(([127, 84, 0, 202], 50000));
+        let taken = TcpListener::bind(at).await.unwrap();
+        let lab = lab();
+        let (say, mut problems) = mpsc::unbounded_channel();
+        let running = tokio::spawn(run(lab.clone(), say));
+        lab.with(|w| w.listen(at, Endpoint::TalosMaintenance { vmid: 1 }));
+        let problem = problems.recv().await.unwrap();
+        assert!(problem.contains("another program has this port"), "{problem}");
+        tokio::time::sleep(AGAIN * 2).await;
+        drop(taken);
+        let connected = async { while TcpStream::connect(at).await.is_err() {} };
+        tokio::time::timeout(Duration::from_secs(10), connected).await.unwrap();
+        assert_eq!(problems.try_recv().ok(), None);
+        running.abort();
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn an_address_that_changes_hands_is_never_left_closed() {
+        let lab = lab();
         let (say, mut problems) = mpsc::unbounded_channel();
         let running = tokio::spawn(run(lab.clone(), say));
         let at = SocketAddr::from(([127, 84, 0, 201], 50000));
@@ -164,7 +199,7 @@ mod tests {
                 _ => w.listen(at, Endpoint::TalosSecure { vmid: 1 }),
             });
             let connected = async { while TcpStream::connect(at).await.is_err() {} };
-            tokio::time::timeout(std::time::Duration::from_secs(10), connected).await.unwrap();
+            tokio::time::timeout(Duration::from_secs(10), connected).await.unwrap();
         }
         assert_eq!(problems.try_recv().ok(), None);
         running.abort();
