@@ -5,6 +5,7 @@ pub mod clock;
 pub mod file;
 pub mod json;
 pub mod known;
+pub mod logind;
 #[cfg(any(test, fuzzing))]
 pub mod properties;
 pub mod secret;

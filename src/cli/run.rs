@@ -266,7 +266,7 @@ async fn launch(start: &Start<'_>, name: &str, folder: &RunFolder, keys: compose
         command.env(compose::CLOCK_VARIABLE, spec);
     }
     let spoken = said(&keys);
-    if let Some(scope) = launch::in_user_scope(&command)
+    if let Some(scope) = launch::in_user_scope(&command).await
         && let Ok(started) = launch::start(scope, &folder.log(), spoken.as_ref()).await
     {
         return Ok(started);

@@ -133,7 +133,11 @@ fn as_text(state: &RunState, folder: &Path, worker: Option<&Owner>) -> String {
         match (state.ended, worker) {
             (Some(Outcome::Proven), _) => "proven".to_string(),
             (Some(Outcome::Blocked), _) => "ended as blocked".to_string(),
-            (Some(Outcome::Stopped), _) => "stopped on request".to_string(),
+            (Some(Outcome::Stopped), _) => format!(
+                "stopped, asked by {}; `{}` goes on with it",
+                state.stop_asked.as_deref().map_or("nobody known".into(), text::clean),
+                resume_command(state.backwards)
+            ),
             (None, Some(owner)) => format!("goes on in {owner}"),
             (None, None) => format!("its process is gone; `{}` goes on with it", resume_command(state.backwards)),
         }

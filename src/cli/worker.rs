@@ -230,7 +230,9 @@ async fn stop_on_signals(requests: mpsc::UnboundedSender<Request>) {
         }
         asked = true;
         // The run may have ended in this moment.
-        let _ = requests.send(Request::Stop { by: "a signal to the worker".to_string() });
+        let _ = requests.send(Request::Stop {
+            by: "a signal to the worker (a logout, a shutdown or `kill` sends one)".to_string(),
+        });
     }
 }
 

@@ -1,4 +1,5 @@
 //! Starting a worker: a process of a session of its own, which no hang-up reaches.
+use crate::base::logind;
 use crate::base::secret::Secret;
 use serde::{Deserialize, Serialize};
 use std::fs::OpenOptions;
@@ -26,15 +27,15 @@ pub enum Started {
 
 /// Runs `command` in a scope of the user's own systemd manager when that outlives every login (linger): logind then ends
 /// no process of it, whatever KillUserProcesses says. `None` where there is no such manager.
-pub fn in_user_scope(command: &std::process::Command) -> Option<Command> {
-    let runtime = std::env::var_os("XDG_RUNTIME_DIR")?;
-    let user = std::env::var("USER").ok().filter(|u| !u.is_empty() && !u.contains('/'))?;
-    let manager = Path::new(&runtime).join("systemd/private").exists();
-    let lingers = Path::new("/var/lib/systemd/linger").join(user).exists();
-    (manager && lingers).then(|| scoped(command))
+pub async fn in_user_scope(command: &std::process::Command) -> Option<Command> {
+    let uid = rustix::process::geteuid().as_raw();
+    // Not from the environment: `su` keeps another user's, `su -` and `sudo` have none.
+    let runtime = Path::new("/run/user").join(uid.to_string());
+    let manager = runtime.join("systemd/private").exists();
+    (manager && logind::user(uid).await.is_some_and(|user| user.lingers)).then(|| scoped(command, &runtime))
 }
 
-fn scoped(command: &std::process::Command) -> Command {
+fn scoped(command: &std::process::Command, runtime: &Path) -> Command {
     let mut scope = Command::new("systemd-run");
     // In scope mode it becomes the program: the process and its pipes stay.
     scope.args(["--user", "--scope", "--quiet", "--collect", "--"]).arg(command.get_program()).args(command.get_args());
@@ -44,6 +45,9 @@ fn scoped(command: &std::process::Command) -> Command {
             None => scope.env_remove(name),
         };
     }
+    scope.env("XDG_RUNTIME_DIR", runtime).env_remove("DBUS_SESSION_BUS_ADDRESS");
+    // A manager that hangs would else be waited for 25 s.
+    scope.env("SYSTEMD_BUS_TIMEOUT", "5s");
     scope
 }
 
@@ -79,7 +83,7 @@ mod tests {
     fn a_scope_runs_the_same_program_with_the_same_environment() {
         let mut worker = std::process::Command::new("/usr/bin/cozyup");
         worker.args(["worker", "plan.yaml"]).env("COZYUP_CLOCK", "x").env_remove("COZYUP_PROXMOX_TOKEN");
-        let scope = scoped(&worker);
+        let scope = scoped(&worker, Path::new("/run/user/1001"));
         let scope = scope.as_std();
         let words: Vec<_> = scope.get_args().collect();
         assert_eq!(scope.get_program(), "systemd-run");
@@ -87,7 +91,11 @@ mod tests {
             words,
             ["--user", "--scope", "--quiet", "--collect", "--", "/usr/bin/cozyup", "worker", "plan.yaml"]
         );
-        assert!(scope.get_envs().eq(worker.get_envs()));
+        let set: Vec<_> = scope.get_envs().collect();
+        assert!(worker.get_envs().all(|of_worker| set.contains(&of_worker)));
+        // The manager of this very user is asked, whatever a `su` has left in the environment.
+        assert!(set.contains(&("XDG_RUNTIME_DIR".as_ref(), Some("/run/user/1001".as_ref()))));
+        assert!(set.contains(&("DBUS_SESSION_BUS_ADDRESS".as_ref(), None)));
     }
 
     #[tokio::test]
