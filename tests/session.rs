@@ -10,6 +10,7 @@ use cozyup::session::protocol::{Attachment, Control, Request};
 use cozyup::session::socket;
 use rustix::process::Signal;
 use serde_json::Value;
+use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -70,13 +71,22 @@ impl Drop for Site {
 }
 
 #[test]
-fn the_work_goes_on_when_its_screen_is_killed_and_a_new_one_sees_it_from_the_first_record_on() {
+fn the_work_goes_on_when_its_screen_is_ended_and_a_new_one_sees_it_from_the_first_record_on() {
     let site = Site::new();
-    let mut screen = site.run(&["--json"]).stdout(Stdio::null()).spawn().unwrap();
+    let mut screen = site.run(&["--json"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     until("something is done", || (site.count("proven") > 3).then_some(()));
     let worker = site.worker().expect("a worker");
+    // A logout that ends the session; a closed terminal; a kill -9.
+    for signal in [Signal::TERM, Signal::HUP, Signal::KILL] {
+        send(screen.id(), signal).unwrap();
+        screen.wait().unwrap();
+        screen = site.cozyup(&["attach", "--json"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        // It is there once it shows something.
+        screen.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+    }
     screen.kill().unwrap();
     screen.wait().unwrap();
+    assert_eq!(site.count("stop_asked"), 0);
     let output = site.cozyup(&["attach", "--json"]).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", text(&output));
     let told = records(&output);

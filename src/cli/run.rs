@@ -375,7 +375,8 @@ async fn print(
     }
 }
 
-/// The first Ctrl-C asks for a safe stop; the second one, and a hang-up at once, only leave.
+/// The first Ctrl-C asks for a safe stop; the second one only leaves, and so does what nobody typed: a hang-up, and the
+/// SIGTERM of a logout that ends the whole session.
 async fn leave_on_signals(requests: mpsc::UnboundedSender<Request>, name: String) {
     let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hang_up)) =
         (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(SignalKind::hangup()))
@@ -386,12 +387,14 @@ async fn leave_on_signals(requests: mpsc::UnboundedSender<Request>, name: String
     let mut asked = false;
     loop {
         let leave = tokio::select! {
-            _ = terminate.recv() => asked,
             _ = interrupt.recv() => asked,
+            _ = terminate.recv() => true,
             _ = hang_up.recv() => true,
         };
         if leave {
-            tell(&format!("left; the run goes on without this process: `cozyup status {name}` tells how far it is"));
+            tell(&format!(
+                "left; the run goes on without this process: `cozyup status {name}` tells how far it is, `cozyup stop {name}` stops it"
+            ));
             std::process::exit(Exit::Stopped as i32);
         }
         asked = true;
