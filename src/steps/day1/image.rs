@@ -2,7 +2,7 @@
 use super::image_file::{self, CONTENT, Stored};
 use super::unpack::Work;
 use super::vm;
-use crate::base::text::size;
+use crate::base::text::{shorten, size};
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Proof, Reading as Evidence};
 use crate::engine::step::{Context, Observed, Outline, Removal, Step, StepId, Undo};
@@ -157,7 +157,13 @@ impl Removal<Installation> for Image {
             Stored::Missing if kept == Kept::Running => format!("{} is being written", self.volume),
             Stored::Missing => {
                 let evidence = Evidence::of("Proxmox", cx.clock().now(), &stored);
-                let summary = format!("there is no {}", self.volume);
+                let others = image_file::others(site).await.map_err(|e| failures::proxmox(&e, "look for images"))?;
+                let others = match others.as_slice() {
+                    [] => String::new(),
+                    // Without a mark nobody knows whose they are.
+                    list => format!("; other images of cozyup stay there: {}", shorten(&list.join(", "), 400)),
+                };
+                let summary = format!("there is no {}{others}", self.volume);
                 return Ok(Observed::Satisfied(Proof::new(summary, evidence)));
             }
         };

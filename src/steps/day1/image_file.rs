@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 /// Content type of a storage that takes disk images for `import-from`.
 pub const CONTENT: &str = "import";
+const PREFIX: &str = "cozyup-talos-";
 
 /// What is known of the raw image once it was made. Kept beside the cache, which may be deleted at any time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,7 +27,7 @@ pub fn name(plan: &Plan) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || ".-_".contains(c) { c } else { '-' };
     let version: String = plan.talos.version.chars().map(plain).collect();
     let sum: String = plan.image.sha256.to_ascii_lowercase().chars().take(8).map(plain).collect();
-    format!("cozyup-talos-{version}-{sum}.raw")
+    format!("{PREFIX}{version}-{sum}.raw")
 }
 
 /// As `import-from` takes it.
@@ -84,10 +85,22 @@ fn judge(volumes: &[Volume], volid: &str, known: Option<&Known>) -> Stored {
 /// # Errors
 /// When the storage's content can't be read.
 pub async fn stored(site: &Reading) -> Result<Answer<Stored>, Error> {
-    let plan = &site.plan;
-    let content = site.proxmox.storage_content(&plan.template.host, &plan.image.storage, CONTENT).await?;
     let known = known(site);
-    Ok(content.map(|volumes| judge(&volumes, &volume(plan), known.as_ref())))
+    Ok(content(site).await?.map(|volumes| judge(&volumes, &volume(&site.plan), known.as_ref())))
+}
+
+async fn content(site: &Reading) -> Result<Answer<Vec<Volume>>, Error> {
+    site.proxmox.storage_content(&site.plan.template.host, &site.plan.image.storage, CONTENT).await
+}
+
+/// Images of other plans, or of this one before it was edited.
+///
+/// # Errors
+/// When the storage's content can't be read.
+pub async fn others(site: &Reading) -> Result<Vec<String>, Error> {
+    let (ours, start) = (volume(&site.plan), format!("{}:{CONTENT}/{PREFIX}", site.plan.image.storage));
+    let volumes = content(site).await?.value.into_iter().map(|v| v.volid);
+    Ok(volumes.filter(|v| v.starts_with(&start) && *v != ours).collect())
 }
 
 #[cfg(test)]
