@@ -5,6 +5,7 @@ use super::Rig;
 use cozyup::compose::{self, Options, Way, Work};
 use cozyup::engine::record::{Event, Outcome, Record};
 use cozyup::lab::changes::{Changes, Moment};
+use cozyup::session::lock;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::path::Path;
@@ -175,6 +176,9 @@ pub fn live(rig: &Rig, way: Way, death: &Death, late: bool, shape: impl FnOnce(W
     let (before, mut life) = runtime.block_on(until_death(rig, way, death, late, shape));
     // What a killed process had in hand on other threads is cut off too; waiting for it is as near as it gets.
     runtime.shutdown_timeout(DEADLINE);
+    // A program that it had just started keeps the lock's file open until it is that program.
+    let lock = rig.folder().join("lock");
+    wait_for("the lock is free", || lock::holder(&lock).unwrap().is_none().then_some(())).unwrap();
     let number = (1..).zip(&life.records).find(|(n, record)| death.is_behind(*n, record)).map(|(n, _)| n);
     if let (Some(number), Some(tail), End::Died) = (number, death.tail(), &life.end) {
         let keep = cut(&rig.folder().join("journal.jsonl"), before, number, tail, &life.records);
@@ -275,7 +279,6 @@ fn cut(path: &Path, before: u64, number: usize, tail: Tail, records: &[Arc<Recor
 ///
 /// # Errors
 /// When it takes too long.
-#[allow(dead_code, reason = "for the real worker, which the tier 1 test does not start")]
 pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> Result<T, String> {
     let began = Instant::now();
     loop {
