@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 mod common;
 
-use common::{cozyup, records, send, worker_of};
+use common::{cozyup, records, send, text, worker_of};
 use rustix::process::Signal;
 use serde_json::Value;
 use std::os::unix::fs::PermissionsExt;
@@ -192,4 +192,12 @@ fn without_a_cure_the_run_ends_as_blocked_with_exit_code_1() {
     let summary = summary(&output);
     assert!(summary["blocked"][0]["what"].to_string().contains("SDN.Use"), "{summary:#}");
     assert!(!summary["blocked"][0]["next"].as_str().unwrap().is_empty());
+}
+
+#[test]
+fn a_run_that_ended_early_is_not_measured_by_the_path_that_it_did_not_walk() {
+    let state = tempfile::tempdir().unwrap();
+    let lines = ["lab", "run", "--speed", SPEED, "--scenario", "never-heals", "--patience", "60s"];
+    let told = text(&cozyup(state.path(), &lines).output().unwrap());
+    assert!(told.contains("s on the wall") && !told.contains("critical path"), "{told}");
 }

@@ -151,7 +151,8 @@ impl Summary {
         }
         let wall = text::spoken(Duration::from_secs_f64(self.wall_s.max(0.0)));
         match (self.critical_path_s, self.speed) {
-            (Some(path), Some(speed)) if speed > 0.0 => {
+            // One that ended early did not walk it.
+            (Some(path), Some(speed)) if speed > 0.0 && self.outcome == "proven" => {
                 let least = path / speed;
                 out.push(format!(
                     "time: {:.1} s on the wall; critical path {path:.0} lab seconds / speed {speed} = {least:.1} s ({:+.1} %)",
