@@ -120,6 +120,12 @@ fn a_detached_run_is_found_refused_to_a_second_one_stopped_and_taken_up_again() 
     assert_eq!(stopped.status.code(), Some(3), "{}", text(&stopped));
     assert!(text(&stopped).contains("Nothing is undone"), "{}", text(&stopped));
     until("the worker is gone", || site.worker().is_none().then_some(()));
+    let status = site.cozyup(&["status"]).output().unwrap();
+    assert!(
+        text(&status).contains("stopped, asked by ") && text(&status).contains("` goes on with it"),
+        "{}",
+        text(&status)
+    );
     let status = site.cozyup(&["status", "--json"]).output().unwrap();
     let status: Value = serde_json::from_slice(&status.stdout).unwrap();
     assert_eq!((&status["outcome"], &status["worker"]), (&"stopped".into(), &Value::Null));

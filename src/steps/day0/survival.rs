@@ -105,7 +105,9 @@ impl Signs {
         let cgroup = systemds(&text("/proc/self/cgroup")).to_string();
         let uid = rustix::process::geteuid().as_raw();
         // Not always this user: `su` and `sudo` stay in the session that they were called in.
+        let this = logind::user(uid).await;
         let owner = match Place::of(&cgroup) {
+            Place::Session(owner) | Place::Manager(owner) if owner == uid => this.clone(),
             Place::Session(owner) | Place::Manager(owner) => logind::user(owner).await,
             Place::Connection | Place::Service | Place::Elsewhere => None,
         };
@@ -117,7 +119,7 @@ impl Signs {
             ignores_hangup: ignores_hangup(&text("/proc/self/status")),
             cgroup,
             uid,
-            linger: logind::user(uid).await.is_some_and(|user| user.lingers),
+            linger: this.is_some_and(|user| user.lingers),
             owner_lingers: owner.as_ref().is_some_and(|user| user.lingers),
             ended_at_logout: match owner {
                 Some(owner) => logind::ends_processes_of(&owner.name).await,

@@ -6,7 +6,7 @@ use crate::base::text::{shorten, size};
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Proof, Reading as Evidence};
 use crate::engine::step::{Context, Observed, Outline, Removal, Step, StepId, Undo};
-use crate::engine::wait::{Band, Wait};
+use crate::engine::wait::Band;
 use crate::plan::model::Plan;
 use crate::proxmox::{Error, TaskExit};
 use crate::steps::follow::{self, Kept};
@@ -84,14 +84,6 @@ async fn copying(cx: &dyn Context, site: &Reading, doing: &str) -> Result<Kept, 
     Ok(kept)
 }
 
-/// What is seen is waited for while a task works on it.
-fn unfinished(kept: &Kept, seen: String, doing: &str) -> Observed {
-    match kept {
-        Kept::Running => Observed::Underway(Wait::new(format!("{doing}: the task ends"), seen, BAND)),
-        Kept::Ended(_) | Kept::Unknown => Observed::Absent(seen),
-    }
-}
-
 #[async_trait]
 impl Step<Installation> for Image {
     fn outline(&self) -> &Outline {
@@ -102,9 +94,9 @@ impl Step<Installation> for Image {
         // In this order: a task that ends between the two has left its file.
         let kept = copying(cx, site, DOING).await?;
         let stored = image_file::stored(site).await.map_err(|e| failures::proxmox(&e, "look for the image"))?;
-        Ok(match standing(&stored.value, &kept, &image_file::volume(&site.plan)) {
+        Ok(match standing(&stored.value, &kept, &self.volume) {
             Ok(summary) => Observed::Satisfied(Proof::new(summary, Evidence::of("Proxmox", cx.clock().now(), &stored))),
-            Err(seen) => unfinished(&kept, seen, DOING),
+            Err(seen) => vm::absent_unless(kept == Kept::Running, seen, DOING, BAND),
         })
     }
 
@@ -173,7 +165,7 @@ impl Removal<Installation> for Image {
             let summary = format!("{} was not put there by this run: left alone", self.volume);
             return Ok(Observed::Satisfied(Proof::new(summary, evidence)));
         }
-        Ok(unfinished(&kept, there, REMOVING))
+        Ok(vm::absent_unless(kept == Kept::Running, there, REMOVING, BAND))
     }
 
     async fn remove(&self, cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {

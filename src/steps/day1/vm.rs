@@ -82,10 +82,15 @@ pub async fn absent(
     doing: &str,
     band: Band,
 ) -> Result<Observed, Failure> {
-    Ok(match follow::is_running(cx, site, doing).await? {
+    Ok(absent_unless(follow::is_running(cx, site, doing).await?, seen, doing, band))
+}
+
+/// Absent, or underway while a task works on it.
+pub fn absent_unless(running: bool, seen: String, doing: &str, band: Band) -> Observed {
+    match running {
         true => Observed::Underway(Wait::new(format!("{doing}: the task ends"), seen, band)),
         false => Observed::Absent(seen),
-    })
+    }
 }
 
 /// Keeps the handle of the task that a call began and follows it to its end.
