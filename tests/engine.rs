@@ -29,6 +29,8 @@ struct Target {
     refuse: Option<Failure>,
     /// Somebody else is at work.
     forbidden: Option<Failure>,
+    /// How the task of every act ends.
+    task_fails: Option<Failure>,
 }
 
 type Shared = Arc<Mutex<Target>>;
@@ -109,6 +111,10 @@ impl Step<TestSite> for Make {
         cx.clock().sleep(Duration::from_secs(3)).await;
         let mut target = change.lock().unwrap();
         target.acting_now -= 1;
+        if let Some(failure) = &target.task_fails {
+            cx.waiting(Wait::new("the task ends", "it runs", Band::new(5, 20)));
+            return Err(failure.clone());
+        }
         target.things.insert(name, self.looks);
         Ok(())
     }
@@ -414,6 +420,21 @@ async fn a_blocked_step_goes_on_by_itself_when_the_cause_is_gone() {
     assert_eq!(run.outcome, Outcome::Proven);
     let blocked = run.records.iter().filter(|r| matches!(r.event, Event::Blocked { .. })).count();
     assert!((9..=11).contains(&blocked), "looked again {blocked} times in 100 s");
+}
+
+/// proxmox.md 2.6: each try of an act that fails in its task is one more failed task in the site's list.
+#[tokio::test(start_paused = true)]
+async fn an_act_that_fails_in_its_task_is_tried_again_after_minutes() {
+    for failure in [Failure::person("KVM is not available", "switch it on"), Failure::retryable("cut", "again")] {
+        let dir = tempfile::tempdir().unwrap();
+        let target = Shared::default();
+        target.lock().unwrap().task_fails = Some(failure.clone());
+        let rules = Rules { patience: Some(Duration::from_secs(3600)), ..yes() };
+        let run = drive(dir.path(), &target, vec![make("day1.a", 1, &[])], rules, vec![]).await;
+        assert_eq!(run.outcome, Outcome::Blocked);
+        let acts = target.lock().unwrap().acts.len();
+        assert!((12..=24).contains(&acts), "{acts} failed tasks in an hour of {failure:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -28,6 +28,9 @@ const LOOK_AGAIN: Duration = Duration::from_secs(10);
 /// And after this many looks, less often.
 const LOOKS: u32 = 60;
 const LOOK_LATER: Duration = Duration::from_secs(30);
+/// After an act whose task failed in the target, in seconds; the last one repeats. Each try is one more failed task in a
+/// list that other people read.
+const TASK_BACKOFF_S: [u64; 6] = [10, 20, 40, 80, 160, 300];
 /// Log lines kept per step.
 const LOG_LIMIT: u32 = 400;
 
@@ -366,17 +369,21 @@ impl<S: Site> Loop<S> {
                 if step.failures >= 5 && lasted > Duration::from_secs(step.outline.band.late_s.max(120)) {
                     return self.blocked(id, failure);
                 }
-                let n = usize::try_from(step.failures).unwrap_or(usize::MAX).min(BACKOFF_S.len() - 1);
-                let pause = BACKOFF_S.get(n).copied().unwrap_or(30);
-                self.record(Event::Failed { step: id, failure, again_at: add(now, Duration::from_secs(pause)) })
+                let pause = nth(&BACKOFF_S, step.failures);
+                self.record(Event::Failed { step: id, failure, again_at: add(now, pause) })
             }
             Class::Person | Class::Refused | Class::Broken => self.blocked(id, failure),
         }
     }
 
     fn blocked(&mut self, id: StepId, failure: Failure) -> Result<(), JournalError> {
-        let looks = self.driver.state.step(&id).map_or(0, |s| s.failures);
-        let pause = if looks < LOOKS { LOOK_AGAIN } else { LOOK_LATER };
+        let step = self.driver.state.step(&id);
+        let failures = step.map_or(0, |s| s.failures);
+        let pause = match step.is_some_and(|s| s.acts_in_a_task()) {
+            true => nth(&TASK_BACKOFF_S, failures),
+            false if failures < LOOKS => LOOK_AGAIN,
+            false => LOOK_LATER,
+        };
         let again_at = add(self.driver.clock.now(), pause);
         self.record(Event::Blocked { step: id, failure, again_at })
     }
@@ -437,6 +444,12 @@ impl<S: Site> Loop<S> {
             }
         }
     }
+}
+
+/// The pause after so many failures; the last one repeats.
+fn nth(pauses: &[u64], failures: u32) -> Duration {
+    let n = usize::try_from(failures).unwrap_or(usize::MAX).min(pauses.len().saturating_sub(1));
+    Duration::from_secs(pauses.get(n).copied().unwrap_or(30))
 }
 
 async fn look<S: Site>(step: &dyn Step<S>, hands: &Hands, reading: &S::Reading) -> Result<Observed, Failure> {

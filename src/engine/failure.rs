@@ -53,10 +53,56 @@ impl Failure {
     pub fn broken(what: impl AsRef<str>, next: impl AsRef<str>) -> Self {
         Failure::new(Class::Broken, what, next)
     }
+
+    /// Whether both tell the same failure of one step: sizes, times, process ids and task ids may differ between two
+    /// looks without anything being new.
+    pub fn is_like(&self, other: &Failure) -> bool {
+        self.class == other.class && measureless(&self.what) == measureless(&other.what)
+    }
+}
+
+/// The text without what changes by itself: a task's UPID as a whole, else every run of digits with its fraction.
+fn measureless(text: &str) -> String {
+    let word = |word: &str| -> String {
+        if let Some((before, _)) = word.split_once("UPID:") {
+            return format!("{before}UPID");
+        }
+        let mut out = String::with_capacity(word.len());
+        let mut in_number = false;
+        for c in word.chars() {
+            let digit = c.is_ascii_digit();
+            match (digit, in_number) {
+                (true, false) => out.push('#'),
+                (true, true) => {}
+                (false, true) if c == '.' => continue,
+                (false, _) => out.push(c),
+            }
+            in_number = digit;
+        }
+        out
+    };
+    text.split(' ').map(word).collect::<Vec<_>>().join(" ")
 }
 
 impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.what)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// proxmox.md 2.6: the same failure is one failure, at whichever moment it is looked at.
+    #[test]
+    fn a_failure_that_differs_in_numbers_and_task_ids_alone_is_the_same_one() {
+        let of = |what: &str| Failure::person(what, "n");
+        let like = |a: &str, b: &str| of(a).is_like(&of(b));
+        assert!(like("local-lvm has 55.8 GiB free", "local-lvm has 55.75 GiB free"));
+        assert!(like("read UPID:pve:0001:AB:qmstart:1:a@pve!b:/log", "read UPID:pve:0002:AC:qmstart:1:a@pve!b:/log"));
+        assert!(like("no answer within 10 s", "no answer within 9 s"));
+        assert!(!like("no answer within 10 s", "no route within 10 s"));
+        assert!(!of("x").is_like(&Failure::refused("x", "n")));
     }
 }

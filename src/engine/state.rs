@@ -60,6 +60,8 @@ pub struct StepState {
     pub drifted: Option<String>,
     /// Proven by an earlier session and not yet asked for again in this one.
     pub to_confirm: bool,
+    /// The act was called and has neither been accepted nor failed: what it waits for is no progress yet.
+    in_act: bool,
 }
 
 impl StepState {
@@ -79,6 +81,7 @@ impl StepState {
             last_failure: None,
             drifted: None,
             to_confirm: false,
+            in_act: false,
         }
     }
 
@@ -86,6 +89,11 @@ impl StepState {
         self.failures = 0;
         self.first_failure = None;
         self.last_failure = None;
+    }
+
+    /// Whether the act in hand has begun a task in the target: when it fails now, that task did.
+    pub fn acts_in_a_task(&self) -> bool {
+        self.in_act && self.handle.is_some()
     }
 
     pub fn is_proven(&self) -> bool {
@@ -249,6 +257,7 @@ impl RunState {
                 s.status = Status::Absent;
                 s.wait = None;
                 s.acted_at = None;
+                s.in_act = false;
             }),
             Event::Intended { step, attempt } => self.on(step, at, |s| {
                 // The time at the gate and in the queue is not the step's own.
@@ -259,11 +268,13 @@ impl RunState {
                 s.attempt = *attempt;
                 s.handle = None;
                 s.wait = None;
+                s.in_act = true;
             }),
             Event::HandleKept { step, handle } => self.on(step, at, |s| s.handle = Some(handle.clone())),
             Event::Acted { step } => self.on(step, at, |s| {
                 s.status = Status::Acted;
                 s.acted_at = Some(at);
+                s.in_act = false;
             }),
             Event::Waiting { step, wait } => self.on(step, at, |s| {
                 let since = match &s.wait {
@@ -272,7 +283,10 @@ impl RunState {
                 };
                 s.status = Status::Underway;
                 s.wait = Some((wait.clone(), since));
-                s.got_further();
+                // An act says what it waits for each time that it is tried: it gets further when it is accepted.
+                if !s.in_act {
+                    s.got_further();
+                }
             }),
             Event::Proven { step, proof } => self.on(step, at, |s| {
                 s.status = Status::Proven;
@@ -284,11 +298,13 @@ impl RunState {
                 s.got_further();
                 s.drifted = None;
                 s.to_confirm = false;
+                s.in_act = false;
             }),
             Event::Failed { step, failure, again_at } => self.on(step, at, |s| {
                 s.failures += 1;
                 s.first_failure.get_or_insert(at);
                 s.last_failure = Some(failure.clone());
+                s.in_act = false;
                 s.status = Status::Retrying { failure: failure.clone(), again_at: *again_at };
             }),
             Event::Blocked { step, failure, again_at } => self.on(step, at, |s| {
@@ -296,6 +312,7 @@ impl RunState {
                 let since = *s.first_failure.get_or_insert(at);
                 s.failures += 1;
                 s.last_failure = Some(failure.clone());
+                s.in_act = false;
                 s.status = Status::Blocked { failure: failure.clone(), since, again_at: *again_at };
             }),
             Event::Drifted { step, why } => self.on(step, at, |s| {
@@ -346,6 +363,7 @@ impl RunState {
                     step.status = Status::Pending;
                     step.wait = None;
                     step.acted_at = None;
+                    step.in_act = false;
                     step.got_further();
                     step
                 }
@@ -467,6 +485,29 @@ pub mod tests {
         let state = fold(vec![first, absent(), tried(1), refused(), absent(), tried(2), refused()]);
         let Status::Blocked { since, .. } = state.step(&step).unwrap().status else { panic!("not blocked") };
         assert_eq!(since, at(3));
+    }
+
+    /// proxmox.md 2.2: an act that says what it waits for, in each of its tries, is still the same act that fails.
+    #[test]
+    fn what_an_act_waits_for_in_each_try_is_no_progress() {
+        let step = StepId::new("day1.a");
+        let waits = || Event::Waiting { step: step.clone(), wait: Wait::new("it is sent", "1 %", Band::new(1, 2)) };
+        let tried = |attempt| Event::Intended { step: step.clone(), attempt };
+        let failed =
+            || Event::Failed { step: step.clone(), failure: Failure::retryable("cut", "again"), again_at: at(9) };
+        let absent = || Event::Absent { step: step.clone(), seen: String::new() };
+        let mut events = vec![session(vec![outline("day1.a", 1, &[])]), absent()];
+        for attempt in 1..=3 {
+            events.extend([tried(attempt), waits(), waits(), failed(), absent()]);
+        }
+        let state = fold(events.clone());
+        assert_eq!(state.step(&step).unwrap().failures, 3);
+        assert_eq!(state.step(&step).unwrap().first_failure, Some(at(5)));
+        // What a look sees on its way, and an accepted act, are progress.
+        events.push(waits());
+        assert_eq!(fold(events.clone()).step(&step).unwrap().failures, 0);
+        events.extend([tried(4), failed(), absent(), tried(5), Event::Acted { step: step.clone() }, waits()]);
+        assert_eq!(fold(events).step(&step).unwrap().failures, 0);
     }
 
     #[test]

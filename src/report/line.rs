@@ -69,7 +69,8 @@ pub fn lines(record: &Record, state: &RunState) -> Vec<String> {
         }
         Event::Blocked { step, failure, .. } => {
             // The same cause is told once, not at every look.
-            let told_before = state.step(step).is_some_and(|s| s.last_failure.as_ref() == Some(failure));
+            let told_before =
+                state.step(step).and_then(|s| s.last_failure.as_ref()).is_some_and(|f| f.is_like(failure));
             if told_before { Vec::new() } else { told("BLOCKED", &clock, step, failure) }
         }
         Event::Drifted { step, why } => vec![step_line("DRIFTED", step, &text::clean(why))],

@@ -85,7 +85,7 @@ fn told<'a>(record: &'a Record, state: &RunState) -> Option<Told<'a>> {
         }
         Event::Blocked { step, failure, .. } => {
             let told_before = known(step).is_some_and(|s| match &s.status {
-                Status::Blocked { failure: old, .. } => old == failure,
+                Status::Blocked { failure: old, .. } => old.is_like(failure),
                 Status::Pending
                 | Status::Absent
                 | Status::Acting
