@@ -418,8 +418,38 @@ async fn a_blocked_step_goes_on_by_itself_when_the_cause_is_gone() {
     });
     let run = drive(dir.path(), &target, plan(), yes(), vec![]).await;
     assert_eq!(run.outcome, Outcome::Proven);
-    let blocked = run.records.iter().filter(|r| matches!(r.event, Event::Blocked { .. })).count();
-    assert!((9..=11).contains(&blocked), "looked again {blocked} times in 100 s");
+    let proven = run.records.iter().find(|r| matches!(r.event, Event::Proven { .. })).unwrap();
+    let took = proven.at.duration_since(run.records[0].at).as_secs();
+    assert!((100..=140).contains(&took), "proven after {took} s, and the cause was gone after 100");
+}
+
+/// harm.md: "a blocked step writes a record every 10, later 30 s": 2 MB a day each.
+#[tokio::test(start_paused = true)]
+async fn a_step_that_stays_blocked_for_a_day_is_looked_at_all_the_time_and_recorded_when_there_is_news() {
+    let dir = tempfile::tempdir().unwrap();
+    let target = Shared::default();
+    target.lock().unwrap().refuse = Some(Failure::person("cable out", "plug it in"));
+    let changing = target.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_secs(86_400)).await;
+        changing.lock().unwrap().refuse = Some(Failure::person("port is off", "switch it on"));
+        tokio::time::sleep(Duration::from_secs(100)).await;
+        changing.lock().unwrap().refuse = None;
+    });
+    let asking = Rules { gates_by: Some("--yes".into()), patience: None };
+    let asks = Request::Retry { step: StepId::new("day1.a"), by: "ann".into() };
+    let run = drive(dir.path(), &target, vec![make("day1.a", 1, &[])], asking, vec![(5000, asks)]).await;
+    assert_eq!(run.outcome, Outcome::Proven);
+    let of = |word: &str| {
+        let is = |r: &&Arc<Record>| matches!(&r.event, Event::Blocked { failure, .. } if failure.what == word);
+        run.records.iter().filter(is).map(|r| r.at.duration_since(run.records[0].at).as_secs()).collect::<Vec<_>>()
+    };
+    let (first, second) = (of("cable out"), of("port is off"));
+    assert!((20..60).contains(&first.len()), "{first:?}");
+    assert!(first.iter().any(|s| (5000..5040).contains(s)), "who asks for a look hears of it: {first:?}");
+    assert!(second.first().is_some_and(|s| *s <= 86_440), "another cause is told at once: {second:?}");
+    let size = std::fs::metadata(dir.path().join("journal")).unwrap().len();
+    assert!(size < 30_000, "{size} bytes");
 }
 
 /// proxmox.md 2.6: each try of an act that fails in its task is one more failed task in the site's list.

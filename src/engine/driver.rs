@@ -31,6 +31,13 @@ const LOOK_LATER: Duration = Duration::from_secs(30);
 /// After an act whose task failed in the target, in seconds; the last one repeats. Each try is one more failed task in a
 /// list that other people read.
 const TASK_BACKOFF_S: [u64; 6] = [10, 20, 40, 80, 160, 300];
+/// Where a look is a further try of the act, two records each: after this many of them, less often still.
+const TRIES: u32 = 240;
+const TRY_LATER: Duration = Duration::from_secs(120);
+/// A look that finds a blocked step as it was is recorded after twice the time of the last such record, up to this.
+const TELL_AGAIN: Duration = Duration::from_secs(3600);
+/// And up to this where only numbers differ: a screen should not show old ones for an hour.
+const TELL_NUMBERS: Duration = Duration::from_secs(60);
 /// Log lines kept per step.
 const LOG_LIMIT: u32 = 400;
 
@@ -142,6 +149,8 @@ struct Loop<S: Site> {
     notes: mpsc::UnboundedSender<Note>,
     stopping: Arc<AtomicBool>,
     log_lines: HashMap<StepId, u32>,
+    /// When a blocked step's failure was recorded last, and for how long it is no news from then on.
+    told: HashMap<StepId, (jiff::Timestamp, Duration)>,
 }
 
 impl<S: Site> Driver<S> {
@@ -166,6 +175,7 @@ impl<S: Site> Driver<S> {
             notes,
             stopping: Arc::new(AtomicBool::new(false)),
             log_lines: HashMap::new(),
+            told: HashMap::new(),
         };
         this.begin(session)?;
         let mut open = true;
@@ -377,14 +387,27 @@ impl<S: Site> Loop<S> {
     }
 
     fn blocked(&mut self, id: StepId, failure: Failure) -> Result<(), JournalError> {
-        let step = self.driver.state.step(&id);
-        let failures = step.map_or(0, |s| s.failures);
-        let pause = match step.is_some_and(|s| s.acts_in_a_task()) {
-            true => nth(&TASK_BACKOFF_S, failures),
-            false if failures < LOOKS => LOOK_AGAIN,
-            false => LOOK_LATER,
+        let now = self.driver.clock.now();
+        let Some(step) = self.driver.state.step(&id) else { return Ok(()) };
+        let pause = match step.failures {
+            failures if step.acts_in_a_task() => nth(&TASK_BACKOFF_S, failures),
+            looks if looks < LOOKS => LOOK_AGAIN,
+            tries if tries >= TRIES && step.status == Status::Acting => TRY_LATER,
+            _ => LOOK_LATER,
         };
-        let again_at = add(self.driver.clock.now(), pause);
+        let again_at = add(now, pause);
+        let quiet = match (self.told.get(&id), &step.status) {
+            (Some((at, quiet)), Status::Blocked { failure: known, .. }) if known.is_like(&failure) => {
+                let quiet = if *known == failure { *quiet } else { (*quiet).min(TELL_NUMBERS) };
+                if between(*at, now) < quiet {
+                    self.driver.state.looked_again(&id, again_at);
+                    return Ok(());
+                }
+                (quiet * 2).min(TELL_AGAIN)
+            }
+            _ => LOOK_AGAIN * 2,
+        };
+        self.told.insert(id.clone(), (now, quiet));
         self.record(Event::Blocked { step: id, failure, again_at })
     }
 
@@ -424,7 +447,11 @@ impl<S: Site> Loop<S> {
                 }
                 self.record(Event::GateOpened { day, by })
             }
-            Request::Retry { step, by } => self.record(Event::RetryAsked { step, by }),
+            Request::Retry { step, by } => {
+                // Who asked wants to hear what came of it.
+                self.told.remove(&step);
+                self.record(Event::RetryAsked { step, by })
+            }
             Request::TakeControl { by } => self.record(Event::ControlTaken { by }),
             Request::Stop { by } => {
                 if self.driver.state.stop_asked.is_some() {

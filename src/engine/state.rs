@@ -343,6 +343,16 @@ impl RunState {
         }
     }
 
+    /// A look that found a blocked step as it was: no news for the journal, and so for no other fold of it.
+    pub fn looked_again(&mut self, id: &StepId, next: Timestamp) {
+        if let Some(step) = self.index.get(id).and_then(|i| self.steps.get_mut(*i))
+            && let Status::Blocked { again_at, .. } = &mut step.status
+        {
+            *again_at = next;
+            step.failures += 1;
+        }
+    }
+
     /// A new session: outlines may have changed, proofs are to be confirmed, everything else is looked at anew.
     fn take_up(&mut self, outlines: &[Outline]) {
         let mut old: HashMap<StepId, StepState> =

@@ -142,7 +142,9 @@ fn failed(page: &mut Page, model: &Model, failure: &Failure, again_at: Timestamp
     page.pair(style, 0, &label("failure"), &format!("({class}) {}", failure.what));
     page.pair(theme.strong(), 0, &label("next:"), &failure.next);
     let pause = between(now, again_at);
-    let again = if pause.is_zero() { "now".to_string() } else { format!("in {}", spoken(pause)) };
+    // A look that finds nothing new leaves no record, so the next one's time is not always known here.
+    let again =
+        if pause.is_zero() { "at every look, some seconds apart".to_string() } else { format!("in {}", spoken(pause)) };
     page.pair(theme.plain(), 0, &label("again"), &format!("{again}; r looks at once"));
 }
 
