@@ -193,6 +193,7 @@ pub fn prepare(options: Options) -> Result<Prepared, Refusal> {
         claim: Claim::here(&host_name(), folder.path(), options.clock.now()),
         take_over: options.take_over.clone(),
         made: RunState::made(&recovered.records),
+        shown: state_before.shown(),
         makes_secrets,
     });
     let (feed, records) = mpsc::unbounded_channel();

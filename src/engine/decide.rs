@@ -81,7 +81,8 @@ pub fn decide(state: &RunState, running: &BTreeMap<StepId, Verb>, rules: &Rules,
                         }
                         None => {
                             if asked.insert(day) {
-                                effects.push(Effect::Record(Event::GateAsked { day }));
+                                let compare = state.to_compare(day);
+                                effects.push(Effect::Record(Event::GateAsked { day, compare }));
                             }
                             continue;
                         }
@@ -156,6 +157,7 @@ fn patience_over(
 mod tests {
     use super::*;
     use crate::engine::failure::Failure;
+    use crate::engine::proof::Comparison;
     use crate::engine::state::tests::{at, fold, outline, proof, session};
     use crate::engine::step::Queue;
 
@@ -193,15 +195,30 @@ mod tests {
     fn the_first_change_of_a_day_asks_once_and_acts_only_when_the_gate_is_open() {
         let steps = vec![outline("day1.a", 1, &[]), outline("day1.b", 1, &[])];
         let mut events = vec![session(steps), absent("day1.a"), absent("day1.b")];
-        let gate = Effect::Record(Event::GateAsked { day: 1 });
+        let gate = Effect::Record(Event::GateAsked { day: 1, compare: Vec::new() });
         assert_eq!(decide(&fold(events.clone()), &BTreeMap::new(), &asking(), at(9)), [gate]);
-        events.push(Event::GateAsked { day: 1 });
+        events.push(Event::GateAsked { day: 1, compare: Vec::new() });
         assert_eq!(decide(&fold(events.clone()), &BTreeMap::new(), &asking(), at(9)), []);
         events.push(Event::GateOpened { day: 1, by: "ann".into() });
         let effects = decide(&fold(events), &BTreeMap::new(), &asking(), at(9));
         assert_eq!(effects.first(), Some(&Effect::Record(Event::Intended { step: id("day1.a"), attempt: 1 })));
         assert_eq!(effects.get(1), Some(&Effect::Start(id("day1.a"), Verb::Act)));
         assert_eq!(effects.len(), 4);
+    }
+
+    #[test]
+    fn the_gate_carries_what_the_day_before_asks_a_person_to_compare() {
+        let it = Comparison { of: "cp1".into(), value: "key".into(), with: "its console".into() };
+        let proof = proof().to_compare(it.clone());
+        let events = vec![
+            session(vec![outline("day1.a", 1, &[]), outline("day2.b", 2, &[]), outline("day3.c", 3, &[])]),
+            Event::Proven { step: id("day1.a"), proof },
+            absent("day2.b"),
+        ];
+        let state = fold(events);
+        let gate = Effect::Record(Event::GateAsked { day: 2, compare: vec![it] });
+        assert_eq!(decide(&state, &BTreeMap::new(), &asking(), at(9)), [gate]);
+        assert_eq!(state.to_compare(3), []);
     }
 
     #[test]

@@ -30,6 +30,17 @@ impl Reading {
     }
 }
 
+/// What only a person can compare: a value that the target says of itself, with where it stands in a place that the
+/// network does not reach.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Comparison {
+    /// Whose value it is: `cozy-new-cp1 at 10.0.0.201`.
+    pub of: String,
+    pub value: String,
+    /// Where the right value stands: `the console of vm 1001`.
+    pub with: String,
+}
+
 /// What was shown to be true, and the readings that show it: at least one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Stored", into = "Stored")]
@@ -37,18 +48,32 @@ pub struct Proof {
     summary: String,
     first: Reading,
     more: Vec<Reading>,
+    /// Boxed: few proofs have one, and records are handed about by value.
+    compare: Option<Box<Comparison>>,
 }
 
 impl Proof {
     /// `summary` says in one line what is now true, e.g. `vm 1001 runs on pve with 8 cores`.
     pub fn new(summary: impl AsRef<str>, first: Reading) -> Self {
-        Proof { summary: text::line(summary.as_ref()), first, more: Vec::new() }
+        Proof { summary: text::line(summary.as_ref()), first, more: Vec::new(), compare: None }
     }
 
     #[must_use]
     pub fn and(mut self, reading: Reading) -> Self {
         self.more.push(reading);
         self
+    }
+
+    /// Asks the person who opens the next day's gate to compare something first.
+    #[must_use]
+    pub fn to_compare(mut self, it: Comparison) -> Self {
+        let [of, value, with] = [it.of, it.value, it.with].map(|t| text::line(&t));
+        self.compare = Some(Box::new(Comparison { of, value, with }));
+        self
+    }
+
+    pub fn comparison(&self) -> Option<&Comparison> {
+        self.compare.as_deref()
     }
 
     pub fn summary(&self) -> &str {
@@ -64,6 +89,8 @@ impl Proof {
 struct Stored {
     summary: String,
     readings: Vec<Reading>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    compare: Option<Box<Comparison>>,
 }
 
 impl TryFrom<Stored> for Proof {
@@ -71,13 +98,17 @@ impl TryFrom<Stored> for Proof {
     fn try_from(stored: Stored) -> Result<Self, Self::Error> {
         let mut readings = stored.readings.into_iter();
         let first = readings.next().ok_or("a proof without a reading is no proof")?;
-        Ok(Proof { summary: stored.summary, first, more: readings.collect() })
+        Ok(Proof { summary: stored.summary, first, more: readings.collect(), compare: stored.compare })
     }
 }
 
 impl From<Proof> for Stored {
     fn from(proof: Proof) -> Stored {
-        Stored { summary: proof.summary, readings: std::iter::once(proof.first).chain(proof.more).collect() }
+        Stored {
+            summary: proof.summary,
+            readings: std::iter::once(proof.first).chain(proof.more).collect(),
+            compare: proof.compare,
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What happened, in order. The journal holds records, screens receive them, and one fold reads them.
 use super::failure::Failure;
-use super::proof::Proof;
+use super::proof::{Comparison, Proof};
 use super::step::{Outline, StepId};
 use super::wait::Wait;
 use jiff::Timestamp;
@@ -51,6 +51,9 @@ pub enum Event {
     /// The first change of this day waits for a person.
     GateAsked {
         day: u8,
+        /// What the person should compare before it is opened.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        compare: Vec<Comparison>,
     },
     GateOpened {
         day: u8,

@@ -1,6 +1,6 @@
 //! The one fold: what a run's records add up to. Used live, at recovery, in every view and in the report.
 use super::failure::{Class, Failure};
-use super::proof::Proof;
+use super::proof::{Comparison, Proof};
 use super::record::{Event, Outcome, Record};
 use super::step::{Outline, StepId};
 use super::wait::Wait;
@@ -218,6 +218,22 @@ impl RunState {
         self.wanted().filter(|s| s.is_proven()).count()
     }
 
+    /// What the proofs of the day before ask a person to compare before the gate of `day` opens.
+    pub fn to_compare(&self, day: u8) -> Vec<Comparison> {
+        let before = self.steps.iter().filter(|s| s.is_proven() && s.outline.day.checked_add(1) == Some(day));
+        before.filter_map(|s| s.proof.as_ref()?.comparison().cloned()).collect()
+    }
+
+    /// The values that each step's last proof asked a person to compare, with when they were read.
+    pub fn shown(&self) -> BTreeMap<StepId, (String, Timestamp)> {
+        let shown = |s: &StepState| {
+            let proof = s.proof.as_ref()?;
+            let at = proof.readings().next()?.at;
+            Some((s.outline.id.clone(), (proof.comparison()?.value.clone(), at)))
+        };
+        self.steps.iter().filter_map(shown).collect()
+    }
+
     /// The gate that waits for a person now, if any.
     pub fn gate_waiting(&self) -> Option<u8> {
         self.gates_asked.iter().copied().find(|day| !self.gates.contains_key(day))
@@ -247,7 +263,7 @@ impl RunState {
                 self.gates_asked.clear();
                 self.take_up(steps);
             }
-            Event::GateAsked { day } => {
+            Event::GateAsked { day, .. } => {
                 self.gates_asked.insert(*day);
             }
             Event::GateOpened { day, by } => {

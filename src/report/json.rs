@@ -31,7 +31,7 @@ mod tests {
 
     #[test]
     fn a_record_carries_schema_and_kind_beside_its_own_keys() {
-        let line = record(&Record { seq: 7, at: at(1), event: Event::GateAsked { day: 2 } });
+        let line = record(&Record { seq: 7, at: at(1), event: Event::GateAsked { day: 2, compare: Vec::new() } });
         let value: Value = serde_json::from_str(&line).unwrap();
         assert_eq!(value["schema"], 1);
         assert_eq!(value["kind"], "record");

@@ -24,13 +24,28 @@ pub fn lines(record: &Record, state: &RunState) -> Vec<String> {
             let begins = line(verb, format!("run {run} of plan {plan}: {wanted} steps, days 0 to {until}"));
             taken.into_iter().chain([begins]).collect()
         }
-        Event::GateAsked { day } => {
-            vec![line("asks", format!("day {day} changes the target: start with --yes, or open it on the screen"))]
+        Event::GateAsked { day, compare } => {
+            let asks = format!("day {day} changes the target: start with --yes, or open it on the screen");
+            let mut out = vec![line("asks", asks)];
+            out.extend(compare.iter().map(|c| {
+                let [of, value, with] = [&c.of, &c.value, &c.with].map(|t| text::clean(t));
+                line("compare", format!("{of}: {value} with {with}"))
+            }));
+            out
         }
         Event::GateOpened { by, .. } if state.backwards => {
             vec![line("gate", format!("agreed to by {}", text::clean(by)))]
         }
-        Event::GateOpened { day, by } => vec![line("gate", format!("day {day} opened by {}", text::clean(by)))],
+        Event::GateOpened { day, by } => {
+            let mut out = vec![line("gate", format!("day {day} opened by {}", text::clean(by)))];
+            // Nobody was asked, so nobody has compared.
+            if !state.gates_asked.contains(day) {
+                out.extend(state.to_compare(*day).iter().map(|c| {
+                    line("trusts", format!("{}: {} on first use, not compared with {}", c.of, c.value, c.with))
+                }));
+            }
+            out
+        }
         Event::Absent { .. } | Event::Acted { .. } | Event::HandleKept { .. } => Vec::new(),
         Event::Intended { step, attempt } => {
             let known = state.step(step);
@@ -109,6 +124,7 @@ fn told(word: &str, clock: &str, step: &StepId, failure: &Failure) -> Vec<String
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::proof::Comparison;
     use crate::engine::state::tests::{at, fold, outline, proof, session};
 
     #[test]
@@ -127,6 +143,21 @@ mod tests {
         );
         let after = fold(vec![session(vec![outline("day1.a", 1, &[])]), event]);
         assert!(lines(&Record { seq: 3, ..record }, &after).is_empty());
+    }
+
+    #[test]
+    fn the_gate_tells_what_to_compare_and_a_gate_that_nobody_was_asked_about_what_is_trusted() {
+        let it = Comparison { of: "cp1".into(), value: "key".into(), with: "its console".into() };
+        let proven = Event::Proven { step: StepId::new("day1.a"), proof: proof().to_compare(it.clone()) };
+        let state = fold(vec![session(vec![outline("day1.a", 1, &[]), outline("day2.b", 2, &[])]), proven]);
+        let asked = Record { seq: 3, at: at(61), event: Event::GateAsked { day: 2, compare: vec![it] } };
+        assert_eq!(lines(&asked, &state)[1], "00:01:01 compare  cp1: key with its console");
+        let opened = Record { seq: 3, at: at(61), event: Event::GateOpened { day: 2, by: "--yes".into() } };
+        let said = lines(&opened, &state);
+        assert_eq!(said[1], "00:01:01 trusts   cp1: key on first use, not compared with its console");
+        let mut asked_before = state;
+        asked_before.apply(&asked);
+        assert_eq!(lines(&opened, &asked_before).len(), 1);
     }
 
     #[test]

@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn a_record_keeps_its_own_keys_and_what_is_unknown_is_no_error() {
-        let record = Record { seq: 7, at: at(1), event: Event::GateAsked { day: 2 } };
+        let record = Record { seq: 7, at: at(1), event: Event::GateAsked { day: 2, compare: Vec::new() } };
         let line = serde_json::to_string(&FromWorker::Record(Box::new(record.clone()))).unwrap();
         let value: serde_json::Value = serde_json::from_str(&line).unwrap();
         assert_eq!(

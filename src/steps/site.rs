@@ -8,13 +8,14 @@ use crate::engine::failure::Failure;
 use crate::engine::step::{Context, Site, StepId};
 use crate::plan::model::{NodePlan, Plan};
 use crate::steps::claim::{self, Claim};
+use crate::steps::day1::pin::Pins;
 use crate::steps::failures;
 use crate::talos::secrets::{Bundle, ClientCertificate, Error as SecretsError};
 use crate::{kubernetes, proxmox, talos};
 use async_trait::async_trait;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -66,6 +67,7 @@ pub struct Reading {
     /// Who told it to take the run from another place.
     pub take_over: Option<String>,
     made: BTreeSet<StepId>,
+    pins: Pins,
     shared: Arc<Shared>,
 }
 
@@ -109,6 +111,8 @@ pub struct Parts {
     pub take_over: Option<String>,
     /// Steps whose act was called, in whichever session of the run.
     pub made: BTreeSet<StepId>,
+    /// What earlier sessions' proofs asked a person to compare, with when it was read.
+    pub shown: BTreeMap<StepId, (String, Timestamp)>,
     /// Whether this session goes as far as the cluster's secrets.
     pub makes_secrets: bool,
 }
@@ -136,6 +140,7 @@ pub fn open(parts: Parts) -> (Reading, Changing) {
         claim: parts.claim,
         take_over: parts.take_over,
         made: parts.made,
+        pins: Pins::of(&parts.shown),
         shared: shared.clone(),
     };
     let changing = Changing {
@@ -201,6 +206,11 @@ impl Reading {
     /// Whether the run ever called the act of this step: for what can't carry a mark.
     pub fn made(&self, step: &StepId) -> bool {
         self.made.contains(step)
+    }
+
+    /// The keys that machines in maintenance showed.
+    pub fn pins(&self) -> &Pins {
+        &self.pins
     }
 
     /// Text of the mark that Kubernetes allows in a label: `NAME.ID`.

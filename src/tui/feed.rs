@@ -61,7 +61,9 @@ fn told<'a>(record: &'a Record, state: &RunState) -> Option<Told<'a>> {
             };
             Some((None, Some(Standing::Acts), format!("run {run} {verb}: process {pid} on {host}")))
         }
-        Event::GateAsked { day } => Some((None, Some(Standing::Gate), format!("day {day} waits until you begin it"))),
+        Event::GateAsked { day, .. } => {
+            Some((None, Some(Standing::Gate), format!("day {day} waits until you begin it")))
+        }
         Event::GateOpened { by, .. } if state.backwards => {
             Some((None, Some(Standing::Acts), format!("agreed to by {by}")))
         }

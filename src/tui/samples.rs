@@ -101,7 +101,7 @@ impl Sample {
             .proven(3, "day0.api")
             .proven(5, "day0.rights")
             .then(6, Event::Absent { step: StepId::new("day1.template"), seen: "no vm 9100".into() })
-            .then(6, Event::GateAsked { day: 1 })
+            .then(6, Event::GateAsked { day: 1, compare: Vec::new() })
     }
 
     /// The first clone is on its way since second 50; usual 60 s, late after 180 s.

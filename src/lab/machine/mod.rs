@@ -294,6 +294,24 @@ pub fn destroyed(world: &mut World, vmid: u32) {
     }
 }
 
+/// The API in maintenance shows another key from now on, as a machine that took over the address would. `false` when the
+/// machine is not in maintenance.
+pub fn show_another_key(world: &mut World, vmid: u32) -> bool {
+    let now = world.now;
+    let Some(machine) = world.machines.get_mut(&vmid) else { return false };
+    let (Api::Maintenance(_), Ok(other)) = (&machine.api, certificate::maintenance(machine, now)) else { return false };
+    machine.api = Api::Maintenance(Arc::new(other));
+    true
+}
+
+/// The key that the machine shows in maintenance, as its console prints it.
+pub fn maintenance_key(world: &World, vmid: u32) -> Option<String> {
+    match &world.machines.get(&vmid)?.api {
+        Api::Maintenance(identity) => Some(identity.spki_fingerprint.to_string()),
+        Api::Closed | Api::AwaitingTrustd | Api::Secure(_) => None,
+    }
+}
+
 /// Opens a socket of the lab; addresses outside the lab's /24 are nobody's here.
 fn listen(world: &mut World, address: Ipv4Addr, port: u16, endpoint: Endpoint) {
     let [a, b, c, _] = world.base.octets();

@@ -1,5 +1,9 @@
-//! `day1.reach/NODE`: what answers on the node's address is the VM made for it: the Talos API there shows a link with
-//! the hardware address that Proxmox VE gave to the VM's card.
+//! `day1.reach/NODE`: what answers on the node's address says that it is the VM made for it: the Talos API there shows a
+//! link with the hardware address that Proxmox VE gave to the VM's card.
+//!
+//! In maintenance mode that is the machine's own word, and its key is trusted on first use: whoever sits on the network
+//! can show the same. So the key is shown for comparison with the VM's console, and pinned ([`super::pin`]).
+use super::pin::{self, Pin};
 use super::vm;
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Proof, Reading as Evidence};
@@ -9,7 +13,7 @@ use crate::plan::model::NodePlan;
 use crate::steps::site::{Changing, Installation, Reading, address, files};
 use crate::steps::{failures, outlines};
 use crate::talos::client::facts::Link;
-use crate::talos::{self, Maintenance, NodeState, Secure, state_of};
+use crate::talos::{self, Maintenance, NodeState, Secure, SpkiFingerprint, state_of};
 use crate::{base::answer::Answer, talos::secrets::ClientCertificate};
 use async_trait::async_trait;
 use std::time::Duration;
@@ -31,16 +35,20 @@ pub fn step(node: &NodePlan) -> Reach {
     Reach { outline, node: node.clone(), doing: format!("reach {} at {}", node.name, node.address) }
 }
 
+/// What a node says of itself.
+struct Told {
+    links: Answer<Vec<Link>>,
+    version: Answer<String>,
+    /// The key of a node in maintenance; a configured one shows a certificate of the cluster.
+    key: Option<SpkiFingerprint>,
+}
+
 /// Links and version, by whichever API the node serves in its state.
-async fn ask(
-    node: &NodePlan,
-    state: &NodeState,
-    admin: Option<&ClientCertificate>,
-) -> Result<(Answer<Vec<Link>>, Answer<String>), talos::Error> {
+async fn ask(node: &NodePlan, state: &NodeState, admin: Option<&ClientCertificate>) -> Result<Told, talos::Error> {
     match (state, admin) {
         (NodeState::Configured, Some(admin)) => {
             let api = Secure::connect(address(node), admin).await?;
-            Ok((api.links().await?, api.version().await?))
+            Ok(Told { links: api.links().await?, version: api.version().await?, key: None })
         }
         (
             NodeState::Maintenance
@@ -51,7 +59,8 @@ async fn ask(
             _,
         ) => {
             let api = Maintenance::connect(address(node)).await?;
-            Ok((api.links().await?, api.version().await?))
+            let (links, version) = (api.links().await?, api.version().await?);
+            Ok(Told { links, version, key: api.fingerprint().cloned() })
         }
     }
 }
@@ -95,8 +104,8 @@ impl Step<Installation> for Reach {
             }
             NodeState::Maintenance | NodeState::Configured => {}
         }
-        let (links, version) = match ask(node, &state, admin.as_ref()).await {
-            Ok(answers) => answers,
+        let Told { links, version, key } = match ask(node, &state, admin.as_ref()).await {
+            Ok(told) => told,
             Err(e) if e.is_transient() => return self.silent(site, &e.to_string()).await,
             Err(e) => return Err(failures::talos(&e, doing)),
         };
@@ -121,11 +130,23 @@ impl Step<Installation> for Reach {
             ));
         }
         let (talos, now) = (format!("Talos {}", node.address), cx.clock().now());
-        let summary =
-            format!("{} answers at {}: {link} has {mac} as vm {}, Talos {wanted}", node.name, node.address, node.vmid);
-        let proof = Proof::new(summary, Evidence::of(&talos, now, &links))
+        let trust = match &key {
+            None => "; its certificate is this cluster's".to_string(),
+            Some(key) => match self.pinned(cx, site, key).await? {
+                Ok(note) => format!(" (its own word); key {key}, trusted on first use{note}"),
+                Err(conflict) => return Ok(Observed::Conflict(conflict)),
+            },
+        };
+        let summary = format!(
+            "{} answers at {} and says: {link} has {mac}, as vm {}, Talos {wanted}{trust}",
+            node.name, node.address, node.vmid
+        );
+        let mut proof = Proof::new(summary, Evidence::of(&talos, now, &links))
             .and(Evidence::of("Proxmox", now, &config))
             .and(Evidence::of(&talos, now, &version));
+        if let Some(key) = key {
+            proof = proof.to_compare(pin::comparison(node, &key));
+        }
         Ok(Observed::Satisfied(proof))
     }
 
@@ -144,6 +165,33 @@ impl Step<Installation> for Reach {
 }
 
 impl Reach {
+    /// Pins the key; what is worth a word about it, or the conflict with the key that was seen before.
+    async fn pinned(
+        &self,
+        cx: &dyn Context,
+        site: &Reading,
+        key: &SpkiFingerprint,
+    ) -> Result<Result<String, Failure>, Failure> {
+        let Reach { node, doing, .. } = self;
+        let now = cx.clock().now();
+        let fresh = Pin { key: key.clone(), at: now };
+        let note = match site.pins().get(node) {
+            None => String::new(),
+            // The moment that it was seen first stays.
+            Some(pin) if pin.key == *key => return Ok(Ok(String::new())),
+            Some(pin) => {
+                let status = site.proxmox.vm_status(&node.host, u32::from(node.vmid)).await;
+                let uptime = status.map_err(|e| failures::proxmox(&e, doing))?.value.uptime;
+                if !pin.is_of_an_earlier_start(uptime, now) {
+                    return Ok(Err(pin::other_key(node, &pin, Some(key))));
+                }
+                format!("; it was {} before the vm was started again", pin.key)
+            }
+        };
+        site.pins().set(node, fresh);
+        Ok(Ok(note))
+    }
+
     async fn silent(&self, site: &Reading, why: &str) -> Result<Observed, Failure> {
         let Reach { node, doing, .. } = self;
         let status = site.proxmox.vm_status(&node.host, u32::from(node.vmid)).await;

@@ -1,12 +1,16 @@
 //! `day2.apply/NODE`: the node has its config and answers on its secure API.
+//!
+//! The config goes to the key that day 1 saw and no other. That key is the machine's own word ([`crate::steps::day1::pin`]):
+//! a run that is to trust nobody on the network delivers its configs by CD-ROM.
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Proof, Reading as Evidence};
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
 use crate::plan::model::NodePlan;
+use crate::steps::day1::pin;
 use crate::steps::site::{Changing, Installation, Reading, address};
 use crate::steps::{failures, outlines};
-use crate::talos::{Maintenance, NodeState, state_of};
+use crate::talos::{self, Maintenance, NodeState, state_of};
 use async_trait::async_trait;
 use std::time::Duration;
 
@@ -37,7 +41,12 @@ impl Step<Installation> for Apply {
         let state = state_of(address(&self.node), Some(&admin)).await;
         Ok(match &state.value {
             NodeState::Configured => {
-                let summary = format!("{} answers on its secure API with this cluster's certificates", self.node.name);
+                let trust = match site.pins().get(&self.node) {
+                    Some(pin) => format!("; before, it showed the key {}, trusted on first use", pin.key),
+                    None => String::new(),
+                };
+                let summary =
+                    format!("{} answers on its secure API with this cluster's certificates{trust}", self.node.name);
                 let evidence = Evidence::of(format!("Talos {}", self.node.address), cx.clock().now(), &state);
                 Observed::Satisfied(Proof::new(summary, evidence))
             }
@@ -57,11 +66,21 @@ impl Step<Installation> for Apply {
     async fn act(&self, cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
         let doing = format!("apply the config of {}", self.node.name);
         let config = site.secret(&super::config::file(&self.node))?;
-        let node = Maintenance::connect(address(&self.node)).await.map_err(|e| failures::talos(&e, &doing))?;
+        let Some(pin) = site.pins().get(&self.node) else {
+            return Err(Failure::person(
+                format!("{doing}: it is in maintenance mode, and day 1 has not seen its key"),
+                "stop the run and start it again: day 1 then looks at it and shows its key",
+            ));
+        };
+        let failed = |e: talos::Error| match e {
+            talos::Error::Untrusted { why: talos::Distrust::OtherKey, .. } => pin::other_key(&self.node, &pin, None),
+            e => failures::talos(&e, &doing),
+        };
+        let node = Maintenance::connect_pinned(address(&self.node), &pin.key).await.map_err(failed)?;
         let links = node.links().await.map_err(|e| failures::talos(&e, &doing))?;
         let vm = site.proxmox.vm_config(&self.node.host, self.node.vmid.into()).await;
         let mac = vm.map_err(|e| failures::proxmox(&e, &doing))?.value.net0_mac().unwrap_or_default();
-        // The config holds every secret of the cluster: it goes to the machine that was looked at, or nowhere.
+        // What it says of itself is no proof; a machine that does not even say it is certainly another one.
         if !links.value.iter().any(|l| l.mac == mac) {
             return Err(Failure::refused(
                 format!(
@@ -71,11 +90,8 @@ impl Step<Installation> for Apply {
                 "another machine has this address: find it and take it away, or change the address in the plan",
             ));
         }
-        let Some(fingerprint) = node.fingerprint() else {
-            return Err(Failure::retryable(format!("{doing}: the node showed no certificate"), "cozyup tries again"));
-        };
-        let applied = change.talos.apply_maintenance(address(&self.node), fingerprint, &config).await;
-        for warning in applied.map_err(|e| failures::talos(&e, &doing))?.value.warnings {
+        let applied = change.talos.apply_maintenance(address(&self.node), &pin.key, &config).await;
+        for warning in applied.map_err(failed)?.value.warnings {
             cx.log("talos", &warning);
         }
         Ok(())

@@ -72,7 +72,7 @@ fn a_gate_that_has_just_come_takes_no_enter_that_was_meant_for_something_else() 
     let mut typist = Typist::run(&Sample::fresh(), PLAIN);
     typist.clock(5);
     record(&mut typist, 6, Event::Absent { step: StepId::new("day1.template"), seen: String::new() });
-    record(&mut typist, 6, Event::GateAsked { day: 1 });
+    record(&mut typist, 6, Event::GateAsked { day: 1, compare: Vec::new() });
     typist.keys("<Enter>");
     assert!(requests(&typist).is_empty() && of(&typist).dialog.is_some());
     let wall = typist.model.wall + Duration::from_secs(1);

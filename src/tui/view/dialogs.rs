@@ -66,6 +66,13 @@ fn gate(model: &Model, run: &RunModel, day: u8, by_hand: bool, page: &mut Page) 
         0,
         &format!("These {} steps may change the target; nothing has changed yet today:", steps.len()),
     );
+    let compare = run.state.to_compare(day);
+    if !compare.is_empty() {
+        page.say(theme.asks(), 0, "First compare what these machines say of themselves; it is trusted from then on:");
+        for it in &compare {
+            page.pair(theme.strong(), 1, "= ", &format!("{}: {} with {}", it.of, it.value, it.with));
+        }
+    }
     for step in steps {
         page.pair(theme.strong(), 1, "- ", &step.outline.title);
         if by_hand {

@@ -1,5 +1,8 @@
 //! Each view at the sizes that matter, in colour and plain, and every view at any size.
 use super::render;
+use crate::engine::proof::Comparison;
+use crate::engine::record::Event;
+use crate::engine::step::StepId;
 use crate::plan::defaults::{Defaults, plan};
 use crate::session::protocol::Control;
 use crate::tui::Home;
@@ -8,7 +11,7 @@ use crate::tui::message::{BadPlan, Msg};
 use crate::tui::model::home::HomeModel;
 use crate::tui::model::run::{Dialog, Full, Pane, Row, RunModel};
 use crate::tui::model::{Model, Screen};
-use crate::tui::samples::{Sample, at};
+use crate::tui::samples::{Sample, at, proof};
 use crate::tui::session::Typist;
 use crate::tui::standing::Standing;
 use crate::tui::theme::Theme;
@@ -62,6 +65,14 @@ fn a_blocked_step_shows_the_failure_and_the_next_action() {
         typist.resize(size);
         typist.shows(&["BLOCKED", "(refused)", "next:", "give the token VM.Clone: pveum", "again", "in 5 s"]);
     }
+}
+
+/// harm.md S3
+#[test]
+fn the_gate_shows_the_keys_that_a_person_is_to_compare() {
+    let it = Comparison { of: "cp1 at 10.0.0.201".into(), value: "o5Kp=".into(), with: "its console".into() };
+    let event = Event::Proven { step: StepId::new("day0.api"), proof: proof("so").to_compare(it) };
+    run(&Sample::gate().then(7, event), 10, PLAIN).shows(&["= cp1 at 10.0.0.201: o5Kp= with its console"]);
 }
 
 #[test]
