@@ -4,24 +4,16 @@ use crate::base::text::clean;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What the token itself may do: path, privilege, and whether the privilege goes on to the paths below.
+/// What the token itself may do: path, privilege, and whether the privilege goes on to the paths below. The server leaves
+/// out paths without any privilege and those that have none of their own, so nothing may be inferred from a path that is
+/// not listed: ask for it ([`super::Reader::permissions_on`]).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Permissions(pub BTreeMap<String, BTreeMap<String, bool>>);
 
 impl Permissions {
-    /// Decided by the nearest path that the server lists: on it any privilege counts, below it those that propagate.
-    pub fn has(&self, path: &str, privilege: &str) -> bool {
-        if let Some(here) = self.0.get(path) {
-            return here.contains_key(privilege);
-        }
-        let mut above = path;
-        while let Some((parent, _)) = above.rsplit_once('/') {
-            above = parent;
-            if let Some(there) = self.0.get(if above.is_empty() { "/" } else { above }) {
-                return there.get(privilege).copied().unwrap_or(false);
-            }
-        }
-        false
+    /// What the answer says of exactly this path.
+    pub fn on(&self, path: &str) -> BTreeMap<String, bool> {
+        self.0.get(path).cloned().unwrap_or_default()
     }
 }
 
@@ -110,32 +102,12 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn granted() -> Permissions {
-        permissions(&json!({
-            "/": {"Sys.Audit": 1, "Pool.Audit": 0},
-            "/storage/local": {"Datastore.Audit": 1},
-            "/sdn/zones/localnetwork/vmbr0": {"SDN.Use": 0},
-            "/vms": {"VM.Audit": 1},
-        }))
-        .unwrap()
-    }
-
     #[test]
-    fn a_privilege_reaches_below_only_when_it_propagates() {
-        let p = granted();
-        assert!(p.has("/", "Sys.Audit") && p.has("/", "Pool.Audit"));
-        assert!(p.has("/nodes/pve", "Sys.Audit"));
-        assert!(!p.has("/pool/cozy", "Pool.Audit"));
-        assert!(p.has("/sdn/zones/localnetwork/vmbr0", "SDN.Use"));
-        assert!(!p.has("/sdn/zones/localnetwork/vmbr0/100", "SDN.Use"));
-        assert!(p.has("/vms/101", "VM.Audit") && !p.has("/vms/101", "VM.Clone"));
-    }
-
-    #[test]
-    fn a_deeper_grant_replaces_what_came_from_above() {
-        assert!(!granted().has("/storage/local", "Sys.Audit"));
-        assert!(granted().has("/storage/other", "Sys.Audit"));
-        assert!(!Permissions(BTreeMap::new()).has("/vms/1", "VM.Audit"));
+    fn nothing_is_inferred_for_a_path_that_is_not_listed() {
+        let p = permissions(&json!({"/": {"Sys.Audit": 1, "Pool.Audit": 0}, "/vms": {"VM.Audit": "1"}})).unwrap();
+        assert_eq!(p.on("/"), BTreeMap::from([("Sys.Audit".into(), true), ("Pool.Audit".into(), false)]));
+        assert_eq!(p.on("/vms"), BTreeMap::from([("VM.Audit".into(), true)]));
+        assert!(p.on("/nodes/pve").is_empty(), "it may inherit all of /, or nothing at all");
         assert!(permissions(&json!([])).unwrap().0.is_empty());
     }
 

@@ -26,7 +26,10 @@ pub use changer::{Changer, CloneOptions, Grantee};
 pub use config::{Disk, Net, VmConfig};
 pub use error::Error;
 pub use reader::Reader;
-pub use site::{Bridge, ClusterNode, ClusterStatus, NodeRow, NodeStatus, StorageRow, UrlMetadata, Version, Volume};
+pub use site::{
+    Bridge, ClusterNode, ClusterStatus, NodeRow, NodeStatus, StorageConfig, StorageRow, UrlMetadata, Version, Vnet,
+    Volume,
+};
 pub use task::{LogLine, TaskExit, TaskStatus, progress_of};
 pub use upid::Upid;
 pub use vm::{VmRow, VmStatus};

@@ -4,7 +4,9 @@ use super::config::{self, VmConfig};
 use super::connection::Connection;
 use super::error::Error;
 use super::path::{Path, asked, by_hand};
-use super::site::{self, Bridge, ClusterStatus, NodeRow, NodeStatus, StorageRow, UrlMetadata, Version, Volume};
+use super::site::{
+    self, Bridge, ClusterStatus, NodeRow, NodeStatus, StorageConfig, StorageRow, UrlMetadata, Version, Vnet, Volume,
+};
 use super::task::{self, LogLine, TaskStatus};
 use super::upid::Upid;
 use super::vm::{self, VmRow, VmStatus};
@@ -62,10 +64,19 @@ impl Reader {
         self.ask(&["version"], &[], site::version).await
     }
 
-    /// What this token itself may do.
+    /// Where this token itself may do something: paths that have entries of their own, and some that always stand there.
     pub async fn permissions(&self) -> Answered<Permissions> {
         let mut answer = self.ask(&["access", "permissions"], &[], access::permissions).await?;
         // pvesh runs as root@pam: by hand one has to say whose permissions are meant.
+        answer.by_hand = format!("{} --userid '{}'", answer.by_hand, self.token_id());
+        Ok(answer)
+    }
+
+    /// What this token itself may do on one path, by the server's own reckoning of all that is inherited: each privilege
+    /// with whether it goes on to the paths below. The parameter is there since Proxmox VE 8.0.
+    pub async fn permissions_on(&self, path: &str) -> Answered<BTreeMap<String, bool>> {
+        let read = |data: &Value| access::permissions(data).map(|p| p.on(path));
+        let mut answer = self.ask(&["access", "permissions"], &[("path", path)], read).await?;
         answer.by_hand = format!("{} --userid '{}'", answer.by_hand, self.token_id());
         Ok(answer)
     }
@@ -92,6 +103,11 @@ impl Reader {
         self.ask(&["nodes", node, "storage"], &[], site::storages).await
     }
 
+    /// How the storages are set up that the token may see (`Datastore.Audit` or `Datastore.AllocateSpace`).
+    pub async fn storage_configs(&self) -> Answered<Vec<StorageConfig>> {
+        self.ask(&["storage"], &[], site::storage_configs).await
+    }
+
     /// `content` is `images`, `iso`, `import`, …
     pub async fn storage_content(&self, node: &str, storage: &str, content: &str) -> Answered<Vec<Volume>> {
         let path = ["nodes", node, "storage", storage, "content"];
@@ -101,6 +117,12 @@ impl Reader {
     /// Those the token may see: without `SDN.Audit` or `SDN.Use` a bridge is missing, not refused.
     pub async fn bridges(&self, node: &str) -> Answered<Vec<Bridge>> {
         self.ask(&["nodes", node, "network"], &[("type", "any_bridge")], site::bridges).await
+    }
+
+    /// Networks of the software-defined network with their zones; those on which the token lacks `SDN.Audit` and
+    /// `SDN.Allocate` are missing, not refused.
+    pub async fn vnets(&self) -> Answered<Vec<Vnet>> {
+        self.ask(&["cluster", "sdn", "vnets"], &[], site::vnets).await
     }
 
     /// Guests of the whole cluster that the token may see, a few seconds late.

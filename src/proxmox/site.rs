@@ -1,7 +1,10 @@
 //! What the site has: version, cluster, nodes, storages, bridges.
 use super::fields::{Fields, rows, whole};
 use crate::base::tls::Fingerprint;
+use ipnet::Ipv4Net;
 use serde_json::Value;
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Version {
@@ -115,7 +118,16 @@ pub struct NodeStatus {
     pub memory_used: u64,
     pub memory_free: u64,
     pub rootfs_avail: u64,
+    /// `pve-manager/9.1.2/9d436f37a0ac4172`
     pub pveversion: String,
+}
+
+impl NodeStatus {
+    /// The version of this very node, which may be another than that of the node that was asked: `9.1.2`, 9 and 1.
+    pub fn version(&self) -> Option<Version> {
+        let text = self.pveversion.split('/').nth(1)?;
+        version(&serde_json::json!({ "version": text })).ok()
+    }
 }
 
 pub(super) fn node_status(data: &Value) -> Result<NodeStatus, String> {
@@ -147,7 +159,7 @@ pub struct StorageRow {
     pub storage: String,
     /// `dir`, `lvmthin`, `zfspool`, …
     pub kind: String,
-    /// `images`, `iso`, `import`, …
+    /// `images`, `import`, `iso`, …: sorted.
     pub content: Vec<String>,
     pub active: bool,
     pub enabled: bool,
@@ -162,7 +174,8 @@ pub(super) fn storages(data: &Value) -> Result<Vec<StorageRow>, String> {
         Ok(StorageRow {
             storage: r.need_text("storage")?,
             kind: r.text("type").unwrap_or_default(),
-            content: r.parts("content", &[',']),
+            // In another order in every answer: it comes from the keys of a hash.
+            content: r.parts("content", &[',']).into_iter().collect::<BTreeSet<_>>().into_iter().collect(),
             active: r.flag("active"),
             // Older servers leave the field out for a storage that is not disabled.
             enabled: r.get("enabled").is_none() || r.flag("enabled"),
@@ -173,6 +186,42 @@ pub(super) fn storages(data: &Value) -> Result<Vec<StorageRow>, String> {
         })
     };
     rows(data)?.iter().map(row).collect()
+}
+
+/// A storage as `/etc/pve/storage.cfg` describes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StorageConfig {
+    pub storage: String,
+    /// `dir`, `lvmthin`, `zfspool`, …
+    pub kind: String,
+    /// Volumes of a ZFS storage take only the room that is written.
+    pub sparse: bool,
+    /// Of storages that keep disks as files: `off`, `metadata`, `falloc` or `full`.
+    pub preallocation: Option<String>,
+}
+
+pub(super) fn storage_configs(data: &Value) -> Result<Vec<StorageConfig>, String> {
+    let row = |r: &Fields| {
+        Ok(StorageConfig {
+            storage: r.need_text("storage")?,
+            kind: r.text("type").unwrap_or_default(),
+            sparse: r.flag("sparse"),
+            preallocation: r.text("preallocation"),
+        })
+    };
+    rows(data)?.iter().map(row).collect()
+}
+
+impl StorageConfig {
+    /// Whether a new disk takes its whole size at once, and not only what is written to it (pve-storage, Plugin.pm and
+    /// ZFSPoolPlugin.pm: a zvol reserves its size unless the storage is sparse).
+    pub fn is_thick(&self) -> bool {
+        match self.kind.as_str() {
+            "lvm" | "iscsi" | "iscsidirect" => true,
+            "zfspool" | "zfs" => !self.sparse,
+            _ => matches!(self.preallocation.as_deref(), Some("falloc" | "full")),
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -201,11 +250,15 @@ pub(super) fn volumes(data: &Value) -> Result<Vec<Volume>, String> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bridge {
     pub iface: String,
-    /// `bridge` or `OVSBridge`.
+    /// `bridge`, `OVSBridge` or `vnet`.
     pub kind: String,
     pub active: bool,
+    /// A bridge says `bridge_vlan_aware`, a vnet `vlanaware` (pve-network, `PVE/Network/SDN.pm`).
     pub vlan_aware: bool,
-    pub cidr: Option<String>,
+    /// What the bridge is joined to, e.g. `eno1`; empty for one without a port.
+    pub ports: Vec<String>,
+    pub cidr: Option<Ipv4Net>,
+    pub gateway: Option<Ipv4Addr>,
 }
 
 pub(super) fn bridges(data: &Value) -> Result<Vec<Bridge>, String> {
@@ -214,9 +267,29 @@ pub(super) fn bridges(data: &Value) -> Result<Vec<Bridge>, String> {
             iface: r.need_text("iface")?,
             kind: r.text("type").unwrap_or_default(),
             active: r.flag("active"),
-            vlan_aware: r.flag("bridge_vlan_aware"),
-            cidr: r.text("cidr").filter(|c| !c.is_empty()),
+            vlan_aware: r.flag("bridge_vlan_aware") || r.flag("vlanaware"),
+            ports: r.parts("bridge_ports", &[' ', ',']).into_iter().filter(|p| p != "none").collect(),
+            cidr: r.text("cidr").and_then(|c| c.parse().ok()),
+            gateway: r.text("gateway").and_then(|g| g.parse().ok()),
         })
+    };
+    let mut bridges: Vec<Bridge> = rows(data)?.iter().map(row).collect::<Result<_, String>>()?;
+    // The server's list has no order of its own: it comes from the keys of a hash.
+    bridges.sort_by(|a, b| a.iface.cmp(&b.iface));
+    Ok(bridges)
+}
+
+/// A network of the software-defined network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Vnet {
+    pub vnet: String,
+    pub zone: String,
+    pub vlan_aware: bool,
+}
+
+pub(super) fn vnets(data: &Value) -> Result<Vec<Vnet>, String> {
+    let row = |r: &Fields| {
+        Ok(Vnet { vnet: r.need_text("vnet")?, zone: r.need_text("zone")?, vlan_aware: r.flag("vlanaware") })
     };
     rows(data)?.iter().map(row).collect()
 }
@@ -271,6 +344,9 @@ mod tests {
         let status = node_status(&node("1")).unwrap();
         assert!(status.hvm);
         assert_eq!(status.flags, ["fpu", "vmx", "cx16"]);
+        assert_eq!(status.version(), None);
+        let old = NodeStatus { pveversion: "pve-manager/8.2.7/3e0176e6bb2ade3b".into(), ..status };
+        assert_eq!(old.version().map(|v| (v.major(), v.minor())), Some((8, 2)));
         assert!(!node_status(&node("")).unwrap().hvm);
     }
 
@@ -279,13 +355,27 @@ mod tests {
         let s =
             &storages(&json!([{"storage": "local", "type": "dir", "content": "iso,import", "active": 1}])).unwrap()[0];
         assert!(s.active && s.enabled && !s.shared);
-        assert_eq!(s.content, ["iso", "import"]);
+        assert_eq!(s.content, ["import", "iso"], "sorted");
         assert!(!storages(&json!([{"storage": "x", "enabled": 0}])).unwrap()[0].enabled);
         let v = &volumes(&json!([{"volid": "l:vm-1-disk-0", "vmid": "101", "content": "images"}])).unwrap()[0];
         assert_eq!((v.vmid, v.size), (Some(101), None));
         let b =
             &bridges(&json!([{"iface": "vmbr0", "type": "bridge", "active": 1, "bridge_vlan_aware": 1}])).unwrap()[0];
         assert!(b.active && b.vlan_aware && b.cidr.is_none());
+        let configs = json!([
+            {"storage": "a", "type": "zfspool"}, {"storage": "b", "type": "zfspool", "sparse": 1}, {"storage": "c", "type": "lvm"},
+            {"storage": "d", "type": "dir", "preallocation": "full"}, {"storage": "e", "type": "lvmthin"},
+        ]);
+        let thick: Vec<bool> = storage_configs(&configs).unwrap().iter().map(StorageConfig::is_thick).collect();
+        assert_eq!(thick, [true, false, true, true, false]);
+        let more = json!([
+            {"iface": "vmbr1", "type": "bridge", "bridge_ports": "none"}, {"iface": "k8s", "type": "vnet", "vlanaware": 1},
+            {"iface": "vmbr0", "bridge_ports": "eno1 eno2", "cidr": "192.168.7.11/24", "gateway": "192.168.7.1"},
+        ]);
+        let more = bridges(&more).unwrap();
+        assert_eq!(more.iter().map(|b| b.iface.as_str()).collect::<Vec<_>>(), ["k8s", "vmbr0", "vmbr1"]);
+        assert!(more[0].vlan_aware && more[1].ports == ["eno1", "eno2"] && more[2].ports.is_empty());
+        assert_eq!(more[1].gateway, Some(Ipv4Addr::new(192, 168, 7, 1)));
         let n = &nodes(&json!([{"node": "a", "status": "offline"}])).unwrap()[0];
         assert_eq!((n.maxmem, n.ssl_fingerprint.clone()), (None, None));
         assert!(nodes(&json!([{"status": "online"}])).unwrap_err().contains("node"));

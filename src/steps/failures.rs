@@ -31,14 +31,19 @@ pub fn proxmox(error: &proxmox::Error, doing: &str) -> Failure {
              revoked, make a new one (pveum user token add USER TOKENID), stop the run and start it again",
         ),
         Error::Forbidden { path, privilege, .. } => {
-            let path = path.as_deref().unwrap_or("/");
-            let privilege = privilege.as_deref().unwrap_or("the missing privilege");
+            let path = path.as_deref().unwrap_or("the path that is meant");
+            let what_is_missing = privilege.as_deref().unwrap_or("what is missing");
+            // An entry on the path would take the place of all that is inherited there, and one for a token without
+            // privilege separation is never looked at.
+            let add = privilege.as_deref().map_or_else(
+                || "day 0 (`cozyup check PLAN`) names it".to_string(),
+                |any| format!("pveum role modify ROLE --append --privs {}", any.split('|').next().unwrap_or(any)),
+            );
             Failure::refused(
                 what,
                 format!(
-                    "give the token {privilege} on {path}: put it into the token's role \
-                     (pveum role modify ROLE --append --privs {privilege}) or add a role with it there \
-                     (pveum acl modify {path} --tokens TOKEN --roles ROLE)"
+                    "the token needs {what_is_missing} on {path}: add it to the role that its user has there \
+                     (`pveum acl list` shows ROLE): {add}"
                 ),
             )
         }

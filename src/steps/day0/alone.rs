@@ -12,7 +12,7 @@ pub const KIND: &str = "day0.alone";
 pub fn step(plan: &Plan) -> Check {
     let template = &plan.template;
     let by_hand = format!("pvesh get /nodes/{}/qemu/{}/config", template.host, template.vmid);
-    Check::new(KIND, "nobody else works on this run", by_hand, |cx, site| Box::pin(look(cx, site))).of_proxmox()
+    Check::new(KIND, "nobody else works on this run", by_hand, |cx, site| Box::pin(look(cx, site))).of_hosts()
 }
 
 async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {

@@ -4,7 +4,7 @@ use crate::engine::failure::Failure;
 use crate::engine::proof::Proof;
 use crate::engine::step::Context;
 use crate::plan::model::Plan;
-use crate::proxmox::ClusterStatus;
+use crate::proxmox::{ClusterStatus, Version};
 use crate::steps::failures;
 use crate::steps::site::Reading;
 use std::collections::BTreeSet;
@@ -23,24 +23,49 @@ pub fn step(plan: &Plan) -> Check {
 async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {
     let version = site.proxmox.version().await.map_err(|e| failures::proxmox(&e, "ask for the version"))?;
     let found = &version.value;
-    if (found.major(), found.minor()) < OLDEST {
-        return Err(Failure::refused(
-            format!(
-                "Proxmox VE {} can't take a raw disk image over its API; {}.{} can",
-                found.version, OLDEST.0, OLDEST.1
-            ),
-            "upgrade Proxmox VE: apt update && apt full-upgrade within 8.x, or as its guide from 8 to 9 says",
-        ));
+    if is_too_old(found) {
+        return Err(too_old(&format!("Proxmox VE {}", found.version)));
     }
     let cluster = site.proxmox.cluster_status().await.map_err(|e| failures::proxmox(&e, "ask for the cluster"))?;
     let hosts = hosts(&site.plan);
     if let Some(what) = trouble(&cluster.value, &hosts) {
-        return Err(Failure::person(what, "bring the nodes back (pvecm status says more), or change the plan's hosts"));
+        return Err(Failure::person(
+            what,
+            "bring the nodes back (pvecm status says more), or change the plan's hosts (template.host, nodes[].host)",
+        ));
+    }
+    // Within a cluster that is being upgraded each node has its own version, and does its own work by it.
+    let (mut readings, mut old, mut newer) = (vec![of_proxmox(cx, &version), of_proxmox(cx, &cluster)], vec![], vec![]);
+    for host in &hosts {
+        let status = site.proxmox.node_status(host).await;
+        let status = status.map_err(|e| failures::proxmox(&e, &format!("read the status of {host}")))?;
+        readings.push(of_proxmox(cx, &status));
+        let Some(own) = status.value.version() else { continue };
+        if is_too_old(&own) {
+            old.push(format!("Proxmox VE {} on {host}", own.version));
+        } else if (own.major(), own.minor()) != (found.major(), found.minor()) {
+            newer.push(format!("{host} runs Proxmox VE {} and the node that answers {}", own.version, found.version));
+        }
+    }
+    if !old.is_empty() {
+        return Err(too_old(&old.join(", ")));
     }
     let quorum = if cluster.value.quorate.is_some() { "the cluster has quorum" } else { "a node without a cluster" };
     let summary =
         format!("Proxmox VE {}, {quorum}, online: {}", found.version, hosts.into_iter().collect::<Vec<_>>().join(", "));
-    proof(&summary, &[], vec![of_proxmox(cx, &version), of_proxmox(cx, &cluster)])
+    proof(&summary, &newer, readings)
+}
+
+fn is_too_old(version: &Version) -> bool {
+    (version.major(), version.minor()) < OLDEST
+}
+
+fn too_old(what: &str) -> Failure {
+    Failure::refused(
+        format!("{what} can't take a raw disk image over its API; {}.{} can", OLDEST.0, OLDEST.1),
+        "upgrade Proxmox VE there: apt update && apt full-upgrade within 8.x, or as its guide from 8 to 9 says; or name \
+         other hosts in the plan",
+    )
 }
 
 fn trouble(cluster: &ClusterStatus, hosts: &BTreeSet<&str>) -> Option<String> {

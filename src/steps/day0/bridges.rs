@@ -7,6 +7,7 @@ use crate::plan::model::{NetworkPlan, Plan};
 use crate::proxmox::Bridge;
 use crate::steps::failures;
 use crate::steps::site::Reading;
+use std::collections::BTreeSet;
 
 pub const KIND: &str = "day0.bridges";
 
@@ -14,43 +15,108 @@ pub fn step(plan: &Plan) -> Check {
     let tag = plan.network.vlan.map(|v| format!(" with VLAN {v}")).unwrap_or_default();
     let title = format!("bridge {}{tag} is active on every host", plan.network.bridge);
     let by_hand = "pvesh get /nodes/NODE/network --type any_bridge";
-    Check::new(KIND, title, by_hand, |cx, site| Box::pin(look(cx, site))).of_proxmox()
+    Check::new(KIND, title, by_hand, |cx, site| Box::pin(look(cx, site))).of_hosts()
 }
 
 async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {
-    let (mut readings, mut problems) = (Vec::new(), Vec::new());
+    let (mut readings, mut problems, mut remarks) = (Vec::new(), Vec::new(), Vec::new());
     let hosts = hosts(&site.plan);
+    let network = &site.plan.network;
     for host in &hosts {
         let bridges = site.proxmox.bridges(host).await;
         let bridges = bridges.map_err(|e| failures::proxmox(&e, &format!("list the bridges of {host}")))?;
         readings.push(of_proxmox(cx, &bridges));
-        problems.extend(trouble(host, &bridges.value, &site.plan.network));
+        match judge(&bridges.value, network) {
+            Ok(None) => {}
+            Ok(Some(port)) => remarks.push(format!(
+                "bridge {} on {host} is not VLAN aware: Proxmox VE makes a bridge of its own for VLAN {} on {port}",
+                network.bridge,
+                network.vlan.unwrap_or_default()
+            )),
+            Err(problem) => problems.push((*host, problem)),
+        }
     }
     if !problems.is_empty() {
-        let next = "mend the network of that node (Node > System > Network), or name another bridge in the plan; a \
-                    bridge that the token may not see (SDN.Use) is missing here too";
-        return Err(Failure::person(problems.join("; "), next));
+        let what: Vec<String> = problems.iter().map(|(host, problem)| problem.told(host, network)).collect();
+        let next: BTreeSet<String> = problems.iter().map(|(host, problem)| problem.next(host, network)).collect();
+        let next: Vec<String> = next.into_iter().collect();
+        return Err(Failure::person(
+            what.join("; "),
+            format!("{}; or name another bridge in the plan", next.join("; ")),
+        ));
     }
     let hosts: Vec<&str> = hosts.into_iter().collect();
-    proof(&format!("bridge {} is active on {}", site.plan.network.bridge, hosts.join(", ")), &[], readings)
+    proof(&format!("bridge {} is active on {}", network.bridge, hosts.join(", ")), &remarks, readings)
 }
 
-fn trouble(host: &str, bridges: &[Bridge], network: &NetworkPlan) -> Option<String> {
-    let name = &network.bridge;
-    let Some(bridge) = bridges.iter().find(|b| b.iface == *name) else {
-        let others: Vec<&str> = bridges.iter().map(|b| b.iface.as_str()).collect();
-        let others = if others.is_empty() { "none".to_string() } else { others.join(", ") };
-        return Some(format!("{host} has no bridge {name} (it has {others})"));
+#[derive(Debug, PartialEq, Eq)]
+enum Problem {
+    /// The token sees no bridge at all.
+    NoneSeen,
+    /// Those that there are.
+    Missing(Vec<String>),
+    NotActive,
+    /// A bridge without a port, over which Proxmox VE can't make one for the VLAN.
+    NoPortForVlan,
+    /// A network of the SDN whose VLAN awareness is off.
+    VnetNotAware,
+}
+
+impl Problem {
+    fn told(&self, host: &str, network: &NetworkPlan) -> String {
+        let name = &network.bridge;
+        let tag = network.vlan.unwrap_or_default();
+        match self {
+            Problem::NoneSeen => format!("{host} shows no bridge at all, so none of the name {name}"),
+            Problem::Missing(others) => format!("{host} has no bridge {name} (it has {})", others.join(", ")),
+            Problem::NotActive => format!("bridge {name} is not active on {host}"),
+            Problem::NoPortForVlan => format!(
+                "bridge {name} on {host} is not VLAN aware and is joined to no network card, and the plan uses VLAN {tag}"
+            ),
+            Problem::VnetNotAware => {
+                format!("the SDN network {name} on {host} is not VLAN aware, and the plan uses VLAN {tag}")
+            }
+        }
+    }
+
+    fn next(&self, host: &str, network: &NetworkPlan) -> String {
+        let name = &network.bridge;
+        match self {
+            Problem::NoneSeen => {
+                "most likely the token lacks SDN.Use, without which bridges are left out of the list: \
+                                  day0.permissions says how to give it"
+                    .to_string()
+            }
+            Problem::Missing(_) => format!(
+                "look at Node {host} > System > Network; a bridge on which the token lacks SDN.Use is missing here too"
+            ),
+            Problem::NotActive => format!("Node {host} > System > Network > {name}: mend it, then Apply Configuration"),
+            Problem::NoPortForVlan => {
+                format!("switch on Node {host} > System > Network > {name} > VLAN aware, then Apply Configuration")
+            }
+            Problem::VnetNotAware => {
+                format!("switch on Datacenter > SDN > VNets > {name} > VLAN Aware, then Datacenter > SDN > Apply")
+            }
+        }
+    }
+}
+
+/// The card over which Proxmox VE will make a bridge for the VLAN, where it has to: it does so by itself for a traditional
+/// bridge with a port (pve-common, `activate_bridge_vlan` in Network.pm, 8.4 to 9.2).
+fn judge(bridges: &[Bridge], network: &NetworkPlan) -> Result<Option<String>, Problem> {
+    let Some(bridge) = bridges.iter().find(|b| b.iface == network.bridge) else {
+        let others: Vec<String> = bridges.iter().map(|b| b.iface.clone()).collect();
+        return Err(if others.is_empty() { Problem::NoneSeen } else { Problem::Missing(others) });
     };
     if !bridge.active {
-        return Some(format!("bridge {name} is not active on {host}"));
+        return Err(Problem::NotActive);
     }
-    match network.vlan {
+    match (network.vlan, bridge.kind.as_str()) {
         // Open vSwitch needs no switch for it.
-        Some(tag) if !bridge.vlan_aware && bridge.kind != "OVSBridge" => {
-            Some(format!("bridge {name} on {host} is not VLAN aware, and the plan uses VLAN {tag}"))
-        }
-        Some(_) | None => None,
+        (None, _) | (Some(_), "OVSBridge") => Ok(None),
+        (Some(_), _) if bridge.vlan_aware => Ok(None),
+        (Some(_), "vnet") => Err(Problem::VnetNotAware),
+        (Some(_), _) => bridge.ports.first().cloned().map(Some).ok_or(Problem::NoPortForVlan),
     }
 }
 
@@ -59,26 +125,52 @@ mod tests {
     use super::*;
     use crate::steps::day0::tests::plan;
 
-    #[test]
-    fn a_bridge_must_be_there_active_and_know_vlans_where_one_is_used() {
-        let bridge = |iface: &str, active, vlan_aware| Bridge {
+    fn bridge(iface: &str, kind: &str) -> Bridge {
+        Bridge {
             iface: iface.into(),
-            kind: "bridge".into(),
-            active,
-            vlan_aware,
+            kind: kind.into(),
+            active: true,
+            vlan_aware: false,
+            ports: vec!["eno1".into()],
             cidr: None,
-        };
-        let mut network = plan().network;
-        assert_eq!(trouble("pve", &[bridge("vmbr0", true, false)], &network), None);
-        assert_eq!(
-            trouble("pve", &[bridge("vmbr1", true, false)], &network).unwrap(),
-            "pve has no bridge vmbr0 (it has vmbr1)"
-        );
-        assert!(trouble("pve", &[bridge("vmbr0", false, false)], &network).unwrap().contains("not active"));
-        network.vlan = Some(30);
-        assert!(trouble("pve", &[bridge("vmbr0", true, false)], &network).unwrap().contains("VLAN aware"));
-        assert_eq!(trouble("pve", &[bridge("vmbr0", true, true)], &network), None);
-        let ovs = Bridge { kind: "OVSBridge".into(), ..bridge("vmbr0", true, false) };
-        assert_eq!(trouble("pve", &[ovs], &network), None);
+            gateway: None,
+        }
+    }
+
+    #[test]
+    fn a_bridge_must_be_there_and_active() {
+        let network = plan().network;
+        assert_eq!(judge(&[bridge("vmbr0", "bridge")], &network), Ok(None));
+        let other = judge(&[bridge("vmbr1", "bridge")], &network).unwrap_err();
+        assert_eq!(other.told("pve", &network), "pve has no bridge vmbr0 (it has vmbr1)");
+        let off = Bridge { active: false, ..bridge("vmbr0", "bridge") };
+        assert_eq!(judge(&[off], &network), Err(Problem::NotActive));
+        // reports.md B14: without SDN.Use the list is empty, and no 403 is answered.
+        let none = judge(&[], &network).unwrap_err();
+        assert!(none.next("pve", &network).starts_with("most likely the token lacks SDN.Use"), "{none:?}");
+    }
+
+    /// reports.md B12: the installer's own vmbr0 is such a bridge.
+    #[test]
+    fn a_traditional_bridge_with_a_card_carries_vlans_and_one_without_names_the_switch() {
+        let network = NetworkPlan { vlan: Some(30), ..plan().network };
+        let of = |bridge: Bridge| judge(&[bridge], &network);
+        assert_eq!(of(bridge("vmbr0", "bridge")), Ok(Some("eno1".into())));
+        assert_eq!(of(Bridge { vlan_aware: true, ports: vec![], ..bridge("vmbr0", "bridge") }), Ok(None));
+        assert_eq!(of(Bridge { ports: vec![], ..bridge("vmbr0", "OVSBridge") }), Ok(None));
+        let alone = of(Bridge { ports: vec![], ..bridge("vmbr0", "bridge") }).unwrap_err();
+        let next = alone.next("pve", &network);
+        assert_eq!(next, "switch on Node pve > System > Network > vmbr0 > VLAN aware, then Apply Configuration");
+    }
+
+    /// reports.md B11.
+    #[test]
+    fn a_vnet_says_by_itself_whether_it_knows_vlans() {
+        let network = NetworkPlan { vlan: Some(30), ..plan().network };
+        let vnet = bridge("vmbr0", "vnet");
+        assert_eq!(judge(std::slice::from_ref(&vnet), &network), Err(Problem::VnetNotAware));
+        assert_eq!(judge(&[Bridge { vlan_aware: true, ..vnet.clone() }], &network), Ok(None));
+        assert_eq!(judge(&[vnet], &plan().network), Ok(None));
+        assert!(Problem::VnetNotAware.next("pve", &network).contains("SDN > VNets > vmbr0 > VLAN Aware"));
     }
 }

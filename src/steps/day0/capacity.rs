@@ -24,7 +24,7 @@ pub fn step(plan: &Plan) -> Check {
     let hosts = hosts(plan).into_iter().collect::<Vec<_>>().join(", ");
     let title = format!("{hosts} can carry {} machines", plan.nodes.len());
     let by_hand = "pvesh get /nodes/NODE/status\npvesh get /cluster/resources --type vm";
-    Check::new(KIND, title, by_hand, |cx, site| Box::pin(look(cx, site))).of_proxmox()
+    Check::new(KIND, title, by_hand, |cx, site| Box::pin(look(cx, site))).of_hosts()
 }
 
 async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {

@@ -4,9 +4,11 @@ pub mod alone;
 pub mod api_version;
 pub mod bridges;
 pub mod capacity;
+mod grant;
 mod guests;
 pub mod image;
 pub mod jump_host;
+mod needs;
 pub mod permissions;
 pub mod proxmox;
 pub mod release;
@@ -70,6 +72,12 @@ impl Check {
     /// A wrong address or token is told once, by the step that finds it.
     fn of_proxmox(mut self) -> Self {
         self.outline = self.outline.after([StepId::new(proxmox::KIND)]);
+        self
+    }
+
+    /// A node that is not there, is down or too old is told once, by the step that looks for it.
+    fn of_hosts(mut self) -> Self {
+        self.outline = self.outline.after([StepId::new(proxmox::KIND), StepId::new(api_version::KIND)]);
         self
     }
 }

@@ -1,30 +1,20 @@
 //! `day0.permissions`: every right that the plan needs, before the first call that would miss one.
-use super::{Check, hosts, of_proxmox, proof};
+//!
+//! Each path is asked for by itself: the list of all permissions leaves out paths without any, so that nothing can be
+//! inferred from it.
+use super::grant::{self, Standing};
+use super::needs::{Need, NetworkPlace, needs};
+use super::{Check, of_proxmox, proof};
 use crate::engine::failure::Failure;
 use crate::engine::proof::Proof;
 use crate::engine::step::Context;
 use crate::plan::model::Plan;
-use crate::proxmox::Permissions;
+use crate::proxmox::Error;
 use crate::steps::failures;
 use crate::steps::site::Reading;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub const KIND: &str = "day0.permissions";
-
-const VMS: [&str; 12] = [
-    "VM.Allocate",
-    "VM.Audit",
-    "VM.Clone",
-    "VM.Config.CDROM",
-    "VM.Config.CPU",
-    "VM.Config.Cloudinit",
-    "VM.Config.Disk",
-    "VM.Config.HWType",
-    "VM.Config.Memory",
-    "VM.Config.Network",
-    "VM.Config.Options",
-    "VM.PowerMgmt",
-];
 
 pub fn step(plan: &Plan) -> Check {
     let title = format!("the token {} has every right that the plan needs", plan.site.token_id);
@@ -32,154 +22,151 @@ pub fn step(plan: &Plan) -> Check {
     Check::new(KIND, title, by_hand, |cx, site| Box::pin(look(cx, site))).of_proxmox()
 }
 
+/// Privileges by path, each with whether it goes on to the paths below.
+type Granted = BTreeMap<String, BTreeMap<String, bool>>;
+
 async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {
-    let permissions = site.proxmox.permissions().await.map_err(|e| failures::proxmox(&e, "ask for permissions"))?;
-    let needs = needs(&site.plan);
-    let missing = missing(&site.plan, &needs, &permissions.value);
+    let network = network(site).await?;
+    let needs = needs(&site.plan, &network);
+    let paths: BTreeSet<&str> = needs.iter().map(|n| n.path.as_str()).collect();
+    let (mut readings, mut granted) = (Vec::new(), Granted::new());
+    for path in &paths {
+        let answer = site.proxmox.permissions_on(path).await;
+        let answer = answer.map_err(|e| failures::proxmox(&e, &format!("ask for the permissions on {path}")))?;
+        readings.push(of_proxmox(cx, &answer));
+        granted.insert((*path).to_string(), answer.value);
+    }
+    let missing = missing(&needs, &granted);
     if missing.is_empty() {
-        let summary = format!("{} rights on {} paths are there", needs.len(), paths(&needs).len());
-        return proof(&summary, &[], vec![of_proxmox(cx, &permissions)]);
+        let privileges: BTreeSet<&str> = needs.iter().map(|n| n.privilege).collect();
+        return proof(&format!("{} rights on {} paths are there", privileges.len(), paths.len()), &[], readings);
     }
-    let pairs: Vec<String> = missing.iter().map(|(path, privilege)| format!("{privilege} on {path}")).collect();
-    let token = &site.plan.site.token_id;
-    let none = if permissions.value.0.is_empty() {
-        " (it has none at all: a token with privilege separation needs rights of its own beside its user's)"
-    } else {
-        ""
-    };
-    Err(Failure::refused(
-        format!("the token {token} lacks {} rights: {}{none}", pairs.len(), pairs.join(", ")),
-        commands(token, &needs, &missing),
-    ))
+    Err(refused(site, &network, &missing, &granted).await)
 }
 
-type Pair = (String, &'static str);
-
-/// Path and privilege, as the calls of days 0 to 5 ask for them.
-fn needs(plan: &Plan) -> BTreeSet<Pair> {
-    let mut needs = BTreeSet::new();
-    let mut need = |path: &str, privileges: &[&'static str]| {
-        needs.extend(privileges.iter().map(|p| (path.to_string(), *p)));
-    };
-    need("/", &["Sys.Audit"]);
-    for host in hosts(plan) {
-        need(&format!("/nodes/{host}"), &["Sys.Audit"]);
-    }
-    need("/vms", &VMS);
-    need(&format!("/storage/{}", plan.image.storage), &["Datastore.AllocateTemplate", "Datastore.Audit"]);
-    need(&format!("/storage/{}", plan.template.storage), &["Datastore.AllocateSpace", "Datastore.Audit"]);
-    let bridge = format!("/sdn/zones/localnetwork/{}", plan.network.bridge);
-    need(&plan.network.vlan.map_or(bridge.clone(), |tag| format!("{bridge}/{tag}")), &["SDN.Use"]);
-    if plan.integration.csi.enabled {
-        need(&format!("/storage/{}", plan.integration.csi.storage), &["Datastore.Audit"]);
-    }
-    if plan.integration.csi.enabled || plan.integration.capmox.enabled {
-        // Roles, users of realm pve without groups, tokens for them, and ACLs on /
-        // (pve-access-control, API2/{Role,User,ACL}.pm).
-        need("/access", &["Sys.Modify"]);
-        need("/access/realm/pve", &["Realm.AllocateUser"]);
-        need("/access/groups", &["User.Modify"]);
-        need("/", &["Permissions.Modify"]);
-    }
-    needs
-}
-
-/// A right on `/vms` is there when it is on every VM of the plan.
-fn missing(plan: &Plan, needs: &BTreeSet<Pair>, permissions: &Permissions) -> BTreeSet<Pair> {
-    let ids: Vec<u32> = plan.nodes.iter().map(|n| n.vmid).chain([plan.template.vmid]).map(u32::from).collect();
-    let has = |path: &str, privilege: &str| match path {
-        "/vms" => ids.iter().all(|id| permissions.has(&format!("/vms/{id}"), privilege)),
-        _ => permissions.has(path, privilege),
-    };
-    needs.iter().filter(|(path, privilege)| !has(path, privilege)).cloned().collect()
-}
-
-fn paths(pairs: &BTreeSet<Pair>) -> BTreeSet<&str> {
-    pairs.iter().map(|(path, _)| path.as_str()).collect()
-}
-
-/// A role for each kind of path. It holds all that is needed there, not only what is missing: an entry on a path takes
-/// the place of what was inherited from above.
-fn commands(token: &str, needs: &BTreeSet<Pair>, missing: &BTreeSet<Pair>) -> String {
-    // Entries on /access reach its groups and realms, and would take away there what comes from /.
-    let place = |path: &str| if path.starts_with("/access") { "/access".to_string() } else { path.to_string() };
-    let mut roles: BTreeMap<&str, (BTreeSet<&str>, BTreeSet<String>)> = BTreeMap::new();
-    for (path, _) in missing {
-        let kind = path.trim_start_matches('/').split('/').next().unwrap_or_default();
-        let kind = if kind.is_empty() { "site" } else { kind };
-        let (privileges, places) = roles.entry(kind).or_default();
-        places.insert(place(path));
-        privileges.extend(needs.iter().filter(|(p, _)| place(p) == place(path)).map(|(_, privilege)| *privilege));
-    }
-    let user = token.split('!').next().unwrap_or_default();
-    let mut lines = Vec::new();
-    for (kind, (privileges, places)) in roles {
-        let privileges = privileges.into_iter().collect::<Vec<_>>().join(" ");
-        lines.push(format!("pveum role add cozyup-{kind} --privs \"{privileges}\""));
-        for path in places {
-            lines.push(format!("pveum acl modify {path} --tokens '{token}' --users '{user}' --roles cozyup-{kind}"));
+/// Where the right to use the bridge is asked for.
+async fn network(site: &Reading) -> Result<NetworkPlace, Failure> {
+    let bridge = &site.plan.network.bridge;
+    match site.proxmox.vnets().await {
+        Ok(vnets) => {
+            if let Some(found) = vnets.value.into_iter().find(|v| v.vnet == *bridge) {
+                return Ok(NetworkPlace::Vnet { zone: found.zone });
+            }
         }
+        // A site without the packages of the software-defined network.
+        Err(Error::Server { .. } | Error::Forbidden { .. } | Error::NotFound { .. }) => {}
+        Err(e) => return Err(failures::proxmox(&e, "list the networks of the site")),
     }
-    format!("as root on a Proxmox node: {}", lines.join("; "))
+    match site.proxmox.bridges(&site.plan.template.host).await {
+        Ok(bridges) if bridges.value.iter().any(|b| b.iface == *bridge && b.kind == "vnet") => {
+            Ok(NetworkPlace::UnknownZone)
+        }
+        // That the node is not there is told by `day0.api_version`.
+        Ok(_) | Err(Error::NotFound { .. } | Error::Forbidden { .. }) => Ok(NetworkPlace::Bridge),
+        Err(e) => Err(failures::proxmox(&e, &format!("list the bridges of {}", site.plan.template.host))),
+    }
+}
+
+fn missing(needs: &BTreeSet<Need>, granted: &Granted) -> BTreeSet<Need> {
+    let has = |need: &&Need| {
+        let below = granted.get(&need.path).and_then(|on| on.get(need.privilege));
+        below.is_none_or(|below| need.below && !below)
+    };
+    let missing: BTreeSet<Need> = needs.iter().filter(has).cloned().collect();
+    // What is missing on /vms altogether need not be told again for each VM.
+    let on_all = |privilege: &str| missing.iter().any(|n| n.path == "/vms" && n.privilege == privilege);
+    missing.iter().filter(|n| !(n.path.starts_with("/vms/") && on_all(n.privilege))).cloned().collect()
+}
+
+async fn refused(site: &Reading, network: &NetworkPlace, missing: &BTreeSet<Need>, granted: &Granted) -> Failure {
+    let token = &site.plan.site.token_id;
+    let user = token.split('!').next().unwrap_or_default();
+    // Each may be closed to the token: then the words are more general.
+    let separated = match site.proxmox.tokens(user).await {
+        Ok(tokens) => tokens.value.iter().find(|t| token.ends_with(&format!("!{}", t.tokenid))).map(|t| t.privsep),
+        Err(_) => None,
+    };
+    let acl = site.proxmox.acl().await.map(|a| a.value).unwrap_or_default();
+    let roles = site.proxmox.roles().await.map(|a| a.value).unwrap_or_default();
+    let any = granted.values().any(|on| !on.is_empty());
+    let pairs: Vec<String> = missing.iter().map(told).collect();
+    let mut what = format!("the token {token} lacks {} rights: {}", pairs.len(), pairs.join(", "));
+    if !any {
+        what.push_str(
+            " (it has none at all: a token with privilege separation needs rights of its own beside its user's)",
+        );
+    }
+    let standing = Standing { token, any, separated, acl: &acl, roles: &roles };
+    let mut next = grant::commands(&standing, missing);
+    if *network == NetworkPlace::Bridge && missing.iter().any(|n| n.privilege == "SDN.Use") {
+        next.push_str(&format!(
+            "; if {} is a network of the site's SDN, its zone has to be readable too (SDN.Audit)",
+            site.plan.network.bridge
+        ));
+    }
+    Failure::refused(what, next)
+}
+
+fn told(need: &Need) -> String {
+    let below = if need.below { " and the VMs below it" } else { "" };
+    format!("{} on {}{below}", need.privilege, need.path)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::steps::day0::needs::VMS;
     use crate::steps::day0::tests::plan;
 
-    fn granted(rights: &[(&str, &[&str])]) -> Permissions {
-        let right = |(path, privileges): &(&str, &[&str])| {
-            (path.to_string(), privileges.iter().map(|p| (p.to_string(), true)).collect())
+    fn granted(rights: &[(&str, &[&str], bool)]) -> Granted {
+        let right = |(path, privileges, below): &(&str, &[&str], bool)| {
+            (path.to_string(), privileges.iter().map(|p| (p.to_string(), *below)).collect())
         };
-        Permissions(rights.iter().map(right).collect())
+        rights.iter().map(right).collect()
     }
 
-    fn all(plan: &Plan) -> Vec<&'static str> {
-        needs(plan).into_iter().map(|(_, p)| p).collect()
+    /// As the server answers for each path when everything is granted on `/`.
+    fn everything(needs: &BTreeSet<Need>) -> Granted {
+        let mut all = Granted::new();
+        for need in needs {
+            all.entry(need.path.clone()).or_default().insert(need.privilege.to_string(), true);
+        }
+        all
+    }
+
+    fn lacking(needs: &BTreeSet<Need>, granted: &Granted) -> Vec<String> {
+        missing(needs, granted).iter().map(told).collect()
     }
 
     #[test]
-    fn everything_on_the_root_is_enough() {
-        let plan = plan();
-        let everything = all(&plan);
-        assert_eq!(missing(&plan, &needs(&plan), &granted(&[("/", &everything)])), BTreeSet::new());
-    }
-
-    #[test]
-    fn a_missing_pair_is_told_exactly_and_the_command_keeps_what_was_inherited() {
-        let plan = plan();
-        let most: Vec<&str> = all(&plan).into_iter().filter(|p| *p != "VM.Clone" && *p != "User.Modify").collect();
-        let needs = needs(&plan);
-        let missing = missing(&plan, &needs, &granted(&[("/", &most)]));
-        assert_eq!(missing, BTreeSet::from([("/access/groups".into(), "User.Modify"), ("/vms".into(), "VM.Clone")]));
-        let text = commands("cozyup@pve!run", &needs, &missing);
-        assert!(text.contains("--privs \"Realm.AllocateUser Sys.Modify User.Modify\""), "{text}");
-        assert!(text.contains("VM.Audit VM.Clone"), "{text}");
-        assert!(
-            text.contains("pveum acl modify /vms --tokens 'cozyup@pve!run' --users 'cozyup@pve' --roles cozyup-vms"),
-            "{text}"
+    fn what_each_path_says_counts_and_nothing_else() {
+        let needs = needs(&plan(), &NetworkPlace::Bridge);
+        let mut rights = everything(&needs);
+        assert_eq!(lacking(&needs, &rights), [""; 0]);
+        // An entry NoAccess below /: the server's answer for that path is empty.
+        rights.insert("/storage/local-lvm".into(), BTreeMap::new());
+        rights.get_mut("/vms").unwrap().remove("VM.Clone");
+        rights.get_mut("/vms/1002").unwrap().remove("VM.PowerMgmt");
+        assert_eq!(
+            lacking(&needs, &rights),
+            [
+                "Datastore.AllocateSpace on /storage/local-lvm",
+                "Datastore.Audit on /storage/local-lvm",
+                "VM.Clone on /vms and the VMs below it",
+                "VM.PowerMgmt on /vms/1002",
+            ]
         );
     }
 
+    /// proxmox.md part 2 §2.5: every destroy deletes the entries of that VM.
     #[test]
-    fn rights_on_the_plans_own_vms_are_rights_enough() {
-        let plan = plan();
-        let vms: Vec<String> = ["1001", "1002", "1003", "9100"].map(|id| format!("/vms/{id}")).to_vec();
-        let rights: Vec<(&str, &[&str])> = vms.iter().map(|p| (p.as_str(), VMS.as_slice())).collect();
-        let left = missing(&plan, &needs(&plan), &granted(&rights));
-        assert!(!paths(&left).contains("/vms"), "{left:?}");
-        assert!(paths(&missing(&plan, &needs(&plan), &granted(&rights[1..]))).contains("/vms"));
-    }
-
-    #[test]
-    fn only_what_is_integrated_needs_rights_on_users_and_a_vlan_has_a_path_of_its_own() {
-        let mut plan = plan();
-        plan.integration.csi.enabled = false;
-        plan.integration.capmox.enabled = false;
-        plan.network.vlan = Some(30);
-        let needs = needs(&plan);
-        assert!(!paths(&needs).iter().any(|p| p.starts_with("/access")));
-        assert!(paths(&needs).contains("/sdn/zones/localnetwork/vmbr0/30"));
+    fn rights_that_go_with_the_vm_are_not_enough() {
+        let needs = needs(&plan(), &NetworkPlace::Bridge);
+        let mut rights = everything(&needs);
+        rights.insert("/vms".into(), BTreeMap::new());
+        assert_eq!(lacking(&needs, &rights).len(), VMS.len());
+        // Neither is what stands on /vms alone and does not go on.
+        rights.extend(granted(&[("/vms", VMS.as_slice(), false)]));
+        assert_eq!(lacking(&needs, &rights).len(), VMS.len());
     }
 }

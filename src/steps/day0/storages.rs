@@ -18,24 +18,26 @@ const GIB: u64 = 1 << 30;
 const IMAGE: u64 = 2 * GIB;
 /// What a new machine writes within its first days, where disks take only the room that is written.
 const WRITTEN_EARLY: u64 = 20 * GIB;
-/// Storages whose disks take their whole size at once.
-const THICK: [&str; 3] = ["lvm", "iscsi", "iscsidirect"];
 
 pub fn step(plan: &Plan) -> Check {
     let title = format!("storages {} and {} take the image and the disks", plan.image.storage, plan.template.storage);
-    Check::new(KIND, title, "pvesm status\ncat /etc/pve/storage.cfg", |cx, site| Box::pin(look(cx, site))).of_proxmox()
+    Check::new(KIND, title, "pvesm status\ncat /etc/pve/storage.cfg", |cx, site| Box::pin(look(cx, site))).of_hosts()
 }
 
 async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {
     let guests = guests::read(site).await?;
     let (mut readings, mut rows) = (Vec::new(), BTreeMap::new());
+    let configs = site.proxmox.storage_configs().await;
+    let configs = configs.map_err(|e| failures::proxmox(&e, "read how the storages are set up"))?;
     for host in hosts(&site.plan) {
         let storages = site.proxmox.storages(host).await;
         let storages = storages.map_err(|e| failures::proxmox(&e, &format!("list the storages of {host}")))?;
         readings.push(of_proxmox(cx, &storages));
         rows.insert(host.to_string(), storages.value);
     }
-    let mut judge = Judge { plan: &site.plan, rows: &rows, problems: Vec::new(), remarks: Vec::new() };
+    readings.push(of_proxmox(cx, &configs));
+    let thick = configs.value.iter().any(|c| c.storage == site.plan.template.storage && c.is_thick());
+    let mut judge = Judge { plan: &site.plan, rows: &rows, thick, problems: Vec::new(), remarks: Vec::new() };
     if judge.usable(&site.plan.template.host, &site.plan.image.storage, CONTENT).is_some() {
         let stored = image_file::stored(site).await.map_err(|e| failures::proxmox(&e, "look for the image"))?;
         judge.image(!matches!(stored.value, Stored::Whole(..)));
@@ -43,11 +45,14 @@ async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {
     judge.disks(&guests);
     judge.volumes();
     if !judge.problems.is_empty() {
-        return Err(Failure::person(
-            judge.problems.join("; "),
-            "Datacenter > Storage sets contents (or: pvesm set STORAGE --content LIST), or name other storages in the \
-             plan; a storage that the token may not see is missing here too",
-        ));
+        let what: Vec<String> = judge.problems.iter().map(|p| p.told(&site.plan)).collect();
+        let mut next: Vec<String> = Vec::new();
+        for said in judge.problems.iter().map(|p| p.next(&site.plan, &rows)) {
+            if !next.contains(&said) {
+                next.push(said);
+            }
+        }
+        return Err(Failure::person(what.join("; "), next.join("; ")));
     }
     let summary = format!(
         "{} takes the image, {} the disks of {} machines",
@@ -58,41 +63,153 @@ async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {
     proof(&summary, &judge.remarks, readings)
 }
 
+/// Storages by Proxmox node.
+type Rows = BTreeMap<String, Vec<StorageRow>>;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Problem {
+    Missing {
+        host: String,
+        storage: String,
+        others: Vec<String>,
+    },
+    Off {
+        host: String,
+        storage: String,
+        enabled: bool,
+    },
+    Content {
+        host: String,
+        storage: String,
+        has: Vec<String>,
+        needed: String,
+    },
+    NoRoomForImage {
+        avail: u64,
+    },
+    /// A machine on another host than the template, whose storage is not shared.
+    NotShared {
+        node: String,
+        host: String,
+    },
+    Full {
+        at: Option<String>,
+        free: u64,
+        needed: u64,
+        thick: bool,
+    },
+}
+
+impl Problem {
+    fn told(&self, plan: &Plan) -> String {
+        let disks = &plan.template.storage;
+        match self {
+            Problem::Missing { host, storage, others } => {
+                format!("{host} has no storage {storage} (it has {})", others.join(", "))
+            }
+            Problem::Off { host, storage, enabled } => {
+                format!("storage {storage} is {} on {host}", if *enabled { "not active" } else { "disabled" })
+            }
+            Problem::Content { host, storage, has, needed } => {
+                format!("storage {storage} on {host} takes {}, and {needed} is needed", has.join(","))
+            }
+            Problem::NoRoomForImage { avail } => {
+                let (host, storage) = (&plan.template.host, &plan.image.storage);
+                format!("storage {storage} on {host} has only {} for the image", size(*avail))
+            }
+            Problem::NotShared { node, host } => format!(
+                "{node} on {host} can't be cloned from a template on {}: storage {disks} is not shared between them",
+                plan.template.host
+            ),
+            Problem::Full { at, free, needed, thick } => {
+                let at = at.as_ref().map(|host| format!(" on {host}")).unwrap_or_default();
+                let why = if *thick { "at once: its disks take their whole size" } else { "soon" };
+                format!("storage {disks}{at} has {} free, and {} are needed {why}", size(*free), size(*needed))
+            }
+        }
+    }
+
+    fn next(&self, plan: &Plan, rows: &Rows) -> String {
+        match self {
+            Problem::Missing { .. } => {
+                "name other storages in the plan, or make it (Datacenter > Storage); a storage that \
+                                        the token may not see is missing here too"
+                    .to_string()
+            }
+            Problem::Off { enabled: false, storage, .. } => format!("pvesm set {storage} --disable 0"),
+            Problem::Off { storage, .. } => {
+                format!("`pvesm status --storage {storage}` on that node says why; or name another storage in the plan")
+            }
+            // The option replaces the list: what is there has to be in it.
+            Problem::Content { storage, has, needed, .. } => {
+                format!(
+                    "pvesm set {storage} --content {}",
+                    [has.as_slice(), std::slice::from_ref(needed)].concat().join(",")
+                )
+            }
+            Problem::NoRoomForImage { .. } => "make room there, or name another image.storage".to_string(),
+            Problem::NotShared { .. } => {
+                let shared = shared_for_all(plan, rows);
+                let named = if shared.is_empty() { String::new() } else { format!(" ({})", shared.join(" or ")) };
+                format!(
+                    "put all nodes on {} (nodes[].host), or name a storage that its hosts share{named} as template.storage",
+                    plan.template.host
+                )
+            }
+            Problem::Full { thick, .. } => {
+                let thin = if *thick { "; on ZFS: Thin provision (pvesm set STORAGE --sparse 1)" } else { "" };
+                format!("make room there, or name another template.storage, or smaller disks{thin}")
+            }
+        }
+    }
+}
+
+/// Storages that every host of the plan shares and that take disks.
+fn shared_for_all<'a>(plan: &Plan, rows: &'a Rows) -> Vec<&'a str> {
+    let fits = |r: &StorageRow| r.shared && r.enabled && r.active && r.content.iter().any(|c| c == "images");
+    let of = |host: &str| rows.get(host).into_iter().flatten().filter(|r| fits(r));
+    let everywhere = |name: &str| hosts(plan).into_iter().all(|host| of(host).any(|r| r.storage == name));
+    of(&plan.template.host).map(|r| r.storage.as_str()).filter(|name| everywhere(name)).collect()
+}
+
 struct Judge<'a> {
     plan: &'a Plan,
-    /// Storages by Proxmox node.
-    rows: &'a BTreeMap<String, Vec<StorageRow>>,
-    problems: Vec<String>,
+    rows: &'a Rows,
+    /// A disk on the plan's storage takes its whole size at once.
+    thick: bool,
+    problems: Vec<Problem>,
     remarks: Vec<String>,
 }
 
 impl<'a> Judge<'a> {
-    /// The storage when it is there, active and takes `content`; says so otherwise.
+    /// The storage when it is there, active and takes `content`; notes the problem otherwise.
     fn usable(&mut self, host: &str, storage: &str, content: &str) -> Option<&'a StorageRow> {
         let rows = self.rows.get(host)?;
-        let Some(row) = rows.iter().find(|r| r.storage == storage) else {
-            let names: Vec<&str> = rows.iter().map(|r| r.storage.as_str()).collect();
-            self.problems.push(format!("{host} has no storage {storage} (it has {})", names.join(", ")));
-            return None;
+        let found = rows.iter().find(|r| r.storage == storage);
+        let (host, storage) = (host.to_string(), storage.to_string());
+        let problem = match found {
+            None => {
+                let mut others: Vec<String> = rows.iter().map(|r| r.storage.clone()).collect();
+                others.sort();
+                Problem::Missing { host, storage, others }
+            }
+            Some(row) if !row.enabled || !row.active => Problem::Off { host, storage, enabled: row.enabled },
+            Some(row) if !row.content.iter().any(|c| c == content) => {
+                Problem::Content { host, storage, has: row.content.clone(), needed: content.to_string() }
+            }
+            Some(row) => return Some(row),
         };
-        if !row.enabled || !row.active {
-            let state = if row.enabled { "not active" } else { "disabled" };
-            self.problems.push(format!("storage {storage} is {state} on {host}"));
-            return None;
+        if !self.problems.contains(&problem) {
+            self.problems.push(problem);
         }
-        if !row.content.iter().any(|c| c == content) {
-            let has = row.content.join(",");
-            self.problems.push(format!("storage {storage} on {host} takes {has}, and {content} is needed"));
-            return None;
-        }
-        Some(row)
+        None
     }
 
     fn image(&mut self, to_be_uploaded: bool) {
         let (host, storage) = (&self.plan.template.host, &self.plan.image.storage);
         let avail = self.rows.get(host).and_then(|r| r.iter().find(|r| r.storage == *storage)).map(|r| r.avail);
         if let Some(avail) = avail.filter(|a| to_be_uploaded && *a < IMAGE) {
-            self.problems.push(format!("storage {storage} on {host} has only {} for the image", size(avail)));
+            self.problems.push(Problem::NoRoomForImage { avail });
         }
     }
 
@@ -105,10 +222,7 @@ impl<'a> Judge<'a> {
         let shared = usable.get(plan.template.host.as_str()).is_some_and(|r| r.shared);
         for node in &plan.nodes {
             if node.host != plan.template.host && !shared {
-                self.problems.push(format!(
-                    "{} on {} can't be cloned from a template on {}: storage {storage} is not shared between them",
-                    node.name, node.host, plan.template.host
-                ));
+                self.problems.push(Problem::NotShared { node: node.name.clone(), host: node.host.clone() });
                 continue;
             }
             let Some(row) = usable.get(node.host.as_str()) else { continue };
@@ -122,13 +236,12 @@ impl<'a> Judge<'a> {
             need.1 += if missing > 0 { WRITTEN_EARLY } else { 0 };
         }
         for (place, (whole, early, row)) in needs {
-            let at = if shared { String::new() } else { format!(" on {place}") };
-            let thick = THICK.contains(&row.kind.as_str());
-            let (free, least) = (row.avail, if thick { whole } else { early.min(whole) });
+            let at = (!shared).then(|| place.to_string());
+            let (free, least) = (row.avail, if self.thick { whole } else { early.min(whole) });
             if free < least {
-                let (free, least) = (size(free), size(least));
-                self.problems.push(format!("storage {storage}{at} has {free} free, and {least} are needed soon"));
+                self.problems.push(Problem::Full { at, free, needed: least, thick: self.thick });
             } else if free < whole {
+                let at = at.map(|host| format!(" on {host}")).unwrap_or_default();
                 let (free, whole) = (size(free), size(whole));
                 self.remarks.push(format!("storage {storage}{at} has {free} for disks that may grow to {whole}"));
             }
@@ -183,13 +296,17 @@ mod tests {
 
     fn judged(plan: &Plan, storages: Vec<StorageRow>, guests: &Guests) -> (Vec<String>, Vec<String>) {
         let rows = hosts(plan).into_iter().map(|h| (h.to_string(), storages.clone())).collect();
-        let mut judge = Judge { plan, rows: &rows, problems: vec![], remarks: vec![] };
+        let thick = |r: &StorageRow| r.storage == plan.template.storage && matches!(r.kind.as_str(), "lvm" | "zfspool");
+        let thick = storages.iter().any(thick);
+        let mut judge = Judge { plan, rows: &rows, thick, problems: vec![], remarks: vec![] };
         if judge.usable(&plan.template.host, &plan.image.storage, CONTENT).is_some() {
             judge.image(true);
         }
         judge.disks(guests);
         judge.volumes();
-        (judge.problems, judge.remarks)
+        let next = judge.problems.iter().map(|p| p.next(plan, &rows));
+        let told = judge.problems.iter().map(|p| p.told(plan)).zip(next).map(|(what, next)| format!("{what} | {next}"));
+        (told.collect(), judge.remarks)
     }
 
     #[test]
@@ -197,7 +314,13 @@ mod tests {
         let storages =
             vec![row("local", "dir", "iso,vztmpl", 100, false), row("local-lvm", "lvmthin", "images", 4000, false)];
         let (problems, _) = judged(&plan(), storages, &guests(&[]));
-        assert_eq!(problems, ["storage local on pve takes iso,vztmpl, and import is needed"]);
+        // reports.md B20: the option replaces the list.
+        assert_eq!(
+            problems,
+            [
+                "storage local on pve takes iso,vztmpl, and import is needed | pvesm set local --content iso,vztmpl,import"
+            ]
+        );
     }
 
     #[test]
@@ -211,7 +334,13 @@ mod tests {
         let (problems, remarks) = with("lvmthin", 60, &[]);
         assert!(problems.is_empty() && remarks[0].contains("may grow to 918.0 GiB"), "{remarks:?}");
         assert!(with("lvmthin", 59, &[]).0[0].contains("60.0 GiB are needed soon"));
-        assert!(with("lvm", 917, &[]).0[0].contains("918.0 GiB are needed soon"));
+        assert!(with("lvm", 917, &[]).0[0].contains("918.0 GiB are needed at once"));
+        // reports.md B19.
+        let (problems, _) = with("zfspool", 500, &[]);
+        assert!(
+            problems[0].contains("918.0 GiB are needed at once") && problems[0].contains("--sparse 1"),
+            "{problems:?}"
+        );
         // What is made already needs no room any more.
         assert_eq!(with("lvm", 306, &[1001, 1002]), (vec![], vec![]));
     }
@@ -225,6 +354,12 @@ mod tests {
         let (problems, _) = judged(&plan, storages(false), &guests(&[]));
         assert_eq!(problems.len(), 1, "{problems:?}");
         assert!(problems[0].starts_with("cp2 on pve2 can't be cloned from a template on pve"), "{problems:?}");
+        // reports.md B02: what would help, by name.
+        assert!(problems[0].contains("put all nodes on pve (nodes[].host), or name a storage that its hosts share as"));
+        let mut with_shared = storages(false);
+        with_shared.push(row("ceph", "rbd", "images", 4000, true));
+        let (problems, _) = judged(&plan, with_shared, &guests(&[]));
+        assert!(problems[0].contains("share (ceph) as template.storage"), "{problems:?}");
         assert_eq!(judged(&plan, storages(true), &guests(&[])), (vec![], vec![]));
     }
 }

@@ -15,7 +15,7 @@ const REFUSE_S: i64 = 60;
 pub fn step(plan: &Plan) -> Check {
     let hosts = hosts(plan).into_iter().collect::<Vec<_>>().join(", ");
     let title = format!("the clocks of {hosts} and of the jump host agree");
-    Check::new(KIND, title, "timedatectl\nchronyc tracking", |cx, site| Box::pin(look(cx, site))).of_proxmox()
+    Check::new(KIND, title, "timedatectl\nchronyc tracking", |cx, site| Box::pin(look(cx, site))).of_hosts()
 }
 
 async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {

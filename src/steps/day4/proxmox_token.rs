@@ -78,7 +78,8 @@ impl ProxmoxToken {
 
 /// The privileges that the token lacks on `/`.
 fn lacks(permissions: &Permissions, needed: &'static [&'static str]) -> Vec<&'static str> {
-    needed.iter().copied().filter(|p| !permissions.has("/", p)).collect()
+    let has = permissions.on("/");
+    needed.iter().copied().filter(|p| !has.contains_key(*p)).collect()
 }
 
 #[async_trait]

@@ -1,0 +1,132 @@
+//! What the token has to be allowed, path by path, as the calls of days 0 to 5 and of the way back ask for it.
+use super::hosts;
+use crate::plan::model::Plan;
+use std::collections::BTreeSet;
+
+/// On each of the plan's VMs.
+pub const VMS: [&str; 12] = [
+    "VM.Allocate",
+    "VM.Audit",
+    "VM.Clone",
+    "VM.Config.CDROM",
+    "VM.Config.CPU",
+    "VM.Config.Cloudinit",
+    "VM.Config.Disk",
+    "VM.Config.HWType",
+    "VM.Config.Memory",
+    "VM.Config.Network",
+    "VM.Config.Options",
+    "VM.PowerMgmt",
+];
+
+/// A right that has to be there.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Need {
+    pub path: String,
+    pub privilege: &'static str,
+    /// It has to go on to the paths below: on `/vms`, since Proxmox VE deletes the entries of a VM together with the VM
+    /// (pve-access-control, `remove_vm_access`), and what stands on `/vms/ID` alone is gone after a teardown.
+    pub below: bool,
+}
+
+/// Where Proxmox VE asks for the right to use the plan's bridge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NetworkPlace {
+    /// A bridge of the nodes: it belongs to the zone `localnetwork`.
+    Bridge,
+    /// A network of the software-defined network, in this zone.
+    Vnet { zone: String },
+    /// One whose zone the token may not read. It is shown to who has `SDN.Audit` or `SDN.Use` on it, its zone to who has
+    /// `SDN.Audit`: so `SDN.Use` is there, and no path to ask for.
+    UnknownZone,
+}
+
+pub fn needs(plan: &Plan, network: &NetworkPlace) -> BTreeSet<Need> {
+    let mut needs = BTreeSet::new();
+    let mut add = |path: &str, below: bool, privileges: &[&'static str]| {
+        needs.extend(privileges.iter().map(|p| Need { path: path.to_string(), privilege: p, below }));
+    };
+    let mut need = |path: &str, privileges: &[&'static str]| add(path, false, privileges);
+    need("/", &["Sys.Audit"]);
+    for host in hosts(plan) {
+        need(&format!("/nodes/{host}"), &["Sys.Audit"]);
+    }
+    // Deleting the image, which the teardown does, asks for Datastore.Allocate (pve-storage, API2/Storage/Content.pm).
+    let image = ["Datastore.Allocate", "Datastore.AllocateTemplate", "Datastore.Audit"];
+    need(&format!("/storage/{}", plan.image.storage), &image);
+    need(&format!("/storage/{}", plan.template.storage), &["Datastore.AllocateSpace", "Datastore.Audit"]);
+    if let Some(path) = network_path(plan, network) {
+        need(&path, &["SDN.Use"]);
+    }
+    if plan.integration.csi.enabled {
+        need(&format!("/storage/{}", plan.integration.csi.storage), &["Datastore.Audit"]);
+    }
+    if plan.integration.csi.enabled || plan.integration.capmox.enabled {
+        // Roles, users of realm pve without groups, tokens for them, and ACLs on /
+        // (pve-access-control, API2/{Role,User,ACL}.pm).
+        need("/access", &["Sys.Modify"]);
+        need("/access/realm/pve", &["Realm.AllocateUser"]);
+        need("/access/groups", &["User.Modify"]);
+        need("/", &["Permissions.Modify"]);
+    }
+    add("/vms", true, &VMS);
+    let vmids = plan.nodes.iter().map(|n| n.vmid).chain([plan.template.vmid]);
+    for vmid in vmids {
+        add(&format!("/vms/{}", u32::from(vmid)), false, &VMS);
+    }
+    needs
+}
+
+fn network_path(plan: &Plan, network: &NetworkPlace) -> Option<String> {
+    let zone = match network {
+        NetworkPlace::Bridge => "localnetwork",
+        NetworkPlace::Vnet { zone } => zone,
+        NetworkPlace::UnknownZone => return None,
+    };
+    let path = format!("/sdn/zones/{zone}/{}", plan.network.bridge);
+    Some(plan.network.vlan.map_or(path.clone(), |tag| format!("{path}/{tag}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::steps::day0::tests::plan;
+
+    fn paths(plan: &Plan, network: &NetworkPlace) -> BTreeSet<String> {
+        needs(plan, network).into_iter().map(|n| n.path).collect()
+    }
+
+    #[test]
+    fn only_what_is_integrated_needs_rights_on_users_and_a_vlan_has_a_path_of_its_own() {
+        let mut plan = plan();
+        plan.integration.csi.enabled = false;
+        plan.integration.capmox.enabled = false;
+        plan.network.vlan = Some(30);
+        let paths = paths(&plan, &NetworkPlace::Bridge);
+        assert!(!paths.iter().any(|p| p.starts_with("/access")));
+        assert!(paths.contains("/sdn/zones/localnetwork/vmbr0/30"));
+    }
+
+    /// reports.md B11, proxmox.md part 2 §2.3.
+    #[test]
+    fn a_vnet_is_asked_for_in_its_own_zone() {
+        let mut plan = plan();
+        plan.network.bridge = "k8snet".into();
+        let zone = NetworkPlace::Vnet { zone: "overlay".into() };
+        let asked = paths(&plan, &zone);
+        assert!(asked.contains("/sdn/zones/overlay/k8snet") && !asked.iter().any(|p| p.contains("localnetwork")));
+        plan.network.vlan = Some(30);
+        assert!(paths(&plan, &zone).contains("/sdn/zones/overlay/k8snet/30"));
+        assert!(!paths(&plan, &NetworkPlace::UnknownZone).iter().any(|p| p.starts_with("/sdn")));
+    }
+
+    /// proxmox.md part 2 §2.1 and §2.5.
+    #[test]
+    fn the_way_back_is_asked_for_too() {
+        let needs = needs(&plan(), &NetworkPlace::Bridge);
+        let need = |path: &str, privilege, below| Need { path: path.into(), privilege, below };
+        assert!(needs.contains(&need("/storage/local", "Datastore.Allocate", false)));
+        assert!(needs.contains(&need("/vms", "VM.Allocate", true)), "entries of a VM go with it");
+        assert!(needs.contains(&need("/vms/9100", "VM.PowerMgmt", false)));
+    }
+}
