@@ -1,21 +1,18 @@
 //! Which release holds the others back. During an install dozens of releases say "dependency not ready"; one of the
 //! few that do not say it is the one to look at.
+use super::health::Health;
 use super::release::Component;
 use crate::kubernetes::ReleaseStatus;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Flux's word for a release that only waits.
-const WAITS: &str = "DependencyNotReady";
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Blocker {
     /// The component that is itself failing or not done yet.
     pub release: String,
     pub namespace: String,
-    /// Flux's reason and message, or what is known without them.
+    /// Flux's reason, or what is known without it.
     pub reason: String,
-    pub message: String,
-    /// True when Flux reports a failure, false when it is merely on its way.
+    /// True when something is wrong with it, also while Flux tries again; false when it is merely on its way.
     pub failing: bool,
     /// The components that can't come up before it does, in the bundle's order.
     pub waiting: Vec<String>,
@@ -29,13 +26,13 @@ pub fn root_blocker(components: &[Component], statuses: &[ReleaseStatus]) -> Opt
     let status = |c: &Component| by_name.get(&(c.namespace.as_str(), c.name.as_str())).copied();
     let open: BTreeSet<&str> = components
         .iter()
-        .filter(|c| !status(c).is_some_and(ReleaseStatus::is_ready))
+        .filter(|c| !status(c).is_some_and(|s| Health::of(s).is_ready()))
         .map(|c| c.name.as_str())
         .collect();
     let mut worst: Option<Blocker> = None;
     for component in components.iter().filter(|c| open.contains(c.name.as_str())) {
-        let own = status(component);
-        let failing = own.is_some_and(fails);
+        let own = status(component).map(Health::of);
+        let failing = own.as_ref().is_some_and(Health::is_trouble);
         let held = component.after.iter().any(|a| open.contains(a.as_str()));
         if held && !failing {
             continue;
@@ -43,8 +40,7 @@ pub fn root_blocker(components: &[Component], statuses: &[ReleaseStatus]) -> Opt
         let found = Blocker {
             release: component.name.clone(),
             namespace: component.namespace.clone(),
-            reason: own.map(reason).unwrap_or_else(|| "NotCreated".to_string()),
-            message: own.map(|s| s.message.clone()).unwrap_or_default(),
+            reason: own.as_ref().map_or("NotCreated", Health::reason).to_string(),
             failing,
             waiting: behind(&component.name, components, &open),
         };
@@ -54,14 +50,6 @@ pub fn root_blocker(components: &[Component], statuses: &[ReleaseStatus]) -> Opt
         }
     }
     worst
-}
-
-fn fails(status: &ReleaseStatus) -> bool {
-    status.ready == Some(false) && !matches!(status.reason.as_str(), WAITS | "Progressing" | "")
-}
-
-fn reason(status: &ReleaseStatus) -> String {
-    if status.reason.is_empty() { "NotStarted".to_string() } else { status.reason.clone() }
 }
 
 /// The open components that depend on `name`, also through others.
@@ -84,6 +72,7 @@ fn behind(name: &str, components: &[Component], open: &BTreeSet<&str>) -> Vec<St
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kubernetes::Said;
 
     fn component(name: &str, after: &[&str]) -> Component {
         Component {
@@ -100,11 +89,9 @@ mod tests {
             name: name.to_string(),
             ready,
             reason: reason.to_string(),
-            message: String::new(),
             generation: 1,
             observed_generation: 1,
-            revision: String::new(),
-            since: None,
+            ..ReleaseStatus::default()
         }
     }
 
@@ -120,7 +107,7 @@ mod tests {
         let all = platform();
         let mut statuses =
             vec![status("network", Some(true), "InstallSucceeded"), status("database", Some(false), "InstallFailed")];
-        statuses.extend(all.iter().skip(2).map(|c| status(&c.name, Some(false), WAITS)));
+        statuses.extend(all.iter().skip(2).map(|c| status(&c.name, Some(false), "DependencyNotReady")));
         let blocker = root_blocker(&all, &statuses).unwrap();
         assert_eq!(
             (blocker.release.as_str(), blocker.reason.as_str(), blocker.failing),
@@ -156,6 +143,19 @@ mod tests {
         let all = [component("slow", &[]), component("failed", &[])];
         let statuses = [status("slow", None, "Progressing"), status("failed", Some(false), "UpgradeFailed")];
         assert_eq!(root_blocker(&all, &statuses).unwrap().release, "failed");
+    }
+
+    /// cozystack.md 2.10: while Flux tries again its Ready says no more than that of a release that is slow.
+    #[test]
+    fn a_failed_release_stays_the_blocker_while_flux_tries_it_again() {
+        let all = [component("slow", &[]), component("failed", &[])];
+        let mut again = status("failed", None, "Progressing");
+        again.observed_generation = -1;
+        again.failures = 1;
+        again.released = Some(Said { reason: "InstallFailed".into(), ..Said::default() });
+        let blocker = root_blocker(&all, &[status("slow", None, "Progressing"), again]).unwrap();
+        assert_eq!((blocker.release.as_str(), blocker.reason.as_str()), ("failed", "InstallFailed"));
+        assert!(blocker.failing);
     }
 
     #[test]

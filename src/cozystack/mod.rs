@@ -2,9 +2,11 @@
 //! and the Proxmox VE add-ons that cozyup lays beside it.
 pub mod addons;
 mod blocker;
+mod health;
 mod release;
 mod settings;
 
 pub use blocker::{Blocker, root_blocker};
+pub use health::{Health, Words};
 pub use release::{Component, Error, Installer, Release, Selection, Setting, Talos, waves};
 pub use settings::{SettingsInput, settings};

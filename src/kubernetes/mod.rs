@@ -22,4 +22,4 @@ pub use error::Error;
 pub use follow::Snapshots;
 pub use kind::Kind;
 pub use reader::{Listed, Reader, Version};
-pub use rows::{NodeStatus, PodStatus, ReleaseStatus};
+pub use rows::{NodeStatus, PodStatus, ReleaseStatus, Said};

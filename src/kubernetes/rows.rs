@@ -5,10 +5,24 @@ use crate::base::text::clean;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::BTreeMap;
 
+/// A condition beside Ready, as a controller last wrote it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Said {
+    /// Its status is True.
+    pub holds: bool,
+    pub reason: String,
+    pub message: String,
+    /// When it took its present value. Flux moves it with every change of status, reason or message.
+    pub since: Option<Timestamp>,
+    /// Generation that it speaks of, when it says so.
+    pub generation: Option<i64>,
+}
+
 /// A HelmRelease as Flux reports it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ReleaseStatus {
     pub namespace: String,
     pub name: String,
@@ -24,6 +38,16 @@ pub struct ReleaseStatus {
     pub revision: String,
     /// When the Ready condition took its present value.
     pub since: Option<Timestamp>,
+    /// Generation that the Ready condition speaks of, when it says so.
+    pub ready_generation: Option<i64>,
+    /// `Released`: how the last finished install or upgrade ended. It stays while the next one runs.
+    pub released: Option<Said>,
+    /// `Stalled`: Flux does not try again by itself.
+    pub stalled: Option<Said>,
+    /// Attempts that failed in a row; Flux sets it back when one succeeds, or when chart or values change.
+    pub failures: u64,
+    /// `spec.suspend`: Flux leaves the release alone.
+    pub suspended: bool,
 }
 
 impl ReleaseStatus {
@@ -96,6 +120,24 @@ pub(super) struct Condition {
     message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_transition_time: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    observed_generation: Option<i64>,
+}
+
+impl Condition {
+    fn since(&self) -> Option<Timestamp> {
+        self.last_transition_time.as_deref()?.parse().ok()
+    }
+
+    fn said(&self) -> Said {
+        Said {
+            holds: self.status == "True",
+            reason: clean(&self.reason),
+            message: clean(&self.message),
+            since: self.since(),
+            generation: self.observed_generation,
+        }
+    }
 }
 
 fn condition<'a>(all: &'a [Condition], kind: &str) -> Option<&'a Condition> {
@@ -106,7 +148,15 @@ fn condition<'a>(all: &'a [Condition], kind: &str) -> Option<&'a Condition> {
 #[serde(default)]
 pub(super) struct SlimRelease {
     metadata: Metadata,
+    spec: SlimReleaseSpec,
     status: SlimReleaseState,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct SlimReleaseSpec {
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    suspend: bool,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -116,7 +166,26 @@ struct SlimReleaseState {
     observed_generation: Option<i64>,
     #[serde(skip_serializing_if = "String::is_empty")]
     last_attempted_revision: String,
+    #[serde(skip_serializing_if = "is_zero")]
+    failures: i64,
+    #[serde(skip_serializing_if = "is_zero")]
+    install_failures: i64,
+    #[serde(skip_serializing_if = "is_zero")]
+    upgrade_failures: i64,
     conditions: Vec<Condition>,
+}
+
+/// Serde asks for a reference.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_zero(n: &i64) -> bool {
+    *n == 0
+}
+
+impl ReleaseStatus {
+    /// The same of one HelmRelease as the API shows it. What can't be read counts as not said.
+    pub fn read(release: &Value) -> Self {
+        Self::of(&SlimRelease::deserialize(release).unwrap_or_default())
+    }
 }
 
 impl Row for ReleaseStatus {
@@ -124,7 +193,11 @@ impl Row for ReleaseStatus {
     type Slim = SlimRelease;
 
     fn of(slim: &SlimRelease) -> Self {
-        let ready = condition(&slim.status.conditions, "Ready");
+        let status = &slim.status;
+        let ready = condition(&status.conditions, "Ready");
+        let said = |kind| condition(&status.conditions, kind).map(Condition::said);
+        // Attempts that left nothing behind are counted in `failures` alone.
+        let failures = status.failures.max(status.install_failures.saturating_add(status.upgrade_failures));
         ReleaseStatus {
             namespace: clean(&slim.metadata.namespace),
             name: clean(&slim.metadata.name),
@@ -138,7 +211,12 @@ impl Row for ReleaseStatus {
             generation: slim.metadata.generation.unwrap_or_default(),
             observed_generation: slim.status.observed_generation.unwrap_or(-1),
             revision: clean(&slim.status.last_attempted_revision),
-            since: ready.and_then(|c| c.last_transition_time.as_deref()?.parse().ok()),
+            since: ready.and_then(Condition::since),
+            ready_generation: ready.and_then(|c| c.observed_generation),
+            released: said("Released"),
+            stalled: said("Stalled"),
+            failures: u64::try_from(failures).unwrap_or_default(),
+            suspended: slim.spec.suspend,
         }
     }
 
@@ -354,6 +432,26 @@ mod tests {
     fn a_release_without_status_is_neither_ready_nor_failed() {
         let slim = serde_json::from_value(json!({"metadata": {"name": "a", "generation": 1}})).unwrap();
         assert_eq!(ReleaseStatus::of(&slim).ready, None);
+    }
+
+    /// cozystack.md 2.10, 2.11: what helm-controller v1.3.0 wrote during the third attempt.
+    #[test]
+    fn a_release_that_runs_again_still_says_how_its_last_attempt_ended() {
+        let release = ReleaseStatus::read(&json!({
+            "metadata": {"name": "reloader", "namespace": "cozy-reloader", "generation": 1},
+            "status": {"observedGeneration": -1, "failures": 2, "installFailures": 2, "conditions": [
+                {"type": "Reconciling", "status": "True", "reason": "Progressing", "message": "Running 'install' action"},
+                {"type": "Ready", "status": "Unknown", "reason": "Progressing", "message": "Running 'install' action",
+                 "lastTransitionTime": "2026-11-29T10:05:00Z", "observedGeneration": 1},
+                {"type": "Released", "status": "False", "reason": "InstallFailed", "message": "context deadline exceeded",
+                 "lastTransitionTime": "2026-11-29T10:00:25Z", "observedGeneration": 1},
+                {"type": "Remediated", "status": "True", "reason": "UninstallSucceeded"}]}}));
+        let released = release.released.clone().unwrap();
+        assert_eq!((release.ready, release.failures, release.suspended), (None, 2, false));
+        assert_eq!((released.holds, released.reason.as_str()), (false, "InstallFailed"));
+        assert_eq!(released.since, Some("2026-11-29T10:00:25Z".parse().unwrap()));
+        assert!(ReleaseStatus::read(&json!({"spec": {"suspend": true}})).suspended);
+        assert_eq!(ReleaseStatus::read(&json!([1])).ready, None);
     }
 
     #[test]

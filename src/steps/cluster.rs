@@ -80,13 +80,15 @@ pub fn condition<'a>(object: &'a Value, kind: &str) -> Option<Condition<'a>> {
     let all = object.pointer("/status/conditions")?.as_array()?;
     let found = all.iter().find(|c| text(c, "/type") == kind)?;
     let generation = number(object, "/metadata/generation").unwrap_or_default();
-    let spoken_of = [number(found, "/observedGeneration"), number(object, "/status/observedGeneration")];
+    // The condition's own word goes before that of the whole status, which some controllers (Flux: -1) write only when
+    // they are done.
+    let spoken_of = number(found, "/observedGeneration").or_else(|| number(object, "/status/observedGeneration"));
     Some(Condition {
         status: text(found, "/status"),
         reason: text(found, "/reason"),
         message: text(found, "/message"),
         since: text(found, "/lastTransitionTime").parse().ok(),
-        current: spoken_of.into_iter().flatten().all(|n| n >= generation),
+        current: spoken_of.is_none_or(|n| n >= generation),
     })
 }
 
@@ -268,6 +270,14 @@ mod tests {
         assert_eq!(said(&object(2), "Ready"), "Ready is True (Done: all fine)");
         assert_eq!(said(&object(1), "Ready"), "Ready speaks of an older generation");
         assert_eq!(said(&object(2), "Synced"), "no condition Synced yet");
+    }
+
+    /// cozystack.md 2.11: until its first success the status of a Flux object speaks of generation -1.
+    #[test]
+    fn a_condition_with_a_generation_of_its_own_is_believed_before_the_status() {
+        let object = json!({"metadata": {"generation": 1}, "status": {"observedGeneration": -1, "conditions": [
+            {"type": "Ready", "status": "False", "reason": "InstallFailed", "message": "timed out", "observedGeneration": 1}]}});
+        assert_eq!(said(&object, "Ready"), "Ready is False (InstallFailed: timed out)");
     }
 
     #[test]

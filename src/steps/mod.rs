@@ -9,6 +9,7 @@ pub mod day3;
 pub mod day4;
 pub mod day5;
 pub mod failures;
+pub mod flux;
 pub mod follow;
 pub mod outlines;
 pub mod removal;

@@ -1,6 +1,5 @@
 //! Day 3, platform: settings, installer, and what it brings up: releases in waves, nodes, API, version, root tenant.
 pub mod api_services;
-pub mod failed;
 pub mod installer;
 mod manifest;
 pub mod nodes_ready;

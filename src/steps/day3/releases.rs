@@ -1,19 +1,18 @@
 //! `day3.releases/wave-N`: every HelmRelease of the Nth wave is ready. All waves look at the same time, so that the run
 //! goes on as soon as the last release does.
-use super::failed::{self, Told};
 use super::installer;
 use super::values::{NAME, NAMESPACE};
 use crate::base::answer::Answer;
-use crate::base::text::shorten;
-use crate::cozystack::{Blocker, Component, root_blocker};
-use crate::engine::failure::Failure;
+use crate::cozystack::{Blocker, Component, Health, root_blocker};
+use crate::engine::failure::{Class, Failure};
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::{Error, Kind, Reader, ReleaseStatus};
 use crate::steps::cluster::{get, part, proven, seen};
 use crate::steps::site::{Changing, Installation, Reading};
-use crate::steps::{failures, follow, outlines};
+use crate::steps::{failures, flux, follow, outlines};
 use async_trait::async_trait;
+use jiff::Timestamp;
 use serde_json::json;
 use std::time::Duration;
 
@@ -52,29 +51,28 @@ fn status<'a>(component: &Component, all: &'a [ReleaseStatus]) -> Option<&'a Rel
     all.iter().find(|s| s.name == component.name && s.namespace == component.namespace)
 }
 
-fn told(s: &ReleaseStatus) -> Told<'_> {
-    Told { namespace: &s.namespace, name: &s.name, reason: &s.reason, message: &s.message, since: s.since }
-}
-
 /// What one look at the releases says of a wave.
 struct Look<'a> {
     ready: Vec<&'a ReleaseStatus>,
     open: Vec<&'a Component>,
-    /// The member that has been failing for longest.
-    failed: Option<&'a ReleaseStatus>,
 }
 
 fn look<'a>(members: &'a [Component], all: &'a [ReleaseStatus]) -> Look<'a> {
     let (mut ready, mut open) = (Vec::new(), Vec::new());
     for member in members {
         match status(member, all) {
-            Some(s) if s.is_ready() => ready.push(s),
+            Some(s) if Health::of(s).is_ready() => ready.push(s),
             Some(_) | None => open.push(member),
         }
     }
-    let failing = |s: &&ReleaseStatus| s.ready == Some(false) && failed::is_failure(&s.reason);
-    let failed = open.iter().filter_map(|c| status(c, all)).filter(failing).min_by_key(|s| s.since);
-    Look { ready, open, failed }
+    Look { ready, open }
+}
+
+/// The failure of a member that has one: what a person has to do before what Flux may still heal.
+fn failure(look: &Look<'_>, all: &[ReleaseStatus], now: Timestamp) -> Option<Failure> {
+    let mut failures = look.open.iter().filter_map(|c| flux::failure(status(c, all)?, now)).collect::<Vec<_>>();
+    failures.sort_by_key(|f| f.class == Class::Retryable);
+    failures.into_iter().next()
 }
 
 /// `12 of 17 ready; all others wait for kubeovn (Progressing since 10:00:40Z)`
@@ -103,10 +101,8 @@ fn spoken(look: &Look<'_>, all: &[ReleaseStatus], blocker: Option<&Blocker>) -> 
 
 fn described(blocker: &Blocker, all: &[ReleaseStatus]) -> String {
     let own = all.iter().find(|s| s.name == blocker.release && s.namespace == blocker.namespace);
-    // A moment and not a duration: the text changes only when something happens.
-    let since = own.and_then(|s| s.since).map(|t| format!(" since {}", t.strftime("%H:%M:%SZ"))).unwrap_or_default();
-    let message = if blocker.failing { format!(": {}", shorten(&blocker.message, 160)) } else { String::new() };
-    format!("{} ({}{since}{message})", blocker.release, blocker.reason)
+    let said = own.map_or_else(|| blocker.reason.clone(), |s| flux::spoken(&Health::of(s)));
+    format!("{} ({said})", blocker.release)
 }
 
 /// The wave's own rows as evidence: the whole list would be cut before it came to some of them.
@@ -149,7 +145,7 @@ impl Step<Installation> for Wave {
             let summary = format!("{} releases are ready at their current generation", look.ready.len());
             return proven(summary, vec![seen(cx, &rows(&answer, &look.ready))]);
         }
-        if let Some(failure) = look.failed.and_then(|f| failed::lasting(&told(f), cx.clock().now())) {
+        if let Some(failure) = failure(&look, &answer.value, cx.clock().now()) {
             return Err(failure);
         }
         let blocker = root_blocker(&site.components, &answer.value);
@@ -172,7 +168,7 @@ impl Step<Installation> for Wave {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use jiff::Timestamp;
+    use crate::kubernetes::Said;
 
     fn component(name: &str, after: &[&str]) -> Component {
         Component {
@@ -192,8 +188,8 @@ mod tests {
             message: "timed out".to_string(),
             generation: 1,
             observed_generation: 1,
-            revision: String::new(),
             since: Some(Timestamp::from_second(36_040).unwrap()),
+            ..ReleaseStatus::default()
         }
     }
 
@@ -228,12 +224,20 @@ mod tests {
         assert_eq!(said(&all, &all[2..], &statuses), "0 of 1 ready; not yet: x");
     }
 
+    /// cozystack.md 2.10: the first words are those of the release that is at fault, in its own wave and in the others.
     #[test]
-    fn a_release_that_failed_is_told_from_one_that_waits() {
-        let members = [component("a", &[]), component("b", &[])];
-        let statuses = [release("a", Some(false), "DependencyNotReady"), release("b", Some(false), "InstallFailed")];
-        assert_eq!(look(&members, &statuses).failed.unwrap().name, "b");
-        assert!(look(&members, &statuses[..1]).failed.is_none());
+    fn a_release_that_failed_is_told_in_its_wave_and_as_the_blocker_of_the_others() {
+        let all = [component("a", &[]), component("b", &[]), component("c", &["b"])];
+        let released = Said { reason: "InstallFailed".into(), message: "timed out".into(), ..Said::default() };
+        let again = ReleaseStatus { failures: 2, released: Some(released), ..release("b", None, "Progressing") };
+        let statuses =
+            [release("a", Some(false), "SourceNotReady"), again, release("c", Some(false), "DependencyNotReady")];
+        let now = Timestamp::from_second(36_041).unwrap();
+        let told = failure(&look(&all[..2], &statuses), &statuses, now).unwrap();
+        assert!(told.what.contains("cozy/b failed 2 times (InstallFailed: timed out)"), "{told}");
+        assert!(failure(&look(&all[2..], &statuses), &statuses, now).is_none());
+        let waits = said(&all, &all[2..], &statuses);
+        assert!(waits.contains("all others wait for b (failed 2 times; attempt 3 runs since 10:00:40Z;"), "{waits}");
     }
 
     #[test]

@@ -6,10 +6,9 @@ use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::{Kind, Reader};
 use crate::plan::model::Plan;
-use crate::steps::cluster::{self, Standing, get, is_true, items, part, proven, said, seen, standing, text};
-use crate::steps::day3::failed;
+use crate::steps::cluster::{self, Standing, get, items, part, proven, seen, standing, text};
 use crate::steps::site::{Changing, Installation, Reading};
-use crate::steps::{failures, follow, outlines};
+use crate::steps::{failures, flux, follow, outlines};
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -92,13 +91,9 @@ impl Step<Installation> for Csi {
             Standing::Applied(_) => {}
         }
         let (mut readings, mut lacks) = (Vec::new(), Vec::new());
-        match get(&reader, &Kind::HELM_RELEASE, Some(CSI_NAMESPACE), RELEASE).await? {
-            Some(found) if is_true(&found.value, "Ready") => readings.push(seen(cx, &found)),
-            Some(found) => match failed::of_object(&found.value, cx.clock().now()) {
-                Some(failure) => return Err(failure),
-                None => lacks.push(format!("release {RELEASE}: {}", said(&found.value, "Ready"))),
-            },
-            None => lacks.push(format!("there is no release {RELEASE}")),
+        match flux::look(cx, &reader, CSI_NAMESPACE, RELEASE).await? {
+            flux::Look::Ready(reading) => readings.push(reading),
+            flux::Look::Lacks(lack) => lacks.push(lack),
         }
         match get(&reader, &Kind::CSI_DRIVER, None, CSI_DRIVER_NAME).await? {
             Some(found) => readings.push(seen(cx, &found)),

@@ -7,10 +7,9 @@ use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::Kind;
 use crate::plan::model::{AddressRange, Plan};
-use crate::steps::cluster::{get, is_true, items, number, proven, said, seen, text};
-use crate::steps::day3::failed;
+use crate::steps::cluster::{get, items, number, proven, seen, text};
 use crate::steps::site::{Changing, Installation, Reading};
-use crate::steps::{failures, follow, outlines};
+use crate::steps::{failures, flux, follow, outlines};
 use async_trait::async_trait;
 use serde_json::Value;
 use std::net::Ipv4Addr;
@@ -74,13 +73,9 @@ async fn look(cx: &dyn Context, site: &Reading) -> Result<Look, Failure> {
     let reader = site.kubernetes()?;
     let mut look = Look::default();
     for name in RELEASES {
-        match get(&reader, &Kind::HELM_RELEASE, Some(TENANT_ROOT), name).await? {
-            Some(found) if is_true(&found.value, "Ready") => look.readings.push(seen(cx, &found)),
-            Some(found) => match failed::of_object(&found.value, cx.clock().now()) {
-                Some(failure) => return Err(failure),
-                None => look.lacks.push(format!("release {name}: {}", said(&found.value, "Ready"))),
-            },
-            None => look.lacks.push(format!("there is no release {name} yet")),
+        match flux::look(cx, &reader, TENANT_ROOT, name).await? {
+            flux::Look::Ready(reading) => look.readings.push(reading),
+            flux::Look::Lacks(lack) => look.lacks.push(lack),
         }
     }
     match get(&reader, &Kind::STATEFUL_SET, Some(TENANT_ROOT), ETCD).await? {

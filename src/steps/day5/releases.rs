@@ -1,4 +1,5 @@
 //! `day5.releases`: every HelmRelease of the cluster is Ready, also those that nobody waited for.
+use crate::cozystack::Health;
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Proof, Reading as Evidence};
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
@@ -6,7 +7,7 @@ use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::Kind;
 use crate::plan::model::Plan;
 use crate::steps::site::{Changing, Installation, Reading};
-use crate::steps::{failures, follow, outlines};
+use crate::steps::{failures, flux, follow, outlines};
 use async_trait::async_trait;
 use std::time::Duration;
 
@@ -30,7 +31,8 @@ impl Step<Installation> for Releases {
 
     async fn observe(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
         let all = site.kubernetes()?.releases().await.map_err(|e| failures::kubernetes(&e, "list the releases"))?;
-        let ready = all.value.iter().filter(|r| r.is_ready()).count();
+        let (ready, open): (Vec<_>, Vec<_>) = all.value.iter().partition(|r| Health::of(r).is_ready());
+        let ready = ready.len();
         // An empty cluster has no release that is not ready: what the profile wants must be there.
         for wanted in site.components.iter() {
             if !all.value.iter().any(|r| r.name == wanted.name && r.namespace == wanted.namespace) {
@@ -40,15 +42,12 @@ impl Step<Installation> for Releases {
                 ));
             }
         }
-        if let Some(first) = all.value.iter().find(|r| !r.is_ready()) {
-            let seen = format!(
-                "{ready} of {}; {}/{}: {} {}",
-                all.value.len(),
-                first.namespace,
-                first.name,
-                first.reason,
-                first.message
-            );
+        if let Some(failure) = open.iter().find_map(|r| flux::failure(r, cx.clock().now())) {
+            return Err(failure);
+        }
+        if let Some(first) = open.first() {
+            let said = flux::spoken(&Health::of(first));
+            let seen = format!("{ready} of {}; {}/{}: {said}", all.value.len(), first.namespace, first.name);
             let wait = Wait::new("every HelmRelease is Ready", seen, BAND).with_progress(
                 ready as u64,
                 all.value.len() as u64,
