@@ -182,6 +182,17 @@ fn a_stuck_release_is_named_as_the_one_that_holds_back_the_others() {
     let told = complaints(&output) + &waits;
     assert!(told.contains("cert-manager") && told.contains("context deadline exceeded"), "{told}");
     assert_proven(&output);
+    // cozystack.md 2.10: by the end of the first attempt, and still while the later ones run.
+    for words in ["cert-manager failed once (InstallFailed:", "cert-manager failed 2 times", "attempt 3 runs since"] {
+        assert!(told.contains(words), "{words} is not in:\n{told}");
+    }
+    let complaint =
+        all.iter().find(|r| r["event"] == "failed" && r["failure"]["what"].to_string().contains("cert-manager"));
+    let second = |clock: &str| clock.split(':').fold(0, |all, part| all * 60 + part.parse::<i64>().unwrap());
+    let at = |time: &str| second(&time[time.find('T').unwrap() + 1..][..8]);
+    let (_, began) = waits.split_once("cert-manager (Progressing since ").unwrap_or_else(|| panic!("{waits}"));
+    let took = (at(complaint.unwrap()["at"].as_str().unwrap()) - second(&began[..8])).rem_euclid(86_400);
+    assert!(took <= 300 + 20, "told after {took} s: an attempt takes 300 s, a look comes every few seconds");
 }
 
 #[test]

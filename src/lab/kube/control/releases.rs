@@ -1,8 +1,11 @@
-//! HelmReleases as Flux's helm-controller takes them: dependencies, install, failure and retry, upgrade, uninstall.
+//! HelmReleases as Flux's helm-controller takes them: dependencies, install, failure, remediation and retry, upgrade,
+//! uninstall.
 //!
-//! A release is Ready when its install time is over and everything it brought is available. Simplified: a waiting
-//! release is looked at again at once when a dependency becomes Ready (Flux: every 5 s), an install never times out,
-//! and Flux works while its own pods still wait for the CNI (in truth the installer itself applies Cilium and Kube-OVN).
+//! A release is Ready when its install time is over and everything it brought is available. An attempt that waits for what
+//! does not come lasts its timeout. A failed one is taken back, Flux waits for twice as long as the last time, and begins
+//! again: Ready is False only in between, while Released and the counters of failures stay. Simplified: a waiting release
+//! is looked at again at once when a dependency becomes Ready (Flux: every 30 s), the history keeps what succeeded only, and
+//! Flux works while its own pods still wait for the CNI (in truth the installer itself applies Cilium and Kube-OVN).
 use super::objects::{condition, drop_condition, is_deleting, is_ready_now, items, set_condition, text, uid};
 use super::{RETRY_S, bundle, installer, products, proxmox, workloads};
 use crate::lab::kube::settle;
@@ -14,6 +17,14 @@ use serde_json::{Value, json};
 const GROUP: &str = "helm.toolkit.fluxcd.io";
 const NAME_LABEL: &str = "helm.toolkit.fluxcd.io/name";
 const NAMESPACE_LABEL: &str = "helm.toolkit.fluxcd.io/namespace";
+/// Seconds that Helm's uninstall or rollback of a failed attempt takes, as measured.
+const REMEDIATION_S: f64 = 9.0;
+/// Seconds before the second attempt, doubled with each one after it, and their limit: controller-runtime's rate limiter as
+/// helm-controller sets it.
+const BACKOFF_S: f64 = 0.75;
+const BACKOFF_LIMIT_S: f64 = 900.0;
+/// What Helm says when the time is over.
+const TIMED_OUT: &str = "context deadline exceeded";
 
 fn release_key(namespace: &str, name: &str) -> Key {
     Key::new(GROUP, "helmreleases", namespace, name)
@@ -27,6 +38,38 @@ fn generation(release: &Value) -> u64 {
     release["metadata"]["generation"].as_u64().unwrap_or_default()
 }
 
+/// Names one attempt: a new spec, a failure and a request for another one make it a new one.
+fn attempt_mark(release: &Value) -> String {
+    let handled = text(release, "/status/lastHandledReconcileAt");
+    format!("release {} {} {} {handled}", uid(release), generation(release), failures(release))
+}
+
+fn failures(release: &Value) -> u64 {
+    release["status"]["failures"].as_u64().unwrap_or_default()
+}
+
+/// The pause after a failed attempt.
+fn pause_mark(release: &Value) -> String {
+    format!("pause after {}", attempt_mark(release))
+}
+
+/// The attempt's timeout in seconds, and as Flux writes it.
+fn timeout(release: &Value) -> (f64, String) {
+    let asked = text(release, "/spec/timeout");
+    let number = |unit: char| asked.strip_suffix(unit).and_then(|n| n.parse::<u64>().ok());
+    let seconds = number('m').map(|m| m * 60).or_else(|| number('s')).unwrap_or(300);
+    (seconds as f64, format!("{}m{}s", seconds / 60, seconds % 60))
+}
+
+/// Sets a condition as Flux does: its moment moves with every change of status, reason or message.
+fn mark(release: &mut Value, at: &str, kind: &str, status: &str, reason: &str, message: &str) {
+    let same = |c: &Value| c["status"] == status && c["reason"] == reason && c["message"] == message;
+    if condition(release, kind).is_some_and(|c| !same(c)) {
+        drop_condition(release, kind);
+    }
+    set_condition(release, at, kind, status, reason, message);
+}
+
 pub fn reconcile(world: &mut World, key: &Key, gone: Option<&Value>) {
     if gone.is_some() {
         return uninstall(world, key);
@@ -36,16 +79,52 @@ pub fn reconcile(world: &mut World, key: &Key, gone: Option<&Value>) {
         world.remove_object(key);
         return;
     }
+    let release = take_up(world, key, release);
     if is_ready_now(&release) {
         return became_ready(world, key);
     }
-    if release["spec"]["suspend"] == true {
+    let pauses = world.state().is_some_and(|s| s.underway.contains(&pause_mark(&release)));
+    if release["spec"]["suspend"] == true || pauses {
         return;
     }
     if let Some((reason, message)) = obstacle(world, key, &release) {
         return not_ready(world, key, reason, &message);
     }
     begin(world, key, &release);
+}
+
+/// What Flux writes at its first look, and its answer to a person's request for another attempt.
+fn take_up(world: &mut World, key: &Key, release: Value) -> Value {
+    let asked = |name: &str| release["metadata"]["annotations"][format!("reconcile.fluxcd.io/{name}")].clone();
+    let requested = asked("requestedAt");
+    let is_new = requested.is_string() && requested != release["status"]["lastHandledReconcileAt"];
+    if !is_new && release["status"]["observedGeneration"].is_i64() {
+        return release;
+    }
+    let source = &release["spec"]["chart"]["spec"]["sourceRef"];
+    let chart = format!("{}/{}-{}", source["namespace"].as_str().unwrap_or(&key.namespace), key.namespace, key.name);
+    world.change_object(key, |r| {
+        if r["status"]["observedGeneration"].is_null() {
+            r["status"]["observedGeneration"] = json!(-1);
+            r["status"]["helmChart"] = json!(chart);
+        }
+        if is_new {
+            r["status"]["lastHandledReconcileAt"] = requested.clone();
+            if asked("resetAt") == requested {
+                r["status"]["lastHandledResetAt"] = requested.clone();
+                forget_failures(r);
+            }
+        }
+    });
+    world.object(key).cloned().unwrap_or(release)
+}
+
+fn forget_failures(release: &mut Value) {
+    if let Some(status) = release["status"].as_object_mut() {
+        for counter in ["failures", "installFailures", "upgradeFailures"] {
+            status.remove(counter);
+        }
+    }
 }
 
 /// Everything that waited for this release looks again.
@@ -102,99 +181,155 @@ fn not_ready(world: &mut World, key: &Key, reason: &str, message: &str) {
         return;
     }
     world.change_object(key, |r| {
-        set_condition(r, &at, "Ready", "False", reason, message);
-        if r["status"]["observedGeneration"].is_null() {
-            r["status"]["observedGeneration"] = json!(-1);
-        }
+        mark(r, &at, "Reconciling", "True", "Progressing", "Fulfilling prerequisites");
+        mark(r, &at, "Ready", "False", reason, message);
     });
     world.tell(key, "Normal", reason, message);
 }
 
 fn begin(world: &mut World, key: &Key, release: &Value) {
-    let (uid, generation) = (uid(release), generation(release));
-    let mark = format!("release {uid} {generation}");
-    if !world.begin(mark) {
+    let name = attempt_mark(release);
+    if !world.begin(name.clone()) {
         return;
     }
     let at = seconds(world.now);
     let verb = if was_installed(release) { "upgrade" } else { "install" };
-    let message = format!("Running '{verb}' action with timeout of 5m0s");
+    let message = format!("Running '{verb}' action with timeout of {}", timeout(release).1);
     world.change_object(key, |r| {
-        set_condition(r, &at, "Reconciling", "True", "Progressing", &message);
-        set_condition(r, &at, "Ready", "Unknown", "Progressing", &message);
-        r["status"]["lastAttemptedGeneration"] = json!(generation);
+        mark(r, &at, "Reconciling", "True", "Progressing", &message);
+        mark(r, &at, "Ready", "Unknown", "Progressing", &message);
+        r["status"]["lastAttemptedGeneration"] = r["metadata"]["generation"].clone();
         r["status"]["lastAttemptedReleaseAction"] = json!(verb);
+        r["status"]["lastAttemptedRevision"] = json!(chart_version(r));
+        r["status"]["storageNamespace"] = json!(key.namespace);
     });
-    world.tell(key, "Normal", "Progressing", &message);
     products::begin(world, key);
-    let key = key.clone();
     let after = bundle::install_seconds(&world.scenario, &key.name);
-    world.after(after, move |world| {
-        attempt(world, &key, &uid, generation);
-        settle(world);
-    });
+    let (limit, _) = timeout(release);
+    for (after, over) in [(after.min(limit), false), (limit, true)] {
+        let (key, name) = (key.clone(), name.clone());
+        world.after(after, move |world| {
+            attempt(world, &key, &name, over);
+            settle(world);
+        });
+    }
 }
 
 fn was_installed(release: &Value) -> bool {
     release.pointer("/status/history/0").is_some()
 }
 
-/// The install time is over: Ready, failed, or still waiting for what it brought.
-fn attempt(world: &mut World, key: &Key, uid: &str, generation: u64) {
-    let current = world.object(key).cloned().filter(|r| text(r, "/metadata/uid") == uid);
-    // A newer spec has a way of its own.
-    let Some(release) = current.filter(|r| self::generation(r) == generation && !is_ready_now(r)) else { return };
+/// The install time, or with `over` the time that an attempt may take, is over: Ready, failed, or still waiting for what
+/// it brought. Without effect when the attempt has ended.
+fn attempt(world: &mut World, key: &Key, name: &str, over: bool) {
+    let current = world.object(key).cloned().filter(|r| attempt_mark(r) == name);
+    let Some(release) = current.filter(|r| !is_ready_now(r)) else { return };
     let stuck = world.bites(|f| matches!(f, FaultKind::ReleaseStuck { release, .. } if *release == key.name));
     let refused = match stuck {
         Some(FaultKind::ReleaseStuck { message, .. }) => Some(message),
         Some(_) | None => products::refusal(world, &release),
     };
-    if let Some(message) = refused {
-        return fail(world, key, &release, &message);
+    let timed_out = |m: &String| m.contains(TIMED_OUT) || m.contains("timed out");
+    if let Some(message) = refused.as_ref().filter(|m| over || !timed_out(m)) {
+        return fail(world, key, &release, message);
     }
-    if !is_available(world, key) {
-        if let Some(state) = world.state() {
-            state.waiting.insert(key.clone());
-        }
-        return;
+    let lacks = refused.is_some() || !is_available(world, key);
+    if lacks && over {
+        return fail(world, key, &release, TIMED_OUT);
     }
     if let Some(state) = world.state() {
-        state.waiting.remove(key);
+        if lacks {
+            state.waiting.insert(key.clone());
+        } else {
+            state.waiting.remove(key);
+        }
     }
-    succeed(world, key, &release);
+    if !lacks {
+        return succeed(world, key, &release);
+    }
+    // Nothing in the store tells that a fault is over.
+    if refused.is_some() {
+        let (key, name) = (key.clone(), name.to_string());
+        world.after(RETRY_S, move |world| {
+            attempt(world, &key, &name, false);
+            settle(world);
+        });
+    }
 }
 
 fn fail(world: &mut World, key: &Key, release: &Value, message: &str) {
     let at = seconds(world.now);
-    let (verb, reason) =
-        if was_installed(release) { ("upgrade", "UpgradeFailed") } else { ("install", "InstallFailed") };
+    if let Some(state) = world.state() {
+        state.waiting.remove(key);
+    }
+    let upgrade = was_installed(release);
+    let (verb, reason, counter, remedy) = if upgrade {
+        ("upgrade", "UpgradeFailed", "upgradeFailures", "rollback")
+    } else {
+        ("install", "InstallFailed", "installFailures", "uninstall")
+    };
     let message = format!(
         "Helm {verb} failed for release {}/{} with chart {}: {message}",
         key.namespace,
         release_name(key, release),
         chart(release)
     );
+    let running = format!("Running '{remedy}' action with timeout of {}", timeout(release).1);
     world.change_object(key, |r| {
-        set_condition(r, &at, "Ready", "False", reason, &message);
-        set_condition(r, &at, "Released", "False", reason, &message);
-        drop_condition(r, "Reconciling");
-        r["status"]["observedGeneration"] = r["metadata"]["generation"].clone();
-        for counter in ["failures", "installFailures"] {
+        mark(r, &at, "Released", "False", reason, &message);
+        mark(r, &at, "Ready", "False", reason, &message);
+        mark(r, &at, "Reconciling", "True", "Progressing", &running);
+        drop_condition(r, "Remediated");
+        for counter in ["failures", counter] {
             let failures = r["status"][counter].as_u64().unwrap_or_default() + 1;
             r["status"][counter] = json!(failures);
         }
     });
     world.tell(key, "Warning", reason, &message);
-    let (key, uid, generation) = (key.clone(), uid(release), generation(release));
-    let mark = format!("retry {uid} {generation}");
-    if !world.begin(mark.clone()) {
+    let Some(failed) = world.object(key).cloned() else { return };
+    let name = attempt_mark(&failed);
+    let pause = pause_mark(&failed);
+    if !world.begin(pause.clone()) {
         return;
     }
-    world.after(RETRY_S, move |world| {
-        world.done(&mark);
-        attempt(world, &key, &uid, generation);
+    let doubled = failures(&failed).saturating_sub(1).min(20) as i32;
+    let backoff = (BACKOFF_S * 2f64.powi(doubled)).min(BACKOFF_LIMIT_S);
+    let (first, second) = (key.clone(), key.clone());
+    let again = name.clone();
+    world.after(REMEDIATION_S, move |world| {
+        remediated(world, &first, &name, upgrade);
         settle(world);
     });
+    world.after(REMEDIATION_S + backoff, move |world| {
+        world.done(&pause);
+        if world.object(&second).is_some_and(|r| attempt_mark(r) == again) {
+            reconcile(world, &second, None);
+            settle(world);
+        }
+    });
+}
+
+/// What the failed attempt brought is gone again, or as it was before.
+fn remediated(world: &mut World, key: &Key, name: &str, upgrade: bool) {
+    let current = world.object(key).cloned().filter(|r| attempt_mark(r) == name && !is_ready_now(r));
+    let Some(release) = current else { return };
+    let at = seconds(world.now);
+    let told = format!("{}/{}.v1 with chart {}", key.namespace, release_name(key, &release), chart(&release));
+    let (reason, message) = if upgrade {
+        ("RollbackSucceeded", format!("Helm rollback to previous release {told} succeeded"))
+    } else {
+        uninstall(world, key);
+        ("UninstallSucceeded", format!("Helm uninstall remediation for release {told} succeeded"))
+    };
+    world.change_object(key, |r| {
+        mark(r, &at, "Remediated", "True", reason, &message);
+        if upgrade {
+            mark(r, &at, "Ready", "False", reason, &message);
+        }
+        let last = condition(r, "Ready").map(|c| text(c, "/message").to_string()).unwrap_or_default();
+        mark(r, &at, "Reconciling", "True", "ProgressingWithRetry", &last);
+    });
+    world.tell(key, "Normal", reason, &message);
 }
 
 fn release_name(key: &Key, release: &Value) -> String {
@@ -231,20 +366,15 @@ fn succeed(world: &mut World, key: &Key, release: &Value) {
     let history: Vec<Value> = [snapshot].into_iter().chain(before).collect();
     products::installed(world, key, release);
     world.change_object(key, |r| {
-        drop_condition(r, "Reconciling");
-        set_condition(r, &at, "Released", "True", reason, &message);
-        set_condition(r, &at, "Ready", "True", reason, &message);
+        for over in ["Reconciling", "Remediated", "Stalled"] {
+            drop_condition(r, over);
+        }
+        mark(r, &at, "Released", "True", reason, &message);
+        mark(r, &at, "Ready", "True", reason, &message);
         let status = &mut r["status"];
         status["observedGeneration"] = json!(generation(release));
         status["history"] = json!(history);
-        status["storageNamespace"] = json!(key.namespace);
-        status["helmChart"] = json!(format!("{}/{}-{}", key.namespace, key.namespace, key.name));
-        status["lastAttemptedRevision"] = json!(chart_version(release));
-        status["lastAppliedRevision"] = json!(chart_version(release));
-        if let Some(status) = status.as_object_mut() {
-            status.remove("failures");
-            status.remove("installFailures");
-        }
+        forget_failures(r);
     });
     world.tell(key, "Normal", reason, &message);
     products::settled(world, key);
@@ -272,7 +402,7 @@ pub fn owned_changed(world: &mut World, key: &Key, gone: Option<&Value>) {
     if world.state().is_some_and(|s| s.waiting.contains(&release))
         && let Some(object) = world.object(&release).cloned()
     {
-        attempt(world, &release, &uid(&object), generation(&object));
+        attempt(world, &release, &attempt_mark(&object), false);
     }
 }
 
@@ -281,7 +411,8 @@ pub fn secret_changed(world: &mut World, key: &Key) {
     let uses = |r: &Value| !is_ready_now(r) && was_attempted(r) && proxmox::is_configuration(r, &key.name);
     for (release, object) in world.select(GROUP, "helmreleases", Some(&key.namespace), uses) {
         if condition(&object, "Ready").is_some_and(|c| c["status"] == "False") {
-            attempt(world, &release, &uid(&object), generation(&object));
+            products::begin(world, &release);
+            attempt(world, &release, &attempt_mark(&object), false);
         }
     }
 }
