@@ -1,6 +1,7 @@
 //! The only file that puts concrete things together: plan, clients, steps, journal, engine.
 use crate::base::clock::Clock;
 use crate::base::file::{self, Unfit};
+use crate::base::names::Names;
 use crate::base::secret::Secret;
 pub use crate::base::text::with_cause;
 use crate::base::vault::{Vault, VaultError};
@@ -31,6 +32,8 @@ pub const TOKEN_VARIABLE: &str = "COZYUP_PROXMOX_TOKEN";
 
 /// The environment variable that holds the clock of a process that is to live in a lab's time.
 pub const CLOCK_VARIABLE: &str = "COZYUP_CLOCK";
+/// The environment variable that holds where names lead for such a process; see [`Names::of_spec`].
+pub const NAMES_VARIABLE: &str = "COZYUP_NAMES";
 
 /// Why a run does not begin.
 #[derive(Debug, thiserror::Error)]
@@ -186,6 +189,7 @@ pub fn prepare(options: Options) -> Result<Prepared, Refusal> {
         components,
         proxmox: clients,
         http,
+        names: names_of_environment(&plan),
         secrets: folder.secrets(),
         vault,
         cache: folder.cache(),
@@ -302,6 +306,19 @@ pub fn recorded(folder: &Path) -> Result<Vec<Record>, JournalError> {
 /// The clock of this process: real, unless whoever started it says otherwise (the lab does, for the programs it starts).
 pub fn clock_of_environment() -> Clock {
     std::env::var(CLOCK_VARIABLE).ok().and_then(|spec| Clock::of_spec(&spec)).unwrap_or_else(Clock::real)
+}
+
+/// Where names lead for this process. On loopback, or in a lab's time, the machine's resolver is never asked: such a site
+/// has no names but those that it was given.
+fn names_of_environment(plan: &Plan) -> Names {
+    if let Ok(spec) = std::env::var(NAMES_VARIABLE) {
+        return Names::of_spec(&spec).unwrap_or(Names::Listed(Vec::new()));
+    }
+    let url = reqwest::Url::parse(&plan.site.url.to_string()).ok();
+    let host = url.as_ref().and_then(|u| u.host_str()).unwrap_or_default();
+    let loopback = host == "localhost" || host.parse::<std::net::Ipv4Addr>().is_ok_and(|a| a.is_loopback());
+    let simulated = loopback || std::env::var_os(CLOCK_VARIABLE).is_some();
+    if simulated { Names::Listed(Vec::new()) } else { Names::System }
 }
 
 fn http_client() -> Result<reqwest::Client, reqwest::Error> {

@@ -659,11 +659,11 @@ async fn the_proxmox_driver_wants_a_valid_token_and_makes_volumes_in_proxmox() {
                     "storageClass": [{"name": "proxmox", "storage": "local-lvm", "reclaimPolicy": "Delete", "fstype": "ext4"}]}}}),
     );
     site.wait(120).await;
-    let said = ready(&site.get(&key).unwrap());
+    let said = condition(&site.get(&key).unwrap(), "Released");
     assert_eq!(said["reason"], "InstallFailed");
     assert!(said["message"].as_str().unwrap().contains("401"), "{said}");
     site.apply(secret_key, driver_secret(&id, secret.expose()));
-    assert!(is_ready(&site.get(&key).unwrap()));
+    site.until("the driver is Ready", 120, |w| object(w, &key).is_some_and(is_ready)).await;
     assert!(site.get(&Key::new("storage.k8s.io", "csidrivers", "", "csi.proxmox.sinextra.dev")).is_some());
 
     site.namespace("probe");

@@ -102,6 +102,8 @@ fn broken() -> Vec<(&'static str, Edits, &'static str)> {
         ("profile-unknown", vec![("profile: paas-proxmox", "profile: distro-full")], "distro-full"),
         ("cluster-domain", vec![("cluster_domain: cozy.local", "cluster_domain: cozy-new.local")], "cozy-new.local"),
         ("root-host", vec![("root_host: 10-0-0-212.nip.io", "root_host: https://cozy.example.com")], "root_host"),
+        ("root-host-in-cluster", vec![("root_host: 10-0-0-212.nip.io", "root_host: cozy.local")], "root_host"),
+        ("root-host-in-cluster", vec![("root_host: 10-0-0-212.nip.io", "root_host: a.COZY.local.")], "root_host"),
         ("root-host-elsewhere", vec![("root_host: 10-0-0-212.nip.io", "root_host: cozy.10.0.0.9.nip.io")], "root_host"),
         ("expose-unknown", vec![("    - dashboard", "    - dashbord")], "- dashbord"),
         ("expose-without-kubevirt", vec![("    - dashboard", "    - cdi-uploadproxy")], "- cdi-uploadproxy"),

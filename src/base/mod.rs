@@ -3,9 +3,11 @@
 pub mod answer;
 pub mod clock;
 pub mod file;
+pub mod glance;
 pub mod json;
 pub mod known;
 pub mod logind;
+pub mod names;
 #[cfg(any(test, fuzzing))]
 pub mod properties;
 pub mod secret;

@@ -284,6 +284,7 @@ impl RunInLab {
             patience: self.flags.patience,
             style,
             clock: opened.site.clock(),
+            names: Some(opened.site.names.clone()),
             figures,
             ..Start::of(&opened.site.plan)
         };
@@ -317,6 +318,7 @@ impl TeardownInLab {
         let start = Start {
             folder: Some(dir.join("run")),
             clock: site.clock(),
+            names: Some(site.names.clone()),
             figures: LabFigures { critical_path_s: None, speed: Some(site.speed) },
             ..Start::of(&site.plan)
         };
@@ -401,9 +403,10 @@ fn print_endpoints(site: &Site) {
         format!("plan         {}", site.plan.display()),
         "try          curl -k -H \"Authorization: PVEAPIToken=TOKEN_ID=SECRET\" URL/api2/json/version".to_string(),
         format!(
-            "run          COZYUP_CLOCK={},{wall},{} cozyup run {}",
+            "run          COZYUP_CLOCK={},{wall},{} COZYUP_NAMES='{}' cozyup run {}",
             site.clock_origin,
             site.speed,
+            site.names,
             site.plan.display()
         ),
         "Ctrl-C ends the lab; it keeps nothing".to_string(),

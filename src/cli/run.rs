@@ -86,6 +86,8 @@ pub struct Start<'a> {
     pub patience: Option<Duration>,
     pub style: Style,
     pub clock: Clock,
+    /// Where names lead, as a lab says it.
+    pub names: Option<String>,
     pub figures: LabFigures,
     /// The run ends when nobody looks at it any more.
     pub with_screen: bool,
@@ -104,6 +106,7 @@ impl<'a> Start<'a> {
             patience: None,
             style: Style::Screen,
             clock: compose::clock_of_environment(),
+            names: std::env::var(compose::NAMES_VARIABLE).ok(),
             figures: LabFigures::default(),
             with_screen: false,
         }
@@ -264,6 +267,10 @@ async fn launch(start: &Start<'_>, name: &str, folder: &RunFolder, keys: compose
     command.env_remove(compose::TOKEN_VARIABLE).env_remove(compose::CLOCK_VARIABLE);
     if let Some(spec) = start.clock.spec() {
         command.env(compose::CLOCK_VARIABLE, spec);
+    }
+    command.env_remove(compose::NAMES_VARIABLE);
+    if let Some(names) = &start.names {
+        command.env(compose::NAMES_VARIABLE, names);
     }
     let spoken = said(&keys);
     if let Some(scope) = launch::in_user_scope(&command).await

@@ -67,6 +67,7 @@ async fn in_lab(state_dir: &Path, at: &Where) -> Exit {
     let start = Start {
         folder: Some(opened.run_folder()),
         clock: opened.site.clock(),
+        names: Some(opened.site.names.clone()),
         figures: opened.figures(LAST_DAY),
         ..Start::of(&opened.site.plan)
     };

@@ -112,6 +112,7 @@ fn as_json(state: &RunState, folder: &Path, worker: Option<&Owner>) -> String {
                     _ => serde_json::Value::Null,
                 },
                 "proof": s.proof.as_ref().map(|p| p.summary()),
+                "remarks": s.proof.as_ref().map(|p| p.remarks()).unwrap_or_default(),
             })
         })
         .collect();
@@ -160,6 +161,8 @@ fn as_text(state: &RunState, folder: &Path, worker: Option<&Owner>) -> String {
             (_, None, None) => step.outline.title.clone(),
         };
         out.push(format!("  {:<11}  {}: {detail}", word(step), step.outline.id));
+        let remarks = step.proof.as_ref().filter(|_| step.is_proven()).map(|p| p.remarks()).unwrap_or_default();
+        out.extend(remarks.iter().map(|remark| format!("               mind: {remark}")));
     }
     out.push(format!("state: {}", folder.display()));
     out.join("\n")

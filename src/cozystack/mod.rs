@@ -8,5 +8,5 @@ mod settings;
 
 pub use blocker::{Blocker, root_blocker};
 pub use health::{Health, Words};
-pub use release::{Component, Error, Installer, Release, Selection, Setting, Talos, waves};
+pub use release::{Component, Error, Installer, Registry, Release, Selection, Setting, Talos, waves};
 pub use settings::{SettingsInput, settings};

@@ -40,6 +40,8 @@ pub struct Release {
     pub installer: Installer,
     pub talos: Talos,
     pub cluster_api: ClusterApi,
+    /// Where the images of the platform come from.
+    pub registries: Vec<Registry>,
     pub settings: Vec<Setting>,
     profiles: BTreeMap<String, Profile>,
     components: Vec<Entry>,
@@ -71,6 +73,17 @@ pub struct ClusterApi {
     pub core: String,
     /// Providers must speak this contract.
     pub contract: String,
+}
+
+/// A container registry.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Registry {
+    /// As images name it.
+    pub name: String,
+    /// The servers that hand them out, a mirror of the machine configs first; one of them is enough.
+    pub servers: Vec<String>,
+    /// Components of the release that have images there; `talos` and `ingress` for those beside the bundle.
+    pub needed_by: Vec<String>,
 }
 
 /// A key of ConfigMap `cozy-system/cozystack`.

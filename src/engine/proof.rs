@@ -50,12 +50,13 @@ pub struct Proof {
     more: Vec<Reading>,
     /// Boxed: few proofs have one, and records are handed about by value.
     compare: Option<Box<Comparison>>,
+    remarks: Vec<String>,
 }
 
 impl Proof {
     /// `summary` says in one line what is now true, e.g. `vm 1001 runs on pve with 8 cores`.
     pub fn new(summary: impl AsRef<str>, first: Reading) -> Self {
-        Proof { summary: text::line(summary.as_ref()), first, more: Vec::new(), compare: None }
+        Proof { summary: text::line(summary.as_ref()), first, more: Vec::new(), compare: None, remarks: Vec::new() }
     }
 
     #[must_use]
@@ -76,6 +77,17 @@ impl Proof {
         self.compare.as_deref()
     }
 
+    /// Something that a person should know or do although the step is proven. The summary of a run and its status show it.
+    #[must_use]
+    pub fn mind(mut self, remark: impl AsRef<str>) -> Self {
+        self.remarks.push(text::line(remark.as_ref()));
+        self
+    }
+
+    pub fn remarks(&self) -> &[String] {
+        &self.remarks
+    }
+
     pub fn summary(&self) -> &str {
         &self.summary
     }
@@ -91,6 +103,8 @@ struct Stored {
     readings: Vec<Reading>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     compare: Option<Box<Comparison>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    remarks: Vec<String>,
 }
 
 impl TryFrom<Stored> for Proof {
@@ -98,7 +112,13 @@ impl TryFrom<Stored> for Proof {
     fn try_from(stored: Stored) -> Result<Self, Self::Error> {
         let mut readings = stored.readings.into_iter();
         let first = readings.next().ok_or("a proof without a reading is no proof")?;
-        Ok(Proof { summary: stored.summary, first, more: readings.collect(), compare: stored.compare })
+        Ok(Proof {
+            summary: stored.summary,
+            first,
+            more: readings.collect(),
+            compare: stored.compare,
+            remarks: stored.remarks,
+        })
     }
 }
 
@@ -108,6 +128,7 @@ impl From<Proof> for Stored {
             summary: proof.summary,
             readings: std::iter::once(proof.first).chain(proof.more).collect(),
             compare: proof.compare,
+            remarks: proof.remarks,
         }
     }
 }
@@ -120,5 +141,17 @@ mod tests {
     fn a_stored_proof_without_a_reading_is_refused() {
         let error = serde_json::from_str::<Proof>(r#"{"summary":"all fine","readings":[]}"#).unwrap_err();
         assert!(error.to_string().contains("no proof"), "{error}");
+    }
+
+    #[test]
+    fn a_remark_stays_with_the_proof_and_older_proofs_have_none() {
+        let reading = r#"{"system":"Kubernetes","asked":"a","answer":"b","at":"2026-11-29T10:00:00Z","by_hand":"c"}"#;
+        let plain = format!(r#"{{"summary":"fine","readings":[{reading}]}}"#);
+        let proof = serde_json::from_str::<Proof>(&plain).unwrap();
+        assert_eq!(serde_json::to_string(&proof).unwrap(), plain);
+        let told = proof.mind("write the\u{1b}[31m record");
+        let kept: Proof = serde_json::from_str(&serde_json::to_string(&told).unwrap()).unwrap();
+        assert_eq!(kept.remarks().len(), 1);
+        assert!(!kept.remarks()[0].contains('\u{1b}'));
     }
 }

@@ -18,6 +18,18 @@ use tower::ServiceExt;
 
 pub const IMAGE_NAME: &str = "nocloud-amd64.raw.xz";
 pub const MANIFEST_NAME: &str = "cozystack-installer.yaml";
+/// The names of container registries that lead to this server: in a lab nobody asks the real ones.
+pub const REGISTRIES: [&str; 9] = [
+    "ghcr.io",
+    "quay.io",
+    "registry.k8s.io",
+    "mirror.gcr.io",
+    "registry-1.docker.io",
+    "gcr.io",
+    "cr.fluentbit.io",
+    "docker-registry3.mariadb.com",
+    "docker.io",
+];
 /// The lab's image is small: what is simulated is the time it takes, not its bytes.
 const IMAGE_BYTES: usize = 8 << 20;
 const PIECES: u32 = 16;
@@ -71,6 +83,14 @@ pub async fn serve(stream: TcpStream, lab: Lab, line: Line) {
             }),
         )
         .route(&format!("/{MANIFEST_NAME}"), get(move || async move { lab.look(|w| w.releases.manifest.clone()) }))
+        // A registry wants a token, which whoever only asks whether it is there has not.
+        .route(
+            "/v2/",
+            get(|| async {
+                let own = [("docker-distribution-api-version", "registry/2.0")];
+                (StatusCode::UNAUTHORIZED, own, "{\"errors\":[{\"code\":\"UNAUTHORIZED\"}]}\n")
+            }),
+        )
         .fallback(|| async { (StatusCode::NOT_FOUND, "no such release\n") });
     let service = service_fn(move |request| {
         let (router, line) = (router.clone(), line.clone());

@@ -20,6 +20,8 @@ const NETS: std::ops::RangeInclusive<u8> = 86..=214;
 const PROXMOX: u8 = 1;
 const RELEASES: u8 = 2;
 const RELEASES_PORT: u16 = 8080;
+/// First address of the pool: the root ingress gets it.
+const POOL_FIRST: u8 = 212;
 /// A socket held for as long as the lab lives; nothing answers on it.
 const CLAIM: u8 = 3;
 const CLAIM_PORT: u16 = 8005;
@@ -56,6 +58,10 @@ pub struct Site {
     /// The clock: it read `clock_origin` at `clock_wall_ms` (milliseconds since 1970 on the wall).
     pub clock_origin: Timestamp,
     pub clock_wall_ms: u64,
+    /// Where the names lead that a run asks for, `NAME=ADDRESS:PORT` each: the registries to the release server, those of
+    /// the platform to the address that the root ingress gets.
+    #[serde(default)]
+    pub names: String,
     /// Lab seconds of the critical path to the end of day 5.
     pub critical_path_s: f64,
 }
@@ -132,6 +138,7 @@ pub async fn start(options: Options) -> io::Result<Running> {
         plan,
         clock_origin: origin,
         clock_wall_ms,
+        names: names(&world),
         critical_path_s: critical::seconds(&critical::chain(&world.scenario, 5)),
     };
     let lab = Lab::new(world, site.clock());
@@ -153,6 +160,17 @@ pub async fn start(options: Options) -> io::Result<Running> {
     let text = serde_json::to_string_pretty(&site).map_err(io::Error::other)?;
     write_private(&options.dir.join("site.json"), text.as_bytes())?;
     Ok(Running { lab, site, problems, tasks, _claim: claim })
+}
+
+fn names(world: &World) -> String {
+    let releases = SocketAddr::from((world.address(RELEASES), RELEASES_PORT));
+    let registries = super::releases::REGISTRIES.map(|name| format!("{name}={releases}"));
+    let platform = format!("*.{}={}:443", root_host(world), world.address(POOL_FIRST));
+    registries.into_iter().chain([platform]).collect::<Vec<_>>().join(",")
+}
+
+fn root_host(world: &World) -> String {
+    format!("{}.nip.io", world.address(POOL_FIRST).to_string().replace('.', "-"))
 }
 
 /// `127.N.0.0` of the first net that no other lab has, and the socket that claims it: two labs that start in the same
@@ -202,7 +220,6 @@ fn plan_text(world: &World, token_id: &str, token_file: &Path, can_ingress: bool
         );
     }
     let subnet = world.base;
-    let dashed = at(212).to_string().replace('.', "-");
     format!(
         "# The plan of the lab `{name}`. The lab wrote it when it started; its addresses are this machine's loopback.
 version: 1
@@ -242,7 +259,7 @@ talos:
 cozystack:
   version: v0.37.2
   profile: paas-proxmox
-  root_host: {dashed}.nip.io
+  root_host: {root_host}
   installer_url: {releases}/{MANIFEST_NAME}
   installer_sha256: {manifest_sha}
   expose: [api, dashboard]
@@ -273,7 +290,8 @@ tests:
         token_file = token_file.display(),
         image_sha = world.releases.image_sha256,
         vip = at(200),
-        pool_first = at(212),
+        root_host = root_host(world),
+        pool_first = at(POOL_FIRST),
         pool_last = at(250),
         manifest_sha = world.releases.manifest_sha256,
     )

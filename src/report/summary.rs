@@ -22,6 +22,9 @@ pub struct Summary {
     pub steps: usize,
     pub proven: usize,
     pub blocked: Vec<Blocked>,
+    /// What a person should know or do although the steps are proven.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<Remark>,
     /// Seconds on the wall.
     pub wall_s: f64,
     /// Lab only: lab seconds that the scenario needs at least.
@@ -41,6 +44,22 @@ pub struct Blocked {
     pub step: String,
     pub what: String,
     pub next: String,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct Remark {
+    pub step: String,
+    pub what: String,
+}
+
+/// The remarks of all proven steps, in their order.
+fn remarks(state: &RunState) -> Vec<Remark> {
+    let proven = state.wanted().filter(|s| s.is_proven());
+    let told = proven.flat_map(|s| {
+        let remarks = s.proof.iter().flat_map(|proof| proof.remarks());
+        remarks.map(|what| Remark { step: s.outline.id.to_string(), what: what.clone() })
+    });
+    told.collect()
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -94,6 +113,7 @@ impl Summary {
             steps: state.wanted().count(),
             proven: state.proven(),
             blocked: blocked.collect(),
+            remarks: remarks(state),
             wall_s: (times.wall.as_secs_f64() * 1000.0).round() / 1000.0,
             critical_path_s: times.critical_path_s,
             speed: times.speed,
@@ -136,6 +156,9 @@ impl Summary {
         for b in &self.blocked {
             out.push(format!("blocked: {}: {}", b.step, b.what));
             out.push(format!("   next: {}", b.next));
+        }
+        for remark in &self.remarks {
+            out.push(format!("mind: {}: {}", remark.step, remark.what));
         }
         let mut maps = vec![("files (0600)", &self.files)];
         if !self.teardown {

@@ -1,5 +1,6 @@
 //! What the steps work on: the plan, the run's folder, and the clients in their two halves.
 use crate::base::clock::Clock;
+use crate::base::names::Names;
 use crate::base::secret::Secret;
 use crate::base::text::with_cause;
 use crate::base::vault::{Vault, VaultError};
@@ -57,6 +58,8 @@ pub struct Reading {
     pub proxmox: proxmox::Reader,
     /// For the release server, LoadBalancer addresses and the ingress: no proxy, no redirects followed.
     pub http: reqwest::Client,
+    /// Where names lead, as seen from this machine.
+    pub names: Names,
     /// The folder of the run's secrets; what is in it is read through [`Reading::secret`].
     pub secrets: PathBuf,
     pub vault: Vault,
@@ -103,6 +106,7 @@ pub struct Parts {
     pub components: Vec<Component>,
     pub proxmox: (proxmox::Reader, proxmox::Changer),
     pub http: reqwest::Client,
+    pub names: Names,
     pub secrets: PathBuf,
     pub vault: Vault,
     pub cache: PathBuf,
@@ -133,6 +137,7 @@ pub fn open(parts: Parts) -> (Reading, Changing) {
         components: Arc::new(parts.components),
         proxmox: reader,
         http: parts.http,
+        names: parts.names,
         secrets: parts.secrets,
         vault: parts.vault.clone(),
         cache: parts.cache,

@@ -1,6 +1,7 @@
 //! The Kubernetes cluster of the lab: its objects, and what happens inside it (`control`).
 pub mod api;
 pub mod control;
+mod fake_certificate;
 pub mod service;
 pub mod store;
 

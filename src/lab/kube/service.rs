@@ -1,19 +1,23 @@
 //! What answers on a LoadBalancer's address: plain HTTP/1.1 from the pods behind the Service.
 //!
 //! Pods of an `agnhost netexec` image answer `/hostname` with their name. The root ingress controller redirects the hosts
-//! of known Ingresses to HTTPS and answers 404 for others, as ingress-nginx does. Everything else gets a short page.
-use super::control::balancer;
+//! of Ingresses with a certificate to HTTPS, serves them there as long as their pods do, and answers 404 for all others, as
+//! ingress-nginx does with its own certificate. Everything else gets a short page.
 use super::control::objects::{items, text};
+use super::control::{balancer, workloads};
 use super::store::Key;
 use crate::lab::world::{Lab, World};
 use serde_json::Value;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
 
 /// Wall time that a client has for its request.
 const REQUEST_DEADLINE: Duration = Duration::from_secs(30);
 const LARGEST_HEAD: usize = 16 * 1024;
+
+const INGRESS: &str = "root-ingress-controller";
 
 #[derive(Debug, PartialEq)]
 struct Answer {
@@ -29,7 +33,17 @@ impl Answer {
 }
 
 /// Answers requests on one connection until the client closes it.
-pub async fn serve(mut stream: TcpStream, lab: Lab, namespace: String, name: String, port: u16) {
+pub async fn serve(stream: TcpStream, lab: Lab, namespace: String, name: String, port: u16) {
+    if name != INGRESS || port != 443 {
+        return speak(stream, lab, namespace, name, port).await;
+    }
+    let Some(config) = super::fake_certificate::server() else { return };
+    if let Ok(Ok(stream)) = tokio::time::timeout(REQUEST_DEADLINE, TlsAcceptor::from(config).accept(stream)).await {
+        speak(stream, lab, namespace, name, port).await;
+    }
+}
+
+async fn speak(mut stream: impl AsyncRead + AsyncWrite + Unpin, lab: Lab, namespace: String, name: String, port: u16) {
     let mut buffer = Vec::new();
     loop {
         let Ok(Some(head)) = tokio::time::timeout(REQUEST_DEADLINE, head(&mut stream, &mut buffer)).await else {
@@ -56,7 +70,7 @@ pub async fn serve(mut stream: TcpStream, lab: Lab, namespace: String, name: Str
 }
 
 /// The next request's head; `None` when the client is done or talks nonsense. Bodies are not read: nobody sends one.
-async fn head(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<String> {
+async fn head(stream: &mut (impl AsyncRead + Unpin), buffer: &mut Vec<u8>) -> Option<String> {
     loop {
         if let Some(end) = buffer.windows(4).position(|w| w == b"\r\n\r\n") {
             let rest = buffer.split_off(end + 4);
@@ -99,7 +113,7 @@ fn answer(world: &World, namespace: &str, name: &str, port: u16, path: &str, hos
     let ready: Vec<String> =
         balancer::backends(world, service).into_iter().filter(|b| b.2).map(|(pod, _, _)| pod).collect();
     let Some(pod) = turn.checked_rem(ready.len()).and_then(|n| ready.get(n)) else { return unavailable() };
-    if name == "root-ingress-controller" {
+    if name == INGRESS {
         return ingress(world, port, path, host);
     }
     let Some(pod) = world.object(&Key::new("", "pods", namespace, pod)) else { return unavailable() };
@@ -121,18 +135,27 @@ fn is_netexec(pod: &Value) -> bool {
 }
 
 fn ingress(world: &World, port: u16, path: &str, host: &str) -> Answer {
-    if port == 443 {
-        return Answer::new("400 Bad Request", "The plain HTTP request was sent to HTTPS port\n");
-    }
-    let known = world
-        .objects("networking.k8s.io", "ingresses", None)
-        .iter()
-        .any(|(_, i)| items(i, "/spec/rules").any(|r| r["host"] == host));
-    if known {
+    let serves = |i: &Value| items(i, "/spec/rules").any(|r| r["host"] == host);
+    let Some((key, found)) = world.select("networking.k8s.io", "ingresses", None, serves).into_iter().next() else {
+        return Answer::new("404 Not Found", "default backend - 404");
+    };
+    let has_certificate = items(&found, "/spec/tls").any(|t| items(t, "/hosts").any(|h| h == host));
+    if port == 80 && has_certificate {
         let mut answer =
             Answer::new("308 Permanent Redirect", "<center><h1>308 Permanent Redirect</h1></center>nginx\n");
         answer.headers.push(("Location", format!("https://{host}{path}")));
         return answer;
     }
-    Answer::new("404 Not Found", "<center><h1>404 Not Found</h1></center><hr><center>nginx</center>\n")
+    let backend = text(&found, "/spec/rules/0/http/paths/0/backend/service/name");
+    if backend == "kubernetes" {
+        return match port {
+            443 => Answer::new("403 Forbidden", "{\"kind\":\"Status\",\"status\":\"Failure\",\"code\":403}\n"),
+            _ => Answer::new("400 Bad Request", "Client sent an HTTP request to an HTTPS server.\n"),
+        };
+    }
+    let deployment = Key::new("apps", "deployments", &key.namespace, backend);
+    if world.object(&deployment).is_some_and(|d| !workloads::is_available(&deployment, d)) {
+        return Answer::new("503 Service Temporarily Unavailable", "<center>nginx</center>\n");
+    }
+    Answer::new("200 OK", format!("<!doctype html><title>{host}</title>\n"))
 }

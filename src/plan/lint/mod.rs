@@ -66,6 +66,7 @@ mod proxmox_address_taken;
 mod replicated_needs_three_nodes;
 mod root_host;
 mod root_host_elsewhere;
+mod root_host_in_cluster;
 mod single_control_plane;
 mod single_host;
 mod site_unpinned;
@@ -160,6 +161,7 @@ pub static RULES: &[Rule] = &[
     cluster_domain::RULE,
     root_host::RULE,
     root_host_elsewhere::RULE,
+    root_host_in_cluster::RULE,
     expose_unknown::RULE,
     expose_without_kubevirt::RULE,
     expose_keycloak::RULE,

@@ -11,6 +11,7 @@ pub mod jump_host;
 mod needs;
 pub mod permissions;
 pub mod proxmox;
+pub mod registries;
 pub mod release;
 pub mod storages;
 pub mod survival;
@@ -52,6 +53,7 @@ pub fn steps(plan: &Plan) -> Steps {
         Arc::new(vmids::step(plan)),
         Arc::new(addresses::step(plan)),
         Arc::new(image::step(plan)),
+        Arc::new(registries::step(plan)),
         Arc::new(time::step(plan)),
     ]
 }
@@ -121,12 +123,11 @@ fn of_jump_host(
     Evidence { system: "jump host".into(), asked, answer, at: cx.clock().now(), by_hand }
 }
 
-/// A proof of the first readings; `summary` followed by what is worth a remark.
+/// A proof of the first readings, with what is worth a remark.
 fn proof(summary: &str, remarks: &[String], readings: Vec<Evidence>) -> Result<Proof, Failure> {
     let mut readings = readings.into_iter();
     let first = readings.next();
     let first = first.ok_or_else(|| Failure::broken("a check read nothing", "check that the plan names machines"))?;
-    let summary =
-        if remarks.is_empty() { summary.to_string() } else { format!("{summary}; mind: {}", remarks.join("; ")) };
-    Ok(readings.take(EVIDENCE - 1).fold(Proof::new(summary, first), Proof::and))
+    let proof = readings.take(EVIDENCE - 1).fold(Proof::new(summary, first), Proof::and);
+    Ok(remarks.iter().fold(proof, Proof::mind))
 }

@@ -3,6 +3,7 @@ pub mod cleanup;
 pub mod dns;
 pub mod ingress;
 pub mod load_balancer;
+pub mod names;
 pub mod namespace;
 pub mod nodes;
 pub mod objects;
@@ -36,6 +37,7 @@ pub fn steps(plan: &Plan) -> Steps {
     }
     if tests.ingress {
         steps.push(Arc::new(ingress::step(plan)));
+        steps.push(Arc::new(names::step(plan)));
     }
     if !in_namespace.is_empty() {
         steps.push(Arc::new(namespace::step(plan)));

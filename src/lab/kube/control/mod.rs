@@ -19,7 +19,7 @@ mod releases;
 pub mod shell;
 mod storage;
 mod tenants;
-mod workloads;
+pub(super) mod workloads;
 
 use super::store::{Change, Key};
 use crate::lab::world::World;

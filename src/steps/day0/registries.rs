@@ -1,0 +1,128 @@
+//! `day0.registries`: the registries that the platform's images come from answer from this machine.
+//!
+//! The nodes pull them, maybe on another way out than this machine's: what does not answer is a remark, told before the
+//! cluster waits half an hour for an image.
+use super::{Check, of_jump_host};
+use crate::cozystack::Registry;
+use crate::engine::failure::Failure;
+use crate::engine::proof::Proof;
+use crate::engine::step::Context;
+use crate::plan::model::Plan;
+use crate::steps::day1::web::cause;
+use crate::steps::site::Reading;
+use std::time::Duration;
+
+pub const KIND: &str = "day0.registries";
+/// For one registry, on the wall; they are asked all at once.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+pub fn step(_plan: &Plan) -> Check {
+    let title = "the registries of the platform's images answer";
+    Check::new(KIND, title, "curl -sI https://ghcr.io/v2/", |cx, site| Box::pin(look(cx, site)))
+}
+
+/// How a registry was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Found {
+    /// Which server answered, and its status.
+    Answers(String, u16),
+    /// What each server that was tried said.
+    Silent(String),
+    /// The site has no such name: in a lab nobody asks the real ones.
+    NotAsked,
+}
+
+/// Whether an answer to `/v2/` is a registry's: it lets anybody in, asks who it is, or sends to another of its servers.
+fn is_registry(status: u16) -> bool {
+    matches!(status, 200 | 401 | 403) || (300..400).contains(&status)
+}
+
+async fn ask(site: &Reading, registry: &Registry) -> Found {
+    let (mut said, mut asked) = (Vec::new(), false);
+    for server in &registry.servers {
+        let listed = site.names.listed(server);
+        // A list leads into a lab, whose release server speaks plain HTTP.
+        let url = match (listed, &site.names) {
+            (Some(at), _) => format!("http://{at}/v2/"),
+            (None, crate::base::names::Names::System) => format!("https://{server}/v2/"),
+            (None, crate::base::names::Names::Listed(_)) => continue,
+        };
+        asked = true;
+        match site.http.get(url).timeout(DEADLINE).send().await {
+            Ok(response) if is_registry(response.status().as_u16()) => {
+                return Found::Answers(server.clone(), response.status().as_u16());
+            }
+            Ok(response) => said.push(format!("{server} answers {}", response.status().as_u16())),
+            Err(e) => said.push(format!("{server}: {}", crate::base::text::clean(&cause(&e.without_url())))),
+        }
+    }
+    if asked { Found::Silent(said.join("; ")) } else { Found::NotAsked }
+}
+
+/// What to open, and for whom; `None` when all that were asked answer.
+fn remark(found: &[(Registry, Found)]) -> Option<String> {
+    let silent: Vec<String> = found
+        .iter()
+        .filter_map(|(registry, found)| match found {
+            Found::Silent(said) => {
+                Some(format!("{} ({said}), needed by {}", registry.name, registry.needed_by.join(", ")))
+            }
+            Found::Answers(..) | Found::NotAsked => None,
+        })
+        .collect();
+    (!silent.is_empty()).then(|| {
+        format!(
+            "from this machine no answer of {}: open TCP 443 to them for the nodes, or their releases never become ready",
+            silent.join("; of ")
+        )
+    })
+}
+
+async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {
+    let asked = site.release.registries.iter().map(|registry| async { (registry.clone(), ask(site, registry).await) });
+    let found: Vec<(Registry, Found)> = futures::future::join_all(asked).await;
+    let answers = found.iter().filter(|(_, f)| matches!(f, Found::Answers(..))).count();
+    let rows: Vec<String> = found
+        .iter()
+        .map(|(registry, found)| match found {
+            Found::Answers(server, status) => format!("{}: {server} answers {status}", registry.name),
+            Found::Silent(said) => format!("{}: {said}", registry.name),
+            Found::NotAsked => format!("{}: not asked, this site has no such name", registry.name),
+        })
+        .collect();
+    let by_hand: Vec<String> =
+        found.iter().flat_map(|(r, _)| &r.servers).map(|server| format!("curl -sI https://{server}/v2/")).collect();
+    let reading = of_jump_host(cx, "GET /v2/ of each registry", rows.join("\n"), by_hand.join("\n"));
+    let proof = Proof::new(format!("{answers} of {} registries answer from this machine", found.len()), reading);
+    Ok(match remark(&found) {
+        Some(remark) => proof.mind(remark),
+        None => proof,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cozystack::Release;
+
+    #[test]
+    fn a_silent_registry_is_told_with_what_to_open_and_who_needs_it() {
+        let registries = Release::embedded("v0.37.2").unwrap().registries;
+        let all = |found: Found| registries.iter().map(|r| (r.clone(), found.clone())).collect::<Vec<_>>();
+        assert_eq!(remark(&all(Found::Answers("x".into(), 401))), None);
+        assert_eq!(remark(&all(Found::NotAsked)), None);
+        let told = remark(&all(Found::Silent("connection refused".into()))).unwrap();
+        assert!(told.contains("cr.fluentbit.io (connection refused), needed by monitoring-agents"), "{told}");
+        assert!(told.contains("TCP 443"), "{told}");
+    }
+
+    #[test]
+    fn whoever_answers_like_a_registry_is_reached_and_an_error_page_is_not() {
+        for status in [200, 401, 403, 302, 307] {
+            assert!(is_registry(status), "{status}");
+        }
+        for status in [404, 407, 500, 502, 511] {
+            assert!(!is_registry(status), "{status}");
+        }
+    }
+}
