@@ -745,7 +745,7 @@ async fn a_service_answers_http_from_its_ready_pods_and_503_without_any() {
         "{known}"
     );
     let unknown = ask(&site, "tenant-root", "root-ingress-controller", 80, &page("other.example.org")).await;
-    assert!(unknown.starts_with("HTTP/1.1 404 ") && unknown.contains("nginx"), "{unknown}");
+    assert!(unknown.starts_with("HTTP/1.1 404 ") && unknown.ends_with("default backend - 404"), "{unknown}");
 }
 
 #[tokio::test(start_paused = true)]
