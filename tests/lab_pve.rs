@@ -1,11 +1,13 @@
 //! The lab's Proxmox VE over TLS on a real socket: what a client sees on the wire.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::expect_used)]
 use cozyup::base::clock::Clock;
+use cozyup::base::secret::Secret;
 use cozyup::base::tls::{ByLeaf, Fingerprint, Pinned};
 use cozyup::lab::disturb::Line;
 use cozyup::lab::pve::api;
 use cozyup::lab::scenario::{Fault, FaultKind, Scenario};
 use cozyup::lab::world::{Lab, World};
+use cozyup::proxmox::{self, Error, TokenFault};
 use jiff::Timestamp;
 use rustls::pki_types::ServerName;
 use serde_json::{Value, json};
@@ -309,6 +311,36 @@ async fn what_a_rust_client_sends_by_default_is_refused_as_by_the_real_server() 
     let (status, reason) = ask(empty).await;
     assert_eq!(status, 500);
     assert!(reason.starts_with("malformed JSON string"), "{reason}");
+}
+
+/// proxmox.md 2.2: of a large upload that is refused the server takes some MiB and closes; the client still learns why.
+#[tokio::test]
+async fn a_refused_upload_is_told_as_the_refusal_that_it_is_and_not_as_a_broken_network() {
+    cozyup::base::tls::install_provider();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("image.raw");
+    std::fs::write(&file, vec![7_u8; 12 << 20]).unwrap();
+    let lacking = |s: &mut Scenario| {
+        let kind = FaultKind::MissingPrivilege { privilege: "Datastore.AllocateTemplate".into() };
+        s.faults.push(Fault { kind, heal_s: None, bit_at: None });
+    };
+    let site = site(10.0, lacking).await;
+    let (id, secret) = site.lab.look(|w| w.pve.installer_token());
+    let pin = site.lab.look(|w| w.pve.fingerprint());
+    let upload = async |secret: Secret<String>| {
+        let url = format!("https://{}", site.address);
+        let target = proxmox::Target { url, token_id: id.clone(), secret, fingerprint: Some(pin.clone()) };
+        let (_, changer) = proxmox::connect(target).unwrap();
+        let sum = "a".repeat(64);
+        changer.upload("pve", "local", "import", "image.raw", &sum, &file, |_, _| ()).await.unwrap_err()
+    };
+    let error = upload(secret).await;
+    assert!(matches!(&error, Error::Forbidden { path: Some(path), .. } if path == "/storage/local"), "{error:?}");
+    let error = upload(Secret::new("00000000-0000-0000-0000-000000000000".into())).await;
+    assert!(matches!(error, Error::Unauthorized { fault: TokenFault::WrongSecret, .. }), "{error:?}");
+    // Of a small body the answer is seen at once, after its delay.
+    let small = site.upload("talos.raw", &[7; 5]).await;
+    assert_eq!(small.status, 403, "{}", small.reason);
 }
 
 #[tokio::test]

@@ -3,7 +3,8 @@
 use cozyup::base::secret::Secret;
 use cozyup::base::tls::Fingerprint;
 use cozyup::proxmox::{
-    Changer, CloneOptions, Error, Grantee, Reader, Target, TaskExit, Upid, connect, probe_certificate,
+    Cause, Changer, CloneOptions, Error, Front, Grantee, Reader, Target, TaskExit, TokenFault, Upid, connect,
+    probe_certificate,
 };
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -163,7 +164,7 @@ async fn an_old_server_says_it_in_the_status_line_and_a_new_one_in_the_body() {
 #[tokio::test]
 async fn a_refused_token_is_unauthorized_even_with_an_empty_body() {
     let error = error_for(says("401 Authentication failed!", "", "")).await;
-    assert_eq!(error, Error::Unauthorized { text: "Authentication failed!".to_string() });
+    assert_eq!(error, Error::Unauthorized { text: "Authentication failed!".to_string(), fault: TokenFault::Unknown });
     assert!(!error.is_transient());
 }
 
@@ -201,6 +202,9 @@ fn class(error: &Error) -> &'static str {
         Error::Exists { .. } => "exists",
         Error::Busy { .. } => "busy",
         Error::Server { .. } => "server",
+        Error::NoSuchNode { .. } => "no such node",
+        Error::NodeCertificate { .. } => "node certificate",
+        Error::InFront { .. } => "in front",
         Error::Answer { .. } => "answer",
         Error::File { .. } => "file",
     }
@@ -216,14 +220,14 @@ async fn every_refusal_is_the_same_to_the_client_from_an_old_server_and_from_a_n
         died("unable to find configuration file for VM 999 on node 'pve1'", "not found"),
         died(
             "hostname lookup 'nope' failed - failed to get address info for: nope: Name or service not known",
-            "not found",
+            "no such node",
         ),
         died("storage 'x' does not exist", "not found"),
         died("pool 'x' does not exist", "not found"),
         died("ACL update failed: role 'X' does not exist", "not found"),
         died("no such user ('x@pve')", "not found"),
         died("no such token 'x' for user 'y@pve'", "not found"),
-        died("no such cluster node 'pve9'", "not found"),
+        died("no such cluster node 'pve9'", "no such node"),
         died("unable to create VM 101 - VM 101 already exists on node 'pve1'", "exists"),
         died("unable to create VM 101 - CT 101 already exists on node 'pve1'", "exists"),
         died("unable to create VM 101: config file already exists", "exists"),
@@ -293,16 +297,24 @@ async fn a_server_without_a_body_is_understood_by_its_status_line_alone() {
         ("595 Connection refused", "", "", "busy", "Connection refused"),
         ("595 No route to host", "", "", "busy", "No route to host"),
         ("596 Connection timed out", "", "", "busy", "Connection timed out"),
-        ("596 tls_process_server_certificate: certificate verify failed", "", "", "busy", "certificate verify failed"),
+        (
+            "596 tls_process_server_certificate: certificate verify failed",
+            "",
+            "",
+            "node certificate",
+            "certificate verify failed",
+        ),
         ("599 Too many redirections", "", "", "busy", "Too many redirections"),
         ("500", "", "", "server", "Internal Server Error"),
         ("500 ", "application/json", "{\"data\":null}", "server", "Internal Server Error"),
-        ("503 Service Unavailable", "text/html", "<html>a proxy</html>", "busy", "Service Unavailable"),
+        ("503 Service Unavailable", "text/html", "<html>a proxy</html>", "in front", "does not reach Proxmox VE"),
+        ("429 Too Many Requests", "", "", "in front", "limits requests"),
     ] {
         let error = error_for(says(line, kind, body)).await;
         assert_eq!(class(&error), expected, "{line}: {error:?}");
         assert!(error.to_string().contains(text), "{line}: {error}");
-        assert_eq!(error.is_transient(), expected == "busy", "{line}");
+        let passes = expected == "busy" || line.starts_with("503") || line.starts_with("429");
+        assert_eq!(error.is_transient(), passes, "{line}");
     }
 }
 
@@ -311,7 +323,8 @@ async fn a_reason_phrase_beyond_ascii_is_lost_and_the_status_still_understood() 
     // hyper hands such a phrase over as an empty one; Proxmox VE before 8.4 has no other place for its text.
     let head = "HTTP/1.1 500 storage 'L\u{f6}schen' does not exist\r\nConnection: close\r\n\r\n";
     let error = error_for(Reply::Says(head.as_bytes().to_vec())).await;
-    assert_eq!(error, Error::Server { status: 500, text: "Internal Server Error".to_string() });
+    let text = "Internal Server Error".to_string();
+    assert_eq!(error, Error::Server { status: 500, text, cause: Cause::Unknown });
     let body = "{\"data\":null,\"message\":\"storage 'L\u{f6}schen' does not exist\\n\"}";
     assert_eq!(class(&error_for(json("500 x", body)).await), "not found");
 }
@@ -332,7 +345,7 @@ async fn a_redirect_is_not_followed_with_the_token() {
     )])
     .await;
     let error = server.connect().0.version().await.unwrap_err();
-    assert!(matches!(error, Error::Server { status: 301, .. }), "{error:?}");
+    assert!(matches!(error, Error::InFront { status: 301, front: Front::Redirect, .. }), "{error:?}");
 }
 
 #[tokio::test]
@@ -436,7 +449,7 @@ async fn silence_ends_at_the_deadline() {
     server.arrived.recv().await.unwrap();
     tokio::time::pause();
     let error = question.await.unwrap().unwrap_err();
-    assert_eq!(error.to_string(), "GET /version: no answer within 15 s");
+    assert_eq!(error.to_string(), "GET /version: no answer within 35 s");
     assert!(matches!(error, Error::Busy { status: None, .. }));
     tokio::time::resume();
     let change = tokio::spawn(async move { changer.stop_vm("pve1", 101).await });

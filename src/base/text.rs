@@ -31,6 +31,16 @@ pub fn clean(raw: &str) -> String {
     out.trim().to_string()
 }
 
+/// One word of a command to be pasted into a shell: as it is where it is plain, else in single quotes.
+pub fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-:,=@+".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_string()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
 /// [`clean`], line by line, keeping the line breaks.
 pub fn clean_lines(raw: &str) -> String {
     raw.lines().map(|l| clean_keep_indent(&l.replace('\t', "    "))).collect::<Vec<_>>().join("\n")

@@ -53,6 +53,9 @@ pub struct Storage {
     pub used_gib: u64,
     #[serde(default)]
     pub shared: bool,
+    /// How long it lets everybody wait who asks for its state, as a dead NFS server does, in seconds of the lab.
+    #[serde(default)]
+    pub latency_s: f64,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -1,5 +1,5 @@
 //! The server's certificate before anybody trusts it, for the question at first contact.
-use super::error::Error;
+use super::error::{Error, Unreached};
 use crate::base::text::clean;
 use crate::base::tls::{ByLeaf, Fingerprint, Judge};
 use jiff::Timestamp;
@@ -28,14 +28,16 @@ pub struct Certificate {
 /// 15 s, [`Error::Answer`] when what it shows is no certificate.
 pub async fn probe_certificate(url: &str) -> Result<Certificate, Error> {
     let url = super::connection::base_url(url)?;
-    let der = tokio::time::timeout(DEADLINE, leaf(&url))
-        .await
-        .map_err(|_| Error::Unreachable { what: format!("{url}: no certificate within {} s", DEADLINE.as_secs()) })??;
+    let der = tokio::time::timeout(DEADLINE, leaf(&url)).await.map_err(|_| Error::Unreachable {
+        what: format!("{url}: no certificate within {} s", DEADLINE.as_secs()),
+        how: Unreached::Other,
+    })??;
     describe(&der)
 }
 
 async fn leaf(url: &Url) -> Result<Vec<u8>, Error> {
-    let unreachable = |e: &dyn std::fmt::Display| Error::Unreachable { what: clean(&format!("{url}: {e}")) };
+    let unreachable =
+        |e: &dyn std::fmt::Display| Error::Unreachable { what: clean(&format!("{url}: {e}")), how: Unreached::Other };
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
     let port = url.port_or_known_default().unwrap_or(8006);
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());

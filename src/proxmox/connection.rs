@@ -1,9 +1,10 @@
 //! One HTTP client for one node: deadlines, the cap on requests under way, the one repetition of a cut question.
 use super::Target;
+use super::cause::vanished_meanwhile;
 use super::certificate::probe_certificate;
-use super::error::Error;
+use super::error::{Error, Unreached};
 use super::path::{Path, asked};
-use super::refusal::refusal;
+use super::refusal::{Said, refusal};
 use crate::base::secret::{SECRET_FIELDS, Secret, hide_fields};
 use crate::base::text::{clean, shorten};
 use crate::base::tls::{ByLeaf, Fingerprint, Pinned, without_manual};
@@ -17,8 +18,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-const READ_DEADLINE: Duration = Duration::from_secs(15);
-/// pveproxy itself gives up after 30 s with a 596; ours is the later one, so that its answer is seen.
+/// pveproxy itself gives up after 30 s with a 596, which says more than our own deadline would.
+const READ_DEADLINE: Duration = Duration::from_secs(35);
 const CHANGE_DEADLINE: Duration = Duration::from_secs(60);
 const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
 /// pveproxy closes an idle connection after 5 s.
@@ -122,9 +123,9 @@ impl Connection {
         let question = async {
             match self.once(self.request(Method::GET, path, query, &[])?).await {
                 Err(Trouble { cut: true, .. }) => {
-                    self.once(self.request(Method::GET, path, query, &[])?).await.map_err(|t| t.error)
+                    self.once(self.request(Method::GET, path, query, &[])?).await.map_err(|t| asked_again(t.error))
                 }
-                other => other.map_err(|t| t.error),
+                other => other.map_err(|t| asked_again(t.error)),
             }
         };
         within(READ_DEADLINE, &asked("GET", path, query), question).await
@@ -198,7 +199,10 @@ impl Connection {
             .extensions()
             .get::<hyper::ext::ReasonPhrase>()
             .map(|r| self.hidden(&String::from_utf8_lossy(r.as_bytes())));
-        let kind = response.headers().get(reqwest::header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).map(clean);
+        let header = |name| response.headers().get(name).and_then(|v| v.to_str().ok()).map(|v| shorten(&clean(v), 80));
+        let kind = header(reqwest::header::CONTENT_TYPE);
+        let (server, location) = (header(reqwest::header::SERVER), header(reqwest::header::LOCATION));
+        let wants_login = response.headers().contains_key(reqwest::header::WWW_AUTHENTICATE);
         let body = match whole(response).await {
             Ok(bytes) => self.hidden(&String::from_utf8_lossy(&bytes)),
             // The status says what went wrong; its text may be missing.
@@ -208,7 +212,15 @@ impl Connection {
         };
         if !status.is_success() {
             let canonical = status.canonical_reason().unwrap_or("no reason given");
-            let refused = refusal(status.as_u16(), reason.as_deref(), canonical, &body);
+            let refused = refusal(&Said {
+                status: status.as_u16(),
+                reason: reason.as_deref(),
+                canonical,
+                body: &body,
+                wants_login,
+                server: server.as_deref(),
+                location: location.as_deref(),
+            });
             return Err(behind(&self.url, node.as_deref(), refused).into());
         }
         data(&body).map_err(|e| {
@@ -219,7 +231,7 @@ impl Connection {
 
     async fn trouble(&self, e: &reqwest::Error) -> Trouble {
         let what = self.hidden(&format!("{}: {}", self.url, deepest(e)));
-        let unreachable = Error::Unreachable { what: shorten(&clean(&what), 500) };
+        let unreachable = Error::Unreachable { what: shorten(&clean(&what), 500), how: unreached(e) };
         let Some(tls) = links(e).find_map(|link| link.downcast_ref::<rustls::Error>()) else {
             return Trouble { error: unreachable, cut: links(e).any(is_cut) };
         };
@@ -279,7 +291,18 @@ fn behind(url: &str, node: Option<&str>, error: Error) -> Error {
             let did = if status == 595 { "can't reach" } else { "got no answer from" };
             Error::Busy { status: Some(status), text: format!("{url} {did} node {node}: {text}") }
         }
+        (Error::NodeCertificate { text, .. }, Some(node)) => {
+            Error::NodeCertificate { node: Some(node.to_string()), text }
+        }
         (error, _) => error,
+    }
+}
+
+/// A question whose subject went away while it was answered is asked again, not a fault of anybody.
+fn asked_again(error: Error) -> Error {
+    match error {
+        Error::Server { status, text, .. } if vanished_meanwhile(&text) => Error::Busy { status: Some(status), text },
+        other => other,
     }
 }
 
@@ -343,6 +366,25 @@ fn below<'a>(link: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + '
 fn deepest(e: &reqwest::Error) -> String {
     let text = links(e).last().map(ToString::to_string).unwrap_or_default();
     without_manual(&text).to_string()
+}
+
+/// A name that can't be looked up has no type of its own on the way up; hyper-util calls the step by its name.
+fn unreached(e: &reqwest::Error) -> Unreached {
+    use io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable};
+    let io_kind = |kinds: &[io::ErrorKind]| {
+        links(e).any(|link| link.downcast_ref::<io::Error>().is_some_and(|io| kinds.contains(&io.kind())))
+    };
+    if links(e).any(|link| link.to_string().starts_with("dns error")) {
+        Unreached::Name
+    } else if e.is_connect() && io_kind(&[ConnectionRefused, HostUnreachable, NetworkUnreachable]) {
+        Unreached::NoConnection
+    } else if e.is_connect() && links(e).any(is_cut) {
+        Unreached::ClosedAtOnce
+    } else if links(e).any(is_cut) {
+        Unreached::Cut
+    } else {
+        Unreached::Other
+    }
 }
 
 fn is_cut(link: &(dyn StdError + 'static)) -> bool {

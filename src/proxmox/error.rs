@@ -1,4 +1,5 @@
 //! What goes wrong between cozyup and Proxmox VE, told apart by what one does next.
+use super::cause::{Cause, TokenFault};
 use crate::base::tls::Fingerprint;
 use std::collections::BTreeMap;
 
@@ -10,12 +11,12 @@ pub enum Error {
     Target { what: String },
     /// No answer: no route, refused, cut. A changing call may still have been carried out.
     #[error("can't reach proxmox: {what}")]
-    Unreachable { what: String },
+    Unreachable { what: String, how: Unreached },
     /// The server showed another certificate than the pinned one, or one no authority of this system vouches for.
     #[error("{}", certificate_text(found, pinned.as_ref(), why))]
     Certificate { found: Fingerprint, pinned: Option<Fingerprint>, why: String },
     #[error("proxmox does not accept the token: {text}")]
-    Unauthorized { text: String },
+    Unauthorized { text: String, fault: TokenFault },
     /// `path` and `privilege` where the server names them; several privileges are joined by `|`, of which one is enough.
     #[error("{text}")]
     Forbidden { text: String, path: Option<String>, privilege: Option<String> },
@@ -36,7 +37,16 @@ pub enum Error {
     #[error("{text}")]
     Busy { status: Option<u16>, text: String },
     #[error("proxmox answers {status}: {text}")]
-    Server { status: u16, text: String },
+    Server { status: u16, text: String, cause: Cause },
+    /// The cluster has no node of the name in the request.
+    #[error("{text}")]
+    NoSuchNode { text: String },
+    /// The node that answered does not believe the certificate of `node`, for which the request is (596).
+    #[error("{}", node_certificate_text(node.as_deref(), text))]
+    NodeCertificate { node: Option<String>, text: String },
+    /// Not Proxmox VE answered but something on the way to it, which calls itself `server`.
+    #[error("{}", in_front_text(*status, *front, server.as_deref(), text))]
+    InFront { status: u16, front: Front, server: Option<String>, text: String },
     /// An answer that is not what the API promises. Never holds the answer itself.
     #[error("{text}")]
     Answer { text: String },
@@ -45,11 +55,45 @@ pub enum Error {
     File { what: String },
 }
 
+/// How a request ended that brought no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unreached {
+    /// The name of the host leads nowhere.
+    Name,
+    /// Nothing listens, or there is no way.
+    NoConnection,
+    /// The connection was taken and closed before TLS had begun.
+    ClosedAtOnce,
+    /// The connection broke before the answer was whole.
+    Cut,
+    /// No answer in time, or whatever else.
+    Other,
+}
+
+/// What stands in front of Proxmox VE, by what it answered in its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Front {
+    /// It wants a login of its own.
+    Login,
+    /// It takes no body of this size.
+    BodyLimit,
+    RateLimit,
+    /// It lets this client or path not pass.
+    Denied,
+    Redirect,
+    /// It does not reach what is behind it.
+    NoBackend,
+    /// It has no such page: another server, or another path than the API's.
+    OtherPlace,
+}
+
 impl Error {
     /// True when the same call may well succeed later without anybody doing anything.
     pub fn is_transient(&self) -> bool {
         match self {
             Error::Unreachable { .. } | Error::NoSuchTask | Error::Locked { .. } | Error::Busy { .. } => true,
+            Error::Server { cause, .. } => cause.is_passing(),
+            Error::InFront { front, .. } => matches!(front, Front::RateLimit | Front::NoBackend),
             Error::Target { .. }
             | Error::Certificate { .. }
             | Error::Unauthorized { .. }
@@ -57,7 +101,8 @@ impl Error {
             | Error::Parameters { .. }
             | Error::NotFound { .. }
             | Error::Exists { .. }
-            | Error::Server { .. }
+            | Error::NoSuchNode { .. }
+            | Error::NodeCertificate { .. }
             | Error::Answer { .. }
             | Error::File { .. } => false,
         }
@@ -78,4 +123,23 @@ fn certificate_text(found: &Fingerprint, pinned: Option<&Fingerprint>, why: &str
 fn parameters_text(errors: &BTreeMap<String, String>) -> String {
     let each: Vec<String> = errors.iter().map(|(name, text)| format!("{name}: {text}")).collect();
     if each.is_empty() { "parameter verification failed".to_string() } else { each.join("; ") }
+}
+
+fn node_certificate_text(node: Option<&str>, text: &str) -> String {
+    let node = node.map_or_else(|| "another node".to_string(), |node| format!("node {node}"));
+    format!("the node that was asked does not believe the certificate of {node}: {text} (596)")
+}
+
+fn in_front_text(status: u16, front: Front, server: Option<&str>, text: &str) -> String {
+    let who = server.map_or_else(|| "something".to_string(), |server| format!("`{server}`"));
+    let does = match front {
+        Front::Login => "wants a login of its own",
+        Front::BodyLimit => "takes no body of this size",
+        Front::RateLimit => "limits requests",
+        Front::Denied => "lets this request not pass",
+        Front::Redirect => "sends this request somewhere else",
+        Front::NoBackend => "does not reach Proxmox VE",
+        Front::OtherPlace => "has no such page",
+    };
+    format!("{who} in front of proxmox {does}: {text} ({status})")
 }

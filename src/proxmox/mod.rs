@@ -3,6 +3,7 @@
 //! Every call has a deadline, TLS is verified or pinned, at most four requests are under way at once, and every
 //! text from outside is cleaned before it leaves this room.
 mod access;
+mod cause;
 mod certificate;
 mod changer;
 mod config;
@@ -21,16 +22,17 @@ mod upload;
 mod vm;
 
 pub use access::{AclRow, Permissions, TokenRow, UserRow};
+pub use cause::{Cause, TokenFault};
 pub use certificate::{Certificate, probe_certificate};
 pub use changer::{Changer, CloneOptions, Grantee};
 pub use config::{Disk, Net, VmConfig};
-pub use error::Error;
+pub use error::{Error, Front, Unreached};
 pub use reader::Reader;
 pub use site::{
     Bridge, ClusterNode, ClusterStatus, NodeRow, NodeStatus, StorageConfig, StorageRow, UrlMetadata, Version, Vnet,
     Volume,
 };
-pub use task::{LogLine, TaskExit, TaskStatus, progress_of};
+pub use task::{LogLine, TaskExit, TaskStatus, progress_of, reason_of};
 pub use upid::Upid;
 pub use vm::{VmRow, VmStatus};
 

@@ -1,5 +1,6 @@
 //! A path of the API: encoded for the wire, and as a person writes it.
 use super::error::Error;
+use crate::base::text::quoted;
 
 #[derive(Debug, Clone)]
 pub(super) struct Path {
@@ -50,15 +51,6 @@ pub(super) fn asked(method: &str, path: &Path, query: &[(&str, &str)]) -> String
 pub(super) fn by_hand(path: &Path, query: &[(&str, &str)]) -> String {
     let options: String = query.iter().map(|(key, value)| format!(" --{key} {}", quoted(value))).collect();
     format!("pvesh get {}{options}", quoted(&path.shown))
-}
-
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-:,=@+".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_string()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! What holds of any answer of a Proxmox VE API.
 #![allow(clippy::panic, clippy::unwrap_used, reason = "compiled for tests and for fuzzing alone")]
+use super::cause::{Cause, vanished_meanwhile};
 use super::connection::data;
 use super::path::{Path, by_hand};
-use super::refusal::{forbidden, names_a_lock, refusal};
-use super::task::{self, LogLine, progress_of};
+use super::refusal::{Said, forbidden, refusal};
+use super::task::{self, LogLine, progress_of, reason_of};
 use super::{Upid, access, config, site, vm};
 use crate::base::known::HIDDEN;
 use crate::base::properties::{harmless, harmless_lines};
@@ -29,16 +30,26 @@ pub fn task(bytes: &[u8]) {
         harmless(&exit);
         assert!(!(exit.is_success() && (exit.is_lock() || exit.forbidden().is_some())), "{line}");
         harmless(&forbidden(line.to_string()).is_transient());
-        names_a_lock(line);
+        Cause::of(line).is_passing();
+        vanished_meanwhile(line);
     }
     assert!(progress_of(&log).is_none_or(|p| p <= 10_000));
+    assert!(reason_of(&log).is_none_or(|reason| reason.len() <= 700));
 }
 
 /// An answer is refused, or read into texts that are harmless; a refusal has a text.
 pub fn payload(bytes: &[u8]) {
     let body = String::from_utf8_lossy(bytes);
     for status in [400, 401, 403, 500, 501, 595, 596] {
-        let error = refusal(status, body.lines().next(), "no reason given", &body);
+        let error = refusal(&Said {
+            status,
+            reason: body.lines().next(),
+            canonical: "no reason given",
+            body: &body,
+            wants_login: body.len() % 2 == 1,
+            server: body.lines().nth(1),
+            location: body.lines().nth(2),
+        });
         harmless(&error);
         assert!(!error.to_string().is_empty(), "{error:?}");
     }

@@ -19,7 +19,7 @@ use std::sync::Arc;
 /// Lines of a task log asked for at once.
 const LOG_PAGE: &str = "500";
 
-/// Asks, never changes. Every question has a deadline of 15 s and is asked once more when the connection was cut.
+/// Asks, never changes. Every question has a deadline of 35 s and is asked once more when the connection was cut.
 #[derive(Clone)]
 pub struct Reader {
     connection: Arc<Connection>,
@@ -98,9 +98,19 @@ impl Reader {
         self.ask(&["nodes", node, "time"], &[], site::node_time).await
     }
 
-    /// Those the token may see; a storage without any right on it is missing, not refused.
+    /// Those the token may see that hold disks, images to import or ISO files; a storage without any right on it is
+    /// missing, not refused. The server activates each storage that it lists, one after the other: without the contents it
+    /// would wait for every dead NFS server of the site, ten seconds each (pve-storage, measured on 8.4.1). A disabled
+    /// storage is missing too.
     pub async fn storages(&self, node: &str) -> Answered<Vec<StorageRow>> {
-        self.ask(&["nodes", node, "storage"], &[], site::storages).await
+        let query = [("content", "images,import,iso")];
+        self.ask(&["nodes", node, "storage"], &query, site::storages).await
+    }
+
+    /// One storage as one node sees it, also a disabled one, whatever it holds.
+    pub async fn storage(&self, node: &str, storage: &str) -> Answered<StorageRow> {
+        let path = ["nodes", node, "storage", storage, "status"];
+        self.ask(&path, &[], |data| site::storage(data, storage)).await
     }
 
     /// How the storages are set up that the token may see (`Datastore.Audit` or `Datastore.AllocateSpace`).

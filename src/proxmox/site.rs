@@ -3,7 +3,6 @@ use super::fields::{Fields, rows, whole};
 use crate::base::tls::Fingerprint;
 use ipnet::Ipv4Net;
 use serde_json::Value;
-use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -169,23 +168,33 @@ pub struct StorageRow {
     pub avail: u64,
 }
 
+/// Sorted by name, and each content too: the server's own order is another one in each answer.
 pub(super) fn storages(data: &Value) -> Result<Vec<StorageRow>, String> {
-    let row = |r: &Fields| {
-        Ok(StorageRow {
-            storage: r.need_text("storage")?,
-            kind: r.text("type").unwrap_or_default(),
-            // In another order in every answer: it comes from the keys of a hash.
-            content: r.parts("content", &[',']).into_iter().collect::<BTreeSet<_>>().into_iter().collect(),
-            active: r.flag("active"),
-            // Older servers leave the field out for a storage that is not disabled.
-            enabled: r.get("enabled").is_none() || r.flag("enabled"),
-            shared: r.flag("shared"),
-            total: r.number("total").unwrap_or_default(),
-            used: r.number("used").unwrap_or_default(),
-            avail: r.number("avail").unwrap_or_default(),
-        })
-    };
-    rows(data)?.iter().map(row).collect()
+    let all = rows(data)?;
+    let mut found: Vec<_> = all.iter().map(|r| Ok(row(r.need_text("storage")?, r))).collect::<Result<_, String>>()?;
+    found.sort_by(|a: &StorageRow, b| a.storage.cmp(&b.storage));
+    Ok(found)
+}
+
+pub(super) fn storage(data: &Value, name: &str) -> Result<StorageRow, String> {
+    Ok(row(name.to_string(), &Fields::of(data)?))
+}
+
+fn row(storage: String, r: &Fields) -> StorageRow {
+    let mut content = r.parts("content", &[',']);
+    content.sort();
+    StorageRow {
+        storage,
+        kind: r.text("type").unwrap_or_default(),
+        content,
+        active: r.flag("active"),
+        // Older servers leave the field out for a storage that is not disabled.
+        enabled: r.get("enabled").is_none() || r.flag("enabled"),
+        shared: r.flag("shared"),
+        total: r.number("total").unwrap_or_default(),
+        used: r.number("used").unwrap_or_default(),
+        avail: r.number("avail").unwrap_or_default(),
+    }
 }
 
 /// A storage as `/etc/pve/storage.cfg` describes it.

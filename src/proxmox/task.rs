@@ -1,8 +1,10 @@
 //! What a task says of itself: state, end, log, progress.
+use super::cause::Cause;
 use super::error::Error;
 use super::fields::{Fields, rows};
-use super::refusal::{forbidden, names_a_lock};
+use super::refusal::forbidden;
 use super::upid::Upid;
+use crate::base::text::shorten;
 use serde_json::Value;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,7 +36,15 @@ impl TaskExit {
     pub fn is_lock(&self) -> bool {
         match self {
             TaskExit::Ok | TaskExit::Warnings(_) => false,
-            TaskExit::Failed(text) => names_a_lock(text),
+            TaskExit::Failed(text) => Cause::of(text) == Cause::Lock,
+        }
+    }
+
+    /// Why it failed, as far as the task's last word tells.
+    pub fn cause(&self) -> Option<Cause> {
+        match self {
+            TaskExit::Ok | TaskExit::Warnings(_) => None,
+            TaskExit::Failed(text) => Some(Cause::of(text)),
         }
     }
 
@@ -81,9 +91,31 @@ pub(super) fn running(data: &Value) -> Result<Vec<Upid>, String> {
     running.map(|r| r.need_text("upid")?.parse()).collect()
 }
 
+/// Of a task whose file is gone, 8.4 answers the one line as an object and not in a list.
 pub(super) fn log(data: &Value) -> Result<Vec<LogLine>, String> {
+    if let Value::Object(line) = data {
+        return log(&Value::Array(vec![Value::Object(line.clone())]));
+    }
     rows(data)?.iter().map(|r| Ok(LogLine { n: r.need_number("n")?, text: r.text("t").unwrap_or_default() })).collect()
 }
+
+/// The lines of a failed task's log that say why QEMU did not start: what it, or a script that it ran, printed last.
+/// Warnings of QEMU are not the reason, nor is the task's own last line.
+pub fn reason_of(lines: &[LogLine]) -> Option<String> {
+    let said: Vec<&str> = lines
+        .iter()
+        .map(|line| line.text.trim())
+        .filter(|t| !t.is_empty() && *t != "no content" && !t.starts_with("TASK ERROR") && !t.contains("kvm: warning"))
+        .collect();
+    let tail = said.len().saturating_sub(REASON_LINES);
+    let text = said.get(tail..).unwrap_or_default().join("; ");
+    (!text.is_empty()).then(|| shorten(&text, REASON_LIMIT))
+}
+
+/// Of a log, its last lines: a start prints two or three when it fails.
+const REASON_LINES: usize = 3;
+/// Bytes of a reason.
+const REASON_LIMIT: usize = 600;
 
 /// How far the last `transferred A of B (p%)` line of an import, a clone or a mirror is, in hundredths of a percent.
 /// Each disk of a VM starts again at nothing.
@@ -146,6 +178,30 @@ mod tests {
         let killed = status(&json!({"status": "stopped"})).unwrap().exit;
         assert_eq!(killed, Some(TaskExit::Failed("unexpected status".to_string())));
         assert!(status(&json!({"status": "queued"})).is_err());
+    }
+
+    /// proxmox.md 2.9: a task whose log file is gone, as 8.4 and as newer servers answer.
+    #[test]
+    fn the_log_of_a_task_that_is_gone_is_one_line_in_either_form() {
+        let line = json!({"n": 1, "t": "unable to open file - No such file or directory"});
+        assert_eq!(log(&line).unwrap(), log(&json!([line])).unwrap());
+        assert_eq!(log(&line).unwrap().len(), 1);
+    }
+
+    /// proxmox.md 2.8
+    #[test]
+    fn why_qemu_ended_is_taken_from_the_tasks_log() {
+        let log = lines(&[
+            "generating cloud-init ISO",
+            "kvm: warning: host doesn't support requested feature: CPUID.0x80000001",
+            "bridge 'vmbr9' does not exist",
+            "kvm: -netdev type=tap,id=net0: network script /usr/libexec/qemu-server/pve-bridge failed with status 512",
+            "TASK ERROR: start failed: QEMU exited with code 1",
+        ]);
+        let reason = reason_of(&log).unwrap();
+        assert!(reason.contains("bridge 'vmbr9' does not exist") && !reason.contains("warning"), "{reason}");
+        assert_eq!(Cause::of(&reason), Cause::NoBridge);
+        assert_eq!(reason_of(&lines(&["TASK ERROR: x", "no content"])), None);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::base::answer::Answer;
 use crate::base::text;
 use crate::engine::failure::Failure;
 use crate::engine::step::Context;
-use crate::proxmox::{Error, VmConfig};
+use crate::proxmox::{Cause, Error, VmConfig};
 use aws_lc_rs::digest;
 use jiff::Timestamp;
 use std::path::Path;
@@ -150,7 +150,7 @@ pub async fn hold(cx: &dyn Context, site: &Reading, change: &Changing) -> Result
     options.extend(config.value.digest().map(|d| ("digest", d.to_string())));
     let written = change.proxmox.configure_vm(&template.host, u32::from(template.vmid), &options).await;
     written.map_err(|e| match &e {
-        Error::Server { text, .. } if text.contains("checksum mismatch") => Failure::retryable(
+        Error::Server { cause: Cause::ChangedMeanwhile, .. } => Failure::retryable(
             format!("claim the run: {e}"),
             "the template's notes changed meanwhile; cozyup looks again",
         ),

@@ -1,5 +1,7 @@
 //! From a client's error to a failure with a class and a next action. `doing` says what was tried, as in `clone vm 1001`.
 use crate::engine::failure::Failure;
+use crate::proxmox::Cause;
+use crate::steps::causes;
 use crate::{kubernetes, proxmox, talos};
 use tonic::Code;
 
@@ -7,55 +9,45 @@ pub fn proxmox(error: &proxmox::Error, doing: &str) -> Failure {
     use proxmox::Error;
     let what = format!("{doing}: {error}");
     match error {
-        Error::Unreachable { .. } => Failure::retryable(what, "check the network and pveproxy; cozyup tries again"),
-        Error::Busy { status: Some(429), .. } => {
-            Failure::retryable(what, "a proxy in front of the API limits requests; cozyup tries again")
-        }
+        Error::Unreachable { how, .. } => causes::unreached(*how, what),
+        Error::Busy { status: Some(596), .. } => Failure::retryable(
+            what,
+            "the node behind the one that was asked gave no answer in time: it is slow, cut off, or a storage of it does not \
+             answer (`pvesm status` there, `pvecm status`, `systemctl status pvedaemon`); cozyup tries again",
+        ),
         Error::Busy { .. } => Failure::retryable(
             what,
-            "the node is slow, cut off or down: look at it (pvecm status, systemctl status pvedaemon); cozyup tries again",
+            "the node is slow, cut off or down, or one of its storages does not answer: look at it (pvecm status, systemctl \
+             status pvedaemon, pvesm status); cozyup tries again",
         ),
         Error::NoSuchTask => Failure::retryable(what, "cozyup looks again"),
-        Error::Locked { .. } => {
-            Failure::retryable(what, "another task holds the lock; cozyup tries again when it may be free")
-        }
+        Error::Locked { .. } => causes::failure(Cause::Lock, what),
         Error::Certificate { .. } => Failure::refused(
             what,
             "if the site's certificate was renewed, compare it on the Proxmox console \
              (pvenode cert info) and write the new fingerprint into the plan; if not, somebody is in between",
         ),
-        Error::Unauthorized { .. } => Failure::person(
+        Error::Unauthorized { fault, .. } => causes::token(*fault, what),
+        Error::Forbidden { path: Some(path), privilege: Some(privilege), .. } => {
+            Failure::refused(what, causes::missing_right(path, privilege))
+        }
+        Error::Forbidden { .. } => Failure::refused(
             what,
-            "check the token id in the plan and the token's secret file; `pveum user token list USER` shows when it \
-             expires: `pveum user token modify USER TOKENID --expire 0` lets cozyup go on by itself; if it is lost or \
-             revoked, make a new one (pveum user token add USER TOKENID), stop the run and start it again",
+            "the token lacks a right that Proxmox VE does not name here: compare `pveum user permissions USER` on a node with \
+             the role in README; add what is missing to the role that the user has there",
         ),
-        Error::Forbidden { path, privilege, .. } => {
-            let path = path.as_deref().unwrap_or("the path that is meant");
-            let what_is_missing = privilege.as_deref().unwrap_or("what is missing");
-            // An entry on the path would take the place of all that is inherited there, and one for a token without
-            // privilege separation is never looked at.
-            let add = privilege.as_deref().map_or_else(
-                || "day 0 (`cozyup check PLAN`) names it".to_string(),
-                |any| format!("pveum role modify ROLE --append --privs {}", any.split('|').next().unwrap_or(any)),
-            );
-            Failure::refused(
-                what,
-                format!(
-                    "the token needs {what_is_missing} on {path}: add it to the role that its user has there \
-                     (`pveum acl list` shows ROLE): {add}"
-                ),
-            )
-        }
-        Error::Exists { .. } => {
-            Failure::refused(what, "it exists and is not ours: choose another id or name in the plan")
-        }
-        Error::NotFound { .. } => Failure::person(what, "it is gone: restore it, or run again so that it is made anew"),
+        Error::Exists { .. } => causes::failure(Cause::Exists, what),
+        Error::NotFound { .. } => causes::failure(Cause::NotThere, what),
+        Error::NoSuchNode { .. } => causes::failure(Cause::NoSuchNode, what),
+        Error::NodeCertificate { .. } => Failure::person(
+            what,
+            "the certificates between the nodes do not fit (a node was replaced, or its certificate made for another name): \
+             on that node `pvecm updatecerts -f`, then `systemctl restart pveproxy` on both; or give that node's own address in \
+             site.url; the step goes on by itself",
+        ),
+        Error::InFront { front, .. } => causes::in_front(*front, what),
         Error::Parameters { .. } => Failure::broken(what, "the server refuses a value: correct the plan key it names"),
-        Error::Server { .. } => Failure::person(
-            what,
-            "read the message; `journalctl -u pvedaemon -u pveproxy` on the node says more; cozyup looks again by itself",
-        ),
+        Error::Server { cause, .. } => causes::failure(*cause, what),
         Error::Target { .. } => Failure::person(what, "correct the site section of the plan"),
         Error::Answer { .. } => {
             let next = "cozyup asks again; if it stays, something else answers: check that the URL is a Proxmox VE API with \

@@ -1,17 +1,16 @@
 //! Waiting with a name: a Proxmox task to its end, a Kubernetes object to its next change.
-use super::failures;
 use super::site::Reading;
+use super::{causes, failures};
+use crate::base::text::quoted;
 use crate::engine::failure::Failure;
 use crate::engine::step::Context;
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::Kind;
-use crate::proxmox::{self, LogLine, TaskExit, Upid, progress_of};
+use crate::proxmox::{self, Cause, TaskExit, Upid, progress_of, reason_of};
 use crate::talos;
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// The end of a task that left no word of its own.
-const KILLED: &str = "unexpected status";
 /// How often in a row a task's node may fail to tell how the task stands, at a look a second.
 const MISSES: u32 = 20;
 
@@ -26,7 +25,7 @@ pub async fn task(cx: &dyn Context, site: &Reading, upid: &Upid, what: &str, ban
             cx.log(upid.kind(), &format!("done, with {count} warnings in its log on {}", upid.node()));
             Ok(())
         }
-        Some(exit @ TaskExit::Failed(_)) => Err(task_failure(&exit, upid, what)),
+        Some(exit @ TaskExit::Failed(_)) => Err(task_failure(site, &exit, upid, what).await),
         None => Err(Failure::retryable(
             format!("{what}: {} knows its task no more", upid.node()),
             "cozyup looks at what the task left behind",
@@ -50,7 +49,7 @@ async fn end_of(
         match site.proxmox.task_status(upid).await {
             Ok(status) => {
                 misses = 0;
-                show_log(cx, site, upid, &mut next_line, &mut percent).await;
+                show_log(cx, site, upid, status.value.exit.is_some(), &mut next_line, &mut percent).await;
                 if let Some(exit) = status.value.exit {
                     return Ok(Some(exit));
                 }
@@ -84,51 +83,62 @@ fn unread(e: &proxmox::Error, upid: &Upid, what: &str) -> Failure {
     failures::proxmox(e, &format!("{what}: read task {} on {}", upid.kind(), upid.node()))
 }
 
-/// New lines of the task's log; without them the task runs all the same.
-async fn show_log(cx: &dyn Context, site: &Reading, upid: &Upid, next_line: &mut u64, percent: &mut Option<u64>) {
+/// New lines of the task's log; without them the task runs all the same. The last line of a task that runs may still
+/// grow ("calculating checksum..." becomes "calculating checksum...OK"): it waits for the next one, or for the end.
+async fn show_log(
+    cx: &dyn Context,
+    site: &Reading,
+    upid: &Upid,
+    ended: bool,
+    next_line: &mut u64,
+    percent: &mut Option<u64>,
+) {
     let Ok(lines) = site.proxmox.task_log(upid, *next_line).await else { return };
-    // An empty log is one line that says so.
-    let news =
-        |l: &&LogLine| l.n > *next_line && l.text != "no content" && progress_of(std::slice::from_ref(*l)).is_none();
-    for line in lines.iter().filter(news) {
-        cx.log(upid.kind(), &line.text);
-    }
     *percent = progress_of(&lines).or(*percent);
-    *next_line = lines.iter().filter(|l| l.text != "no content").map(|l| l.n).max().unwrap_or(*next_line);
+    let whole = lines.len() - usize::from(!ended && !lines.is_empty());
+    // An empty log is one line that says so.
+    for line in lines.iter().take(whole) {
+        if line.n <= *next_line || line.text == "no content" {
+            continue;
+        }
+        if progress_of(std::slice::from_ref(line)).is_none() {
+            cx.log(upid.kind(), &line.text);
+        }
+        *next_line = line.n;
+    }
 }
 
-fn task_failure(exit: &TaskExit, upid: &Upid, what: &str) -> Failure {
+/// What the task's end means. Why QEMU did not start stands in its log alone.
+async fn task_failure(site: &Reading, exit: &TaskExit, upid: &Upid, what: &str) -> Failure {
     let text = match exit {
         TaskExit::Failed(text) => text.as_str(),
         TaskExit::Ok | TaskExit::Warnings(_) => "",
     };
-    let said = format!("{what}: {text}");
-    if exit.is_lock() {
-        return Failure::retryable(said, "another clone or move holds the storage; cozyup tries again");
-    }
     if let Some(refused) = exit.forbidden() {
         return failures::proxmox(&refused, what);
     }
-    if text == KILLED {
-        return Failure::retryable(
-            format!("{said}: its worker was killed, or {} restarted", upid.node()),
-            "cozyup looks at what the task left behind",
-        );
-    }
-    if text.contains("checksum mismatch (file change") {
-        return Failure::retryable(said, "the VM's configuration changed meanwhile; cozyup looks again");
-    }
-    let lower = text.to_ascii_lowercase();
-    if lower.contains("no space") || lower.contains("not enough") || lower.contains("free space") {
-        return Failure::person(
+    let said = format!("{what}: {text}");
+    match exit.cause().unwrap_or(Cause::Unknown) {
+        Cause::WorkerGone => {
+            causes::failure(Cause::WorkerGone, format!("{said}: its worker was killed, or {} restarted", upid.node()))
+        }
+        Cause::QemuEnded => match site.proxmox.task_log(upid, 0).await.ok().and_then(|log| reason_of(&log)) {
+            Some(reason) => match Cause::of(&reason) {
+                Cause::Unknown => causes::failure(Cause::QemuEnded, format!("{said}: {reason}")),
+                cause => causes::failure(cause, format!("{said}: {reason}")),
+            },
+            None => causes::failure(Cause::QemuEnded, said),
+        },
+        Cause::Unknown => Failure::person(
             said,
-            "make room on the storage, or name another one in the plan; the step goes on by itself",
-        );
+            format!(
+                "read the task's log on {}: pvesh get {}",
+                upid.node(),
+                quoted(&format!("/nodes/{}/tasks/{upid}/log", upid.node()))
+            ),
+        ),
+        cause => causes::failure(cause, said),
     }
-    Failure::person(
-        said,
-        format!("read the task's log on {}: pvesh get /nodes/{}/tasks/{upid}/log", upid.node(), upid.node()),
-    )
 }
 
 /// What an earlier process started and a crash cut off: waits for that task too. A handle that is no UPID, or a task

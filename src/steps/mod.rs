@@ -1,5 +1,6 @@
 //! The product's knowledge: one file per step, in folders by day; `catalogue` is the one ordered list.
 pub mod catalogue;
+pub mod causes;
 pub mod claim;
 pub mod cluster;
 pub mod day0;

@@ -4,6 +4,7 @@ use super::day1::vm;
 use super::site::Reading;
 use super::{failures, follow};
 use crate::base::answer::Answer;
+use crate::base::text::quoted;
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Proof, Reading as Evidence};
 use crate::engine::step::{Context, Observed};
@@ -147,7 +148,7 @@ pub async fn destroyed(
     if let Some(left) = content.value.iter().find(|v| is_free && v.vmid == Some(vmid)) {
         return Ok(Observed::Conflict(Failure::person(
             format!("vm {vmid} is gone, its disk {} is left", left.volid),
-            format!("look whose it is; if nobody needs it, on {host}: pvesm free {}", left.volid),
+            format!("look whose it is; if nobody needs it, on {host}: pvesm free {}", quoted(&left.volid)),
         )));
     }
     let left = content.value.iter().filter(|v| v.vmid == Some(vmid)).map(|v| json!(v.volid));

@@ -45,8 +45,13 @@ pub fn start(world: &mut World, vmid: u32, user: &str) -> String {
         return refuse(world, &node, vmid, "qmstart", user, why);
     }
     let seconds = world.scenario.latency.start_s;
-    let upid = run(world, vmid, "qmstart", user, seconds, move |world, _| {
+    let upid = run(world, vmid, "qmstart", user, seconds, move |world, upid| {
         startable(world, vmid)?;
+        let said = last_words(world, vmid);
+        if !said.is_empty() {
+            said.into_iter().for_each(|line| task::say(world, upid, line));
+            return Err("start failed: QEMU exited with code 1".into());
+        }
         switch_on(world, vmid);
         Ok(())
     });
@@ -71,18 +76,34 @@ fn startable(world: &World, vmid: u32) -> Result<(), String> {
     if next.cores() > most {
         return Err(format!("MAX {most} vcpus allowed per VM on this node"));
     }
-    for (_, nic) in next.nics() {
-        let bridge = nic.bridge().unwrap_or_default();
-        if !world.pve.bridges.iter().any(|b| b == bridge) {
-            return Err(format!("bridge '{bridge}' does not exist"));
-        }
-    }
     for (_, drive) in next.drives().filter(|(_, d)| d.head != "none") {
         if world.pve.volume(&vm.node, &drive.head).is_none() {
             return Err(format!("volume '{}' does not exist", drive.head));
         }
     }
     Ok(())
+}
+
+/// What QEMU prints before it gives up; nothing when it starts. The task ends without these words.
+fn last_words(world: &World, vmid: u32) -> Vec<String> {
+    let Ok(vm) = vm(world, vmid) else { return Vec::new() };
+    let mut next = vm.clone();
+    next.apply_pending();
+    let missing = next.nics().find_map(|(slot, nic)| {
+        let bridge = nic.bridge().unwrap_or_default().to_string();
+        let there = world.pve.bridges.contains(&bridge);
+        (!there).then(|| {
+            let slot = slot.to_string();
+            let script = "/usr/libexec/qemu-server/pve-bridge";
+            vec![
+                format!("bridge '{bridge}' does not exist"),
+                format!(
+                    "kvm: -netdev type=tap,id={slot},ifname=tap{vmid}i0,script={script}: network script {script} failed with status 512"
+                ),
+            ]
+        })
+    });
+    missing.unwrap_or_default()
 }
 
 fn switch_on(world: &mut World, vmid: u32) {

@@ -3,6 +3,7 @@ use super::property::{GIB, MIB};
 use crate::lab::scenario;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// How long an allocation waits for the lock of its storage, in lab seconds (pve-storage).
 pub const LOCK_WAIT_S: f64 = 10.0;
@@ -60,6 +61,8 @@ pub struct Storage {
     /// Taken by what the scenario says was there before, in bytes.
     before: u64,
     pub shared: bool,
+    /// What each question about its state costs.
+    pub latency: Duration,
     pub disabled: bool,
     /// The nodes that may use it; all of them when there is none here.
     pub nodes: BTreeSet<String>,
@@ -75,6 +78,7 @@ impl Storage {
             total: site.total_gib * GIB,
             before: site.used_gib * GIB,
             shared: site.shared,
+            latency: Duration::from_secs_f64(site.latency_s.max(0.0)),
             disabled: false,
             nodes: BTreeSet::new(),
             volumes: BTreeMap::new(),
@@ -230,6 +234,7 @@ mod tests {
             total_gib: 100,
             used_gib: 10,
             shared: false,
+            latency_s: 0.0,
         })
     }
 

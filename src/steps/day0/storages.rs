@@ -33,7 +33,16 @@ async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {
         let storages = site.proxmox.storages(host).await;
         let storages = storages.map_err(|e| failures::proxmox(&e, &format!("list the storages of {host}")))?;
         readings.push(of_proxmox(cx, &storages));
-        rows.insert(host.to_string(), storages.value);
+        let mut found = storages.value;
+        for name in [&site.plan.image.storage, &site.plan.template.storage] {
+            // Not in the list: it holds other contents, is disabled, or is not there. Asked by its name, it says which.
+            if !found.iter().any(|row| row.storage == *name)
+                && let Ok(row) = site.proxmox.storage(host, name).await
+            {
+                found.push(row.value);
+            }
+        }
+        rows.insert(host.to_string(), found);
     }
     readings.push(of_proxmox(cx, &configs));
     let thick = configs.value.iter().any(|c| c.storage == site.plan.template.storage && c.is_thick());

@@ -69,7 +69,14 @@ async fn copying(cx: &dyn Context, site: &Reading, doing: &str) -> Result<Kept, 
     }
     let failed = |e: &Error| failures::proxmox(e, &format!("{doing}: look for an upload that runs already"));
     let place = format!("/{}", image_file::name(&site.plan));
-    for upid in site.proxmox.running_tasks(&site.plan.template.host, TASK).await.map_err(|e| failed(&e))?.value {
+    // Proxmox VE runs the task on the node that was contacted, which need not be the template's and may have been another
+    // one behind the same address (pve-storage, `API2/Storage/Status.pm`: an upload is proxied nowhere).
+    let nodes = site.proxmox.cluster_status().await.map_err(|e| failed(&e))?.value.nodes;
+    let mut tasks = Vec::new();
+    for node in nodes.iter().filter(|n| n.online || n.local) {
+        tasks.extend(site.proxmox.running_tasks(&node.name, TASK).await.map_err(|e| failed(&e))?.value);
+    }
+    for upid in tasks {
         let log = match site.proxmox.task_log(&upid, 0).await {
             Ok(log) => log,
             Err(Error::NoSuchTask) => continue,

@@ -112,10 +112,6 @@ pub async fn carry_out(
         Ok(None) => Ok(()),
         // By an earlier call whose answer was lost, or by somebody else: the observation that follows tells.
         Err(Error::Exists { .. }) => Ok(()),
-        Err(Error::Server { text, .. }) if text.contains("checksum mismatch") => {
-            let what = format!("{doing}: {text}");
-            Err(Failure::retryable(what, "the VM's configuration changed meanwhile; cozyup looks again"))
-        }
         Err(e) => Err(failures::proxmox(&e, doing)),
     }
 }

@@ -17,7 +17,15 @@ pub enum Reply {
     Plain(Failure),
     /// From the server itself with nothing but a status line: bad credentials and what is no method at all.
     Bare(Failure),
+    /// The same, its delay over.
+    Late(Failure),
+    /// Nothing: the connection ends.
+    HungUp,
 }
+
+/// Marks a response that is never sent: the connection ends in its place.
+#[derive(Clone)]
+pub struct HungUp;
 
 /// Whether error bodies say what went wrong; before libpve-http-server-perl 5.2 only the reason phrase did.
 fn explains(version: Version) -> bool {
@@ -30,14 +38,29 @@ impl Reply {
         match self {
             Reply::Bare(failure) => matches!(failure.status, 401 | 403),
             Reply::Answer(_, Err(failure)) => failure.status == 401,
-            Reply::Plain(_) | Reply::Answer(_, Ok(_)) => false,
+            Reply::Plain(_) | Reply::Answer(_, Ok(_)) | Reply::Late(_) | Reply::HungUp => false,
+        }
+    }
+
+    /// The reply of somebody who has waited already.
+    pub fn at_once(self) -> Reply {
+        match self {
+            Reply::Bare(failure) => Reply::Late(failure),
+            other => other,
         }
     }
 
     /// `now` is the host's time; `keep` says whether the client wants to go on with the connection.
     pub fn into_response(self, version: Version, now: Timestamp, keep: bool) -> Response<Body> {
         let mut response = match self {
-            Reply::Bare(failure) => respond(failure.status, &failure.message, None, String::new()),
+            Reply::Bare(failure) | Reply::Late(failure) => {
+                respond(failure.status, &failure.message, None, String::new())
+            }
+            Reply::HungUp => {
+                let mut none = respond(500, "", None, String::new());
+                none.extensions_mut().insert(HungUp);
+                none
+            }
             Reply::Plain(failure) => {
                 let text = if explains(version) { failure.message.clone() } else { String::new() };
                 respond(failure.status, &failure.message, None, text)

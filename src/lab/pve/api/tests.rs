@@ -425,7 +425,9 @@ async fn a_bridge_that_is_not_there_is_noticed_at_the_start() {
     let site = Site::standard();
     site.done("POST", "/nodes/pve/qemu", &[("vmid", "700"), ("net0", "virtio,bridge=vmbr9")]).await;
     let start = site.start("POST", "/nodes/pve/qemu/700/status/start", &[]);
-    assert_eq!(site.end(&start).await, "bridge 'vmbr9' does not exist");
+    // The task's end names no reason; its log does.
+    assert_eq!(site.end(&start).await, "start failed: QEMU exited with code 1");
+    assert!(site.log(&start).contains(&"bridge 'vmbr9' does not exist".to_string()), "{:?}", site.log(&start));
 }
 
 #[tokio::test(start_paused = true)]
@@ -657,4 +659,30 @@ async fn a_disk_that_is_taken_from_its_slot_stays_as_unused_until_it_is_removed(
     let put = |name: &str| site.ask("PUT", "/nodes/pve/qemu/700/config", &[("name", name), ("digest", &digest)]);
     put("a").unwrap();
     assert_eq!(put("b").unwrap_err().message, "checksum mismatch (file change by other user?)");
+}
+
+/// proxmox.md 2.3: a dead NFS server costs everybody who lists storages that hold its contents, and nobody else.
+#[tokio::test(start_paused = true)]
+async fn a_slow_storage_costs_only_those_who_ask_for_its_contents() {
+    let site = Site::standard();
+    site.lab.with(|world| {
+        if let Some(storage) = world.pve.storages.get_mut("local") {
+            storage.latency = std::time::Duration::from_secs(20);
+        }
+    });
+    let patience = |content: Option<&str>| {
+        let params = content.map(|c| ("content".to_string(), c.to_string()));
+        let call = Call {
+            who: crate::lab::pve::rights::Who { user: "root@pam".into(), token: None },
+            local: "pve".into(),
+            params: params.into_iter().chain([("node".to_string(), "pve".to_string())]).collect(),
+            in_path: Vec::new(),
+            lists: Default::default(),
+            upload: None,
+        };
+        site.lab.look(|world| super::delay::of_storages(world, &call)).as_secs()
+    };
+    assert_eq!(patience(None), 20);
+    assert_eq!(patience(Some("images")), 0);
+    assert_eq!(patience(Some("images,import")), 20);
 }

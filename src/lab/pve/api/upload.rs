@@ -246,7 +246,8 @@ pub fn store(world: &mut World, call: &Call) -> Outcome {
     let no_room = file.size > storage.available(&node);
     let no_room = full(world, &store_name) || no_room;
 
-    let started = task::begin(world, &node, "imgcopy", "", &call.who.id());
+    // On the node that was contacted, whichever the path names.
+    let started = task::begin(world, &call.local, "imgcopy", "", &call.who.id());
     task::say(world, &started, format!("starting file import from: {spool}"));
     let mut result = Ok(());
     if let Some(want) = call.get("checksum").filter(|_| call.get("checksum-algorithm").is_some()) {
