@@ -153,8 +153,13 @@ pub fn prepare(options: Options) -> Result<Prepared, Refusal> {
     folder.tidy().map_err(unfit)?;
     let sealed = |e: VaultError| Refusal::State { what: with_cause(&e), next: e.next() };
     let vault = Vault::open(&folder.secrets(), options.keys.identity.as_ref()).map_err(sealed)?;
-    let (journal, recovered) =
-        Journal::open(&folder.journal()).map_err(|e| Refusal::State { what: with_cause(&e), next: e.next() })?;
+    let (mut journal, recovered) = Journal::open(&folder.journal()).map_err(|e| match e {
+        JournalError::Held { .. } => {
+            Refusal::Locked(format!("the run {} is at work: {}\nnext: {}", plan.name, with_cause(&e), e.next()))
+        }
+        e => Refusal::State { what: with_cause(&e), next: e.next() },
+    })?;
+    journal.watch(lock.held().clone());
     let state_before = RunState::of(&recovered.records);
     if !state_before.plan.is_empty() && state_before.plan != plan.name {
         return Err(Refusal::State {

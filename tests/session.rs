@@ -269,6 +269,43 @@ fn a_worker_whose_disk_is_full_ends_with_the_reason_and_goes_on_when_there_is_ro
     assert_eq!((site.count("session"), site.count("ended")), (2, 1));
 }
 
+/// harm.md S5
+#[test]
+fn a_lock_that_somebody_removed_lets_no_second_worker_in() {
+    let site = Site::new();
+    assert!(site.run(&["--detach"]).output().unwrap().status.success());
+    let worker = site.worker().expect("a worker");
+    std::fs::remove_file(site.folder().join("lock")).unwrap();
+    // Whoever comes now is refused, or waits until the first one has seen it and ended: the two never write at once.
+    let second = site.run(&["--lines"]).output().unwrap();
+    assert!(matches!(second.status.code(), Some(0 | 5)), "{}", text(&second));
+    until("the first worker is gone", || (!Path::new(&format!("/proc/{worker}")).exists()).then_some(()));
+    let records = Journal::read(&site.folder().join("journal.jsonl")).expect("a whole journal").records;
+    assert!(records.iter().filter(|r| matches!(r.event, Event::Session { .. })).count() <= 2);
+}
+
+/// harm.md S6
+#[test]
+fn a_run_whose_folder_is_taken_away_ends_with_the_reason_before_its_next_act() {
+    let site = Site::new();
+    let screen = site.run(&["--lines"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    until("something is done", || (site.count("proven") > 3).then_some(()));
+    let moved = site.state.path().join("runs/elsewhere");
+    std::fs::rename(site.folder(), &moved).unwrap();
+    let output = screen.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+    assert!(text(&output).contains("was taken away, so nothing more is done"), "{}", text(&output));
+    assert!(text(&output).contains("next: put the run's folder back as it was"), "{}", text(&output));
+    assert!(!site.folder().exists(), "nothing was made in its place");
+    std::fs::rename(&moved, site.folder()).unwrap();
+    until("the worker is gone", || site.worker().is_none().then_some(()));
+    assert_eq!(site.count("ended"), 0);
+    let again = site.run(&["--lines"]).output().unwrap();
+    assert_eq!(again.status.code(), Some(0), "{}", text(&again));
+    let run = |n: usize| site.events().iter().filter(|e| e["event"] == "session").nth(n).unwrap()["run"].clone();
+    assert_eq!(run(0), run(1), "it is the same run that went on");
+}
+
 #[test]
 fn the_journal_of_another_plan_is_refused_with_both_names() {
     let site = Site::new();
@@ -287,6 +324,7 @@ fn the_journal_of_another_plan_is_refused_with_both_names() {
         steps: Vec::new(),
     };
     journal.append(&Record { seq: 1, at: jiff::Timestamp::UNIX_EPOCH, event }).unwrap();
+    drop(journal);
     let output = site.run(&["--lines"]).output().unwrap();
     assert_eq!(output.status.code(), Some(2), "{}", text(&output));
     assert!(text(&output).contains("is of the plan elsewhere, not of standard"), "{}", text(&output));

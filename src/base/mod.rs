@@ -4,6 +4,7 @@ pub mod answer;
 pub mod clock;
 pub mod file;
 pub mod glance;
+pub mod held;
 pub mod json;
 pub mod known;
 pub mod logind;

@@ -6,6 +6,7 @@ use crate::base::file::write_private;
 use crate::base::text;
 use crate::compose::{self, Options, Prepared, Refusal, Way};
 use crate::engine::driver::Request;
+use crate::engine::journal::JournalError;
 use crate::report::json;
 use crate::report::summary::{Summary, Times};
 use crate::session::client;
@@ -118,6 +119,8 @@ impl Worker {
         let signals = tokio::spawn(stop_on_signals(requests.clone()));
         let alone = self.with_screen.then(|| tokio::spawn(stop_when_alone(screens, requests)));
         let result = work.run().await;
+        // A folder that was taken away may be another one's by now, with a worker of its own.
+        let still_ours = !matches!(result, Err(JournalError::Displaced(_)));
         signals.abort();
         if let Some(alone) = alone {
             alone.abort();
@@ -136,7 +139,9 @@ impl Worker {
         // See above.
         let _ = serving.await;
         // The lock goes with the process; a socket without one would only make the next screen wait.
-        let _ = socket::remove(folder.path());
+        if still_ours {
+            let _ = socket::remove(folder.path());
+        }
         exit
     }
 }

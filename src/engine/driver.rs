@@ -198,6 +198,7 @@ impl<S: Site> Driver<S> {
                     Some(request) => this.request(request)?,
                     None => open = false,
                 },
+                error = this.driver.journal.displaced() => return Err(error),
                 () = sleep => {}
             }
         }

@@ -1,6 +1,8 @@
 //! One writer per run: an advisory lock on a file that says who holds it. It goes away with its process.
 use crate::base::clock::between;
+use crate::base::held::Held;
 use crate::base::text;
+use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
@@ -24,7 +26,11 @@ impl std::fmt::Display for Owner {
 
 /// Held for as long as the value lives.
 #[derive(Debug)]
-pub struct RunLock(#[allow(dead_code, reason = "the lock lives as long as the open file")] File);
+pub struct RunLock {
+    #[allow(dead_code, reason = "the lock lives as long as the open file")]
+    file: File,
+    held: Held,
+}
 
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
@@ -47,6 +53,7 @@ impl RunLock {
             .create(true)
             .truncate(false)
             .mode(0o600)
+            .custom_flags(real_file())
             .open(path)
             .map_err(io)?;
         match file.try_lock() {
@@ -59,12 +66,25 @@ impl RunLock {
             }
             Err(TryLockError::Error(e)) => return Err(io(e)),
         }
+        // Whoever removed the file between the opening and the lock has given way to somebody else.
+        let held = Held::of(path, &file).map_err(io)?;
+        held.check().map_err(|e| io(std::io::Error::other(e)))?;
         let text = serde_json::to_string(owner).map_err(|e| io(std::io::Error::other(e)))?;
         file.set_len(0).map_err(io)?;
         file.rewind().map_err(io)?;
         file.write_all(text.as_bytes()).map_err(io)?;
-        Ok(RunLock(file))
+        Ok(RunLock { file, held })
     }
+
+    /// The lock's file, and whether its name still leads to it.
+    pub fn held(&self) -> &Held {
+        &self.held
+    }
+}
+
+/// Neither a link nor a pipe that is waited for.
+fn real_file() -> i32 {
+    (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed()
 }
 
 /// Who holds the lock now; `None` when nobody does.
@@ -73,7 +93,7 @@ impl RunLock {
 /// When the file can't be read.
 pub fn holder(path: &Path) -> Result<Option<Owner>, LockError> {
     let io = |source| LockError::Io { path: path.display().to_string(), source };
-    let mut file = match File::open(path) {
+    let mut file = match OpenOptions::new().read(true).custom_flags(real_file()).open(path) {
         Ok(file) => file,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(io(e)),

@@ -8,15 +8,23 @@ mod recover;
 #[cfg(test)]
 mod tests;
 
-use super::record::Record;
+use super::record::{Event, Record};
 use crate::base::file::sync_folder_of;
+use crate::base::held::{Displaced, Held};
+use crate::base::text;
 use line::Sum;
 use recover::{ReadBack, read_back};
 use rustix::fs::OFlags;
-use std::fs::{File, OpenOptions, Permissions};
+use std::fs::{File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How often it is looked whether the run's files are still there while nothing is recorded, on the wall.
+const LOOK: Duration = Duration::from_secs(1);
+/// How long another one's lock is waited for, on the wall.
+const LOCK: Duration = Duration::from_secs(1);
 
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
@@ -30,6 +38,12 @@ pub enum JournalError {
     /// `by`: the version of cozyup that began the session.
     #[error("line {line} of the journal {path} is one that this cozyup does not know: {what}")]
     Newer { path: String, line: usize, what: String, by: String },
+    /// `by`: who began the last session in it.
+    #[error("the journal {path} is being written by {by}")]
+    Held { path: String, by: String },
+    /// The run's files were moved or removed under the worker.
+    #[error("the run's journal or lock was taken away, so nothing more is done")]
+    Displaced(#[source] Displaced),
 }
 
 impl JournalError {
@@ -61,6 +75,12 @@ impl JournalError {
                     "use the newer cozyup for this run (the last session that could be read was of {by}); cut nothing off: the line is whole"
                 )
             }
+            JournalError::Held { by, .. } => format!(
+                "let that run go on, or end it safely (`cozyup stop`, or one SIGTERM to {by}); then start again. Its lock file was removed or replaced: nobody has to do that, a lock goes away with its process"
+            ),
+            JournalError::Displaced(_) => {
+                "put the run's folder back as it was (from where it was moved to, or a copy), then run the same command again: it goes on from the target. Without its journal a new run leaves alone what this one made".into()
+            }
         }
     }
 }
@@ -75,6 +95,10 @@ pub struct Journal {
     /// A record was refused by the disk. Whatever came after it would stand behind half a line, or behind a promise that
     /// was not kept: nothing more is taken.
     failed: bool,
+    /// Files that the run stands on. When a name no longer leads to its file, another process could be at work.
+    held: Vec<Held>,
+    /// Whether they are looked at also while nothing is recorded.
+    watched: bool,
 }
 
 /// What was read back.
@@ -86,14 +110,26 @@ pub struct Recovered {
 }
 
 impl Journal {
-    /// Opens or makes the journal (mode 0600), reads it back and cuts off a torn last line.
+    /// Opens or makes the journal (mode 0600), locks it, reads it back and cuts off a torn last line. The lock is on the
+    /// file itself and goes away with its process; readers need none.
     ///
     /// # Errors
-    /// When the file can't be read or written, is damaged before its last line, or comes from a newer version.
+    /// When another process writes it, the file can't be read or written, is damaged before its last line, or comes from a
+    /// newer version.
     pub fn open(path: &Path) -> Result<(Journal, Recovered), JournalError> {
         let io = |verb| move |source| JournalError::Io { path: path.display().to_string(), verb, source };
         let mut options = OpenOptions::new();
         let mut file = open(options.read(true).append(true).create(true).mode(0o600), path)?;
+        match locked(&file) {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(JournalError::Held { path: path.display().to_string(), by: last_writer(path) });
+            }
+            Err(TryLockError::Error(e)) => return Err(io("locked")(e)),
+        }
+        // Another one may have come into its place before it was locked.
+        let held = Held::of(path, &file).map_err(io("read"))?;
+        held.check().map_err(JournalError::Displaced)?;
         // A copy that a person put back may have become readable for others.
         if file.metadata().map_err(io("read"))?.permissions().mode() & 0o077 != 0 {
             file.set_permissions(Permissions::from_mode(0o600)).map_err(io("made private"))?;
@@ -104,15 +140,39 @@ impl Journal {
         }
         file.sync_all().map_err(io("written"))?;
         sync_folder_of(path).map_err(io("written"))?;
-        let journal =
-            Journal { path: path.to_path_buf(), file, sum: read.sum, next_seq: read.next_seq(), failed: false };
+        let (path, next_seq) = (path.to_path_buf(), read.next_seq());
+        let journal = Journal { path, file, sum: read.sum, next_seq, failed: false, held: vec![held], watched: false };
         Ok((journal, Recovered { records: read.records, torn }))
     }
 
     /// A new journal on a file that is open already; for tests of a disk that refuses.
     #[doc(hidden)]
     pub fn on_open_file(path: &Path, file: File) -> Journal {
-        Journal { path: path.to_path_buf(), file, sum: Sum::default(), next_seq: 1, failed: false }
+        let path = path.to_path_buf();
+        Journal { path, file, sum: Sum::default(), next_seq: 1, failed: false, held: Vec::new(), watched: false }
+    }
+
+    /// From now on the journal takes records only while `also` is in its place too, and [`Journal::displaced`] looks.
+    pub fn watch(&mut self, also: Held) {
+        self.held.push(also);
+        self.watched = true;
+    }
+
+    /// Returns when one of the run's files is no longer in its place; of a journal that is not watched never.
+    pub async fn displaced(&self) -> JournalError {
+        loop {
+            match self.watched {
+                true => tokio::time::sleep(LOOK).await,
+                false => std::future::pending().await,
+            }
+            if let Err(displaced) = self.in_place() {
+                return displaced;
+            }
+        }
+    }
+
+    fn in_place(&self) -> Result<(), JournalError> {
+        self.held.iter().try_for_each(Held::check).map_err(JournalError::Displaced)
     }
 
     /// Reads a journal that another process may be writing; changes nothing.
@@ -129,15 +189,22 @@ impl Journal {
         self.next_seq
     }
 
-    /// Appends one record; when it is durable the line is on disk before this returns.
+    /// Appends one record; when it is durable the line is on disk, under the journal's name, before this returns.
     ///
     /// # Errors
-    /// When the disk refuses this record, or refused an earlier one. Nothing may be acted on then.
+    /// When the disk refuses this record, or refused an earlier one, or the journal is no longer in its place. Nothing may be
+    /// acted on then.
     pub fn append(&mut self, record: &Record) -> Result<(), JournalError> {
         let written =
             if self.failed { Err(io::Error::other("an earlier record was refused")) } else { self.write(record) };
         self.failed = written.is_err();
-        written.map_err(|source| JournalError::Io { path: self.path.display().to_string(), verb: "written", source })
+        written.map_err(|source| JournalError::Io {
+            path: self.path.display().to_string(),
+            verb: "written",
+            source,
+        })?;
+        // Behind the write: what is moved away between a look and a write would go unseen.
+        self.in_place().inspect_err(|_| self.failed = true)
     }
 
     fn write(&mut self, record: &Record) -> io::Result<()> {
@@ -150,6 +217,33 @@ impl Journal {
         self.next_seq = record.seq + 1;
         Ok(())
     }
+}
+
+/// Locks the file. A program that a writer was just starting has its files open until it becomes that program.
+fn locked(file: &File) -> Result<(), TryLockError> {
+    let began = Instant::now();
+    loop {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) if began.elapsed() < LOCK => std::thread::sleep(LOCK / 200),
+            other => return other,
+        }
+    }
+}
+
+/// Whether a process has the journal at `path` open for writing.
+pub fn is_written(path: &Path) -> bool {
+    let file = open(OpenOptions::new().read(true), path);
+    file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
+
+/// The process that began the last session, as far as the file can be read.
+fn last_writer(path: &Path) -> String {
+    let records = Journal::read(path).map(|read| read.records).unwrap_or_default();
+    let session = records.iter().rev().find_map(|r| match &r.event {
+        Event::Session { host, pid, .. } => Some(format!("process {pid} on {}", text::clean(host))),
+        _ => None,
+    });
+    session.unwrap_or_else(|| "another process".to_string())
 }
 
 /// Opens a regular file; a pipe does not make it wait.

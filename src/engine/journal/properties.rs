@@ -73,7 +73,10 @@ fn recovers_or_refuses(bytes: &[u8]) -> Option<Vec<Record>> {
                 JournalError::Damaged { line, .. } | JournalError::Newer { line, .. } => {
                     assert!((1..=lines).contains(&line), "line {line} of {lines}");
                 }
-                JournalError::Io { .. } | JournalError::Misplaced { .. } => panic!("no file was opened"),
+                JournalError::Io { .. }
+                | JournalError::Misplaced { .. }
+                | JournalError::Held { .. }
+                | JournalError::Displaced(_) => panic!("no file was opened"),
             }
             None
         }

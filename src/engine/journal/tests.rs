@@ -192,6 +192,7 @@ fn a_hole_of_zeros_is_cut_off_only_when_nothing_that_was_promised_follows() {
             journal.append(&control(seq, "ann")).unwrap();
         }
         journal.append(&Record { seq: 7, at: at(9), event: last }).unwrap();
+        drop(journal);
         let mut bytes = std::fs::read(&path).unwrap();
         bytes[whole.len() + 20..whole.len() + 60].fill(0);
         std::fs::write(&path, &bytes).unwrap();
@@ -281,4 +282,66 @@ proptest! {
             prop_assert_eq!(&recovered.records[..], &all[..recovered.records.len()]);
         }
     }
+}
+
+/// harm.md S5: the lock is on the journal itself, whatever becomes of other files.
+#[test]
+fn a_second_writer_is_refused_by_name_and_readers_are_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("journal.jsonl");
+    let (mut journal, _) = Journal::open(&path).unwrap();
+    assert!(is_written(&path));
+    journal.append(&records()[0]).unwrap();
+    let error = Journal::open(&path).unwrap_err();
+    let said = error.to_string();
+    assert!(matches!(error, JournalError::Held { .. }) && said.contains("written by process 1 on jump"), "{said}");
+    assert!(error.next().contains("cozyup stop"), "{}", error.next());
+    assert_eq!(Follower::open(&path).unwrap().news().unwrap(), records()[..1]);
+    assert_eq!(Journal::read(&path).unwrap().records.len(), 1);
+    drop(journal);
+    let (journal, _) = Journal::open(&path).unwrap();
+    assert_eq!(journal.next_seq(), 2);
+}
+
+/// harm.md S5, S6
+#[test]
+fn a_journal_that_is_removed_renamed_or_replaced_or_has_lost_its_lock_takes_nothing_more() {
+    let [first, second, third, _] = records().try_into().unwrap();
+    let moves: [fn(&Path); 5] = [
+        |run| std::fs::remove_file(run.join("journal.jsonl")).unwrap(),
+        |run| std::fs::rename(run.join("journal.jsonl"), run.join("old")).unwrap(),
+        |run| {
+            std::fs::copy(run.join("journal.jsonl"), run.join("copy")).unwrap();
+            std::fs::rename(run.join("copy"), run.join("journal.jsonl")).unwrap();
+        },
+        |run| std::fs::rename(run, run.with_extension("old")).unwrap(),
+        |run| std::fs::remove_file(run.join("lock")).unwrap(),
+    ];
+    for (n, taken_away) in moves.into_iter().enumerate() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = dir.path().join("run");
+        std::fs::create_dir(&run).unwrap();
+        let lock = File::create(run.join("lock")).unwrap();
+        let (mut journal, _) = Journal::open(&run.join("journal.jsonl")).unwrap();
+        journal.watch(Held::of(&run.join("lock"), &lock).unwrap());
+        journal.append(&first).unwrap();
+        taken_away(&run);
+        let error = journal.append(&second).unwrap_err();
+        assert!(matches!(error, JournalError::Displaced(_)), "{n}: {error}");
+        assert!(error.next().contains("put the run's folder back"), "{}", error.next());
+        assert!(journal.append(&third).is_err(), "{n}: it went on");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_journal_that_is_taken_away_is_noticed_while_nothing_is_recorded() {
+    let dir = tempfile::tempdir().unwrap();
+    let lock = File::create(dir.path().join("lock")).unwrap();
+    let (mut journal, _) = Journal::open(&dir.path().join("journal.jsonl")).unwrap();
+    journal.watch(Held::of(&dir.path().join("lock"), &lock).unwrap());
+    let soon = Duration::from_secs(5);
+    assert!(tokio::time::timeout(soon, journal.displaced()).await.is_err());
+    std::fs::remove_file(dir.path().join("journal.jsonl")).unwrap();
+    let error = tokio::time::timeout(soon, journal.displaced()).await.unwrap();
+    assert!(matches!(error, JournalError::Displaced(Displaced::Gone { .. })), "{error}");
 }
