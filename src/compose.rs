@@ -59,6 +59,8 @@ pub struct Keys {
 #[derive(Clone)]
 pub struct Options {
     pub plan: PathBuf,
+    /// What stands in it, where it was read already: a pipe gives it once.
+    pub text: Option<String>,
     /// The run's folder.
     pub folder: PathBuf,
     pub way: Way,
@@ -134,7 +136,11 @@ impl Work {
 /// # Errors
 /// When the plan is wrong, somebody else holds the run, or its folder can't be used.
 pub fn prepare(options: Options) -> Result<Prepared, Refusal> {
-    let loaded = plan::load(&options.plan).map_err(|e| Refusal::Plan(plan_error(&e)))?;
+    let loaded = match &options.text {
+        Some(text) => plan::of_text(text, &options.plan),
+        None => plan::load_own(&options.plan),
+    };
+    let loaded = loaded.map_err(|e| Refusal::Plan(plan_error(&e)))?;
     let plan = Arc::new(loaded.plan.clone());
     let secret = match options.keys.token {
         Some(secret) => secret,
@@ -142,8 +148,7 @@ pub fn prepare(options: Options) -> Result<Prepared, Refusal> {
     };
     let unfit = |e: Unfit| Refusal::State { what: with_cause(&e), next: e.next() };
     let (folder, _) = RunFolder::open(&options.folder).map_err(unfit)?;
-    let owner = Owner { host: host_name(), pid: std::process::id(), since: jiff::Timestamp::now() };
-    let lock = RunLock::take(&folder.lock(), &owner).map_err(|e| match e {
+    let lock = RunLock::take(&folder.lock(), &Owner::here()).map_err(|e| match e {
         LockError::Held(by) => Refusal::Locked(format!(
             "the run {0} is held by {by}\nnext: `cozyup attach {0}` shows it, `cozyup stop {0}` stops it",
             plan.name

@@ -1,10 +1,15 @@
 //! Files that only their owner may read, written whole or not at all (write, fsync, rename, fsync the folder), and what
 //! must hold of a file or folder before a secret is read from it or put into it.
+use super::place;
 use super::secret::Secret;
+use super::text::quoted;
+use rustix::fs::OFlags;
 use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Read, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
 /// No secret comes near this.
@@ -29,6 +34,21 @@ pub enum Unfit {
     Writable { path: String, mode: u32 },
     #[error("{path} is not a text of at most 1 MiB")]
     NoText { path: String },
+    #[error("{} belongs to user {owner}, and this is user {us}", on_the_way(.folder, .path))]
+    ForeignFolder { folder: String, path: String, owner: u32, us: u32 },
+    /// `own`: it belongs to this user.
+    #[error("{} may be written to by {by} (mode {mode:o})", on_the_way(.folder, .path))]
+    OpenFolder { folder: String, path: String, by: String, mode: u32, own: bool },
+    #[error("the link {link}, on the way to {path}, belongs to user {owner}, and this is user {us}")]
+    ForeignLink { link: String, path: String, owner: u32, us: u32 },
+    #[error("{path} may be written to by {by} (mode {mode:o})")]
+    OpenFile { path: String, by: String, mode: u32 },
+    #[error("nothing came from {path} within {seconds} s")]
+    Silent { path: String, seconds: u64 },
+}
+
+fn on_the_way(folder: &str, path: &str) -> String {
+    if folder == path { format!("the folder {folder}") } else { format!("the folder {folder}, on the way to {path},") }
 }
 
 impl Unfit {
@@ -52,6 +72,27 @@ impl Unfit {
                 format!("look whether everything in it is yours, then: chmod -R go-rwx {path}")
             }
             Unfit::NoText { path } => format!("look whether {path} is the file that was meant"),
+            Unfit::ForeignFolder { folder, owner, .. } => format!(
+                "its owner can put another file in the place of any in it: use a place that is yours, work as user {owner}, or give \
+                 the folder to yourself (as root: chown \"$(id -u)\" {0})",
+                quoted(folder)
+            ),
+            Unfit::OpenFolder { folder, own, .. } => format!(
+                "others can put another file in the place of any in it: look whether what is in it is yours, then{}: chmod go-w {} \
+                 (or use another place)",
+                if *own { "" } else { " as root" },
+                quoted(folder)
+            ),
+            Unfit::ForeignLink { link, .. } => {
+                format!(
+                    "whoever made the link decides where it leads: name the place itself, or look at it (ls -l {})",
+                    quoted(link)
+                )
+            }
+            Unfit::OpenFile { path, .. } => {
+                format!("read it through, since others could have written it, then: chmod go-w {}", quoted(path))
+            }
+            Unfit::Silent { path, .. } => format!("look who is to write to {path}"),
         }
     }
 }
@@ -72,6 +113,7 @@ pub fn private_dir(dir: &Path) -> io::Result<()> {
 /// # Errors
 /// See [`Unfit`].
 pub fn own_dir(dir: &Path) -> Result<Option<String>, Unfit> {
+    place::way_to(dir)?;
     fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|e| unusable(dir, e))?;
     own(dir)
 }
@@ -146,7 +188,9 @@ pub fn remove_half_written(dir: &Path) -> Result<(), Unfit> {
 /// # Errors
 /// See [`Unfit`].
 pub fn read_private(path: &Path) -> Result<Secret<String>, Unfit> {
-    let mut file = File::open(path).map_err(|e| unusable(path, e))?;
+    // Whoever can put another file there can have any other one of ours read as this secret.
+    place::way_to(path)?;
+    let file = open_at_once(path)?;
     // Of the open file: between a look at the name and the opening another file could come into its place.
     let found = file.metadata().map_err(|e| unusable(path, e))?;
     of_this_user(path, &found)?;
@@ -154,14 +198,82 @@ pub fn read_private(path: &Path) -> Result<Secret<String>, Unfit> {
     if mode & OTHERS != 0 {
         return Err(Unfit::Readable { path: shown(path), mode });
     }
-    let mut text = Zeroizing::new(String::new());
-    let read = (&mut file).take(LONGEST_SECRET + 1).read_to_string(&mut text);
-    match read {
-        Ok(length) if length as u64 <= LONGEST_SECRET => Ok(Secret::new(text.trim().to_string())),
-        Ok(_) => Err(Unfit::NoText { path: shown(path) }),
-        Err(e) if e.kind() == ErrorKind::InvalidData => Err(Unfit::NoText { path: shown(path) }),
-        Err(e) => Err(unusable(path, e)),
+    let bytes = Zeroizing::new(drained(file, path, LONGEST_SECRET, ASKING)?);
+    let text = std::str::from_utf8(&bytes).ok().filter(|text| text.len() as u64 <= LONGEST_SECRET);
+    let text = text.ok_or_else(|| Unfit::NoText { path: shown(path) })?;
+    Ok(Secret::new(text.trim().to_string()))
+}
+
+/// How long a pipe, a terminal or a device may say nothing.
+const SILENCE: Duration = Duration::from_secs(10);
+/// And one that a password store is behind, which may ask a person first.
+const ASKING: Duration = Duration::from_secs(120);
+
+/// At most `limit` bytes and one more of what is at `path`. A regular file is read as it is; anything else is read once, and
+/// not waited for when nothing comes.
+///
+/// # Errors
+/// [`Unfit::Io`] and [`Unfit::Silent`].
+pub fn read_patiently(path: &Path, limit: u64) -> Result<Vec<u8>, Unfit> {
+    read_within(path, limit, SILENCE)
+}
+
+fn read_within(path: &Path, limit: u64, silence: Duration) -> Result<Vec<u8>, Unfit> {
+    drained(open_at_once(path)?, path, limit, silence)
+}
+
+/// Opens for reading; a named pipe without a writer is not waited for.
+fn open_at_once(path: &Path) -> Result<File, Unfit> {
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(|e| unusable(path, e))
+}
+
+fn drained(file: File, path: &Path, limit: u64, silence: Duration) -> Result<Vec<u8>, Unfit> {
+    let io = |e| unusable(path, e);
+    let found = file.metadata().map_err(io)?;
+    if found.is_dir() {
+        return Err(io(ErrorKind::IsADirectory.into()));
     }
+    let is_named = found.file_type().is_fifo() && !is_nameless(&file);
+    let (mut bytes, mut file) = (Vec::new(), file.take(limit + 1));
+    if found.is_file() {
+        file.read_to_end(&mut bytes).map_err(io)?;
+        return Ok(bytes);
+    }
+    let (mut heard, mut buffer) = (Instant::now(), Zeroizing::new([0; 8192]));
+    loop {
+        match file.read(buffer.as_mut_slice()) {
+            // A named pipe that nobody has opened for writing yet reads as if it were at its end.
+            Ok(0) if bytes.is_empty() && is_named => {}
+            Ok(0) => return Ok(bytes),
+            Ok(n) => {
+                bytes.extend_from_slice(buffer.get(..n).unwrap_or_default());
+                heard = Instant::now();
+                continue;
+            }
+            Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+            Err(e) => return Err(io(e)),
+        }
+        if heard.elapsed() > silence {
+            return Err(Unfit::Silent { path: shown(path), seconds: silence.as_secs() });
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Whether it is a pipe between two processes that has no name: its end is its end.
+fn is_nameless(file: &File) -> bool {
+    let open = fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()));
+    open.is_ok_and(|target| target.to_string_lossy().starts_with("pipe:["))
+}
+
+/// The text of a regular file of at most `limit` bytes, links followed; anything else is none. Never waits.
+pub fn read_regular(path: &Path, limit: u64) -> Option<String> {
+    let file = open_at_once(path).ok()?;
+    let found = file.metadata().ok()?;
+    let mut text = String::new();
+    let fits = found.is_file() && found.len() <= limit;
+    (fits && file.take(limit).read_to_string(&mut text).is_ok()).then_some(text)
 }
 
 fn of_this_user(path: &Path, found: &Metadata) -> Result<(), Unfit> {
@@ -317,6 +429,49 @@ mod tests {
     fn an_error_names_the_file() {
         let error = write_private(Path::new("/proc/cozyup/none"), b"x").unwrap_err();
         assert!(error.to_string().contains("/proc/cozyup/none"), "{error}");
+    }
+
+    /// harm.md S15
+    #[test]
+    fn a_pipe_is_read_once_and_not_waited_for_when_nothing_comes() {
+        let dir = tempfile::tempdir().unwrap();
+        let pipe = dir.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let began = Instant::now();
+        let silent = read_within(&pipe, 100, Duration::from_millis(50)).unwrap_err();
+        assert!(matches!(silent, Unfit::Silent { .. }) && began.elapsed().as_secs() < 10, "{silent}");
+        assert_eq!(read_regular(&pipe, 100), None);
+        let writer = std::thread::spawn({
+            let pipe = pipe.clone();
+            move || fs::write(pipe, "version: 1\n").unwrap()
+        });
+        assert_eq!(read_within(&pipe, 100, Duration::from_secs(10)).unwrap(), b"version: 1\n");
+        writer.join().unwrap();
+        // A device that never ends is read up to the limit.
+        assert_eq!(read_patiently(Path::new("/dev/zero"), 100).unwrap().len(), 101);
+        assert_eq!(read_regular(Path::new("/dev/zero"), 100), None);
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink("/dev/zero", &link).unwrap();
+        assert_eq!(read_regular(&link, 100), None);
+        fs::write(dir.path().join("file"), "text").unwrap();
+        assert_eq!(read_regular(&dir.path().join("file"), 100).as_deref(), Some("text"));
+        assert_eq!(read_regular(&dir.path().join("file"), 3), None);
+        assert_eq!(read_patiently(&dir.path().join("file"), 100).unwrap(), b"text");
+    }
+
+    /// harm.md S10
+    #[test]
+    fn a_folder_below_one_that_others_can_write_to_is_neither_made_nor_used() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = dir.path().join("open");
+        fs::create_dir(&open).unwrap();
+        set(&open, 0o777);
+        assert!(matches!(own_dir(&open.join("run")), Err(Unfit::OpenFolder { .. })));
+        assert!(!open.join("run").exists());
+        fs::write(open.join("token"), "secret").unwrap();
+        set(&open.join("token"), 0o600);
+        assert!(matches!(read_private(&open.join("token")), Err(Unfit::OpenFolder { .. })));
+        assert!(private_dir(&open.join("run")).unwrap_err().to_string().contains("may be written to by everybody"));
     }
 
     #[test]

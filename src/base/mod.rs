@@ -4,11 +4,14 @@ pub mod answer;
 pub mod clock;
 pub mod file;
 pub mod glance;
+pub mod group;
 pub mod held;
 pub mod json;
 pub mod known;
 pub mod logind;
 pub mod names;
+pub mod place;
+pub mod process;
 #[cfg(any(test, fuzzing))]
 pub mod properties;
 pub mod secret;

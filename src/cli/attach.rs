@@ -1,6 +1,6 @@
 //! `cozyup attach [RUN]`: a further screen on a run that goes on, and `cozyup stop [RUN]`.
 use super::run::{Style, cannot_join, lost, show, who};
-use super::status::{find, name_of};
+use super::status::{find, judged, name_of};
 use super::{Exit, say, tell};
 use crate::engine::driver::Request;
 use crate::session::client;
@@ -44,6 +44,10 @@ async fn joined(
         Exit::Usage
     })?;
     let name = name_of(&folder);
+    judged(&folder).map_err(|why| {
+        tell(&why);
+        Exit::Usage
+    })?;
     match client::join(&folder, &who(), read_only).await {
         Ok((welcome, attachment)) => Ok((name, folder, welcome, attachment)),
         Err(e) => Err(cannot_join(&name, &e)),

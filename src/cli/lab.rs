@@ -2,12 +2,16 @@
 //! as a real site would.
 use super::run::{LabFigures, Start, Style, YES, execute};
 use super::teardown::{TeardownFlags, tear_down};
-use super::{Exit, RunFlags, say, tell};
+use super::{Exit, RunFlags, note, say, tell, with_next};
+use crate::base::file::{Unfit, own_dir, own_entries};
+use crate::base::process;
+use crate::base::text::with_cause;
 use crate::compose::{self, Way};
 use crate::engine::state::RunState;
 use crate::lab::scenario::Scenario;
 use crate::lab::site::{self, Site};
 use crate::lab::{critical, world};
+use crate::session::folder::RunFolder;
 use crate::session::lock;
 use crate::steps::catalogue::LAST_DAY;
 use clap::Subcommand;
@@ -91,6 +95,15 @@ struct Serve {
 }
 
 impl Lab {
+    /// See `Command::uses_state`.
+    pub fn uses_state(&self) -> bool {
+        match &self.command {
+            None | Some(Sub::Run(_) | Sub::Teardown(_)) => true,
+            Some(Sub::Serve(serve)) => serve.dir.is_none(),
+            Some(Sub::List) => false,
+        }
+    }
+
     pub async fn run(self, state_dir: &Path) -> Exit {
         match self.command {
             None => super::screen::lab(state_dir).await,
@@ -154,11 +167,9 @@ impl Opened {
     /// Ends the lab's process.
     pub fn end(&self) {
         // `of_running` looks at the process again: a pid that was given to another program is not touched.
-        if let Some(pid) =
-            Site::of_running(&self.dir).and_then(|s| i32::try_from(s.pid).ok()).and_then(rustix::process::Pid::from_raw)
-        {
+        if let Some(site) = Site::of_running(&self.dir) {
             // It may have ended by itself in this moment.
-            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+            let _ = process::signal(site.pid, site.started, rustix::process::Signal::TERM);
         }
     }
 }
@@ -173,6 +184,7 @@ pub async fn open(state_dir: &Path, at: &Where, fresh: bool) -> Result<Opened, S
         return Err(format!("--speed {} is not a speed: give a number above 0, e.g. 60", at.speed));
     }
     let dir = folder(state_dir, &at.scenario);
+    own_folder(&dir)?;
     if let Some(site) = Site::of_running(&dir) {
         let opened = Opened { site, dir: dir.clone(), started: false };
         if !fresh && (opened.site.speed - at.speed).abs() < f64::EPSILON {
@@ -184,9 +196,6 @@ pub async fn open(state_dir: &Path, at: &Where, fresh: bool) -> Result<Opened, S
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
-    crate::base::file::private_dir(&dir).map_err(|e| {
-        format!("the lab's folder can't be made: {e}\nnext: give a folder that you may write to: --state-dir DIR")
-    })?;
     // A new site is empty: a journal of the former one would speak of machines that never were, and its worker would
     // look for them.
     let run = dir.join("run");
@@ -197,22 +206,38 @@ pub async fn open(state_dir: &Path, at: &Where, fresh: bool) -> Result<Opened, S
     start(&dir, at).await
 }
 
+/// Makes the lab's folder, or makes sure that it and what is in it are this user's alone before a byte of it is read:
+/// what lies there says whose server gets a token, and which process is ended.
+fn own_folder(dir: &Path) -> Result<(), String> {
+    let unfit = |e: Unfit| match e {
+        Unfit::Io { .. } => format!(
+            "the lab's folder can't be made: {}\nnext: give a folder that you may write to: --state-dir DIR",
+            with_cause(&e)
+        ),
+        e => with_next(&e, &e.next()),
+    };
+    let mut words: Vec<String> = own_dir(dir).map_err(unfit)?.into_iter().collect();
+    words.extend(own_entries(dir).map_err(unfit)?);
+    if dir.join("run").exists() {
+        words.extend(RunFolder::existing(&dir.join("run")).map_err(unfit)?.1);
+    }
+    words.iter().for_each(|word| note(word));
+    Ok(())
+}
+
 fn is_worked_on(run: &Path) -> bool {
     lock::holder(&run.join("lock")).is_ok_and(|holder| holder.is_some())
 }
 
 /// Ends the worker of a lab that is gone.
 async fn end_worker(run: &Path) -> Result<(), String> {
-    let holder = lock::holder(&run.join("lock")).map_err(|e| e.to_string())?;
-    let Some(pid) = holder.and_then(|o| i32::try_from(o.pid).ok()).and_then(rustix::process::Pid::from_raw) else {
-        return Ok(());
-    };
+    let Some(owner) = lock::holder(&run.join("lock")).map_err(|e| e.to_string())? else { return Ok(()) };
     // Its site is gone: there is nothing to stop safely. The lock told that it lives.
-    let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+    let _ = process::signal(owner.pid, owner.started, rustix::process::Signal::KILL);
     let began = Instant::now();
     while is_worked_on(run) {
         if began.elapsed() > Duration::from_secs(10) {
-            return Err(format!("the run of a former lab does not end (process {})", pid.as_raw_nonzero()));
+            return Err(format!("the run of a former lab does not end (process {})", owner.pid));
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
@@ -286,6 +311,7 @@ impl RunInLab {
             clock: opened.site.clock(),
             names: Some(opened.site.names.clone()),
             figures,
+            token_file: Some(opened.site.token_file.clone()),
             ..Start::of(&opened.site.plan)
         };
         let exit = execute(start, state_dir).await;
@@ -307,6 +333,12 @@ impl RunInLab {
 impl TeardownInLab {
     async fn run(self, state_dir: &Path) -> Exit {
         let dir = folder(state_dir, &self.scenario);
+        if dir.exists()
+            && let Err(why) = own_folder(&dir)
+        {
+            tell(&why);
+            return Exit::Usage;
+        }
         let Some(site) = Site::of_running(&dir) else {
             tell(&format!(
                 "no lab of scenario {} serves, and what was in it is gone with it\n\
@@ -320,6 +352,7 @@ impl TeardownInLab {
             clock: site.clock(),
             names: Some(site.names.clone()),
             figures: LabFigures { critical_path_s: None, speed: Some(site.speed) },
+            token_file: Some(site.token_file.clone()),
             ..Start::of(&site.plan)
         };
         tear_down(start, &self.flags, state_dir).await
@@ -358,6 +391,10 @@ impl Serve {
             }
         };
         let dir = self.dir.unwrap_or_else(|| folder(state_dir, &self.at.scenario));
+        if let Err(why) = own_folder(&dir) {
+            tell(&why);
+            return Exit::Usage;
+        }
         let options = site::Options {
             scenario,
             scenario_file: self.at.scenario.clone(),

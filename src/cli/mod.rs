@@ -3,8 +3,10 @@ mod attach;
 mod check;
 mod keys;
 mod lab;
+mod output;
 mod plan;
 mod run;
+mod runtime;
 mod screen;
 mod secrets;
 mod shield;
@@ -13,7 +15,7 @@ mod takeover;
 mod teardown;
 mod worker;
 
-use crate::base::{known, text};
+use crate::base::{known, place, text};
 use crate::compose::Refusal;
 use clap::{Parser, Subcommand};
 pub use shield::{install_reports, shield};
@@ -29,6 +31,23 @@ pub enum Exit {
     Usage = 2,
     Stopped = 3,
     Locked = 5,
+}
+
+impl Command {
+    /// Whether what is in the state folder is read or written.
+    fn uses_state(&self) -> bool {
+        match self {
+            Command::Lab(lab) => lab.uses_state(),
+            Command::Plan(_) | Command::Worker(_) | Command::Probe(_) => false,
+            Command::Secrets(_)
+            | Command::Check(_)
+            | Command::Run(_)
+            | Command::Attach(_)
+            | Command::Status(_)
+            | Command::Stop(_)
+            | Command::Teardown(_) => true,
+        }
+    }
 }
 
 impl Exit {
@@ -140,19 +159,24 @@ pub fn main() -> ExitCode {
             if e.use_stderr() {
                 return fail(Exit::Usage, &e.to_string());
             }
-            // Help and version; where they can't be printed nobody reads them.
-            let _ = e.print();
-            return ExitCode::SUCCESS;
+            // Help and version.
+            output::written(e.print());
+            return output::exit(Exit::Proven).into();
         }
     };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match runtime::start() {
         Ok(runtime) => runtime,
-        Err(e) => return fail(Exit::Usage, &format!("can't start: {e}")),
+        Err(why) => return fail(Exit::Usage, &why),
     };
     let state_dir = match crate::session::folder::state_dir(cli.state_dir) {
         Ok(dir) => dir,
         Err(e) => return fail(Exit::Usage, &e),
     };
+    if cli.command.as_ref().is_none_or(Command::uses_state)
+        && let Err(e) = place::whole(&state_dir)
+    {
+        return fail(Exit::Usage, &with_next(&e, &e.next()));
+    }
     keys::from_file(cli.secrets_key);
     let exit = runtime.block_on(async {
         match cli.command {
@@ -163,7 +187,7 @@ pub fn main() -> ExitCode {
             Some(Command::Check(check)) => check.run(&state_dir).await,
             Some(Command::Run(run)) => run.run(&state_dir).await,
             Some(Command::Attach(attach)) => attach.run(&state_dir).await,
-            Some(Command::Status(status)) => status.run(&state_dir),
+            Some(Command::Status(status)) => status.run(&state_dir).await,
             Some(Command::Stop(stop)) => stop.run(&state_dir).await,
             Some(Command::Teardown(teardown)) => teardown.run(&state_dir).await,
             Some(Command::Worker(worker)) => worker.run().await,
@@ -172,7 +196,7 @@ pub fn main() -> ExitCode {
     });
     // A blocked file operation in the background must not hold the exit.
     runtime.shutdown_timeout(Duration::from_millis(200));
-    exit.into()
+    output::exit(exit).into()
 }
 
 /// Longest line of an error.
@@ -206,10 +230,10 @@ fn fail(exit: Exit, text: &str) -> ExitCode {
     exit.into()
 }
 
-/// Prints lines; a closed pipe is no reason to panic.
+/// Prints lines; what can't be printed shows in the exit code (see [`output`]).
 pub fn say(lines: &str) {
-    let _ =
-        std::io::Write::write_fmt(&mut std::io::stdout(), format_args!("{}\n", text::clean_lines(&known::hide(lines))));
+    let text = text::clean_lines(&known::hide(lines));
+    output::written(std::io::Write::write_fmt(&mut std::io::stdout(), format_args!("{text}\n")));
 }
 
 #[cfg(test)]

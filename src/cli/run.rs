@@ -2,12 +2,14 @@
 //! on without this one.
 use super::{Exit, RunFlags, keys, note, say, takeover, tell, with_next};
 use crate::base::clock::Clock;
+use crate::base::file::read_private;
 use crate::base::secret::Secret;
 use crate::base::text;
 use crate::compose::{self, Way};
 use crate::engine::driver::Request;
 use crate::engine::record::Outcome;
 use crate::engine::state::RunState;
+use crate::plan::{self, Loaded, PlanError};
 use crate::report::{json, line};
 use crate::session::client::{self, JoinError};
 use crate::session::folder::RunFolder;
@@ -17,14 +19,18 @@ use crate::session::protocol::{Attachment, Welcome};
 use crate::steps::catalogue::LAST_DAY;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
+use zeroize::Zeroizing;
 
 /// Who opens gates when nobody is asked.
 pub const YES: &str = "--yes";
 /// How long a run without a screen bears being blocked when nobody says otherwise.
 const PATIENCE: Duration = Duration::from_secs(1800);
+/// How long a look-only run that was told to end is waited for.
+const LEAVE: Duration = Duration::from_secs(5);
 
 #[derive(Debug, clap::Args)]
 pub struct Run {
@@ -91,6 +97,10 @@ pub struct Start<'a> {
     pub figures: LabFigures,
     /// The run ends when nobody looks at it any more.
     pub with_screen: bool,
+    /// Where the token's secret is, whatever the plan says: a lab's own.
+    pub token_file: Option<PathBuf>,
+    /// What was read from the plan's file.
+    pub text: OnceLock<String>,
 }
 
 impl<'a> Start<'a> {
@@ -109,7 +119,23 @@ impl<'a> Start<'a> {
             names: std::env::var(compose::NAMES_VARIABLE).ok(),
             figures: LabFigures::default(),
             with_screen: false,
+            token_file: None,
+            text: OnceLock::new(),
         }
+    }
+
+    /// The plan, read once: a pipe gives it only once, and what was agreed to is what is done.
+    ///
+    /// # Errors
+    /// See [`plan::load_own`].
+    pub fn load(&self) -> Result<Loaded, PlanError> {
+        if let Some(text) = self.text.get() {
+            return plan::of_text(text, self.plan);
+        }
+        let loaded = plan::load_own(self.plan)?;
+        // Nobody else has set it meanwhile.
+        let _ = self.text.set(loaded.text.clone());
+        Ok(loaded)
     }
 
     /// The keys that were given, or those that a person gives now.
@@ -121,8 +147,10 @@ impl<'a> Start<'a> {
             return Ok(keys.clone());
         }
         let keys = keys::of_run(secrets)?;
-        // A lab has a token of its own.
-        let token = keys.token.filter(|_| self.figures.speed.is_none());
+        let token = match &self.token_file {
+            Some(file) => Some(read_private(file).map_err(|e| with_next(&e, &e.next()))?),
+            None => keys.token,
+        };
         Ok(compose::Keys { token, ..keys })
     }
 }
@@ -144,7 +172,7 @@ impl Run {
 
 /// Starts the worker and shows what it does; on the screen, also what another one does on the same run.
 pub async fn execute(start: Start<'_>, state_dir: &Path) -> Exit {
-    let (name, folder) = match (&start.folder, crate::plan::load(start.plan)) {
+    let (name, folder) = match (&start.folder, start.load()) {
         (_, Err(e)) => {
             tell(&compose::plan_error(&e));
             return Exit::Usage;
@@ -201,7 +229,10 @@ pub async fn execute(start: Start<'_>, state_dir: &Path) -> Exit {
     if start.style == Style::Lines && matches!(start.way, Way::Until(_)) {
         findings.iter().for_each(|f| say(f));
     }
-    show(start.style, &name, &folder, welcome, attachment, first).await
+    match start.with_screen {
+        true => in_lines(start.style, &name, attachment, first, Leaving::Ends).await,
+        false => show(start.style, &name, &folder, welcome, attachment, first).await,
+    }
 }
 
 /// Shows a run that has been joined; records before `first` are not told in lines.
@@ -215,7 +246,7 @@ pub async fn show(
 ) -> Exit {
     match style {
         Style::Screen => super::screen::run(name, folder, welcome, attachment).await,
-        Style::Lines | Style::Json | Style::Detached => in_lines(style, name, attachment, first).await,
+        Style::Lines | Style::Json | Style::Detached => in_lines(style, name, attachment, first, Leaving::GoesOn).await,
     }
 }
 
@@ -272,27 +303,29 @@ async fn launch(start: &Start<'_>, name: &str, folder: &RunFolder, keys: compose
     if let Some(names) = &start.names {
         command.env(compose::NAMES_VARIABLE, names);
     }
-    let spoken = said(&keys);
+    let spoken = said(&keys, start.text.get().map(String::as_str).unwrap_or_default());
     if let Some(scope) = launch::in_user_scope(&command).await
-        && let Ok(started) = launch::start(scope, &folder.log(), spoken.as_ref()).await
+        && let Ok(started) = launch::start(scope, &folder.log(), Some(&spoken)).await
     {
         return Ok(started);
     }
-    launch::start(command.into(), &folder.log(), spoken.as_ref()).await
+    launch::start(command.into(), &folder.log(), Some(&spoken)).await
 }
 
-/// What a worker hears at its start: the token's secret and the key of its secrets, a line each; nothing without either.
-fn said(keys: &compose::Keys) -> Option<Secret<String>> {
+/// What a worker hears at its start: the token's secret and the key of its secrets, a line each, which are empty without
+/// them, and then the plan.
+fn said(keys: &compose::Keys, plan: &str) -> Zeroizing<String> {
     let line = |key: &Option<Secret<String>>| key.as_ref().map_or(String::new(), |k| k.expose().trim().to_string());
-    (keys.token.is_some() || keys.identity.is_some())
-        .then(|| Secret::new(format!("{}\n{}\n", line(&keys.token), line(&keys.identity))))
+    Zeroizing::new(format!("{}\n{}\n{plan}", line(&keys.token), line(&keys.identity)))
 }
 
-/// The other end of [`said`].
-pub fn heard(said: &str) -> compose::Keys {
-    let mut lines = said.lines().map(str::trim);
-    let mut next = || lines.next().filter(|line| !line.is_empty()).map(|line| Secret::new(line.to_string()));
-    compose::Keys { token: next(), identity: next() }
+/// The other end of [`said`]: the keys and the plan, where there is one.
+pub fn heard(said: &str) -> (compose::Keys, Option<String>) {
+    let mut parts = said.splitn(3, '\n');
+    let mut next =
+        || parts.next().map(str::trim).filter(|line| !line.is_empty()).map(|line| Secret::new(line.to_string()));
+    let keys = compose::Keys { token: next(), identity: next() };
+    (keys, parts.next().filter(|plan| !plan.is_empty()).map(str::to_string))
 }
 
 fn detached(name: &str, folder: &Path) -> Exit {
@@ -328,9 +361,17 @@ pub fn lost(name: &str) -> String {
     )
 }
 
-async fn in_lines(style: Style, name: &str, attachment: Attachment, first: u64) -> Exit {
+/// What becomes of a run when its screen is ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Leaving {
+    GoesOn,
+    /// It only looks: without anybody to tell it is of no use.
+    Ends,
+}
+
+async fn in_lines(style: Style, name: &str, attachment: Attachment, first: u64, leaving: Leaving) -> Exit {
     let Attachment { history, records, requests, ended, control: _control, mut denials } = attachment;
-    let signals = tokio::spawn(leave_on_signals(requests, name.to_string()));
+    let signals = tokio::spawn(leave_on_signals(requests, name.to_string(), leaving));
     let denied = tokio::spawn(async move {
         while let Some(why) = denials.recv().await {
             tell(&why);
@@ -384,7 +425,7 @@ async fn print(
 
 /// The first Ctrl-C asks for a safe stop; the second one only leaves, and so does what nobody typed: a hang-up, and the
 /// SIGTERM of a logout that ends the whole session.
-async fn leave_on_signals(requests: mpsc::UnboundedSender<Request>, name: String) {
+async fn leave_on_signals(requests: mpsc::UnboundedSender<Request>, name: String, leaving: Leaving) {
     let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hang_up)) =
         (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(SignalKind::hangup()))
     else {
@@ -395,9 +436,14 @@ async fn leave_on_signals(requests: mpsc::UnboundedSender<Request>, name: String
     loop {
         let leave = tokio::select! {
             _ = interrupt.recv() => asked,
-            _ = terminate.recv() => true,
-            _ = hang_up.recv() => true,
+            _ = terminate.recv() => asked || leaving == Leaving::GoesOn,
+            _ = hang_up.recv() => asked || leaving == Leaving::GoesOn,
+            () = tokio::time::sleep(LEAVE), if asked && leaving == Leaving::Ends => true,
         };
+        if leave && leaving == Leaving::Ends {
+            tell(&format!("left; the worker of {name} ends as soon as its looks in hand do"));
+            std::process::exit(Exit::Stopped as i32);
+        }
         if leave {
             tell(&format!(
                 "left; the run goes on without this process: `cozyup status {name}` tells how far it is, `cozyup stop {name}` stops it"
@@ -419,9 +465,12 @@ mod tests {
     fn a_worker_hears_what_was_said_to_it() {
         let secret = |text: &str| Some(Secret::new(text.to_string()));
         for (token, identity) in [(None, None), (secret("t"), None), (None, secret("i")), (secret("t"), secret("i"))] {
-            let said = said(&compose::Keys { token: token.clone(), identity: identity.clone() });
-            let heard = heard(said.as_ref().map_or("", |s| s.expose()));
-            assert_eq!((heard.token, heard.identity), (token, identity));
+            for plan in ["", "version: 1\n\nname: x\n"] {
+                let said = said(&compose::Keys { token: token.clone(), identity: identity.clone() }, plan);
+                let (heard, text) = heard(&said);
+                assert_eq!((heard.token, heard.identity), (token.clone(), identity.clone()));
+                assert_eq!(text.unwrap_or_default(), plan);
+            }
         }
     }
 }

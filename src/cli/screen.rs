@@ -3,6 +3,7 @@ use super::lab::{self, Where};
 use super::run::{Start, execute, lost};
 use super::{Exit, tell};
 use crate::base::clock::Clock;
+use crate::base::file;
 use crate::plan;
 use crate::session::protocol::{Attachment, Welcome};
 use crate::steps::catalogue::LAST_DAY;
@@ -15,6 +16,8 @@ use tokio::sync::oneshot;
 
 /// The speed at which `cozyup lab` shows the simulated site when nobody says otherwise: an install in a minute or two.
 const SHOW_SPEED: f64 = 15.0;
+/// Files of a folder that are looked into for plans.
+const MOST_FILES: usize = 200;
 /// How long the acts in hand get to end after the screen was left.
 const LEAVE: Duration = Duration::from_secs(20);
 
@@ -69,6 +72,7 @@ async fn in_lab(state_dir: &Path, at: &Where) -> Exit {
         clock: opened.site.clock(),
         names: Some(opened.site.names.clone()),
         figures: opened.figures(LAST_DAY),
+        token_file: Some(opened.site.token_file.clone()),
         ..Start::of(&opened.site.plan)
     };
     let exit = execute(start, state_dir).await;
@@ -84,11 +88,13 @@ fn plans_in(dir: &Path) -> Vec<(PathBuf, String)> {
     let files = std::fs::read_dir(dir).into_iter().flatten().flatten().map(|e| e.path());
     let yaml = files.filter(|p| p.extension().is_some_and(|e| e == "yaml" || e == "yml"));
     let mut plans: Vec<(PathBuf, String)> = yaml
+        .take(MOST_FILES)
         .filter_map(|path| {
-            let text = std::fs::read_to_string(&path).ok()?;
+            // Only files that can be read at once: a pipe would be waited for, a device has no end.
+            let text = file::read_regular(&path, plan::load::SIZE_LIMIT)?;
             // Other YAML files of the folder are none of our business.
             let looks_like_one = ["version:", "site:", "nodes:"].iter().all(|k| text.lines().any(|l| l.starts_with(k)));
-            let word = match plan::load(&path) {
+            let word = match plan::of_text(&text, &path) {
                 Ok(loaded) => format!("plan {}", loaded.plan.name),
                 Err(e) => e.to_string(),
             };
@@ -154,5 +160,29 @@ pub async fn run(name: &str, folder: &Path, welcome: Welcome, attachment: Attach
             super::say(&format!("run {name} still stops, in process {pid}; `cozyup status {name}` tells when it has"));
             Exit::Stopped
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// harm.md S15
+    #[test]
+    fn what_lies_in_the_folder_beside_plans_is_neither_waited_for_nor_read_without_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        let text = plan::defaults::write(&plan::defaults::Defaults::default());
+        std::fs::write(at("plan.yaml"), &text).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(at("a.yaml")).status().unwrap().success());
+        std::os::unix::fs::symlink("/dev/zero", at("b.yaml")).unwrap();
+        std::os::unix::fs::symlink(at("plan.yaml"), at("c.yml")).unwrap();
+        std::os::unix::fs::symlink("/dev/stdin", at("d.yaml")).unwrap();
+        std::fs::create_dir(at("e.yaml")).unwrap();
+        let large = std::fs::File::create(at("f.yaml")).unwrap();
+        large.set_len(1 << 40).unwrap();
+        std::fs::write(at("g.yaml"), [0xff, 0xfe]).unwrap();
+        let found: Vec<PathBuf> = plans_in(dir.path()).into_iter().map(|(path, _)| path).collect();
+        assert_eq!(found, [at("c.yml"), at("plan.yaml")]);
     }
 }

@@ -1,13 +1,13 @@
 //! `cozyup secrets seal|unseal|show`: the secrets of a run, encrypted at rest or not.
 use super::keys::{self, told};
-use super::status::{find, name_of};
+use super::status::{self, find, name_of};
 use super::{Exit, say, tell, with_next};
 use crate::base::text::with_cause;
 use crate::base::vault::{self, Vault, VaultError};
 use crate::session::folder::RunFolder;
-use crate::session::lock::{LockError, Owner, RunLock, host_name};
+use crate::session::lock::{LockError, Owner, RunLock};
 use clap::Subcommand;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, clap::Args)]
@@ -87,8 +87,7 @@ fn changed(state_dir: &Path, run: Option<&str>, work: impl Fn(&Path) -> Result<&
     let (name, path) = folder_of(state_dir, run).map_err(usage)?;
     let (folder, words) = RunFolder::open(&path).map_err(|e| usage(with_next(&e, &e.next())))?;
     words.iter().for_each(|word| super::note(word));
-    let owner = Owner { host: host_name(), pid: std::process::id(), since: jiff::Timestamp::now() };
-    let _lock = RunLock::take(&folder.lock(), &owner).map_err(|e| match e {
+    let _lock = RunLock::take(&folder.lock(), &Owner::here()).map_err(|e| match e {
         LockError::Held(by) => {
             (Exit::Locked, format!("the run {name} is held by {by}\nnext: `cozyup stop {name}` stops it"))
         }
@@ -101,7 +100,7 @@ fn changed(state_dir: &Path, run: Option<&str>, work: impl Fn(&Path) -> Result<&
 
 fn shown(state_dir: &Path, run: &str, name: Option<&str>) -> Done {
     let (run, folder) = folder_of(state_dir, Some(run)).map_err(usage)?;
-    let dir = folder.join("secrets");
+    let dir = status::judged(&folder).map_err(usage)?.secrets();
     let there = vault::list(&dir).map_err(|e| usage(told(&e)))?;
     let Some(name) = name else {
         there.iter().for_each(|name| say(name));
@@ -115,5 +114,9 @@ fn shown(state_dir: &Path, run: &str, name: Option<&str>) -> Done {
     let secret = read.map_err(|e| usage(told(&e)))?;
     // The one place where a secret is printed: somebody asked for it by name.
     let mut out = std::io::stdout();
-    out.write_all(secret.expose().as_bytes()).and_then(|()| out.flush()).map_err(|e| usage(e.to_string()))
+    match out.write_all(secret.expose().as_bytes()).and_then(|()| out.flush()) {
+        // Whoever wanted the first line has it.
+        Err(e) if e.kind() != ErrorKind::BrokenPipe => Err(usage(format!("standard output can't be written: {e}"))),
+        Ok(()) | Err(_) => Ok(()),
+    }
 }

@@ -1,14 +1,19 @@
 //! `cozyup status [RUN]`: what the journal says, also while nobody works on the run.
-use super::{Exit, say, tell, with_next};
+use super::run::who;
+use super::{Exit, note, say, tell, with_next};
 use crate::base::clock::between;
-use crate::base::text;
+use crate::base::{process, text};
 use crate::compose::recorded;
+use crate::engine::journal::is_written;
 use crate::engine::record::Outcome;
 use crate::engine::state::{RunState, Status as StepStatus, StepState};
 use crate::plan::{day_title, resume_command};
+use crate::session::client::{self, JoinError};
+use crate::session::folder::RunFolder;
 use crate::session::lock::{self, Owner};
 use serde_json::json;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 #[derive(Debug, clap::Args)]
 pub struct Status {
@@ -18,10 +23,73 @@ pub struct Status {
     pub json: bool,
 }
 
+/// A worker that lives answers at once; its answers don't depend on the target.
+const ANSWER: Duration = Duration::from_secs(2);
+
+/// The process that holds the run, and what came of speaking to it.
+struct Worker {
+    owner: Owner,
+    answer: Answer,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    Answers,
+    /// It holds the run and does not listen: it begins, or ends, or is no worker (`secrets seal`, `teardown --list`).
+    Deaf,
+    /// It is held by a signal or a debugger.
+    Stopped,
+    Silent,
+}
+
+impl Worker {
+    async fn of(folder: &Path, state: &RunState) -> Option<Worker> {
+        // A lock that can't be read is held by nobody whom this could name; who removed it has not ended the worker.
+        let owner = lock::holder(&folder.join("lock")).ok().flatten().or_else(|| {
+            let since = state.last.unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+            is_written(&folder.join("journal.jsonl")).then(|| Owner {
+                host: state.host.clone(),
+                pid: state.pid,
+                since,
+                started: 0,
+            })
+        })?;
+        let answer = match client::greet(folder, &who(), ANSWER).await {
+            Ok(_) | Err(JoinError::Denied { .. }) => Answer::Answers,
+            Err(JoinError::Nobody) => Answer::Deaf,
+            Err(JoinError::Silent(_) | JoinError::Stranger(_)) => {
+                match owner.host == lock::host_name() && process::is_stopped(owner.pid) {
+                    true => Answer::Stopped,
+                    false => Answer::Silent,
+                }
+            }
+        };
+        Some(Worker { owner, answer })
+    }
+
+    fn told(&self, state: &RunState) -> String {
+        let (owner, resume) = (&self.owner, resume_command(state.backwards));
+        match self.answer {
+            Answer::Answers => format!("goes on in {owner}"),
+            Answer::Deaf => format!("is held by {owner}, which takes no screens: it begins or ends"),
+            Answer::Stopped => {
+                format!("is held by {owner}, which somebody has stopped: `kill -CONT {}` lets it go on", owner.pid)
+            }
+            Answer::Silent => {
+                let last = state.last.map_or("none".to_string(), |at| at.strftime("%F %T UTC").to_string());
+                format!(
+                    "is held by {owner}, which does not answer (its last record: {last}); `{resume} --take-over` ends it, \
+                     which loses nothing, and goes on"
+                )
+            }
+        }
+    }
+}
+
 impl Status {
-    pub fn run(self, state_dir: &Path) -> Exit {
-        let folder = match find(state_dir, self.run.as_deref()) {
-            Ok(folder) => folder,
+    pub async fn run(self, state_dir: &Path) -> Exit {
+        let folder = match find(state_dir, self.run.as_deref()).and_then(|folder| judged(&folder)) {
+            Ok(folder) => folder.path().to_path_buf(),
             Err(why) => {
                 tell(&why);
                 return Exit::Usage;
@@ -34,8 +102,7 @@ impl Status {
                 return Exit::Usage;
             }
         };
-        // A lock that can't be read is held by nobody whom this could name.
-        let worker = lock::holder(&folder.join("lock")).ok().flatten();
+        let worker = Worker::of(&folder, &state).await;
         if self.json {
             say(&as_json(&state, &folder, worker.as_ref()))
         } else {
@@ -46,10 +113,20 @@ impl Status {
             Some(Outcome::Proven) => Exit::Proven,
             Some(Outcome::Blocked) => Exit::Blocked,
             Some(Outcome::Stopped) => Exit::Stopped,
-            None if blocked => Exit::Blocked,
+            None if blocked || state.disputed => Exit::Blocked,
             None => Exit::Stopped,
         }
     }
+}
+
+/// The folder of a run, once nobody else has a hand in it; a word on what was repaired has been said.
+///
+/// # Errors
+/// With what is wrong and what to do.
+pub fn judged(folder: &Path) -> Result<RunFolder, String> {
+    let (folder, words) = RunFolder::existing(folder).map_err(|e| with_next(&e, &e.next()))?;
+    words.iter().for_each(|word| note(word));
+    Ok(folder)
 }
 
 /// Folders of runs: of plans, and of the lab's scenarios.
@@ -99,7 +176,14 @@ fn word(step: &StepState) -> &'static str {
     }
 }
 
-fn as_json(state: &RunState, folder: &Path, worker: Option<&Owner>) -> String {
+fn as_json(state: &RunState, folder: &Path, worker: Option<&Worker>) -> String {
+    let worker = worker.map(|w| {
+        let owner = &w.owner;
+        json!({
+            "host": owner.host, "pid": owner.pid, "since": owner.since,
+            "answers": w.answer == Answer::Answers, "stopped": w.answer == Answer::Stopped,
+        })
+    });
     let steps: Vec<_> = state
         .wanted()
         .map(|s| {
@@ -117,13 +201,13 @@ fn as_json(state: &RunState, folder: &Path, worker: Option<&Owner>) -> String {
         })
         .collect();
     json!({
-        "schema": crate::report::json::SCHEMA, "kind": "status", "run": state.run, "plan": state.plan, "outcome": state.ended,
+        "schema": crate::report::json::SCHEMA, "kind": "status", "run": state.run, "plan": state.plan, "outcome": state.ended, "disputed": state.disputed,
         "folder": folder.display().to_string(), "proven": state.proven(), "steps": steps, "gate_waiting": state.gate_waiting(), "last": state.last, "worker": worker,
     })
     .to_string()
 }
 
-fn as_text(state: &RunState, folder: &Path, worker: Option<&Owner>) -> String {
+fn as_text(state: &RunState, folder: &Path, worker: Option<&Worker>) -> String {
     let mut out = vec![format!(
         "{} {} of plan {}: {} of {} steps proven; {}",
         if state.backwards { "teardown of run" } else { "run" },
@@ -139,7 +223,12 @@ fn as_text(state: &RunState, folder: &Path, worker: Option<&Owner>) -> String {
                 state.stop_asked.as_deref().map_or("nobody known".into(), text::clean),
                 resume_command(state.backwards)
             ),
-            (None, Some(owner)) => format!("goes on in {owner}"),
+            (None, Some(worker)) => worker.told(state),
+            (None, None) if state.disputed => format!(
+                "its journal says that it came to a good end, which its own records do not bear out: somebody changed it; \
+                 `{}` looks at the target again",
+                resume_command(state.backwards)
+            ),
             (None, None) => format!("its process is gone; `{}` goes on with it", resume_command(state.backwards)),
         }
     )];

@@ -1,5 +1,7 @@
 //! A run whose worker holds it and does not answer: who asks for it with `--take-over` ends that process and goes on.
 use super::run::who;
+use crate::base::process;
+use crate::base::text::quoted;
 use crate::session::client::{self, JoinError};
 use crate::session::lock::{self, Owner};
 use std::path::Path;
@@ -19,7 +21,7 @@ pub async fn make_way(name: &str, folder: &Path, take_over: bool) -> Result<(), 
     let Some(owner) = held else { return Ok(()) };
     let lives = match tokio::time::timeout(ANSWER, client::join(folder, &who(), true)).await {
         Ok(Ok(_) | Err(JoinError::Denied { .. })) => true,
-        Ok(Err(JoinError::Nobody | JoinError::Silent(_))) | Err(_) => false,
+        Ok(Err(JoinError::Nobody | JoinError::Silent(_) | JoinError::Stranger(_))) | Err(_) => false,
     };
     let held = format!("the run {name} is held by {owner}");
     if lives {
@@ -45,11 +47,18 @@ pub async fn make_way(name: &str, folder: &Path, take_over: bool) -> Result<(), 
 /// The journal has what it did; the next worker goes on from the target.
 async fn end(owner: &Owner, folder: &Path) -> Result<(), String> {
     let still = || lock::holder(&folder.join("lock")).ok().flatten().is_some_and(|o| o == *owner);
-    let pid = i32::try_from(owner.pid).ok().and_then(rustix::process::Pid::from_raw);
-    let Some(pid) = pid.filter(|_| still()) else { return Ok(()) };
+    if !still() {
+        return Ok(());
+    }
     let began = Instant::now();
-    // A failure shows below: the lock is then still held.
-    let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+    if !process::signal(owner.pid, owner.started, rustix::process::Signal::KILL) && still() {
+        return Err(format!(
+            "the run's lock is held, and process {} is not the worker that its file names\n\
+             next: look what holds it (fuser {}), and end that",
+            owner.pid,
+            quoted(&folder.join("lock").display().to_string())
+        ));
+    }
     while still() {
         if began.elapsed() > ENDING {
             return Err(format!("{owner} does not end\nnext: look what holds it (ps {}), then start again", owner.pid));

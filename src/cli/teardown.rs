@@ -52,7 +52,7 @@ impl Teardown {
 
 /// `start` says which run, and in whose time.
 pub async fn tear_down(start: Start<'_>, flags: &TeardownFlags, state_dir: &Path) -> Exit {
-    let name = match crate::plan::load(start.plan) {
+    let name = match start.load() {
         Ok(loaded) => loaded.plan.name,
         Err(e) => {
             tell(&compose::plan_error(&e));
@@ -68,7 +68,7 @@ pub async fn tear_down(start: Start<'_>, flags: &TeardownFlags, state_dir: &Path
         ));
         return Exit::Usage;
     }
-    let keys = match start.keys(&folder.join("secrets")) {
+    let keys = match super::status::judged(&folder).and_then(|folder| start.keys(&folder.secrets())) {
         Ok(keys) => keys,
         Err(why) => {
             tell(&why);
@@ -78,6 +78,7 @@ pub async fn tear_down(start: Start<'_>, flags: &TeardownFlags, state_dir: &Path
     let way = Way::Teardown { cluster_is_lost: flags.cluster_is_lost };
     let options = Options {
         plan: start.plan.to_path_buf(),
+        text: start.text.get().cloned(),
         folder: folder.clone(),
         way,
         take_over: None,

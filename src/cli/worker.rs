@@ -71,8 +71,10 @@ impl Worker {
         // Without a word the token's secret comes from the plan's file.
         let _ = std::io::stdin().read_to_string(&mut said);
         let clock = compose::clock_of_environment();
+        let (keys, text) = heard(&said);
         let options = Options {
             plan: self.plan.clone(),
+            text,
             folder: self.folder.clone(),
             way: match self.teardown {
                 true => Way::Teardown { cluster_is_lost: self.cluster_is_lost },
@@ -83,14 +85,13 @@ impl Worker {
             patience: self.patience_s.map(Duration::from_secs),
             clock: clock.clone(),
             reconnect: reconnect(&self.folder),
-            keys: heard(&said),
+            keys,
         };
         let prepared = match prepare(options).await {
             Ok(prepared) => prepared,
             Err(refusal) => return refuse(&refusal),
         };
-        let listening = std::fs::read(&self.plan)
-            .and_then(|text| write_private(&prepared.folder.plan(), &text))
+        let listening = write_private(&prepared.folder.plan(), prepared.loaded.text.as_bytes())
             .and_then(|()| socket::listen(prepared.folder.path()));
         match listening {
             Ok(listener) => self.work(prepared, listener, clock, began).await,

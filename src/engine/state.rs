@@ -140,6 +140,8 @@ pub struct RunState {
     pub gates_asked: BTreeSet<u8>,
     pub stop_asked: Option<String>,
     pub ended: Option<Outcome>,
+    /// The journal says that it ended proven, and its own records do not bear that out: somebody changed it.
+    pub disputed: bool,
     pub log: VecDeque<LogLine>,
 }
 
@@ -260,6 +262,7 @@ impl RunState {
                 self.started.get_or_insert(at);
                 self.stop_asked = None;
                 self.ended = None;
+                self.disputed = false;
                 self.gates_asked.clear();
                 self.take_up(steps);
             }
@@ -355,6 +358,9 @@ impl RunState {
             Event::StopAsked { by } => self.stop_asked = Some(by.clone()),
             // Who holds control is a matter of the worker that lives, not of the run.
             Event::ControlTaken { .. } => {}
+            Event::Ended { outcome: Outcome::Proven } if !self.wanted().all(StepState::is_proven) => {
+                self.disputed = true
+            }
             Event::Ended { outcome } => self.ended = Some(*outcome),
         }
     }
@@ -579,6 +585,21 @@ pub mod tests {
         assert_eq!(made(vec![there(), intended(), back(), proven(&asked)]), ["day4.role", "teardown.asked"]);
         assert_eq!(made(vec![there(), intended(), back(), proven(&asked), there()]), ["day4.role"]);
         assert!(made(vec![there(), intended(), back(), Event::Ended { outcome: Outcome::Proven }]).is_empty());
+    }
+
+    /// harm.md S16
+    #[test]
+    fn an_end_that_says_more_than_the_records_do_is_no_end() {
+        let end = || Event::Ended { outcome: Outcome::Proven };
+        let proven = |step: &str| Event::Proven { step: StepId::new(step), proof: proof() };
+        let steps = || session(vec![outline("day1.a", 1, &[]), outline("day1.b", 1, &[])]);
+        let forged = fold(vec![steps(), proven("day1.a"), end()]);
+        assert_eq!((forged.ended, forged.disputed), (None, true));
+        let whole = fold(vec![steps(), proven("day1.a"), proven("day1.b"), end()]);
+        assert_eq!((whole.ended, whole.disputed), (Some(Outcome::Proven), false));
+        assert!(!fold(vec![steps(), end(), steps()]).disputed, "the next session looks at everything again");
+        let stopped = fold(vec![steps(), Event::Ended { outcome: Outcome::Stopped }]);
+        assert_eq!((stopped.ended, stopped.disputed), (Some(Outcome::Stopped), false));
     }
 
     #[test]

@@ -5,7 +5,8 @@ use super::scenario::Scenario;
 use super::world::{Lab, World};
 use super::{critical, disturb, scenario};
 use crate::base::clock::Clock;
-use crate::base::file::{private_dir, write_private};
+use crate::base::file::{own, private_dir, read_regular, write_private};
+use crate::base::{place, process};
 use jiff::{Timestamp, ToSpan};
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -28,6 +29,13 @@ const CLAIM_PORT: u16 = 8005;
 /// A fast lab's clock starts in the past, so that the certificates made in it are already valid on the wall.
 const HEAD_START_H: i64 = 12;
 
+/// Files of a lab's folder, beside `site.json`.
+const TOKEN: &str = "token";
+const PASSWORD: &str = "password";
+const PLAN: &str = "plan.yaml";
+/// Of `site.json`, in bytes.
+const LONGEST: u64 = 1 << 16;
+
 #[derive(Debug, Clone)]
 pub struct Options {
     pub scenario: Scenario,
@@ -44,6 +52,9 @@ pub struct Options {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Site {
     pub pid: u32,
+    /// When its process began: see [`process::started`].
+    #[serde(default)]
+    pub started: u64,
     pub scenario: String,
     /// As it was asked for: a name or a file.
     pub scenario_file: String,
@@ -72,13 +83,15 @@ impl Site {
         Clock::scaled(self.clock_origin, wall, self.speed)
     }
 
-    /// The site that a lab in `dir` serves, if there is one and its process lives.
+    /// The site that a lab of this user serves in `dir`, if there is one and its process lives. Nothing is read from a
+    /// folder that others have a hand in, and no file outside of it is named, whatever the one in it says.
     pub fn of_running(dir: &Path) -> Option<Site> {
-        let text = std::fs::read_to_string(dir.join("site.json")).ok()?;
-        let site: Site = serde_json::from_str(&text).ok()?;
-        let command = std::fs::read(format!("/proc/{}/cmdline", site.pid)).ok()?;
-        let ours = command.split(|b| *b == 0).any(|word| word == b"serve");
-        ours.then_some(site)
+        let file = dir.join("site.json");
+        place::way_to(&file).and_then(|()| own(&file)).ok()?;
+        let site: Site = serde_json::from_str(&read_regular(&file, LONGEST)?).ok()?;
+        let files = (dir.join(TOKEN), dir.join(PASSWORD), dir.join(PLAN));
+        let (token_file, password_file, plan) = files;
+        process::is_ours(site.pid, site.started).then_some(Site { token_file, password_file, plan, ..site })
     }
 }
 
@@ -118,15 +131,16 @@ pub async fn start(options: Options) -> io::Result<Running> {
     world.listen(SocketAddr::from((world.address(RELEASES), RELEASES_PORT)), Endpoint::Releases);
     scenario::occupy(&mut world);
     world.begin_disturbances();
-    let token_file = options.dir.join("token");
-    let password_file = options.dir.join("password");
-    let plan = options.dir.join("plan.yaml");
+    let token_file = options.dir.join(TOKEN);
+    let password_file = options.dir.join(PASSWORD);
+    let plan = options.dir.join(PLAN);
     let (token_id, secret) = world.pve.installer_token();
     write_private(&token_file, secret.expose().as_bytes())?;
     write_private(&password_file, world.pve.password().expose().as_bytes())?;
     write_private(&plan, plan_text(&world, &token_id, &token_file, can_ingress).as_bytes())?;
     let site = Site {
         pid: std::process::id(),
+        started: process::started(std::process::id()).unwrap_or_default(),
         scenario: world.scenario.name.clone(),
         scenario_file: options.scenario_file,
         speed,

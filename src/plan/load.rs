@@ -4,10 +4,11 @@ use super::lint;
 use super::model::Plan;
 use super::read::{self, Places};
 use super::tree::{self, Place, Value};
+use crate::base::file::{Unfit, read_patiently};
+use crate::base::place;
 use crate::base::text::hex;
 use aws_lc_rs::digest;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// A plan file is a few kilobytes; what is larger is something else.
@@ -47,6 +48,11 @@ pub enum PlanError {
     NotText { path: PathBuf, line: usize },
     #[error("plan file {} is empty", .path.display())]
     Empty { path: PathBuf },
+    /// Others have a hand in it, or nothing came of it.
+    #[error("the plan can't be trusted: {0}")]
+    Unsafe(Unfit),
+    #[error("the plan can't be read: {0}")]
+    Silent(Unfit),
     #[error("plan file {} has {} to mend", .path.display(), counted(.findings))]
     Refused { path: PathBuf, findings: Vec<Finding> },
 }
@@ -62,6 +68,10 @@ impl PlanError {
             PlanError::Unreadable { path, .. } => format!("check the permissions of {}", path.display()),
             PlanError::TooLarge { .. } => "check the name: a plan has a few kilobytes".into(),
             PlanError::NotText { .. } => "save the file as UTF-8".into(),
+            PlanError::Unsafe(unfit) => {
+                format!("whoever changes a plan decides where the token goes and what is made; {}", unfit.next())
+            }
+            PlanError::Silent(unfit) => unfit.next(),
             PlanError::Refused { path, .. } => {
                 format!("mend the errors, then ask again with `cozyup plan check {}`", path.display())
             }
@@ -77,7 +87,9 @@ impl PlanError {
             | PlanError::Unreadable { .. }
             | PlanError::TooLarge { .. }
             | PlanError::NotText { .. }
-            | PlanError::Empty { .. } => &[],
+            | PlanError::Empty { .. }
+            | PlanError::Unsafe(_)
+            | PlanError::Silent(_) => &[],
         }
     }
 }
@@ -94,8 +106,24 @@ fn counted(findings: &[Finding]) -> String {
 /// # Errors
 /// See [`PlanError`]; `Refused` carries the findings, warnings and notes included.
 pub fn load(path: &Path) -> Result<Loaded, PlanError> {
-    let text = read_text(path)?;
-    parse(&text, &path.display().to_string())
+    of_text(&read_text(path)?, path)
+}
+
+/// [`load`] of a plan that is to be acted on: in nobody else's hand.
+///
+/// # Errors
+/// See [`PlanError`].
+pub fn load_own(path: &Path) -> Result<Loaded, PlanError> {
+    place::named(path).map_err(PlanError::Unsafe)?;
+    load(path)
+}
+
+/// [`load`] of a text that was read from `path` before.
+///
+/// # Errors
+/// `Refused`.
+pub fn of_text(text: &str, path: &Path) -> Result<Loaded, PlanError> {
+    parse(text, &path.display().to_string())
         .map_err(|findings| PlanError::Refused { path: path.to_path_buf(), findings })
 }
 
@@ -105,11 +133,16 @@ pub fn load(path: &Path) -> Result<Loaded, PlanError> {
 /// Every [`PlanError`] but `Refused`.
 pub fn read_text(path: &Path) -> Result<String, PlanError> {
     let path = path.to_path_buf();
-    let bytes = match read_bytes(&path) {
+    let bytes = match read_patiently(&path, SIZE_LIMIT) {
         Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(PlanError::Missing { path }),
-        Err(error) if error.kind() == io::ErrorKind::IsADirectory => return Err(PlanError::Folder { path }),
-        Err(source) => return Err(PlanError::Unreadable { path, source }),
+        Err(Unfit::Io { source, .. }) => {
+            return Err(match source.kind() {
+                io::ErrorKind::NotFound => PlanError::Missing { path },
+                io::ErrorKind::IsADirectory => PlanError::Folder { path },
+                _ => PlanError::Unreadable { path, source },
+            });
+        }
+        Err(silent) => return Err(PlanError::Silent(silent)),
     };
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > SIZE_LIMIT {
         return Err(PlanError::TooLarge { path });
@@ -123,12 +156,6 @@ pub fn read_text(path: &Path) -> Result<String, PlanError> {
             Err(PlanError::NotText { path, line })
         }
     }
-}
-
-fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(SIZE_LIMIT + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 /// Decodes and lints `text`; `file` is the name that findings carry.

@@ -21,7 +21,7 @@ mod tree;
 
 pub use day::{TEARDOWN, day_name, day_title, resume_command};
 pub use finding::{Finding, Severity};
-pub use load::{Decoded, Loaded, PlanError, decode, load, parse};
+pub use load::{Decoded, Loaded, PlanError, decode, load, load_own, of_text, parse};
 pub use model::Plan;
 pub use show::show;
 pub use write::save;

@@ -18,6 +18,8 @@ pub enum JoinError {
     Denied { why: String, next: String },
     #[error("the worker does not answer")]
     Silent(#[source] io::Error),
+    #[error("what answers there is a process of user {0}, not of this one")]
+    Stranger(u32),
 }
 
 impl JoinError {
@@ -25,6 +27,10 @@ impl JoinError {
         match self {
             JoinError::Nobody => "`cozyup status` shows how far it is, `cozyup run PLAN` goes on with it".to_string(),
             JoinError::Denied { next, .. } => next.clone(),
+            JoinError::Stranger(_) => {
+                "look who could write to the run's folder; what that process says of the run is worth nothing"
+                    .to_string()
+            }
             JoinError::Silent(_) => {
                 "`cozyup run PLAN --take-over` ends its process, which loses nothing, and goes on".to_string()
             }
@@ -37,11 +43,7 @@ impl JoinError {
 /// # Errors
 /// See [`JoinError`].
 pub async fn join(folder: &Path, who: &str, read_only: bool) -> Result<(Welcome, Attachment), JoinError> {
-    let stream = socket::connect(folder).await.map_err(|e| match e.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => JoinError::Nobody,
-        _ => JoinError::Silent(e),
-    })?;
-    let mut lines = socket::lines(stream);
+    let mut lines = reached(folder).await?;
     let hello = Hello { protocol: PROTOCOL, cursor: 0, who: who.to_string(), read_only };
     socket::send(&mut lines, &ToWorker::Hello(hello)).await.map_err(JoinError::Silent)?;
     let late = |_| JoinError::Silent(io::ErrorKind::TimedOut.into());
@@ -59,6 +61,41 @@ pub async fn join(folder: &Path, who: &str, read_only: bool) -> Result<(Welcome,
         tokio::spawn(talk(lines, wire, asked));
     }
     Ok((welcome, Attachment { history, records, requests, control, denials, ended: ended_out }))
+}
+
+/// What the worker says first, for who only wants to know that it lives. Waits at most `patience`.
+///
+/// # Errors
+/// See [`JoinError`].
+pub async fn greet(folder: &Path, who: &str, patience: Duration) -> Result<Welcome, JoinError> {
+    let asked = async {
+        let mut lines = reached(folder).await?;
+        // Every record is known already: none is sent.
+        let hello = Hello { protocol: PROTOCOL, cursor: u64::MAX, who: who.to_string(), read_only: true };
+        socket::send(&mut lines, &ToWorker::Hello(hello)).await.map_err(JoinError::Silent)?;
+        loop {
+            match socket::receive(&mut lines).await.map_err(JoinError::Silent)? {
+                None => return Err(JoinError::Silent(io::ErrorKind::UnexpectedEof.into())),
+                Some(FromWorker::Welcome(welcome)) => return Ok(welcome),
+                Some(FromWorker::Denied { why, next }) => return Err(JoinError::Denied { why, next }),
+                Some(_) => {}
+            }
+        }
+    };
+    let answer = tokio::time::timeout(patience, asked).await;
+    answer.unwrap_or_else(|_| Err(JoinError::Silent(io::ErrorKind::TimedOut.into())))
+}
+
+/// A connection to the worker, or to nobody: what another user laid there is not spoken to.
+async fn reached(folder: &Path) -> Result<Lines, JoinError> {
+    let stream = socket::connect(folder).await.map_err(|e| match e.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => JoinError::Nobody,
+        _ => JoinError::Silent(e),
+    })?;
+    match socket::stranger(&stream).map_err(JoinError::Silent)? {
+        None => Ok(socket::lines(stream)),
+        Some(user) => Err(JoinError::Stranger(user)),
+    }
 }
 
 type History = Vec<Arc<crate::engine::record::Record>>;

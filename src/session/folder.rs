@@ -1,5 +1,6 @@
 //! Where a run keeps its files. Folders are 0700, files 0600.
-use crate::base::file::{Unfit, own_dir, own_entries, remove_half_written};
+use crate::base::file::{Unfit, own, own_dir, own_entries, remove_half_written};
+use crate::base::place;
 use std::path::{Path, PathBuf};
 
 /// The folder of one run.
@@ -18,6 +19,21 @@ impl RunFolder {
         words.extend(own_dir(&folder.secrets())?);
         words.extend(own_entries(path)?);
         words.extend(own_entries(&folder.secrets())?);
+        Ok((folder, words))
+    }
+
+    /// The folder of a run that is there, judged and repaired in the same way before a byte of it is read; nothing is made.
+    ///
+    /// # Errors
+    /// See [`RunFolder::open`].
+    pub fn existing(path: &Path) -> Result<(RunFolder, Vec<String>), Unfit> {
+        let folder = RunFolder(path.to_path_buf());
+        place::way_to(path)?;
+        let mut words: Vec<String> = own(path)?.into_iter().collect();
+        words.extend(own_entries(path)?);
+        if folder.secrets().exists() {
+            words.extend(own_entries(&folder.secrets())?);
+        }
         Ok((folder, words))
     }
 
@@ -74,4 +90,33 @@ pub fn state_dir(given: Option<PathBuf>) -> Result<PathBuf, String> {
     let dirs = directories::ProjectDirs::from("dev", "cozyup", "cozyup")
         .ok_or("there is no home folder to keep the run's state in: give --state-dir DIR")?;
     Ok(dirs.state_dir().unwrap_or(dirs.data_local_dir()).to_path_buf())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::{Permissions, set_permissions, write};
+    use std::os::unix::fs::PermissionsExt;
+
+    /// harm.md S10, S12
+    #[test]
+    fn a_run_is_looked_at_only_in_a_folder_that_nobody_else_has_a_hand_in() {
+        let state = tempfile::tempdir().unwrap();
+        let path = state.path().join("runs/cozy");
+        let set = |path: &Path, mode| set_permissions(path, Permissions::from_mode(mode)).unwrap();
+        let (folder, _) = RunFolder::open(&path).unwrap();
+        write(folder.secrets().join("kubeconfig"), "x").unwrap();
+        set(&folder.secrets().join("kubeconfig"), 0o644);
+        let (_, words) = RunFolder::existing(&path).unwrap();
+        assert!(words.iter().any(|w| w.contains("kubeconfig could be read by others (mode 644)")), "{words:?}");
+        assert!(RunFolder::existing(&path).unwrap().1.is_empty());
+        for open in [path.clone(), folder.secrets(), state.path().join("runs"), state.path().to_path_buf()] {
+            set(&open, 0o777);
+            let refused = RunFolder::existing(&path).unwrap_err();
+            assert!(refused.to_string().contains("may be written to by"), "{refused}");
+            assert!(RunFolder::open(&path).is_err());
+            set(&open, 0o700);
+        }
+        RunFolder::existing(&path).unwrap();
+    }
 }

@@ -1,6 +1,5 @@
 //! Starting a worker: a process of a session of its own, which no hang-up reaches.
 use crate::base::logind;
-use crate::base::secret::Secret;
 use serde::{Deserialize, Serialize};
 use std::fs::OpenOptions;
 use std::io;
@@ -52,17 +51,17 @@ fn scoped(command: &std::process::Command, runtime: &Path) -> Command {
 }
 
 /// Starts `command` (this very program as a worker) and waits until it listens or has refused. What it says later goes to
-/// `log`. A secret goes over its standard input, where no list of processes shows it.
+/// `log`. What is said to it, secrets too, goes over its standard input, where no list of processes shows it.
 ///
 /// # Errors
 /// When it can't be started or ends without a word.
-pub async fn start(mut command: Command, log: &Path, secret: Option<&Secret<String>>) -> io::Result<Started> {
+pub async fn start(mut command: Command, log: &Path, said: Option<&str>) -> io::Result<Started> {
     let log_file = OpenOptions::new().create(true).append(true).mode(0o600).open(log)?;
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log_file).kill_on_drop(false);
     let mut child = command.spawn()?;
     if let Some(mut stdin) = child.stdin.take() {
         // A worker that is gone already says why below.
-        let _ = stdin.write_all(secret.map_or("", |s| s.expose().as_str()).as_bytes()).await;
+        let _ = stdin.write_all(said.unwrap_or_default().as_bytes()).await;
     }
     let mut line = String::new();
     if let Some(stdout) = child.stdout.take() {
@@ -107,8 +106,7 @@ mod tests {
         assert_eq!(error, "the worker ended as it started: no room");
         let mut command = Command::new("/bin/sh");
         command.args(["-c", r#"read secret; echo "{\"kind\":\"refused\",\"exit\":2,\"text\":\"$secret\"}""#]);
-        let secret = Secret::new("heard\n".to_string());
-        let said = start(command, &dir.path().join("log"), Some(&secret)).await.unwrap();
+        let said = start(command, &dir.path().join("log"), Some("heard\n")).await.unwrap();
         assert_eq!(said, Started::Refused { exit: 2, text: "heard".into() });
     }
 }

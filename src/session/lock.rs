@@ -1,6 +1,7 @@
 //! One writer per run: an advisory lock on a file that says who holds it. It goes away with its process.
 use crate::base::clock::between;
 use crate::base::held::Held;
+use crate::base::process;
 use crate::base::text;
 use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,22 @@ pub struct Owner {
     pub host: String,
     pub pid: u32,
     pub since: jiff::Timestamp,
+    /// See [`process::started`]; 0 where an older cozyup wrote it.
+    #[serde(default)]
+    pub started: u64,
+}
+
+impl Owner {
+    /// This process, from now on.
+    pub fn here() -> Owner {
+        let pid = std::process::id();
+        Owner {
+            host: host_name(),
+            pid,
+            since: jiff::Timestamp::now(),
+            started: process::started(pid).unwrap_or_default(),
+        }
+    }
 }
 
 impl std::fmt::Display for Owner {
@@ -123,7 +140,7 @@ mod tests {
     fn the_second_taker_is_told_who_holds_the_run() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("lock");
-        let owner = Owner { host: "jump1".into(), pid: 4711, since: jiff::Timestamp::UNIX_EPOCH };
+        let owner = Owner { host: "jump1".into(), pid: 4711, since: jiff::Timestamp::UNIX_EPOCH, started: 7 };
         let held = RunLock::take(&path, &owner).unwrap();
         let error = RunLock::take(&path, &owner).unwrap_err().to_string();
         assert!(error.contains("process 4711 on jump1 since 1970-01-01"), "{error}");

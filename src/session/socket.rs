@@ -62,10 +62,13 @@ pub(super) fn codec() -> LinesCodec {
     LinesCodec::new_with_max_length(LONGEST_LINE)
 }
 
-/// Whether the other end is a process of this user (or of root).
-pub fn is_own(stream: &UnixStream) -> bool {
-    let own = rustix::process::geteuid().as_raw();
-    stream.peer_cred().is_ok_and(|peer| peer.uid() == own || peer.uid() == 0)
+/// The user at the other end, unless it is this one or root. Both ends ask before they say a word.
+///
+/// # Errors
+/// The operating system's.
+pub fn stranger(stream: &UnixStream) -> io::Result<Option<u32>> {
+    let (peer, own) = (stream.peer_cred()?.uid(), rustix::process::geteuid().as_raw());
+    Ok((peer != own && peer != 0).then_some(peer))
 }
 
 /// # Errors

@@ -87,7 +87,7 @@ impl Door {
         loop {
             tokio::select! {
                 accepted = listener.accept() => {
-                    if let Ok((stream, _)) = accepted && socket::is_own(&stream) {
+                    if let Ok((stream, _)) = accepted && matches!(socket::stranger(&stream), Ok(None)) {
                         number += 1;
                         let door = self.clone();
                         screens.spawn(async move { door.screen(stream, number).await });

@@ -68,6 +68,7 @@ pub async fn run(mut model: Model, mut feeds: Feeds) -> io::Result<End> {
     let mut terminate = signal(SignalKind::terminate()).ok();
     let mut hang_up = signal(SignalKind::hangup()).ok();
     let mut interrupt = signal(SignalKind::interrupt()).ok();
+    let mut quit = signal(SignalKind::quit()).ok();
     let (answers, mut answered) = mpsc::unbounded_channel();
     let mut ticks = interval(Duration::from_secs(1));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -143,6 +144,7 @@ pub async fn run(mut model: Model, mut feeds: Feeds) -> io::Result<End> {
             () = received(&mut terminate) => inbox.push(Msg::Hangup),
             () = received(&mut hang_up) => inbox.push(Msg::Hangup),
             () = received(&mut interrupt) => inbox.push(Msg::Hangup),
+            () = received(&mut quit) => inbox.push(Msg::Hangup),
             () = std::future::ready(()), if !feeds.history.is_empty() => {
                 inbox.push(Msg::Records(feeds.chunk()));
                 due.get_or_insert(soon);
@@ -263,7 +265,9 @@ fn load(path: &Path) -> Result<(), Box<BadPlan>> {
         | PlanError::Unreadable { .. }
         | PlanError::TooLarge { .. }
         | PlanError::NotText { .. }
-        | PlanError::Empty { .. } => None,
+        | PlanError::Empty { .. }
+        | PlanError::Unsafe(_)
+        | PlanError::Silent(_) => None,
     };
     let cause = error.source().map(|source| format!(": {source}")).unwrap_or_default();
     Err(Box::new(BadPlan {

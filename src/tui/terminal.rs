@@ -9,11 +9,16 @@ use crossterm::terminal::{
 };
 use crossterm::{execute, queue};
 use ratatui::backend::CrosstermBackend;
-use ratatui::{Frame, Terminal};
+use ratatui::buffer::Cell;
+use ratatui::layout::Rect;
+use ratatui::{Frame, Terminal, TerminalOptions, Viewport};
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+/// The widest and highest frame. No screen is larger, and a terminal may say any size: at the largest a frame takes as much
+/// memory as a machine has.
+const WIDEST: u16 = 1000;
 /// A whole frame at 160x45 with colours fits.
 const BUFFER: usize = 64 * 1024;
 
@@ -57,7 +62,9 @@ impl Held {
         enable_raw_mode()?;
         ACTIVE.store(true, Ordering::SeqCst);
         let opened = execute!(io::stdout(), EnterAlternateScreen, EnableBracketedPaste).and_then(|()| {
-            Terminal::new(CrosstermBackend::new(BufWriter::with_capacity(BUFFER, Output(io::stdout()))))
+            fits(area()?)?;
+            let backend = CrosstermBackend::new(BufWriter::with_capacity(BUFFER, Output(io::stdout())));
+            Terminal::with_options(backend, TerminalOptions { viewport: Viewport::Fixed(area()?) })
         });
         opened.map(Held).inspect_err(|_| restore())
     }
@@ -68,9 +75,37 @@ impl Held {
     /// The terminal's.
     pub fn draw(&mut self, view: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
         queue!(self.0.backend_mut(), BeginSynchronizedUpdate)?;
+        let area = area()?;
+        if self.0.get_frame().area() != area {
+            fits(area)?;
+            self.0.resize(area)?;
+        }
         self.0.draw(view)?;
         execute!(self.0.backend_mut(), EndSynchronizedUpdate)
     }
+}
+
+/// What is drawn on: the terminal, as far as a frame goes.
+fn area() -> io::Result<Rect> {
+    let (width, height) = crossterm::terminal::size()?;
+    Ok(capped(width, height))
+}
+
+/// Whether there is memory for both frames of this size. Where there is none the program would end on the spot, with the
+/// terminal left as it is; so it is asked for here, where an error still gives it back.
+fn fits(area: Rect) -> io::Result<()> {
+    let cells = usize::from(area.width) * usize::from(area.height) * 2;
+    Vec::<Cell>::new().try_reserve_exact(cells).map_err(|_| {
+        let what = format!(
+            "there is no memory for a screen of {} by {}: make it smaller, or use --lines",
+            area.width, area.height
+        );
+        io::Error::new(io::ErrorKind::OutOfMemory, what)
+    })
+}
+
+fn capped(width: u16, height: u16) -> Rect {
+    Rect::new(0, 0, width.min(WIDEST), height.min(WIDEST))
 }
 
 impl Drop for Held {
@@ -105,5 +140,18 @@ pub fn message(event: Event) -> Option<Msg> {
         Event::Paste(text) => Some(Msg::Paste(text)),
         Event::Resize(_, _) => Some(Msg::Resized),
         Event::FocusGained | Event::FocusLost | Event::Mouse(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// harm.md S18
+    #[test]
+    fn a_frame_is_never_larger_than_a_screen_can_be() {
+        assert_eq!(capped(160, 45), Rect::new(0, 0, 160, 45));
+        assert_eq!(capped(u16::MAX, u16::MAX), Rect::new(0, 0, 1000, 1000));
+        assert_eq!(capped(0, 0), Rect::new(0, 0, 0, 0));
     }
 }

@@ -193,6 +193,7 @@ pub fn live(rig: &Rig, way: Way, death: &Death, late: bool, shape: impl FnOnce(W
 async fn until_death(rig: &Rig, way: Way, death: &Death, late: bool, shape: impl FnOnce(Work) -> Work) -> (u64, Life) {
     let failed = |why: String| (0, Life { records: Vec::new(), end: End::Failed(why) });
     let options = Options {
+        text: None,
         plan: rig.plan().to_path_buf(),
         folder: rig.folder(),
         way,
