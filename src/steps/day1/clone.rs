@@ -24,8 +24,11 @@ pub struct Clone {
 pub fn step(plan: &Plan, node: &NodePlan) -> Clone {
     let template = &plan.template;
     let title = format!("clone {} (vm {}) from template {}", node.name, node.vmid, template.vmid);
-    let by_hand =
-        format!("qm clone {} {} --name {} --full --storage {}", template.vmid, node.vmid, node.name, template.storage);
+    let target = if node.host == template.host { String::new() } else { format!(" --target {}", node.host) };
+    let by_hand = format!(
+        "qm clone {} {} --name {} --full --storage {}{target}",
+        template.vmid, node.vmid, node.name, template.storage
+    );
     let outline = outlines::change(StepId::of(KIND, &node.name), 1, title, BAND, by_hand)
         .after([StepId::new(super::template::KIND)])
         // Parallel clones of one storage fail on its lock, so they wait for each other here.

@@ -56,10 +56,15 @@ fn refusal(method: &Method, url: &str, status: StatusCode) -> Failure {
 }
 
 fn unreachable(method: &Method, url: &str, why: &str) -> Failure {
-    Failure::retryable(
-        format!("{method} {url}: {why}"),
-        "check the jump host's way out, or name a mirror that it reaches in the plan; cozyup tries again",
-    )
+    Failure::retryable(format!("{method} {url}: {why}"), way_out(|name| std::env::var_os(name).is_some()))
+}
+
+/// A proxy that other programs of this machine go through is not used: who expects it has to be told.
+fn way_out(is_set: impl Fn(&str) -> bool) -> String {
+    let proxy = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"].into_iter().find(|name| is_set(name));
+    let unused =
+        proxy.map(|name| format!("{name} is set here, and cozyup goes through no proxy: ")).unwrap_or_default();
+    format!("{unused}check the jump host's way out, or name a mirror that it reaches in the plan; cozyup tries again")
 }
 
 /// What the header says; the client's own figure is that of the body, which a HEAD has not.
@@ -85,4 +90,17 @@ pub fn cause(e: &reqwest::Error) -> String {
         source = inner.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// reports.md B27
+    #[test]
+    fn a_proxy_that_is_set_and_not_used_is_named() {
+        assert!(way_out(|name| name == "HTTPS_PROXY").starts_with("HTTPS_PROXY is set here"));
+        assert!(way_out(|name| name == "all_proxy").starts_with("all_proxy is set here"));
+        assert!(way_out(|_| false).starts_with("check the jump host's way out"));
+    }
 }
