@@ -10,6 +10,7 @@ use crate::engine::decide::Rules;
 use crate::engine::driver::{Driver, Request, Session};
 use crate::engine::failure::Failure;
 use crate::engine::journal::{Journal, JournalError};
+use crate::engine::made::Adopted;
 use crate::engine::record::{Outcome, Record};
 use crate::engine::state::RunState;
 use crate::engine::step::{Observed, Outline, Step};
@@ -22,6 +23,8 @@ use crate::steps::claim::Claim;
 use crate::steps::site::{Installation, MARK, Parts, Reconnect, open};
 use crate::steps::{catalogue, teardown};
 use crate::{proxmox, session};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,11 +69,24 @@ pub struct Options {
     pub way: Way,
     /// Who tells this session to take the run from another place.
     pub take_over: Option<String>,
+    /// VMIDs that a teardown is to take with it beside what the journal knows.
+    pub also: BTreeSet<u32>,
+    /// A run whose journal was lost, to be taken up here.
+    pub adopt: Option<Adoption>,
     pub gates_by: Option<String>,
     pub patience: Option<Duration>,
     pub clock: Clock,
     pub reconnect: Reconnect,
     pub keys: Keys,
+}
+
+/// A run that is taken up without its journal.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Adoption {
+    /// The id of the lost run, which its mark ends in.
+    pub run: String,
+    /// What a person saw and agreed to.
+    pub things: Vec<Adopted>,
 }
 
 /// Which way the steps go.
@@ -121,7 +137,8 @@ impl Work {
 
     /// One look for every step; changes and records nothing.
     pub async fn survey(&self) -> Vec<(Outline, Result<Observed, Failure>)> {
-        undo::survey(&self.driver.steps, &*self.driver.reading, &self.driver.clock).await
+        let Driver { steps, reading, clock, state, .. } = &self.driver;
+        undo::survey(steps, &**reading, clock, &state.made).await
     }
 
     /// Runs to the end.
@@ -177,7 +194,15 @@ pub fn prepare(options: Options) -> Result<Prepared, Refusal> {
             next: "put this plan's own journal there, or move that one away: without one the run begins anew".into(),
         });
     }
-    let run = if state_before.run.is_empty() { new_run_id() } else { state_before.run.clone() };
+    let adopt = match options.adopt {
+        Some(_) if !recovered.records.is_empty() => return Err(has_a_run(&plan.name, &folder.journal())),
+        adopt => adopt,
+    };
+    let run = match &adopt {
+        Some(adoption) => adoption.run.clone(),
+        None if state_before.run.is_empty() => new_run_id(),
+        None => state_before.run.clone(),
+    };
     let (release, components) = release_of(&plan)?;
     let target = proxmox::Target {
         url: plan.site.url.to_string(),
@@ -189,7 +214,9 @@ pub fn prepare(options: Options) -> Result<Prepared, Refusal> {
     let http = http_client().map_err(|e| Refusal::Plan(format!("no HTTP client: {e}")))?;
     let (steps, makes_secrets) = match options.way {
         Way::Until(day) => (catalogue::steps(&plan, &components), day >= 2),
-        Way::Teardown { cluster_is_lost } => (teardown::steps(&plan, &components, cluster_is_lost), false),
+        Way::Teardown { cluster_is_lost } => {
+            (teardown::steps(&plan, &components, cluster_is_lost, &options.also), false)
+        }
     };
     let (reading, changing) = open(Parts {
         plan: plan.clone(),
@@ -206,8 +233,10 @@ pub fn prepare(options: Options) -> Result<Prepared, Refusal> {
         reconnect: options.reconnect,
         claim: Claim::here(&host_name(), folder.path(), options.clock.now()),
         take_over: options.take_over.clone(),
-        made: RunState::made(&recovered.records),
         shown: state_before.shown(),
+        made: state_before.made.steps().cloned().collect(),
+        adopted: state_before.made.is_adopted() || adopt.is_some(),
+        also: options.also,
         makes_secrets,
     });
     let (feed, records) = mpsc::unbounded_channel();
@@ -230,6 +259,7 @@ pub fn prepare(options: Options) -> Result<Prepared, Refusal> {
         until: options.way.until(),
         backwards: matches!(options.way, Way::Teardown { .. }),
         take_over: options.take_over,
+        adopted: adopt.map(|adoption| adoption.things).unwrap_or_default(),
     };
     let last_seq = recovered.records.last().map_or(0, |r| r.seq);
     Ok(Prepared {
@@ -241,6 +271,17 @@ pub fn prepare(options: Options) -> Result<Prepared, Refusal> {
         requests,
         work: Work { driver, session, inbox, _lock: lock },
     })
+}
+
+/// The refusal to take up another run in a folder that has one.
+pub fn has_a_run(name: &str, journal: &Path) -> Refusal {
+    Refusal::State {
+        what: format!("plan {name} has a run here already: {}", journal.display()),
+        next:
+            "go on with it without --adopt; to take up a lost run, use another folder (--state-dir DIR) or move that \
+               journal away, and keep it"
+                .into(),
+    }
 }
 
 fn release_of(plan: &Plan) -> Result<(Release, Vec<Component>), Refusal> {

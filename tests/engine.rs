@@ -248,6 +248,7 @@ async fn drive_any(
         until: 10,
         backwards,
         take_over: None,
+        adopted: vec![],
     };
     let (outcome, state) = driver.run(session, asked).await.unwrap();
     let mut seen = Vec::new();
@@ -629,6 +630,7 @@ async fn nothing_is_acted_on_when_the_journal_cannot_be_written() {
         until: 10,
         backwards: false,
         take_over: None,
+        adopted: vec![],
     };
     let error = driver.run(session, asked).await.unwrap_err();
     assert!(error.next().starts_with("make room for"), "{}", error.next());

@@ -99,6 +99,7 @@ async fn drive(path: &Path, made: &Made) -> Result<(Outcome, RunState), JournalE
         until: 10,
         backwards: false,
         take_over: None,
+        adopted: vec![],
     };
     driver.run(session, asked).await
 }

@@ -321,6 +321,7 @@ fn the_journal_of_another_plan_is_refused_with_both_names() {
         until: 1,
         backwards: false,
         take_over: None,
+        adopted: vec![],
         steps: Vec::new(),
     };
     journal.append(&Record { seq: 1, at: jiff::Timestamp::UNIX_EPOCH, event }).unwrap();

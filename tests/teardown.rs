@@ -5,7 +5,7 @@ mod common;
 use common::{Kept, cozyup, records, send, text, worker_of};
 use cozyup::base::secret::Secret;
 use cozyup::kubernetes::{Changer as KubernetesChanger, Kind, Reader as KubernetesReader};
-use cozyup::proxmox::{self, Changer, Reader, Upid};
+use cozyup::proxmox::{self, Changer, CloneOptions, Reader, Upid, VmConfig};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -109,6 +109,31 @@ impl Lab {
         self.block(async { finished(&reader, changer.create_vm("pve", &options).await.unwrap()).await });
     }
 
+    /// As a person does who wants one like it; the notes are copied.
+    fn clone_vm(&self, source: u32, newid: u32, name: &str, full: bool) {
+        let (reader, changer) = self.proxmox();
+        let options = CloneOptions { newid, name: name.to_string(), full, ..CloneOptions::default() };
+        self.block(async { finished(&reader, changer.clone_vm("pve", source, &options).await.unwrap()).await });
+    }
+
+    fn config(&self, vmid: u32) -> Option<VmConfig> {
+        let (reader, _) = self.proxmox();
+        self.block(reader.vm_config("pve", vmid)).ok().map(|config| config.value)
+    }
+
+    fn power(&self, vmid: u32, on: bool) {
+        let (reader, changer) = self.proxmox();
+        self.block(async {
+            let begun = if on { changer.start_vm("pve", vmid).await } else { changer.stop_vm("pve", vmid).await };
+            finished(&reader, begun.unwrap()).await;
+        });
+    }
+
+    fn destroy(&self, vmid: u32) {
+        let (reader, changer) = self.proxmox();
+        self.block(async { finished(&reader, changer.destroy_vm("pve", vmid).await.unwrap()).await });
+    }
+
     fn upload(&self, name: &str) {
         const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         let (reader, changer) = self.proxmox();
@@ -139,6 +164,8 @@ fn a_whole_cluster_is_taken_back_and_whatever_was_not_the_runs_own_is_still_ther
     assert_ne!(lab.inventory(), before);
     lab.create_vm(3000, "a-stranger", "cozyup-run=other.00000000");
     lab.create_vm(3001, "a-stray", &format!("made by {}", lab.mark()));
+    let secrets = lab.kept.run_folder().join("secrets");
+    std::fs::write(secrets.join("anns-notes.txt"), "nothing of a run").unwrap();
     // As the plan may have named it before it was edited; nobody can tell.
     lab.upload("cozyup-talos-v1.9.0-0badcafe.raw");
 
@@ -155,7 +182,7 @@ fn a_whole_cluster_is_taken_back_and_whatever_was_not_the_runs_own_is_still_ther
         "stop cozy-new-cp1 (vm 1001)",
         "destroy the template (vm 9100)",
         "delete role CozyCSI",
-        "destroy vm 3001 (a-stray) on pve: not in the plan",
+        "vm 3001 (a-stray) on pve: it carries this run's mark, but the run's journal knows no VM of its VMID",
         "revoke token capmox@pve!capi",
     ] {
         assert!(listed.contains(expected), "{expected} is not in\n{listed}");
@@ -174,12 +201,14 @@ fn a_whole_cluster_is_taken_back_and_whatever_was_not_the_runs_own_is_still_ther
 
     let mut expected = before;
     expected.get_mut("volumes").unwrap().push("local:import/cozyup-talos-v1.9.0-0badcafe.raw".to_string());
-    expected.get_mut("guests").unwrap().push("3000 Some(\"a-stranger\")".to_string());
-    expected.get_mut("volumes").unwrap().push("local-lvm:vm-3000-disk-0".to_string());
+    for (vmid, name) in [(3000, "a-stranger"), (3001, "a-stray")] {
+        expected.get_mut("guests").unwrap().push(format!("{vmid} Some({name:?})"));
+        expected.get_mut("volumes").unwrap().push(format!("local-lvm:vm-{vmid}-disk-0"));
+    }
     expected.values_mut().for_each(|v| v.sort());
     assert_eq!(lab.inventory(), expected);
-    let left: Vec<_> = std::fs::read_dir(lab.kept.run_folder().join("secrets")).unwrap().collect();
-    assert!(left.is_empty(), "secrets are left: {left:?}");
+    let left: Vec<_> = std::fs::read_dir(secrets).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(left, ["anns-notes.txt"], "secrets are left, or what is nobody's secret is not");
 
     let again = text(&agreed(lab.state()));
     assert!(again.contains("nothing of standard is there to be removed"), "{again}");
@@ -269,4 +298,111 @@ fn nothing_is_removed_without_the_runs_own_name_or_on_a_host_that_does_not_know_
     assert_eq!(unknown.status.code(), Some(2), "{}", text(&unknown));
     assert!(text(&unknown).contains("on the jump host that made it"), "{}", text(&unknown));
     assert_eq!(lab.inventory(), before);
+}
+
+/// The VMs, users and tokens that a teardown's summary names as left alone.
+fn left_alone(output: &Output) -> Vec<String> {
+    let summary = records(output).pop().unwrap();
+    let all = summary["left_alone"].as_array().cloned().unwrap_or_default();
+    all.iter().map(|left| left["what"].as_str().unwrap().to_string()).collect()
+}
+
+/// harm.md S2, cozystack.md 2.1 and proxmox.md 2.1: what only carries a copy of the mark is somebody else's, and in nobody's way.
+#[test]
+fn whatever_only_carries_a_copy_of_the_mark_survives_a_teardown_that_ends_well() {
+    let before = empty_site();
+    let lab = Lab::with_run_until("1");
+    let node = lab.config(1001).unwrap();
+    let notes = node.description().unwrap().to_string();
+    lab.clone_vm(9100, 555, "anns-talos", true);
+    lab.clone_vm(1001, 556, "anns-node", true);
+    lab.power(556, true);
+    // As a restore without `--unique` makes it: notes, MAC and SMBIOS uuid are those of the VM that was saved.
+    let (reader, changer) = lab.proxmox();
+    let restored = [
+        ("vmid", "557".to_string()),
+        ("name", "restored".to_string()),
+        ("memory", "512".to_string()),
+        ("scsi0", "local-lvm:1".to_string()),
+        ("smbios1", node.get("smbios1").unwrap().to_string()),
+        ("net0", node.get("net0").unwrap().to_string()),
+        ("description", notes.clone()),
+    ];
+    lab.block(async { finished(&reader, changer.create_vm("pve", &restored).await.unwrap()).await });
+    // Into the notes of a VM that was there before the run, and runs.
+    lab.block(changer.configure_vm("pve", 150, &[("description", lab.run_mark())])).unwrap();
+    // By name one that day 4 would have made, and one that it never would.
+    for user in ["capmox@pve", "bob@pve"] {
+        lab.block(changer.create_user(user, &lab.run_mark())).unwrap();
+        lab.block(changer.create_token(user, "capi", &lab.run_mark(), false)).unwrap();
+    }
+    let others = [
+        "vm 150 (old-cozy1) on pve",
+        "vm 555 (anns-talos) on pve",
+        "vm 556 (anns-node) on pve",
+        "vm 557 (restored) on pve",
+    ];
+
+    let listed = text(&teardown(lab.state(), &["--list"]));
+    assert!(listed.contains("stop cozy-new-cp1 (vm 1001)") && !listed.contains("destroy vm"), "{listed}");
+    for other in others {
+        assert!(listed.contains(&format!("{other}: it carries")), "{other} is not told in\n{listed}");
+    }
+    let done = teardown(lab.state(), &["--confirm", NAME, "--json"]);
+    assert_eq!(done.status.code(), Some(0), "{}", text(&done));
+    let left = left_alone(&done);
+    for other in others.iter().copied().chain(["user bob@pve", "user capmox@pve", "token capmox@pve!capi"]) {
+        assert!(left.iter().any(|l| l == other), "{other} is not told in {left:?}");
+    }
+    for vmid in [555, 556, 557, 150] {
+        let there = lab.config(vmid).unwrap_or_else(|| panic!("vm {vmid} was destroyed"));
+        assert!(there.description().unwrap().contains(&lab.run_mark()));
+    }
+    assert!(lab.block(reader.vm_status("pve", 556)).unwrap().value.is_running(), "ann's node was stopped");
+    assert!([1001, 1002, 1003, 1011, 9100].iter().all(|vmid| lab.config(*vmid).is_none()));
+    assert_eq!(lab.block(reader.tokens("capmox@pve")).unwrap().value.len(), 1);
+    assert_eq!(lab.inventory()["guests"].len(), before["guests"].len() + 3);
+
+    // Again, and with another's VMID: nothing more is removed.
+    let again = text(&agreed(lab.state()));
+    assert!(again.contains("nothing of standard is there to be removed") && again.contains("vm 555"), "{again}");
+    let slip = teardown(lab.state(), &["--confirm", NAME, "--also", "151"]);
+    assert_eq!(slip.status.code(), Some(2), "{}", text(&slip));
+    assert!(
+        text(&slip).contains("vm 151") && text(&slip).contains("does not carry this run's mark"),
+        "{}",
+        text(&slip)
+    );
+    let named = teardown(lab.state(), &["--confirm", NAME, "--also", "555", "--also", "556", "--json"]);
+    assert_eq!(named.status.code(), Some(0), "{}", text(&named));
+    assert!(lab.config(555).is_none() && lab.config(556).is_none());
+    assert!(lab.config(557).is_some() && lab.config(150).is_some() && lab.config(151).is_some());
+}
+
+#[test]
+fn a_node_that_was_taken_out_of_the_plan_is_destroyed_and_what_stands_in_a_nodes_place_is_not() {
+    let lab = Lab::with_run_until("1");
+    // Somebody destroys a node and clones another into its VMID.
+    lab.power(1002, false);
+    lab.destroy(1002);
+    lab.clone_vm(1003, 1002, "anns-own", true);
+    // And the plan no longer names the worker.
+    let plan = lab.kept.site().plan;
+    let words = std::fs::read_to_string(&plan).unwrap();
+    let worker = words.lines().position(|l| l.contains("cozy-new-worker1")).unwrap();
+    let mut lines: Vec<&str> = words.lines().collect();
+    let end = lines.iter().skip(worker + 1).position(|l| l.trim_start().starts_with("- name") || !l.starts_with(' '));
+    lines.drain(worker..end.map_or(lines.len(), |n| worker + 1 + n));
+    std::fs::write(&plan, lines.join("\n")).unwrap();
+
+    let run = lab.kept.run_until("1", &["--patience", "20s"]);
+    assert_eq!(run.status.code(), Some(1), "{}", text(&run));
+    assert!(text(&run).contains("was written for vm 1003"), "{}", text(&run));
+    let listed = text(&teardown(lab.state(), &["--list"]));
+    assert!(listed.contains("destroy vm 1011 (cozy-new-worker1) on pve: not in the plan"), "{listed}");
+    let done = teardown(lab.state(), &["--confirm", NAME, "--json"]);
+    assert_eq!(done.status.code(), Some(0), "{}", text(&done));
+    assert_eq!(left_alone(&done), ["vm 1002 (anns-own) on pve"]);
+    assert!(lab.config(1011).is_none() && lab.config(1001).is_none());
+    assert_eq!(lab.config(1002).unwrap().name(), Some("anns-own"));
 }

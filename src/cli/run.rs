@@ -5,7 +5,7 @@ use crate::base::clock::Clock;
 use crate::base::file::read_private;
 use crate::base::secret::Secret;
 use crate::base::text;
-use crate::compose::{self, Way};
+use crate::compose::{self, Adoption, Way};
 use crate::engine::driver::Request;
 use crate::engine::record::Outcome;
 use crate::engine::state::RunState;
@@ -17,6 +17,7 @@ use crate::session::launch::{self, Started};
 use crate::session::lock;
 use crate::session::protocol::{Attachment, Welcome};
 use crate::steps::catalogue::LAST_DAY;
+use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -87,6 +88,10 @@ pub struct Start<'a> {
     pub keys: Option<compose::Keys>,
     /// Take the run from whoever works on it.
     pub take_over: bool,
+    /// VMIDs that a teardown takes with it beside what the journal knows.
+    pub also: BTreeSet<u32>,
+    /// A run whose journal was lost, to be taken up.
+    pub adopt: Option<Adoption>,
     /// Who has opened every gate beforehand.
     pub gates_by: Option<String>,
     pub patience: Option<Duration>,
@@ -112,6 +117,8 @@ impl<'a> Start<'a> {
             way: Way::Until(LAST_DAY),
             keys: None,
             take_over: false,
+            also: BTreeSet::new(),
+            adopt: None,
             gates_by: None,
             patience: None,
             style: Style::Screen,
@@ -294,6 +301,12 @@ async fn launch(start: &Start<'_>, name: &str, folder: &RunFolder, keys: compose
             // In one word: a value may begin with a minus sign.
             command.arg(format!("{flag}={value}"));
         }
+    }
+    for vmid in &start.also {
+        command.arg(format!("--also={vmid}"));
+    }
+    if let Some(adoption) = &start.adopt {
+        command.arg(format!("--adopt={}", serde_json::to_string(adoption)?));
     }
     command.env_remove(compose::TOKEN_VARIABLE).env_remove(compose::CLOCK_VARIABLE);
     if let Some(spec) = start.clock.spec() {

@@ -1,11 +1,13 @@
-//! `cozyup teardown PLAN`: lists what carries the run's mark, asks by the run's name, removes it and proves each removal.
+//! `cozyup teardown PLAN`: lists what is the run's own, asks by the run's name, removes it and proves each removal.
 use super::run::{Start, Style, execute, who};
 use super::{Exit, say, takeover, tell, worker};
 use crate::base::text;
 use crate::compose::{self, Options, Refusal, Way};
 use crate::engine::failure::Failure;
+use crate::engine::proof::Left;
 use crate::engine::step::{Observed, Outline};
-use crate::steps::teardown::{nothing_left, strays};
+use crate::steps::teardown::{also, nothing_left, strays};
+use std::collections::BTreeSet;
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,6 +29,9 @@ pub struct TeardownFlags {
     /// The cluster answers no more: remove it without asking it for volumes and machines that depend on it
     #[arg(long)]
     pub cluster_is_lost: bool,
+    /// Remove this VM too: it carries the run's mark, and the journal does not know it (may be given several times)
+    #[arg(long, value_name = "VMID", value_parser = clap::value_parser!(u32).range(100..=999_999_999))]
+    pub also: Vec<u32>,
     /// Only list what would be removed
     #[arg(long, conflicts_with_all = ["confirm"])]
     pub list: bool,
@@ -76,19 +81,22 @@ pub async fn tear_down(start: Start<'_>, flags: &TeardownFlags, state_dir: &Path
         }
     };
     let way = Way::Teardown { cluster_is_lost: flags.cluster_is_lost };
+    let also: BTreeSet<u32> = flags.also.iter().copied().collect();
     let options = Options {
         plan: start.plan.to_path_buf(),
         text: start.text.get().cloned(),
         folder: folder.clone(),
         way,
         take_over: None,
+        also: also.clone(),
+        adopt: None,
         gates_by: None,
         patience: None,
         clock: start.clock.clone(),
         reconnect: Arc::new(|| Box::pin(async { Err("no worker is at work".to_string()) })),
         keys: keys.clone(),
     };
-    if !flags.json {
+    if !flags.json || !also.is_empty() {
         let mut seen = survey(options.clone()).await;
         if matches!(seen, Err(Refusal::Locked(_))) && !flags.list {
             if let Err(why) = takeover::make_way(&name, &folder, flags.take_over).await {
@@ -98,6 +106,11 @@ pub async fn tear_down(start: Start<'_>, flags: &TeardownFlags, state_dir: &Path
             seen = survey(options).await;
         }
         match seen {
+            Ok(Survey { refused: Some(why), .. }) => {
+                tell(&why);
+                return Exit::Usage;
+            }
+            Ok(_) if flags.json => {}
             Ok(survey) => {
                 say(&survey.text);
                 if flags.list || survey.is_over {
@@ -118,6 +131,7 @@ pub async fn tear_down(start: Start<'_>, flags: &TeardownFlags, state_dir: &Path
         way,
         keys: Some(keys),
         take_over: flags.take_over,
+        also,
         gates_by: Some(format!("{}, who typed the name", who())),
         patience: flags.patience,
         style: Style::of(flags.lines, flags.json),
@@ -135,22 +149,39 @@ async fn survey(options: Options) -> Result<Survey, Refusal> {
 
 struct Survey {
     text: String,
+    /// What was named with `--also` and can't be taken.
+    refused: Option<String>,
     /// There is nothing to remove.
     is_over: bool,
 }
 
 fn list(name: &str, found: &[(Outline, Result<Observed, Failure>)]) -> Survey {
-    let (mut there, mut not, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut there, mut not, mut unknown, mut left) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let mut refused = None;
     let is_last = |outline: &Outline| outline.id.kind() == nothing_left::KIND;
     let nothing_is_left =
         found.iter().any(|(outline, observed)| is_last(outline) && matches!(observed, Ok(Observed::Satisfied(_))));
+    for (outline, observed) in found {
+        match observed {
+            Ok(Observed::Satisfied(proof)) => left.extend(proof.left().iter().map(line_of)),
+            Ok(Observed::Conflict(failure)) if outline.id.kind() == also::KIND => {
+                refused = Some(format!("{}\nnext: {}", failure.what, failure.next));
+            }
+            Ok(_) | Err(_) => {}
+        }
+    }
+    // Several steps may come upon the same thing.
+    left.sort();
+    left.dedup();
     // What is left after all removals can be told only then.
     for (outline, observed) in found.iter().filter(|(outline, _)| !is_last(outline)) {
         match observed {
             // What the plan does not name has to be told by name.
             Ok(Observed::Absent(seen)) if outline.id.kind() == strays::KIND => there.push(format!("  destroy {seen}")),
             Ok(Observed::Absent(_)) => there.push(format!("  {}", outline.title)),
-            Ok(Observed::Satisfied(proof)) if outline.changes => not.push(format!("  {}", proof.summary())),
+            Ok(Observed::Satisfied(proof)) if outline.changes && proof.left().is_empty() => {
+                not.push(format!("  {}", proof.summary()));
+            }
             Ok(Observed::Satisfied(_)) => {}
             Ok(Observed::Underway(wait)) => there.push(format!("  {}  ({})", outline.title, wait.seen)),
             Ok(Observed::Conflict(failure)) | Err(failure) => {
@@ -165,7 +196,11 @@ fn list(name: &str, found: &[(Outline, Result<Observed, Failure>)]) -> Survey {
     }
     for (title, lines) in [
         (format!("the teardown of {name} removes, last made first:"), there),
-        ("not there, or left alone:".to_string(), not),
+        ("not there:".to_string(), not),
+        (
+            "left alone, because the run's journal and the target do not both say that this run made it:".to_string(),
+            left,
+        ),
         ("in the way:".to_string(), unknown),
     ] {
         if !lines.is_empty() {
@@ -173,7 +208,11 @@ fn list(name: &str, found: &[(Outline, Result<Observed, Failure>)]) -> Survey {
             out.extend(lines);
         }
     }
-    Survey { text: out.join("\n"), is_over }
+    Survey { text: out.join("\n"), refused, is_over }
+}
+
+fn line_of(left: &Left) -> String {
+    format!("  {}: it {}", left.what, left.why)
 }
 
 /// # Errors

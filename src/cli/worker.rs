@@ -4,7 +4,7 @@ use super::{Exit, say, tell, with_next};
 use crate::base::clock::Clock;
 use crate::base::file::write_private;
 use crate::base::text;
-use crate::compose::{self, Options, Prepared, Refusal, Way};
+use crate::compose::{self, Adoption, Options, Prepared, Refusal, Way};
 use crate::engine::driver::Request;
 use crate::engine::journal::JournalError;
 use crate::report::json;
@@ -45,6 +45,12 @@ pub struct Worker {
     /// Who tells this session to take the run from another place
     #[arg(long)]
     take_over: Option<String>,
+    /// A VMID that a teardown takes with it
+    #[arg(long)]
+    also: Vec<u32>,
+    /// An adoption in JSON
+    #[arg(long, value_parser = adoption)]
+    adopt: Option<Adoption>,
     /// Who has opened every gate beforehand
     #[arg(long)]
     gates_by: Option<String>,
@@ -59,6 +65,10 @@ pub struct Worker {
     critical_path_s: Option<f64>,
     #[arg(long)]
     speed: Option<f64>,
+}
+
+fn adoption(text: &str) -> serde_json::Result<Adoption> {
+    serde_json::from_str(text)
 }
 
 impl Worker {
@@ -81,6 +91,8 @@ impl Worker {
                 false => Way::Until(self.until),
             },
             take_over: self.take_over.clone(),
+            also: self.also.iter().copied().collect(),
+            adopt: self.adopt.clone(),
             gates_by: self.gates_by.clone(),
             patience: self.patience_s.map(Duration::from_secs),
             clock: clock.clone(),

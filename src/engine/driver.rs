@@ -2,6 +2,7 @@
 use super::decide::{Effect, Rules, Verb, decide};
 use super::failure::{Class, Failure};
 use super::journal::{Journal, JournalError};
+use super::made::{Adopted, Made};
 use super::record::{Event, Outcome, Record};
 use super::state::{RunState, Status};
 use super::step::{Context, Observed, Outline, Site, Step, StepId};
@@ -63,6 +64,8 @@ pub struct Session {
     pub backwards: bool,
     /// Who told it to take the run from whoever worked on it.
     pub take_over: Option<String>,
+    /// Things of a run whose journal was lost, which this session takes up.
+    pub adopted: Vec<Adopted>,
 }
 
 pub struct Driver<S: Site> {
@@ -93,6 +96,7 @@ struct Hands {
     step: StepId,
     clock: Clock,
     handle: std::sync::Mutex<Option<String>>,
+    made: Arc<Made>,
     notes: mpsc::UnboundedSender<Note>,
     stopping: Arc<AtomicBool>,
 }
@@ -105,6 +109,10 @@ impl Context for Hands {
 
     fn handle(&self) -> Option<String> {
         self.handle.lock().ok().and_then(|h| h.clone())
+    }
+
+    fn made(&self) -> &Made {
+        &self.made
     }
 
     async fn keep_handle(&self, handle: &str) -> Result<(), Failure> {
@@ -225,6 +233,7 @@ impl<S: Site> Loop<S> {
             until: session.until,
             backwards: session.backwards,
             take_over: session.take_over,
+            adopted: session.adopted,
             steps,
         })
     }
@@ -266,6 +275,7 @@ impl<S: Site> Loop<S> {
             step: id.clone(),
             clock: self.driver.clock.clone(),
             handle: std::sync::Mutex::new(self.driver.state.step(&id).and_then(|s| s.handle.clone())),
+            made: self.driver.state.made.clone(),
             notes: self.notes.clone(),
             stopping: self.stopping.clone(),
         };

@@ -3,6 +3,7 @@ pub mod decide;
 pub mod driver;
 pub mod failure;
 pub mod journal;
+pub mod made;
 pub mod proof;
 pub mod record;
 pub mod state;

@@ -1,4 +1,5 @@
 //! Evidence. A step is proven by readings of the target; a proof without one can't be built.
+use super::made::Thing;
 use crate::base::answer::Answer;
 use crate::base::text;
 use jiff::Timestamp;
@@ -51,12 +52,59 @@ pub struct Proof {
     /// Boxed: few proofs have one, and records are handed about by value.
     compare: Option<Box<Comparison>>,
     remarks: Vec<String>,
+    owned: Option<Box<Thing>>,
+    left: Vec<Left>,
+}
+
+/// What was found and left alone, for lists and summaries.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Left {
+    /// `vm 555 (anns-vm) on pve`
+    pub what: String,
+    /// A lowercase fragment that follows `because it`: `does not carry this run's mark`.
+    pub why: String,
+}
+
+impl Left {
+    pub fn new(what: impl AsRef<str>, why: impl AsRef<str>) -> Left {
+        Left { what: text::line(what.as_ref()), why: text::line(why.as_ref()) }
+    }
 }
 
 impl Proof {
     /// `summary` says in one line what is now true, e.g. `vm 1001 runs on pve with 8 cores`.
     pub fn new(summary: impl AsRef<str>, first: Reading) -> Self {
-        Proof { summary: text::line(summary.as_ref()), first, more: Vec::new(), compare: None, remarks: Vec::new() }
+        Proof {
+            summary: text::line(summary.as_ref()),
+            first,
+            more: Vec::new(),
+            compare: None,
+            remarks: Vec::new(),
+            owned: None,
+            left: Vec::new(),
+        }
+    }
+
+    /// Names the one thing that the step's act made, so that it is told from its copies from now on.
+    #[must_use]
+    pub fn owning(mut self, thing: Thing) -> Self {
+        self.owned = Some(Box::new(thing));
+        self
+    }
+
+    pub fn owned(&self) -> Option<&Thing> {
+        self.owned.as_deref()
+    }
+
+    /// Names what the step found and does not touch.
+    #[must_use]
+    pub fn leaving(mut self, left: impl IntoIterator<Item = Left>) -> Self {
+        self.left.extend(left);
+        self
+    }
+
+    pub fn left(&self) -> &[Left] {
+        &self.left
     }
 
     #[must_use]
@@ -105,6 +153,10 @@ struct Stored {
     compare: Option<Box<Comparison>>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     remarks: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    owned: Option<Box<Thing>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    left: Vec<Left>,
 }
 
 impl TryFrom<Stored> for Proof {
@@ -118,6 +170,8 @@ impl TryFrom<Stored> for Proof {
             more: readings.collect(),
             compare: stored.compare,
             remarks: stored.remarks,
+            owned: stored.owned,
+            left: stored.left,
         })
     }
 }
@@ -129,6 +183,8 @@ impl From<Proof> for Stored {
             readings: std::iter::once(proof.first).chain(proof.more).collect(),
             compare: proof.compare,
             remarks: proof.remarks,
+            owned: proof.owned,
+            left: proof.left,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What happened, in order. The journal holds records, screens receive them, and one fold reads them.
 use super::failure::Failure;
+use super::made::Adopted;
 use super::proof::{Comparison, Proof};
 use super::step::{Outline, StepId};
 use super::wait::Wait;
@@ -46,6 +47,9 @@ pub enum Event {
         /// Who told it to take the run from whoever worked on it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         take_over: Option<String>,
+        /// Things of a run whose journal was lost, which this session takes up on a person's word.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        adopted: Vec<Adopted>,
         steps: Vec<Outline>,
     },
     /// The first change of this day waits for a person.

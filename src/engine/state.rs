@@ -1,11 +1,13 @@
 //! The one fold: what a run's records add up to. Used live, at recovery, in every view and in the report.
-use super::failure::{Class, Failure};
+use super::failure::Failure;
+use super::made::Made;
 use super::proof::{Comparison, Proof};
 use super::record::{Event, Outcome, Record};
 use super::step::{Outline, StepId};
 use super::wait::Wait;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
 
 /// Log lines kept in memory; the journal has them all.
 pub const LOG_LINES: usize = 500;
@@ -135,6 +137,8 @@ pub struct RunState {
     pub seq: u64,
     pub steps: Vec<StepState>,
     index: HashMap<StepId, usize>,
+    /// What was made, of all sessions.
+    pub made: Arc<Made>,
     /// Gates that a person (or `--yes`) opened, with who.
     pub gates: BTreeMap<u8, String>,
     pub gates_asked: BTreeSet<u8>,
@@ -152,59 +156,6 @@ impl RunState {
             state.apply(record);
         }
         state
-    }
-
-    /// The steps whose act was ever called and not refused, and not taken back to the end since; of a teardown also what
-    /// it has proven.
-    pub fn made<'a>(records: impl IntoIterator<Item = &'a Record>) -> BTreeSet<StepId> {
-        let (mut made, mut back, mut backwards) = (BTreeSet::<StepId>::new(), BTreeSet::<StepId>::new(), false);
-        // Called in this session for the first time, and nothing was accepted yet.
-        let mut fresh = BTreeSet::new();
-        for record in records {
-            match &record.event {
-                Event::Session { backwards: is, .. } => {
-                    backwards = *is;
-                    fresh.clear();
-                    // A teardown that was given up is another one than the next.
-                    if !backwards {
-                        back.clear();
-                    }
-                }
-                Event::Intended { step, .. } if backwards => drop(back.insert(step.clone())),
-                Event::Proven { step, .. } if backwards => drop(back.insert(step.clone())),
-                Event::Intended { step, .. } => {
-                    if made.insert(step.clone()) {
-                        fresh.insert(step.clone());
-                    }
-                }
-                Event::HandleKept { step, .. } | Event::Acted { step } => drop(fresh.remove(step)),
-                // Whatever is there later, somebody else put it there.
-                Event::Blocked { step, failure, .. } if failure.class == Class::Refused => {
-                    if fresh.remove(step) {
-                        made.remove(step);
-                    }
-                }
-                Event::Ended { outcome: Outcome::Proven } if backwards => {
-                    made.clear();
-                    back.clear();
-                }
-                Event::GateAsked { .. }
-                | Event::GateOpened { .. }
-                | Event::Absent { .. }
-                | Event::Waiting { .. }
-                | Event::Proven { .. }
-                | Event::Failed { .. }
-                | Event::Blocked { .. }
-                | Event::Drifted { .. }
-                | Event::Log { .. }
-                | Event::RetryAsked { .. }
-                | Event::StopAsked { .. }
-                | Event::ControlTaken { .. }
-                | Event::Ended { .. } => {}
-            }
-        }
-        made.append(&mut back);
-        made
     }
 
     pub fn step(&self, id: &StepId) -> Option<&StepState> {
@@ -245,8 +196,11 @@ impl RunState {
         self.seq = record.seq;
         self.last = Some(record.at);
         let at = record.at;
+        if Made::concerns(&record.event) {
+            Arc::make_mut(&mut self.made).apply(&record.event);
+        }
         match &record.event {
-            Event::Session { run, plan, plan_digest, host, pid, until, backwards, steps, cozyup: _, take_over: _ } => {
+            Event::Session { run, plan, plan_digest, host, pid, until, backwards, steps, .. } => {
                 // What was agreed to on the way there is no word about the way back, nor the other way round.
                 if *backwards || self.backwards {
                     self.gates.clear();
@@ -459,6 +413,7 @@ pub mod tests {
             until: 10,
             backwards: false,
             take_over: None,
+            adopted: vec![],
             steps,
         }
     }
@@ -561,7 +516,8 @@ pub mod tests {
         let made = |events: Vec<Event>| {
             let records =
                 events.into_iter().enumerate().map(|(i, event)| Record { seq: i as u64 + 1, at: at(0), event });
-            RunState::made(&records.collect::<Vec<_>>()).into_iter().map(|id| id.to_string()).collect::<Vec<_>>()
+            let records = records.collect::<Vec<_>>();
+            RunState::of(&records).made.steps().map(ToString::to_string).collect::<Vec<_>>()
         };
         let step = StepId::new("day4.role");
         let there = || session(vec![outline("day4.role", 4, &[])]);
@@ -576,8 +532,20 @@ pub mod tests {
         // That it is refused later takes nothing away from having made it.
         assert_eq!(made(vec![there(), intended(), Event::Acted { step: step.clone() }, refused()]), ["day4.role"]);
         let back = || match there() {
-            Event::Session { run, plan, plan_digest, cozyup, host, pid, until, take_over, steps, .. } => {
-                Event::Session { run, plan, plan_digest, cozyup, host, pid, until, backwards: true, take_over, steps }
+            Event::Session { run, plan, plan_digest, cozyup, host, pid, until, take_over, adopted, steps, .. } => {
+                Event::Session {
+                    run,
+                    plan,
+                    plan_digest,
+                    cozyup,
+                    host,
+                    pid,
+                    until,
+                    backwards: true,
+                    take_over,
+                    adopted,
+                    steps,
+                }
             }
             other => other,
         };

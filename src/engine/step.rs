@@ -1,5 +1,6 @@
 //! The contract of a step: observe, act, observe again. There is no way to mark a step done.
 use super::failure::Failure;
+use super::made::Made;
 use super::proof::Proof;
 use super::wait::{Band, Wait};
 use crate::base::clock::Clock;
@@ -105,6 +106,8 @@ pub trait Context: Send + Sync {
     fn clock(&self) -> &Clock;
     /// The handle kept last (a UPID, a name), also by an earlier process.
     fn handle(&self) -> Option<String>;
+    /// What the run has made so far, as it stood when the verb began.
+    fn made(&self) -> &Made;
     /// Writes a handle durably before it returns; call it right after the call that gave it.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! A run backwards: every act that can be taken back becomes a step whose goal is that nothing of it is left.
 use super::driver::{OBSERVE_DEADLINE, too_long};
 use super::failure::Failure;
+use super::made::Made;
 use super::step::{Context, Observed, Outline, Removal, Site, Step, StepId, Undo};
 use super::wait::Wait;
 use crate::base::clock::Clock;
@@ -23,6 +24,11 @@ const PREFIX: &str = "undo.";
 /// `undo.day1.clone/cp1`
 pub fn undo_id(id: &StepId) -> StepId {
     StepId::new(&format!("{PREFIX}{id}"))
+}
+
+/// The other way round; `None` for a step that takes nothing back.
+pub fn undone(id: &StepId) -> Option<StepId> {
+    id.as_str().strip_prefix(PREFIX).map(StepId::new)
 }
 
 /// The steps that take `steps` back, last first: each waits for those that take back what stood on it, and what is on
@@ -89,23 +95,24 @@ fn only_direct<S: Site>(steps: &mut [Undoing<S>]) {
     }
 }
 
-/// One look for every step, some at once; a step that would need its history is looked at without.
+/// One look for every step, some at once; a step that would need its handle is looked at without.
 pub async fn survey<S: Site>(
     steps: &[Arc<dyn Step<S>>],
     site: &S::Reading,
     clock: &Clock,
+    made: &Arc<Made>,
 ) -> Vec<(Outline, Result<Observed, Failure>)> {
-    let looks: Vec<_> = steps.iter().map(|step| look(&**step, site, clock)).collect();
+    let looks: Vec<_> = steps.iter().map(|step| look(&**step, site, Glance(clock.clone(), made.clone()))).collect();
     stream::iter(looks).buffered(LOOKS_AT_ONCE).collect().await
 }
 
-async fn look<S: Site>(step: &dyn Step<S>, site: &S::Reading, clock: &Clock) -> (Outline, Result<Observed, Failure>) {
-    let observed = tokio::time::timeout(OBSERVE_DEADLINE, step.observe(&Glance(clock.clone()), site)).await;
+async fn look<S: Site>(step: &dyn Step<S>, site: &S::Reading, cx: Glance) -> (Outline, Result<Observed, Failure>) {
+    let observed = tokio::time::timeout(OBSERVE_DEADLINE, step.observe(&cx, site)).await;
     (step.outline().clone(), observed.unwrap_or_else(|_| Err(too_long("the look at the target", OBSERVE_DEADLINE))))
 }
 
 /// The context of a look outside of any run.
-struct Glance(Clock);
+struct Glance(Clock, Arc<Made>);
 
 #[async_trait]
 impl Context for Glance {
@@ -115,6 +122,10 @@ impl Context for Glance {
 
     fn handle(&self) -> Option<String> {
         None
+    }
+
+    fn made(&self) -> &Made {
+        &self.1
     }
 
     async fn keep_handle(&self, _handle: &str) -> Result<(), Failure> {

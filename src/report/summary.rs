@@ -1,5 +1,6 @@
 //! What a run left behind, in a form that a person can check.
 use crate::base::text;
+use crate::engine::proof::Left;
 use crate::engine::record::Outcome;
 use crate::engine::state::{RunState, Status};
 use crate::plan::model::Plan;
@@ -25,6 +26,9 @@ pub struct Summary {
     /// What a person should know or do although the steps are proven.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub remarks: Vec<Remark>,
+    /// What a teardown found and did not touch.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left_alone: Vec<Left>,
     /// Seconds on the wall.
     pub wall_s: f64,
     /// Lab only: lab seconds that the scenario needs at least.
@@ -71,6 +75,17 @@ pub struct Node {
     pub address: String,
 }
 
+/// Each thing once; several steps may come upon the same.
+fn left_alone(state: &RunState) -> Vec<Left> {
+    let mut all: Vec<Left> = Vec::new();
+    for left in state.wanted().filter(|s| s.is_proven()).filter_map(|s| s.proof.as_ref()).flat_map(|p| p.left()) {
+        if !all.iter().any(|known| known.what == left.what) {
+            all.push(left.clone());
+        }
+    }
+    all
+}
+
 /// How long the run took, and in a lab how long it had to.
 #[derive(Debug, Clone, Copy)]
 pub struct Times {
@@ -114,6 +129,7 @@ impl Summary {
             proven: state.proven(),
             blocked: blocked.collect(),
             remarks: remarks(state),
+            left_alone: if state.backwards { left_alone(state) } else { Vec::new() },
             wall_s: (times.wall.as_secs_f64() * 1000.0).round() / 1000.0,
             critical_path_s: times.critical_path_s,
             speed: times.speed,
@@ -159,6 +175,9 @@ impl Summary {
         }
         for remark in &self.remarks {
             out.push(format!("mind: {}: {}", remark.step, remark.what));
+        }
+        for Left { what, why } in &self.left_alone {
+            out.push(format!("left alone: {what}: it {why}"));
         }
         let mut maps = vec![("files (0600)", &self.files)];
         if !self.teardown {

@@ -1,7 +1,7 @@
 //! Who works on a run, written where every cozyup that works on it must look: in the notes of the run's template. A run's
 //! folder can be copied to a second jump host, and no lock on a file tells the two of each other.
-use super::failures;
 use super::site::{Changing, MARK, Reading};
+use super::{failures, owner};
 use crate::base::answer::Answer;
 use crate::base::text;
 use crate::engine::failure::Failure;
@@ -144,6 +144,10 @@ pub async fn hold(cx: &dyn Context, site: &Reading, change: &Changing) -> Result
         },
     };
     let template = &site.plan.template;
+    // A copy in the template's place is not written into; every step on it says whose it is.
+    if owner::of_vm(cx, site, u32::from(template.vmid), &config.value).is_err() {
+        return Ok(());
+    }
     let notes = site.claim.written_into(config.value.description().unwrap_or_default());
     let mut options = vec![("description", notes)];
     // Of two that take it at once only one finds the notes as it read them.

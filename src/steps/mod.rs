@@ -13,6 +13,7 @@ pub mod failures;
 pub mod flux;
 pub mod follow;
 pub mod outlines;
+pub mod owner;
 pub mod removal;
 pub mod site;
 pub mod teardown;

@@ -1,19 +1,20 @@
-//! Taking VMs back: only those that carry the run's mark, on whichever Proxmox node they are now.
+//! Taking VMs back: only those that are the run's own, on whichever Proxmox node they are now.
 use super::cluster::part;
-use super::day1::vm;
+use super::day1::vm::{self, Look};
+use super::owner::{self, Strange};
 use super::site::Reading;
 use super::{failures, follow};
 use crate::base::answer::Answer;
 use crate::base::text::quoted;
 use crate::engine::failure::Failure;
-use crate::engine::proof::{Proof, Reading as Evidence};
+use crate::engine::proof::{Left, Proof, Reading as Evidence};
 use crate::engine::step::{Context, Observed};
 use crate::engine::wait::{Band, Wait};
 use crate::proxmox::{Changer, Error, VmConfig, VmRow};
 use serde_json::json;
 
 pub enum Found {
-    /// It is there and carries the run's mark.
+    /// It is there and is this run's own.
     Ours { host: String, config: Answer<VmConfig> },
     /// It is not, or not yet to be told: the observation that says so.
     Not(Box<Observed>),
@@ -41,32 +42,28 @@ pub async fn find(cx: &dyn Context, site: &Reading, vmid: u32, doing: &str, band
         return Ok(not(Observed::Satisfied(proof.and(Evidence::of("Proxmox", now, &vmids)))));
     };
     if row.kind != "qemu" {
-        return Ok(left_alone(cx, &all, row));
+        return Ok(left_alone(cx, &all, row, &Strange::Unmarked("is no virtual machine".into())));
     }
-    match vm::find(cx, site, &row.node, vmid, doing, band).await? {
-        Ok(config) => Ok(Found::Ours { host: row.node.clone(), config }),
-        Err(observed) => Ok(match *observed {
-            Observed::Conflict(_) => left_alone(cx, &all, row),
-            // The list is a few seconds late.
-            Observed::Absent(seen) => {
-                not(Observed::Underway(Wait::new(format!("vm {vmid} is in no list"), seen, band)))
-            }
-            Observed::Underway(wait) => not(Observed::Underway(wait)),
-            Observed::Satisfied(proof) => not(Observed::Satisfied(proof)),
-        }),
-    }
+    Ok(match vm::look(cx, site, &row.node, vmid, doing, band).await? {
+        Look::Ours(config) => Found::Ours { host: row.node.clone(), config },
+        Look::Strange(why) => left_alone(cx, &all, row, &why),
+        // The list is a few seconds late.
+        Look::Not(Observed::Absent(seen)) => {
+            not(Observed::Underway(Wait::new(format!("vm {vmid} is in no list"), seen, band)))
+        }
+        Look::Not(observed) => not(observed),
+    })
 }
 
 fn not(observed: Observed) -> Found {
     Found::Not(Box::new(observed))
 }
 
-fn left_alone(cx: &dyn Context, all: &Answer<Vec<VmRow>>, row: &VmRow) -> Found {
-    let name = row.name.as_deref().unwrap_or("without a name");
+fn left_alone(cx: &dyn Context, all: &Answer<Vec<VmRow>>, row: &VmRow, why: &Strange) -> Found {
     let shown = json!({"vmid": row.vmid, "name": row.name, "node": row.node, "type": row.kind, "status": row.status});
     let evidence = Evidence::of("Proxmox", cx.clock().now(), &part(all, "the row of this guest", [shown]));
-    let summary = format!("guest {} ({name}) on {} is not this run's: left alone", row.vmid, row.node);
-    not(Observed::Satisfied(Proof::new(summary, evidence)))
+    let summary = format!("{} is not this run's: left alone", owner::named(row));
+    not(Observed::Satisfied(Proof::new(summary, evidence).leaving([owner::left(row, why)])))
 }
 
 /// Pulls the plug of the run's own VM. What is not there, or not ours, needs none.
@@ -143,15 +140,23 @@ pub async fn destroyed(
     let Observed::Satisfied(proof) = observed else { return Ok(observed) };
     let content = site.proxmox.storage_content(host, storage, "images").await;
     let content = content.map_err(|e| failures::proxmox(&e, &format!("list storage {storage} of {host}")))?;
+    let left: Vec<&str> = content.value.iter().filter(|v| v.vmid == Some(vmid)).map(|v| v.volid.as_str()).collect();
+    let shown = part(&content, &format!("volumes of vm {vmid}"), left.iter().map(|volid| json!(volid)));
     // Of a guest that is somebody else's they are that guest's.
     let is_free = proof.readings().any(|r| r.asked.contains("nextid"));
-    if let Some(left) = content.value.iter().find(|v| is_free && v.vmid == Some(vmid)) {
-        return Ok(Observed::Conflict(Failure::person(
-            format!("vm {vmid} is gone, its disk {} is left", left.volid),
-            format!("look whose it is; if nobody needs it, on {host}: pvesm free {}", quoted(&left.volid)),
-        )));
+    let proof = proof.and(Evidence::of("Proxmox", cx.clock().now(), &shown));
+    match left.first().filter(|_| is_free) {
+        Some(volid) if owner::maker(&site.plan, vmid).is_some_and(|maker| cx.made().has(&maker)) => {
+            Ok(Observed::Conflict(Failure::person(
+                format!("vm {vmid} is gone, its disk {volid} is left"),
+                format!("look whose it is; if nobody needs it, on {host}: pvesm free {}", quoted(volid)),
+            )))
+        }
+        Some(_) => {
+            let lay_there = |volid: &&str| Left::new(format!("disk {volid}"), "is of no VM that this run ever made");
+            let others: Vec<Left> = left.iter().map(lay_there).collect();
+            Ok(Observed::Satisfied(proof.leaving(others)))
+        }
+        None => Ok(Observed::Satisfied(proof)),
     }
-    let left = content.value.iter().filter(|v| v.vmid == Some(vmid)).map(|v| json!(v.volid));
-    let shown = part(&content, &format!("volumes of vm {vmid}"), left);
-    Ok(Observed::Satisfied(proof.and(Evidence::of("Proxmox", cx.clock().now(), &shown))))
 }

@@ -69,8 +69,13 @@ pub struct Reading {
     pub claim: Claim,
     /// Who told it to take the run from another place.
     pub take_over: Option<String>,
+    /// VMIDs that a person named for this teardown beside what the journal knows; only those with the run's mark count.
+    pub also: BTreeSet<u32>,
+    /// As [`Reading::made`], and as it stood when the session began.
     made: BTreeSet<StepId>,
     pins: Pins,
+    /// Whether the run was taken up without its journal, so that more may be there than the journal tells.
+    pub adopted: bool,
     shared: Arc<Shared>,
 }
 
@@ -117,6 +122,8 @@ pub struct Parts {
     pub made: BTreeSet<StepId>,
     /// What earlier sessions' proofs asked a person to compare, with when it was read.
     pub shown: BTreeMap<StepId, (String, Timestamp)>,
+    pub adopted: bool,
+    pub also: BTreeSet<u32>,
     /// Whether this session goes as far as the cluster's secrets.
     pub makes_secrets: bool,
 }
@@ -144,8 +151,10 @@ pub fn open(parts: Parts) -> (Reading, Changing) {
         reconnect: parts.reconnect,
         claim: parts.claim,
         take_over: parts.take_over,
+        also: parts.also,
         made: parts.made,
         pins: Pins::of(&parts.shown),
+        adopted: parts.adopted,
         shared: shared.clone(),
     };
     let changing = Changing {
@@ -223,7 +232,7 @@ impl Reading {
         self.mark.split_once('=').map_or(self.mark.as_str(), |(_, id)| id)
     }
 
-    /// Whether a VM's description carries this run's mark.
+    /// Whether a description carries this run's mark. It tells what may be the run's, not yet what is: see `owner`.
     pub fn is_ours(&self, description: Option<&str>) -> bool {
         description.is_some_and(|d| d.split_whitespace().any(|word| word == self.mark))
     }

@@ -77,6 +77,7 @@ impl Sample {
             until: 5,
             backwards: false,
             take_over: None,
+            adopted: vec![],
             steps: steps(),
         };
         Sample { records: Vec::new() }.then(0, session)

@@ -93,6 +93,7 @@ fn session() -> Event {
         until: 1,
         backwards: false,
         take_over: None,
+        adopted: vec![],
         steps: outlines(),
     }
 }

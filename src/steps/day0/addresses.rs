@@ -47,7 +47,7 @@ fn targets(plan: &Plan, guests: &Guests) -> BTreeMap<Ipv4Addr, &'static [u16]> {
 }
 
 async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {
-    let guests = guests::read(site).await?;
+    let guests = guests::read(cx, site).await?;
     let targets = targets(&site.plan, &guests);
     let places: Vec<(Ipv4Addr, u16)> =
         targets.iter().flat_map(|(address, ports)| ports.iter().map(|port| (*address, *port))).collect();

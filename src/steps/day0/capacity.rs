@@ -28,7 +28,7 @@ pub fn step(plan: &Plan) -> Check {
 }
 
 async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {
-    let guests = guests::read(site).await?;
+    let guests = guests::read(cx, site).await?;
     let (mut readings, mut problems, mut remarks) = (vec![of_proxmox(cx, &guests.all)], Vec::new(), Vec::new());
     for host in hosts(&site.plan) {
         let status = site.proxmox.node_status(host).await;

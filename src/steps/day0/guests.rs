@@ -1,15 +1,16 @@
-//! The guests of the site, and which of them are the plan's own, told by the mark.
+//! The guests of the site, and which of them are the run's own.
 use crate::base::answer::Answer;
 use crate::engine::failure::Failure;
+use crate::engine::step::Context;
 use crate::proxmox::{Error, VmConfig, VmRow};
 use crate::steps::site::Reading;
-use crate::steps::{claim, failures};
+use crate::steps::{failures, owner};
 use std::collections::BTreeMap;
 
 pub struct Guests {
     /// All that the token may see.
     pub all: Answer<Vec<VmRow>>,
-    /// The plan's VMs that exist and carry the run's mark, by VMID.
+    /// The plan's VMs that exist and are the run's own, by VMID.
     pub ours: BTreeMap<u32, VmConfig>,
     /// In the plan's VMIDs, and not ours: whose they are, by VMID.
     pub strange: BTreeMap<u32, String>,
@@ -32,7 +33,7 @@ impl Guests {
 ///
 /// # Errors
 /// When Proxmox VE does not answer.
-pub async fn read(site: &Reading) -> Result<Guests, Failure> {
+pub async fn read(cx: &dyn Context, site: &Reading) -> Result<Guests, Failure> {
     let all = site.proxmox.resources().await.map_err(|e| failures::proxmox(&e, "list the guests"))?;
     let mut guests = Guests { all, ours: BTreeMap::new(), strange: BTreeMap::new(), unborn: Vec::new() };
     let unknown = || "is not this run's".to_string();
@@ -42,13 +43,15 @@ pub async fn read(site: &Reading) -> Result<Guests, Failure> {
             continue;
         }
         match site.proxmox.vm_config(&row.node, row.vmid).await {
-            Ok(config) if site.is_ours(config.value.description()) => {
-                guests.ours.insert(row.vmid, config.value);
-            }
-            Ok(config) if matches!(config.value.lock(), Some("create" | "clone")) => guests.unborn.push(row.clone()),
-            Ok(config) => {
-                guests.strange.insert(row.vmid, claim::whose(config.value.description()));
-            }
+            Ok(config) => match owner::of_vm(cx, site, row.vmid, &config.value) {
+                Ok(()) => {
+                    guests.ours.insert(row.vmid, config.value);
+                }
+                Err(_) if matches!(config.value.lock(), Some("create" | "clone")) => guests.unborn.push(row.clone()),
+                Err(why) => {
+                    guests.strange.insert(row.vmid, why.to_string());
+                }
+            },
             Err(Error::Forbidden { .. }) => {
                 guests.strange.insert(row.vmid, unknown());
             }

@@ -25,7 +25,7 @@ pub fn step(plan: &Plan) -> Check {
 }
 
 async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {
-    let guests = guests::read(site).await?;
+    let guests = guests::read(cx, site).await?;
     let (mut readings, mut rows) = (Vec::new(), BTreeMap::new());
     let configs = site.proxmox.storage_configs().await;
     let configs = configs.map_err(|e| failures::proxmox(&e, "read how the storages are set up"))?;

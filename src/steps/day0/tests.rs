@@ -1,6 +1,7 @@
 //! What the unit tests of days 0 and 1 share.
 use crate::base::clock::{Clock, add};
 use crate::engine::failure::Failure;
+use crate::engine::made::Made;
 use crate::engine::step::Context;
 use crate::engine::wait::Wait;
 use crate::plan::model::Plan;
@@ -23,11 +24,12 @@ pub fn plan() -> Plan {
 pub struct Silent {
     clock: Clock,
     stopping: AtomicBool,
+    made: Made,
 }
 
 impl Silent {
     pub fn new() -> Self {
-        Silent { clock: Clock::real(), stopping: AtomicBool::new(false) }
+        Silent { clock: Clock::real(), stopping: AtomicBool::new(false), made: Made::default() }
     }
 
     /// One whose clock is that far ahead.
@@ -49,6 +51,10 @@ impl Context for Silent {
 
     fn handle(&self) -> Option<String> {
         None
+    }
+
+    fn made(&self) -> &Made {
+        &self.made
     }
 
     async fn keep_handle(&self, _handle: &str) -> Result<(), Failure> {

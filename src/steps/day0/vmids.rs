@@ -26,7 +26,7 @@ fn wanted(plan: &Plan) -> Vec<(u32, &str, &str)> {
 }
 
 async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {
-    let guests = guests::read(site).await?;
+    let guests = guests::read(cx, site).await?;
     if let Some(row) = guests.unborn.first() {
         let lock = row.lock.as_deref().unwrap_or("create");
         return Err(Failure::retryable(

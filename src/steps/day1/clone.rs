@@ -8,7 +8,7 @@ use crate::plan::model::{NodePlan, Plan};
 use crate::proxmox::CloneOptions;
 use crate::steps::removal;
 use crate::steps::site::{Changing, Installation, Reading};
-use crate::steps::{follow, outlines};
+use crate::steps::{follow, outlines, owner};
 use async_trait::async_trait;
 use std::time::Duration;
 
@@ -50,20 +50,24 @@ impl Step<Installation> for Clone {
         };
         let evidence = Evidence::of("Proxmox", cx.clock().now(), &config);
         let summary = format!("vm {} exists on {} as {}", node.vmid, node.host, node.name);
-        Ok(Observed::Satisfied(Proof::new(summary, evidence)))
+        let own = owner::thing(u32::from(node.vmid), &config.value);
+        Ok(Observed::Satisfied(Proof::new(summary, evidence).owning(own)))
     }
 
     async fn act(&self, cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
         follow::earlier_task(cx, site, &self.doing, BAND).await?;
-        let template = &site.plan.template;
+        let (node, template) = (&self.node, &site.plan.template);
+        let vmid = u32::from(node.vmid);
+        vm::confirm(cx, site, &template.host, template.vmid, &self.doing).await?;
+        vm::no_leftovers(site, &node.host, &template.storage, vmid, &self.doing).await?;
         let options = CloneOptions {
-            newid: u32::from(self.node.vmid),
-            name: self.node.name.clone(),
+            newid: vmid,
+            name: node.name.clone(),
             full: true,
             storage: Some(template.storage.clone()),
-            target: (self.node.host != template.host).then(|| self.node.host.clone()),
+            target: (node.host != template.host).then(|| node.host.clone()),
             pool: None,
-            description: Some(site.mark.clone()),
+            description: Some(owner::notes(&site.mark, vmid)),
         };
         let begun = change.proxmox.clone_vm(&template.host, u32::from(template.vmid), &options).await;
         vm::carry_out(cx, site, begun.map(Some), &self.doing, BAND).await

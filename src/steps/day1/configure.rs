@@ -127,7 +127,7 @@ impl Step<Installation> for Configure {
         let Configure { node, network, storage, doing, .. } = self;
         follow::earlier_task(cx, site, doing, BAND).await?;
         let vmid = u32::from(node.vmid);
-        let config = site.proxmox.vm_config(&node.host, vmid).await.map_err(|e| failures::proxmox(&e, doing))?.value;
+        let config = vm::confirm(cx, site, &node.host, vmid, doing).await?;
         let mut options = vec![
             ("name", node.name.clone()),
             ("sockets", "1".into()),

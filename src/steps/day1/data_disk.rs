@@ -7,7 +7,7 @@ use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::Band;
 use crate::plan::model::{NodePlan, Plan};
 use crate::steps::site::{Changing, Installation, Reading};
-use crate::steps::{failures, follow, outlines};
+use crate::steps::{follow, outlines};
 use async_trait::async_trait;
 use std::time::Duration;
 
@@ -65,7 +65,7 @@ impl Step<Installation> for DataDisk {
         let DataDisk { node, source, doing, .. } = self;
         follow::earlier_task(cx, site, doing, BAND).await?;
         let vmid = u32::from(node.vmid);
-        let config = site.proxmox.vm_config(&node.host, vmid).await.map_err(|e| failures::proxmox(&e, doing))?.value;
+        let config = vm::confirm(cx, site, &node.host, vmid, doing).await?;
         if config.get(DISK).is_some() {
             return Ok(());
         }

@@ -4,7 +4,8 @@ use super::unpack::Work;
 use super::vm;
 use crate::base::text::{shorten, size};
 use crate::engine::failure::Failure;
-use crate::engine::proof::{Proof, Reading as Evidence};
+use crate::engine::made::{Origin, Thing};
+use crate::engine::proof::{Left, Proof, Reading as Evidence};
 use crate::engine::step::{Context, Observed, Outline, Removal, Step, StepId, Undo};
 use crate::engine::wait::Band;
 use crate::plan::model::Plan;
@@ -19,6 +20,8 @@ pub const KIND: &str = "day1.image";
 const BAND: Band = Band::new(60, 900);
 const DOING: &str = "upload the image";
 const REMOVING: &str = "delete the image";
+/// Kind of a [`Thing`] that is a volume.
+const VOLUME: &str = "volume";
 /// Copies an uploaded file to its place on the storage (pve-storage, `API2/Storage/Status.pm`).
 const TASK: &str = "imgcopy";
 /// The line of that task's log that names the place.
@@ -102,7 +105,13 @@ impl Step<Installation> for Image {
         let kept = copying(cx, site, DOING).await?;
         let stored = image_file::stored(site).await.map_err(|e| failures::proxmox(&e, "look for the image"))?;
         Ok(match standing(&stored.value, &kept, &self.volume) {
-            Ok(summary) => Observed::Satisfied(Proof::new(summary, Evidence::of("Proxmox", cx.clock().now(), &stored))),
+            Ok(summary) => {
+                let proof = Proof::new(summary, Evidence::of("Proxmox", cx.clock().now(), &stored));
+                Observed::Satisfied(match self.is_own(cx) {
+                    true => proof.owning(self.thing()),
+                    false => proof,
+                })
+            }
             Err(seen) => vm::absent_unless(kept == Kept::Running, seen, DOING, BAND),
         })
     }
@@ -166,24 +175,39 @@ impl Removal<Installation> for Image {
                 return Ok(Observed::Satisfied(Proof::new(summary, evidence)));
             }
         };
-        // A volume carries no mark: only the journal tells who brought it.
-        if !site.made(&self.outline.id) {
+        if !self.is_own(cx) {
             let evidence = Evidence::of("Proxmox", cx.clock().now(), &stored);
             let summary = format!("{} was not put there by this run: left alone", self.volume);
-            return Ok(Observed::Satisfied(Proof::new(summary, evidence)));
+            let left =
+                Left::new(format!("image {}", self.volume), "was not put there by this run, as its journal says");
+            return Ok(Observed::Satisfied(Proof::new(summary, evidence).leaving([left])));
         }
         Ok(vm::absent_unless(kept == Kept::Running, there, REMOVING, BAND))
     }
 
     async fn remove(&self, cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
         follow::earlier_task(cx, site, REMOVING, BAND).await?;
-        if !site.made(&self.outline.id) {
+        if !self.is_own(cx) {
             return Ok(());
         }
         let (host, storage) = (&site.plan.template.host, &site.plan.image.storage);
         match change.proxmox.delete_volume(host, storage, &self.volume).await {
             Err(Error::NotFound { .. }) => Ok(()),
             begun => vm::carry_out(cx, site, begun, REMOVING, BAND).await,
+        }
+    }
+}
+
+impl Image {
+    fn thing(&self) -> Thing {
+        Thing::new(VOLUME, &self.volume, None)
+    }
+
+    /// A volume carries no mark, and the plan may name another one than it did: only the journal tells who brought this one.
+    fn is_own(&self, cx: &dyn Context) -> bool {
+        match cx.made().origin(Some(&self.outline.id), &self.thing()) {
+            Origin::Known | Origin::Open => true,
+            Origin::Another | Origin::Never => false,
         }
     }
 }

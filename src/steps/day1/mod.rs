@@ -5,6 +5,7 @@ pub mod data_disk;
 pub mod fetch;
 pub mod image;
 pub mod image_file;
+mod linked;
 pub mod pin;
 pub mod reach;
 pub mod resize;

@@ -44,7 +44,7 @@ impl Step<Installation> for Resize {
         let Some(disk) = config.value.disk(DISK) else {
             return Err(Failure::person(
                 format!("vm {} has no disk {DISK}", node.vmid),
-                format!("on {}: qm destroy {} --purge; run again so that it is cloned anew", node.host, node.vmid),
+                format!("on {}: {}; run again so that it is cloned anew", node.host, vm::destroy_by_hand(node.vmid)),
             ));
         };
         if disk.size_gib < node.system_disk_gib {
@@ -60,6 +60,7 @@ impl Step<Installation> for Resize {
     async fn act(&self, cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
         let Resize { node, doing, .. } = self;
         follow::earlier_task(cx, site, doing, BAND).await?;
+        vm::confirm(cx, site, &node.host, node.vmid, doing).await?;
         let wanted = format!("{}G", node.system_disk_gib);
         let begun = change.proxmox.resize_disk(&node.host, u32::from(node.vmid), DISK, &wanted).await;
         vm::carry_out(cx, site, begun, doing, BAND).await

@@ -54,6 +54,7 @@ impl Step<Installation> for Start {
     async fn act(&self, cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
         let Start { node, doing, .. } = self;
         follow::earlier_task(cx, site, doing, BAND).await?;
+        vm::confirm(cx, site, &node.host, node.vmid, doing).await?;
         let begun = change.proxmox.start_vm(&node.host, u32::from(node.vmid)).await;
         vm::carry_out(cx, site, begun.map(Some), doing, BAND).await
     }

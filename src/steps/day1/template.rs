@@ -49,8 +49,9 @@ impl Step<Installation> for Template {
             return Err(Failure::person(
                 format!("template {} has no disk scsi0", template.vmid),
                 format!(
-                    "on {}: qm destroy {} --purge; run again so that it is made anew",
-                    template.host, template.vmid
+                    "on {}: {}; run again so that it is made anew",
+                    template.host,
+                    vm::destroy_by_hand(template.vmid)
                 ),
             ));
         };
@@ -62,6 +63,7 @@ impl Step<Installation> for Template {
     async fn act(&self, cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
         let template = &site.plan.template;
         follow::earlier_task(cx, site, &self.doing, BAND).await?;
+        vm::confirm(cx, site, &template.host, template.vmid, &self.doing).await?;
         let begun = change.proxmox.make_template(&template.host, u32::from(template.vmid)).await;
         vm::carry_out(cx, site, begun.map(Some), &self.doing, BAND).await
     }

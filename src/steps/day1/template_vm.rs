@@ -1,5 +1,5 @@
 //! `day1.template_vm`: the VM that becomes the template, its disk imported from the image. It is never started.
-use super::{image_file, vm};
+use super::{image_file, linked, vm};
 use crate::base::text::size;
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Proof, Reading as Evidence};
@@ -8,7 +8,7 @@ use crate::engine::wait::Band;
 use crate::plan::model::Plan;
 use crate::steps::removal;
 use crate::steps::site::{Changing, Installation, Reading};
-use crate::steps::{follow, outlines};
+use crate::steps::{follow, outlines, owner};
 use async_trait::async_trait;
 use std::time::Duration;
 
@@ -86,18 +86,20 @@ impl Step<Installation> for TemplateVm {
         let Some(disk) = config.value.disk(DISK) else {
             return Err(Failure::person(
                 format!("vm {} has no disk {DISK}: its creation was cut off", template.vmid),
-                format!("on {}: qm destroy {} --purge; the step then makes it again", template.host, template.vmid),
+                format!("on {}: {}; the step then makes it again", template.host, vm::destroy_by_hand(template.vmid)),
             ));
         };
         let evidence = Evidence::of("Proxmox", cx.clock().now(), &config);
         let summary = format!("vm {} exists with {} of {}", template.vmid, disk.volid, size(disk.size_bytes));
-        Ok(Observed::Satisfied(Proof::new(summary, evidence)))
+        Ok(Observed::Satisfied(Proof::new(summary, evidence).owning(owner::thing(self.vmid, &config.value))))
     }
 
     async fn act(&self, cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
         follow::earlier_task(cx, site, &self.doing, BAND).await?;
+        let template = &site.plan.template;
+        vm::no_leftovers(site, &template.host, &template.storage, self.vmid, &self.doing).await?;
         let mut options = options(&site.plan);
-        options.push(("description", format!("{}\n{}", site.mark, site.claim.word())));
+        options.push(("description", format!("{}\n{}", owner::notes(&site.mark, self.vmid), site.claim.word())));
         let begun = change.proxmox.create_vm(&site.plan.template.host, &options).await;
         vm::carry_out(cx, site, begun.map(Some), &self.doing, BAND).await
     }
@@ -124,7 +126,14 @@ impl Removal<Installation> for TemplateVm {
     async fn gone(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
         let template = &site.plan.template;
         let place = (template.host.as_str(), template.storage.as_str());
-        removal::destroyed(cx, site, self.vmid, place, "destroy the template", BAND).await
+        let observed = removal::destroyed(cx, site, self.vmid, place, "destroy the template", BAND).await?;
+        match observed {
+            Observed::Absent(seen) => linked::clones(site, self.vmid).await.map(|in_the_way| match in_the_way {
+                Some(failure) => Observed::Conflict(failure),
+                None => Observed::Absent(seen),
+            }),
+            observed => Ok(observed),
+        }
     }
 
     async fn remove(&self, cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {

@@ -1,12 +1,24 @@
 //! What the steps about one VM share: finding it, telling whose it is, following its tasks.
 use crate::base::answer::Answer;
+use crate::base::text::quoted;
 use crate::engine::failure::Failure;
 use crate::engine::step::{Context, Observed};
 use crate::engine::wait::{Band, Wait};
 use crate::plan::model::NetworkPlan;
 use crate::proxmox::{Error, Upid, VmConfig};
+use crate::steps::owner::Strange;
 use crate::steps::site::Reading;
-use crate::steps::{claim, failures, follow};
+use crate::steps::{failures, follow, owner};
+
+/// What stands under a VMID.
+pub enum Look {
+    /// The run's own, finished VM.
+    Ours(Answer<VmConfig>),
+    /// A finished VM that is not the run's to change.
+    Strange(Strange),
+    /// None, or one that is being made: the observation that says so.
+    Not(Observed),
+}
 
 /// The configuration of this run's own, finished VM, or what is to be said in its place.
 ///
@@ -21,42 +33,72 @@ pub async fn find(
     band: Band,
 ) -> Result<Result<Answer<VmConfig>, Box<Observed>>, Failure> {
     let vmid = vmid.into();
+    Ok(match look(cx, site, host, vmid, doing, band).await? {
+        Look::Ours(config) => Ok(config),
+        Look::Strange(why) => Err(Box::new(Observed::Conflict(strange(site, host, vmid, &why)))),
+        Look::Not(observed) => Err(Box::new(observed)),
+    })
+}
+
+/// Asked right before a change: a gate or a queue may have held the act for hours since the VM was looked at.
+///
+/// # Errors
+/// When the VM is not there, or is not this run's own.
+pub async fn confirm(
+    cx: &dyn Context,
+    site: &Reading,
+    host: &str,
+    vmid: impl Into<u32>,
+    doing: &str,
+) -> Result<VmConfig, Failure> {
+    let vmid = vmid.into();
+    let config = site.proxmox.vm_config(host, vmid).await.map_err(|e| failures::proxmox(&e, doing))?.value;
+    match owner::of_vm(cx, site, vmid, &config) {
+        Ok(()) => Ok(config),
+        Err(why) => Err(strange(site, host, vmid, &why)),
+    }
+}
+
+/// # Errors
+/// See [`find`].
+pub async fn look(
+    cx: &dyn Context,
+    site: &Reading,
+    host: &str,
+    vmid: u32,
+    doing: &str,
+    band: Band,
+) -> Result<Look, Failure> {
     let mut task_has_ended = false;
     loop {
         let config = match site.proxmox.vm_config(host, vmid).await {
             Ok(config) => config,
-            Err(Error::NotFound { text }) => {
-                return Ok(Err(Box::new(absent(cx, site, text, doing, band).await?)));
-            }
+            Err(Error::NotFound { text }) => return Ok(Look::Not(absent(cx, site, text, doing, band).await?)),
             Err(e) => return Err(failures::proxmox(&e, doing)),
         };
-        let ours = site.is_ours(config.value.description());
         // Other locks (a backup, a snapshot) are of a finished VM; only what changes it has to wait for them.
         let Some(lock) = config.value.lock().filter(|l| matches!(*l, "create" | "clone")) else {
-            return Ok(if ours {
-                Ok(config)
-            } else {
-                Err(Box::new(Observed::Conflict(strange(host, vmid, config.value.description()))))
+            return Ok(match owner::of_vm(cx, site, vmid, &config.value) {
+                Ok(()) => Look::Ours(config),
+                Err(why) => Look::Strange(why),
             });
         };
         let locked = format!("locked ({lock})");
         if follow::is_running(cx, site, doing).await? {
             let wait = Wait::new(format!("{doing}: the task ends"), locked, band);
-            return Ok(Err(Box::new(Observed::Underway(wait))));
+            return Ok(Look::Not(Observed::Underway(wait)));
         }
         if cx.handle().is_none() {
             // Until the task ends the configuration holds nothing but the lock. A crash right after the call leaves
             // our own task without a handle, so the mark that will be there has to tell whose it is.
-            let seen = format!(
-                "{locked}; if no task on {host} works on it any more, there: qm unlock {vmid} && qm destroy {vmid} --purge"
-            );
+            let seen = format!("{locked}; if no task on {host} works on it any more, there: {}", unlocked(vmid));
             let wait = Wait::new(format!("vm {vmid} is unlocked and shows whose it is"), seen, band);
-            return Ok(Err(Box::new(Observed::Underway(wait))));
+            return Ok(Look::Not(Observed::Underway(wait)));
         }
         if task_has_ended {
             return Err(Failure::person(
                 format!("vm {vmid} is {locked} although our task has ended: it was cut off"),
-                format!("on {host}: qm unlock {vmid} && qm destroy {vmid} --purge; the step then makes it again"),
+                format!("on {host}: {}; the step then makes it again", unlocked(vmid)),
             ));
         }
         // The task may have ended between the two questions.
@@ -64,11 +106,52 @@ pub async fn find(
     }
 }
 
-fn strange(host: &str, vmid: u32, notes: Option<&str>) -> Failure {
+/// The configuration of a clone that was cut off names no disk, so that without the last option its disks would stay.
+fn unlocked(vmid: u32) -> String {
+    format!("qm unlock {vmid} && {}", destroy_by_hand(vmid))
+}
+
+/// A command that destroys what a cut off creation left, with every disk of its VMID.
+pub fn destroy_by_hand(vmid: impl Into<u32>) -> String {
+    format!("qm destroy {} --purge --destroy-unreferenced-disks 1", vmid.into())
+}
+
+fn strange(site: &Reading, host: &str, vmid: u32, why: &Strange) -> Failure {
+    let otherwise = match why {
+        Strange::Unknown => format!(
+            "; if this run made it and its journal was lost: move journal.jsonl away and start with --adopt {}",
+            site.label()
+        ),
+        Strange::Unmarked(_) | Strange::WrittenFor(_) | Strange::Another => String::new(),
+    };
     Failure::refused(
-        format!("vm {vmid} exists on {host} and {}", claim::whose(notes)),
-        "give it another vmid in the plan, or remove that VM yourself if nobody needs it",
+        format!("vm {vmid} exists on {host} and {why}"),
+        format!("give it another vmid in the plan, or remove that VM yourself if nobody needs it{otherwise}"),
     )
+}
+
+/// Refuses to make a VM while disks of its VMID lie on the storage: of a VM that was there before, or of a clone that was
+/// cut off. Nobody can tell whose they are, and the new VM's would stand among them.
+///
+/// # Errors
+/// With the names of the disks, or when the storage can't be read.
+pub async fn no_leftovers(site: &Reading, host: &str, storage: &str, vmid: u32, doing: &str) -> Result<(), Failure> {
+    // Of a VM that is there they are its own; the call will say that it is there.
+    let free = site.proxmox.vmid_free(vmid).await.map_err(|e| failures::proxmox(&e, doing))?;
+    if !free.value {
+        return Ok(());
+    }
+    let content = site.proxmox.storage_content(host, storage, "images").await;
+    let content = content.map_err(|e| failures::proxmox(&e, &format!("{doing}: list storage {storage} of {host}")))?;
+    let left: Vec<&str> = content.value.iter().filter(|v| v.vmid == Some(vmid)).map(|v| v.volid.as_str()).collect();
+    let Some(first) = left.first() else { return Ok(()) };
+    Err(Failure::refused(
+        format!("{doing}: there is no vm {vmid}, but disks of its VMID are on {storage}: {}", left.join(", ")),
+        format!(
+            "look whose they are (a clone that was cut off leaves its own); if nobody needs them, on {host}: pvesm free {};              the step then goes on by itself",
+            quoted(first)
+        ),
+    ))
 }
 
 /// Absent, or underway while the task of the kept handle still runs.

@@ -13,6 +13,8 @@ use async_trait::async_trait;
 use std::collections::BTreeMap;
 
 pub const KIND: &str = "day2.config";
+/// How the names of machine configs begin in the folder of secrets.
+pub const FILE: &str = "machine-";
 
 pub struct Config {
     outline: Outline,
@@ -34,7 +36,7 @@ pub fn step(plan: &Plan, node: &NodePlan) -> Config {
 
 /// Name of the config's file in the `secrets` folder: it carries the cluster's keys.
 pub fn file(node: &NodePlan) -> String {
-    format!("machine-{}.yaml", node.name)
+    format!("{FILE}{}.yaml", node.name)
 }
 
 /// Everything in a node's config that is not a secret; `mac` is its VM's hardware address.

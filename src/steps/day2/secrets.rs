@@ -1,15 +1,18 @@
 //! `day2.secrets`: the cluster's secrets, made once and kept in the run's folder only.
+use super::config;
 use crate::base::vault;
 use crate::engine::failure::Failure;
-use crate::engine::proof::{Proof, Reading as Evidence};
+use crate::engine::made::Origin;
+use crate::engine::proof::{Left, Proof, Reading as Evidence};
 use crate::engine::step::{Context, Observed, Outline, Removal, Step, StepId, Undo};
 use crate::engine::wait::Band;
 use crate::plan::model::Plan;
-use crate::proxmox::VmRow;
+use crate::proxmox::Error;
 use crate::steps::day1::clone;
+use crate::steps::day4::access;
 use crate::steps::site::{Changing, Installation, Reading, address, files};
 use crate::steps::teardown;
-use crate::steps::{failures, outlines};
+use crate::steps::{failures, outlines, owner};
 use crate::talos::{NodeState, state_of};
 use async_trait::async_trait;
 
@@ -89,18 +92,29 @@ impl Step<Installation> for Secrets {
 }
 
 /// Refuses while a machine that this run made is still there: without its mark it was left alone, and these are its keys.
-async fn still_needed(site: &Reading) -> Result<(), Failure> {
+/// A copy of one is no machine of the run.
+async fn still_needed(cx: &dyn Context, site: &Reading) -> Result<(), Failure> {
     let doing = "look whether the cluster's keys are still needed";
-    let all = site.proxmox.resources().await.map_err(|e| failures::proxmox(&e, doing))?;
+    let failed = |e: Error| failures::proxmox(&e, doing);
+    let all = site.proxmox.resources().await.map_err(failed)?;
     for node in &site.plan.nodes {
-        let is_it = |row: &&VmRow| row.vmid == u32::from(node.vmid) && row.name.as_deref() == Some(&*node.name);
-        let Some(row) = all.value.iter().find(is_it) else { continue };
-        if site.made(&StepId::of(clone::KIND, &node.name)) {
+        let maker = StepId::of(clone::KIND, &node.name);
+        let vmid = u32::from(node.vmid);
+        let Some(row) = all.value.iter().find(|row| row.vmid == vmid && row.kind == "qemu") else { continue };
+        let config = match site.proxmox.vm_config(&row.node, vmid).await {
+            Ok(config) => config.value,
+            Err(Error::NotFound { .. }) => continue,
+            Err(e) => return Err(failed(e)),
+        };
+        let is_it = match cx.made().origin(Some(&maker), &owner::thing(vmid, &config)) {
+            Origin::Known => true,
+            // Only the name is left to tell by.
+            Origin::Open => row.name.as_deref() == Some(&*node.name),
+            Origin::Another | Origin::Never => false,
+        };
+        if is_it {
             return Err(Failure::person(
-                format!(
-                    "vm {} ({}) on {} has lost this run's mark and may run with these keys",
-                    row.vmid, node.name, row.node
-                ),
+                format!("{} has lost this run's mark and may run with these keys", owner::named(row)),
                 format!(
                     "if it is this run's, put `{}` back into its notes and run the teardown again; if not, rename it or save the keys and remove them yourself",
                     site.mark
@@ -111,11 +125,19 @@ async fn still_needed(site: &Reading) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Everything in the folder but what says how it is sealed.
-fn kept(site: &Reading) -> Result<Vec<String>, Failure> {
+/// Whether a run writes a file of this name there; whatever else lies in the folder, a person put it there.
+fn is_a_runs(name: &str) -> bool {
+    let plain = name.strip_suffix(".age").unwrap_or(name);
+    [files::BUNDLE, files::KUBECONFIG, files::TALOSCONFIG].contains(&plain)
+        || plain.starts_with(access::SECRET)
+        || (plain.starts_with(config::FILE) && plain.ends_with(".yaml"))
+}
+
+/// What is in the folder beside what says how it is sealed: the run's own, and others'.
+fn kept(site: &Reading) -> Result<(Vec<String>, Vec<String>), Failure> {
     let mut names = teardown::names_in(&site.secrets)?;
     names.retain(|name| !vault::OWN.contains(&name.as_str()));
-    Ok(names)
+    Ok(names.into_iter().partition(|name| is_a_runs(name)))
 }
 
 #[async_trait]
@@ -133,18 +155,23 @@ impl Removal<Installation> for Secrets {
     }
 
     async fn gone(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
-        let left = kept(site)?;
-        if !left.is_empty() {
-            return Ok(Observed::Absent(format!("{} holds {}", site.secrets.display(), left.join(", "))));
+        let (own, others) = kept(site)?;
+        if !own.is_empty() {
+            return Ok(Observed::Absent(format!("{} holds {}", site.secrets.display(), own.join(", "))));
         }
         let asked = format!("list {}", site.secrets.display());
         let summary = "no secret of the cluster is on the jump host";
-        Ok(Observed::Satisfied(teardown::nothing_here(cx, summary, asked, &site.secrets)))
+        let proof = teardown::nothing_here(cx, summary, asked, &site.secrets);
+        let others = others.iter().map(|name| {
+            let place = site.secrets.join(name);
+            Left::new(format!("file {}", place.display()), "is none that a run writes there")
+        });
+        Ok(Observed::Satisfied(proof.leaving(others)))
     }
 
-    async fn remove(&self, _cx: &dyn Context, site: &Reading, _change: &Changing) -> Result<(), Failure> {
-        still_needed(site).await?;
-        for name in kept(site)? {
+    async fn remove(&self, cx: &dyn Context, site: &Reading, _change: &Changing) -> Result<(), Failure> {
+        still_needed(cx, site).await?;
+        for name in kept(site)?.0 {
             let path = site.secrets.join(name);
             teardown::delete(std::fs::remove_file(&path), &path)?;
         }

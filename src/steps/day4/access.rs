@@ -1,10 +1,17 @@
 //! Who acts on Proxmox VE from inside the cluster: role, user and token of each add-on, and what they may do.
+use crate::base::answer::Answer;
 use crate::base::secret::Secret;
 use crate::engine::failure::Failure;
+use crate::engine::step::{Context, StepId};
 use crate::plan::model::Plan;
+use crate::proxmox::UserRow;
+use crate::steps::failures;
 use crate::steps::site::Reading;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+
+/// How the names of the files begin that keep tokens.
+pub const SECRET: &str = "proxmox-token-";
 
 /// One add-on's way into Proxmox VE.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +66,28 @@ pub const CAPMOX: Access = Access {
     either: &["VM.GuestAgent.Audit", "VM.Monitor"],
 };
 
+/// The users of Proxmox VE, all of them. A token without the right to see them gets a shorter list and no refusal, and what
+/// is in no list would pass for gone; `root@pam` is in every whole one (access-control, `parse_user_config`).
+///
+/// # Errors
+/// When Proxmox VE does not answer, or hides users.
+pub async fn users(site: &Reading) -> Result<Answer<Vec<UserRow>>, Failure> {
+    let users = site.proxmox.users().await.map_err(|e| failures::proxmox(&e, "read the users"))?;
+    if users.value.iter().any(|u| u.userid == "root@pam") {
+        return Ok(users);
+    }
+    Err(Failure::refused(
+        "read the users: Proxmox VE shows the token only some of them",
+        "give the token's role User.Modify or Sys.Audit on /access; the step goes on by itself",
+    ))
+}
+
+/// Whether the journal knows the act of `kind` for the add-on whose user this is. A comment can be copied or written by
+/// anybody; the name of the user and the journal can't.
+pub fn is_made(cx: &dyn Context, kind: &str, user: &str) -> bool {
+    [CSI, CAPMOX].iter().any(|a| a.user == user && cx.made().has(&StepId::of(kind, a.name)))
+}
+
 /// Those that the plan needs.
 pub fn of(plan: &Plan) -> Vec<Access> {
     let wanted = [(CSI, plan.integration.csi.enabled), (CAPMOX, plan.integration.capmox.enabled)];
@@ -73,7 +102,7 @@ impl Access {
 
     /// Name of the file that keeps the token's secret.
     pub fn secret_name(&self) -> String {
-        format!("proxmox-token-{}", self.name)
+        format!("{SECRET}{}", self.name)
     }
 
     pub fn secret_path(&self, site: &Reading) -> PathBuf {

@@ -1,7 +1,7 @@
 //! `day4.proxmox_role/NAME`: a role in Proxmox VE with exactly the privileges that the add-on needs.
 use super::access::Access;
 use crate::engine::failure::Failure;
-use crate::engine::proof::{Proof, Reading as Evidence};
+use crate::engine::proof::{Left, Proof, Reading as Evidence};
 use crate::engine::step::{Context, Observed, Outline, Removal, Step, StepId, Undo};
 use crate::engine::wait::Band;
 use crate::steps::cluster::part;
@@ -108,6 +108,14 @@ impl Removal<Installation> for ProxmoxRole {
             let evidence = Evidence::of("Proxmox", now, &names);
             return Ok(Observed::Satisfied(Proof::new(format!("there is no role {role}"), evidence)));
         };
+        // Who else has the role is in no list for a token that may not see it, and would lose what the role gives.
+        let rights = site.proxmox.permissions().await.map_err(|e| failures::proxmox(&e, "read the token's rights"))?;
+        if !(rights.value.has("/access", "Sys.Audit") || rights.value.has("/", "Permissions.Modify")) {
+            return Err(Failure::refused(
+                format!("look who has role {role}: Proxmox VE shows the token only some of the permissions"),
+                "give the token's role Sys.Audit on /access; the step goes on by itself",
+            ));
+        }
         let acl = site.proxmox.acl().await.map_err(|e| failures::proxmox(&e, "read the permissions"))?;
         // What the add-on's own user may do goes with that user.
         let used: Vec<Value> = acl
@@ -122,7 +130,9 @@ impl Removal<Installation> for ProxmoxRole {
         }
         let why = if used.is_empty() { "was not made by this run" } else { "is used by others too" };
         let row = part(&roles, "the row of this role", [json!({"roleid": role, "privs": found})]);
-        let proof = Proof::new(format!("role {role} {why}: left alone"), Evidence::of("Proxmox", now, &row));
+        let left = Left::new(format!("role {role}"), why);
+        let proof =
+            Proof::new(format!("role {role} {why}: left alone"), Evidence::of("Proxmox", now, &row)).leaving([left]);
         Ok(Observed::Satisfied(proof.and(Evidence::of(
             "Proxmox",
             now,

@@ -1,8 +1,8 @@
 //! `day4.proxmox_token/NAME`: the add-on's API token exists, its secret is kept, and with it one may do what is needed.
-use super::access::Access;
+use super::access::{self, Access};
 use crate::base::answer::Answer;
 use crate::engine::failure::Failure;
-use crate::engine::proof::{Proof, Reading as Evidence};
+use crate::engine::proof::{Left, Proof, Reading as Evidence};
 use crate::engine::step::{Context, Observed, Outline, Removal, Step, StepId, Undo};
 use crate::engine::wait::Band;
 use crate::proxmox::{Error, Permissions, Target, TokenRow, connect};
@@ -33,8 +33,12 @@ pub fn step(access: Access) -> ProxmoxToken {
 }
 
 impl ProxmoxToken {
-    /// The token as Proxmox lists it; none while its user is not there.
+    /// The token as Proxmox lists it; none while its user is not there. Of a user that is not there Proxmox VE answers every
+    /// question about tokens with a bare 403, whoever asks, so the users are asked for first.
     async fn listed(&self, site: &Reading) -> Result<Option<Answer<TokenRow>>, Failure> {
+        if !access::users(site).await?.value.iter().any(|u| u.userid == self.access.user) {
+            return Ok(None);
+        }
         match site.proxmox.tokens(self.access.user).await {
             Ok(tokens) => {
                 let Some(row) = tokens.value.iter().find(|t| t.tokenid == self.access.token).cloned() else {
@@ -48,10 +52,19 @@ impl ProxmoxToken {
         }
     }
 
-    fn foreign(&self) -> Failure {
+    /// Why the token is not this run's own; `None` when it is.
+    fn strange(&self, cx: &dyn Context, site: &Reading, row: &TokenRow) -> Option<&'static str> {
+        match (site.is_ours(row.comment.as_deref()), access::is_made(cx, KIND, self.access.user)) {
+            (false, _) => Some("does not carry this run's mark in its comment"),
+            (true, false) => Some("carries this run's mark, but the run's journal does not know that it made it"),
+            (true, true) => None,
+        }
+    }
+
+    fn foreign(&self, why: &str) -> Failure {
         let Access { user, token, .. } = self.access;
         Failure::refused(
-            format!("token {} exists and its comment does not carry this run's mark", self.access.token_id()),
+            format!("token {} exists and {why}", self.access.token_id()),
             format!(
                 "look whose it is (pveum user token list {user}); if nobody needs it: pveum user token remove {user} {token}"
             ),
@@ -93,8 +106,8 @@ impl Step<Installation> for ProxmoxToken {
         let Some(listed) = self.listed(site).await? else {
             return Ok(Observed::Absent(format!("there is no token {id}")));
         };
-        if !site.is_ours(listed.value.comment.as_deref()) {
-            return Ok(Observed::Conflict(self.foreign()));
+        if let Some(why) = self.strange(cx, site, &listed.value) {
+            return Ok(Observed::Conflict(self.foreign(why)));
         }
         if listed.value.privsep {
             return Ok(Observed::Absent(format!("token {id} is separated from its user's rights")));
@@ -119,12 +132,12 @@ impl Step<Installation> for ProxmoxToken {
         Ok(Observed::Satisfied(proof.and(Evidence::of("Proxmox", now, &listed))))
     }
 
-    async fn act(&self, _cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
+    async fn act(&self, cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
         let Access { user, token, .. } = self.access;
         let id = self.access.token_id();
         if let Some(listed) = self.listed(site).await? {
-            if !site.is_ours(listed.value.comment.as_deref()) {
-                return Err(self.foreign());
+            if let Some(why) = self.strange(cx, site, &listed.value) {
+                return Err(self.foreign(why));
             }
             // Its secret was told once and is lost: only a new token has one again.
             match change.proxmox.delete_token(user, token).await {
@@ -164,13 +177,14 @@ impl Removal<Installation> for ProxmoxToken {
         let id = self.access.token_id();
         let now = cx.clock().now();
         if let Some(listed) = self.listed(site).await? {
-            if site.is_ours(listed.value.comment.as_deref()) {
+            let Some(why) = self.strange(cx, site, &listed.value) else {
                 return Ok(Observed::Absent(format!("token {id} is there")));
-            }
+            };
             let summary = format!("token {id} is not this run's: left alone");
-            return Ok(Observed::Satisfied(Proof::new(summary, Evidence::of("Proxmox", now, &listed))));
+            let proof = Proof::new(summary, Evidence::of("Proxmox", now, &listed));
+            return Ok(Observed::Satisfied(proof.leaving([Left::new(format!("token {id}"), why)])));
         }
-        let users = site.proxmox.users().await.map_err(|e| failures::proxmox(&e, "read the users"))?;
+        let users = access::users(site).await?;
         let known = users.value.iter().any(|u| u.userid == self.access.user);
         let ids = part(&users, "the user ids", users.value.iter().map(|u| json!(u.userid)));
         let why = if known { "its user has no such token" } else { "its user does not exist" };

@@ -1,10 +1,10 @@
 //! `day4.proxmox_user/NAME`: a user in Proxmox VE that has the add-on's role everywhere, and no password.
-use super::access::Access;
+use super::access::{self, Access};
 use crate::engine::failure::Failure;
-use crate::engine::proof::{Proof, Reading as Evidence};
+use crate::engine::proof::{Left, Proof, Reading as Evidence};
 use crate::engine::step::{Context, Observed, Outline, Removal, Step, StepId, Undo};
 use crate::engine::wait::Band;
-use crate::proxmox::{AclRow, Grantee};
+use crate::proxmox::{AclRow, Grantee, UserRow};
 use crate::steps::cluster::part;
 use crate::steps::removal::removed;
 use crate::steps::site::{Changing, Installation, Reading};
@@ -34,10 +34,19 @@ fn grants(row: &AclRow, access: &Access) -> bool {
     row.path == "/" && row.kind == "user" && row.ugid == access.user && row.roleid == access.role && row.propagate
 }
 
+/// Why a user is not this run's own; `None` when it is.
+fn strange(cx: &dyn Context, site: &Reading, found: &UserRow) -> Option<&'static str> {
+    match (site.is_ours(found.comment.as_deref()), access::is_made(cx, KIND, &found.userid)) {
+        (false, _) => Some("does not carry this run's mark in its comment"),
+        (true, false) => Some("carries this run's mark, but the run's journal does not know that it made it"),
+        (true, true) => None,
+    }
+}
+
 /// The refusal to work with a user that somebody else made.
-fn foreign(user: &str) -> Failure {
+fn foreign(user: &str, why: &str) -> Failure {
     Failure::refused(
-        format!("user {user} exists in Proxmox VE and its comment does not carry this run's mark"),
+        format!("user {user} exists in Proxmox VE and {why}"),
         format!(
             "look whose it is (pveum user list); if nobody needs it: pveum user delete {user}, and the step goes on"
         ),
@@ -52,12 +61,12 @@ impl Step<Installation> for ProxmoxUser {
 
     async fn observe(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
         let Access { user, role, .. } = self.access;
-        let users = site.proxmox.users().await.map_err(|e| failures::proxmox(&e, "read the users"))?;
+        let users = access::users(site).await?;
         let Some(found) = users.value.iter().find(|u| u.userid == user) else {
             return Ok(Observed::Absent(format!("there is no user {user}")));
         };
-        if !site.is_ours(found.comment.as_deref()) {
-            return Ok(Observed::Conflict(foreign(user)));
+        if let Some(why) = strange(cx, site, found) {
+            return Ok(Observed::Conflict(foreign(user, why)));
         }
         if !found.enabled {
             let next = format!("if it may act again: pveum user modify {user} --enable 1");
@@ -78,12 +87,15 @@ impl Step<Installation> for ProxmoxUser {
         Ok(Observed::Satisfied(proof.and(Evidence::of("Proxmox", now, &part(&acl, "the row of this user", [acl_row])))))
     }
 
-    async fn act(&self, _cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
+    async fn act(&self, cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
         let Access { user, role, .. } = self.access;
-        let users = site.proxmox.users().await.map_err(|e| failures::proxmox(&e, "read the users"))?;
+        let users = access::users(site).await?;
         match users.value.iter().find(|u| u.userid == user) {
-            Some(found) if !site.is_ours(found.comment.as_deref()) => return Err(foreign(user)),
-            Some(_) => {}
+            Some(found) => {
+                if let Some(why) = strange(cx, site, found) {
+                    return Err(foreign(user, why));
+                }
+            }
             None => {
                 let made = change.proxmox.create_user(user, &site.mark).await;
                 made.map_err(|e| failures::proxmox(&e, &format!("create user {user}")))?;
@@ -114,19 +126,19 @@ impl Removal<Installation> for ProxmoxUser {
 
     async fn gone(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
         let user = self.access.user;
-        let users = site.proxmox.users().await.map_err(|e| failures::proxmox(&e, "read the users"))?;
+        let users = access::users(site).await?;
         let now = cx.clock().now();
         let evidence = |rows: Vec<Value>| Evidence::of("Proxmox", now, &part(&users, "the user ids", rows));
         let ids = users.value.iter().map(|u| json!(u.userid)).collect();
-        Ok(match users.value.iter().find(|u| u.userid == user) {
-            None => Observed::Satisfied(Proof::new(format!("there is no user {user}"), evidence(ids))),
-            Some(found) if !site.is_ours(found.comment.as_deref()) => {
-                let row = json!({"userid": found.userid, "comment": found.comment});
-                let summary = format!("user {user} is not this run's: left alone");
-                Observed::Satisfied(Proof::new(summary, evidence(vec![row])))
-            }
-            Some(_) => Observed::Absent(format!("user {user} is there")),
-        })
+        let Some(found) = users.value.iter().find(|u| u.userid == user) else {
+            return Ok(Observed::Satisfied(Proof::new(format!("there is no user {user}"), evidence(ids))));
+        };
+        let Some(why) = strange(cx, site, found) else {
+            return Ok(Observed::Absent(format!("user {user} is there")));
+        };
+        let row = json!({"userid": found.userid, "comment": found.comment});
+        let proof = Proof::new(format!("user {user} is not this run's: left alone"), evidence(vec![row]));
+        Ok(Observed::Satisfied(proof.leaving([Left::new(format!("user {user}"), why)])))
     }
 
     async fn remove(&self, cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {

@@ -1,7 +1,8 @@
 //! `day5.cleanup`: nothing of the tests is left, neither in Kubernetes nor on the storage of Proxmox.
 use super::objects::{self, NAMESPACE};
+use crate::base::text::shorten;
 use crate::engine::failure::Failure;
-use crate::engine::proof::{Proof, Reading as Evidence};
+use crate::engine::proof::{Left, Proof, Reading as Evidence};
 use crate::engine::step::{Context, Observed, Outline, Removal, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::Kind;
@@ -33,6 +34,25 @@ async fn volumes(site: &Reading) -> Result<Vec<String>, Failure> {
     Ok(ours.map(|v| objects::text(v, "/metadata/name").to_string()).collect())
 }
 
+/// What to say when somebody put something of theirs into the namespace: it would go with it.
+async fn inhabited(site: &Reading) -> Result<Option<Failure>, Failure> {
+    let mut others = Vec::new();
+    for kind in [Kind::PERSISTENT_VOLUME_CLAIM, Kind::POD, Kind::SERVICE] {
+        let all = site.kubernetes()?.list(&kind, Some(NAMESPACE), None).await;
+        let all = all.map_err(|e| failures::kubernetes(&e, &format!("look what is in namespace {NAMESPACE}")))?;
+        let theirs = all.value.iter().filter(|o| !objects::is_ours(site, o));
+        others.extend(theirs.map(|o| format!("{} {}", kind.kind, objects::text(o, "/metadata/name"))));
+    }
+    Ok((!others.is_empty()).then(|| {
+        Failure::person(
+            format!("namespace {NAMESPACE} holds what this run did not make: {}", shorten(&others.join(", "), 400)),
+            format!(
+                "move it elsewhere, or delete it (kubectl -n {NAMESPACE} delete ...); the step then goes on by itself"
+            ),
+        )
+    }))
+}
+
 #[async_trait]
 impl Step<Installation> for Cleanup {
     fn outline(&self) -> &Outline {
@@ -45,16 +65,19 @@ impl Step<Installation> for Cleanup {
         let found = found.map_err(|e| failures::kubernetes(&e, "read the test namespace"))?;
         let wait = |seen: String| Ok(Observed::Underway(Wait::new("nothing is left of the tests", seen, BAND)));
         if let Some(namespace) = found {
-            if !objects::is_ours(site, &namespace.value) {
+            if let Some(why) = objects::strange(cx, site, &namespace.value) {
                 return Ok(Observed::Conflict(Failure::refused(
-                    format!("namespace {NAMESPACE} does not carry this run's label"),
-                    "another run uses it: wait until it has ended",
+                    format!("namespace {NAMESPACE} {why}"),
+                    "another run uses it: wait until it has ended; or somebody made it: it stays until they delete it",
                 )));
             }
             if objects::text(&namespace.value, "/status/phase") == "Terminating" {
                 return wait(format!("namespace {NAMESPACE} is being deleted"));
             }
-            return Ok(Observed::Absent(format!("namespace {NAMESPACE} is still there")));
+            return Ok(match inhabited(site).await? {
+                Some(failure) => Observed::Conflict(failure),
+                None => Observed::Absent(format!("namespace {NAMESPACE} is still there")),
+            });
         }
         let left = volumes(site).await?;
         if !left.is_empty() {
@@ -91,8 +114,11 @@ impl Step<Installation> for Cleanup {
         let doing = format!("delete namespace {NAMESPACE}");
         let found = site.kubernetes()?.get(&Kind::NAMESPACE, None, NAMESPACE).await;
         let Some(found) = found.map_err(|e| failures::kubernetes(&e, &doing))? else { return Ok(()) };
-        if !objects::is_ours(site, &found.value) {
-            return Err(Failure::refused(format!("{doing}: it is not ours"), "remove it yourself if nobody needs it"));
+        if let Some(why) = objects::strange(cx, site, &found.value) {
+            return Err(Failure::refused(format!("{doing}: it {why}"), "remove it yourself if nobody needs it"));
+        }
+        if let Some(failure) = inhabited(site).await? {
+            return Err(failure);
         }
         let made = volumes(site).await?;
         if !made.is_empty() {
@@ -112,11 +138,17 @@ impl Step<Installation> for Cleanup {
     }
 }
 
-async fn left_alone(cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
-    let found = site.kubernetes()?.list(&Kind::NAMESPACE, None, None).await;
-    let found = found.map_err(|e| failures::kubernetes(&e, "list the namespaces"))?;
+async fn left_alone(cx: &dyn Context, site: &Reading) -> Result<Option<Observed>, Failure> {
+    let reader = site.kubernetes()?;
+    let found = reader.get(&Kind::NAMESPACE, None, NAMESPACE).await;
+    let found = found.map_err(|e| failures::kubernetes(&e, "read the test namespace"))?;
+    let Some((found, why)) = found.and_then(|f| objects::strange(cx, site, &f.value).map(|why| (f, why))) else {
+        return Ok(None);
+    };
     let summary = format!("namespace {NAMESPACE} is not this run's: left alone");
-    Ok(Observed::Satisfied(Proof::new(summary, Evidence::of("Kubernetes", cx.clock().now(), &found))))
+    let left = Left::new(format!("namespace {NAMESPACE}"), why);
+    let proof = Proof::new(summary, Evidence::of("Kubernetes", cx.clock().now(), &found)).leaving([left]);
+    Ok(Some(Observed::Satisfied(proof)))
 }
 
 /// The tests' volumes on Proxmox VE would outlive the cluster, so they go before it does.
@@ -136,7 +168,9 @@ impl Removal<Installation> for Cleanup {
             None => match self.observe(cx, site).await {
                 Err(failure) => teardown::nobody_to_ask(cx, site, failure).await,
                 // Somebody else's; their volumes are looked for in the next step.
-                Ok(Observed::Conflict(_)) => left_alone(cx, site).await,
+                Ok(Observed::Conflict(failure)) => {
+                    Ok(left_alone(cx, site).await?.unwrap_or(Observed::Conflict(failure)))
+                }
                 observed => observed,
             },
         }

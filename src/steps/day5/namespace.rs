@@ -36,10 +36,10 @@ impl Step<Installation> for Namespace {
         let Some(found) = found.map_err(|e| failures::kubernetes(&e, "read the test namespace"))? else {
             return Ok(Observed::Absent("no such namespace".into()));
         };
-        if !objects::is_ours(site, &found.value) {
+        if let Some(why) = objects::strange(cx, site, &found.value) {
             return Ok(Observed::Conflict(Failure::refused(
-                format!("namespace {NAMESPACE} exists and does not carry this run's label"),
-                format!("another run left it: kubectl delete namespace {NAMESPACE}"),
+                format!("namespace {NAMESPACE} exists and {why}"),
+                format!("look what is in it; if nobody needs it: kubectl delete namespace {NAMESPACE}"),
             )));
         }
         if objects::text(&found.value, "/status/phase") == "Terminating" {
@@ -47,7 +47,8 @@ impl Step<Installation> for Namespace {
             return Ok(Observed::Underway(wait));
         }
         let evidence = Evidence::of("Kubernetes", cx.clock().now(), &found);
-        Ok(Observed::Satisfied(Proof::new(format!("namespace {NAMESPACE} is active"), evidence)))
+        let proof = Proof::new(format!("namespace {NAMESPACE} is active"), evidence);
+        Ok(Observed::Satisfied(proof.owning(objects::thing(&found.value))))
     }
 
     async fn act(&self, _cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {

@@ -1,12 +1,13 @@
-//! Teardown: everything that carries the run's mark is removed, last made first, and each removal is proven in the target.
+//! Teardown: everything that is the run's own is removed, last made first, and each removal is proven in the target.
 //! What stands on the jump host goes last. Nothing else is touched.
+pub mod also;
 pub mod inhabitants;
 pub mod nothing_left;
 pub mod strays;
 
 use super::catalogue::{self, Steps};
 use super::cluster::part;
-use super::day1::start;
+use super::day1::{start, template_vm};
 use super::day2::secrets;
 use super::day3::installer;
 use super::day5::cleanup;
@@ -15,49 +16,59 @@ use super::site::{Reading, files};
 use crate::cozystack::Component;
 use crate::engine::failure::{Class, Failure};
 use crate::engine::proof::{Proof, Reading as Evidence};
-use crate::engine::step::{Context, Observed, StepId};
+use crate::engine::step::{Context, Observed, Step, StepId};
 use crate::engine::undo::{Undoing, undo_id, undoing};
 use crate::plan::TEARDOWN;
 use crate::plan::model::{NodePlan, Plan};
 use crate::proxmox::VmRow;
 use serde_json::json;
+use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 /// The removals of a plan in the order in which they may begin. A cluster that is lost can't be asked what lives in it.
-pub fn steps(plan: &Plan, components: &[Component], cluster_is_lost: bool) -> Steps {
+/// `also`: VMIDs that a person named; everything waits until they are known to carry the run's mark.
+pub fn steps(plan: &Plan, components: &[Component], cluster_is_lost: bool, also: &BTreeSet<u32>) -> Steps {
     // What was taken out of the plan since may be there all the same; marks and journal keep what is others'.
     let mut whole = plan.clone();
     whole.integration.csi.enabled = true;
     whole.integration.capmox.enabled = true;
     let mut removals = undoing(&catalogue::steps(&whole, components), TEARDOWN);
+    let named = (!also.is_empty()).then(|| also::step(also));
+    let named_id = named.as_ref().map(|step| step.outline().id.clone());
     let tests = undo_id(&StepId::new(cleanup::KIND));
     if cluster_is_lost {
         removals.retain(|r| r.outline.id != tests);
         removals.iter_mut().for_each(|r| r.outline.after.retain(|id| *id != tests));
     }
+    removals.iter_mut().for_each(|r| r.outline.after.extend(named_id.clone()));
     let (tests, mut rest): (Vec<Undoing<_>>, Vec<Undoing<_>>) =
         removals.into_iter().partition(|r| r.outline.id == tests);
     let first = StepId::new(inhabitants::KIND);
     let strays_id = StepId::new(strays::KIND);
+    let template = undo_id(&StepId::new(template_vm::KIND));
     for removal in &mut rest {
         if !cluster_is_lost {
             removal.outline.after.push(first.clone());
         }
-        if removal.is_local() {
+        // A linked clone of the template that goes with the run goes before it.
+        if removal.is_local() || removal.outline.id == template {
             removal.outline.after.push(strays_id.clone());
         }
     }
-    let mut all: Vec<StepId> = rest.iter().map(|r| r.outline.id.clone()).collect();
+    let mut all: Vec<StepId> = named_id.iter().cloned().collect();
+    all.extend(rest.iter().map(|r| r.outline.id.clone()));
     all.push(strays_id);
     let mut steps: Steps = Vec::new();
+    steps.extend(named.map(|step| Arc::new(step) as _));
     let asked: Vec<StepId> = tests.iter().map(|t| t.outline.id.clone()).collect();
     steps.extend(tests.into_iter().map(|t| Arc::new(t) as _));
     if !cluster_is_lost {
         steps.push(Arc::new(inhabitants::step(asked)));
     }
-    steps.push(Arc::new(strays::step(if cluster_is_lost { Vec::new() } else { vec![first] })));
+    let before_strays = if cluster_is_lost { Vec::new() } else { vec![first] };
+    steps.push(Arc::new(strays::step(before_strays.into_iter().chain(named_id).collect())));
     steps.extend(rest.into_iter().map(|r| Arc::new(r) as _));
     steps.push(Arc::new(nothing_left::step(all)));
     steps
@@ -71,7 +82,8 @@ pub fn steps(plan: &Plan, components: &[Component], cluster_is_lost: bool) -> St
 pub fn no_cluster(cx: &dyn Context, site: &Reading) -> Result<Option<Proof>, Failure> {
     // It may have been written encrypted, under a longer name.
     let there = names_in(&site.secrets)?.iter().any(|name| name.starts_with(files::KUBECONFIG));
-    let was_used = site.made(&StepId::new(installer::KIND));
+    // Of a run that was taken up without its journal nobody knows how far it came.
+    let was_used = site.adopted || site.made(&StepId::new(installer::KIND));
     let was_deleted = site.made(&undo_id(&StepId::new(secrets::KIND)));
     if there || (was_used && !was_deleted) {
         return Ok(None);
@@ -153,7 +165,7 @@ mod tests {
     use crate::cozystack::Release;
     use crate::engine::step::Undo;
     use crate::steps::day0::tests::plan;
-    use std::collections::{BTreeMap, BTreeSet};
+    use std::collections::BTreeMap;
 
     fn components(plan: &Plan) -> Vec<Component> {
         Release::embedded(&plan.cozystack.version).unwrap().profile(&plan.cozystack.profile, &[], &[]).unwrap()
@@ -177,7 +189,7 @@ mod tests {
     #[test]
     fn what_was_made_last_goes_first_and_the_jump_hosts_own_files_go_last() {
         let plan = plan();
-        let before = before(&steps(&plan, &components(&plan), false));
+        let before = before(&steps(&plan, &components(&plan), false, &BTreeSet::new()));
         let goes_before = |a: &str, b: &str| {
             assert!(before.get(b).unwrap_or_else(|| panic!("no {b}")).contains(a), "{a} does not go before {b}");
         };
@@ -199,7 +211,7 @@ mod tests {
     #[test]
     fn a_cluster_that_is_lost_is_not_asked() {
         let plan = plan();
-        let before = before(&steps(&plan, &components(&plan), true));
+        let before = before(&steps(&plan, &components(&plan), true, &BTreeSet::new()));
         assert!(!before.contains_key("undo.day5.cleanup") && !before.contains_key("teardown.inhabitants"));
         assert!(before.contains_key("undo.day1.clone/cp1"));
     }

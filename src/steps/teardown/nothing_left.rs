@@ -1,13 +1,15 @@
-//! `teardown.nothing_left`: a last look over the whole site finds the run's mark nowhere.
-use super::strays::{marked, named};
+//! `teardown.nothing_left`: a last look over the whole site finds nothing of the run; copies of its mark are named.
+use super::strays::{Marked, marked, named};
 use crate::engine::failure::Failure;
-use crate::engine::proof::{Proof, Reading as Evidence};
+use crate::engine::proof::{Left, Proof, Reading as Evidence};
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::Band;
 use crate::plan::TEARDOWN;
+use crate::proxmox::UserRow;
 use crate::steps::cluster::part;
+use crate::steps::day4::{access, proxmox_user};
 use crate::steps::site::{Changing, Installation, Reading};
-use crate::steps::{failures, outlines};
+use crate::steps::{outlines, owner};
 use async_trait::async_trait;
 use serde_json::json;
 
@@ -19,7 +21,7 @@ pub struct NothingLeft {
 }
 
 pub fn step(after: Vec<StepId>) -> NothingLeft {
-    let title = "nothing in Proxmox VE carries this run's mark any more";
+    let title = "nothing of this run is in Proxmox VE any more";
     let by_hand = "grep -l cozyup-run= /etc/pve/nodes/*/qemu-server/*.conf /etc/pve/user.cfg";
     NothingLeft { outline: outlines::check(StepId::new(KIND), TEARDOWN, title, BAND, by_hand).after(after) }
 }
@@ -31,28 +33,31 @@ impl Step<Installation> for NothingLeft {
     }
 
     async fn observe(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
-        let (all, ours) = marked(site).await?;
-        let users = site.proxmox.users().await.map_err(|e| failures::proxmox(&e, "read the users"))?;
-        let user = users.value.iter().find(|u| site.is_ours(u.comment.as_deref()));
-        if !ours.is_empty() || user.is_some() {
-            let left =
-                user.map(|u| format!("user {}", u.userid)).into_iter().chain((!ours.is_empty()).then(|| named(&ours)));
+        let Marked { all, own, copies } = marked(cx, site).await?;
+        let users = access::users(site).await?;
+        let (user, others): (Vec<&UserRow>, Vec<&UserRow>) = users
+            .value
+            .iter()
+            .filter(|u| site.is_ours(u.comment.as_deref()))
+            .partition(|u| access::is_made(cx, proxmox_user::KIND, &u.userid));
+        if !own.is_empty() || !user.is_empty() {
+            let left = user.iter().map(|u| format!("user {}", u.userid)).chain((!own.is_empty()).then(|| named(&own)));
             return Ok(Observed::Conflict(Failure::person(
-                format!("this run's mark is still there: {}", left.collect::<Vec<_>>().join(", ")),
+                format!("something of this run is still there: {}", left.collect::<Vec<_>>().join(", ")),
                 "look whether another cozyup works on the same run and stop it; else remove it yourself \
                  (pveum user delete USER, qm destroy VMID)",
             )));
         }
+        let left = copies.iter().map(|(row, why)| owner::left(row, why)).chain(others.iter().map(|u| {
+            Left::new(format!("user {}", u.userid), "carries this run's mark, but the run's journal knows no such user")
+        }));
+        let left: Vec<Left> = left.collect();
         let now = cx.clock().now();
         let guests = part(&all, "VMIDs and names", all.value.iter().map(|r| json!([r.vmid, r.name])));
         let comments = part(&users, "ids and comments", users.value.iter().map(|u| json!([u.userid, u.comment])));
-        let summary = format!(
-            "{} guests and {} users are left, none with the mark {}",
-            all.value.len(),
-            users.value.len(),
-            site.mark
-        );
-        let proof = Proof::new(summary, Evidence::of("Proxmox", now, &guests));
+        let summary =
+            format!("{} guests and {} users are left, none of them this run's own", all.value.len(), users.value.len());
+        let proof = Proof::new(summary, Evidence::of("Proxmox", now, &guests)).leaving(left);
         Ok(Observed::Satisfied(proof.and(Evidence::of("Proxmox", now, &comments))))
     }
 

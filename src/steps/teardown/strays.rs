@@ -1,4 +1,5 @@
-//! `teardown.strays`: VMs that carry the run's mark and are not in the plan, as after a node was taken out of it.
+//! `teardown.strays`: VMs of the run that are not in the plan, as after a node was taken out of it. What only carries a
+//! copy of its mark is told and left alone.
 use crate::base::answer::Answer;
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Proof, Reading as Evidence};
@@ -7,6 +8,7 @@ use crate::engine::wait::Band;
 use crate::plan::TEARDOWN;
 use crate::proxmox::{Error, VmRow};
 use crate::steps::cluster::part;
+use crate::steps::owner::{self, Strange};
 use crate::steps::site::{Changing, Installation, Reading};
 use crate::steps::{failures, follow, outlines, removal};
 use async_trait::async_trait;
@@ -30,21 +32,39 @@ pub fn step(after: Vec<StepId>) -> Strays {
     Strays { outline: outlines::change(StepId::new(KIND), TEARDOWN, title, BAND, by_hand).after(after) }
 }
 
-/// Every VM that carries the run's mark, and the list of guests in which they were found.
-///
-/// # Errors
-/// When Proxmox VE does not answer.
-pub async fn marked(site: &Reading) -> Result<(Answer<Vec<VmRow>>, Vec<VmRow>), Failure> {
-    let all = site.proxmox.resources().await.map_err(|e| failures::proxmox(&e, DOING))?;
-    let machines = all.value.iter().filter(|row| row.kind == "qemu").cloned();
-    let asked: Vec<_> = machines.map(|row| if_ours(site, row)).collect();
-    let ours: Vec<Option<VmRow>> = stream::iter(asked).buffered(AT_ONCE).try_collect().await?;
-    Ok((all, ours.into_iter().flatten().collect()))
+/// The guests of the site, and those of them that carry the run's mark.
+pub struct Marked {
+    pub all: Answer<Vec<VmRow>>,
+    /// The run's own.
+    pub own: Vec<VmRow>,
+    /// Others, each with why it is left alone.
+    pub copies: Vec<(VmRow, Strange)>,
 }
 
-async fn if_ours(site: &Reading, row: VmRow) -> Result<Option<VmRow>, Failure> {
+/// # Errors
+/// When Proxmox VE does not answer.
+pub async fn marked(cx: &dyn Context, site: &Reading) -> Result<Marked, Failure> {
+    let all = site.proxmox.resources().await.map_err(|e| failures::proxmox(&e, DOING))?;
+    let machines = all.value.iter().filter(|row| row.kind == "qemu").cloned();
+    let asked: Vec<_> = machines.map(|row| judged(cx, site, row)).collect();
+    let judged: Vec<Option<(VmRow, Result<(), Strange>)>> = stream::iter(asked).buffered(AT_ONCE).try_collect().await?;
+    let (mut own, mut copies) = (Vec::new(), Vec::new());
+    for (row, whose) in judged.into_iter().flatten() {
+        match whose {
+            Ok(()) => own.push(row),
+            Err(why) if why.is_marked() => copies.push((row, why)),
+            Err(_) => {}
+        }
+    }
+    Ok(Marked { all, own, copies })
+}
+
+async fn judged(cx: &dyn Context, site: &Reading, row: VmRow) -> Result<Option<(VmRow, Result<(), Strange>)>, Failure> {
     match site.proxmox.vm_config(&row.node, row.vmid).await {
-        Ok(config) => Ok(site.is_ours(config.value.description()).then_some(row)),
+        Ok(config) => {
+            let whose = owner::of_vm(cx, site, row.vmid, &config.value);
+            Ok(Some((row, whose)))
+        }
         // Somebody else's, and gone since.
         Err(Error::Forbidden { .. } | Error::NotFound { .. }) => Ok(None),
         Err(e) => Err(failures::proxmox(&e, &format!("{DOING}: read vm {}", row.vmid))),
@@ -52,8 +72,7 @@ async fn if_ours(site: &Reading, row: VmRow) -> Result<Option<VmRow>, Failure> {
 }
 
 pub fn named(rows: &[VmRow]) -> String {
-    let name = |r: &VmRow| format!("vm {} ({}) on {}", r.vmid, r.name.as_deref().unwrap_or("without a name"), r.node);
-    rows.iter().map(name).collect::<Vec<_>>().join(", ")
+    rows.iter().map(owner::named).collect::<Vec<_>>().join(", ")
 }
 
 #[async_trait]
@@ -63,21 +82,24 @@ impl Step<Installation> for Strays {
     }
 
     async fn observe(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
-        let (all, mut ours) = marked(site).await?;
-        ours.retain(|row| !site.plan.has_vmid(row.vmid));
-        if !ours.is_empty() {
-            return Ok(Observed::Absent(format!("{}: not in the plan, with this run's mark", named(&ours))));
+        let Marked { all, mut own, copies } = marked(cx, site).await?;
+        own.retain(|row| !site.plan.has_vmid(row.vmid));
+        if !own.is_empty() {
+            return Ok(Observed::Absent(format!("{}: not in the plan, and this run's own", named(&own))));
         }
         let rows = part(&all, "VMIDs and names", all.value.iter().map(|r| json!([r.vmid, r.name])));
         let evidence = Evidence::of("Proxmox", cx.clock().now(), &rows);
-        let summary = format!("of {} guests none outside of the plan carries this run's mark", all.value.len());
-        Ok(Observed::Satisfied(Proof::new(summary, evidence)))
+        let summary = format!("of {} guests none outside of the plan is this run's own", all.value.len());
+        // Those under the plan's own VMIDs are told where they stand in the way of the run's.
+        let left =
+            copies.iter().filter(|(row, _)| !site.plan.has_vmid(row.vmid)).map(|(row, why)| owner::left(row, why));
+        Ok(Observed::Satisfied(Proof::new(summary, evidence).leaving(left)))
     }
 
     async fn act(&self, cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
         follow::earlier_task(cx, site, DOING, BAND).await?;
-        let (_, ours) = marked(site).await?;
-        for row in ours.iter().filter(|row| !site.plan.has_vmid(row.vmid)) {
+        let Marked { own, .. } = marked(cx, site).await?;
+        for row in own.iter().filter(|row| !site.plan.has_vmid(row.vmid)) {
             let doing = format!("destroy vm {}", row.vmid);
             removal::destroy(cx, site, &change.proxmox, row.vmid, &doing, BAND).await?;
         }

@@ -198,6 +198,8 @@ async fn until_death(rig: &Rig, way: Way, death: &Death, late: bool, shape: impl
         folder: rig.folder(),
         way,
         take_over: None,
+        also: Default::default(),
+        adopt: None,
         gates_by: Some("--yes".into()),
         patience: None,
         clock: rig.site().clock(),

@@ -1,0 +1,287 @@
+//! What a run has made, as its journal tells: which acts were called, and by what each thing is told from its copies.
+use super::failure::Class;
+use super::record::{Event, Outcome};
+use super::step::StepId;
+use super::undo;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// One thing in the target, as a VM by its VMID and the uuid that no copy of it has.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Thing {
+    /// `vm`, `volume`, `namespace`
+    pub kind: String,
+    /// Unique among those of its kind while it is there: `1001`.
+    pub name: String,
+    /// What the target drew for it when it was made; a copy, or another thing made later under the same name, has another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<String>,
+}
+
+impl Thing {
+    pub fn new(kind: &str, name: impl ToString, uid: Option<String>) -> Thing {
+        Thing { kind: kind.to_string(), name: name.to_string(), uid }
+    }
+
+    fn has_the_name_of(&self, other: &Thing) -> bool {
+        self.kind == other.kind && self.name == other.name
+    }
+}
+
+/// A thing of a run whose journal was lost, and the step that would have made it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Adopted {
+    pub step: StepId,
+    pub thing: Thing,
+}
+
+/// What the journal says of a thing that the target shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// The run made just this one.
+    Known,
+    /// The run called the act that makes one of this name, and no proof has told yet which one came of it: a crash came in
+    /// between, or the journal is of a version that kept no such thing.
+    Open,
+    /// The run made one of this name, and this is another.
+    Another,
+    /// Nothing of this name was ever made.
+    Never,
+}
+
+/// The fold of a journal's records.
+#[derive(Debug, Clone, Default)]
+pub struct Made {
+    acted: BTreeSet<StepId>,
+    /// Of a teardown: what it has called and proven.
+    back: BTreeSet<StepId>,
+    backwards: bool,
+    /// Called in this session for the first time, and nothing was accepted yet.
+    fresh: BTreeSet<StepId>,
+    /// Acts that were called since a proof last named what they made.
+    open: BTreeSet<StepId>,
+    things: BTreeSet<Thing>,
+    adopted: bool,
+}
+
+impl Made {
+    /// Whether a record of this kind says anything about what was made.
+    pub fn concerns(event: &Event) -> bool {
+        match event {
+            Event::Session { .. }
+            | Event::Intended { .. }
+            | Event::HandleKept { .. }
+            | Event::Acted { .. }
+            | Event::Proven { .. }
+            | Event::Blocked { .. }
+            | Event::Ended { .. } => true,
+            Event::GateAsked { .. }
+            | Event::GateOpened { .. }
+            | Event::Absent { .. }
+            | Event::Waiting { .. }
+            | Event::Failed { .. }
+            | Event::Drifted { .. }
+            | Event::Log { .. }
+            | Event::RetryAsked { .. }
+            | Event::StopAsked { .. }
+            | Event::ControlTaken { .. } => false,
+        }
+    }
+
+    pub fn apply(&mut self, event: &Event) {
+        match event {
+            Event::Session { backwards, adopted, .. } => {
+                self.backwards = *backwards;
+                self.fresh.clear();
+                // A teardown that was given up is another one than the next.
+                if !backwards {
+                    self.back.clear();
+                }
+                for Adopted { step, thing } in adopted {
+                    self.acted.insert(step.clone());
+                    self.things.insert(thing.clone());
+                    self.adopted = true;
+                }
+            }
+            Event::Intended { step, .. } if self.backwards => drop(self.back.insert(step.clone())),
+            Event::Proven { step, .. } if self.backwards => {
+                self.back.insert(step.clone());
+                if let Some(undone) = undo::undone(step) {
+                    self.open.remove(&undone);
+                }
+            }
+            Event::Intended { step, .. } => {
+                if self.acted.insert(step.clone()) {
+                    self.fresh.insert(step.clone());
+                }
+                self.open.insert(step.clone());
+            }
+            Event::Proven { step, proof } => {
+                if let Some(thing) = proof.owned() {
+                    self.things.insert(thing.clone());
+                    self.open.remove(step);
+                }
+            }
+            Event::HandleKept { step, .. } | Event::Acted { step } => drop(self.fresh.remove(step)),
+            // Whatever is there later, somebody else put it there.
+            Event::Blocked { step, failure, .. } if failure.class == Class::Refused => {
+                if self.fresh.remove(step) {
+                    self.acted.remove(step);
+                    self.open.remove(step);
+                }
+            }
+            Event::Ended { outcome: Outcome::Proven } if self.backwards => {
+                *self = Made { backwards: true, ..Made::default() };
+            }
+            Event::GateAsked { .. }
+            | Event::GateOpened { .. }
+            | Event::Absent { .. }
+            | Event::Waiting { .. }
+            | Event::Failed { .. }
+            | Event::Blocked { .. }
+            | Event::Drifted { .. }
+            | Event::Log { .. }
+            | Event::RetryAsked { .. }
+            | Event::StopAsked { .. }
+            | Event::ControlTaken { .. }
+            | Event::Ended { .. } => {}
+        }
+    }
+
+    /// Whether the step's act was ever called and not refused, and not taken back to the end since; of a teardown also
+    /// whether it has proven the step.
+    pub fn has(&self, step: &StepId) -> bool {
+        self.acted.contains(step) || self.back.contains(step)
+    }
+
+    /// Every step for which [`Made::has`] holds.
+    pub fn steps(&self) -> impl Iterator<Item = &StepId> {
+        self.acted.union(&self.back)
+    }
+
+    /// Whether things of a run without a journal were taken up: then what the journal does not tell may be there all the same.
+    pub fn is_adopted(&self) -> bool {
+        self.adopted
+    }
+
+    /// Where `thing` comes from; `step` is the one whose act makes things of this name, when the plan has one.
+    pub fn origin(&self, step: Option<&StepId>, thing: &Thing) -> Origin {
+        if self.things.contains(thing) {
+            return Origin::Known;
+        }
+        if step.is_some_and(|step| self.open.contains(step)) {
+            return Origin::Open;
+        }
+        match self.things.iter().any(|known| known.has_the_name_of(thing)) {
+            true => Origin::Another,
+            false => Origin::Never,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::failure::Failure;
+    use crate::engine::state::tests::{at, outline, proof, session};
+
+    fn id() -> StepId {
+        StepId::new("day1.clone/cp1")
+    }
+
+    fn vm(uid: &str) -> Thing {
+        Thing::new("vm", 1001, Some(uid.into()))
+    }
+
+    fn intended() -> Event {
+        Event::Intended { step: id(), attempt: 1 }
+    }
+
+    fn proven(uid: &str) -> Event {
+        Event::Proven { step: id(), proof: proof().owning(vm(uid)) }
+    }
+
+    fn forward() -> Event {
+        session(vec![outline("day1.clone/cp1", 1, &[])])
+    }
+
+    fn backward() -> Event {
+        match forward() {
+            Event::Session { run, plan, plan_digest, cozyup, host, pid, until, take_over, adopted, steps, .. } => {
+                Event::Session {
+                    run,
+                    plan,
+                    plan_digest,
+                    cozyup,
+                    host,
+                    pid,
+                    until,
+                    backwards: true,
+                    take_over,
+                    adopted,
+                    steps,
+                }
+            }
+            other => other,
+        }
+    }
+
+    fn made(events: &[Event]) -> Made {
+        let mut made = Made::default();
+        events.iter().for_each(|event| made.apply(event));
+        made
+    }
+
+    fn origin(events: &[Event], uid: &str) -> Origin {
+        made(events).origin(Some(&id()), &vm(uid))
+    }
+
+    #[test]
+    fn a_thing_is_the_runs_own_by_the_uid_that_its_proof_named_and_a_copy_is_another() {
+        let events = [forward(), intended(), proven("a")];
+        assert_eq!(origin(&events, "a"), Origin::Known);
+        assert_eq!(origin(&events, "b"), Origin::Another);
+        assert_eq!(made(&events).origin(None, &Thing::new("vm", 555, Some("a".into()))), Origin::Never);
+    }
+
+    #[test]
+    fn between_the_act_and_its_first_proof_any_of_the_name_may_be_it_and_before_the_act_none() {
+        assert_eq!(origin(&[forward()], "a"), Origin::Never);
+        assert_eq!(origin(&[forward(), intended(), forward()], "a"), Origin::Open);
+        // As an older version wrote it.
+        assert_eq!(origin(&[forward(), intended(), Event::Proven { step: id(), proof: proof() }], "a"), Origin::Open);
+        let refused = Event::Blocked { step: id(), failure: Failure::refused("no", "ask"), again_at: at(9) };
+        assert_eq!(origin(&[forward(), intended(), refused], "a"), Origin::Never);
+    }
+
+    #[test]
+    fn what_was_made_anew_is_known_beside_what_it_replaced() {
+        let events = [forward(), intended(), proven("a"), intended()];
+        assert_eq!(origin(&events, "b"), Origin::Open);
+        let events = [forward(), intended(), proven("a"), intended(), proven("b")];
+        assert_eq!((origin(&events, "a"), origin(&events, "b")), (Origin::Known, Origin::Known));
+        assert_eq!(origin(&events, "c"), Origin::Another);
+    }
+
+    #[test]
+    fn a_teardown_that_removed_it_knows_nothing_of_a_later_one_and_one_that_ended_forgets_all() {
+        let gone = Event::Proven { step: undo::undo_id(&id()), proof: proof() };
+        assert_eq!(origin(&[forward(), intended(), backward(), gone], "a"), Origin::Never);
+        let ended = Event::Ended { outcome: Outcome::Proven };
+        let over = [forward(), intended(), proven("a"), backward(), ended];
+        assert_eq!(origin(&over, "a"), Origin::Never);
+        assert!(made(&over).steps().next().is_none());
+    }
+
+    #[test]
+    fn what_was_adopted_is_known_and_counts_as_made() {
+        let mut event = forward();
+        if let Event::Session { adopted, .. } = &mut event {
+            adopted.push(Adopted { step: id(), thing: vm("a") });
+        }
+        let made = made(&[event]);
+        assert!(made.is_adopted() && made.has(&id()));
+        assert_eq!(made.origin(Some(&id()), &vm("a")), Origin::Known);
+        assert_eq!(made.origin(Some(&id()), &vm("b")), Origin::Another);
+    }
+}

@@ -1,0 +1,150 @@
+//! Whose a VM is: what the journal and the target say together. The run's mark alone says little, since Proxmox VE copies
+//! notes with a clone and with a backup's restore, and anybody may write them.
+use super::claim;
+use super::day1::{clone, template_vm};
+use super::site::Reading;
+use crate::base::text;
+use crate::engine::made::{Origin, Thing};
+use crate::engine::proof::Left;
+use crate::engine::step::{Context, StepId};
+use crate::plan::model::Plan;
+use crate::proxmox::{VmConfig, VmRow};
+
+/// Kind of a [`Thing`] that is a VM.
+pub const VM: &str = "vm";
+/// In a VM's notes, followed by the VMID that the mark beside it was written for.
+const WRITTEN_FOR: &str = "cozyup-vm=";
+
+/// The notes of a VM that is being made.
+pub fn notes(mark: &str, vmid: u32) -> String {
+    format!("{mark} {WRITTEN_FOR}{vmid}")
+}
+
+/// The VM as the journal keeps it. Its SMBIOS uuid is drawn when it is made, and anew for each clone
+/// (qemu-server, `API2/Qemu.pm`); a restore keeps it, so only VMID and uuid together tell.
+pub fn thing(vmid: u32, config: &VmConfig) -> Thing {
+    Thing::new(VM, vmid, config.smbios_uuid())
+}
+
+/// The step that makes the VM with this VMID, when the plan has one.
+pub fn maker(plan: &Plan, vmid: u32) -> Option<StepId> {
+    if u32::from(plan.template.vmid) == vmid {
+        return Some(StepId::new(template_vm::KIND));
+    }
+    plan.nodes.iter().find(|n| u32::from(n.vmid) == vmid).map(|n| StepId::of(clone::KIND, &n.name))
+}
+
+/// Why a VM is not the run's to change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Strange {
+    /// It has no mark of this run; whose it is instead.
+    Unmarked(String),
+    /// Its notes were written for the VM with this VMID.
+    WrittenFor(u32),
+    /// The run made a VM with this VMID, and this is another.
+    Another,
+    /// The journal knows no VM with this VMID.
+    Unknown,
+}
+
+impl Strange {
+    /// Whether it carries the run's mark all the same.
+    pub fn is_marked(&self) -> bool {
+        !matches!(self, Strange::Unmarked(_))
+    }
+}
+
+impl std::fmt::Display for Strange {
+    /// A lowercase fragment that follows the VM.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Strange::Unmarked(whose) => f.write_str(whose),
+            Strange::WrittenFor(other) => {
+                write!(f, "carries a copy of this run's mark, which was written for vm {other}")
+            }
+            Strange::Another => f.write_str(
+                "carries this run's mark, but is not the VM that this run made under its VMID (another SMBIOS uuid)",
+            ),
+            Strange::Unknown => f.write_str("carries this run's mark, but the run's journal knows no VM of its VMID"),
+        }
+    }
+}
+
+/// Whose the VM with this configuration is.
+///
+/// # Errors
+/// With the reason, when it is not this run's own.
+pub fn of_vm(cx: &dyn Context, site: &Reading, vmid: u32, config: &VmConfig) -> Result<(), Strange> {
+    let notes = config.description();
+    if !site.is_ours(notes) {
+        return Err(Strange::Unmarked(claim::whose(notes)));
+    }
+    if site.also.contains(&vmid) {
+        return Ok(());
+    }
+    let maker = maker(&site.plan, vmid);
+    judge(cx.made().origin(maker.as_ref(), &thing(vmid, config)), vmid, notes.unwrap_or_default())
+}
+
+/// Of a VM that carries the run's mark.
+fn judge(origin: Origin, vmid: u32, notes: &str) -> Result<(), Strange> {
+    let written_for = notes.split_whitespace().find_map(|w| w.strip_prefix(WRITTEN_FOR)?.parse::<u32>().ok());
+    match (origin, written_for) {
+        (Origin::Known, _) => Ok(()),
+        (_, Some(other)) if other != vmid => Err(Strange::WrittenFor(other)),
+        (Origin::Open, _) => Ok(()),
+        (Origin::Another, _) => Err(Strange::Another),
+        (Origin::Never, _) => Err(Strange::Unknown),
+    }
+}
+
+/// `vm 555 (anns-vm) on pve`
+pub fn named(row: &VmRow) -> String {
+    let name = row.name.as_deref().unwrap_or("without a name");
+    let kind = if row.kind == "qemu" { "vm" } else { "guest" };
+    format!("{kind} {} ({}) on {}", row.vmid, text::shorten(name, 80), row.node)
+}
+
+/// A guest that is left alone.
+pub fn left(row: &VmRow, why: &Strange) -> Left {
+    let way = match why.is_marked() {
+        true => format!("; if it is to go with the run: --also {}", row.vmid),
+        false => String::new(),
+    };
+    Left::new(named(row), format!("{why}{way}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::steps::day0::tests::plan;
+
+    #[test]
+    fn the_plans_vms_have_a_step_that_makes_them_and_others_have_none() {
+        let plan = plan();
+        let of = |vmid| maker(&plan, vmid).map(|id| id.to_string());
+        assert_eq!(of(9100).as_deref(), Some("day1.template_vm"));
+        assert_eq!(of(1002).as_deref(), Some("day1.clone/cp2"));
+        assert_eq!(of(555), None);
+    }
+
+    #[test]
+    fn a_mark_that_was_written_for_another_vm_is_a_copy_unless_the_journal_knows_the_vm() {
+        let own = notes("cozyup-run=x.1", 1001);
+        assert_eq!(judge(Origin::Open, 1001, &own), Ok(()));
+        assert_eq!(judge(Origin::Open, 1002, &own), Err(Strange::WrittenFor(1001)));
+        assert_eq!(judge(Origin::Known, 1002, &own), Ok(()));
+        // As older versions wrote it, and as a hand puts it back.
+        assert_eq!(judge(Origin::Open, 1001, "cozyup-run=x.1"), Ok(()));
+        assert_eq!(judge(Origin::Another, 1001, &own), Err(Strange::Another));
+        assert_eq!(judge(Origin::Never, 150, "cozyup-run=x.1"), Err(Strange::Unknown));
+    }
+
+    #[test]
+    fn every_reason_says_whether_the_mark_is_there() {
+        assert!(!Strange::Unmarked("does not carry this run's mark".into()).is_marked());
+        for strange in [Strange::WrittenFor(9100), Strange::Another, Strange::Unknown] {
+            assert!(strange.is_marked() && strange.to_string().contains("this run's mark"), "{strange}");
+        }
+    }
+}
