@@ -204,13 +204,7 @@ pub fn prepare(options: Options) -> Result<Prepared, Refusal> {
         None => state_before.run.clone(),
     };
     let (release, components) = release_of(&plan)?;
-    let target = proxmox::Target {
-        url: plan.site.url.to_string(),
-        token_id: plan.site.token_id.clone(),
-        secret,
-        fingerprint: plan.site.fingerprint.clone(),
-    };
-    let clients = proxmox::connect(target).map_err(|e| Refusal::Plan(e.to_string()))?;
+    let clients = connect(&plan, secret)?;
     let http = http_client().map_err(|e| Refusal::Plan(format!("no HTTP client: {e}")))?;
     let (steps, makes_secrets) = match options.way {
         Way::Until(day) => (catalogue::steps(&plan, &components), day >= 2),
@@ -271,6 +265,25 @@ pub fn prepare(options: Options) -> Result<Prepared, Refusal> {
         requests,
         work: Work { driver, session, inbox, _lock: lock },
     })
+}
+
+fn connect(plan: &Plan, secret: Secret<String>) -> Result<(proxmox::Reader, proxmox::Changer), Refusal> {
+    let target = proxmox::Target {
+        url: plan.site.url.to_string(),
+        token_id: plan.site.token_id.clone(),
+        secret,
+        fingerprint: plan.site.fingerprint.clone(),
+    };
+    proxmox::connect(target).map_err(|e| Refusal::Plan(e.to_string()))
+}
+
+/// The clients of Proxmox VE alone, without any run; `token` replaces that of the plan's file.
+///
+/// # Errors
+/// When there is no token, or the plan's site can't be used.
+pub fn clients(plan: &Plan, token: Option<Secret<String>>) -> Result<(proxmox::Reader, proxmox::Changer), Refusal> {
+    let secret = token.map_or_else(|| token_of_file(plan), Ok)?;
+    connect(plan, secret)
 }
 
 /// The refusal to take up another run in a folder that has one.

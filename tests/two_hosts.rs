@@ -121,3 +121,51 @@ fn a_worker_that_hangs_is_ended_by_a_take_over_and_only_by_that() {
     assert_eq!(taken.status.code(), Some(0), "{}", text(&taken));
     assert!(records(&taken).iter().any(|r| r["take_over"].is_string()));
 }
+
+/// harm.md S6: the folder is lost, the machines are there. The run is taken up by its id, after a question, and its
+/// teardown removes what the person saw.
+#[test]
+fn a_run_whose_folder_was_lost_is_taken_up_by_its_id_and_can_be_taken_back() {
+    let site = Places::with_run_until("1");
+    let journal = std::fs::read_to_string(site.first.run_folder().join("journal.jsonl")).unwrap();
+    let session: serde_json::Value = serde_json::from_str(journal.lines().next().unwrap()).unwrap();
+    let id = format!("standard.{}", session["run"].as_str().unwrap());
+    let plan = site.first.site().plan.to_str().unwrap().to_string();
+    let here = |more: &[&str]| {
+        let mut command = cozyup(site.second.path(), more);
+        command.env("COZYUP_CLOCK", site.first.site().clock().spec().unwrap()).output().unwrap()
+    };
+    let adopt = |more: &[&str]| here(&[&["run", &plan, "--json", "--until", "1", "--adopt"][..], more].concat());
+
+    for (arguments, why) in [
+        (&["standard"][..], "NAME.ID"),
+        (&["other.00000000"], "of the plan other"),
+        (&["standard.00000000", "--yes"], "the template does not carry cozyup-run=standard.00000000"),
+        (&[&id, "--yes"], "is worked on from"),
+        (&[&id, "--take-over"], "nobody is here to agree"),
+    ] {
+        let refused = adopt(arguments);
+        assert_eq!(refused.status.code(), Some(2), "{arguments:?}: {}", text(&refused));
+        assert!(text(&refused).contains(why), "{arguments:?}: {}", text(&refused));
+        assert!(!site.second.path().join("runs/standard/journal.jsonl").exists(), "{arguments:?}");
+    }
+    let taken = here(&["run", &plan, "--lines", "--until", "1", "--adopt", &id, "--take-over", "--yes"]);
+    let said = text(&taken);
+    assert_eq!(taken.status.code(), Some(0), "{said}");
+    assert!(said.contains("vm 9100") && said.contains("vm 1011"), "{said}");
+    assert!(said.contains("nobody can administer the cluster"), "{said}");
+    assert!(!said.contains("clone cozy-new-cp1 (vm 1001) from template 9100 (attempt"), "{said}");
+    let twice = adopt(&[&id, "--take-over", "--yes"]);
+    assert_eq!(twice.status.code(), Some(2), "{}", text(&twice));
+    assert!(text(&twice).contains("has a run here already"), "{}", text(&twice));
+
+    // Nobody knows whether there ever was a cluster, so that has to be said; what was not seen stays.
+    let held = here(&["teardown", &plan, "--confirm", "standard", "--json", "--patience", "10s"]);
+    assert_eq!(held.status.code(), Some(1), "{}", text(&held));
+    assert!(text(&held).contains("--cluster-is-lost"), "{}", text(&held));
+    let done = here(&["teardown", &plan, "--confirm", "standard", "--json", "--cluster-is-lost"]);
+    assert_eq!(done.status.code(), Some(0), "{}", text(&done));
+    let summary = records(&done).pop().unwrap();
+    let left = summary["left_alone"].to_string();
+    assert!(left.contains("image local:import/"), "{left}");
+}

@@ -1,4 +1,5 @@
 //! The command line: one file per command.
+mod adopt;
 mod attach;
 mod check;
 mod keys;

@@ -1,6 +1,6 @@
 //! `cozyup run PLAN`: runs or resumes a plan, on the screen or in lines. The work is done by a worker process that goes
 //! on without this one.
-use super::{Exit, RunFlags, keys, note, say, takeover, tell, with_next};
+use super::{Exit, RunFlags, adopt, keys, note, say, takeover, tell, with_next};
 use crate::base::clock::Clock;
 use crate::base::file::read_private;
 use crate::base::secret::Secret;
@@ -46,6 +46,9 @@ pub struct Run {
     /// Start the run and leave it to itself; `cozyup attach` shows it
     #[arg(long, conflicts_with_all = ["lines", "json"])]
     pub detach: bool,
+    /// Take up a run whose folder or journal was lost: its id as it stands in the template's notes, behind `cozyup-run=`
+    #[arg(long, value_name = "NAME.ID")]
+    pub adopt: Option<String>,
     #[command(flatten)]
     pub flags: RunFlags,
 }
@@ -165,7 +168,7 @@ impl<'a> Start<'a> {
 impl Run {
     pub async fn run(self, state_dir: &Path) -> Exit {
         let style = if self.detach { Style::Detached } else { Style::of(self.lines, self.flags.json) };
-        let start = Start {
+        let mut start = Start {
             way: Way::Until(self.flags.until),
             take_over: self.flags.take_over,
             gates_by: self.yes.then(|| YES.to_string()),
@@ -173,6 +176,15 @@ impl Run {
             style,
             ..Start::of(&self.plan)
         };
+        if let Some(id) = &self.adopt {
+            match adopt::ask(&start, state_dir, id, self.yes).await {
+                Ok(adoption) => start.adopt = Some(adoption),
+                Err(adopt::Declined { exit, text }) => {
+                    tell(&text);
+                    return exit;
+                }
+            }
+        }
         execute(start, state_dir).await
     }
 }

@@ -17,12 +17,14 @@ pub fn lines(record: &Record, state: &RunState) -> Vec<String> {
         Event::Session { run, plan, steps, backwards: true, .. } => {
             vec![line("teardown", format!("of run {run} of plan {plan}: {} steps", steps.len()))]
         }
-        Event::Session { run, plan, steps, until, take_over, .. } => {
+        Event::Session { run, plan, steps, until, take_over, adopted, .. } => {
             let wanted = steps.iter().filter(|s| s.day <= *until).count();
             let verb = if state.sessions == 0 { "starts" } else { "goes on" };
             let taken = take_over.as_deref().map(|by| line("takeover", format!("asked for by {}", text::clean(by))));
             let begins = line(verb, format!("run {run} of plan {plan}: {wanted} steps, days 0 to {until}"));
-            taken.into_iter().chain([begins]).collect()
+            let things = || adopted.iter().map(|a| format!("{} {}", a.thing.kind, a.thing.name)).collect::<Vec<_>>();
+            let taken_up = (!adopted.is_empty()).then(|| line("adopts", things().join(", ")));
+            taken.into_iter().chain(taken_up).chain([begins]).collect()
         }
         Event::GateAsked { day, compare } => {
             let asks = format!("day {day} changes the target: start with --yes, or open it on the screen");

@@ -64,7 +64,7 @@ impl Claim {
         lines.join("\n")
     }
 
-    fn is_of(&self, other: &Claim) -> bool {
+    pub fn is_of(&self, other: &Claim) -> bool {
         self.place == other.place
     }
 }

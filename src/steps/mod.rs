@@ -1,4 +1,5 @@
 //! The product's knowledge: one file per step, in folders by day; `catalogue` is the one ordered list.
+pub mod adopt;
 pub mod catalogue;
 pub mod causes;
 pub mod claim;

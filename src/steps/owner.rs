@@ -20,6 +20,11 @@ pub fn notes(mark: &str, vmid: u32) -> String {
     format!("{mark} {WRITTEN_FOR}{vmid}")
 }
 
+/// The VMID that the mark in these notes was written for; older versions wrote none.
+pub fn written_for(notes: &str) -> Option<u32> {
+    notes.split_whitespace().find_map(|w| w.strip_prefix(WRITTEN_FOR)?.parse().ok())
+}
+
 /// The VM as the journal keeps it. Its SMBIOS uuid is drawn when it is made, and anew for each clone
 /// (qemu-server, `API2/Qemu.pm`); a restore keeps it, so only VMID and uuid together tell.
 pub fn thing(vmid: u32, config: &VmConfig) -> Thing {
@@ -88,8 +93,7 @@ pub fn of_vm(cx: &dyn Context, site: &Reading, vmid: u32, config: &VmConfig) -> 
 
 /// Of a VM that carries the run's mark.
 fn judge(origin: Origin, vmid: u32, notes: &str) -> Result<(), Strange> {
-    let written_for = notes.split_whitespace().find_map(|w| w.strip_prefix(WRITTEN_FOR)?.parse::<u32>().ok());
-    match (origin, written_for) {
+    match (origin, written_for(notes)) {
         (Origin::Known, _) => Ok(()),
         (_, Some(other)) if other != vmid => Err(Strange::WrittenFor(other)),
         (Origin::Open, _) => Ok(()),
