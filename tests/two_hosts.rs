@@ -163,7 +163,8 @@ fn a_run_whose_folder_was_lost_is_taken_up_by_its_id_and_can_be_taken_back() {
     let held = here(&["teardown", &plan, "--confirm", "standard", "--json", "--patience", "10s"]);
     assert_eq!(held.status.code(), Some(1), "{}", text(&held));
     assert!(text(&held).contains("--cluster-is-lost"), "{}", text(&held));
-    let done = here(&["teardown", &plan, "--confirm", "standard", "--json", "--cluster-is-lost"]);
+    // Nothing had to be changed so far, so that the template still names the other place.
+    let done = here(&["teardown", &plan, "--confirm", "standard", "--json", "--cluster-is-lost", "--take-over"]);
     assert_eq!(done.status.code(), Some(0), "{}", text(&done));
     let summary = records(&done).pop().unwrap();
     let left = summary["left_alone"].to_string();
