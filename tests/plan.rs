@@ -125,6 +125,7 @@ fn broken() -> Vec<(&'static str, Edits, &'static str)> {
         ("bridge-name", vec![("bridge: vmbr0", "bridge: \"vmbr 0\"")], "vmbr 0"),
         ("vlan-range", vec![("vlan: 100", "vlan: 4095")], "vlan: 4095"),
         ("storage-name", vec![("\n  storage: local\n", "\n  storage: local/iso\n")], "local/iso"),
+        ("iso-storage-unused", vec![("  delivery: apply\n", "  delivery: apply\n  iso_storage: nas\n")], "iso_storage: nas"),
         ("host-name", vec![("\n  host: pve1", "\n  host: pve1.example.org")], "pve1.example.org"),
         ("single-host", vec![("host: pve2", "host: pve1 # too")], "nodes:"),
         ("override-unknown", vec![("tests:", "overrides: [{rule: size-below-minimun, reason: a lab without tenants}]\ntests:")], "size-below-minimun"),

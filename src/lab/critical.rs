@@ -28,9 +28,16 @@ pub fn chain(scenario: &Scenario, until: u8) -> Vec<Link> {
     add(1, "configure the last VM", l.config_s);
     add(1, "resize its disk", l.resize_s);
     add(1, "add its data disk", l.config_s);
-    add(1, "start it", l.start_s);
-    add(1, "boot to maintenance mode", l.boot_to_maintenance_s);
-    add(2, "apply the machine config", l.apply_to_secure_api_s);
+    if scenario.delivery == "cdrom" {
+        add(2, "upload the machine's CD-ROM", l.upload_task_s);
+        add(2, "put it into the VM", l.config_s);
+        add(2, "start it", l.start_s);
+        add(2, "boot and read the config", l.boot_to_maintenance_s + l.apply_to_secure_api_s);
+    } else {
+        add(1, "start it", l.start_s);
+        add(1, "boot to maintenance mode", l.boot_to_maintenance_s);
+        add(2, "apply the machine config", l.apply_to_secure_api_s);
+    }
     add(2, "start the node's services", l.services_s);
     add(2, "bootstrap etcd", l.bootstrap_to_etcd_s);
     add(2, "start the first API server", l.apiserver_s);

@@ -7,6 +7,7 @@
 pub mod changes;
 pub mod critical;
 pub mod disturb;
+pub mod iso;
 pub mod kube;
 pub mod machine;
 pub mod net;

@@ -14,11 +14,18 @@ pub struct Scenario {
     /// Nodes that the lab's plan asks for; address = number in the lab's /24.
     pub nodes: Vec<LabNode>,
     pub latency: Latency,
+    /// `talos.delivery` of the lab's plan: `apply` or `cdrom`.
+    #[serde(default = "apply")]
+    pub delivery: String,
     #[serde(default)]
     pub faults: Vec<Fault>,
     /// What goes wrong on the way to the APIs.
     #[serde(default)]
     pub disturbances: Vec<Disturbance>,
+}
+
+fn apply() -> String {
+    "apply".into()
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -199,7 +206,7 @@ impl super::world::World {
 }
 
 /// The scenarios that come with cozyup, by name.
-const BUILT_IN: [(&str, &str); 9] = [
+const BUILT_IN: [(&str, &str); 10] = [
     ("standard", include_str!("../../assets/lab/standard.yaml")),
     ("missing-right", include_str!("../../assets/lab/missing-right.yaml")),
     ("storage-full", include_str!("../../assets/lab/storage-full.yaml")),
@@ -208,6 +215,7 @@ const BUILT_IN: [(&str, &str); 9] = [
     ("clone-lock", include_str!("../../assets/lab/clone-lock.yaml")),
     ("release-stuck", include_str!("../../assets/lab/release-stuck.yaml")),
     ("bad-line", include_str!("../../assets/lab/bad-line.yaml")),
+    ("by-cdrom", include_str!("../../assets/lab/by-cdrom.yaml")),
     ("never-heals", include_str!("../../assets/lab/never-heals.yaml")),
 ];
 

@@ -270,6 +270,7 @@ talos:
   kubernetes: v1.33.3
   installer_image: ghcr.io/cozystack/cozystack/talos:v1.10.6
   install_disk: /dev/sda
+  delivery: {delivery}
 cozystack:
   version: v0.37.2
   profile: paas-proxmox
@@ -299,6 +300,7 @@ tests:
   ingress: {can_ingress}
 ",
         name = world.scenario.name,
+        delivery = world.scenario.delivery,
         pve = at(PROXMOX),
         fingerprint = world.pve.fingerprint(),
         token_file = token_file.display(),

@@ -1,7 +1,7 @@
 //! The plan that `cozyup plan new` writes: the product's defaults, with what the live site showed in their place.
 use super::model::{
-    AddressRange, ApiUrl, CapmoxPlan, CozystackPlan, CsiPlan, ImagePlan, IntegrationPlan, LinstorPlan, NetworkPlan,
-    NodePlan, PLAN_VERSION, Plan, Role, SitePlan, TalosPlan, TemplatePlan, TestPlan, Vmid,
+    AddressRange, ApiUrl, CapmoxPlan, CozystackPlan, CsiPlan, Delivery, ImagePlan, IntegrationPlan, LinstorPlan,
+    NetworkPlan, NodePlan, PLAN_VERSION, Plan, Role, SitePlan, TalosPlan, TemplatePlan, TestPlan, Vmid,
 };
 use super::release::CURRENT;
 use super::write;
@@ -135,6 +135,8 @@ pub fn plan(known: &Defaults) -> Plan {
             kubernetes: CURRENT.kubernetes.into(),
             installer_image: CURRENT.installer_image.into(),
             install_disk: "/dev/sda".into(),
+            delivery: Delivery::Apply,
+            iso_storage: None,
         },
         cozystack: CozystackPlan {
             version: CURRENT.cozystack.into(),

@@ -1,6 +1,6 @@
 //! The plan as a form: one field per scalar or list key, one set of fields per machine.
 use super::keys;
-use super::model::{AddressRange, ApiUrl, NodePlan, Plan, Role, Vmid};
+use super::model::{AddressRange, ApiUrl, Delivery, NodePlan, Plan, Role, Vmid};
 use super::read::plain;
 use crate::base::tls::Fingerprint;
 use ipnet::Ipv4Net;
@@ -86,6 +86,7 @@ typed! {
     bool: |s| formed(s, "true or false");
     Vmid: |s| whole(s).and_then(Vmid::new);
     Role: str::parse;
+    Delivery: str::parse;
     ApiUrl: str::parse;
     Fingerprint: str::parse;
     AddressRange: str::parse;
@@ -181,6 +182,8 @@ static FIELDS: LazyLock<Vec<Field>> = LazyLock::new(|| {
         talos.kubernetes,
         talos.installer_image,
         talos.install_disk,
+        talos.delivery,
+        talos.iso_storage,
         cozystack.version,
         cozystack.profile,
         cozystack.root_host,

@@ -1,5 +1,5 @@
 //! Every key of the plan file, once: the reader, the writer, the form and `docs/PLAN.md` are made from this table.
-use super::model::{AddressRange, ApiUrl, Role};
+use super::model::{AddressRange, ApiUrl, Delivery, Role};
 use crate::base::tls::Fingerprint;
 use ipnet::Ipv4Net;
 use std::net::Ipv4Addr;
@@ -83,6 +83,8 @@ const FINGERPRINT: Format =
     Format { title: "SHA-256 fingerprint", rule: "wrong-value", check: |s| s.parse::<Fingerprint>().map(drop) };
 const ROLE: Format =
     Format { title: "controlplane or worker", rule: "wrong-value", check: |s| s.parse::<Role>().map(drop) };
+const DELIVERY: Format =
+    Format { title: "apply or cdrom", rule: "wrong-value", check: |s| s.parse::<Delivery>().map(drop) };
 const VMID: Kind = Kind::Whole { least: 100, most: 999_999_999 };
 
 const fn key(name: &'static str, label: &'static str, kind: Kind, example: &'static str, about: &'static str) -> Key {
@@ -251,6 +253,22 @@ static TALOS: &[Key] = &[
         "CozyStack's Talos image: it carries the DRBD and ZFS modules.",
     ),
     key("install_disk", "install disk", Kind::Text, "/dev/sda", "The system disk as the node sees it: scsi0."),
+    key(
+        "delivery",
+        "config delivery",
+        Kind::Formed(&DELIVERY),
+        "cdrom",
+        "apply: over the network, to whoever answers in maintenance mode. cdrom: by a CD-ROM that Proxmox VE puts into the VM.",
+    )
+    .or("apply"),
+    key(
+        "iso_storage",
+        "ISO storage",
+        Kind::Text,
+        "local",
+        "With delivery cdrom: Proxmox storage (content iso) that holds each config until its machine is up.",
+    )
+    .optional("the image's storage"),
 ];
 
 static COZYSTACK: &[Key] = &[

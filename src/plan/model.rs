@@ -145,6 +145,43 @@ pub struct TalosPlan {
     pub installer_image: String,
     /// The system disk as the node sees it, `/dev/sda`.
     pub install_disk: String,
+    /// How a machine gets its config.
+    #[serde(default)]
+    pub delivery: Delivery,
+    /// Storage (content `iso`) for the CD-ROMs that carry machine configs; absent: the image's storage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iso_storage: Option<String>,
+}
+
+/// How a machine gets its config.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Delivery {
+    /// Over the network, to the machine that waits for it in maintenance mode.
+    #[default]
+    Apply,
+    /// From a CD-ROM that Proxmox VE puts into the VM before its first start.
+    Cdrom,
+}
+
+impl fmt::Display for Delivery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Delivery::Apply => "apply",
+            Delivery::Cdrom => "cdrom",
+        })
+    }
+}
+
+impl FromStr for Delivery {
+    type Err = String;
+    fn from_str(s: &str) -> Result<Self, String> {
+        match s {
+            "apply" => Ok(Delivery::Apply),
+            "cdrom" => Ok(Delivery::Cdrom),
+            other => Err(format!("`{other}` is no way to deliver a config: write apply or cdrom")),
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -397,6 +434,15 @@ impl Plan {
     /// Whether it is the template's or a node's.
     pub fn has_vmid(&self, vmid: u32) -> bool {
         u32::from(self.template.vmid) == vmid || self.nodes.iter().any(|n| u32::from(n.vmid) == vmid)
+    }
+
+    pub fn by_cdrom(&self) -> bool {
+        self.talos.delivery == Delivery::Cdrom
+    }
+
+    /// The storage for CD-ROMs with machine configs.
+    pub fn iso_storage(&self) -> &str {
+        self.talos.iso_storage.as_deref().unwrap_or(&self.image.storage)
     }
 
     /// `https://VIP:6443`

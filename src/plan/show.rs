@@ -1,7 +1,7 @@
 //! The plan as plain text, for a person who wants to see it whole.
 use super::finding::Severity;
 use super::lint;
-use super::model::Plan;
+use super::model::{Delivery, Plan};
 use crate::base::text::clean;
 use std::fmt::Display;
 
@@ -40,6 +40,13 @@ pub fn show(plan: &Plan) -> String {
     out.row("CozyStack", format!("{}, profile {}", plan.cozystack.version, plan.cozystack.profile));
     out.row("Talos", format!("{} ({})", plan.talos.version, plan.talos.installer_image));
     out.row("Kubernetes", &plan.talos.kubernetes);
+    out.row(
+        "configs",
+        match plan.talos.delivery {
+            Delivery::Apply => "over the network, to the key that each machine shows first".to_string(),
+            Delivery::Cdrom => format!("by CD-ROM from storage {}", plan.iso_storage()),
+        },
+    );
     let (csi, capmox) = (&plan.integration.csi, &plan.integration.capmox);
     out.row("Proxmox CSI", switch(csi.enabled, format!("{} on storage {}", csi.chart_version, csi.storage)));
     out.row("capmox", switch(capmox.enabled, format!("{}, IPAM {}", capmox.version, capmox.ipam_version)));

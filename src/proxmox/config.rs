@@ -104,6 +104,23 @@ impl VmConfig {
         Some(Disk { volid: volid.to_string(), size_bytes, size_gib: size_bytes >> 30, cdrom })
     }
 
+    /// Every slot with something in it that is a CD-ROM, a cloud-init drive too.
+    pub fn cdroms(&self) -> impl Iterator<Item = (&str, Disk)> {
+        let buses = ["ide", "sata", "scsi", "virtio"];
+        let is_slot = move |key: &str| {
+            let number = buses.iter().find_map(|bus| key.strip_prefix(bus));
+            number.is_some_and(|n| !n.is_empty() && n.chars().all(|c| c.is_ascii_digit()))
+        };
+        let keys = self.0.keys().filter(move |key| is_slot(key));
+        keys.filter_map(|key| Some((key.as_str(), self.disk(key).filter(|d| d.cdrom)?)))
+    }
+
+    /// The devices that the VM tries to boot from, in order; none where the configuration does not say.
+    pub fn boot_order(&self) -> Vec<&str> {
+        let order = self.get("boot").and_then(|boot| part(boot, "order"));
+        order.map(|o| o.split(';').filter(|d| !d.is_empty()).collect()).unwrap_or_default()
+    }
+
     /// Lower case.
     pub fn smbios_uuid(&self) -> Option<String> {
         part(self.get("smbios1")?, "uuid").map(str::to_ascii_lowercase)
@@ -186,6 +203,21 @@ mod tests {
         assert!(disk("local:iso/x.iso,media=cdrom,size=4M").unwrap().cdrom);
         assert_eq!(disk("none,media=cdrom"), None);
         assert_eq!(of(&[]).disk("scsi0"), None);
+    }
+
+    #[test]
+    fn a_cdrom_is_told_from_a_disk_and_from_what_only_begins_like_one() {
+        let vm = of(&[
+            ("scsi0", "a:vm-1-disk-0,size=50G"),
+            ("scsihw", "virtio-scsi-pci"),
+            ("ide2", "local:iso/x.iso,media=cdrom,size=70K"),
+            ("ide0", "none,media=cdrom"),
+            ("boot", "order=scsi0;ide2"),
+        ]);
+        let found: Vec<(&str, String)> = vm.cdroms().map(|(slot, disk)| (slot, disk.volid)).collect();
+        assert_eq!(found, [("ide2", "local:iso/x.iso".to_string())]);
+        assert_eq!(vm.boot_order(), ["scsi0", "ide2"]);
+        assert_eq!(of(&[("boot", "cdn")]).boot_order(), Vec::<&str>::new());
     }
 
     #[test]

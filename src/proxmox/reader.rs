@@ -149,6 +149,12 @@ impl Reader {
         self.ask(&["nodes", node, "qemu", &vmid.to_string(), "config"], &[], config::config).await
     }
 
+    /// As the VM runs now: without what waits for its next start.
+    pub async fn vm_config_now(&self, node: &str, vmid: u32) -> Answered<VmConfig> {
+        let path = ["nodes", node, "qemu", &vmid.to_string(), "config"];
+        self.ask(&path, &[("current", "1")], config::config).await
+    }
+
     pub async fn vm_status(&self, node: &str, vmid: u32) -> Answered<VmStatus> {
         self.ask(&["nodes", node, "qemu", &vmid.to_string(), "status", "current"], &[], vm::vm_status).await
     }

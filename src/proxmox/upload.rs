@@ -10,8 +10,9 @@ use futures::stream::{self, Stream, StreamExt};
 use std::io;
 use std::time::Duration;
 use tokio::fs::File;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::watch;
+use zeroize::Zeroizing;
 
 const WITHOUT_PROGRESS: Duration = Duration::from_secs(30);
 /// From the last byte to the answer: the server still hands the file to a task.
@@ -45,6 +46,37 @@ impl Changer {
         let _place = self.connection.upload_place().await?;
         let open = File::open(file).await.map_err(unreadable)?;
         let size = open.metadata().await.map_err(unreadable)?.len();
+        let whole = Whole { size, bytes: Box::new(open), shown: file.display().to_string() };
+        self.send([node, storage, content, filename, sha256], whole, progress).await
+    }
+
+    /// The same for bytes that lie on no disk: what is secret.
+    ///
+    /// # Errors
+    /// As [`Changer::upload`].
+    pub async fn upload_bytes(
+        &self,
+        node: &str,
+        storage: &str,
+        content: &str,
+        filename: &str,
+        sha256: &str,
+        bytes: Zeroizing<Vec<u8>>,
+    ) -> Result<Upid, Error> {
+        check(content, filename, sha256)?;
+        let _place = self.connection.upload_place().await?;
+        let size = bytes.len() as u64;
+        let whole = Whole { size, bytes: Box::new(io::Cursor::new(bytes)), shown: filename.to_string() };
+        self.send([node, storage, content, filename, sha256], whole, |_, _| ()).await
+    }
+
+    async fn send(
+        &self,
+        [node, storage, content, filename, sha256]: [&str; 5],
+        whole: Whole,
+        progress: impl Fn(u64, u64),
+    ) -> Result<Upid, Error> {
+        let Whole { size, bytes, shown } = whole;
         let envelope = Envelope::new(content, filename, sha256);
         let total = envelope.head.len() as u64 + size + envelope.tail.len() as u64;
         let path = Path::of(&["nodes", node, "storage", storage, "upload"])?;
@@ -52,7 +84,7 @@ impl Changer {
 
         let (sent, mut moved) = watch::channel(0_u64);
         let (broken, mut flaw) = watch::channel(None);
-        let body = reqwest::Body::wrap_stream(parts(envelope, open, size, sent, broken));
+        let body = reqwest::Body::wrap_stream(parts(envelope, bytes, size, sent, broken));
         let call = self.connection.send_body(&path, &content_type, total, body);
         tokio::pin!(call);
         let mut watching = true;
@@ -72,7 +104,7 @@ impl Changer {
             }
         };
         if let Some(what) = flaw.borrow_and_update().clone() {
-            return Err(Error::File { what: format!("{}: {what}", file.display()) });
+            return Err(Error::File { what: format!("{shown}: {what}") });
         }
         match answer {
             Err(cut @ Error::Unreachable { .. }) => {
@@ -104,6 +136,15 @@ impl Changer {
             _ => None,
         }
     }
+}
+
+type Source = Box<dyn AsyncRead + Send + Unpin>;
+
+/// What is sent, with the name that a failure gives it.
+struct Whole {
+    size: u64,
+    bytes: Source,
+    shown: String,
 }
 
 fn check(content: &str, filename: &str, sha256: &str) -> Result<(), Error> {
@@ -147,8 +188,8 @@ impl Envelope {
 }
 
 enum Next {
-    Head(Envelope, File),
-    File(File, u64, String),
+    Head(Envelope, Source),
+    File(Source, u64, String),
     End,
 }
 
@@ -156,7 +197,7 @@ enum Next {
 /// file is noted in `broken`, since the HTTP client reports only that the body ended early.
 fn parts(
     envelope: Envelope,
-    file: File,
+    file: Source,
     size: u64,
     sent: watch::Sender<u64>,
     broken: watch::Sender<Option<String>>,
@@ -186,7 +227,7 @@ fn parts(
 }
 
 /// The next at most `left` bytes; empty when `left` is 0.
-async fn read(file: &mut File, left: u64) -> io::Result<Bytes> {
+async fn read(file: &mut Source, left: u64) -> io::Result<Bytes> {
     let want = usize::try_from(left).unwrap_or(CHUNK).min(CHUNK);
     let mut chunk = Vec::with_capacity(want);
     file.take(want as u64).read_to_end(&mut chunk).await?;

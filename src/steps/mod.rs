@@ -18,3 +18,4 @@ pub mod owner;
 pub mod removal;
 pub mod site;
 pub mod teardown;
+mod uploads;

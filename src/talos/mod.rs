@@ -8,6 +8,7 @@ mod pem;
 #[cfg(any(test, fuzzing))]
 pub mod properties;
 pub mod secrets;
+pub mod seed;
 pub mod state;
 pub mod watch;
 pub mod wire;

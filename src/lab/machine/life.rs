@@ -3,7 +3,9 @@ use super::super::net::Endpoint;
 use super::super::world::World;
 use super::config::{ConfigError, MachineConfig};
 use super::event::Kind;
-use super::{API_PORT, Api, Machine, Progress, Stage, State, certificate, cluster, listen, outside, status, wire};
+use super::{
+    API_PORT, Api, Machine, Progress, Stage, State, certificate, cluster, listen, outside, seeded, status, wire,
+};
 use crate::base::clock::add;
 use std::sync::Arc;
 use std::time::Duration;
@@ -77,7 +79,7 @@ fn boot(world: &mut World, vmid: u32) {
     later(world, vmid, world.scenario.latency.boot_to_maintenance_s, move |world| {
         if world.machines.get(&vmid).is_some_and(|m| m.config.is_some()) {
             open_secure(world, vmid);
-        } else {
+        } else if !seeded::boot(world, vmid) {
             enter_maintenance(world, vmid);
         }
     });
@@ -178,7 +180,7 @@ pub fn apply(world: &mut World, vmid: u32, config: MachineConfig, when: When) {
 }
 
 /// Starts the services of a configured machine; its API opens as soon as it has a certificate.
-fn open_secure(world: &mut World, vmid: u32) {
+pub fn open_secure(world: &mut World, vmid: u32) {
     let now = world.now;
     let Some(machine) = world.machines.get_mut(&vmid) else { return };
     machine.stage = Stage::Booting;

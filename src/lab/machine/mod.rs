@@ -12,9 +12,11 @@ pub mod fixture;
 mod known;
 mod kubeconfig;
 mod life;
+pub mod nocloud;
 pub mod outside;
 mod resource;
 mod ring;
+mod seeded;
 mod service;
 mod spec;
 mod status;
@@ -164,9 +166,11 @@ impl Machine {
         known.or_else(|| self.lost.clone())
     }
 
-    /// The name that the config gives, else one made from the VM's UUID as `stableHostname` does.
+    /// The name that the config gives, else that of the platform's CD-ROM, else one made from the VM's UUID as
+    /// `stableHostname` does.
     pub fn hostname(&self) -> String {
-        let given = self.config.as_ref().and_then(|c| c.hostname.clone());
+        let configured = self.config.as_ref().and_then(|c| c.hostname.clone());
+        let given = configured.or_else(|| self.vm.hostname.clone());
         given.unwrap_or_else(|| {
             let hex: String = self.vm.uuid.chars().filter(char::is_ascii_hexdigit).collect();
             let part = |from: usize, to: usize| hex.get(from..to).unwrap_or("000").to_string();

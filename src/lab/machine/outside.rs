@@ -1,5 +1,6 @@
 //! Where a machine meets the rest of the lab: its VM in Proxmox, and the Kubernetes cluster that it carries.
 //! Everything that machines need from other rooms of the lab goes through this file.
+use super::nocloud;
 use crate::lab::world::World;
 use crate::lab::{kube, pve};
 use std::collections::BTreeMap;
@@ -18,10 +19,12 @@ pub struct Vm {
     pub system_disk_gib: u64,
     /// Slot (`scsi1`) and GiB of every disk but the system disk and CD-ROMs.
     pub extra_disks: Vec<(String, u64)>,
-    /// From the cloud-init drive, with its prefix length.
+    /// From the cloud-init drive or the CD-ROM, with its prefix length.
     pub address: (Ipv4Addr, u8),
     pub gateway: Option<Ipv4Addr>,
     pub nameservers: Vec<Ipv4Addr>,
+    /// What the cloud-init drive or the CD-ROM calls it.
+    pub hostname: Option<String>,
 }
 
 /// What Kubernetes must know when an API server begins to serve.
@@ -83,6 +86,10 @@ impl Vm {
 /// then nothing ever answers there.
 pub fn vm(world: &World, vmid: u32) -> Option<Vm> {
     let facts = world.pve.facts(vmid).filter(|f| f.talos_disk)?;
+    let given = world.pve.cdrom(vmid).map(|files| nocloud::read(&files, &facts.mac)).unwrap_or_default();
+    // A configured machine has its address on its disk.
+    let own = world.machines.get(&vmid).filter(|m| m.vm.uuid == facts.uuid && m.config.is_some());
+    let own = own.map(super::Machine::address);
     Some(Vm {
         name: facts.name,
         cores: facts.cores,
@@ -91,10 +98,16 @@ pub fn vm(world: &World, vmid: u32) -> Option<Vm> {
         uuid: facts.uuid,
         system_disk_gib: facts.system_disk_gib,
         extra_disks: facts.extra_disks,
-        address: facts.address?,
-        gateway: facts.gateway,
-        nameservers: facts.nameservers,
+        address: given.address.or(facts.address).or(own)?,
+        gateway: given.gateway.or(facts.gateway),
+        nameservers: if given.nameservers.is_empty() { facts.nameservers } else { given.nameservers },
+        hostname: given.hostname.or(facts.hostname),
     })
+}
+
+/// The files of the CD-ROM that is in the VM now.
+pub fn cdrom(world: &World, vmid: u32) -> Option<BTreeMap<String, Vec<u8>>> {
+    world.pve.cdrom(vmid)
 }
 
 /// The machine switched itself off (`Shutdown`, `Reset` without reboot).

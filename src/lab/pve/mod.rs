@@ -95,6 +95,8 @@ pub struct VmFacts {
     pub address: Option<(Ipv4Addr, u8)>,
     pub gateway: Option<Ipv4Addr>,
     pub nameservers: Vec<Ipv4Addr>,
+    /// The name in the cloud-init drive's user-data, which is the VM's.
+    pub hostname: Option<String>,
 }
 
 impl Pve {

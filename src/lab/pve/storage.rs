@@ -3,6 +3,7 @@ use super::property::{GIB, MIB};
 use crate::lab::scenario;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long an allocation waits for the lock of its storage, in lab seconds (pve-storage).
@@ -28,6 +29,8 @@ pub struct Volume {
     /// The bytes came from an imported image, at first hand or through clones.
     pub imported: bool,
     pub sha256: Option<String>,
+    /// What is in a small CD-ROM.
+    pub bytes: Option<Arc<Vec<u8>>>,
     pub created: Timestamp,
 }
 
@@ -43,6 +46,7 @@ impl Volume {
             vmid: Some(vmid),
             imported: false,
             sha256: None,
+            bytes: None,
             created,
         }
     }

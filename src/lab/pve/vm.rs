@@ -2,6 +2,7 @@
 use super::property::{GIB, Nic, Property, parse_size};
 use super::{Pve, VmFacts};
 use crate::base::clock::between;
+use crate::lab::iso;
 use aws_lc_rs::digest;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -329,6 +330,14 @@ fn value_json(key: &str, value: String) -> Value {
     }
 }
 
+/// What a volume named `cidata` is.
+enum Labelled {
+    /// Proxmox's own, made from the configuration.
+    CloudInit,
+    /// A CD-ROM with these files.
+    Iso(BTreeMap<String, Vec<u8>>),
+}
+
 impl Pve {
     /// The row of a VM in lists, in this version's form.
     pub fn row(&self, vm: &Vm, now: Timestamp) -> Value {
@@ -344,6 +353,27 @@ impl Pve {
         row
     }
 
+    /// The first drive with a volume `cidata`, in the order in which a guest finds its CD-ROMs.
+    fn labelled(&self, vm: &Vm) -> Option<Labelled> {
+        drive_slots().filter_map(|slot| vm.config.get(&slot)).find_map(|value| {
+            let drive = Property::parse(value, "file");
+            if is_cloud_init(&drive) {
+                return Some(Labelled::CloudInit);
+            }
+            let bytes = self.volume(&vm.node, &drive.head)?.bytes.as_ref().filter(|_| is_cdrom(&drive))?;
+            let iso = iso::read(bytes)?;
+            ["cidata", "CIDATA"].contains(&iso.label.as_str()).then_some(Labelled::Iso(iso.files))
+        })
+    }
+
+    /// The files of the CD-ROM that the VM would take its config from; `None` also where that is Proxmox's own drive.
+    pub fn cdrom(&self, vmid: u32) -> Option<BTreeMap<String, Vec<u8>>> {
+        match self.labelled(self.vms.get(&vmid)?)? {
+            Labelled::Iso(files) => Some(files),
+            Labelled::CloudInit => None,
+        }
+    }
+
     /// See [`VmFacts`].
     pub fn facts(&self, vmid: u32) -> Option<VmFacts> {
         let vm = self.vms.get(&vmid)?;
@@ -351,7 +381,8 @@ impl Pve {
         let boot = vm.boot_disk();
         let boot_slot = boot.as_ref().map(|(slot, _)| slot.clone()).unwrap_or_default();
         let card = vm.nics().next().map(|(_, nic)| nic);
-        let carried = vm.drives().any(|(_, d)| is_cloud_init(&d));
+        // Of two volumes with the same label a guest reads the first.
+        let carried = matches!(self.labelled(vm), Some(Labelled::CloudInit));
         let ip = vm.config.get("ipconfig0").filter(|_| carried).map(|c| Property::parse(c, "")).unwrap_or_default();
         let address = ip.option("ip").and_then(|ip| {
             let (address, prefix) = ip.split_once('/')?;
@@ -376,6 +407,7 @@ impl Pve {
                 .collect(),
             address,
             gateway: ip.option("gw").and_then(|g| g.parse().ok()),
+            hostname: carried.then(|| vm.name()),
             nameservers: vm
                 .config
                 .get("nameserver")

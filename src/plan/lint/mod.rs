@@ -46,6 +46,7 @@ mod installer_other_release;
 mod installer_over_http;
 mod installer_url;
 mod ipam_version;
+mod iso_storage_unused;
 mod kubernetes_version;
 mod linstor_pool_name;
 mod memory_step;
@@ -182,6 +183,7 @@ pub static RULES: &[Rule] = &[
     bridge_name::RULE,
     vlan_range::RULE,
     storage_name::RULE,
+    iso_storage_unused::RULE,
     host_name::RULE,
     single_host::RULE,
     override_unknown::RULE,

@@ -12,7 +12,8 @@ pub const RULE: Rule = Rule {
 fn check(plan: &Plan) -> Vec<Problem> {
     let csi = plan.integration.csi.enabled.then_some(("integration.csi.storage", &plan.integration.csi.storage));
     let storages = [("image.storage", &plan.image.storage), ("template.storage", &plan.template.storage)];
-    let wrong = storages.into_iter().chain(csi).filter(|(_, name)| {
+    let iso = plan.talos.iso_storage.as_ref().map(|name| ("talos.iso_storage", name));
+    let wrong = storages.into_iter().chain(csi).chain(iso).filter(|(_, name)| {
         let inside = name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
         let ends = name.chars().last().is_some_and(|c| c.is_ascii_alphanumeric());
         !(inside && ends && name.len() >= 2 && name.starts_with(|c: char| c.is_ascii_alphabetic()))

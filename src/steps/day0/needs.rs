@@ -55,6 +55,10 @@ pub fn needs(plan: &Plan, network: &NetworkPlace) -> BTreeSet<Need> {
     let image = ["Datastore.Allocate", "Datastore.AllocateTemplate", "Datastore.Audit"];
     need(&format!("/storage/{}", plan.image.storage), &image);
     need(&format!("/storage/{}", plan.template.storage), &["Datastore.AllocateSpace", "Datastore.Audit"]);
+    if plan.by_cdrom() {
+        // A config on a CD-ROM is deleted as soon as its machine is up.
+        need(&format!("/storage/{}", plan.iso_storage()), &image);
+    }
     if let Some(path) = network_path(plan, network) {
         need(&path, &["SDN.Use"]);
     }
@@ -118,6 +122,18 @@ mod tests {
         plan.network.vlan = Some(30);
         assert!(paths(&plan, &zone).contains("/sdn/zones/overlay/k8snet/30"));
         assert!(!paths(&plan, &NetworkPlace::UnknownZone).iter().any(|p| p.starts_with("/sdn")));
+    }
+
+    /// A config that can't be deleted again would lie there with the cluster's keys.
+    #[test]
+    fn configs_by_cdrom_need_the_right_to_delete_them() {
+        let mut plan = plan();
+        plan.talos.delivery = crate::plan::model::Delivery::Cdrom;
+        plan.talos.iso_storage = Some("nas".into());
+        let needs = needs(&plan, &NetworkPlace::Bridge);
+        for privilege in ["Datastore.Allocate", "Datastore.AllocateTemplate", "Datastore.Audit"] {
+            assert!(needs.contains(&Need { path: "/storage/nas".into(), privilege, below: false }), "{privilege}");
+        }
     }
 
     /// proxmox.md part 2 §2.1 and §2.5.

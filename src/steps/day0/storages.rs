@@ -18,6 +18,8 @@ const GIB: u64 = 1 << 30;
 const IMAGE: u64 = 2 * GIB;
 /// What a new machine writes within its first days, where disks take only the room that is written.
 const WRITTEN_EARLY: u64 = 20 * GIB;
+/// A CD-ROM with a machine config has some 100 KiB; a storage with less than this has no room for anything.
+const CDROMS: u64 = 64 << 20;
 
 pub fn step(plan: &Plan) -> Check {
     let title = format!("storages {} and {} take the image and the disks", plan.image.storage, plan.template.storage);
@@ -53,6 +55,7 @@ async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {
     }
     judge.disks(&guests);
     judge.volumes();
+    judge.cdroms();
     if !judge.problems.is_empty() {
         let what: Vec<String> = judge.problems.iter().map(|p| p.told(&site.plan)).collect();
         let mut next: Vec<String> = Vec::new();
@@ -96,6 +99,10 @@ enum Problem {
     NoRoomForImage {
         avail: u64,
     },
+    NoRoomForConfigs {
+        host: String,
+        avail: u64,
+    },
     /// A machine on another host than the template, whose storage is not shared.
     NotShared {
         node: String,
@@ -125,6 +132,9 @@ impl Problem {
             Problem::NoRoomForImage { avail } => {
                 let (host, storage) = (&plan.template.host, &plan.image.storage);
                 format!("storage {storage} on {host} has only {} for the image", size(*avail))
+            }
+            Problem::NoRoomForConfigs { host, avail } => {
+                format!("storage {} on {host} has only {} for machine configs", plan.iso_storage(), size(*avail))
             }
             Problem::NotShared { node, host } => format!(
                 "{node} on {host} can't be cloned from a template on {}: storage {disks} is not shared between them",
@@ -157,6 +167,7 @@ impl Problem {
                 )
             }
             Problem::NoRoomForImage { .. } => "make room there, or name another image.storage".to_string(),
+            Problem::NoRoomForConfigs { .. } => "make room there, or name another talos.iso_storage".to_string(),
             Problem::NotShared { .. } => {
                 let shared = shared_for_all(plan, rows);
                 let named = if shared.is_empty() { String::new() } else { format!(" ({})", shared.join(" or ")) };
@@ -257,6 +268,21 @@ impl<'a> Judge<'a> {
         }
     }
 
+    /// Room for the CD-ROMs with machine configs, on each node with a machine.
+    fn cdroms(&mut self) {
+        if !self.plan.by_cdrom() {
+            return;
+        }
+        let carriers: std::collections::BTreeSet<&str> = self.plan.nodes.iter().map(|n| n.host.as_str()).collect();
+        for host in carriers {
+            let storage = self.plan.iso_storage();
+            let Some(row) = self.usable(host, storage, "iso") else { continue };
+            if row.avail < CDROMS {
+                self.problems.push(Problem::NoRoomForConfigs { host: host.to_string(), avail: row.avail });
+            }
+        }
+    }
+
     fn volumes(&mut self) {
         let csi = &self.plan.integration.csi;
         if !csi.enabled || csi.storage == self.plan.template.storage {
@@ -313,6 +339,7 @@ mod tests {
         }
         judge.disks(guests);
         judge.volumes();
+        judge.cdroms();
         let next = judge.problems.iter().map(|p| p.next(plan, &rows));
         let told = judge.problems.iter().map(|p| p.told(plan)).zip(next).map(|(what, next)| format!("{what} | {next}"));
         (told.collect(), judge.remarks)
@@ -330,6 +357,23 @@ mod tests {
                 "storage local on pve takes iso,vztmpl, and import is needed | pvesm set local --content iso,vztmpl,import"
             ]
         );
+    }
+
+    #[test]
+    fn configs_by_cdrom_need_a_storage_that_takes_cdroms() {
+        let mut plan = plan();
+        plan.talos.delivery = crate::plan::model::Delivery::Cdrom;
+        let storages = |content: &str| {
+            vec![row("local", "dir", content, 100, false), row("local-lvm", "lvmthin", "images", 4000, false)]
+        };
+        let (problems, _) = judged(&plan, storages("import"), &guests(&[]));
+        assert_eq!(
+            problems,
+            ["storage local on pve takes import, and iso is needed | pvesm set local --content import,iso"]
+        );
+        assert_eq!(judged(&plan, storages("import,iso"), &guests(&[])), (vec![], vec![]));
+        plan.talos.iso_storage = Some("nas".into());
+        assert!(judged(&plan, storages("import,iso"), &guests(&[])).0[0].contains("has no storage nas"));
     }
 
     #[test]

@@ -20,25 +20,42 @@ pub struct Configure {
     node: NodePlan,
     network: NetworkPlan,
     storage: String,
+    /// The address comes with the machine's config, and not on Proxmox VE's cloud-init drive.
+    by_cdrom: bool,
     doing: String,
 }
 
 pub fn step(plan: &Plan, node: &NodePlan) -> Configure {
     let network = plan.network.clone();
-    let title = format!("give {} {} cores, {} MiB and {}", node.name, node.cores, node.memory_mib, node.address);
-    let by_hand = format!(
-        "qm set {} --cores {} --memory {} --cpu host --onboot 1 --ide2 {}:cloudinit --ipconfig0 {} --nameserver '{}'",
-        node.vmid,
-        node.cores,
-        node.memory_mib,
+    let by_cdrom = plan.by_cdrom();
+    let has = has(node, by_cdrom);
+    let title = format!("give {} {has}", node.name);
+    let address = format!(
+        " --ide2 {}:cloudinit --ipconfig0 {} --nameserver '{}'",
         plan.template.storage,
         ipconfig(&network, node),
         nameservers(&network)
     );
+    let by_hand = format!(
+        "qm set {} --cores {} --memory {} --cpu host --onboot 1{}",
+        node.vmid,
+        node.cores,
+        node.memory_mib,
+        if by_cdrom { "" } else { &address }
+    );
     let outline = outlines::change(StepId::of(KIND, &node.name), 1, title, BAND, by_hand)
         .after([StepId::of(super::clone::KIND, &node.name)]);
     let doing = format!("configure vm {} ({})", node.vmid, node.name);
-    Configure { outline, node: node.clone(), network, storage: plan.template.storage.clone(), doing }
+    Configure { outline, node: node.clone(), network, storage: plan.template.storage.clone(), by_cdrom, doing }
+}
+
+/// What the VM is to have.
+fn has(node: &NodePlan, by_cdrom: bool) -> String {
+    let size = format!("{} cores", node.cores);
+    match by_cdrom {
+        true => format!("{size} and {} MiB", node.memory_mib),
+        false => format!("{size}, {} MiB and {}", node.memory_mib, node.address),
+    }
 }
 
 fn ipconfig(network: &NetworkPlan, node: &NodePlan) -> String {
@@ -50,7 +67,7 @@ fn nameservers(network: &NetworkPlan) -> String {
 }
 
 /// Every value that is not as the plan wants it, in words; empty when all are.
-fn differences(config: &VmConfig, node: &NodePlan, network: &NetworkPlan) -> Vec<String> {
+fn differences(config: &VmConfig, node: &NodePlan, network: &NetworkPlan, by_cdrom: bool) -> Vec<String> {
     let mut found = Vec::new();
     let mut compare = |what: &str, is: Option<String>, wanted: String| {
         if is.as_deref() != Some(wanted.as_str()) {
@@ -68,6 +85,13 @@ fn differences(config: &VmConfig, node: &NodePlan, network: &NetworkPlan) -> Vec
     compare("bridge of net0", card.as_ref().and_then(|n| n.bridge.clone()), network.bridge.clone());
     let tag = |tag: Option<u16>| tag.map_or_else(|| "none".to_string(), |t| t.to_string());
     compare("vlan of net0", card.map(|n| tag(n.tag)), tag(network.vlan));
+    if by_cdrom {
+        // Talos reads the first of two drives of that kind, and this one says that there is no config.
+        if has_cloud_init(config) {
+            found.push("ide2 is a cloud-init drive, and the config's own CD-ROM goes there".to_string());
+        }
+        return found;
+    }
     let drive = if has_cloud_init(config) { text("ide2").map(|_| "cloud-init drive".into()) } else { text("ide2") };
     compare("ide2", drive, "cloud-init drive".into());
     compare("ipconfig0", text("ipconfig0").map(|t| sorted(&t, &[','])), sorted(&ipconfig(network, node), &[',']));
@@ -100,15 +124,14 @@ impl Step<Installation> for Configure {
     }
 
     async fn observe(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
-        let Configure { node, network, doing, .. } = self;
+        let Configure { node, network, doing, by_cdrom, .. } = self;
         let config = match vm::find(cx, site, &node.host, node.vmid, doing, BAND).await? {
             Ok(config) => config,
             Err(observed) => return Ok(*observed),
         };
-        let differences = differences(&config.value, node, network).join(", ");
+        let differences = differences(&config.value, node, network, *by_cdrom).join(", ");
         if differences.is_empty() {
-            let summary =
-                format!("vm {} has {} cores, {} MiB and {}", node.vmid, node.cores, node.memory_mib, node.address);
+            let summary = format!("vm {} has {}", node.vmid, has(node, *by_cdrom));
             let evidence = Evidence::of("Proxmox", cx.clock().now(), &config);
             return Ok(Observed::Satisfied(Proof::new(summary, evidence)));
         }
@@ -124,7 +147,7 @@ impl Step<Installation> for Configure {
     }
 
     async fn act(&self, cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
-        let Configure { node, network, storage, doing, .. } = self;
+        let Configure { node, network, storage, by_cdrom, doing, .. } = self;
         follow::earlier_task(cx, site, doing, BAND).await?;
         let vmid = u32::from(node.vmid);
         let config = vm::confirm(cx, site, &node.host, vmid, doing).await?;
@@ -136,11 +159,16 @@ impl Step<Installation> for Configure {
             ("cpu", "host".into()),
             ("onboot", "1".into()),
             ("net0", vm::net0(network, config.net0_mac().as_deref())),
-            ("ipconfig0", ipconfig(network, node)),
-            ("nameserver", nameservers(network)),
         ];
-        if !has_cloud_init(&config) {
-            options.push(("ide2", format!("{storage}:cloudinit")));
+        match (by_cdrom, has_cloud_init(&config)) {
+            (true, true) => options.push(("delete", "ide2".into())),
+            (true, false) => {}
+            (false, is_there) => {
+                options.extend([("ipconfig0", ipconfig(network, node)), ("nameserver", nameservers(network))]);
+                if !is_there {
+                    options.push(("ide2", format!("{storage}:cloudinit")));
+                }
+            }
         }
         options.extend(config.digest().map(|d| ("digest", d.to_string())));
         let begun = change.proxmox.configure_vm(&node.host, vmid, &options).await;
@@ -184,7 +212,7 @@ mod tests {
     #[test]
     fn every_value_that_differs_is_named_with_what_it_is_and_should_be() {
         let plan = plan();
-        let differ = |changed: &[(&str, &str)]| differences(&config(changed), &plan.nodes[0], &plan.network);
+        let differ = |changed: &[(&str, &str)]| differences(&config(changed), &plan.nodes[0], &plan.network, false);
         assert_eq!(differ(&[]), Vec::<String>::new());
         assert_eq!(differ(&[("cpu", "cputype=host,flags=+aes")]), Vec::<String>::new());
         assert_eq!(
@@ -203,6 +231,16 @@ mod tests {
             differ(&[("ipconfig0", "ip=10.0.0.202/24,gw=10.0.0.1")]),
             ["ipconfig0 is gw=10.0.0.1,ip=10.0.0.202/24 instead of gw=10.0.0.1,ip=10.0.0.201/24"]
         );
+    }
+
+    #[test]
+    fn by_cdrom_the_drive_is_left_to_the_config_and_nothing_is_said_of_the_address() {
+        let plan = plan();
+        let differ = |changed: &[(&str, &str)]| differences(&config(changed), &plan.nodes[0], &plan.network, true);
+        assert!(differ(&[])[0].contains("cloud-init drive"), "{:?}", differ(&[]));
+        for drive in ["none,media=cdrom", "local:iso/cozyup-x.1-1001-2.iso,media=cdrom"] {
+            assert_eq!(differ(&[("ide2", drive), ("ipconfig0", "ip=dhcp")]), Vec::<String>::new());
+        }
     }
 
     #[test]

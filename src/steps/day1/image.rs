@@ -12,7 +12,7 @@ use crate::plan::model::Plan;
 use crate::proxmox::{Error, TaskExit};
 use crate::steps::follow::{self, Kept};
 use crate::steps::site::{Changing, Installation, Reading};
-use crate::steps::{failures, outlines};
+use crate::steps::{failures, outlines, uploads};
 use async_trait::async_trait;
 use std::time::Duration;
 
@@ -22,10 +22,6 @@ const DOING: &str = "upload the image";
 const REMOVING: &str = "delete the image";
 /// Kind of a [`Thing`] that is a volume.
 const VOLUME: &str = "volume";
-/// Copies an uploaded file to its place on the storage (pve-storage, `API2/Storage/Status.pm`).
-const TASK: &str = "imgcopy";
-/// The line of that task's log that names the place.
-const TARGET: &str = "target file: ";
 
 pub struct Image {
     outline: Outline,
@@ -63,35 +59,8 @@ fn standing(stored: &Stored, kept: &Kept, volume: &str) -> Result<String, String
     }
 }
 
-/// The task of the kept handle, or any other one that copies a file to the image's place: when the worker died after the
-/// last byte and before the answer, the task's name is nowhere but on its node.
 async fn copying(cx: &dyn Context, site: &Reading, doing: &str) -> Result<Kept, Failure> {
-    let kept = follow::kept(cx, site, doing).await?;
-    if kept == Kept::Running {
-        return Ok(kept);
-    }
-    let failed = |e: &Error| failures::proxmox(e, &format!("{doing}: look for an upload that runs already"));
-    let place = format!("/{}", image_file::name(&site.plan));
-    // Proxmox VE runs the task on the node that was contacted, which need not be the template's and may have been another
-    // one behind the same address (pve-storage, `API2/Storage/Status.pm`: an upload is proxied nowhere).
-    let nodes = site.proxmox.cluster_status().await.map_err(|e| failed(&e))?.value.nodes;
-    let mut tasks = Vec::new();
-    for node in nodes.iter().filter(|n| n.online || n.local) {
-        tasks.extend(site.proxmox.running_tasks(&node.name, TASK).await.map_err(|e| failed(&e))?.value);
-    }
-    for upid in tasks {
-        let log = match site.proxmox.task_log(&upid, 0).await {
-            Ok(log) => log,
-            Err(Error::NoSuchTask) => continue,
-            Err(e) => return Err(failed(&e)),
-        };
-        let target = log.iter().find_map(|line| line.text.strip_prefix(TARGET));
-        // A log that tells no target yet will do so in a moment.
-        if target.is_none_or(|target| target.ends_with(&place)) {
-            return Ok(Kept::Running);
-        }
-    }
-    Ok(kept)
+    uploads::copying(cx, site, &image_file::name(&site.plan), doing).await
 }
 
 #[async_trait]

@@ -4,7 +4,8 @@ use crate::engine::failure::Failure;
 use crate::engine::proof::{Proof, Reading as Evidence};
 use crate::engine::step::{Context, Observed, Outline, Removal, Step, StepId, Undo};
 use crate::engine::wait::Band;
-use crate::plan::model::NodePlan;
+use crate::plan::model::{NodePlan, Plan};
+use crate::steps::day2::seed;
 use crate::steps::removal::{self, Found};
 use crate::steps::site::{Changing, Installation, Reading};
 use crate::steps::{failures, follow, outlines};
@@ -20,10 +21,14 @@ pub struct Start {
     doing: String,
 }
 
-pub fn step(node: &NodePlan) -> Start {
+/// On day 2 where the config goes by CD-ROM: it has to be in its drive before.
+pub fn step(plan: &Plan, node: &NodePlan) -> Start {
     let title = format!("start {} (vm {})", node.name, node.vmid);
-    let outline = outlines::change(StepId::of(KIND, &node.name), 1, title, BAND, format!("qm start {}", node.vmid))
-        .after([StepId::of(super::resize::KIND, &node.name), StepId::of(super::data_disk::KIND, &node.name)]);
+    let seeded = plan.by_cdrom().then(|| StepId::of(seed::KIND, &node.name));
+    let day = if seeded.is_some() { 2 } else { 1 };
+    let outline = outlines::change(StepId::of(KIND, &node.name), day, title, BAND, format!("qm start {}", node.vmid))
+        .after([StepId::of(super::resize::KIND, &node.name), StepId::of(super::data_disk::KIND, &node.name)])
+        .after(seeded);
     Start { outline, node: node.clone(), doing: format!("start vm {} ({})", node.vmid, node.name) }
 }
 

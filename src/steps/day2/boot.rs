@@ -21,12 +21,12 @@ pub struct Boot {
     node: NodePlan,
 }
 
-pub fn step(_plan: &Plan, node: &NodePlan) -> Boot {
+pub fn step(plan: &Plan, node: &NodePlan) -> Boot {
     let title = format!("{} runs its services", node.name);
     let by_hand =
         format!("talosctl -n {0} version; talosctl -n {0} get extensions; talosctl -n {0} services", node.address);
     let outline = outlines::check(StepId::of(KIND, &node.name), 2, title, BAND, by_hand)
-        .after([StepId::of(super::apply::KIND, &node.name)]);
+        .after([StepId::of(if plan.by_cdrom() { super::deliver::KIND } else { super::apply::KIND }, &node.name)]);
     Boot { outline, node: node.clone() }
 }
 

@@ -19,7 +19,7 @@ use crate::engine::proof::{Proof, Reading as Evidence};
 use crate::engine::step::{Context, Observed, Step, StepId};
 use crate::engine::undo::{Undoing, undo_id, undoing};
 use crate::plan::TEARDOWN;
-use crate::plan::model::{NodePlan, Plan};
+use crate::plan::model::{Delivery, NodePlan, Plan};
 use crate::proxmox::VmRow;
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -34,6 +34,8 @@ pub fn steps(plan: &Plan, components: &[Component], cluster_is_lost: bool, also:
     let mut whole = plan.clone();
     whole.integration.csi.enabled = true;
     whole.integration.capmox.enabled = true;
+    // A config on a CD-ROM may have been left by a run whose plan delivers over the network since.
+    whole.talos.delivery = Delivery::Cdrom;
     let mut removals = undoing(&catalogue::steps(&whole, components), TEARDOWN);
     let named = (!also.is_empty()).then(|| also::step(also));
     let named_id = named.as_ref().map(|step| step.outline().id.clone());

@@ -24,6 +24,7 @@ pub const VERSION: Kind = kind("runtime", "Versions.runtime.talos.dev", "version
 pub const EXTENSIONS: Kind = kind("runtime", "ExtensionStatuses.runtime.talos.dev", "extensions");
 pub const SERVICES: Kind = kind("runtime", "Services.v1alpha1.talos.dev", "services");
 pub const DISKS: Kind = kind("runtime", "Disks.block.talos.dev", "disks");
+pub const VOLUMES: Kind = kind("runtime", "VolumeStatuses.block.talos.dev", "volumestatus");
 pub const LINKS: Kind = kind("network", "LinkStatuses.net.talos.dev", "links");
 pub const ADDRESSES: Kind = kind("network", "AddressStatuses.net.talos.dev", "addresses");
 

@@ -1,14 +1,18 @@
 //! What only a configured node answers.
 use super::Secure;
 use super::facts::{self, EtcdMember, EtcdStatus, NodeTime, Service};
+use super::resources::VOLUMES;
 use crate::base::answer::Answer;
 use crate::base::secret::Secret;
 use crate::talos::error::Error;
 use crate::talos::wire::machine::{DmesgRequest, EtcdMemberListRequest, ServiceInfo};
+use crate::talos::wire::talos::resource::definitions::block;
 use crate::talos::wire::time::time_service_client::TimeServiceClient;
 use serde_json::json;
 use tonic::Code;
 
+/// `VolumePhaseReady` (Talos v1.10.6, `resources/block`).
+const VOLUME_READY: i32 = 6;
 /// The longest kernel log that is read, in bytes; Talos' own ring is smaller.
 const DMESG_LIMIT: usize = 8 << 20;
 /// The longest kubeconfig archive that is read, in bytes.
@@ -35,6 +39,15 @@ impl Secure {
         let platform = message.platform.unwrap_or_default();
         let raw = json!({"tag": version.tag, "arch": version.arch, "platform": platform.name, "mode": platform.mode});
         Ok(Answer::new(asked("Version"), raw.to_string(), self.node.by_hand("version"), version.tag))
+    }
+
+    /// Whether a partition that Talos looks after (`STATE`, `EPHEMERAL`) is there and in use.
+    ///
+    /// # Errors
+    /// When the node does not answer, or does not know the partition yet.
+    pub async fn volume_is_ready(&self, volume: &str) -> Result<Answer<bool>, Error> {
+        let answer = self.node.get::<block::VolumeStatusSpec>(VOLUMES, volume).await?;
+        Ok(answer.map(|spec| spec.phase == VOLUME_READY))
     }
 
     /// # Errors

@@ -76,6 +76,7 @@ impl Site {
             address: (self.address(host), 24),
             gateway: Some(self.address(1)),
             nameservers: vec![self.address(1)],
+            hostname: None,
         };
         self.lab.with(|w| machine::start(w, 1000 + u32::from(host), vm));
     }

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 /// What is run: a scenario, how far, and how fast.
 #[derive(Debug, Clone, Copy)]
 pub struct Shape {
-    /// `small` or a built-in one.
+    /// `small`, `small-by-cdrom` or a built-in one.
     pub scenario: &'static str,
     pub until: u8,
     /// The crashes come while it is torn down again.
@@ -38,7 +38,12 @@ pub struct Rig {
 impl Rig {
     pub fn new(shape: &Shape) -> Rig {
         let small = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/soak/small.yaml");
-        let scenario_file = if shape.scenario == "small" { small } else { shape.scenario };
+        let by_cdrom = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/soak/small-by-cdrom.yaml");
+        let scenario_file = match shape.scenario {
+            "small" => small,
+            "small-by-cdrom" => by_cdrom,
+            built_in => built_in,
+        };
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let dir = tempfile::tempdir().unwrap();
         let options = site::Options {
@@ -49,7 +54,7 @@ impl Rig {
             dir: dir.path().join("site"),
         };
         let running = runtime.block_on(site::start(options)).unwrap();
-        if shape.scenario == "small" {
+        if shape.scenario.starts_with("small") {
             // A replicated volume needs three nodes.
             let text = std::fs::read_to_string(&running.site.plan).unwrap();
             let text = text.replace("volumes: [local, replicated, proxmox]", "volumes: [local, proxmox]");

@@ -90,7 +90,7 @@ impl Site {
     }
 
     async fn image(&self) {
-        let file = upload::Received { size: IMAGE, sha256: "ab".repeat(32), checksum: None, disk: IMAGE };
+        let file = upload::Received { size: IMAGE, sha256: "ab".repeat(32), checksum: None, bytes: None, disk: IMAGE };
         let params = [("content", "import"), ("filename", "talos.raw")];
         let upid = self.ask_with("POST", "/nodes/pve/storage/local/upload", &params, Some(file)).unwrap();
         assert_eq!(self.end(upid.as_str().unwrap()).await, "OK");
@@ -542,7 +542,13 @@ async fn drives_are_refused_by_what_their_storage_holds() {
 async fn uploads_are_taken_by_file_storages_that_hold_such_content() {
     let site = Site::standard();
     let ask = |storage: &str, content: &str, name: &str, checksum: &str| {
-        let file = upload::Received { size: 5, sha256: "cd".repeat(32), checksum: Some("cd".repeat(32)), disk: 5 };
+        let file = upload::Received {
+            size: 5,
+            sha256: "cd".repeat(32),
+            checksum: Some("cd".repeat(32)),
+            bytes: None,
+            disk: 5,
+        };
         let params =
             [("content", content), ("filename", name), ("checksum", checksum), ("checksum-algorithm", "sha256")];
         site.ask_with("POST", &format!("/nodes/pve/storage/{storage}/upload"), &params, Some(file))

@@ -1,4 +1,5 @@
-//! Uploads: a streaming reader of the one multipart form that Proxmox accepts. The lab keeps size and checksums, not bytes.
+//! Uploads: a streaming reader of the one multipart form that Proxmox accepts. The lab keeps size and checksums; bytes only
+//! of small CD-ROMs, which its machines read.
 use super::call::{Call, Failure, Outcome, Params, task as upid};
 use super::request::BODY_PATIENCE;
 use super::storage::usable;
@@ -9,6 +10,7 @@ use aws_lc_rs::digest::{self, Context};
 use axum::body::Body;
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
+use std::sync::Arc;
 use tokio::time::timeout;
 
 pub const ALGORITHMS: &[&str] = &["md5", "sha1", "sha224", "sha256", "sha384", "sha512"];
@@ -18,6 +20,8 @@ pub const CONTENTS: &[&str] = &["iso", "vztmpl", "import"];
 const HEAD_LIMIT: usize = 64 << 10;
 /// The file's first bytes, kept for reading a qcow2 header.
 const PEEK: usize = 32;
+/// The longest CD-ROM whose bytes are kept.
+const KEPT: usize = 4 << 20;
 
 /// A file that was read to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +30,8 @@ pub struct Received {
     pub sha256: String,
     /// In the algorithm that the form names, where the lab knows it.
     pub checksum: Option<String>,
+    /// What is in it, where that matters: in a CD-ROM, as far as one with a config is large.
+    pub bytes: Option<Vec<u8>>,
     /// Size of the disk inside: from the header of a qcow2 file, else the size of the file.
     pub disk: u64,
 }
@@ -65,6 +71,8 @@ struct Form {
 struct File {
     size: u64,
     peek: Vec<u8>,
+    /// Until it is found to be too long.
+    kept: Option<Vec<u8>>,
     sha256: Context,
     other: Option<Context>,
 }
@@ -74,6 +82,10 @@ impl File {
         self.size += bytes.len() as u64;
         let room = PEEK.saturating_sub(self.peek.len()).min(bytes.len());
         self.peek.extend(bytes.iter().take(room));
+        self.kept = self.kept.take().filter(|kept| kept.len() + bytes.len() <= KEPT);
+        if let Some(kept) = &mut self.kept {
+            kept.extend_from_slice(bytes);
+        }
         self.sha256.update(bytes);
         if let Some(other) = &mut self.other {
             other.update(bytes);
@@ -133,6 +145,7 @@ impl Form {
             self.file = Some(File {
                 size: 0,
                 peek: Vec::new(),
+                kept: self.params.get("content").is_some_and(|c| c == "iso").then(Vec::new),
                 sha256: Context::new(&digest::SHA256),
                 other: algorithm.map(Context::new),
             });
@@ -159,7 +172,8 @@ impl Form {
         };
         file.take(self.held.get(..end).unwrap_or_default());
         let disk = qcow2_size(&file.peek).unwrap_or(file.size);
-        let received = Received { size: file.size, sha256: hex(file.sha256), checksum: file.other.map(hex), disk };
+        let (bytes, checksum) = (file.kept, file.other.map(hex));
+        let received = Received { size: file.size, sha256: hex(file.sha256), checksum, bytes, disk };
         Ok((self.params, received))
     }
 }
@@ -290,6 +304,7 @@ pub fn store(world: &mut World, call: &Call) -> Outcome {
                 vmid: None,
                 imported: false,
                 sha256: Some(file.sha256),
+                bytes: file.bytes.map(Arc::new),
                 created: now,
             };
             if let Some(storage) = world.pve.storages.get_mut(&store_name) {
