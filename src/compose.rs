@@ -4,6 +4,7 @@ use crate::base::file::{self, Unfit};
 use crate::base::names::Names;
 use crate::base::secret::Secret;
 pub use crate::base::text::with_cause;
+use crate::base::trust::{Authority, Trust};
 use crate::base::vault::{Vault, VaultError};
 use crate::cozystack::{Component, Release};
 use crate::engine::decide::Rules;
@@ -160,7 +161,7 @@ pub fn prepare(options: Options) -> Result<Prepared, Refusal> {
     let loaded = loaded.map_err(|e| Refusal::Plan(plan_error(&e)))?;
     let plan = Arc::new(loaded.plan.clone());
     let secret = match options.keys.token {
-        Some(secret) => secret,
+        Some(text) => read_token(&text, TOKEN_VARIABLE, &plan)?,
         None => token_of_file(&plan)?,
     };
     let unfit = |e: Unfit| Refusal::State { what: with_cause(&e), next: e.next() };
@@ -272,7 +273,7 @@ fn connect(plan: &Plan, secret: Secret<String>) -> Result<(proxmox::Reader, prox
         url: plan.site.url.to_string(),
         token_id: plan.site.token_id.clone(),
         secret,
-        fingerprint: plan.site.fingerprint.clone(),
+        trust: trust_of(&plan)?,
     };
     proxmox::connect(target).map_err(|e| Refusal::Plan(e.to_string()))
 }
@@ -322,6 +323,7 @@ pub fn plan_error(error: &plan::PlanError) -> String {
     lines.join("\n")
 }
 
+/// What the environment holds of a token, in whatever form; [`read_token`] reads it.
 pub fn token_of_environment() -> Option<Secret<String>> {
     let secret = std::env::var(TOKEN_VARIABLE).ok()?;
     let secret = secret.trim();
@@ -331,25 +333,57 @@ pub fn token_of_environment() -> Option<Secret<String>> {
 /// The token's secret: the environment first, then the plan's file.
 ///
 /// # Errors
-/// When there is none, or the file may be read by others or is theirs.
+/// When there is none, when the file may be read by others or is theirs, or when what is there is no token's secret.
 pub fn token_secret(plan: &Plan) -> Result<Secret<String>, Refusal> {
-    token_of_environment().map_or_else(|| token_of_file(plan), Ok)
+    match token_of_environment() {
+        Some(text) => read_token(&text, TOKEN_VARIABLE, plan),
+        None => token_of_file(plan),
+    }
+}
+
+/// The secret in what a person gave for the plan's token. `place` says where it stood.
+///
+/// # Errors
+/// When it is none, before anything is sent.
+pub fn read_token(text: &Secret<String>, place: &str, plan: &Plan) -> Result<Secret<String>, Refusal> {
+    proxmox::read_token(text.expose(), &plan.site.token_id)
+        .map_err(|e| Refusal::Plan(format!("the token's secret in {place}: {e}\nnext: {}", e.next())))
 }
 
 fn token_of_file(plan: &Plan) -> Result<Secret<String>, Refusal> {
     let refuse = |what: String, next: &str| Refusal::Plan(format!("the token's secret: {what}\nnext: {next}"));
     let path = home(&plan.site.token_file);
-    let secret = file::read_private(&path).map_err(|unfit| match &unfit {
+    let text = file::read_private(&path).map_err(|unfit| match &unfit {
         Unfit::Io { .. } => refuse(
             with_cause(&unfit),
             &format!("write the secret into {} (chmod 600), or set {TOKEN_VARIABLE}", path.display()),
         ),
         other => refuse(other.to_string(), &other.next()),
     })?;
-    if secret.expose().is_empty() {
-        return Err(refuse(format!("{} is empty", path.display()), "write the token's secret (a UUID) into it"));
+    read_token(&text, &path.display().to_string(), plan)
+}
+
+/// Whom the plan believes that the server is the site's.
+///
+/// # Errors
+/// When the file with the site's authority can't be used.
+pub fn trust_of(plan: &Plan) -> Result<Trust, Refusal> {
+    let site = &plan.site;
+    match (&site.fingerprint, &site.ca_file) {
+        (Some(fingerprint), _) => Ok(Trust::Leaf(fingerprint.clone())),
+        (None, None) => Ok(Trust::System),
+        (None, Some(file)) => {
+            let path = home(file);
+            let refuse = |what: String| {
+                Refusal::Plan(format!(
+                    "site.ca_file: {}: {what}\nnext: put the site's authority there (pve-root-ca.pem of any node, in PEM), \
+                     or write site.fingerprint instead",
+                    path.display()
+                ))
+            };
+            Authority::of_file(&path).map(Trust::Authority).map_err(refuse)
+        }
     }
-    Ok(secret)
 }
 
 fn home(path: &str) -> PathBuf {

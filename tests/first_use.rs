@@ -145,7 +145,7 @@ fn a_vm_that_was_started_again_may_have_another_key_and_it_is_told() {
         url: site.url.clone(),
         token_id: site.token_id.clone(),
         secret,
-        fingerprint: Some(site.fingerprint.parse().unwrap()),
+        trust: cozyup::base::trust::Trust::Leaf(site.fingerprint.parse().unwrap()),
     };
     let (reader, changer) = proxmox::connect(target).unwrap();
     tokio::runtime::Runtime::new().unwrap().block_on(async {

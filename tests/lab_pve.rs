@@ -329,7 +329,8 @@ async fn a_refused_upload_is_told_as_the_refusal_that_it_is_and_not_as_a_broken_
     let pin = site.lab.look(|w| w.pve.fingerprint());
     let upload = async |secret: Secret<String>| {
         let url = format!("https://{}", site.address);
-        let target = proxmox::Target { url, token_id: id.clone(), secret, fingerprint: Some(pin.clone()) };
+        let target =
+            proxmox::Target { url, token_id: id.clone(), secret, trust: cozyup::base::trust::Trust::Leaf(pin.clone()) };
         let (_, changer) = proxmox::connect(target).unwrap();
         let sum = "a".repeat(64);
         changer.upload("pve", "local", "import", "image.raw", &sum, &file, |_, _| ()).await.unwrap_err()

@@ -122,6 +122,7 @@ fn broken() -> Vec<(&'static str, Edits, &'static str)> {
         ("token-of-root", vec![("token_id: cozyup@pve!run", "token_id: root@pam!run")], "token_id"),
         ("token-file-relative", vec![("token_file: ~/.config/cozyup/proxmox.token", "token_file: proxmox.token")], "token_file"),
         ("site-unpinned", vec![("\n  fingerprint: ", "\n  # ")], "site:"),
+        ("site-pinned-twice", vec![("\n  fingerprint: ", "\n  ca_file: /etc/site.pem\n  fingerprint: ")], "ca_file"),
         ("bridge-name", vec![("bridge: vmbr0", "bridge: \"vmbr 0\"")], "vmbr 0"),
         ("vlan-range", vec![("vlan: 100", "vlan: 4095")], "vlan: 4095"),
         ("storage-name", vec![("\n  storage: local\n", "\n  storage: local/iso\n")], "local/iso"),
@@ -364,7 +365,7 @@ fn the_table_of_keys_and_the_model_name_the_same_keys() {
             }
         }
     }
-    let mut plan = defaults::plan(&good());
+    let mut plan = defaults::plan(&Defaults { ca_file: Some("site.pem".into()), ..good() });
     plan.overrides.push(serde_json::from_str(r#"{"rule": "single-host", "reason": "x"}"#).unwrap());
     let mut of_model = BTreeSet::new();
     walk("", &serde_json::to_value(&plan).unwrap(), &mut of_model);
@@ -378,7 +379,8 @@ fn what_the_table_calls_optional_may_really_be_left_out() {
         if matches!(key.need, Need::Required) || path.contains("[]") || matches!(key.kind, Kind::Rows(_)) {
             continue;
         }
-        let mut json = serde_json::to_value(defaults::plan(&good())).unwrap();
+        let whole = Defaults { ca_file: Some("site.pem".into()), ..good() };
+        let mut json = serde_json::to_value(defaults::plan(&whole)).unwrap();
         let (parent, name) = path.rsplit_once('.').unwrap_or(("", &path));
         let parent = if parent.is_empty() { String::new() } else { format!("/{}", parent.replace('.', "/")) };
         json.pointer_mut(&parent).unwrap().as_object_mut().unwrap().remove(name).unwrap();

@@ -2,8 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 use cozyup::base::secret::Secret;
 use cozyup::base::tls::Fingerprint;
+use cozyup::base::trust::{Distrust, Trust};
 use cozyup::proxmox::{
-    Cause, Changer, CloneOptions, Error, Front, Grantee, Reader, Target, TaskExit, TokenFault, Upid, connect,
+    Cause, Changer, CloneOptions, Error, Front, Grantee, Reader, Shown, Target, TaskExit, TokenFault, Upid, connect,
     probe_certificate,
 };
 use std::sync::{Arc, Mutex};
@@ -101,15 +102,15 @@ fn header<'a>(request: &'a str, name: &str) -> Option<&'a str> {
 
 impl Server {
     fn connect(&self) -> (Reader, Changer) {
-        connect(self.target(Some(self.fingerprint.clone()))).unwrap()
+        connect(self.target(Trust::Leaf(self.fingerprint.clone()))).unwrap()
     }
 
-    fn target(&self, fingerprint: Option<Fingerprint>) -> Target {
+    fn target(&self, trust: Trust) -> Target {
         Target {
             url: self.url.clone(),
             token_id: "cozy@pve!wizard".to_string(),
             secret: Secret::new(SECRET.to_string()),
-            fingerprint,
+            trust,
         }
     }
 
@@ -376,25 +377,25 @@ async fn what_is_no_answer_of_the_api_is_called_so_and_never_quoted() {
 async fn a_wrong_certificate_is_refused_with_both_fingerprints_before_the_token_is_sent() {
     let server = server(vec![data("{}")]).await;
     let pin = Fingerprint::of(b"another");
-    let (reader, _) = connect(server.target(Some(pin.clone()))).unwrap();
+    let (reader, _) = connect(server.target(Trust::Leaf(pin.clone()))).unwrap();
     let error = reader.version().await.unwrap_err();
     let text = error.to_string();
     assert!(text.contains(&pin.to_string()) && text.contains(&server.fingerprint.to_string()), "{text}");
-    let Error::Certificate { found, pinned, .. } = error else { panic!("{error:?}") };
-    assert_eq!((found, pinned), (server.fingerprint.clone(), Some(pin)));
+    let Error::Certificate { found, trust, why: Distrust::Another } = error else { panic!("{error:?}") };
+    assert_eq!((found.fingerprint, trust), (server.fingerprint.clone(), Trust::Leaf(pin)));
     assert!(server.requests().is_empty());
 }
 
 #[tokio::test]
 async fn a_certificate_nobody_vouches_for_is_never_trusted_without_a_pin() {
     let server = server(vec![data("{}")]).await;
-    let error = match connect(server.target(None)) {
+    let error = match connect(server.target(Trust::System)) {
         Ok((reader, _)) => reader.version().await.unwrap_err(),
         // A machine without any certificate authority can't verify at all, and says so at once.
         Err(e) => e,
     };
     match error {
-        Error::Certificate { found, pinned: None, .. } => assert_eq!(found, server.fingerprint),
+        Error::Certificate { found, trust: Trust::System, .. } => assert_eq!(found.fingerprint, server.fingerprint),
         Error::Target { what } => assert!(what.contains("TLS"), "{what}"),
         other => panic!("{other:?}"),
     }
@@ -404,7 +405,8 @@ async fn a_certificate_nobody_vouches_for_is_never_trusted_without_a_pin() {
 #[tokio::test]
 async fn the_probe_shows_the_certificate_and_sends_nothing() {
     let server = server(vec![data("{}")]).await;
-    let shown = probe_certificate(&server.url).await.unwrap();
+    let Shown { certificate: shown, verified } = probe_certificate(&server.url).await.unwrap();
+    assert!(verified.is_err());
     assert_eq!(shown.fingerprint, server.fingerprint);
     assert!(shown.subject.contains("CN="), "{}", shown.subject);
     assert!(shown.not_after > jiff::Timestamp::UNIX_EPOCH);
@@ -416,7 +418,7 @@ async fn the_probe_shows_the_certificate_and_sends_nothing() {
 
 #[tokio::test]
 async fn nobody_at_the_address_is_unreachable_with_the_reason() {
-    let mut target = server(vec![]).await.target(Some(Fingerprint::of(b"x")));
+    let mut target = server(vec![]).await.target(Trust::Leaf(Fingerprint::of(b"x")));
     target.url = format!("https://{}", TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap());
     let error = connect(target).unwrap().0.version().await.unwrap_err();
     assert!(matches!(error, Error::Unreachable { .. }), "{error:?}");
@@ -642,7 +644,7 @@ async fn the_secret_is_in_no_debug_output_no_error_and_no_evidence() {
     ];
     let server = server(std::iter::once(echo).chain(refusals).collect()).await;
     let (reader, changer) = server.connect();
-    let mut shown = vec![format!("{reader:?} {changer:?} {:?}", server.target(None))];
+    let mut shown = vec![format!("{reader:?} {changer:?} {:?}", server.target(Trust::System))];
     let answer = reader.version().await.unwrap();
     shown.push(format!("{answer:?}"));
     for _ in 0..4 {

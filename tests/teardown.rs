@@ -4,6 +4,7 @@ mod common;
 
 use common::{Kept, cozyup, records, send, text, worker_of};
 use cozyup::base::secret::Secret;
+use cozyup::base::trust::Trust;
 use cozyup::kubernetes::{Changer as KubernetesChanger, Kind, Reader as KubernetesReader};
 use cozyup::proxmox::{self, Changer, CloneOptions, Reader, Upid, VmConfig};
 use rustix::process::Signal;
@@ -46,7 +47,7 @@ impl Lab {
             url: site.url,
             token_id: site.token_id,
             secret: Secret::new(secret.trim().to_string()),
-            fingerprint: Some(site.fingerprint.parse().unwrap()),
+            trust: Trust::Leaf(site.fingerprint.parse().unwrap()),
         })
         .unwrap()
     }

@@ -17,4 +17,5 @@ pub mod properties;
 pub mod secret;
 pub mod text;
 pub mod tls;
+pub mod trust;
 pub mod vault;

@@ -1,11 +1,14 @@
 //! `cozyup plan new|check|show`.
+use super::contact::{self, Stranger};
 use super::{Exit, say, tell};
+use crate::base::trust::{Authority, Trust};
 use crate::compose::{self, plan_error};
 use crate::engine::step::Outline;
 use crate::plan;
 use crate::plan::defaults::{self, Defaults};
 use crate::plan::model::ApiUrl;
 use crate::proxmox;
+use crate::steps::failures;
 use clap::Subcommand;
 use std::path::PathBuf;
 
@@ -54,6 +57,8 @@ struct New {
     /// File (0600) with the token's secret
     #[arg(long)]
     token_file: Option<String>,
+    #[command(flatten)]
+    contact: contact::Given,
     /// Worker nodes besides the three control planes
     #[arg(long, default_value_t = 0)]
     workers: usize,
@@ -129,6 +134,7 @@ impl New {
             workers: self.workers,
             ..Defaults::default()
         };
+        let mut exit = Exit::Proven;
         if let Some(url) = &self.url {
             match url.parse::<ApiUrl>() {
                 Ok(url) => known.site_url = Some(url),
@@ -137,8 +143,16 @@ impl New {
                     return Exit::Usage;
                 }
             }
-            if let Err(why) = discover(&mut known).await {
-                tell(&format!("{why}\nnext: the plan is written with defaults for what could not be read"));
+            match self.discover(&mut known).await {
+                Ok(()) => {}
+                Err(Trouble::Before { what, exit }) => {
+                    tell(&what);
+                    return exit;
+                }
+                Err(Trouble::Partly(why)) => {
+                    tell(&format!("{why}\nnext: the plan is written with defaults for what could not be read"));
+                    exit = Exit::Blocked;
+                }
             }
         }
         let text = defaults::write(&known);
@@ -147,40 +161,93 @@ impl New {
             return Exit::Usage;
         }
         say(&format!("wrote {}; edit it, then `cozyup plan check {0}`", self.file.display()));
-        Exit::Proven
+        exit
+    }
+
+    /// Reads from the site what a plan can take from it: certificate, nodes, storages, bridges, VMIDs. The token goes to
+    /// nobody whose certificate is not accepted.
+    async fn discover(&self, known: &mut Defaults) -> Result<(), Trouble> {
+        let Some(url) = known.site_url.clone() else { return Ok(()) };
+        let usage = |what: String| Trouble::Before { what, exit: Exit::Usage };
+        // What is wrong on this machine is told before a question is asked.
+        let secret = match &known.token_id {
+            Some(_) => Some(compose::token_secret(&defaults::plan(known)).map_err(|e| usage(e.to_string()))?),
+            None if self.contact.wants_authority() => {
+                return Err(usage(
+                    "the site's authority is read with a token\nnext: give --token-id and --token-file, or --ca-file FILE".into(),
+                ));
+            }
+            None => None,
+        };
+        let met = self.contact.meet(&url).await.map_err(|stranger| match stranger {
+            Stranger::Absent(what) => Trouble::Before { what, exit: Exit::Blocked },
+            Stranger::Refused(what) => usage(what),
+        })?;
+        match &met.trust {
+            Trust::Leaf(fingerprint) => known.fingerprint = Some(fingerprint.clone()),
+            Trust::Authority(_) => known.ca_file = self.contact.ca_file().map(absolute),
+            Trust::System => {}
+        }
+        let (Some(token_id), Some(secret)) = (known.token_id.clone(), secret) else { return Ok(()) };
+        let refused = |e: proxmox::Error| {
+            let failure = failures::proxmox(&e, &format!("ask {url}"));
+            Trouble::Before { what: format!("{}\nnext: {}", failure.what, failure.next), exit: Exit::Blocked }
+        };
+        let target = proxmox::Target { url: url.to_string(), token_id, secret, trust: met.trust.clone() };
+        let (reader, _) = proxmox::connect(target).map_err(refused)?;
+        let nodes = reader.nodes().await.map_err(refused)?.value;
+        known.hosts = nodes.iter().filter(|n| n.status == "online").map(|n| n.node.clone()).collect();
+        if let Some(host) = known.hosts.first() {
+            let authority = met.authority(&reader, host, &url, self.contact.wants_authority()).await.map_err(usage)?;
+            if let Some(authority) = authority {
+                known.ca_file = Some(self.keep(&authority).map_err(usage)?);
+                known.fingerprint = None;
+            }
+        }
+        read_site(&reader, known).await.map_err(|e| Trouble::Partly(e.to_string()))
+    }
+
+    /// Beside the plan, where whoever reads the plan finds it.
+    fn keep(&self, authority: &Authority) -> Result<String, String> {
+        let path = self.file.with_extension("ca.pem");
+        let pem = authority.pem();
+        if path.exists() && !self.force && std::fs::read_to_string(&path).ok().as_deref() != Some(pem.as_str()) {
+            return Err(format!("{} is there already\nnext: take it away, or --force to replace it", path.display()));
+        }
+        let shown = path.display().to_string();
+        crate::base::file::write_public(&path, pem.as_bytes())
+            .map_err(|e| format!("can't write the authority: {e}"))?;
+        say(&format!("wrote {shown}, the site's own authority ({})", authority.fingerprint()));
+        Ok(absolute(&shown))
     }
 }
 
-/// Reads from the site what a plan can take from it: certificate, nodes, storages, bridges, VMIDs.
-async fn discover(known: &mut Defaults) -> Result<(), String> {
-    let Some(url) = known.site_url.clone() else { return Ok(()) };
-    let certificate = proxmox::probe_certificate(url.as_str()).await.map_err(|e| e.to_string())?;
-    say(&format!(
-        "certificate of {url}: {}\n  subject {}, issuer {}\n  compare it with `pvenode cert info` on the host before you trust it",
-        certificate.fingerprint, certificate.subject, certificate.issuer
-    ));
-    known.fingerprint = Some(certificate.fingerprint);
-    let Some(token_id) = known.token_id.clone() else { return Ok(()) };
-    let sample = defaults::plan(known);
-    let secret = compose::token_secret(&sample).map_err(|e| e.to_string())?;
-    let target = proxmox::Target { url: url.to_string(), token_id, secret, fingerprint: known.fingerprint.clone() };
-    let (reader, _) = proxmox::connect(target).map_err(|e| e.to_string())?;
-    let nodes = reader.nodes().await.map_err(|e| e.to_string())?.value;
-    known.hosts = nodes.iter().filter(|n| n.status == "online").map(|n| n.node.clone()).collect();
-    known.taken_vmids = reader.resources().await.map_err(|e| e.to_string())?.value.iter().map(|v| v.vmid).collect();
-    if let Some(host) = known.hosts.first() {
-        let storages = reader.storages(host).await.map_err(|e| e.to_string())?.value;
-        let with = |content: &str| {
-            let mut fit: Vec<_> =
-                storages.iter().filter(|s| s.active && s.content.iter().any(|c| c == content)).collect();
-            fit.sort_by_key(|s| std::cmp::Reverse(s.avail));
-            fit.first().map(|s| s.storage.clone())
-        };
-        known.image_storage = with("import");
-        known.disk_storage = with("images");
-        known.csi_storage.clone_from(&known.disk_storage);
-        let bridges = reader.bridges(host).await.map_err(|e| e.to_string())?.value;
-        known.bridge = bridges.iter().find(|b| b.active).map(|b| b.iface.clone());
-    }
+/// Why the site was not read.
+enum Trouble {
+    /// Before anything of it was known; nothing is written.
+    Before { what: String, exit: Exit },
+    /// Some of it is known.
+    Partly(String),
+}
+
+fn absolute(path: &str) -> String {
+    std::path::absolute(path).map_or_else(|_| path.to_string(), |p| p.display().to_string())
+}
+
+/// Storages, bridges and VMIDs, for the first of the known hosts.
+async fn read_site(reader: &proxmox::Reader, known: &mut Defaults) -> Result<(), proxmox::Error> {
+    known.taken_vmids = reader.resources().await?.value.iter().map(|v| v.vmid).collect();
+    let Some(host) = known.hosts.first() else { return Ok(()) };
+    let storages = reader.storages(host).await?.value;
+    let with = |content: &str| {
+        let mut fit: Vec<_> = storages.iter().filter(|s| s.active && s.content.iter().any(|c| c == content)).collect();
+        fit.sort_by_key(|s| std::cmp::Reverse(s.avail));
+        fit.first().map(|s| s.storage.clone())
+    };
+    known.image_storage = with("import");
+    known.disk_storage = with("images");
+    known.csi_storage.clone_from(&known.disk_storage);
+    let bridges = reader.bridges(host).await?.value;
+    known.bridge = bridges.iter().find(|b| b.active).map(|b| b.iface.clone());
     Ok(())
 }

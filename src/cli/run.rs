@@ -191,18 +191,24 @@ impl Run {
 
 /// Starts the worker and shows what it does; on the screen, also what another one does on the same run.
 pub async fn execute(start: Start<'_>, state_dir: &Path) -> Exit {
-    let (name, folder) = match (&start.folder, start.load()) {
-        (_, Err(e)) => {
+    let plan = match start.load() {
+        Ok(loaded) => loaded.plan,
+        Err(e) => {
             tell(&compose::plan_error(&e));
             return Exit::Usage;
         }
-        (Some(folder), Ok(loaded)) => (loaded.plan.name, folder.clone()),
-        (None, Ok(loaded)) => (loaded.plan.name.clone(), state_dir.join("runs").join(&loaded.plan.name)),
     };
+    let name = plan.name.clone();
+    let folder = start.folder.clone().unwrap_or_else(|| state_dir.join("runs").join(&name));
     let opened = RunFolder::open(&folder).map_err(|e| with_next(&e, &e.next()));
     let opened = opened.and_then(|(folder, words)| {
         words.iter().for_each(|word| note(word));
-        let keys = start.keys(&folder.secrets())?;
+        let mut keys = start.keys(&folder.secrets())?;
+        if let Some(text) = keys.token.take() {
+            let read =
+                compose::read_token(&text, compose::TOKEN_VARIABLE, &plan).map_err(|refusal| refusal.to_string())?;
+            keys.token = Some(read);
+        }
         Ok((folder, keys))
     });
     let (run_folder, keys) = match opened {

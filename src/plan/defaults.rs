@@ -24,6 +24,8 @@ pub struct Defaults {
     pub name: Option<String>,
     pub site_url: Option<ApiUrl>,
     pub fingerprint: Option<Fingerprint>,
+    /// Where the certificate of the site's own authority lies.
+    pub ca_file: Option<String>,
     pub token_id: Option<String>,
     pub token_file: Option<String>,
     /// Proxmox nodes; machines are dealt to them in turn, the template is built on the first.
@@ -101,6 +103,7 @@ pub fn plan(known: &Defaults) -> Plan {
         site: SitePlan {
             url: known.site_url.clone().unwrap_or_else(|| ApiUrl::at(gateway)),
             fingerprint: known.fingerprint.clone(),
+            ca_file: known.ca_file.clone(),
             token_id: or(&known.token_id, "cozyup@pve!run"),
             token_file: or(&known.token_file, "~/.config/cozyup/proxmox.token"),
         },

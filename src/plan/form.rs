@@ -157,6 +157,7 @@ static FIELDS: LazyLock<Vec<Field>> = LazyLock::new(|| {
         name,
         site.url,
         site.fingerprint,
+        site.ca_file,
         site.token_id,
         site.token_file,
         image.url,

@@ -141,7 +141,15 @@ static SITE: &[Key] = &[
         "\"AA:BB:…\"",
         "SHA-256 of the server's certificate, as the Proxmox VE GUI shows it under Certificates.",
     )
-    .optional("the certificate must verify against the system's roots"),
+    .optional("without ca_file too, the certificate must verify against the system's roots"),
+    key(
+        "ca_file",
+        "authority's file",
+        Kind::Text,
+        "~/.config/cozyup/site-ca.pem",
+        "Instead of fingerprint: file with the authority that signs the site's certificates (pve-root-ca.pem); renewals then pass.",
+    )
+    .optional("fingerprint, or the system's roots"),
     key("token_id", "token id", Kind::Text, "cozyup@pve!run", "API token, user@realm!name. Only the id."),
     key(
         "token_file",

@@ -3,7 +3,7 @@ use crate::base::tls::Fingerprint;
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 /// The version of the plan file that this cozyup writes and reads.
@@ -37,9 +37,12 @@ pub struct Plan {
 pub struct SitePlan {
     /// `https://host:8006`, without `/api2/json`.
     pub url: ApiUrl,
-    /// SHA-256 of the leaf certificate; absent: the certificate must verify against the system's roots.
+    /// SHA-256 of the leaf certificate. Without it and `ca_file` the certificate must verify against the system's roots.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<Fingerprint>,
+    /// A file with the certificate of the authority that signs the site's, in PEM; renewed certificates then pass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<String>,
     /// `user@realm!tokenid`
     pub token_id: String,
     /// A file (mode 0600) that holds the token's secret; `~/` is the home folder. The environment's
@@ -327,7 +330,10 @@ impl ApiUrl {
     /// Host name or address, without the port.
     pub fn host(&self) -> &str {
         let rest = self.0.strip_prefix("https://").unwrap_or(&self.0);
-        rest.rsplit_once(':').map_or(rest, |(host, _)| host)
+        // The colons of an IPv6 address stand in brackets.
+        let end = rest.rfind(']').map_or(0, |at| at + 1);
+        let port = rest.get(end..).and_then(|after| after.rfind(':')).map(|at| end + at);
+        port.and_then(|at| rest.get(..at)).unwrap_or(rest)
     }
 }
 
@@ -350,7 +356,54 @@ impl FromStr for ApiUrl {
         if host.is_empty() || host.contains(['/', '?', '#', '@', ' ']) {
             return Err(format!("`{s}` has more than a host and a port: write https://HOST:8006"));
         }
-        Ok(ApiUrl(if host.contains(':') { format!("https://{host}") } else { format!("https://{host}:8006") }))
+        let (name, port) = match host.strip_prefix('[') {
+            Some(rest) => {
+                let (address, after) =
+                    rest.split_once(']').ok_or_else(|| format!("`{s}` has no `]` behind the address"))?;
+                address
+                    .parse::<Ipv6Addr>()
+                    .map_err(|_| format!("`{address}` is no IPv6 address: write https://[ADDRESS]:8006"))?;
+                match after.strip_prefix(':') {
+                    Some(port) => (format!("[{address}]"), Some(port)),
+                    None if after.is_empty() => (format!("[{address}]"), None),
+                    None => {
+                        return Err(format!(
+                            "`{s}` has something behind the `]` that is no port: write https://[ADDRESS]:8006"
+                        ));
+                    }
+                }
+            }
+            None if host.matches(':').count() > 1 => {
+                return Err(format!("`{s}` has an IPv6 address without brackets: {}", bracketed(host)));
+            }
+            None => match host.split_once(':') {
+                Some((name, port)) => (name.to_string(), Some(port)),
+                None => (host.to_string(), None),
+            },
+        };
+        let port = match port {
+            Some(port) => {
+                port.parse::<u16>().ok().filter(|p| *p != 0 && port.bytes().all(|b| b.is_ascii_digit())).ok_or_else(
+                    || format!("`{s}` has no port of 1 to 65535 behind its colon: write https://HOST:8006"),
+                )?
+            }
+            None => 8006,
+        };
+        if name.is_empty() {
+            return Err(format!("`{s}` names no host: write https://HOST:8006"));
+        }
+        Ok(ApiUrl(format!("https://{name}:{port}")))
+    }
+}
+
+/// How an IPv6 address that stands without brackets is written. Its last group may have been meant as the port.
+fn bracketed(host: &str) -> String {
+    let with_port = host.rsplit_once(':').filter(|(address, port)| {
+        *port == "8006" && (address.parse::<Ipv6Addr>().is_ok() || host.parse::<Ipv6Addr>().is_err())
+    });
+    match with_port {
+        Some((address, port)) => format!("write https://[{address}]:{port}"),
+        None => format!("write https://[{host}]:8006"),
     }
 }
 
@@ -460,6 +513,33 @@ mod tests {
         let error = "https://10.0.0.1:8006/api2/json".parse::<ApiUrl>().unwrap_err();
         assert!(error.contains("write https://10.0.0.1:8006"), "{error}");
         assert_eq!("https://pve/".parse::<ApiUrl>().unwrap().as_str(), "https://pve:8006");
+    }
+
+    /// reports.md B26
+    #[test]
+    fn an_ipv6_address_stands_in_brackets_and_means_the_same_port() {
+        let url = |s: &str| s.parse::<ApiUrl>().map(|u| (u.as_str().to_string(), u.host().to_string()));
+        let is = |url: &str, host: &str| Ok((url.to_string(), host.to_string()));
+        assert_eq!(url("https://[fd00::1]"), is("https://[fd00::1]:8006", "[fd00::1]"));
+        assert_eq!(url("https://[fd00::1]:443/"), is("https://[fd00::1]:443", "[fd00::1]"));
+        assert_eq!(url("https://pve"), is("https://pve:8006", "pve"));
+        assert_eq!(url("https://10.0.0.1:8006"), is("https://10.0.0.1:8006", "10.0.0.1"));
+        for (wrong, said) in [
+            ("https://2001:db8::10:8006", "write https://[2001:db8::10]:8006"),
+            ("https://2001:db8::10", "write https://[2001:db8::10]:8006"),
+            ("https://::1", "write https://[::1]:8006"),
+            ("https://[fd00::1", "no `]`"),
+            ("https://[fd00::g]", "no IPv6 address"),
+            ("https://[fd00::1]8006", "is no port"),
+            ("https://pve:", "no port"),
+            ("https://pve:0", "no port"),
+            ("https://pve:+80", "no port"),
+            ("https://pve:99999", "no port"),
+            ("https://:8006", "names no host"),
+        ] {
+            let error = url(wrong).unwrap_err();
+            assert!(error.contains(said), "{wrong}: {error}");
+        }
     }
 
     #[test]

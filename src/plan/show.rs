@@ -11,9 +11,10 @@ pub fn show(plan: &Plan) -> String {
     out.0.push_str(&format!("plan {}\n", clean(&plan.name)));
     out.heading("site");
     out.row("API", &plan.site.url);
-    match &plan.site.fingerprint {
-        Some(pin) => out.row("certificate", pin),
-        None => out.row("certificate", "verified against the system's roots"),
+    match (&plan.site.fingerprint, &plan.site.ca_file) {
+        (Some(pin), _) => out.row("certificate", pin),
+        (None, Some(file)) => out.row("certificate", format!("signed by the authority in {file}")),
+        (None, None) => out.row("certificate", "verified against the system's roots"),
     }
     out.row("token", format!("{}, secret in {}", plan.site.token_id, plan.site.token_file));
     out.row("image", format!("{} on storage {}", plan.image.url, plan.image.storage));

@@ -1,20 +1,22 @@
 //! One HTTP client for one node: deadlines, the cap on requests under way, the one repetition of a cut question.
 use super::Target;
 use super::cause::vanished_meanwhile;
-use super::certificate::probe_certificate;
+use super::certificate::{describe, system};
 use super::error::{Error, Unreached};
 use super::path::{Path, asked};
 use super::refusal::{Said, refusal};
+use super::token::authorization;
 use crate::base::secret::{SECRET_FIELDS, Secret, hide_fields};
 use crate::base::text::{clean, shorten};
-use crate::base::tls::{ByLeaf, Fingerprint, Pinned, without_manual};
+use crate::base::tls::{ByLeaf, Pinned, without_manual};
+use crate::base::trust::{Distrust, Noting, Seen, Trust};
 use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderValue};
 use reqwest::{Method, Request, Response, Url};
 use serde_json::Value;
 use std::error::Error as StdError;
 use std::fmt;
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -37,14 +39,11 @@ pub(super) struct Connection {
     token_id: String,
     secret: Secret<String>,
     authorization: HeaderValue,
-    pin: Option<Pin>,
+    trust: Trust,
+    /// The certificate that the server showed last.
+    seen: Seen,
     under_way: Semaphore,
     uploads: Semaphore,
-}
-
-struct Pin {
-    fingerprint: Fingerprint,
-    seen: Arc<Mutex<Option<Fingerprint>>>,
 }
 
 /// A request that brought no answer; `cut` when the connection broke before the answer was whole.
@@ -77,33 +76,30 @@ impl Connection {
         crate::base::tls::install_provider();
         let unusable = |what: String| Error::Target { what };
         let url = base_url(&target.url)?;
-        let text = format!("PVEAPIToken={}={}", target.token_id, target.secret.expose());
-        let mut authorization = HeaderValue::from_str(&text)
-            .map_err(|_| unusable("the token holds a character that no token has".to_string()))?;
-        authorization.set_sensitive(true);
-        let builder = reqwest::Client::builder()
+        let authorization = authorization(&target.token_id, &target.secret)?;
+        let (verifier, seen) = match &target.trust {
+            Trust::System => Noting::new(system()?),
+            Trust::Leaf(fingerprint) => Noting::new(ByLeaf::new(Pinned::new(fingerprint.clone()))),
+            Trust::Authority(authority) => Noting::by_authority(authority).map_err(unusable)?,
+        };
+        let http = reqwest::Client::builder()
             .no_proxy()
             .http1_only()
             .https_only(true)
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT_DEADLINE)
-            .pool_idle_timeout(IDLE);
-        let (builder, pin) = match target.fingerprint {
-            Some(fingerprint) => {
-                let verifier = Pinned::new(fingerprint.clone());
-                let seen = verifier.seen();
-                (builder.tls_backend_preconfigured(pinned(verifier)?), Some(Pin { fingerprint, seen }))
-            }
-            None => (builder.tls_backend_rustls(), None),
-        };
-        let http = builder.build().map_err(|e| unusable(format!("can't prepare TLS: {}", deepest(&e))))?;
+            .pool_idle_timeout(IDLE)
+            .tls_backend_preconfigured(tls(verifier)?)
+            .build()
+            .map_err(|e| unusable(format!("can't prepare TLS: {}", deepest(&e))))?;
         Ok(Connection {
             http,
             url: url.origin().ascii_serialization(),
             token_id: target.token_id,
             secret: target.secret,
             authorization,
-            pin,
+            trust: target.trust,
+            seen,
             under_way: Semaphore::new(UNDER_WAY),
             uploads: Semaphore::new(UPLOADS),
         })
@@ -111,6 +107,10 @@ impl Connection {
 
     pub(super) fn url(&self) -> &str {
         &self.url
+    }
+
+    pub(super) fn trust(&self) -> &Trust {
+        &self.trust
     }
 
     pub(super) fn token_id(&self) -> &str {
@@ -192,7 +192,7 @@ impl Connection {
         let node = node_of(request.url());
         let response = match self.http.execute(request).await {
             Ok(response) => response,
-            Err(e) => return Err(self.trouble(&e).await),
+            Err(e) => return Err(self.trouble(&e)),
         };
         let status = response.status();
         let reason = response
@@ -208,7 +208,7 @@ impl Connection {
             // The status says what went wrong; its text may be missing.
             Err(_) if !status.is_success() => String::new(),
             Err(Cut::Limit) => return Err(Trouble::answer("the answer is far longer than any of the API".to_string())),
-            Err(Cut::Broken(e)) => return Err(self.trouble(&e).await),
+            Err(Cut::Broken(e)) => return Err(self.trouble(&e)),
         };
         if !status.is_success() {
             let canonical = status.canonical_reason().unwrap_or("no reason given");
@@ -229,26 +229,23 @@ impl Connection {
         })
     }
 
-    async fn trouble(&self, e: &reqwest::Error) -> Trouble {
+    fn trouble(&self, e: &reqwest::Error) -> Trouble {
         let what = self.hidden(&format!("{}: {}", self.url, deepest(e)));
         let unreachable = Error::Unreachable { what: shorten(&clean(&what), 500), how: unreached(e) };
         let Some(tls) = links(e).find_map(|link| link.downcast_ref::<rustls::Error>()) else {
             return Trouble { error: unreachable, cut: links(e).any(is_cut) };
         };
-        let error = match (&self.pin, tls) {
-            (Some(pin), _) => match pin.seen.lock().ok().and_then(|seen| seen.clone()) {
-                Some(found) if found != pin.fingerprint => {
-                    Error::Certificate { found, pinned: Some(pin.fingerprint.clone()), why: clean(&tls.to_string()) }
-                }
-                _ => unreachable,
-            },
-            (None, rustls::Error::InvalidCertificate(why)) => match probe_certificate(&self.url).await {
-                Ok(shown) => {
-                    Error::Certificate { found: shown.fingerprint, pinned: None, why: clean(&why.to_string()) }
-                }
-                Err(_) => unreachable,
-            },
-            (None, _) => unreachable,
+        let seen = self.seen.lock().ok().and_then(|seen| seen.clone()).and_then(|der| describe(&der).ok());
+        let why = match (&self.trust, &seen, tls) {
+            (Trust::Leaf(pin), Some(seen), _) if seen.fingerprint != *pin => Some(Distrust::Another),
+            (Trust::System | Trust::Authority(_), Some(_), rustls::Error::InvalidCertificate(_)) => {
+                Some(Distrust::of(tls))
+            }
+            _ => None,
+        };
+        let error = match (why, seen) {
+            (Some(why), Some(found)) => Error::Certificate { found: Box::new(found), trust: self.trust.clone(), why },
+            _ => unreachable,
         };
         Trouble { error, cut: false }
     }
@@ -336,13 +333,14 @@ async fn within<T>(deadline: Duration, name: &str, work: impl Future<Output = Re
     tokio::time::timeout(deadline, work).await.unwrap_or_else(|_| Err(late()))
 }
 
-fn pinned(verifier: Pinned) -> Result<rustls::ClientConfig, Error> {
+/// TLS 1.2 and 1.3 with this verifier, as every connection to the API is made.
+pub(super) fn tls(verifier: Arc<Noting>) -> Result<rustls::ClientConfig, Error> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|e| Error::Target { what: format!("can't prepare TLS: {e}") })?
         .dangerous()
-        .with_custom_certificate_verifier(ByLeaf::new(verifier))
+        .with_custom_certificate_verifier(verifier)
         .with_no_client_auth();
     Ok(config)
 }
@@ -427,7 +425,7 @@ mod tests {
             url: "https://pve:8006".to_string(),
             token_id: "a@pve!t".to_string(),
             secret: Secret::new("s3cr3t".to_string()),
-            fingerprint: Some(Fingerprint::of(b"x")),
+            trust: Trust::Leaf(crate::base::tls::Fingerprint::of(b"x")),
         };
         let shown = format!("{target:?}");
         let connection = Connection::new(target).unwrap();

@@ -1,6 +1,7 @@
 //! What goes wrong between cozyup and Proxmox VE, told apart by what one does next.
 use super::cause::{Cause, TokenFault};
-use crate::base::tls::Fingerprint;
+use super::certificate::Certificate;
+use crate::base::trust::{Distrust, Trust};
 use std::collections::BTreeMap;
 
 /// Texts are the server's own words, cleaned, without the token's secret.
@@ -12,9 +13,9 @@ pub enum Error {
     /// No answer: no route, refused, cut. A changing call may still have been carried out.
     #[error("can't reach proxmox: {what}")]
     Unreachable { what: String, how: Unreached },
-    /// The server showed another certificate than the pinned one, or one no authority of this system vouches for.
-    #[error("{}", certificate_text(found, pinned.as_ref(), why))]
-    Certificate { found: Fingerprint, pinned: Option<Fingerprint>, why: String },
+    /// The server showed a certificate that is not trusted; nothing was sent to it.
+    #[error("{}", certificate_text(found, trust, why))]
+    Certificate { found: Box<Certificate>, trust: Trust, why: Distrust },
     #[error("proxmox does not accept the token: {text}")]
     Unauthorized { text: String, fault: TokenFault },
     /// `path` and `privilege` where the server names them; several privileges are joined by `|`, of which one is enough.
@@ -113,10 +114,18 @@ impl Error {
     }
 }
 
-fn certificate_text(found: &Fingerprint, pinned: Option<&Fingerprint>, why: &str) -> String {
-    match pinned {
-        Some(pinned) => format!("the server's certificate is {found}, the pinned one is {pinned}"),
-        None => format!("the server's certificate {found} can't be verified: {why}"),
+fn certificate_text(found: &Certificate, trust: &Trust, why: &Distrust) -> String {
+    let shown = &found.fingerprint;
+    match (trust, why) {
+        (Trust::Leaf(pin), _) => format!("the server's certificate is {shown}, the pinned one is {pin}"),
+        (Trust::System | Trust::Authority(_), Distrust::OtherName) if !found.names.is_empty() => {
+            format!("the server's certificate {shown} is for {}, not for the host of the URL", found.names.join(", "))
+        }
+        (Trust::System, _) => format!("the server's certificate {shown} can't be verified: {why}"),
+        (Trust::Authority(authority), _) => {
+            let pin = authority.fingerprint();
+            format!("the server's certificate {shown} does not pass by the pinned authority {pin}: {why}")
+        }
     }
 }
 

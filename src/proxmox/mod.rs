@@ -17,13 +17,14 @@ mod reader;
 mod refusal;
 mod site;
 mod task;
+mod token;
 mod upid;
 mod upload;
 mod vm;
 
 pub use access::{AclRow, Permissions, TokenRow, UserRow};
 pub use cause::{Cause, TokenFault};
-pub use certificate::{Certificate, probe_certificate};
+pub use certificate::{Certificate, NodeCertificate, ROOT_CA, Shown, Validity, probe_certificate};
 pub use changer::{Changer, CloneOptions, Grantee};
 pub use config::{Disk, Net, VmConfig};
 pub use error::{Error, Front, Unreached};
@@ -33,11 +34,12 @@ pub use site::{
     Volume,
 };
 pub use task::{LogLine, TaskExit, TaskStatus, progress_of, reason_of};
+pub use token::{Unreadable, read as read_token};
 pub use upid::Upid;
 pub use vm::{VmRow, VmStatus};
 
 use crate::base::secret::Secret;
-use crate::base::tls::Fingerprint;
+use crate::base::trust::Trust;
 use std::sync::Arc;
 
 /// One Proxmox VE node's API and the token to use it with.
@@ -48,15 +50,15 @@ pub struct Target {
     /// `cozyup@pve!wizard`
     pub token_id: String,
     pub secret: Secret<String>,
-    /// The leaf certificate to insist on; `None` verifies with the system's certificate authorities.
-    pub fingerprint: Option<Fingerprint>,
+    /// Whose certificate the server must show; the token is not sent to any other.
+    pub trust: Trust,
 }
 
 /// The two halves of one connection; both are cheap to clone. Sends nothing yet.
 ///
 /// # Errors
-/// [`Error::Target`] when the address or the token can't be used, or when there is neither a fingerprint nor a
-/// system certificate authority to verify with.
+/// [`Error::Target`] when the address or the token can't be used, or when there is neither a pin nor a system
+/// certificate authority to verify with.
 pub fn connect(target: Target) -> Result<(Reader, Changer), Error> {
     let connection = Arc::new(connection::Connection::new(target)?);
     Ok((Reader::new(connection.clone()), Changer::new(connection)))

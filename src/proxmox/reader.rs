@@ -1,5 +1,6 @@
 //! The reading half: one method per question, each answer with its evidence.
 use super::access::{self, AclRow, Permissions, TokenRow, UserRow};
+use super::certificate::{self, NodeCertificate};
 use super::config::{self, VmConfig};
 use super::connection::Connection;
 use super::error::Error;
@@ -11,6 +12,7 @@ use super::task::{self, LogLine, TaskStatus};
 use super::upid::Upid;
 use super::vm::{self, VmRow, VmStatus};
 use crate::base::answer::Answer;
+use crate::base::trust::Trust;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -41,6 +43,11 @@ impl Reader {
     /// The address all questions go to, e.g. `https://10.0.0.1:8006`.
     pub fn url(&self) -> &str {
         self.connection.url()
+    }
+
+    /// Whom this connection believes that it talks to the right server.
+    pub fn trust(&self) -> &Trust {
+        self.connection.trust()
     }
 
     pub fn token_id(&self) -> &str {
@@ -91,6 +98,11 @@ impl Reader {
 
     pub async fn node_status(&self, node: &str) -> Answered<NodeStatus> {
         self.ask(&["nodes", node, "status"], &[], site::node_status).await
+    }
+
+    /// The certificates of a node, that of the cluster's own authority among them. Any user may read them.
+    pub async fn certificates(&self, node: &str) -> Answered<Vec<NodeCertificate>> {
+        self.ask(&["nodes", node, "certificates", "info"], &[], certificate::certificates).await
     }
 
     /// Unix seconds.

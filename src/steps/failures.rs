@@ -1,4 +1,5 @@
 //! From a client's error to a failure with a class and a next action. `doing` says what was tried, as in `clone vm 1001`.
+use crate::base::trust::{Distrust, Trust};
 use crate::engine::failure::Failure;
 use crate::proxmox::Cause;
 use crate::steps::causes;
@@ -22,11 +23,7 @@ pub fn proxmox(error: &proxmox::Error, doing: &str) -> Failure {
         ),
         Error::NoSuchTask => Failure::retryable(what, "cozyup looks again"),
         Error::Locked { .. } => causes::failure(Cause::Lock, what),
-        Error::Certificate { .. } => Failure::refused(
-            what,
-            "if the site's certificate was renewed, compare it on the Proxmox console \
-             (pvenode cert info) and write the new fingerprint into the plan; if not, somebody is in between",
-        ),
+        Error::Certificate { found, trust, why } => Failure::refused(what, certificate(found, trust, why)),
         Error::Unauthorized { fault, .. } => causes::token(*fault, what),
         Error::Forbidden { path: Some(path), privilege: Some(privilege), .. } => {
             Failure::refused(what, causes::missing_right(path, privilege))
@@ -55,6 +52,37 @@ pub fn proxmox(error: &proxmox::Error, doing: &str) -> Failure {
             Failure::retryable(what, next)
         }
         Error::File { .. } => Failure::person(what, "check the file on the jump host"),
+    }
+}
+
+/// What to do about a certificate that is not trusted. That somebody may be in between is said where a pin says so.
+pub fn certificate(found: &proxmox::Certificate, trust: &Trust, why: &Distrust) -> String {
+    let compare = "compare it with `pvenode cert info` on the node's own console";
+    let pin = &found.fingerprint;
+    match (trust, why) {
+        (Trust::Leaf(_), _) => format!(
+            "if the site's certificate was renewed, {compare} and write the new one into the plan: site.fingerprint: \
+             \"{pin}\" (site.ca_file with the site's authority lets renewals pass); if not, somebody is in between"
+        ),
+        (_, Distrust::OtherName) => format!(
+            "use a name or address that the certificate is for in site.url, or {compare} and pin it: site.fingerprint: \"{pin}\""
+        ),
+        (_, Distrust::Expired | Distrust::NotYet) => format!(
+            "compare the clock of this machine (timedatectl); if the certificate has ended, renew it on the node \
+             (pvecm updatecerts --force, or pvenode acme cert renew), or {compare} and pin it: site.fingerprint: \"{pin}\""
+        ),
+        (Trust::Authority(_), _) => format!(
+            "if the site shows a certificate of another authority now, put that one into site.ca_file, or {compare} and write \
+             site.fingerprint: \"{pin}\" instead; if not, somebody is in between"
+        ),
+        (Trust::System, Distrust::UnknownIssuer) if found.names_own_authority() => format!(
+            "Proxmox VE's own authority signs it, as usual: {compare}, then write into the plan: site.fingerprint: \"{pin}\""
+        ),
+        (Trust::System, _) => format!(
+            "an authority that this machine does not know signs it ({}): {compare}, then write into the plan: \
+             site.fingerprint: \"{pin}\", or site.ca_file with that authority",
+            found.issuer
+        ),
     }
 }
 
@@ -144,5 +172,30 @@ pub fn kubernetes(error: &kubernetes::Error, doing: &str) -> Failure {
         Error::Unreachable { .. } | Error::Webhook { .. } | Error::Gone | Error::Server { .. } => {
             Failure::person(what, "read the message; `kubectl get events -A` says more; cozyup looks again by itself")
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::tls::Fingerprint;
+    use jiff::Timestamp;
+
+    /// reports.md B25
+    #[test]
+    fn a_certificate_that_was_never_pinned_is_no_alarm_and_the_line_to_paste_stands_there() {
+        let shown = |issuer: &str| proxmox::Certificate::sample(issuer, Timestamp::UNIX_EPOCH);
+        let (own, other) =
+            (shown("CN=Proxmox Virtual Environment, O=PVE Cluster Manager CA"), shown("CN=Example Corp CA"));
+        let line = format!("site.fingerprint: \"{}\"", own.fingerprint);
+        let next = |found: &proxmox::Certificate, trust: Trust, why: Distrust| certificate(found, &trust, &why);
+        let usual = next(&own, Trust::System, Distrust::UnknownIssuer);
+        assert!(usual.contains("as usual") && usual.contains(&line) && !usual.contains("in between"), "{usual}");
+        let company = next(&other, Trust::System, Distrust::UnknownIssuer);
+        assert!(company.contains("Example Corp") && company.contains(&other.fingerprint.to_string()), "{company}");
+        let changed = next(&own, Trust::Leaf(Fingerprint::of(b"pin")), Distrust::Another);
+        assert!(changed.contains("somebody is in between") && changed.contains(&line), "{changed}");
+        assert!(next(&own, Trust::System, Distrust::OtherName).contains("site.url"));
+        assert!(next(&own, Trust::System, Distrust::Expired).contains("pvecm updatecerts"));
     }
 }

@@ -70,6 +70,7 @@ mod root_host_elsewhere;
 mod root_host_in_cluster;
 mod single_control_plane;
 mod single_host;
+mod site_pinned_twice;
 mod site_unpinned;
 mod size_below_floor;
 mod size_below_minimum;
@@ -180,6 +181,7 @@ pub static RULES: &[Rule] = &[
     token_of_root::RULE,
     token_file_relative::RULE,
     site_unpinned::RULE,
+    site_pinned_twice::RULE,
     bridge_name::RULE,
     vlan_range::RULE,
     storage_name::RULE,

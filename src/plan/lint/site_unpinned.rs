@@ -10,7 +10,7 @@ pub const RULE: Rule = Rule {
 };
 
 fn check(plan: &Plan) -> Vec<Problem> {
-    if plan.site.fingerprint.is_some() {
+    if plan.site.fingerprint.is_some() || plan.site.ca_file.is_some() {
         return Vec::new();
     }
     let why = "Proxmox VE signs its certificate itself unless told otherwise, and this machine would then refuse it";

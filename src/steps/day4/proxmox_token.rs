@@ -78,7 +78,7 @@ impl ProxmoxToken {
             url: site.plan.site.url.to_string(),
             token_id: self.access.token_id(),
             secret: self.access.secret(site)?,
-            fingerprint: site.plan.site.fingerprint.clone(),
+            trust: site.proxmox.trust().clone(),
         };
         let (reader, _) = connect(target).map_err(|e| failures::proxmox(&e, &doing))?;
         match reader.permissions().await {
