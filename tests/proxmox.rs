@@ -373,6 +373,18 @@ async fn what_is_no_answer_of_the_api_is_called_so_and_never_quoted() {
     assert_eq!(whole.connect().0.vm_config("pve1", 1).await.unwrap().value.name(), Some("cp1"));
 }
 
+/// harm.md S8
+#[tokio::test]
+async fn an_answer_that_is_longer_than_any_is_given_up() {
+    let padded = |mib: usize| data(&format!("[{}]", " ".repeat(mib << 20)));
+    let error = server(vec![padded(5)]).await.connect().0.version().await.unwrap_err();
+    assert!(matches!(&error, Error::Answer { text } if text.contains("longer than 4 MiB")), "{error:?}");
+    // The list of all guests may be longer.
+    assert!(server(vec![padded(5)]).await.connect().0.resources().await.unwrap().value.is_empty());
+    let error = server(vec![padded(17)]).await.connect().0.resources().await.unwrap_err();
+    assert!(matches!(&error, Error::Answer { text } if text.contains("longer than 16 MiB")), "{error:?}");
+}
+
 #[tokio::test]
 async fn a_wrong_certificate_is_refused_with_both_fingerprints_before_the_token_is_sent() {
     let server = server(vec![data("{}")]).await;

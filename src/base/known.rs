@@ -2,7 +2,8 @@
 //!
 //! A text is searched for any [`WINDOW`] bytes in a row of any value, so a value that was cut, wrapped or quoted in part is
 //! found as well: as it is, in base64 (also inside of something longer), percent-encoded, and quoted as JSON. Kept are
-//! keyed hashes, no copies of the values.
+//! keyed hashes, no copies of the values. Tokens and passwords are also found in capitals, without dashes, in hexadecimal
+//! and in base32.
 use super::secret::SECRET_FIELDS;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
@@ -19,6 +20,8 @@ pub const HIDDEN: &str = "[secret]";
 const WINDOW: usize = 12;
 /// A shorter value is a word: hiding it would garble innocent text and hide nothing.
 const SHORTEST: usize = 8;
+/// Longer than any token or password.
+const SHORT: usize = 256;
 
 static KNOWN: LazyLock<RwLock<Known>> = LazyLock::new(RwLock::default);
 
@@ -124,6 +127,48 @@ fn remember_value(value: &str) {
     let quoted = Zeroizing::new(serde_json::to_string(value).unwrap_or_default());
     known.take(quoted.trim_matches('"').as_bytes());
     known.take(percent_encoded(value).as_bytes());
+    if value.len() <= SHORT {
+        for other in spellings(value) {
+            known.take(other.as_bytes());
+        }
+    }
+}
+
+/// How a program that means no harm may write a token or password: in capitals or none, without dashes, in hexadecimal, in
+/// base32. Of keys and certificates there are no such copies.
+fn spellings(value: &str) -> [Zeroizing<String>; 7] {
+    let hex = Zeroizing::new(super::text::hex(value.as_bytes()));
+    let bare: Zeroizing<String> = Zeroizing::new(value.chars().filter(|c| *c != '-').collect());
+    [
+        Zeroizing::new(value.to_ascii_uppercase()),
+        Zeroizing::new(value.to_ascii_lowercase()),
+        Zeroizing::new(hex.to_ascii_uppercase()),
+        hex,
+        Zeroizing::new(bare.to_ascii_uppercase()),
+        bare,
+        base32(value.as_bytes()),
+    ]
+}
+
+/// RFC 4648, capitals, without padding.
+fn base32(bytes: &[u8]) -> Zeroizing<String> {
+    const LETTERS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+    let mut out = Zeroizing::new(String::with_capacity(bytes.len() * 8 / 5 + 1));
+    let (mut kept, mut bits) = (0_u32, 0);
+    let mut put = |five: u32| out.push(LETTERS.get((five & 31) as usize).map_or('A', |b| char::from(*b)));
+    for byte in bytes {
+        kept = kept << 8 | u32::from(*byte);
+        bits += 8;
+        while bits >= 5 {
+            bits -= 5;
+            put(kept >> bits);
+        }
+        kept &= 31;
+    }
+    if bits > 0 {
+        put(kept << (5 - bits));
+    }
+    out
 }
 
 fn percent_encoded(value: &str) -> Zeroizing<String> {
@@ -207,30 +252,25 @@ fn replaced<'a>(text: &'a str, places: &[(usize, usize)]) -> Cow<'a, str> {
     Cow::Owned(out)
 }
 
-/// Where something stands that has the form of a secret, whoever's it is.
+/// Where something stands that has the form of a secret, whoever's it is. In one pass: what was looked at is not looked at
+/// again, since a server may send a form that begins at every third letter.
 fn forms(text: &str) -> Vec<(usize, usize)> {
     let mut places = Vec::new();
-    for (at, begin) in text.match_indices("-----BEGIN ") {
-        let label =
-            text.get(at + begin.len()..).and_then(|rest| rest.split_once("-----")).map_or("", |(label, _)| label);
-        if label.ends_with("PRIVATE KEY") {
-            let from = at + begin.len() + label.len() + "-----".len();
-            let body = text.get(from..).unwrap_or_default();
-            places.push((from, from + body.find("-----END").unwrap_or(body.len())));
-        }
-    }
+    keys(text, &mut places);
     for mark in ["PVEAPIToken=", "PVEAuthCookie=", "Bearer ", "Basic ", "eyJ"] {
-        for (at, _) in text.match_indices(mark) {
-            let from = if mark == "eyJ" { at } else { at + mark.len() };
-            let rest = text.get(from..).unwrap_or_default();
-            let word = rest.split(|c: char| c.is_whitespace() || "\"'\\,;<>".contains(c)).next().unwrap_or_default();
+        let mut at = 0;
+        while let Some(found) = text.get(at..).and_then(|rest| rest.find(mark)).map(|i| at + i) {
+            let from = if mark == "eyJ" { found } else { found + mark.len() };
+            let word = word(text.get(from..).unwrap_or_default());
             let skipped = if mark == "PVEAPIToken=" { word.find('=').map_or(0, |i| i + 1) } else { 0 };
             let value = word.get(skipped..).unwrap_or_default();
             let is_one = value.len() >= 16 && value.contains(|c: char| c.is_ascii_digit());
-            let is_signed = mark != "eyJ" || value.matches('.').count() == 2 && value.len() >= 40;
+            // A signed token has three parts; of several in one word the first begins all of them.
+            let is_signed = mark != "eyJ" || value.bytes().filter(|b| *b == b'.').count() >= 2 && value.len() >= 40;
             if is_one && is_signed {
                 places.push((from + skipped, from + word.len()));
             }
+            at = (from + word.len()).max(found + mark.len());
         }
     }
     places.sort_unstable();
@@ -240,6 +280,28 @@ fn forms(text: &str) -> Vec<(usize, usize)> {
         overlaps
     });
     places
+}
+
+/// What stands before the next space, quote or sign that ends a value.
+fn word(text: &str) -> &str {
+    text.split(|c: char| c.is_whitespace() || "\"'\\,;<>".contains(c)).next().unwrap_or_default()
+}
+
+/// The bodies of private keys in PEM; one without an end reaches to the end of the text.
+fn keys(text: &str, places: &mut Vec<(usize, usize)>) {
+    const BEGIN: &str = "-----BEGIN ";
+    let mut at = 0;
+    while let Some(begin) = text.get(at..).and_then(|rest| rest.find(BEGIN)).map(|i| at + i + BEGIN.len()) {
+        let rest = text.get(begin..).unwrap_or_default();
+        let Some(label) = rest.find("-----") else { return };
+        at = begin + label;
+        if rest.get(..label).is_some_and(|label| label.ends_with("PRIVATE KEY")) {
+            let from = at + "-----".len();
+            let body = text.get(from..).unwrap_or_default();
+            at = from + body.find("-----END").unwrap_or(body.len());
+            places.push((from, at));
+        }
+    }
 }
 
 #[cfg(test)]
@@ -318,6 +380,42 @@ mod tests {
         ] {
             assert_eq!(hide(raw), shown);
         }
+    }
+
+    /// harm.md S17
+    #[test]
+    fn a_token_is_hidden_in_capitals_without_dashes_in_hexadecimal_and_in_base32() {
+        let secret = "0c9d2f1e-77ab-4c3d-9e8f-5a6b7c8d9e0f";
+        remember(secret.as_bytes());
+        let hex = super::super::text::hex(secret.as_bytes());
+        for look in [
+            secret.to_uppercase(),
+            secret.replace('-', ""),
+            secret.replace('-', "").to_uppercase(),
+            hex.clone(),
+            hex.to_uppercase(),
+            base32(secret.as_bytes()).to_string(),
+        ] {
+            assert_eq!(hide(&format!("a {look} b")), "a [secret] b", "{look}");
+        }
+        assert_eq!(*base32(b"foobar"), "MZXW6YTBOI");
+    }
+
+    /// harm.md S7: ten thousand times the work would be minutes, so the bound is generous for a slow machine.
+    #[test]
+    fn a_megabyte_of_beginnings_costs_one_pass() {
+        for mark in
+            ["eyJ", "PVEAPIToken=", "PVEAuthCookie=", "Bearer ", "Basic ", "-----BEGIN ", "-----BEGIN PRIVATE KEY-----"]
+        {
+            let text = mark.repeat((1 << 20) / mark.len());
+            let began = std::time::Instant::now();
+            let places = forms(&text);
+            let took = began.elapsed();
+            assert!(took < std::time::Duration::from_secs(1), "{mark}: {took:?}");
+            assert!(places.len() < 2, "{mark}");
+        }
+        let token = format!("{}.{}.{}", "eyJ".repeat(20), "eyJ1".repeat(9), "c2lnbmF0dXJl1");
+        assert_eq!(hide(&format!("x {token} y")), "x [secret] y");
     }
 
     proptest! {

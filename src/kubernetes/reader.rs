@@ -14,6 +14,8 @@ use std::time::Duration;
 
 /// Objects asked for at once.
 const PAGE: &str = "500";
+/// Objects of one list; a server whose pages never end is asked no further.
+const MOST: usize = 20_000;
 
 #[derive(Clone)]
 pub struct Reader {
@@ -237,6 +239,11 @@ async fn pages<T: DeserializeOwned>(
         ];
         let page: Page<T> = wire.json(Ask::get(with_query(&path, &query))).await?;
         listed.items.extend(page.items.unwrap_or_default());
+        if listed.items.len() > MOST {
+            return Err(Error::Answer {
+                text: format!("{path}: more than {MOST} objects, which is no list of this cluster"),
+            });
+        }
         listed.resource_version = page.metadata.resource_version;
         match page.metadata.next {
             // The same token again would never end.

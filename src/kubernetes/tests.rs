@@ -65,6 +65,15 @@ async fn a_page_token_that_grew_old_starts_the_list_over() {
 }
 
 #[tokio::test]
+async fn a_list_whose_pages_never_end_is_given_up() {
+    let items = || (0..500).map(|n| named("a", &n.to_string())).collect();
+    let script = (0..60).map(|n| page("90", Some(&format!("page {n}")), items())).collect();
+    let (_server, reader, _) = site(script).await;
+    let error = reader.list_versioned(&Kind::NODE, None, None).await.unwrap_err();
+    assert!(matches!(&error, Error::Answer { text } if text.contains("more than 20000 objects")), "{error:?}");
+}
+
+#[tokio::test]
 async fn what_does_not_exist_is_none_and_a_secret_stays_out_of_the_evidence() {
     let secret = json!({"kind": "Secret", "metadata": {"name": "s"}, "data": {"token": "aHVudGVyMg=="}});
     let (_server, reader, _) = site(vec![status(404, "NotFound", "not found"), Reply::Json(200, secret)]).await;

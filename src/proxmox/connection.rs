@@ -2,11 +2,13 @@
 use super::Target;
 use super::cause::vanished_meanwhile;
 use super::certificate::{describe, system};
+use super::decode::{LARGE, ORDINARY, data};
 use super::error::{Error, Unreached};
+use super::evidence::beginning;
 use super::path::{Path, asked};
 use super::refusal::{Said, refusal};
 use super::token::authorization;
-use crate::base::secret::{SECRET_FIELDS, Secret, hide_fields};
+use crate::base::secret::Secret;
 use crate::base::text::{clean, shorten};
 use crate::base::tls::{ByLeaf, Pinned, without_manual};
 use crate::base::trust::{Distrust, Noting, Seen, Trust};
@@ -30,8 +32,8 @@ const IDLE: Duration = Duration::from_secs(4);
 const UNDER_WAY: usize = 4;
 /// Of those, so that questions are still answered while images go up.
 const UPLOADS: usize = 2;
-/// No answer of the API comes near this.
-const ANSWER_LIMIT: usize = 32 << 20;
+/// An answer that is longer is read, and made into values, while no other one is.
+const SMALL: usize = 256 << 10;
 
 pub(super) struct Connection {
     http: reqwest::Client,
@@ -44,6 +46,8 @@ pub(super) struct Connection {
     seen: Seen,
     under_way: Semaphore,
     uploads: Semaphore,
+    /// One: answers that are not small are read one after the other.
+    large: Semaphore,
 }
 
 /// A request that brought no answer; `cut` when the connection broke before the answer was whole.
@@ -102,6 +106,7 @@ impl Connection {
             seen,
             under_way: Semaphore::new(UNDER_WAY),
             uploads: Semaphore::new(UPLOADS),
+            large: Semaphore::new(1),
         })
     }
 
@@ -189,7 +194,7 @@ impl Connection {
     }
 
     async fn once(&self, request: Request) -> Result<Value, Trouble> {
-        let node = node_of(request.url());
+        let (node, limit) = (node_of(request.url()), limit_of(&request));
         let response = match self.http.execute(request).await {
             Ok(response) => response,
             Err(e) => return Err(self.trouble(&e)),
@@ -203,11 +208,16 @@ impl Connection {
         let kind = header(reqwest::header::CONTENT_TYPE);
         let (server, location) = (header(reqwest::header::SERVER), header(reqwest::header::LOCATION));
         let wants_login = response.headers().contains_key(reqwest::header::WWW_AUTHENTICATE);
-        let body = match whole(response).await {
-            Ok(bytes) => self.hidden(&String::from_utf8_lossy(&bytes)),
+        let (body, _alone) = match self.whole(response, limit).await {
+            Ok((bytes, alone)) => (self.hidden(&String::from_utf8_lossy(&bytes)), alone),
             // The status says what went wrong; its text may be missing.
-            Err(_) if !status.is_success() => String::new(),
-            Err(Cut::Limit) => return Err(Trouble::answer("the answer is far longer than any of the API".to_string())),
+            Err(_) if !status.is_success() => (String::new(), None),
+            Err(Cut::Limit) => {
+                let most = limit >> 20;
+                return Err(Trouble::answer(format!(
+                    "the answer is longer than {most} MiB, which is the most for this question"
+                )));
+            }
             Err(Cut::Broken(e)) => return Err(self.trouble(&e)),
         };
         if !status.is_success() {
@@ -250,16 +260,32 @@ impl Connection {
         Trouble { error, cut: false }
     }
 
+    /// The body, and the place of the one large answer when it is not small. Keep that until the values are made.
+    async fn whole(&self, mut response: Response, limit: usize) -> Result<(Vec<u8>, Option<SemaphorePermit<'_>>), Cut> {
+        let mut body = Vec::new();
+        let mut alone = None;
+        while let Some(chunk) = response.chunk().await.map_err(Cut::Broken)? {
+            let length = body.len() + chunk.len();
+            if length > limit {
+                return Err(Cut::Limit);
+            }
+            if length > SMALL && alone.is_none() {
+                // Nobody closes it.
+                alone = self.large.acquire().await.ok();
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok((body, alone))
+    }
+
     fn hidden(&self, text: &str) -> String {
         let secret = self.secret.expose();
         if secret.is_empty() { text.to_string() } else { text.replace(secret.as_str(), "[secret]") }
     }
 
-    /// The answer as it may be kept and shown.
+    /// The beginning of the answer as it may be kept and shown.
     pub(super) fn evidence(&self, data: &Value) -> String {
-        let mut data = data.clone();
-        hide_fields(&mut data, &|name| SECRET_FIELDS.contains(&name));
-        clean(&self.hidden(&data.to_string()))
+        clean(&self.hidden(&beginning(data)))
     }
 }
 
@@ -308,24 +334,13 @@ enum Cut {
     Broken(reqwest::Error),
 }
 
-async fn whole(mut response: Response) -> Result<Vec<u8>, Cut> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(Cut::Broken)? {
-        if body.len() + chunk.len() > ANSWER_LIMIT {
-            return Err(Cut::Limit);
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
-}
-
-/// Never quotes the body: an answer may hold a secret.
-pub(super) fn data(body: &str) -> Result<Value, String> {
-    match serde_json::from_str(body) {
-        Ok(Value::Object(mut answer)) => answer.remove("data").ok_or_else(|| "it has no `data`".to_string()),
-        Ok(_) => Err("it is no object".to_string()),
-        Err(e) => Err(e.to_string()),
-    }
+/// The longest answer to a request, in bytes.
+fn limit_of(request: &Request) -> usize {
+    let path = request.url().path();
+    let large =
+        ["/cluster/resources", "/content", "/qemu", "/access/permissions", "/access/acl", "/access/users", "/tasks"];
+    let is_large = request.method() == Method::GET && large.iter().any(|end| path.ends_with(end));
+    if is_large { LARGE } else { ORDINARY }
 }
 
 async fn within<T>(deadline: Duration, name: &str, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
@@ -433,14 +448,6 @@ mod tests {
         assert_eq!(kept, r#"{"a":[{"cipassword":"[secret]"}],"b":"x [secret] y"}"#);
         for text in [shown, format!("{connection:?}")] {
             assert!(!text.contains("s3cr3t"), "{text}");
-        }
-    }
-
-    #[test]
-    fn only_an_object_with_data_is_an_answer() {
-        assert_eq!(data("{\"data\":null}"), Ok(Value::Null));
-        for wrong in ["", "{\"data\":", "[]", "{}", "<html>"] {
-            assert!(data(wrong).is_err(), "{wrong}");
         }
     }
 }

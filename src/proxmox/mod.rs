@@ -8,7 +8,9 @@ mod certificate;
 mod changer;
 mod config;
 mod connection;
+mod decode;
 mod error;
+mod evidence;
 mod fields;
 mod path;
 #[cfg(any(test, fuzzing))]

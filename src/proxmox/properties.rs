@@ -1,7 +1,7 @@
 //! What holds of any answer of a Proxmox VE API.
 #![allow(clippy::panic, clippy::unwrap_used, reason = "compiled for tests and for fuzzing alone")]
 use super::cause::{Cause, vanished_meanwhile};
-use super::connection::data;
+use super::decode::data;
 use super::path::{Path, by_hand};
 use super::refusal::{Said, forbidden, refusal};
 use super::task::{self, LogLine, progress_of, reason_of};

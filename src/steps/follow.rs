@@ -6,13 +6,15 @@ use crate::engine::failure::Failure;
 use crate::engine::step::Context;
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::Kind;
-use crate::proxmox::{self, Cause, TaskExit, Upid, progress_of, reason_of};
+use crate::proxmox::{self, Cause, LogLine, TaskExit, Upid, progress_of, reason_of};
 use crate::talos;
 use std::net::IpAddr;
 use std::time::Duration;
 
 /// How often in a row a task's node may fail to tell how the task stands, at a look a second.
 const MISSES: u32 = 20;
+/// Lines of one task's log that are shown; an import or a clone of many disks has fewer.
+const LOG: u32 = 300;
 
 /// Follows a task to its end, with its log as live log. The handle must be kept before.
 ///
@@ -43,13 +45,14 @@ async fn end_of(
 ) -> Result<Option<TaskExit>, Failure> {
     let condition = format!("{what}: the task ends");
     let mut next_line = 0;
+    let mut told = 0;
     let mut misses = 0;
     let mut percent = None;
     loop {
         match site.proxmox.task_status(upid).await {
             Ok(status) => {
                 misses = 0;
-                show_log(cx, site, upid, status.value.exit.is_some(), &mut next_line, &mut percent).await;
+                show_log(cx, site, upid, status.value.exit.is_some(), &mut next_line, &mut told, &mut percent).await;
                 if let Some(exit) = status.value.exit {
                     return Ok(Some(exit));
                 }
@@ -91,20 +94,33 @@ async fn show_log(
     upid: &Upid,
     ended: bool,
     next_line: &mut u64,
+    told: &mut u32,
     percent: &mut Option<u64>,
 ) {
     let Ok(lines) = site.proxmox.task_log(upid, *next_line).await else { return };
     *percent = progress_of(&lines).or(*percent);
     let whole = lines.len() - usize::from(!ended && !lines.is_empty());
-    // An empty log is one line that says so.
-    for line in lines.iter().take(whole) {
-        if line.n <= *next_line || line.text == "no content" {
+    tell_log(cx, upid, lines.get(..whole).unwrap_or_default(), next_line, told);
+}
+
+/// The lines behind number `after`, as long as anybody wants them; `after` moves on.
+fn tell_log(cx: &dyn Context, upid: &Upid, lines: &[LogLine], after: &mut u64, told: &mut u32) {
+    for line in lines {
+        // A log of any length must not hold a run that is to stop. An empty log is one line that says so.
+        if cx.stopping() || line.n <= *after || line.text == "no content" {
             continue;
         }
-        if progress_of(std::slice::from_ref(line)).is_none() {
-            cx.log(upid.kind(), &line.text);
+        *after = line.n;
+        if *told > LOG || progress_of(std::slice::from_ref(line)).is_some() {
+            continue;
         }
-        *next_line = line.n;
+        *told += 1;
+        if *told <= LOG {
+            cx.log(upid.kind(), &line.text);
+        } else {
+            let all = format!("pvesh get /nodes/{}/tasks/{upid}/log", upid.node());
+            cx.log(upid.kind(), &format!("its log goes on; all of it: {all}"));
+        }
     }
 }
 
@@ -219,6 +235,69 @@ pub async fn machine(cx: &dyn Context, site: &Reading, address: IpAddr, kind: ta
             if result.is_err() {
                 cx.clock().sleep(at_most).await;
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::clock::Clock;
+    use crate::engine::made::Made;
+    use async_trait::async_trait;
+    use std::sync::Mutex;
+
+    struct Listening {
+        clock: Clock,
+        heard: Mutex<Vec<String>>,
+        made: Made,
+        /// Stops when so many lines were heard.
+        until: usize,
+    }
+
+    #[async_trait]
+    impl Context for Listening {
+        fn clock(&self) -> &Clock {
+            &self.clock
+        }
+
+        fn handle(&self) -> Option<String> {
+            None
+        }
+
+        async fn keep_handle(&self, _handle: &str) -> Result<(), Failure> {
+            Ok(())
+        }
+
+        fn made(&self) -> &Made {
+            &self.made
+        }
+
+        fn waiting(&self, _wait: Wait) {}
+
+        fn log(&self, _source: &str, line: &str) {
+            self.heard.lock().unwrap().push(line.to_string());
+        }
+
+        fn stopping(&self) -> bool {
+            self.heard.lock().unwrap().len() >= self.until
+        }
+    }
+
+    /// harm.md S7
+    #[test]
+    fn a_log_of_any_length_is_shown_in_part_and_not_at_all_when_stopping() {
+        let upid: Upid = "UPID:a:0000C350:05F5E100:68FB0C11:imgcopy::cozyup@pve!installer:".parse().unwrap();
+        let lines: Vec<LogLine> = (1..=500).map(|n| LogLine { n, text: format!("line {n}") }).collect();
+        for (until, heard) in [(usize::MAX, LOG as usize + 1), (7, 7), (0, 0)] {
+            let cx = Listening { clock: Clock::real(), heard: Mutex::default(), made: Made::default(), until };
+            let mut told = 0;
+            for _ in 0..2 {
+                tell_log(&cx, &upid, &lines, &mut 0, &mut told);
+            }
+            let shown = cx.heard.lock().unwrap();
+            assert_eq!(shown.len(), heard);
+            assert!(shown.last().is_none_or(|last| heard == 7 || last.contains("pvesh get /nodes/a/tasks/")));
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::engine::proof::{Proof, Reading as Evidence};
 use crate::engine::step::Context;
 use crate::plan::model::Plan;
 use crate::steps::day1::image_file::{self, Stored};
-use crate::steps::day1::web;
+use crate::steps::day1::{fetch, unpack, web};
 use crate::steps::failures;
 use crate::steps::site::Reading;
 use reqwest::Method;
@@ -41,6 +41,12 @@ async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {
                     "correct image.url in the plan, or name a mirror",
                 ));
             };
+            let folder = site.secrets.parent().unwrap_or(&site.secrets);
+            // A folder that can't be looked at is told by day0.jump_host.
+            let free = unpack::free(folder).unwrap_or(u64::MAX);
+            if let Some(failure) = fetch::too_much(length, free) {
+                return Err(failure);
+            }
             (format!("the image has {} to fetch", size(length)), reading)
         }
     };

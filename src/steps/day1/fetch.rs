@@ -30,6 +30,8 @@ const BAND: Band = Band::new(60, 900);
 const PIECE: Duration = Duration::from_secs(60);
 /// Bytes that have to come in that time; slower than that, an image would take most of a day.
 const LEAST: u64 = 256 << 10;
+/// Longest file that is fetched, in bytes. The packed images of Talos have about 0.2 GiB, unpacked ones about 1.3 GiB.
+pub const LONGEST: u64 = 2 << 30;
 
 /// How long the server's word that a rejected file is unchanged is believed; then it is fetched again all the same.
 const BELIEVED: Duration = Duration::from_secs(3600);
@@ -178,9 +180,44 @@ impl Fetch {
     }
 }
 
-/// The body into the file `part`; its SHA-256.
+/// Why a file of this length is not fetched to where `free` bytes are left. Lengths are in bytes.
+pub fn too_much(length: u64, free: u64) -> Option<Failure> {
+    if length > LONGEST {
+        return Some(Failure::person(
+            format!("the image has {} to fetch, and no Talos image has more than {}", size(length), size(LONGEST)),
+            "correct image.url in the plan, or name a mirror",
+        ));
+    }
+    (length > free.saturating_sub(unpack::SPARE)).then(|| {
+        Failure::person(
+            format!("the image has {} to fetch, and only {} are free", size(length), size(free)),
+            format!(
+                "make room in the state folder ({} stay free for the journal), or give another one with --state-dir DIR; \
+                 the step goes on by itself",
+                size(unpack::SPARE)
+            ),
+        )
+    })
+}
+
+/// [`receive_part`], without leaving behind what is refused.
 async fn receive(work: &Work<'_>, response: &mut Response, url: &str, part: &Path) -> Result<String, Failure> {
+    let received = receive_part(work, response, url, part).await;
+    if received.is_err() {
+        // It would begin anew anyhow; that it can't be removed changes nothing.
+        let _ = fs::remove_file(part).await;
+    }
+    received
+}
+
+/// The body into the file `part`; its SHA-256.
+async fn receive_part(work: &Work<'_>, response: &mut Response, url: &str, part: &Path) -> Result<String, Failure> {
     let total = web::length(response);
+    let folder = part.parent().unwrap_or(part);
+    let free = unpack::free(folder).map_err(|e| disk(&e))?;
+    if let Some(failure) = total.and_then(|total| too_much(total, free)) {
+        return Err(failure);
+    }
     let mut file = fs::File::create(part).await.map_err(|e| disk(&e))?;
     let mut sum = unpack::Sum::new();
     let mut done = 0_u64;
@@ -199,6 +236,13 @@ async fn receive(work: &Work<'_>, response: &mut Response, url: &str, part: &Pat
             Err(_) => return Err(again(format!("nothing came for {} s", PIECE.as_secs()))),
         };
         work.go_on()?;
+        // Also of a server that announces nothing, or less than it sends.
+        if let Some(failure) = too_much(done + piece.len() as u64, free) {
+            return Err(failure);
+        }
+        if total.is_some_and(|total| done + piece.len() as u64 > total) {
+            return Err(again("more came than was announced".to_string()));
+        }
         file.write_all(&piece).await.map_err(|e| disk(&e))?;
         sum.update(&piece);
         done += piece.len() as u64;
@@ -282,6 +326,31 @@ mod tests {
         }
         assert_eq!(fetched, [true, false, false, true, false, true]);
         assert!(!to.exists());
+    }
+
+    /// harm.md S9
+    #[tokio::test]
+    async fn a_file_that_is_too_long_or_does_not_fit_is_not_fetched_and_leaves_nothing() {
+        crate::base::tls::install_provider();
+        assert!(too_much(LONGEST, u64::MAX).is_none());
+        assert!(too_much(LONGEST + 1, u64::MAX).unwrap().what.contains("no Talos image"));
+        assert!(too_much(1 << 30, 3 << 29).unwrap().what.contains("only 1.5 GiB are free"));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/t.raw", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let _ = stream.read(&mut [0; 4096]).await.unwrap();
+                let answer = "HTTP/1.1 200 OK\r\nContent-Length: 137438953472\r\n\r\nxxxx";
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
+        });
+        let image = ImagePlan { url, ..plan().image };
+        let (dir, step, cx) = (tempfile::tempdir().unwrap(), step(&plan()), Silent::new());
+        let to = dir.path().join("image.fetched");
+        let failure = step.download(&Work::new(&cx, "done", BAND), &Client::new(), &image, &to).await.unwrap_err();
+        assert!(failure.what.contains("128.0 GiB"), "{failure:?}");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 
     #[test]

@@ -12,7 +12,7 @@ pub mod resize;
 pub mod start;
 pub mod template;
 pub mod template_vm;
-mod unpack;
+pub mod unpack;
 pub(in crate::steps) mod vm;
 pub mod web;
 

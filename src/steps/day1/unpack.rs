@@ -15,8 +15,10 @@ use tokio::sync::watch;
 
 const MAGIC: [u8; 6] = [0xfd, b'7', b'z', b'X', b'Z', 0];
 const BLOCK: usize = 64 << 10;
-/// No Talos image comes near this; a file that unpacks to more is not one.
-const LIMIT: u64 = 32 << 30;
+/// No Talos image comes near this; a file that unpacks to more is not one. Holes count.
+const LIMIT: u64 = 16 << 30;
+/// What an image leaves free on the disk, for the journal and the secrets.
+pub const SPARE: u64 = 1 << 30;
 const STEPS: u64 = 20;
 
 pub struct Sum(digest::Context);
@@ -120,25 +122,46 @@ fn make(from: &Path, to: &Path, report: &Report) -> io::Result<Made> {
     let packed = (&source).read_exact(&mut start).is_ok() && start == MAGIC;
     (&source).seek(SeekFrom::Start(0))?;
     let part = to.with_extension("part");
-    let target = File::create(&part)?;
-    let position = || (&source).stream_position();
-    let made = if packed {
-        let reader = lzma_rust2::XzReader::new(BufReader::with_capacity(BLOCK, &source), true);
-        copy(reader, &target, || report.at(position()?))?
-    } else {
-        copy(&source, &target, || report.at(position()?))?
-    };
-    target.sync_all()?;
+    let made = make_part(&source, packed, &part, report);
+    if made.is_err() {
+        // What it was to become does not come; that it can't be removed changes nothing.
+        let _ = std::fs::remove_file(&part);
+    }
+    let made = made?;
     std::fs::rename(&part, to)?;
     sync_folder_of(to)?;
     Ok(made)
 }
 
-/// Copies, leaving out blocks that are all zero.
-fn copy(mut from: impl Read, mut to: &File, mut each: impl FnMut() -> io::Result<()>) -> io::Result<Made> {
+fn make_part(source: &File, packed: bool, part: &Path, report: &Report) -> io::Result<Made> {
+    let target = File::create(part)?;
+    let room = free(part)?.saturating_sub(SPARE);
+    let mut handle = source;
+    let mut position = move || handle.stream_position();
+    let made = if packed {
+        let reader = lzma_rust2::XzReader::new(BufReader::with_capacity(BLOCK, source), true);
+        copy(reader, &target, room, || report.at(position()?))?
+    } else {
+        copy(source, &target, room, || report.at(position()?))?
+    };
+    target.sync_all()?;
+    Ok(made)
+}
+
+/// Bytes that are free where `path` is.
+///
+/// # Errors
+/// The operating system's.
+pub fn free(path: &Path) -> io::Result<u64> {
+    let disk = rustix::fs::statvfs(path)?;
+    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
+/// Copies, leaving out blocks that are all zero. At most `room` bytes are written, and the whole is at most [`LIMIT`] long.
+fn copy(mut from: impl Read, mut to: &File, room: u64, mut each: impl FnMut() -> io::Result<()>) -> io::Result<Made> {
     let mut sum = Sum::new();
     let mut block = vec![0; BLOCK];
-    let mut size = 0_u64;
+    let (mut size, mut written) = (0_u64, 0_u64);
     loop {
         let mut filled = 0;
         while let Some(rest) = block.get_mut(filled..).filter(|r| !r.is_empty()) {
@@ -159,6 +182,10 @@ fn copy(mut from: impl Read, mut to: &File, mut each: impl FnMut() -> io::Result
         if bytes.iter().all(|b| *b == 0) {
             to.seek(SeekFrom::Start(size))?;
         } else {
+            written += filled as u64;
+            if written > room {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
             to.write_all(bytes)?;
         }
         each()?;
@@ -275,7 +302,20 @@ mod tests {
         let (made, dir) = unpacked(&bytes).await;
         let failure = made.unwrap_err();
         assert!(failure.what.contains("can't be unpacked"), "{failure:?}");
-        assert!(!dir.path().join("image.raw").exists());
+        assert!(!dir.path().join("image.raw").exists() && !dir.path().join("image.part").exists());
+    }
+
+    /// harm.md S9
+    #[test]
+    fn no_more_is_written_than_there_is_room_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let to = File::create(dir.path().join("image.part")).unwrap();
+        let raw = vec![1_u8; 1 << 20];
+        let error = copy(raw.as_slice(), &to, 100 << 10, || Ok(())).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        assert!(to.metadata().unwrap().len() <= 100 << 10);
+        // Holes take no room.
+        assert_eq!(copy(vec![0_u8; 1 << 20].as_slice(), &to, 0, || Ok(())).unwrap().size, 1 << 20);
     }
 
     #[tokio::test]

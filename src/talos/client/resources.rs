@@ -28,6 +28,9 @@ pub const VOLUMES: Kind = kind("runtime", "VolumeStatuses.block.talos.dev", "vol
 pub const LINKS: Kind = kind("network", "LinkStatuses.net.talos.dev", "links");
 pub const ADDRESSES: Kind = kind("network", "AddressStatuses.net.talos.dev", "addresses");
 
+/// What all resources of one type may have on the wire, in bytes; those of a machine have some kilobytes.
+const LARGEST_LIST: usize = 8 << 20;
+
 impl Node {
     /// One resource, its spec decoded.
     pub async fn get<S: Message + Default>(&self, kind: Kind, id: &str) -> Result<Answer<S>, Error> {
@@ -54,7 +57,13 @@ impl Node {
             .call(async {
                 let mut stream = client.list(request).await?.into_inner();
                 let mut items = Vec::new();
+                let mut size = 0;
                 while let Some(item) = stream.message().await? {
+                    size += item.encoded_len();
+                    if size > LARGEST_LIST {
+                        let what = format!("{}: more than {} MiB", kind.name, LARGEST_LIST >> 20);
+                        return Err(tonic::Status::out_of_range(what));
+                    }
                     items.extend(item.resource);
                 }
                 Ok(items)
