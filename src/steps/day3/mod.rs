@@ -2,6 +2,7 @@
 pub mod api_services;
 pub mod installer;
 mod manifest;
+pub mod networks;
 pub mod nodes_ready;
 pub mod releases;
 pub mod root_tenant;
@@ -19,6 +20,7 @@ pub fn steps(plan: &Plan, components: &[Component]) -> Steps {
     for (number, names) in (1..).zip(waves(components)) {
         steps.push(Arc::new(releases::step(number, &names, components)));
     }
+    steps.push(Arc::new(networks::step()));
     steps.push(Arc::new(nodes_ready::step(plan)));
     steps.push(Arc::new(api_services::step()));
     steps.push(Arc::new(version::step(plan)));

@@ -65,8 +65,8 @@ pub fn resource_list(kinds: &[&'static Kind]) -> Option<Value> {
         if !kind.short.is_empty() {
             resource["shortNames"] = json!(kind.short);
         }
-        if kind.all {
-            resource["categories"] = json!(["all"]);
+        if !kind.categories.is_empty() {
+            resource["categories"] = json!(kind.categories);
         }
         resources.push(resource);
         for (name, verbs) in kind.subresources() {
@@ -115,8 +115,8 @@ fn aggregated_resource(kind: &Kind) -> Value {
     if !kind.short.is_empty() {
         resource["shortNames"] = json!(kind.short);
     }
-    if kind.all {
-        resource["categories"] = json!(["all"]);
+    if !kind.categories.is_empty() {
+        resource["categories"] = json!(kind.categories);
     }
     let scale = json!({"group": "autoscaling", "version": "v1", "kind": "Scale"});
     let of = |(name, verbs): (&str, &[&str])| {

@@ -17,8 +17,8 @@ pub struct Kind {
     pub namespaced: bool,
     /// Has the `status` subresource: status is written there and only there.
     pub status: bool,
-    /// Belongs to `kubectl get all`.
-    pub all: bool,
+    /// `kubectl get CATEGORY` shows it, as with `all`.
+    pub categories: &'static [&'static str],
     /// Defined by a CRD or an aggregated API, so it can be missing.
     pub custom: bool,
 }
@@ -28,7 +28,7 @@ pub const VERBS: [&str; 8] = ["create", "delete", "deletecollection", "get", "li
 impl Kind {
     const fn of(group: &'static str, version: &'static str, kind: &'static str, plural: &'static str) -> Self {
         let short = &[];
-        Kind { group, version, kind, plural, short, namespaced: true, status: false, all: false, custom: false }
+        Kind { group, version, kind, plural, short, namespaced: true, status: false, categories: &[], custom: false }
     }
 
     const fn custom(group: &'static str, version: &'static str, kind: &'static str, plural: &'static str) -> Self {
@@ -49,7 +49,7 @@ impl Kind {
     }
 
     const fn all(mut self) -> Self {
-        self.all = true;
+        self.categories = &["all"];
         self
     }
 
@@ -77,7 +77,7 @@ impl Kind {
             short: leaked_list(list(&spec["names"]["shortNames"])),
             namespaced: spec["scope"] != "Cluster",
             status: version["subresources"]["status"].is_object(),
-            all: list(&spec["names"]["categories"]).contains(&"all"),
+            categories: leaked_list(list(&spec["names"]["categories"])),
             custom: true,
         });
         kinds.map(remembered).collect()

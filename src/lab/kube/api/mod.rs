@@ -246,8 +246,8 @@ impl Caller {
         })?;
         let code = if written.created { StatusCode::CREATED } else { StatusCode::OK };
         let mut response = reply(code, "application/json", written.body);
-        for path in written.unknown {
-            let warning = format!("299 - \"unknown field \\\"{path}\\\"\"");
+        for warning in written.warnings {
+            let warning = format!("299 - {warning:?}");
             if let Ok(warning) = HeaderValue::from_str(&warning) {
                 response.headers_mut().append(WARNING, warning);
             }

@@ -1,6 +1,7 @@
 //! What the API server refuses to store although it could read it: names, labels, finalizers, and what may not change.
 use super::kinds::Kind;
 use super::refusal::{Cause, Refusal};
+use crate::lab::kube::BUILT_IN;
 use serde_json::Value;
 
 const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or \
@@ -66,11 +67,31 @@ fn finalizers(object: &Value) -> impl Iterator<Item = &str> {
     object["metadata"]["finalizers"].as_array().into_iter().flatten().filter_map(Value::as_str)
 }
 
-fn unqualified_finalizers(object: &Value) -> Vec<Cause> {
+/// Those that are neither Kubernetes' own nor have a domain, with their place.
+fn unqualified_finalizers(object: &Value) -> impl Iterator<Item = (usize, &str)> {
     const STANDARD: [&str; 3] = ["kubernetes", "orphan", "foregroundDeletion"];
-    let wrong = finalizers(object).enumerate().filter(|(_, f)| !f.contains('/') && !STANDARD.contains(f));
+    finalizers(object).enumerate().filter(|(_, f)| !f.contains('/') && !STANDARD.contains(f))
+}
+
+/// Kubernetes' own kinds take no finalizer without a domain.
+fn refused_finalizers(object: &Value) -> impl Iterator<Item = Cause> {
     let why = "name is neither a standard finalizer name nor is it fully qualified";
-    wrong.map(|(at, f)| Cause::invalid(&format!("metadata.finalizers[{at}]"), &format!("{f:?}"), why)).collect()
+    unqualified_finalizers(object)
+        .map(move |(at, f)| Cause::invalid(&format!("metadata.finalizers[{at}]"), &format!("{f:?}"), why))
+}
+
+/// What a client is warned of although the object is stored: custom resources take any finalizer.
+pub fn warnings(kind: &Kind, object: &Value) -> Vec<String> {
+    if BUILT_IN.contains(&kind.group) {
+        return Vec::new();
+    }
+    let warned = unqualified_finalizers(object).map(|(_, f)| {
+        format!(
+            "metadata.finalizers: {f:?}: prefer a domain-qualified finalizer name including a path (/) to avoid \
+             accidental conflicts with other finalizer writers"
+        )
+    });
+    warned.collect()
 }
 
 fn refused(kind: &'static Kind, object: &Value, causes: Vec<Cause>) -> Result<(), Refusal> {
@@ -110,7 +131,9 @@ pub fn changed(kind: &'static Kind, old: &Value, object: &Value) -> Result<(), R
 
 fn common(kind: &Kind, object: &Value) -> Vec<Cause> {
     let mut causes = labels(object);
-    causes.extend(unqualified_finalizers(object));
+    if BUILT_IN.contains(&kind.group) {
+        causes.extend(refused_finalizers(object));
+    }
     match (kind.group, kind.plural) {
         ("", "events") => causes.extend(misplaced(object)),
         ("", "pods") => causes.extend(containers(&object["spec"], "spec")),
@@ -268,6 +291,19 @@ mod tests {
         let expected = "Namespace \"a.b\" is invalid: metadata.name: Invalid value: \"a.b\": must not contain dots";
         assert_eq!(refusal, expected);
         assert!(new(kind("services"), &named("1a")).unwrap_err().to_string().contains("DNS-1035"));
+    }
+
+    /// cozystack.md 3: every finalizer of Cluster API has this form, and a real server stores it.
+    #[test]
+    fn a_custom_resource_takes_a_finalizer_without_a_path_with_a_warning_and_kubernetes_own_kinds_do_not() {
+        let finalizer = "proxmoxcluster.infrastructure.cluster.x-k8s.io";
+        let object = json!({"metadata": {"name": "a", "finalizers": [finalizer]}});
+        assert!(new(kind("tenants"), &object).is_ok());
+        let warned = warnings(kind("tenants"), &object);
+        assert!(warned[0].starts_with(&format!("metadata.finalizers: {finalizer:?}: prefer a domain-qualified")));
+        let refusal = new(kind("configmaps"), &object).unwrap_err().to_string();
+        assert!(refusal.contains("neither a standard finalizer name"), "{refusal}");
+        assert!(warnings(kind("configmaps"), &object).is_empty());
     }
 
     #[test]

@@ -34,7 +34,14 @@ pub struct Request<'a> {
 pub struct Written {
     pub created: bool,
     pub body: String,
-    pub unknown: Vec<String>,
+    /// What the client is told beside the answer.
+    pub warnings: Vec<String>,
+}
+
+/// The warnings of a written object, and of what of it nobody knew.
+fn warnings(kind: &Kind, unknown: &[String], object: &Value) -> Vec<String> {
+    let unknown = unknown.iter().map(|path| format!("unknown field {path:?}"));
+    unknown.chain(validate::warnings(kind, object)).collect()
 }
 
 impl Request<'_> {
@@ -202,7 +209,8 @@ fn insert(
     if !dry_run {
         settle(world);
     }
-    Ok(Written { created: true, body, unknown: request.unknown.clone() })
+    let warnings = warnings(kind, &request.unknown, &stored);
+    Ok(Written { created: true, body, warnings })
 }
 
 /// A pod runs as a service account that must be there.
@@ -431,7 +439,8 @@ fn replace(
     if !dry_run {
         settle(world);
     }
-    Ok(Written { created: false, body, unknown: request.unknown.clone() })
+    let warnings = warnings(kind, &request.unknown, &stored);
+    Ok(Written { created: false, body, warnings })
 }
 
 const FOREIGN_NAMESPACE: &str = "the namespace of the provided object does not match the namespace sent on the request";
@@ -513,7 +522,7 @@ pub fn delete(world: &mut World, request: Request) -> Result<Written, Refusal> {
     if !dry_run {
         settle(world);
     }
-    Ok(Written { created: false, body, unknown: Vec::new() })
+    Ok(Written { created: false, body, warnings: Vec::new() })
 }
 
 fn answers_with_object(kind: &Kind) -> bool {
@@ -576,5 +585,5 @@ pub fn delete_collection(world: &mut World, request: Request) -> Result<Written,
     if !dry_run {
         settle(world);
     }
-    Ok(Written { created: false, body, unknown: Vec::new() })
+    Ok(Written { created: false, body, warnings: Vec::new() })
 }

@@ -132,7 +132,9 @@ fn platform(world: &mut World) {
         if privileged {
             labels["pod-security.kubernetes.io/enforce"] = json!("privileged");
         }
-        let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"labels": labels}});
+        let kept = json!({"helm.sh/resource-policy": "keep"});
+        let namespace =
+            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"labels": labels, "annotations": kept}});
         world.apply_object(Key::new("", "namespaces", "", name), namespace);
     }
     let version = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {}, "data": {"version": VERSION}});
@@ -145,14 +147,19 @@ fn platform(world: &mut World) {
         ("cozystack-apps", "cozy-public", "apps"),
         ("cozystack-extra", "cozy-public", "extra"),
     ] {
+        let mut labels = json!({"cozystack.io/repository": path});
+        if path == "apps" {
+            labels["cozystack.io/ui"] = json!("true");
+        }
         let repository = json!({"apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "HelmRepository",
-            "metadata": {"labels": {"cozystack.io/repository": path}},
+            "metadata": {"labels": labels},
             "spec": {"interval": "5m0s", "url": format!("http://cozystack.cozy-system.svc/repos/{path}")}});
         world.apply_object(Key::new("source.toolkit.fluxcd.io", "helmrepositories", namespace, name), repository);
     }
     let kept: BTreeSet<&str> = chosen.iter().map(|c| c.name.as_str()).collect();
+    let planes = world.state().map(|s| s.control_planes.values().cloned().collect::<Vec<_>>()).unwrap_or_default();
     for c in &chosen {
-        world.apply_object(release_key(&c.namespace, &c.name), release(c, &config));
+        world.apply_object(release_key(&c.namespace, &c.name), release(c, &config, &planes));
     }
     for c in graph.components().iter().filter(|c| !kept.contains(c.name.as_str())) {
         world.remove_object(&release_key(&c.namespace, &c.name));
@@ -165,7 +172,7 @@ fn release_key(namespace: &str, name: &str) -> Key {
     Key::new("helm.toolkit.fluxcd.io", "helmreleases", namespace, name)
 }
 
-fn release(c: &bundle::Component, config: &BTreeMap<String, String>) -> Value {
+fn release(c: &bundle::Component, config: &BTreeMap<String, String>, planes: &[String]) -> Value {
     let graph = bundle::graph();
     let after: Vec<Value> = c
         .after
@@ -174,12 +181,12 @@ fn release(c: &bundle::Component, config: &BTreeMap<String, String>) -> Value {
         .collect();
     let chart =
         if c.name.starts_with("cozystack-resource-definition") { c.name.clone() } else { format!("cozy-{}", c.name) };
-    let files = if c.name == "cilium" {
-        json!(["values.yaml", "values-talos.yaml", "values-kubeovn.yaml"])
-    } else {
-        json!(["values.yaml"])
+    let files = match c.name.as_str() {
+        "cilium" => Some(json!(["values.yaml", "values-talos.yaml", "values-kubeovn.yaml"])),
+        "gpu-operator" => Some(json!(["values.yaml", "values-talos.yaml"])),
+        _ => None,
     };
-    let values = config.get(&format!("values-{}", c.name)).map(String::as_str).unwrap_or("{}");
+    let values = values(&c.name, config, planes);
     let mut release = json!({
         "apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease",
         "metadata": {"labels": {"cozystack.io/repository": "system", "cozystack.io/system-app": "true"}},
@@ -188,19 +195,63 @@ fn release(c: &bundle::Component, config: &BTreeMap<String, String>) -> Value {
             "install": {"crds": "CreateReplace", "remediation": {"retries": -1}},
             "upgrade": {"crds": "CreateReplace", "remediation": {"retries": -1}},
             "chart": {"spec": {"chart": chart, "version": ">= 0.0.0-0", "reconcileStrategy": "Revision",
-                "valuesFiles": files,
                 "sourceRef": {"kind": "HelmRepository", "name": "cozystack-system", "namespace": NAMESPACE}}},
         },
     });
-    if let Ok(values @ Value::Object(_)) = serde_yaml::from_str::<Value>(values)
-        && values.as_object().is_some_and(|v| !v.is_empty())
-    {
+    if let Some(files) = files {
+        release["spec"]["chart"]["spec"]["valuesFiles"] = files;
+    }
+    if values.as_object().is_some_and(|v| !v.is_empty()) {
         release["spec"]["values"] = values;
     }
     if !after.is_empty() {
         release["spec"]["dependsOn"] = json!(after);
     }
     release
+}
+
+/// The values that the bundle gives a release, and what the ConfigMap lays over them.
+fn values(name: &str, config: &BTreeMap<String, String>, planes: &[String]) -> Value {
+    let said = |key: &str| config.get(key).map(String::as_str).unwrap_or_default();
+    let domain = Some(said("cluster-domain")).filter(|d| !d.is_empty()).unwrap_or("cozy.local");
+    let mut values = match name {
+        "fluxcd" => json!({"flux-instance": {"instance": {"cluster": {"domain": domain}}}}),
+        "kubeovn" => json!({
+            "cozystack": {"nodesHash": crate::lab::releases::sha256(planes.join(",").as_bytes())},
+            "kube-ovn": {"ipv4": {
+                "POD_CIDR": said("ipv4-pod-cidr"), "POD_GATEWAY": said("ipv4-pod-gateway"),
+                "SVC_CIDR": said("ipv4-svc-cidr"), "JOIN_CIDR": said("ipv4-join-cidr")}}}),
+        "cozystack-controller" if said("telemetry-enabled") == "false" => {
+            json!({"cozystackController": {"disableTelemetry": true}})
+        }
+        "monitoring-agents" => json!({"scrapeRules": {"etcd": {"enabled": true}}}),
+        "mariadb-operator" => json!({"mariadb-operator": {"clusterName": domain}}),
+        "kafka-operator" => json!({"strimzi-kafka-operator": {"kubernetesServiceDnsDomain": domain}}),
+        "dashboard" => json!({"kubeapps": {"frontend": {"resourcesPreset": "none"},
+            "dashboard": {"resourcesPreset": "none"}}}),
+        "vertical-pod-autoscaler" => {
+            let at = format!("http://vmselect-shortterm.tenant-root.svc.{domain}:8481/select/0/prometheus/");
+            json!({"vertical-pod-autoscaler": {"recommender": {"extraArgs": {"prometheus-address": at}}}})
+        }
+        _ => json!({}),
+    };
+    if let Ok(over) = serde_yaml::from_str::<Value>(said(&format!("values-{name}"))) {
+        lay_over(&mut values, over);
+    }
+    values
+}
+
+/// Objects are merged, everything else is replaced.
+fn lay_over(into: &mut Value, over: Value) {
+    match (into, over) {
+        (Value::Object(into), Value::Object(over)) => {
+            for (key, value) in over {
+                lay_over(into.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (_, Value::Null) => {}
+        (into, over) => *into = over,
+    }
 }
 
 /// Namespace and HelmRelease `tenant-root`. What the release's values say already stays.
@@ -210,9 +261,10 @@ fn root_tenant(world: &mut World, config: &BTreeMap<String, String>) {
         .into_iter()
         .map(|part| (format!("namespace.cozystack.io/{part}"), json!("tenant-root")))
         .chain([("namespace.cozystack.io/host".to_string(), json!(host))])
+        .chain([("helm.sh/resource-policy".to_string(), json!("keep"))])
         .collect();
     let namespace = json!({"apiVersion": "v1", "kind": "Namespace",
-        "metadata": {"annotations": notes, "labels": {"tenant.cozystack.io/tenant-root": ""}}});
+        "metadata": {"annotations": notes}});
     world.apply_object(Key::new("", "namespaces", "", "tenant-root"), namespace);
     let key = tenants::release_key("tenant-root");
     let mut values = world.object(&key).map(|r| r["spec"]["values"].clone()).unwrap_or_default();
@@ -226,7 +278,7 @@ fn root_tenant(world: &mut World, config: &BTreeMap<String, String>) {
             "install": {"remediation": {"retries": -1}}, "upgrade": {"remediation": {"retries": -1}},
             "dependsOn": [{"name": "cilium", "namespace": "cozy-cilium"},
                 {"name": "kubeovn", "namespace": "cozy-kubeovn"}],
-            "chart": {"spec": {"chart": "tenant", "version": ">= 0.0.0-0", "reconcileStrategy": "Revision",
+            "chart": {"spec": {"chart": "tenant", "version": ">= 0.0.0-0",
                 "sourceRef": {"kind": "HelmRepository", "name": "cozystack-apps", "namespace": "cozy-public"}}},
             "values": values},
     });
@@ -254,13 +306,23 @@ pub fn expose(world: &mut World) {
             continue;
         }
         let full = format!("{service}.{host}");
-        let ingress = json!({
-            "apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": {},
+        // Kubernetes' own API has its own certificate: its connections are handed on unopened.
+        let notes = match service {
+            "api" => json!({"nginx.ingress.kubernetes.io/backend-protocol": "HTTPS",
+                "nginx.ingress.kubernetes.io/ssl-passthrough": "true"}),
+            _ => json!({"cert-manager.io/cluster-issuer": "letsencrypt-prod",
+                "acme.cert-manager.io/http01-ingress-class": class}),
+        };
+        let mut ingress = json!({
+            "apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": {"annotations": notes},
             "spec": {"ingressClassName": class,
-                "tls": [{"hosts": [full], "secretName": format!("{name}-tls")}],
                 "rules": [{"host": full, "http": {"paths": [{"path": "/", "pathType": "Prefix",
                     "backend": {"service": {"name": backend, "port": {"number": port}}}}]}}]},
         });
+        if service != "api" {
+            let secret = if service == "dashboard" { "dashboard-web-tls".to_string() } else { format!("{name}-tls") };
+            ingress["spec"]["tls"] = json!([{"hosts": [full], "secretName": secret}]);
+        }
         world.apply_object(key.clone(), ingress);
         if let Some(ip) = &address {
             world.change_object(&key, |i| i["status"] = json!({"loadBalancer": {"ingress": [{"ip": ip}]}}));
@@ -272,7 +334,7 @@ pub fn expose(world: &mut World) {
 pub fn repository_ready(world: &mut World, key: &Key) {
     let at = seconds(world.now);
     let Some(repository) = world.object(key) else { return };
-    let digest = format!("sha256:{:016x}", super::objects::hash(&uid(repository)));
+    let digest = format!("sha256:{:064x}", super::objects::hash(&uid(repository)));
     if repository["spec"]["type"] == "oci" || super::objects::is_ready_now(repository) {
         return;
     }
@@ -280,6 +342,15 @@ pub fn repository_ready(world: &mut World, key: &Key) {
         let message = format!("stored artifact: revision '{digest}'");
         super::objects::set_condition(r, &at, "Ready", "True", "Succeeded", &message);
         r["status"]["observedGeneration"] = r["metadata"]["generation"].clone();
-        r["status"]["artifact"] = json!({"revision": digest, "lastUpdateTime": at});
+        let path = format!(
+            "helmrepository/{}/{}/index-{}.yaml",
+            key.namespace,
+            key.name,
+            digest.trim_start_matches("sha256:")
+        );
+        let url = format!("http://source-controller.cozy-fluxcd.svc.cozy.local./{path}");
+        r["status"]["artifact"] =
+            json!({"digest": digest, "lastUpdateTime": at, "path": path, "revision": digest, "url": url});
+        r["status"]["url"] = json!(url);
     });
 }

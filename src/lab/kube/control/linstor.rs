@@ -22,6 +22,24 @@ pub fn installed(world: &mut World) {
         set_condition(&mut cluster, &at, kind, "True", "AsExpected", "");
     }
     world.put_object(Key::new("piraeus.io", "linstorclusters", "", "linstorcluster"), cluster);
+    // The operator merges these four of the chart with the one that has the pools.
+    for (name, spec) in [
+        ("cozystack", json!({"podTemplate": {"spec": {"hostNetwork": true}}})),
+        ("cozystack-plunger", json!({"podTemplate": {"spec": {"containers": [{"name": "plunger"}]}}})),
+        (
+            "cozystack-reloader",
+            json!({"podTemplate": {"metadata": {"annotations": {"reloader.stakater.com/auto": "true"}}}}),
+        ),
+        (
+            "cozystack-talos",
+            json!({"patches": [{"target": {"group": "apps", "version": "v1", "kind": "DaemonSet",
+            "name": "linstor-satellite"}, "patch": "spec: {}\n"}]}),
+        ),
+    ] {
+        let own = json!({"apiVersion": "piraeus.io/v1", "kind": "LinstorSatelliteConfiguration", "metadata": {},
+            "spec": spec});
+        world.put_object(Key::new("piraeus.io", "linstorsatelliteconfigurations", "", name), own);
+    }
     storage::driver_object(world, PROVISIONER);
     nodes_changed(world);
     for (key, _) in world.objects("piraeus.io", "linstorsatelliteconfigurations", None) {

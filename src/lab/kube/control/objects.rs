@@ -157,14 +157,20 @@ pub fn is_ready_now(object: &Value) -> bool {
 /// Sets a condition; the transition time moves only when its status does.
 pub fn set_condition(object: &mut Value, at: &str, kind: &str, status: &str, reason: &str, message: &str) {
     let group = text(object, "/apiVersion").split_once('/').map_or("", |(group, _)| group);
-    let own = crate::lab::kube::BUILT_IN.contains(&group);
+    // Conditions of Kubernetes' own kinds and of Cluster API v1beta1 do not say which generation they speak of.
+    let own = crate::lab::kube::BUILT_IN.contains(&group) || group.ends_with("cluster.x-k8s.io");
     let generation = object["metadata"]["generation"].clone();
     let since = condition(object, kind)
         .filter(|c| c["status"] == status)
         .map_or(json!(at), |c| c["lastTransitionTime"].clone());
     let mut new = json!({"type": kind, "status": status, "reason": reason, "message": message,
         "lastTransitionTime": since});
-    // Conditions of Kubernetes' own kinds do not say which generation they speak of.
+    if group.ends_with("cluster.x-k8s.io")
+        && let Some(fields) = new.as_object_mut()
+    {
+        // They leave out what is empty.
+        fields.retain(|_, value| value != "");
+    }
     if !own && !generation.is_null() {
         new["observedGeneration"] = generation;
     }

@@ -5,6 +5,9 @@ use crate::lab::kube::store::{Key, seconds};
 use crate::lab::world::World;
 use serde_json::{Value, json};
 
+/// As many replicas as there are control planes: the chart counts them.
+const PER_CONTROL_PLANE: u64 = 0;
+
 #[derive(Clone, Copy)]
 enum Kind {
     Deployment(u64),
@@ -40,11 +43,13 @@ fn on_host(workload: Workload) -> Workload {
 fn workloads_of(release: &str) -> Vec<Workload> {
     let one = |names: &[&str]| names.iter().map(|n| deployment(n, 1)).collect();
     match release {
-        "cilium" => vec![on_host(daemon_set("cilium")), on_host(deployment("cilium-operator", 1))],
+        "cilium" => vec![on_host(daemon_set("cilium")), on_host(deployment("cilium-operator", 2))],
         "kubeovn" => vec![
-            on_host(deployment("ovn-central", 1)),
-            on_host(deployment("kube-ovn-controller", 1)),
+            on_host(deployment("ovn-central", PER_CONTROL_PLANE)),
+            on_host(deployment("kube-ovn-controller", PER_CONTROL_PLANE)),
+            on_host(deployment("kube-ovn-monitor", 1)),
             on_host(daemon_set("kube-ovn-cni")),
+            on_host(daemon_set("kube-ovn-pinger")),
             on_host(daemon_set("ovs-ovn")),
         ],
         "fluxcd-operator" => vec![on_host(deployment("flux-operator", 1))],
@@ -54,32 +59,45 @@ fn workloads_of(release: &str) -> Vec<Workload> {
         "cozystack-api" => vec![deployment("cozystack-api", 2)],
         "cozystack-controller" => one(&["cozystack-controller"]),
         "kubeovn-plunger" => one(&["kube-ovn-plunger"]),
-        "reloader" => one(&["reloader"]),
+        "reloader" => one(&["reloader-reloader"]),
         "grafana-operator" => one(&["grafana-operator"]),
         "kamaji" => one(&["kamaji"]),
         "lineage-controller-webhook" => vec![on_host(daemon_set("lineage-controller-webhook"))],
-        "kubeovn-webhook" => one(&["kube-ovn-webhook"]),
+        "kubeovn-webhook" => vec![deployment("kube-ovn-webhook", 2)],
         "metallb" => vec![deployment("metallb-controller", 1), on_host(daemon_set("metallb-speaker"))],
         "etcd-operator" => one(&["etcd-operator-controller-manager"]),
         "victoria-metrics-operator" => one(&["victoria-metrics-operator"]),
         "monitoring-agents" => {
-            vec![deployment("kube-state-metrics", 1), deployment("vmagent-vmagent", 1), daemon_set("fluent-bit")]
+            let own = |name: &str| format!("monitoring-agents-{name}");
+            vec![
+                deployment(&own("kube-state-metrics"), 1),
+                deployment(&own("metrics-server"), 1),
+                daemon_set(&own("fluent-bit")),
+                daemon_set(&own("prometheus-node-exporter")),
+                daemon_set("kube-rbac-proxy"),
+                // Made by the operator from the chart's VMAgent.
+                deployment("vmagent-vmagent", 1),
+            ]
         }
-        "mariadb-operator" => one(&["mariadb-operator", "mariadb-operator-webhook"]),
+        "mariadb-operator" => {
+            one(&["mariadb-operator", "mariadb-operator-webhook", "mariadb-operator-cert-controller"])
+        }
         "postgres-operator" => one(&["postgres-operator-cloudnative-pg"]),
         "kafka-operator" => one(&["strimzi-cluster-operator"]),
         "clickhouse-operator" => one(&["clickhouse-operator-altinity-clickhouse-operator"]),
-        "rabbitmq-operator" => one(&["rabbitmq-cluster-operator"]),
+        "rabbitmq-operator" => one(&["rabbitmq-cluster-operator", "messaging-topology-operator"]),
         "redis-operator" => one(&["redis-operator"]),
-        "piraeus-operator" => one(&["piraeus-operator-controller-manager", "piraeus-operator-gencert"]),
+        "piraeus-operator" => one(&["piraeus-operator-controller-manager"]),
         "linstor" => vec![
             deployment("linstor-controller", 1),
             deployment("linstor-csi-controller", 1),
             daemon_set("linstor-csi-node"),
             on_host(daemon_set("linstor-satellite")),
         ],
-        "snapshot-controller" => vec![deployment("snapshot-controller", 2)],
-        "objectstorage-controller" => one(&["objectstorage-controller"]),
+        "snapshot-controller" => {
+            vec![deployment("snapshot-controller", 2), deployment("snapshot-validation-webhook", 2)]
+        }
+        "objectstorage-controller" => one(&["container-object-storage-controller"]),
         "dashboard" => one(&["incloud-web-gatekeeper", "incloud-web-nginx", "incloud-web-web"]),
         "capi-operator" => one(&["capi-operator-cluster-api-operator"]),
         "capi-providers-core" => one(&["capi-controller-manager"]),
@@ -88,11 +106,17 @@ fn workloads_of(release: &str) -> Vec<Workload> {
         "capi-providers-infraprovider" => one(&["capk-controller-manager"]),
         "goldpinger" => vec![daemon_set("goldpinger")],
         "vertical-pod-autoscaler" => one(&[
-            "vertical-pod-autoscaler-vpa-admission-controller",
-            "vertical-pod-autoscaler-vpa-recommender",
-            "vertical-pod-autoscaler-vpa-updater",
+            "vertical-pod-autoscaler-admission-controller",
+            "vertical-pod-autoscaler-recommender",
+            "vertical-pod-autoscaler-updater",
         ]),
-        "proxmox-csi" => vec![deployment("proxmox-csi-plugin-controller", 1), daemon_set("proxmox-csi-plugin-node")],
+        // The release's name is no part of the chart's: Helm joins both.
+        "proxmox-csi" => vec![
+            deployment("proxmox-csi-proxmox-csi-plugin-controller", 1),
+            daemon_set("proxmox-csi-proxmox-csi-plugin-node"),
+        ],
+        "kubevirt-operator" => vec![deployment("virt-operator", 2)],
+        "kubevirt-cdi-operator" => one(&["cdi-operator"]),
         "etcd" => vec![stateful_set("etcd", 3, "4Gi")],
         "ingress-nginx-system" => {
             vec![deployment("root-ingress-controller", 2), deployment("root-ingress-defaultbackend", 1)]
@@ -126,6 +150,7 @@ fn workloads_of(release: &str) -> Vec<Workload> {
 /// Puts the workloads of a release into its namespace.
 pub fn workloads(world: &mut World, release: &str, namespace: &str) {
     let owner = releases::labels(&Key::new("helm.toolkit.fluxcd.io", "helmreleases", namespace, release));
+    let planes = world.state().map_or(1, |s| s.control_planes.len().max(1));
     for w in workloads_of(release) {
         let mut labels = owner.clone();
         labels["app.kubernetes.io/managed-by"] = json!("Helm");
@@ -151,7 +176,7 @@ pub fn workloads(world: &mut World, release: &str, namespace: &str) {
         let (plural, kind, spec) = match w.kind {
             Kind::Deployment(replicas) => {
                 let mut spec = spec;
-                spec["replicas"] = json!(replicas);
+                spec["replicas"] = if replicas == PER_CONTROL_PLANE { json!(planes) } else { json!(replicas) };
                 ("deployments", "Deployment", spec)
             }
             Kind::DaemonSet => ("daemonsets", "DaemonSet", spec),
@@ -252,21 +277,27 @@ pub fn installed(world: &mut World, key: &Key, release: &Value) {
     serve(world, &key.name);
     match key.name.as_str() {
         "cozystack-api" => api_services(world, true),
-        "capi-providers-core" => core_provider(world, key),
+        "capi-providers-core" => provider(world, key, ("coreproviders", "CoreProvider"), "cluster-api", "v1.10.1-core"),
+        "capi-providers-bootstrap" => {
+            provider(world, key, ("bootstrapproviders", "BootstrapProvider"), "kubeadm", "v1.10.1-bootstrap");
+        }
+        "capi-providers-cpprovider" => {
+            provider(world, key, ("controlplaneproviders", "ControlPlaneProvider"), "kamaji", "v0.15.1-cp");
+        }
         "linstor" => linstor::installed(world),
         "tenant-root" => tenants::installed(world, release),
         "ingress" if key.namespace == "tenant-root" => {
-            tenants::child(world, "ingress-nginx-system", "ingress-nginx-system");
+            tenants::child(world, "ingress-nginx-system", "cozy-ingress-nginx");
             let class = json!({"apiVersion": "networking.k8s.io/v1", "kind": "IngressClass", "metadata": {},
                 "spec": {"controller": "k8s.io/ingress-nginx-tenant-root"}});
             world.apply_object(Key::new("networking.k8s.io", "ingressclasses", "", "tenant-root"), class);
         }
-        "seaweedfs" if key.namespace == "tenant-root" => tenants::child(world, "seaweedfs-system", "seaweedfs-system"),
+        "seaweedfs" if key.namespace == "tenant-root" => tenants::child(world, "seaweedfs-system", "cozy-seaweedfs"),
         "etcd" if key.namespace == "tenant-root" => {
-            let at = seconds(world.now);
-            let mut store = json!({"apiVersion": "kamaji.clastix.io/v1alpha1", "kind": "DataStore", "metadata": {},
-                "spec": {"driver": "etcd"}});
-            set_condition(&mut store, &at, "Ready", "True", "Ready", "");
+            let endpoints: Vec<String> =
+                (0..3).map(|n| format!("etcd-{n}.etcd-headless.tenant-root.svc:2379")).collect();
+            let store = json!({"apiVersion": "kamaji.clastix.io/v1alpha1", "kind": "DataStore", "metadata": {},
+                "spec": {"driver": "etcd", "endpoints": endpoints}, "status": {"observedGeneration": 1, "ready": true}});
             world.apply_object(Key::new("kamaji.clastix.io", "datastores", "", "tenant-root"), store);
         }
         _ => {}
@@ -291,15 +322,27 @@ pub fn settled(world: &mut World, key: &Key) {
     }
 }
 
-fn core_provider(world: &mut World, key: &Key) {
+/// A provider that CozyStack ships: its components are in a ConfigMap of the version's name.
+fn provider(world: &mut World, key: &Key, (plural, kind): (&str, &str), name: &str, version: &str) {
     let at = seconds(world.now);
-    let mut provider = json!({"apiVersion": "operator.cluster.x-k8s.io/v1alpha2", "kind": "CoreProvider", "metadata": {},
-        "spec": {"version": "v1.10.1"}, "status": {"installedVersion": "v1.10.1", "contract": "v1beta1"}});
+    let labels = json!({"provider-components": name, "provider.cluster.x-k8s.io/version": version});
+    let components = json!({"apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": {"labels": labels, "annotations": {"provider.cluster.x-k8s.io/compressed": "true"}},
+        "data": {"metadata": METADATA}, "binaryData": {"components": COMPONENTS}});
+    world.put_object(Key::new("", "configmaps", &key.namespace, version), components);
+    let mut provider = json!({"apiVersion": "operator.cluster.x-k8s.io/v1alpha2", "kind": kind, "metadata": {},
+        "spec": {"version": version, "fetchConfig": {"selector": {"matchLabels": labels}}},
+        "status": {"installedVersion": version, "contract": "v1beta1"}});
     for kind in ["PreflightCheckPassed", "ProviderInstalled", "Ready"] {
         set_condition(&mut provider, &at, kind, "True", "", "");
     }
-    world.put_object(Key::new("operator.cluster.x-k8s.io", "coreproviders", &key.namespace, "cluster-api"), provider);
+    world.put_object(Key::new("operator.cluster.x-k8s.io", plural, &key.namespace, name), provider);
 }
+
+/// What a provider's ConfigMap says of its contract, and its components: an empty document, gzipped.
+const METADATA: &str = "apiVersion: clusterctl.cluster.x-k8s.io/v1alpha3\nkind: Metadata\nreleaseSeries:\n\
+    - {major: 1, minor: 10, contract: v1beta1}\n- {major: 0, minor: 15, contract: v1beta1}\n";
+const COMPONENTS: &str = "H4sIAAAAAAACA9PV1eUCAL3OdoMEAAAA";
 
 /// The custom resources that a release brings: group and plural. [`definitions`] has the rest.
 type Brought = (&'static str, &'static str);

@@ -80,13 +80,21 @@ pub fn child(world: &mut World, name: &str, chart: &str) {
     if world.object(&release_key(name)).is_some() {
         return;
     }
-    let repository = if chart.ends_with("-system") { "cozystack-system" } else { "cozystack-extra" };
-    let namespace = if chart.ends_with("-system") { "cozy-system" } else { "cozy-public" };
+    // A chart of the platform itself, which an extra brings along.
+    let system = chart.starts_with("cozy-");
+    let (repository, namespace) =
+        if system { ("cozystack-system", "cozy-system") } else { ("cozystack-extra", "cozy-public") };
+    let labels = if system {
+        json!({})
+    } else {
+        json!({"cozystack.io/ui": "true", "internal.cozystack.io/tenantmodule": "true",
+            "app.kubernetes.io/instance": ROOT, "app.kubernetes.io/managed-by": "Helm"})
+    };
     let release = json!({
         "apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease",
-        "metadata": {"labels": {"cozystack.io/ui": "true"}},
+        "metadata": {"labels": labels},
         "spec": {"interval": "5m", "timeout": "10m", "install": {"remediation": {"retries": -1}},
-            "upgrade": {"remediation": {"retries": -1}},
+            "upgrade": {"force": true, "remediation": {"retries": -1}},
             "chart": {"spec": {"chart": chart, "version": ">= 0.0.0-0", "reconcileStrategy": "Revision",
                 "sourceRef": {"kind": "HelmRepository", "name": repository, "namespace": namespace}}}},
     });
