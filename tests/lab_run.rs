@@ -172,7 +172,9 @@ fn a_held_clone_lock_is_told_in_proxmox_words_and_retried_until_it_is_free() {
 #[test]
 fn a_stuck_release_is_named_as_the_one_that_holds_back_the_others() {
     let state = tempfile::tempdir().unwrap();
-    let output = run(state.path(), "release-stuck", &["--until", "3"]);
+    // Slower than the others: what is looked at stays for ten seconds only, and a busy machine stops longer than that.
+    let lines = ["lab", "run", "--json", "--scenario", "release-stuck", "--speed", "60", "--until", "3"];
+    let output = cozyup(state.path(), &lines).output().unwrap();
     let all = records(&output);
     let waits: String = all
         .iter()
@@ -192,7 +194,7 @@ fn a_stuck_release_is_named_as_the_one_that_holds_back_the_others() {
     let at = |time: &str| second(&time[time.find('T').unwrap() + 1..][..8]);
     let (_, began) = waits.split_once("cert-manager (Progressing since ").unwrap_or_else(|| panic!("{waits}"));
     let took = (at(complaint.unwrap()["at"].as_str().unwrap()) - second(&began[..8])).rem_euclid(86_400);
-    assert!(took <= 300 + 20, "told after {took} s: an attempt takes 300 s, a look comes every few seconds");
+    assert!(took <= 300 + 90, "told after {took} s: an attempt takes 300 s, a look comes every few seconds");
 }
 
 #[test]
