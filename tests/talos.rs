@@ -44,6 +44,11 @@ struct Fake {
     watched: Arc<Notify>,
     bootstrap: Arc<Mutex<Result<(), Status>>>,
     applied: Arc<Mutex<Vec<String>>>,
+    /// In place of an answer to a config.
+    no_config: Arc<Mutex<Option<Status>>>,
+    resets: Arc<Mutex<Vec<machine::ResetRequest>>>,
+    /// How long etcd takes for an answer.
+    etcd_takes: Arc<Mutex<Duration>>,
     maintenance: bool,
 }
 
@@ -56,6 +61,9 @@ impl Fake {
             watched: Arc::default(),
             bootstrap: Arc::new(Mutex::new(Ok(()))),
             applied: Arc::default(),
+            no_config: Arc::default(),
+            resets: Arc::default(),
+            etcd_takes: Arc::default(),
             maintenance,
         }
     }
@@ -178,6 +186,9 @@ impl MachineService for Fake {
     ) -> Result<Response<machine::ApplyConfigurationResponse>, Status> {
         let request = request.into_inner();
         let text = String::from_utf8(request.data).unwrap();
+        if let Some(refused) = self.no_config.lock().unwrap().clone() {
+            return Err(refused);
+        }
         if !text.starts_with("version: v1alpha1") {
             return Err(Status::invalid_argument("configuration validation failed: no version"));
         }
@@ -195,6 +206,11 @@ impl MachineService for Fake {
         self.bootstrap.lock().unwrap().clone()?;
         *self.bootstrap.lock().unwrap() = Err(Status::already_exists("etcd data directory is not empty"));
         Ok(Response::new(machine::BootstrapResponse { messages: vec![machine::Bootstrap::default()] }))
+    }
+
+    async fn reset(&self, request: Request<machine::ResetRequest>) -> Result<Response<machine::ResetResponse>, Status> {
+        self.resets.lock().unwrap().push(request.into_inner());
+        Ok(Response::new(machine::ResetResponse { messages: vec![machine::Reset::default()] }))
     }
 
     async fn service_list(&self, _: Request<()>) -> Result<Response<machine::ServiceListResponse>, Status> {
@@ -218,6 +234,8 @@ impl MachineService for Fake {
         request: Request<machine::EtcdMemberListRequest>,
     ) -> Result<Response<machine::EtcdMemberListResponse>, Status> {
         assert!(request.into_inner().query_local);
+        let takes = *self.etcd_takes.lock().unwrap();
+        tokio::time::sleep(takes).await;
         let member = machine::EtcdMember {
             id: u64::MAX,
             hostname: "cp1".into(),
@@ -421,10 +439,69 @@ async fn a_second_bootstrap_is_told_from_one_too_early() {
     let early = change.bootstrap(address, &ours).await.unwrap_err();
     assert!(matches!(&early, Error::BootstrapTooEarly { text } if text == "bootstrap is not available yet"), "{early}");
     assert!(early.is_transient());
+    *fake.bootstrap.lock().unwrap() = Err(Status::failed_precondition("time is not in sync yet"));
+    let clockless = change.bootstrap(address, &ours).await.unwrap_err();
+    assert!(matches!(clockless, Error::TimeNotInSync { .. }), "{clockless}");
+    assert!(!clockless.is_transient(), "somebody has to let the node reach its time servers");
     *fake.bootstrap.lock().unwrap() = Ok(());
     change.bootstrap(address, &ours).await.unwrap();
     let second = change.bootstrap(address, &ours).await.unwrap_err();
     assert!(matches!(second, Error::AlreadyBootstrapped), "{second}");
+}
+
+/// talos.md 2: with no label Talos wipes the whole disk, its boot loader too.
+#[tokio::test]
+async fn a_reset_names_the_partitions_and_leaves_what_boots() {
+    let (bind, address) = at(9);
+    let fake = Fake::new(false);
+    let _server = serve(&fake, bind, &OURS, true).await;
+    let answer = Changer::new().reset(address, &admin(&OURS), false).await.unwrap();
+    let asked = fake.resets.lock().unwrap().remove(0);
+    let labels: Vec<_> = asked.system_partitions_to_wipe.iter().map(|p| (p.label.as_str(), p.wipe)).collect();
+    assert_eq!(labels, [("STATE", true), ("EPHEMERAL", true)]);
+    assert!(asked.reboot && asked.user_disks_to_wipe.is_empty());
+    let by_hand = "reset --graceful=false --system-labels-to-wipe STATE --system-labels-to-wipe EPHEMERAL --reboot";
+    assert!(answer.by_hand.ends_with(by_hand), "{}", answer.by_hand);
+}
+
+/// reports.md B37
+#[tokio::test]
+async fn why_a_config_is_not_taken_is_a_cause_and_not_only_a_text() {
+    let (bind, address) = at(10);
+    let fake = Fake::new(true);
+    let _server = serve(&fake, bind, &OURS, false).await;
+    let config = cozyup::base::secret::Secret::new("version: v1alpha1".to_string());
+    let node = Maintenance::connect(address).await.unwrap();
+    let refused = async |status: Status| {
+        *fake.no_config.lock().unwrap() = Some(status);
+        node.dry_run(&config).await.unwrap_err()
+    };
+    for text in [
+        "configuration validation failed: 1 error occurred: * specified install disk does not exist: /dev/sda",
+        "runtime configuration validation failed: no disks matched the expression: disk.size >= 1u",
+    ] {
+        let error = refused(Status::invalid_argument(text)).await;
+        assert!(matches!(&error, Error::InstallDisk { text: said } if said == text), "{error:?}");
+    }
+    let unread = refused(Status::unknown("failed to parse config: unknown keys found during decoding:")).await;
+    assert!(matches!(unread, Error::ConfigRefused { .. }), "{unread:?}");
+    let invalid = refused(Status::invalid_argument("configuration validation failed: x")).await;
+    assert!(matches!(invalid, Error::ConfigRefused { .. }), "{invalid:?}");
+    let other = refused(Status::unimplemented("API is not implemented in agent mode")).await;
+    assert!(matches!(other, Error::Refused { .. }), "{other:?}");
+}
+
+/// talos.md 3
+#[tokio::test]
+async fn an_etcd_that_does_not_answer_is_not_a_node_that_is_away() {
+    let (bind, address) = at(11);
+    let fake = Fake::new(false);
+    let _server = serve(&fake, bind, &OURS, true).await;
+    *fake.etcd_takes.lock().unwrap() = Duration::from_secs(60);
+    let node = Secure::connect(address, &admin(&OURS)).await.unwrap();
+    let silent = node.etcd_members().await.unwrap_err();
+    assert!(matches!(silent, Error::EtcdSilent { .. }) && silent.is_transient(), "{silent:?}");
+    assert!(silent.to_string().contains("answers, but its etcd has not"), "{silent}");
 }
 
 #[tokio::test]

@@ -40,8 +40,8 @@ pub fn chain(scenario: &Scenario, until: u8) -> Vec<Link> {
     }
     add(2, "start the node's services", l.services_s);
     add(2, "bootstrap etcd", l.bootstrap_to_etcd_s);
-    add(2, "start the first API server", l.apiserver_s);
-    add(2, "hold the VIP", l.vip_s);
+    // The VIP is held as soon as etcd is healthy, while the API server still starts.
+    add(2, "start the first API server and hold the VIP", l.apiserver_s.max(l.vip_s));
     let joins = l.join_s * control_planes.saturating_sub(1) as f64;
     add(2, "join the other control planes and register the nodes", joins.max(l.register_s));
     add(3, "start the CozyStack installer", l.installer_s);

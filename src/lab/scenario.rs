@@ -117,7 +117,7 @@ pub struct Latency {
     pub bootstrap_to_etcd_s: f64,
     /// etcd healthy to static pods serving on port 6443 of that node.
     pub apiserver_s: f64,
-    /// API server up to the VIP held.
+    /// etcd healthy to the VIP held.
     pub vip_s: f64,
     /// VIP held to another control plane's etcd being a full member.
     pub join_s: f64,

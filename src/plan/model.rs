@@ -498,6 +498,11 @@ impl Plan {
         self.talos.iso_storage.as_deref().unwrap_or(&self.image.storage)
     }
 
+    /// What the nodes ask for the time: the gateway, where the plan names nobody.
+    pub fn time_servers(&self) -> Vec<String> {
+        if self.network.ntp.is_empty() { vec![self.network.gateway.to_string()] } else { self.network.ntp.clone() }
+    }
+
     /// `https://VIP:6443`
     pub fn cluster_endpoint(&self) -> String {
         format!("https://{}:6443", self.network.vip)

@@ -1,6 +1,7 @@
 //! From a client's error to a failure with a class and a next action. `doing` says what was tried, as in `clone vm 1001`.
 use crate::base::trust::{Distrust, Trust};
 use crate::engine::failure::Failure;
+use crate::plan::model::NodePlan;
 use crate::proxmox::Cause;
 use crate::steps::causes;
 use crate::{kubernetes, proxmox, talos};
@@ -95,6 +96,35 @@ pub fn clocks(what: &str) -> Failure {
     )
 }
 
+/// A service of a Talos node that Talos has given up; `said` names it.
+pub fn given_up(node: &NodePlan, said: &str) -> Failure {
+    Failure::person(
+        format!("{} can't go on: {said}", node.name),
+        format!(
+            "Talos does not start it again by itself: most often its image could not be pulled (DNS, registry, mirror); mend \
+             that, then: talosctl -n {} reboot",
+            node.address
+        ),
+    )
+}
+
+/// A node that does not know the time; `servers` are those of its config.
+pub fn no_time(what: impl AsRef<str>, node: &NodePlan, servers: &[String]) -> Failure {
+    Failure::person(what, no_time_next(node, servers))
+}
+
+/// What to do about it, in words.
+pub fn no_time_next(node: &NodePlan, servers: &[String]) -> String {
+    format!(
+        "{name} gets no time from {}: open UDP 123 to them and the step goes on by itself; or name others in `network.ntp`, \
+         start the run again, which writes the config anew, and apply it: `talosctl -n {at} apply-config -f \
+         machine-{name}.yaml`; `talosctl -n {at} get timestatus` says whether the node knows the time",
+        servers.join(", "),
+        name = node.name,
+        at = node.address
+    )
+}
+
 pub fn talos(error: &talos::Error, doing: &str) -> Failure {
     let what = format!("{doing}: {error}");
     if error.is_transient() {
@@ -105,7 +135,24 @@ pub fn talos(error: &talos::Error, doing: &str) -> Failure {
         talos::Error::Untrusted { .. } => Failure::refused(
             what,
             "the node belongs to another cluster or shows another certificate than before: \
-             check that the address is the VM's, reset the node if it is yours",
+             check that the address is the VM's; a machine that may be wiped is reset by its labels STATE and EPHEMERAL, \
+             never as a whole",
+        ),
+        talos::Error::TimeNotInSync { .. } => Failure::person(
+            what,
+            "the node gets no time from its time servers: let it reach them on UDP 123, or name others in `network.ntp`; \
+             `talosctl get timestatus` says when it does, and the step goes on by itself",
+        ),
+        talos::Error::InstallDisk { .. } => Failure::person(
+            what,
+            "`talosctl get disks --insecure` lists the disks of the node, `qm config` the VM's: its system disk is scsi0, \
+             which Talos calls /dev/sda; correct `talos.install_disk` in the plan, or give the VM its disk, and start the \
+             run again",
+        ),
+        talos::Error::ConfigRefused { .. } => Failure::person(
+            what,
+            "the node's words name the key: correct what it comes from in the plan and start the run again; keys that it \
+             does not know mean that it runs another Talos than `talos.version` says (`talosctl get version --insecure`)",
         ),
         talos::Error::Refused { code: Code::Unauthenticated | Code::PermissionDenied, .. } => Failure::refused(
             what,
@@ -120,6 +167,7 @@ pub fn talos(error: &talos::Error, doing: &str) -> Failure {
         | talos::Error::AlreadyBootstrapped
         | talos::Error::Unreachable { .. }
         | talos::Error::NotReady { .. }
+        | talos::Error::EtcdSilent { .. }
         | talos::Error::BootstrapTooEarly { .. } => {
             Failure::person(what, "read the node's console and `talosctl dmesg`; cozyup looks again by itself")
         }
@@ -179,6 +227,8 @@ pub fn kubernetes(error: &kubernetes::Error, doing: &str) -> Failure {
 mod tests {
     use super::*;
     use crate::base::tls::Fingerprint;
+    use crate::engine::failure::Class;
+    use crate::plan::defaults::{Defaults, plan};
     use jiff::Timestamp;
 
     /// reports.md B25
@@ -197,5 +247,30 @@ mod tests {
         assert!(changed.contains("somebody is in between") && changed.contains(&line), "{changed}");
         assert!(next(&own, Trust::System, Distrust::OtherName).contains("site.url"));
         assert!(next(&own, Trust::System, Distrust::Expired).contains("pvecm updatecerts"));
+    }
+
+    /// reports.md B28
+    #[test]
+    fn a_node_without_time_is_told_whom_it_asks_and_what_to_open() {
+        let plan = plan(&Defaults::default());
+        let node = &plan.nodes[0];
+        let failure = no_time("bootstrap etcd", node, &["10.0.0.1".into(), "pool.ntp.org".into()]);
+        assert_eq!(failure.class, Class::Person);
+        for part in [&*node.name, "10.0.0.1, pool.ntp.org", "UDP 123", "`network.ntp`", "get timestatus"] {
+            assert!(failure.next.contains(part), "{part}: {}", failure.next);
+        }
+        let anywhere = talos(&talos::Error::TimeNotInSync { text: "time is not in sync yet".into() }, "x");
+        assert!(anywhere.class == Class::Person && anywhere.next.contains("UDP 123"), "{anywhere:?}");
+    }
+
+    /// reports.md B37
+    #[test]
+    fn a_disk_that_is_not_there_names_the_key_and_where_disks_are_listed() {
+        let text = "configuration validation failed: specified install disk does not exist: /dev/sda".to_string();
+        let failure = talos(&talos::Error::InstallDisk { text: text.clone() }, "apply the config of cp1");
+        assert!(failure.what.ends_with(&text), "{}", failure.what);
+        for part in ["talosctl get disks", "scsi0", "`talos.install_disk`"] {
+            assert!(failure.next.contains(part), "{part}: {}", failure.next);
+        }
     }
 }

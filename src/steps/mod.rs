@@ -16,6 +16,7 @@ pub mod follow;
 pub mod outlines;
 pub mod owner;
 pub mod removal;
+pub mod reset;
 pub mod site;
 pub mod teardown;
 mod uploads;

@@ -36,6 +36,18 @@ pub enum Error {
     /// The node can't be bootstrapped yet; the text is the node's.
     #[error("too early to bootstrap: {text}")]
     BootstrapTooEarly { text: String },
+    /// The node does not know the time yet: neither etcd nor kubelet, trustd or a bootstrap go on before it does.
+    #[error("the node has no time from its time servers yet: {text}")]
+    TimeNotInSync { text: String },
+    /// The node has no such disk to install on as the config names.
+    #[error("the node refuses the config: {text}")]
+    InstallDisk { text: String },
+    /// The node does not take the config; its words name the key.
+    #[error("the node refuses the config: {text}")]
+    ConfigRefused { text: String },
+    /// The node answers, and hands the call on to an etcd that does not: none runs there, or it hangs.
+    #[error("{address} answers, but its etcd has not within {seconds} s: none runs there, or it is stuck")]
+    EtcdSilent { address: IpAddr, seconds: u64 },
     /// An answer that we can't read.
     #[error("the answer makes no sense: {text}")]
     Answer { text: String },
@@ -47,10 +59,18 @@ impl Error {
         match self {
             // The node, or what it asks, is overtaxed or stumbled.
             Error::Refused { code: Code::ResourceExhausted | Code::Internal | Code::Aborted, .. } => true,
-            Error::Unreachable { .. } | Error::NotReady { .. } | Error::BootstrapTooEarly { .. } => true,
-            Error::Untrusted { .. } | Error::Refused { .. } | Error::AlreadyBootstrapped | Error::Answer { .. } => {
-                false
-            }
+            Error::Unreachable { .. }
+            | Error::NotReady { .. }
+            | Error::BootstrapTooEarly { .. }
+            | Error::EtcdSilent { .. } => true,
+            // Time servers that a node can't reach stay so until somebody does something.
+            Error::TimeNotInSync { .. }
+            | Error::InstallDisk { .. }
+            | Error::ConfigRefused { .. }
+            | Error::Untrusted { .. }
+            | Error::Refused { .. }
+            | Error::AlreadyBootstrapped
+            | Error::Answer { .. } => false,
         }
     }
 }

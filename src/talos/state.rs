@@ -55,12 +55,17 @@ pub async fn state_of(address: IpAddr, certificate: Option<&ClientCertificate>) 
             e @ (Error::Unreachable { .. }
             | Error::NotReady { .. }
             | Error::BootstrapTooEarly { .. }
+            | Error::EtcdSilent { .. }
             | Error::Answer { .. }),
         ) => evidence(address, NodeState::Down(e.to_string())),
         // It talks to us behind mutual TLS; what it refuses is another matter.
-        Err(e @ (Error::Refused { .. } | Error::AlreadyBootstrapped)) => {
-            evidence_with(address, NodeState::Configured, &e.to_string())
-        }
+        Err(
+            e @ (Error::Refused { .. }
+            | Error::TimeNotInSync { .. }
+            | Error::InstallDisk { .. }
+            | Error::ConfigRefused { .. }
+            | Error::AlreadyBootstrapped),
+        ) => evidence_with(address, NodeState::Configured, &e.to_string()),
     }
 }
 
@@ -77,12 +82,20 @@ async fn without_certificate(address: IpAddr, distrusted: Option<String>) -> Ans
         // The resource comes a moment after the API.
         Err(e @ Error::Refused { code: Code::NotFound, .. }) => evidence(address, NodeState::Down(e.to_string())),
         Err(e) if e.is_transient() => evidence(address, NodeState::Down(e.to_string())),
-        Err(e @ (Error::Unreachable { .. } | Error::NotReady { .. } | Error::BootstrapTooEarly { .. })) => {
-            evidence(address, NodeState::Down(e.to_string()))
-        }
-        Err(e @ (Error::Refused { .. } | Error::Answer { .. } | Error::AlreadyBootstrapped)) => {
-            evidence(address, NodeState::Foreign(e.to_string()))
-        }
+        Err(
+            e @ (Error::Unreachable { .. }
+            | Error::NotReady { .. }
+            | Error::EtcdSilent { .. }
+            | Error::TimeNotInSync { .. }
+            | Error::BootstrapTooEarly { .. }),
+        ) => evidence(address, NodeState::Down(e.to_string())),
+        Err(
+            e @ (Error::Refused { .. }
+            | Error::InstallDisk { .. }
+            | Error::ConfigRefused { .. }
+            | Error::Answer { .. }
+            | Error::AlreadyBootstrapped),
+        ) => evidence(address, NodeState::Foreign(e.to_string())),
     }
 }
 

@@ -89,6 +89,15 @@ impl Following {
         Following { child, lines, seen: Vec::new() }
     }
 
+    /// It goes on and has said nothing when `lasts` is over.
+    pub fn says_nothing(&mut self, lasts: Duration) {
+        match self.lines.recv_timeout(lasts) {
+            Err(mpsc::RecvTimeoutError::Timeout) => {}
+            Ok(line) => panic!("it says: {line}"),
+            Err(mpsc::RecvTimeoutError::Disconnected) => panic!("it has ended"),
+        }
+    }
+
     /// Reads on until a line is as wanted, and gives it.
     pub fn until(&mut self, what: &str, deadline: Duration, wanted: impl Fn(&str) -> bool) -> String {
         let began = Instant::now();

@@ -6,11 +6,14 @@ use super::super::net::Endpoint;
 use super::super::world::World;
 use super::life::{self, Refused, later};
 use super::outside::{ControlPlaneFacts, NodeFacts};
-use super::{API_PORT, Api, KUBERNETES_PORT, Machine, Membership, Progress, State, TALOS_VERSION};
+use super::{API_PORT, Api, KUBERNETES_PORT, Machine, Membership, Progress, Service, State, TALOS_VERSION};
 use super::{certificate, listen, outside, status};
-use crate::base::clock::between;
+use crate::base::clock::{add, between};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
+
+const ETCD_RUNS: &str = "Started task etcd (PID 2514) for container etcd";
 
 /// Starts everything that can start now.
 pub fn settle(world: &mut World) {
@@ -26,18 +29,26 @@ pub fn settle(world: &mut World) {
     }
 }
 
+/// From the first data in etcd's directory to its first good health check (`Etcd.HealthSettings`).
+const HEALTH_DELAY_S: f64 = 5.0;
+
 pub fn waits_for_bootstrap(machine: &Machine) -> bool {
-    machine.etcd.is_none() && machine.services.get("etcd").is_some_and(|s| s.state == State::Preparing)
+    machine.etcd.is_none()
+        && machine.told.is_none()
+        && machine.services.get("etcd").is_some_and(|s| s.state == State::Preparing)
 }
 
-/// Begins a new etcd on this machine.
+/// Begins a new etcd on this machine. Until that has data a second call is taken too: each stops the service that there
+/// is and starts another one, which also begins to pull etcd's image anew.
 ///
 /// # Errors
 /// [`Refused`] with Talos' own sentence: before the CRI runs, on workers, and where etcd has data.
 pub fn bootstrap(world: &mut World, vmid: u32) -> Result<(), Refused> {
     let now = world.now;
-    let (cluster, id) = (world.random.u64(..) | 1, world.random.u64(..) | 1);
-    let machine = world.machines.get(&vmid).ok_or(Refused::Gone)?;
+    let order = world.random.u64(..);
+    let pull = world.scenario.latency.services_s * (1.0 - life::CRI_SHARE);
+    let machine = world.machines.get_mut(&vmid).ok_or(Refused::Gone)?;
+    machine.log(now, "bootstrap request received");
     if !machine.healthy("cri") {
         return Err(Refused::TooEarly);
     }
@@ -47,20 +58,39 @@ pub fn bootstrap(world: &mut World, vmid: u32) -> Result<(), Refused> {
     if machine.etcd.is_some() {
         return Err(Refused::HasData);
     }
+    machine.told = Some(order);
+    machine.etcd_started = true;
+    if machine.images_at > now {
+        machine.images_at = add(now, Duration::from_secs_f64(pull.max(0.0)));
+    }
+    let images = between(now, machine.images_at).as_secs_f64();
+    machine.service(now, "etcd", State::Failed, "failed to run pre stage: context canceled");
+    machine.service(now, "etcd", State::Finished, "Bootstrap requested");
+    // Another service of the same name, without the events of the first.
+    machine.services.remove("etcd");
+    machine.waits(now, "etcd", "service \"cri\" to be \"up\", time sync, network, etcd spec");
+    machine.service(now, "etcd", State::Preparing, "Running pre state");
+    life::finish_boot(world, vmid);
+    let starts = (world.scenario.latency.bootstrap_to_etcd_s - HEALTH_DELAY_S).max(0.0);
+    later(world, vmid, images + starts, move |world| etcd_begins(world, vmid, order));
+    Ok(())
+}
+
+/// The etcd that a bootstrap asked for writes its first data; from now on a bootstrap is refused here.
+fn etcd_begins(world: &mut World, vmid: u32, order: u64) {
+    let now = world.now;
+    let (cluster, id) = (world.random.u64(..) | 1, world.random.u64(..) | 1);
+    let Some(machine) = world.machines.get(&vmid).filter(|m| m.told == Some(order)) else { return };
     let split = world.machines.values().any(|m| m.etcd.is_some() && same_cluster(m, machine));
-    let Some(machine) = world.machines.get_mut(&vmid) else { return Err(Refused::Gone) };
-    machine.log(now, "bootstrap request received");
+    let Some(machine) = world.machines.get_mut(&vmid) else { return };
+    machine.told = None;
     machine.etcd = Some(Membership { cluster, id, learner: false });
     machine.split = split;
-    machine.etcd_started = true;
-    // An early bootstrap still waits for etcd's image.
-    let images = between(now, machine.images_at).as_secs_f64();
-    machine.service(now, "etcd", State::Finished, "Bootstrap requested");
-    machine.service(now, "etcd", State::Starting, "Starting service");
     machine.service(now, "etcd", State::Preparing, "Creating service runner");
-    life::finish_boot(world, vmid);
-    later(world, vmid, images + world.scenario.latency.bootstrap_to_etcd_s, move |world| etcd_up(world, vmid));
-    Ok(())
+    machine.service(now, "etcd", State::Running, ETCD_RUNS);
+    machine.health(now, "etcd", false, "context deadline exceeded");
+    let healthy = HEALTH_DELAY_S.min(world.scenario.latency.bootstrap_to_etcd_s);
+    later(world, vmid, healthy, move |world| etcd_up(world, vmid));
 }
 
 /// etcd of a machine that has data starts again after a boot.
@@ -78,7 +108,9 @@ pub fn etcd_with_data(world: &mut World, vmid: u32) {
 fn etcd_up(world: &mut World, vmid: u32) {
     let now = world.now;
     let Some(machine) = world.machines.get_mut(&vmid) else { return };
-    machine.service(now, "etcd", State::Running, "Started task etcd (PID 2514) for container etcd");
+    if !machine.services.get("etcd").is_some_and(|s| s.running()) {
+        machine.service(now, "etcd", State::Running, ETCD_RUNS);
+    }
     machine.health(now, "etcd", true, "");
     let serves = !machine.split;
     machine.api_server = if serves { Progress::Underway } else { Progress::No };
@@ -111,7 +143,10 @@ fn api_server_up(world: &mut World, vmid: u32) {
         dns_domain: config.dns_domain.clone(),
         kubernetes_version: config.kubernetes_version.clone(),
     };
-    listen(world, facts.address, KUBERNETES_PORT, Endpoint::Kubernetes { node: facts.name.clone() });
+    let held = facts.vip.filter(|_| machine.vip_held);
+    for address in std::iter::once(facts.address).chain(held) {
+        listen(world, address, KUBERNETES_PORT, Endpoint::Kubernetes { node: facts.name.clone() });
+    }
     outside::control_plane_up(world, facts);
     settle(world);
 }
@@ -132,16 +167,22 @@ fn open_api(world: &mut World, vmid: u32) {
     life::finish_boot(world, vmid);
 }
 
-/// A server certificate for the machine as it is now. Control planes sign their own; a worker's is signed by the
-/// trustd of a control plane with the same CA.
+/// A server certificate for the machine as it is now. Control planes sign their own; a worker's is signed by the trustd
+/// of a control plane with the same CA, which it finds at the cluster's endpoint and nowhere else: without discovery it
+/// knows no other address. Where that is the VIP, nobody signs for a worker before etcd is bootstrapped.
 fn issue(world: &World, vmid: u32) -> Option<Arc<certificate::Identity>> {
     let machine = world.machines.get(&vmid)?;
     let config = machine.config.as_ref()?;
+    let at_endpoint = |m: &Machine| match config.endpoint_host.parse::<Ipv4Addr>() {
+        Ok(host) => m.address().0 == host || (m.vip_held && m.vip() == Some(host)),
+        // The lab has no DNS: a name means whichever control plane there is.
+        Err(_) => true,
+    };
     let key = config.os_ca.key.clone().or_else(|| {
-        world.machines.values().filter(|m| m.on).find_map(|m| {
+        world.machines.values().filter(|m| m.on && m.healthy("trustd") && at_endpoint(m)).find_map(|m| {
             let other = m.config.as_ref()?;
-            let signs = matches!(m.api, Api::Secure(_)) && other.os_ca.crt == config.os_ca.crt;
-            other.os_ca.key.clone().filter(|_| signs && other.token == config.token)
+            let signs = other.os_ca.crt == config.os_ca.crt && other.token == config.token;
+            other.os_ca.key.clone().filter(|_| signs)
         })
     })?;
     certificate::secure(machine, config, &key, world.now).ok().map(Arc::new)
@@ -160,10 +201,13 @@ fn elect(world: &mut World, vmid: u32) {
     });
 }
 
+/// Whoever campaigns does it in etcd, and not before the kubelet has its image (`network/operator/vip.go`).
 fn can_hold_vip(world: &World, machine: &Machine) -> bool {
     let Some(vip) = machine.vip() else { return false };
     let free = world.listeners.keys().all(|at| at.ip() != vip);
-    machine.on && !machine.vip_held && machine.api_server == Progress::Done && free && has_quorum(world, machine)
+    let member = machine.healthy("etcd") && machine.etcd.as_ref().is_some_and(|e| !e.learner) && !machine.split;
+    let kubelet = machine.services.get("kubelet").is_some_and(Service::running);
+    machine.on && !machine.vip_held && member && kubelet && free && has_quorum(world, machine)
 }
 
 fn take_vip(world: &mut World, vmid: u32) {
@@ -179,7 +223,9 @@ fn take_vip(world: &mut World, vmid: u32) {
     {
         machine.api = Api::Secure(identity);
     }
-    listen(world, vip, KUBERNETES_PORT, Endpoint::Kubernetes { node });
+    if world.machines.get(&vmid).is_some_and(|m| m.api_server == Progress::Done) {
+        listen(world, vip, KUBERNETES_PORT, Endpoint::Kubernetes { node });
+    }
     listen(world, vip, API_PORT, Endpoint::TalosSecure { vmid });
     settle(world);
 }
@@ -210,7 +256,7 @@ fn join(world: &mut World, vmid: u32) {
     let Some(machine) = world.machines.get_mut(&vmid) else { return };
     machine.etcd = Some(Membership { cluster, id, learner: true });
     machine.etcd_started = true;
-    machine.service(now, "etcd", State::Running, "Started task etcd (PID 2514) for container etcd");
+    machine.service(now, "etcd", State::Running, ETCD_RUNS);
     machine.health(now, "etcd", false, "etcdserver: rpc not supported for learner");
     later(world, vmid, world.scenario.latency.join_s, move |world| promote(world, vmid));
 }

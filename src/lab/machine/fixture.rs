@@ -141,6 +141,6 @@ pub fn vm(name: &str, net: u8, address: u8) -> Vm {
         address: (Ipv4Addr::new(127, 86, net, address), 24),
         gateway: Some(Ipv4Addr::new(127, 86, net, 1)),
         nameservers: vec![Ipv4Addr::new(127, 86, net, 1)],
-        hostname: None,
+        hostname: Some(name.into()),
     }
 }

@@ -18,7 +18,9 @@ const NAG_S: f64 = 30.0;
 const NAG: &str = "etcd is waiting to join the cluster, if this node is the first node in the cluster, please run \
                    `talosctl bootstrap` against one of the following IPs:";
 /// The share of `services_s` after which the CRI runs and images are pulled.
-const CRI_SHARE: f64 = 0.3;
+pub const CRI_SHARE: f64 = 0.3;
+/// The share of `stop_s` after which machined has stopped, a while before apid does.
+const MACHINED_SHARE: f64 = 0.5;
 
 /// Runs `action` after `seconds`, unless the machine was switched off or rebooted meanwhile.
 pub fn later(world: &mut World, vmid: u32, seconds: f64, action: impl FnOnce(&mut World) + Send + 'static) {
@@ -64,12 +66,17 @@ pub fn power_off(world: &mut World, vmid: u32) {
 fn boot(world: &mut World, vmid: u32) {
     let now = world.now;
     if let Some(machine) = world.machines.get_mut(&vmid) {
+        if machine.wiped {
+            // The firmware finds nothing to boot from: on for Proxmox VE, and silent.
+            return;
+        }
         machine.sequence(now, "", "initialize", sequence_event::Action::Start);
         machine.log(now, "initialize sequence: 8 phase(s)");
         machine.phase(now, "", "earlyServices", phase_event::Action::Start);
         for id in ["auditd", "containerd", "dashboard", "machined", "syslogd", "udevd"] {
+            machine.service(now, id, State::Starting, "Starting service");
             machine.service(now, id, State::Running, "Service started as goroutine");
-            if !["auditd", "dashboard"].contains(&id) {
+            if id != "dashboard" {
                 machine.health(now, id, true, "");
             }
         }
@@ -189,18 +196,13 @@ pub fn open_secure(world: &mut World, vmid: u32) {
     machine.log(now, "boot sequence: 10 phase(s)");
     machine.phase(now, "", "startEverything", phase_event::Action::Start);
     machine.task(now, "", "startAllServices", task_event::Action::Start);
-    machine.service(now, "apid", State::Waiting, "Waiting for api certificates");
+    machine.waits(now, "apid", "api certificates");
     machine.service(now, "cri", State::Starting, "Starting service");
-    machine.service(
-        now,
-        "ext-lldpd",
-        State::Waiting,
-        "Waiting for service \"cri\" to be \"up\", extension service config",
-    );
-    machine.service(now, "kubelet", State::Waiting, "Waiting for service \"cri\" to be \"up\"");
+    machine.waits(now, "ext-lldpd", "service \"cri\" to be \"up\", extension service config");
+    machine.waits(now, "kubelet", "service \"cri\" to be \"up\", time sync, network");
     if machine.control_plane() {
-        machine.service(now, "etcd", State::Waiting, "Waiting for service \"cri\" to be \"up\"");
-        machine.service(now, "trustd", State::Starting, "Starting service");
+        machine.waits(now, "etcd", "service \"cri\" to be \"up\", time sync, network, etcd spec");
+        machine.waits(now, "trustd", "service \"containerd\" to be \"up\", time sync, network");
     }
     machine.api = Api::AwaitingTrustd;
     let addresses = vec![machine.address().0.to_string()];
@@ -251,7 +253,10 @@ fn services_up(world: &mut World, vmid: u32) {
     let now = world.now;
     let Some(machine) = world.machines.get_mut(&vmid) else { return };
     if machine.services.get("kubelet").is_some_and(|s| s.state == State::Preparing) {
+        machine.service(now, "kubelet", State::Preparing, "Creating service runner");
         machine.service(now, "kubelet", State::Running, "Started task kubelet (PID 1901) for container kubelet");
+        let early = "Get \"http://127.0.0.1:10248/healthz\": dial tcp 127.0.0.1:10248: connect: connection refused";
+        machine.health(now, "kubelet", false, early);
         machine.health(now, "kubelet", true, "");
     }
     match &machine.etcd {
@@ -282,7 +287,8 @@ pub fn finish_boot(world: &mut World, vmid: u32) {
         return;
     };
     // A bootstrap lets the boot sequence go on before etcd is healthy.
-    let etcd = !machine.control_plane() || machine.etcd.as_ref().is_some_and(|e| !e.learner);
+    let member = machine.etcd.as_ref().is_some_and(|e| !e.learner);
+    let etcd = !machine.control_plane() || member || machine.told.is_some();
     let apid = matches!(machine.api, Api::Secure(_));
     if machine.healthy("kubelet") && machine.healthy("ext-lldpd") && etcd && apid {
         machine.boot_done = true;
@@ -310,15 +316,40 @@ pub fn shutdown(world: &mut World, vmid: u32, actor: &str) {
     });
 }
 
-/// Forgets config and etcd data, then boots into maintenance or stays off. Only a `graceful` one leaves etcd first.
-pub fn reset(world: &mut World, vmid: u32, actor: &str, graceful: bool, reboot: bool) {
+/// What a reset takes from the system disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wipe {
+    /// All of it, the boot loader and Talos too: what `talosctl reset` does when it is told no labels.
+    Disk,
+    /// The config with STATE, etcd's data and the images with EPHEMERAL; what boots the machine stays.
+    Partitions { state: bool, ephemeral: bool },
+    /// Only other disks.
+    Nothing,
+}
+
+/// Wipes, then boots or stays off. Only a `graceful` reset leaves etcd first.
+pub fn reset(world: &mut World, vmid: u32, actor: &str, graceful: bool, reboot: bool, wipe: Wipe) {
     leave(world, vmid, actor, "reset", Stage::Resetting);
     later(world, vmid, world.scenario.latency.stop_s, move |world| {
         let address = world.machines.get(&vmid).map(|m| m.address().0);
         go_dark(world, vmid);
         if let (Some(machine), Some(address)) = (world.machines.get_mut(&vmid), address) {
-            machine.lost = if graceful { None } else { machine.as_lost() };
-            (machine.config, machine.staged, machine.etcd, machine.split) = (None, None, None, false);
+            let (config, data) = match wipe {
+                Wipe::Disk => (true, true),
+                Wipe::Partitions { state, ephemeral } => (state, ephemeral),
+                Wipe::Nothing => (false, false),
+            };
+            machine.wiped = wipe == Wipe::Disk;
+            if graceful {
+                // Who has left etcd has no data of it either, whatever is wiped.
+                (machine.lost, machine.etcd, machine.split) = (None, None, false);
+            } else if data {
+                machine.lost = machine.as_lost();
+                (machine.etcd, machine.split) = (None, false);
+            }
+            if config {
+                (machine.config, machine.staged) = (None, None);
+            }
             world.close((address, API_PORT).into());
         }
         if reboot {
@@ -341,6 +372,11 @@ fn leave(world: &mut World, vmid: u32, actor: &str, sequence: &str, stage: Stage
     // The last that anybody hears of it: `talosctl reset` waits for this very task.
     machine.phase(now, actor, "stopEverything", phase_event::Action::Start);
     machine.task(now, actor, "stopAllServices", task_event::Action::Start);
+    later(world, vmid, world.scenario.latency.stop_s * MACHINED_SHARE, move |world| {
+        if let Some(machine) = world.machines.get_mut(&vmid) {
+            machine.machined_gone = true;
+        }
+    });
 }
 
 fn restart(world: &mut World, vmid: u32) {

@@ -108,8 +108,14 @@ pub struct Machine {
     pub lost: Option<Lost>,
     /// Whether etcd was started in this boot: by a bootstrap, a join, or with its data.
     etcd_started: bool,
-    /// When kubelet and etcd have their images.
+    /// The bootstrap that is in work: taken, and etcd has no data yet. A later one takes its place.
+    told: Option<u64>,
+    /// When etcd has its image.
     images_at: Timestamp,
+    /// The disk has no partition table any more: nothing boots from it.
+    wiped: bool,
+    /// It goes down and machined has stopped: apid still listens and has nobody to ask.
+    machined_gone: bool,
     /// This etcd was bootstrapped while another of the same cluster already had data: the cluster is split.
     pub split: bool,
     pub api_server: Progress,
@@ -138,6 +144,9 @@ impl Machine {
             etcd: None,
             lost: None,
             etcd_started: false,
+            told: None,
+            wiped: false,
+            machined_gone: false,
             images_at: Timestamp::UNIX_EPOCH,
             split: false,
             api_server: Progress::No,
@@ -154,6 +163,7 @@ impl Machine {
     /// Takes over what an earlier life of the same machine left on its disk.
     fn keep_disk_of(&mut self, old: Machine) {
         (self.config, self.etcd, self.split, self.lost) = (old.staged.or(old.config), old.etcd, old.split, old.lost);
+        self.wiped = old.wiped;
     }
 
     /// What the cluster still knows of this machine once its disk is gone.
@@ -245,10 +255,16 @@ impl Machine {
         self.service_changed(now, id, state, message);
     }
 
+    /// A service that begins by waiting for `conditions`.
+    fn waits(&mut self, now: Timestamp, id: &str, conditions: &str) {
+        self.service(now, id, State::Starting, "Starting service");
+        self.service(now, id, State::Waiting, &format!("Waiting for {conditions}"));
+    }
+
     fn health(&mut self, now: Timestamp, id: &str, healthy: bool, message: &str) {
         let Some(service) = self.services.get_mut(id) else { return };
-        let (state, told) =
-            (service.state, if healthy { "Health check successful" } else { "Health check failed" }.to_string());
+        let told = if healthy { "Health check successful".into() } else { format!("Health check failed: {message}") };
+        let state = service.state;
         service.health = Some(service::Health { at: now, healthy, message: message.into() });
         service.note(now, state, &told);
         self.service_changed(now, id, state, &told);

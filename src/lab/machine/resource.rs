@@ -8,7 +8,7 @@ use super::spec::Spec;
 use super::{Machine, Stage};
 use crate::talos::wire::cosi::resource as wire;
 pub use definition::{Kind, NAMESPACES, find};
-pub use hardware::disk_list;
+pub use hardware::{DiskKind, disk_list};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::PoisonError;

@@ -11,7 +11,7 @@ use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
 use crate::plan::model::NodePlan;
 use crate::steps::site::{Changing, Installation, Reading, address, files};
-use crate::steps::{failures, outlines};
+use crate::steps::{failures, outlines, reset};
 use crate::talos::client::facts::Link;
 use crate::talos::{self, Maintenance, NodeState, Secure, SpkiFingerprint, state_of};
 use crate::{base::answer::Answer, talos::secrets::ClientCertificate};
@@ -99,7 +99,7 @@ impl Step<Installation> for Reach {
             NodeState::Foreign(why) => {
                 return Ok(Observed::Conflict(Failure::refused(
                     format!("what answers at {} is not {}: {why}", node.address, node.name),
-                    "give the node another address in the plan, or reset that machine if it is yours",
+                    format!("give the node another address in the plan; {}", reset::of_stranger(address(node))),
                 )));
             }
             NodeState::Maintenance | NodeState::Configured => {}

@@ -4,8 +4,9 @@ use crate::engine::proof::{Proof, Reading as Evidence};
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
 use crate::plan::model::Plan;
-use crate::steps::site::{Changing, Installation, Reading, files};
+use crate::steps::site::{Changing, Installation, Reading, address, files};
 use crate::steps::{failures, outlines};
+use crate::talos::Secure;
 use async_trait::async_trait;
 use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt;
@@ -26,6 +27,16 @@ pub fn step(plan: &Plan) -> Access {
     let outline =
         outlines::change(StepId::new(KIND), 2, title, BAND, by_hand).after([StepId::new(super::bootstrap::KIND)]);
     Access { outline }
+}
+
+/// A service that the API server needs and that is not up on the first control plane: VIP and static pods wait for the
+/// kubelet, which nothing waited for before.
+async fn behind(site: &Reading) -> Option<String> {
+    let first = site.plan.control_planes().next()?;
+    let node = Secure::connect(address(first), &site.admin().ok()?).await.ok()?;
+    let services = node.services().await.ok()?.value;
+    let down = services.iter().find(|s| ["etcd", "kubelet"].contains(&s.id.as_str()) && !s.is_up())?;
+    Some(format!("on {} {down}", first.name))
 }
 
 #[async_trait]
@@ -51,7 +62,11 @@ impl Step<Installation> for Access {
             Ok(version) => version,
             Err(e) if e.is_transient() => {
                 let condition = format!("the API answers at {}", site.plan.cluster_endpoint());
-                return Ok(Observed::Underway(Wait::new(condition, e.to_string(), BAND)));
+                let seen = match behind(site).await {
+                    Some(service) => format!("{e}; {service}"),
+                    None => e.to_string(),
+                };
+                return Ok(Observed::Underway(Wait::new(condition, seen, BAND)));
             }
             Err(e) => return Err(failures::kubernetes(&e, "ask the API server for its version")),
         };

@@ -1,6 +1,9 @@
-//! `day2.boot/NODE`: the node runs the right Talos with the right extensions, and its services are up.
+//! `day2.boot/NODE`: the node runs the right Talos with the right extensions, and its services have come as far as they
+//! can by themselves.
 //!
-//! A control plane's etcd waits (`Preparing`) until it is bootstrapped or joins; that is up enough here.
+//! That is a healthy kubelet on a worker. On a control plane it is an etcd that waits to be bootstrapped or to join
+//! (`Preparing`): Talos lets it come so far only when the CRI runs, the node knows the time and its addresses, which is all
+//! that a bootstrap asks for. Its kubelet is not waited for: nothing in Talos makes a bootstrap depend on it.
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Proof, Reading as Evidence};
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
@@ -15,6 +18,8 @@ use std::time::Duration;
 
 pub const KIND: &str = "day2.boot";
 const BAND: Band = Band::new(90, 420);
+/// Until the time servers have answered.
+const TIME: Band = Band::new(20, 120);
 
 pub struct Boot {
     outline: Outline,
@@ -30,28 +35,31 @@ pub fn step(plan: &Plan, node: &NodePlan) -> Boot {
     Boot { outline, node: node.clone() }
 }
 
-/// What is not up yet, if anything.
-fn missing(services: &[Service], role: Role) -> Option<String> {
-    let find = |id: &str| services.iter().find(|s| s.id == id);
-    let told = |s: &Service| {
-        format!(
-            "{} is {}{}",
-            s.id,
-            s.state,
-            if s.last_message.is_empty() { String::new() } else { format!(": {}", s.last_message) }
-        )
+/// What is not up yet.
+#[derive(Debug, PartialEq, Eq)]
+enum Missing {
+    /// It comes by itself.
+    Comes(String),
+    /// It waits for the node to know the time.
+    Time(String),
+    /// Talos has given it up.
+    Failed(String),
+}
+
+fn missing(services: &[Service], role: Role) -> Option<Missing> {
+    let (id, is_up): (_, fn(&Service) -> bool) = match role {
+        Role::Worker => ("kubelet", Service::is_up),
+        Role::ControlPlane => ("etcd", |s| s.state == "Preparing" || s.state == "Running"),
     };
-    match find("kubelet") {
-        Some(s) if s.state == "Running" && s.healthy == Some(true) => {}
+    let told = |s: &Service| match s {
+        s if s.has_failed() => Missing::Failed(s.to_string()),
+        s if s.waits_for_time() => Missing::Time(s.to_string()),
+        s => Missing::Comes(s.to_string()),
+    };
+    match services.iter().find(|s| s.id == id) {
+        Some(s) if is_up(s) => {}
         Some(s) => return Some(told(s)),
-        None => return Some("kubelet is not started".to_string()),
-    }
-    if role == Role::ControlPlane {
-        match find("etcd") {
-            Some(s) if s.state == "Preparing" || s.state == "Running" => {}
-            Some(s) => return Some(told(s)),
-            None => return Some("etcd is not started".to_string()),
-        }
+        None => return Some(Missing::Comes(format!("{id} is not started"))),
     }
     // An extension that waits for a configuration keeps the node booting and restarts it every 70 minutes.
     services.iter().find(|s| s.id.starts_with("ext-") && s.state == "Waiting").map(told)
@@ -83,13 +91,16 @@ impl Step<Installation> for Boot {
             ));
         }
         let services = node.services().await.map_err(failed)?;
-        if let Some(seen) = missing(&services.value, self.node.role) {
-            return Ok(Observed::Underway(Wait::new(format!("the services of {} are up", self.node.name), seen, BAND)));
+        if let Some(missing) = missing(&services.value, self.node.role) {
+            return Ok(self.not_yet(site, &missing));
         }
         let system = format!("Talos {}", self.node.address);
         let now = cx.clock().now();
-        let summary =
-            format!("{} runs Talos {} with {}; kubelet is healthy", self.node.name, version.value, wanted.join(", "));
+        let up = match self.node.role {
+            Role::Worker => "kubelet is healthy",
+            Role::ControlPlane => "etcd can be bootstrapped, or is of the cluster already",
+        };
+        let summary = format!("{} runs Talos {} with {}; {up}", self.node.name, version.value, wanted.join(", "));
         let proof = Proof::new(summary, Evidence::of(&system, now, &version))
             .and(Evidence::of(&system, now, &extensions))
             .and(Evidence::of(&system, now, &services));
@@ -109,25 +120,77 @@ impl Step<Installation> for Boot {
     }
 }
 
+impl Boot {
+    fn not_yet(&self, site: &Reading, missing: &Missing) -> Observed {
+        let Boot { node, .. } = self;
+        match missing {
+            Missing::Comes(seen) => {
+                Observed::Underway(Wait::new(format!("the services of {} are up", node.name), seen, BAND))
+            }
+            Missing::Time(seen) => {
+                let servers = site.plan.time_servers();
+                let next = failures::no_time_next(node, &servers);
+                Observed::Underway(Wait::new(format!("{} knows the time", node.name), format!("{seen}; {next}"), TIME))
+            }
+            Missing::Failed(seen) => Observed::Conflict(failures::given_up(node, seen)),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn service(id: &str, state: &str, healthy: Option<bool>) -> Service {
-        Service { id: id.into(), state: state.into(), healthy, last_message: String::new() }
+    fn service(id: &str, state: &str, healthy: Option<bool>, said: &str) -> Service {
+        Service { id: id.into(), state: state.into(), healthy, last_message: said.into() }
+    }
+
+    /// A kubelet that is healthy before there is an API server is not proven by Talos' source: nothing waits for it.
+    #[test]
+    fn a_control_plane_is_up_when_its_etcd_can_be_bootstrapped_whatever_its_kubelet_does() {
+        let etcd = service("etcd", "Preparing", None, "Running pre state");
+        for kubelet in ["Waiting", "Preparing", "Failed"] {
+            let services = [service("kubelet", kubelet, None, ""), etcd.clone()];
+            assert_eq!(missing(&services, Role::ControlPlane), None, "{kubelet}");
+        }
+        let waits = service("etcd", "Waiting", None, "Waiting for etcd spec");
+        let comes = |text: &str| Some(Missing::Comes(text.into()));
+        assert_eq!(missing(&[waits], Role::ControlPlane), comes("etcd is Waiting: Waiting for etcd spec"));
+        assert_eq!(missing(&[], Role::ControlPlane), comes("etcd is not started"));
     }
 
     #[test]
-    fn a_control_plane_that_waits_for_its_bootstrap_is_up_and_a_worker_needs_no_etcd() {
-        let services = [service("kubelet", "Running", Some(true)), service("etcd", "Preparing", None)];
-        assert_eq!(missing(&services, Role::ControlPlane), None);
-        assert_eq!(missing(&services[..1], Role::Worker), None);
-        assert_eq!(missing(&services[..1], Role::ControlPlane).unwrap(), "etcd is not started");
+    fn a_worker_needs_a_healthy_kubelet_and_no_etcd() {
+        assert_eq!(missing(&[service("kubelet", "Running", Some(true), "")], Role::Worker), None);
+        let starts = [service("kubelet", "Running", None, "Started task kubelet")];
+        let comes = Missing::Comes("kubelet is Running: Started task kubelet".into());
+        assert_eq!(missing(&starts, Role::Worker), Some(comes));
+    }
+
+    /// reports.md B28
+    #[test]
+    fn services_that_wait_for_the_time_alone_say_that_the_node_gets_none() {
+        let all = "Waiting for service \"cri\" to be \"up\", time sync, network, etcd spec";
+        let etcd = |said| [service("etcd", "Waiting", None, said)];
+        assert!(
+            matches!(missing(&etcd(all), Role::ControlPlane), Some(Missing::Comes(_))),
+            "the list of the first moment"
+        );
+        assert!(matches!(missing(&etcd("Waiting for time sync"), Role::ControlPlane), Some(Missing::Time(_))));
+        let kubelet = [service("kubelet", "Waiting", None, "Waiting for time sync")];
+        assert!(matches!(missing(&kubelet, Role::Worker), Some(Missing::Time(_))));
+    }
+
+    #[test]
+    fn a_service_that_talos_gave_up_is_a_persons_matter() {
+        let failed = [service("etcd", "Failed", None, "failed to run pre stage: failed to pull image")];
+        let told = "etcd is Failed: failed to run pre stage: failed to pull image";
+        assert_eq!(missing(&failed, Role::ControlPlane), Some(Missing::Failed(told.into())));
     }
 
     #[test]
     fn an_extension_that_waits_for_its_configuration_is_named() {
-        let services = [service("kubelet", "Running", Some(true)), service("ext-lldpd", "Waiting", None)];
-        assert_eq!(missing(&services, Role::Worker).unwrap(), "ext-lldpd is Waiting");
+        let services = [service("kubelet", "Running", Some(true), ""), service("ext-lldpd", "Waiting", None, "")];
+        assert_eq!(missing(&services, Role::Worker), Some(Missing::Comes("ext-lldpd is Waiting".into())));
     }
 }

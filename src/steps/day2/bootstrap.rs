@@ -1,5 +1,9 @@
 //! `day2.bootstrap`: etcd is started on the first control plane, once. Talos does not stop a second bootstrap on another
 //! node, which would make two clusters: so every control plane is asked first, and only one node is ever told.
+//!
+//! Nor does it refuse a second one on the same node before etcd has data: it starts the service anew, and with it the pull
+//! of etcd's image. Whether a node that still says `Preparing` was told stands in our journal alone: the handle names the
+//! boot in which it accepted. A node that has booted since has forgotten it and is told again.
 use crate::base::answer::Answer;
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Proof, Reading as Evidence};
@@ -7,7 +11,7 @@ use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
 use crate::plan::model::{NodePlan, Plan};
 use crate::steps::site::{Changing, Installation, Reading, address};
-use crate::steps::{failures, follow, outlines};
+use crate::steps::{failures, follow, outlines, reset};
 use crate::talos::client::facts::{EtcdMember, Service};
 use crate::talos::{Error, Secure, watch};
 use async_trait::async_trait;
@@ -51,6 +55,36 @@ fn unreachable_node(plan: &Plan) -> NodePlan {
     }
 }
 
+/// Whether the first control plane has been told.
+#[derive(Debug, PartialEq, Eq)]
+enum Told {
+    Never,
+    /// The call was begun, and nobody knows how it ended.
+    Perhaps,
+    /// It accepted, in this boot of it.
+    InBoot(String),
+}
+
+const IN_BOOT: &str = ", accepted in boot ";
+
+impl Told {
+    fn of(handle: Option<&str>) -> Self {
+        match handle {
+            None => Told::Never,
+            Some(text) => text.rsplit_once(IN_BOOT).map_or(Told::Perhaps, |(_, boot)| Told::InBoot(boot.to_string())),
+        }
+    }
+}
+
+/// What to do about a first control plane whose etcd is of no cluster; `now` is its boot, where that can be read.
+fn is_to_be_told(told: &Told, etcd: &str, now: Option<&str>) -> bool {
+    match told {
+        Told::Never => true,
+        Told::Perhaps => etcd == PREPARING,
+        Told::InBoot(then) => etcd == PREPARING && now.is_some_and(|now| now != then),
+    }
+}
+
 /// What etcd does on a control plane.
 #[derive(Debug)]
 enum Etcd {
@@ -60,6 +94,8 @@ enum Etcd {
     Waits(String),
     /// It is of a cluster, or may be, and can't list it now.
     Unclear(String),
+    /// Talos has given it up, e.g. since its image could not be pulled.
+    Failed(String),
 }
 
 async fn etcd_of(site: &Reading, node: &NodePlan) -> Result<Etcd, Failure> {
@@ -84,8 +120,10 @@ fn unready(etcd: Option<&Service>) -> Option<Etcd> {
         None => Some(Etcd::Waits("not started".into())),
         Some(s) if s.state == "Running" && s.healthy == Some(true) => None,
         Some(s) if s.state == PREPARING || s.state == "Waiting" => Some(Etcd::Waits(s.state.clone())),
+        Some(s) if s.has_failed() => Some(Etcd::Failed(s.to_string())),
         // It has data, or is about to have: a second etcd beside it would be a second cluster.
-        Some(s) => Some(Etcd::Unclear(s.state.clone())),
+        Some(s) if s.last_message.is_empty() => Some(Etcd::Unclear(s.state.clone())),
+        Some(s) => Some(Etcd::Unclear(format!("{}: {}", s.state, s.last_message))),
     }
 }
 
@@ -113,13 +151,18 @@ impl Step<Installation> for Bootstrap {
                 Etcd::Waits(state) if node.name == self.first.name => first_says = state,
                 Etcd::Waits(_) => {}
                 Etcd::Unclear(state) => unclear = unclear.or(Some(format!("etcd of {} is {state}", node.name))),
+                Etcd::Failed(said) => return Ok(Observed::Conflict(failures::given_up(node, &said))),
             }
         }
         let lists: Vec<Vec<EtcdMember>> = found.iter().map(|(_, m)| m.value.clone()).collect();
         if is_split(&lists) {
             return Ok(Observed::Conflict(Failure::refused(
                 "control planes run etcd clusters that know nothing of each other: bootstrap was called on more than one",
-                "keep the one with your data, reset the other nodes (talosctl reset), and run again",
+                format!(
+                    "keep the cluster with your data, and wipe each node of the other one: {} (without the labels a reset \
+                     wipes the whole disk, and the VM boots from nothing then)",
+                    reset::of_whole_cluster()
+                ),
             )));
         }
         if let Some((node, members)) = found.first() {
@@ -129,19 +172,33 @@ impl Step<Installation> for Bootstrap {
             return Ok(Observed::Satisfied(Proof::new(summary, evidence)));
         }
         let first = format!("etcd of {} is {first_says}", self.first.name);
-        if unclear.is_none() && (first_says == PREPARING || cx.handle().is_none()) {
-            return Ok(Observed::Absent(first));
+        if unclear.is_none() {
+            let told = Told::of(cx.handle().as_deref());
+            let now = match told {
+                Told::InBoot(_) => self.boot_of_first(site).await.ok(),
+                Told::Never | Told::Perhaps => None,
+            };
+            if is_to_be_told(&told, &first_says, now.as_deref()) {
+                return Ok(Observed::Absent(first));
+            }
         }
         let condition = format!("etcd of {} is healthy", self.first.name);
         Ok(Observed::Underway(Wait::new(condition, unclear.unwrap_or(first), BAND)))
     }
 
     async fn act(&self, cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
+        let doing = format!("bootstrap etcd on {}", self.first.name);
+        // Read before the call: should the node restart in between, it counts as not told.
+        let boot = self.boot_of_first(site).await?;
         // On disk before the call: after a crash it is this node that is told again, never another one.
-        cx.keep_handle(&format!("bootstrap of {}", self.first.name)).await?;
+        let handle = format!("bootstrap of {}", self.first.name);
+        cx.keep_handle(&handle).await?;
         match change.talos.bootstrap(address(&self.first), &site.admin()?).await {
-            Ok(_) | Err(Error::AlreadyBootstrapped) => Ok(()),
-            Err(e) => Err(failures::talos(&e, &format!("bootstrap etcd on {}", self.first.name))),
+            Ok(_) | Err(Error::AlreadyBootstrapped) => cx.keep_handle(&format!("{handle}{IN_BOOT}{boot}")).await,
+            Err(e @ Error::TimeNotInSync { .. }) => {
+                Err(failures::no_time(format!("{doing}: {e}"), &self.first, &site.plan.time_servers()))
+            }
+            Err(e) => Err(failures::talos(&e, &doing)),
         }
     }
 
@@ -154,9 +211,32 @@ impl Step<Installation> for Bootstrap {
     }
 }
 
+impl Bootstrap {
+    async fn boot_of_first(&self, site: &Reading) -> Result<String, Failure> {
+        let failed = |e| failures::talos(&e, &format!("read the boot id of {}", self.first.name));
+        let node = Secure::connect(address(&self.first), &site.admin()?).await.map_err(failed)?;
+        node.boot_id().await.map_err(failed)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// talos.md 4: each bootstrap that Talos takes begins the pull of etcd's image anew.
+    #[test]
+    fn a_node_that_has_accepted_is_told_again_only_when_it_has_booted_since() {
+        let accepted = Told::of(Some("bootstrap of cp1, accepted in boot b-1"));
+        assert_eq!(accepted, Told::InBoot("b-1".into()));
+        assert!(!is_to_be_told(&accepted, PREPARING, Some("b-1")));
+        assert!(!is_to_be_told(&accepted, PREPARING, None), "it may be the same boot");
+        assert!(is_to_be_told(&accepted, PREPARING, Some("b-2")));
+        assert!(!is_to_be_told(&accepted, "Waiting", Some("b-2")), "not ready for it yet");
+        let cut_off = Told::of(Some("bootstrap of cp1"));
+        assert!(is_to_be_told(&cut_off, PREPARING, None));
+        assert!(!is_to_be_told(&cut_off, "Waiting", None), "as it is right after a bootstrap");
+        assert!(is_to_be_told(&Told::of(None), "Waiting", None));
+    }
 
     fn list(ids: &[u64]) -> Vec<EtcdMember> {
         ids.iter()
@@ -172,9 +252,10 @@ mod tests {
         };
         assert!(matches!(told(PREPARING, None), Some(Etcd::Waits(_))));
         assert!(matches!(unready(None), Some(Etcd::Waits(_))));
-        for (state, healthy) in [("Running", None), ("Running", Some(false)), ("Starting", None), ("Failed", None)] {
+        for (state, healthy) in [("Running", None), ("Running", Some(false)), ("Starting", None), ("Finished", None)] {
             assert!(matches!(told(state, healthy), Some(Etcd::Unclear(_))), "{state}");
         }
+        assert!(matches!(told("Failed", None), Some(Etcd::Failed(_))));
         assert!(told("Running", Some(true)).is_none());
     }
 

@@ -7,7 +7,7 @@ use crate::plan::model::{NodePlan, Plan};
 use crate::steps::site::{Changing, Installation, Reading, address};
 use crate::steps::{failures, outlines};
 use crate::talos::Secure;
-use crate::talos::client::facts::EtcdMember;
+use crate::talos::client::facts::{EtcdMember, Service};
 use async_trait::async_trait;
 
 pub const KIND: &str = "day2.members";
@@ -43,6 +43,15 @@ fn missing(members: &[EtcdMember], wanted: &[&str]) -> Option<String> {
     (!complete || members.len() != wanted.len()).then(|| format!("{} members: {}", members.len(), told.join(", ")))
 }
 
+/// Why etcd of `node` is not worth asking for its members.
+fn silent(services: &[Service], node: &str) -> Option<String> {
+    match services.iter().find(|s| s.id == "etcd") {
+        Some(s) if s.is_up() => None,
+        Some(s) => Some(format!("on {node} {s}")),
+        None => Some(format!("etcd of {node} is not started")),
+    }
+}
+
 #[async_trait]
 impl Step<Installation> for Members {
     fn outline(&self) -> &Outline {
@@ -55,8 +64,13 @@ impl Step<Installation> for Members {
         };
         let doing = format!("list etcd members on {}", first.name);
         let node = Secure::connect(address(first), &site.admin()?).await.map_err(|e| failures::talos(&e, &doing))?;
-        let members = node.etcd_members().await.map_err(|e| failures::talos(&e, &doing))?;
         let wanted: Vec<&str> = self.control_planes.iter().map(|n| n.name.as_str()).collect();
+        // Where no etcd runs a question for its members has no answer: Talos waits for it as long as we do.
+        let services = node.services().await.map_err(|e| failures::talos(&e, &doing))?;
+        if let Some(seen) = silent(&services.value, &first.name) {
+            return Ok(Observed::Underway(Wait::new(format!("etcd lists {} full members", wanted.len()), seen, BAND)));
+        }
+        let members = node.etcd_members().await.map_err(|e| failures::talos(&e, &doing))?;
         if let Some(seen) = missing(&members.value, &wanted) {
             let wait = Wait::new(format!("etcd lists {} full members", wanted.len()), seen, BAND).with_progress(
                 members.value.iter().filter(|m| !m.learner).count() as u64,
@@ -84,6 +98,20 @@ mod tests {
 
     fn member(name: &str, learner: bool) -> EtcdMember {
         EtcdMember { id: 1, hostname: name.into(), learner, peer_urls: vec![] }
+    }
+
+    /// talos.md 3
+    #[test]
+    fn an_etcd_that_does_not_run_is_not_asked_for_its_members() {
+        let told = |state: &str, healthy, said: &str| {
+            let etcd = Service { id: "etcd".into(), state: state.into(), healthy, last_message: said.into() };
+            silent(&[etcd], "cp1")
+        };
+        assert_eq!(told("Running", Some(true), ""), None);
+        let pulls = told("Preparing", None, "Running pre state");
+        assert_eq!(pulls.as_deref(), Some("on cp1 etcd is Preparing: Running pre state"));
+        assert!(told("Running", Some(false), "context deadline exceeded").is_some());
+        assert_eq!(silent(&[], "cp1").as_deref(), Some("etcd of cp1 is not started"));
     }
 
     #[test]

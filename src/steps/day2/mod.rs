@@ -37,3 +37,39 @@ pub fn steps(plan: &Plan) -> Steps {
     steps.push(Arc::new(nodes::step(plan)));
     steps
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::step::StepId;
+    use crate::plan::defaults::{Defaults, plan};
+    use crate::plan::model::Role;
+    use std::collections::BTreeSet;
+
+    /// talos.md 1: a worker's API opens only when a bootstrapped control plane holds the VIP. A bootstrap that waited for a
+    /// worker would wait for ever.
+    #[test]
+    fn the_bootstrap_waits_for_no_worker() {
+        let mut plan = plan(&Defaults::default());
+        let Some(last) = plan.nodes.last_mut() else { panic!("a plan without nodes") };
+        last.role = Role::Worker;
+        let worker = last.name.clone();
+        let steps = steps(&plan);
+        assert!(steps.iter().any(|s| s.outline().id == StepId::of(apply::KIND, &worker)));
+        let mut before = BTreeSet::from([StepId::new(bootstrap::KIND)]);
+        loop {
+            let more: Vec<StepId> = steps
+                .iter()
+                .filter(|s| before.contains(&s.outline().id))
+                .flat_map(|s| s.outline().after.clone())
+                .filter(|id| !before.contains(id))
+                .collect();
+            if more.is_empty() {
+                break;
+            }
+            before.extend(more);
+        }
+        assert!(before.len() > 3, "{before:?}");
+        assert!(before.iter().all(|id| !id.to_string().ends_with(&format!("/{worker}"))), "{before:?}");
+    }
+}

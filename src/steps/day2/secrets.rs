@@ -12,7 +12,7 @@ use crate::steps::day1::clone;
 use crate::steps::day4::access;
 use crate::steps::site::{Changing, Installation, Reading, address, files};
 use crate::steps::teardown;
-use crate::steps::{failures, outlines, owner};
+use crate::steps::{failures, outlines, owner, reset};
 use crate::talos::{NodeState, state_of};
 use async_trait::async_trait;
 
@@ -74,8 +74,9 @@ impl Step<Installation> for Secrets {
                 return Err(Failure::person(
                     format!("{} ({}) is configured with secrets that are not here: {why}", node.name, node.address),
                     format!(
-                        "restore {} from a backup; if the node may be wiped, reset it",
-                        site.vault.path(files::BUNDLE).display()
+                        "restore {} from a backup; {}",
+                        site.vault.path(files::BUNDLE).display(),
+                        reset::of_stranger(address(node))
                     ),
                 ));
             }

@@ -7,8 +7,8 @@ use crate::base::secret::Secret;
 use crate::talos::error::Error;
 use crate::talos::secrets::ClientCertificate;
 use crate::talos::wire::machine::{
-    ApplyConfigurationRequest, BootstrapRequest, RebootRequest, ResetRequest, apply_configuration_request,
-    reboot_request, reset_request,
+    ApplyConfigurationRequest, BootstrapRequest, RebootRequest, ResetPartitionSpec, ResetRequest,
+    apply_configuration_request, reboot_request, reset_request,
 };
 use serde_json::json;
 use std::net::IpAddr;
@@ -17,6 +17,9 @@ use tonic::Code;
 
 /// Talos checks disks and images while it looks at a config; wall time.
 const APPLY: Duration = Duration::from_secs(60);
+
+/// The partitions that a reset wipes: all that is of a cluster, and nothing that boots the node.
+const WIPED: [&str; 2] = ["STATE", "EPHEMERAL"];
 
 /// Changes nodes.
 #[derive(Debug, Clone, Copy, Default)]
@@ -58,11 +61,13 @@ impl Changer {
         apply(&node, config, false).await
     }
 
-    /// Starts a new etcd cluster on this node. Accepted is not done: watch the etcd service.
+    /// Starts a new etcd cluster on this node. Accepted is not done: watch the etcd service. Until etcd has data the node
+    /// takes the call again, and each stops the etcd service and starts it anew, which cuts the pull of its image short.
     /// Never call it for a second node; Talos does not prevent it and the cluster would be two.
     ///
     /// # Errors
-    /// [`Error::AlreadyBootstrapped`] when the node has etcd data, [`Error::BootstrapTooEarly`] when it can't yet.
+    /// [`Error::AlreadyBootstrapped`] when the node has etcd data, [`Error::TimeNotInSync`] when it does not know the
+    /// time, [`Error::BootstrapTooEarly`] when it can't yet for another reason.
     pub async fn bootstrap(&self, address: IpAddr, certificate: &ClientCertificate) -> Result<Answer<()>, Error> {
         let node = Node::mutual(address, certificate).await?;
         let mut client = node.machine();
@@ -70,7 +75,7 @@ impl Changer {
         match node.call(client.bootstrap(request)).await {
             Ok(_) => Ok(accepted(&node, "Bootstrap", "bootstrap", "")),
             Err(Error::Refused { code: Code::AlreadyExists, .. }) => Err(Error::AlreadyBootstrapped),
-            Err(Error::Refused { code: Code::FailedPrecondition, text }) => Err(Error::BootstrapTooEarly { text }),
+            Err(Error::Refused { code: Code::FailedPrecondition, text }) => Err(too_early(text)),
             Err(other) => Err(other),
         }
     }
@@ -86,7 +91,9 @@ impl Changer {
         Ok(accepted(&node, "Reboot", "reboot", &actor))
     }
 
-    /// Wipes the node's disks, takes it out of etcd when `graceful`, and restarts it into maintenance.
+    /// Wipes what the node knows (STATE: its config) and holds (EPHEMERAL: etcd's data, images, logs), takes it out of
+    /// etcd when `graceful`, and restarts it into maintenance. Talos' own default wipes the whole disk, the boot loader
+    /// too: a VM that was cloned from an image boots from nothing then.
     ///
     /// # Errors
     /// When the node does not answer or refuses.
@@ -101,12 +108,15 @@ impl Changer {
         let request = ResetRequest {
             graceful,
             reboot: true,
-            mode: reset_request::WipeMode::All.into(),
+            mode: reset_request::WipeMode::SystemDisk.into(),
+            system_partitions_to_wipe: WIPED
+                .map(|label| ResetPartitionSpec { label: label.to_string(), wipe: true })
+                .into(),
             ..ResetRequest::default()
         };
         let answer = node.call(client.reset(request)).await?.into_inner();
         let actor = answer.messages.into_iter().next().map(|m| m.actor_id).unwrap_or_default();
-        Ok(accepted(&node, "Reset", "reset", &actor))
+        Ok(accepted(&node, "Reset", &reset_by_hand(graceful), &actor))
     }
 }
 
@@ -118,13 +128,41 @@ pub(super) async fn apply(node: &Node, config: &Secret<String>, dry_run: bool) -
         dry_run,
         try_mode_timeout: None,
     };
-    let answer = node.call_within(APPLY, client.apply_configuration(request)).await?.into_inner();
+    let answer = node.call_within(APPLY, client.apply_configuration(request)).await.map_err(config_refused)?;
+    let answer = answer.into_inner();
     let message = answer.messages.into_iter().next();
     let message = message.ok_or_else(|| Error::Answer { text: "ApplyConfiguration: no message in it".to_string() })?;
     let applied = Applied { warnings: message.warnings, details: message.mode_details };
     let raw = json!({"warnings": applied.warnings, "details": applied.details}).to_string();
     let by_hand = node.by_hand(if dry_run { "apply-config --dry-run -f CONFIG" } else { "apply-config -f CONFIG" });
     Ok(Answer::new("machine.MachineService/ApplyConfiguration", raw, by_hand, applied))
+}
+
+/// Why a bootstrap is refused for now: Talos has one code for all of it, and its words tell (`Server.Bootstrap`).
+fn too_early(text: String) -> Error {
+    if text.contains("time is not in sync") { Error::TimeNotInSync { text } } else { Error::BootstrapTooEarly { text } }
+}
+
+/// Why a config is not taken, by Talos' words where its code does not tell (`RuntimeValidate` of the config).
+fn config_refused(error: Error) -> Error {
+    match error {
+        Error::Refused { code: Code::InvalidArgument | Code::Unknown, text }
+            if text.contains("install disk") || text.contains("no disks matched") =>
+        {
+            Error::InstallDisk { text }
+        }
+        Error::Refused { code: Code::InvalidArgument, text } => Error::ConfigRefused { text },
+        Error::Refused { code: Code::Unknown, text } if text.starts_with("failed to parse config") => {
+            Error::ConfigRefused { text }
+        }
+        other => other,
+    }
+}
+
+/// The `talosctl` verb that brings a node back to maintenance mode and leaves it what it boots from.
+pub fn reset_by_hand(graceful: bool) -> String {
+    let labels: String = WIPED.iter().map(|label| format!(" --system-labels-to-wipe {label}")).collect();
+    format!("reset{}{labels} --reboot", if graceful { "" } else { " --graceful=false" })
 }
 
 fn accepted(node: &Node, call: &str, by_hand: &str, actor: &str) -> Answer<()> {

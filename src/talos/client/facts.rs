@@ -105,6 +105,30 @@ pub struct Service {
     pub last_message: String,
 }
 
+impl Service {
+    pub fn is_up(&self) -> bool {
+        self.state == "Running" && self.healthy == Some(true)
+    }
+
+    /// Its image could not be pulled, or the like. Talos does not start it again by itself.
+    pub fn has_failed(&self) -> bool {
+        self.state == "Failed"
+    }
+
+    /// Everything else is there, and the node does not know the time (`NewSyncCondition`). At first Talos lists all that a
+    /// service waits for, then only what is still missing.
+    pub fn waits_for_time(&self) -> bool {
+        self.state == "Waiting" && self.last_message.contains("time sync") && !self.last_message.contains("service ")
+    }
+}
+
+impl fmt::Display for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} is {}", self.id, self.state)?;
+        if self.last_message.is_empty() { Ok(()) } else { write!(f, ": {}", self.last_message) }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EtcdMember {
     pub id: u64,

@@ -82,6 +82,10 @@ impl Node {
         }
     }
 
+    pub fn address(&self) -> IpAddr {
+        self.address
+    }
+
     pub fn channel(&self) -> Channel {
         self.channel.clone()
     }

@@ -5,14 +5,19 @@ use super::resources::VOLUMES;
 use crate::base::answer::Answer;
 use crate::base::secret::Secret;
 use crate::talos::error::Error;
-use crate::talos::wire::machine::{DmesgRequest, EtcdMemberListRequest, ServiceInfo};
+use crate::talos::wire::machine::{DmesgRequest, EtcdMemberListRequest, ReadRequest, ServiceInfo};
 use crate::talos::wire::talos::resource::definitions::block;
 use crate::talos::wire::time::time_service_client::TimeServiceClient;
 use serde_json::json;
-use tonic::Code;
+use std::time::Duration;
+use tonic::{Code, Status};
 
 /// `VolumePhaseReady` (Talos v1.10.6, `resources/block`).
 const VOLUME_READY: i32 = 6;
+/// For an answer of the node's etcd; wall time, and less than for a call as such.
+const ETCD: Duration = Duration::from_secs(5);
+/// The longest boot id that is read, in bytes: it has 36 and a line break.
+const BOOT_ID_LIMIT: usize = 64;
 /// The longest kernel log that is read, in bytes; Talos' own ring is smaller.
 const DMESG_LIMIT: usize = 8 << 20;
 /// The longest kubeconfig archive that is read, in bytes.
@@ -63,14 +68,24 @@ impl Secure {
         Ok(Answer::new(asked("ServiceList"), json!(raw).to_string(), self.node.by_hand("services"), services))
     }
 
-    /// The members as the node's own etcd knows them.
+    /// Runs a call that the node hands on to its etcd. Where none runs Talos waits for it as long as its caller does: that
+    /// must not read as a node that is away.
+    async fn etcd<T>(&self, work: impl Future<Output = Result<T, Status>>) -> Result<T, Error> {
+        match tokio::time::timeout(ETCD, self.node.call(work)).await {
+            Ok(answer) => answer.map_err(etcd_says),
+            Err(_) => Err(Error::EtcdSilent { address: self.node.address(), seconds: ETCD.as_secs() }),
+        }
+    }
+
+    /// The members as the node's own etcd knows them. Look at the etcd service first: this waits while none runs.
     ///
     /// # Errors
-    /// When the node does not answer; a transient one while it runs no etcd yet or etcd has no leader.
+    /// When the node does not answer; [`Error::EtcdSilent`] while it runs no etcd, another transient one while etcd has no
+    /// leader.
     pub async fn etcd_members(&self) -> Result<Answer<Vec<EtcdMember>>, Error> {
         let mut client = self.node.machine();
         let request = EtcdMemberListRequest { query_local: true };
-        let answer = self.node.call(client.etcd_member_list(request)).await.map_err(etcd_says)?.into_inner();
+        let answer = self.etcd(client.etcd_member_list(request)).await?.into_inner();
         let members: Vec<EtcdMember> = first(answer.messages, "EtcdMemberList")?
             .members
             .into_iter()
@@ -87,10 +102,10 @@ impl Secure {
     }
 
     /// # Errors
-    /// When the node does not answer, or runs no etcd yet.
+    /// When the node does not answer; [`Error::EtcdSilent`] while it runs no etcd.
     pub async fn etcd_status(&self) -> Result<Answer<EtcdStatus>, Error> {
         let mut client = self.node.machine();
-        let answer = self.node.call(client.etcd_status(())).await?.into_inner();
+        let answer = self.etcd(client.etcd_status(())).await?.into_inner();
         let status = first(answer.messages, "EtcdStatus")?.member_status;
         let status = status.ok_or_else(|| Error::Answer { text: "EtcdStatus: no status in it".to_string() })?;
         let raw = json!({
@@ -105,6 +120,32 @@ impl Secure {
             errors: status.errors,
         };
         Ok(Answer::new(asked("EtcdStatus"), raw.to_string(), self.node.by_hand("etcd status"), value))
+    }
+
+    /// What tells this boot of the node from any other.
+    ///
+    /// # Errors
+    /// When the node does not answer.
+    pub async fn boot_id(&self) -> Result<String, Error> {
+        let mut client = self.node.machine();
+        let path = "/proc/sys/kernel/random/boot_id".to_string();
+        let bytes = self
+            .node
+            .call(async {
+                let mut stream = client.read(ReadRequest { path }).await?.into_inner();
+                let mut bytes = Vec::new();
+                while let Some(item) = stream.message().await? {
+                    bytes.extend_from_slice(&item.bytes);
+                    if bytes.len() > BOOT_ID_LIMIT {
+                        break;
+                    }
+                }
+                Ok(bytes)
+            })
+            .await?;
+        let text = String::from_utf8_lossy(&bytes).trim().to_string();
+        let is_id = !text.is_empty() && text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
+        if is_id { Ok(text) } else { Err(Error::Answer { text: "Read: no boot id".to_string() }) }
     }
 
     /// The last `lines` lines of the kernel log.
@@ -188,6 +229,7 @@ impl Secure {
 /// All of it passes.
 fn etcd_says(error: Error) -> Error {
     match error {
+        // No certificate of etcd's either: the node has not come so far, e.g. since it does not know the time.
         Error::Refused { code: Code::Unknown, text } => Error::NotReady { text },
         other => other,
     }
@@ -196,10 +238,12 @@ fn etcd_says(error: Error) -> Error {
 pub(in crate::talos) fn service(info: ServiceInfo) -> Service {
     let health = info.health.unwrap_or_default();
     let event = info.events.unwrap_or_default().events.pop().map(|e| e.msg).unwrap_or_default();
+    // What the last check of an earlier start said is no word on a service that does not run.
+    let checked = info.state == "Running" && !health.last_message.is_empty();
     Service {
         id: info.id,
         state: info.state,
         healthy: (!health.unknown).then_some(health.healthy),
-        last_message: if health.last_message.is_empty() { event } else { health.last_message },
+        last_message: if checked { health.last_message } else { event },
     }
 }

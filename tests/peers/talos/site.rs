@@ -76,7 +76,7 @@ impl Site {
             address: (self.address(host), 24),
             gateway: Some(self.address(1)),
             nameservers: vec![self.address(1)],
-            hostname: None,
+            hostname: Some(format!("vm{host}")),
         };
         self.lab.with(|w| machine::start(w, 1000 + u32::from(host), vm));
     }
@@ -126,7 +126,8 @@ impl Site {
         }
     }
 
-    /// Nodes with their configs, applied by `talosctl`; their API answers.
+    /// Nodes with their configs, applied by `talosctl`; the API of the control planes answers. A worker's opens only when
+    /// the cluster is bootstrapped.
     pub fn configured(&self, hosts: &[u8]) -> Talosctl {
         hosts.iter().for_each(|host| self.start(*host));
         self.in_maintenance(hosts);
@@ -135,14 +136,18 @@ impl Site {
             let file = talosctl.file(&format!("{host}.yaml"), &self.config(*host));
             talosctl.ok(&["-n", &self.at(*host), "apply-config", "--insecure", "-f", &file]);
         }
-        for host in hosts {
-            eventually("the secure API", || {
-                let at = self.at(*host);
-                let said = talosctl.say(&["-e", &at, "-n", &at, "version"]);
-                if said.code == Some(0) { Ok(()) } else { Err(said.err) }
-            });
+        for host in hosts.iter().filter(|h| **h < 211) {
+            self.answers(&talosctl, *host);
         }
         talosctl
+    }
+
+    fn answers(&self, talosctl: &Talosctl, host: u8) {
+        eventually("the secure API", || {
+            let at = self.at(host);
+            let said = talosctl.say(&["-e", &at, "-n", &at, "version"]);
+            if said.code == Some(0) { Ok(()) } else { Err(said.err) }
+        });
     }
 
     /// [`Site::configured`] and bootstrapped at the first; every node runs but for the network that CozyStack brings.
@@ -153,6 +158,7 @@ impl Site {
             if said.code == Some(0) { Ok(()) } else { Err(said.err) }
         });
         for host in hosts {
+            self.answers(&talosctl, *host);
             eventually("a registered node", || {
                 let said = talosctl.say(&["-n", &self.at(*host), "get", "nodestatus"]);
                 if said.out.contains(&format!("node{host}")) { Ok(()) } else { Err(said.out + &said.err) }

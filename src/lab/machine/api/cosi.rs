@@ -76,8 +76,11 @@ impl wire::state_server::State for Api {
         let asked = request.into_inner();
         let kind = self.kind(&asked.r#type, &asked.namespace)?;
         let options = asked.options.unwrap_or_default();
-        if asked.id.is_some() && (options.bootstrap_contents || !options.label_query.is_empty()) {
-            return Err(Status::unimplemented("unsupported option for a watch of one resource"));
+        if asked.id.is_some() && options.bootstrap_contents {
+            return Err(Status::unimplemented("bootstrap contents is not implemented for resource watch"));
+        }
+        if asked.id.is_some() && !options.label_query.is_empty() {
+            return Err(Status::unimplemented("label query is not implemented for resource watch"));
         }
         let node = self.node.clone();
         let mut known: Option<BTreeMap<String, wire::Resource>> = None;

@@ -1,11 +1,12 @@
 //! `machine.MachineService` of one machine.
 use super::super::super::world::World;
 use super::super::{Machine, Service, TALOS_VERSION, cluster, life, talosconfig};
-use super::{Node, streams, timestamp};
+use super::{Node, etcd, streams, timestamp};
 use crate::talos::wire::{common, machine as wire};
 use std::time::Duration;
 use tonic::codegen::BoxStream;
 use tonic::{Request, Response, Status};
+use wire::reset_request::WipeMode;
 
 /// Wall time between an accepted change and its start, so that the answer leaves before its socket closes.
 const FLUSH: Duration = Duration::from_millis(50);
@@ -61,7 +62,7 @@ fn service(id: &str, service: &Service) -> wire::ServiceInfo {
 }
 
 fn members(world: &World, machine: &Machine) -> Result<Vec<wire::EtcdMember>, Status> {
-    let etcd = running_etcd(machine)?;
+    let etcd = etcd::running(machine).ok_or_else(|| Status::deadline_exceeded(etcd::LATE))?;
     if etcd.learner {
         return Err(Status::unknown("etcdserver: rpc not supported for learner"));
     }
@@ -78,12 +79,29 @@ fn members(world: &World, machine: &Machine) -> Result<Vec<wire::EtcdMember>, St
     Ok(cluster::members(world, etcd.cluster).map(line).collect())
 }
 
-fn running_etcd(machine: &Machine) -> Result<&super::super::Membership, Status> {
-    machine.etcd.as_ref().filter(|_| machine.services.get("etcd").is_some_and(Service::running)).ok_or_else(|| {
-        Status::unavailable(
-            "connection error: desc = \"transport: Error while dialing: dial tcp 127.0.0.1:2379: connect: connection refused\"",
-        )
-    })
+/// What a reset is to wipe; a label says which partition, none means the disk as a whole.
+fn wipe(asked: &wire::ResetRequest) -> Result<life::Wipe, Status> {
+    let mode = asked.mode();
+    if asked.system_partitions_to_wipe.is_empty() {
+        return Ok(match mode {
+            WipeMode::All | WipeMode::SystemDisk => life::Wipe::Disk,
+            WipeMode::UserDisks => life::Wipe::Nothing,
+        });
+    }
+    if mode == WipeMode::UserDisks {
+        let text = "reset failed: invalid input, wipe mode USER_DISKS doesn't support SystemPartitionsToWipe parameter";
+        return Err(Status::unknown(text));
+    }
+    let known = ["META", "STATE", "EPHEMERAL"];
+    if let Some(other) = asked.system_partitions_to_wipe.iter().find(|p| !known.contains(&p.label.as_str())) {
+        let label = &other.label;
+        return Err(Status::unknown(format!(
+            "failed to get volume status with label {label:?}: resource \
+             VolumeStatuses.block.talos.dev(runtime/{label}@undefined) doesn't exist"
+        )));
+    }
+    let wiped = |label: &str| asked.system_partitions_to_wipe.iter().any(|p| p.label == label && p.wipe);
+    Ok(life::Wipe::Partitions { state: wiped("STATE"), ephemeral: wiped("EPHEMERAL") })
 }
 
 #[tonic::async_trait]
@@ -128,25 +146,30 @@ impl wire::machine_service_server::MachineService for Api {
         &self,
         request: Request<wire::EtcdMemberListRequest>,
     ) -> Reply<wire::EtcdMemberListResponse> {
+        etcd::dial(&self.0, request.metadata()).await;
         self.0.each(
             request.metadata(),
             |messages| wire::EtcdMemberListResponse { messages },
             |vmid| {
                 self.0.control_plane_only(vmid, "member list")?;
                 let members = self.0.read(vmid, members)??;
-                Ok(wire::EtcdMembers { members, ..Default::default() })
+                let legacy_members = members.iter().map(|m| m.hostname.clone()).collect();
+                Ok(wire::EtcdMembers { members, legacy_members, ..Default::default() })
             },
         )
     }
 
     async fn etcd_status(&self, request: Request<()>) -> Reply<wire::EtcdStatusResponse> {
+        etcd::dial(&self.0, request.metadata()).await;
         self.0.each(
             request.metadata(),
             |messages| wire::EtcdStatusResponse { messages },
             |vmid| {
                 self.0.control_plane_only(vmid, "etcd status")?;
                 self.0.read(vmid, |world, machine| {
-                    let etcd = running_etcd(machine)?;
+                    let etcd = etcd::running(machine).ok_or_else(|| {
+                        Status::deadline_exceeded(format!("failed to query etcd status: {}", etcd::LATE))
+                    })?;
                     // The first member leads for as long as it is there.
                     let leader = cluster::members(world, etcd.cluster).find(cluster::Member::healthy);
                     let index = 1000 + machine.events.end();
@@ -298,9 +321,10 @@ impl wire::machine_service_server::MachineService for Api {
             &metadata,
             |messages| wire::ResetResponse { messages },
             |vmid| {
+                let wipe = wipe(&asked)?;
                 let actor_id = self.0.actor();
                 let actor = actor_id.clone();
-                self.0.soon(move |world| life::reset(world, vmid, &actor, asked.graceful, asked.reboot));
+                self.0.soon(move |world| life::reset(world, vmid, &actor, asked.graceful, asked.reboot, wipe));
                 Ok(wire::Reset { actor_id, ..Default::default() })
             },
         )

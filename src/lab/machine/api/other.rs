@@ -1,6 +1,6 @@
 //! The small services: disks of the storage API, the clock.
 use super::super::Machine;
-use super::super::resource::disk_list;
+use super::super::resource::{DiskKind, disk_list};
 use super::{Node, timestamp};
 use crate::talos::wire::{storage, time};
 use tonic::{Request, Response, Status};
@@ -14,7 +14,7 @@ fn unfit(machine: &Machine, device: &str, used_too: bool) -> Option<Status> {
     let Some(disk) = disks.iter().find(|d| d.name == device || (partition && d.system)) else {
         return Some(Status::not_found(format!("blockdevice {device:?} not found")));
     };
-    if disk.cdrom {
+    if disk.readonly() {
         return Some(Status::failed_precondition(format!("blockdevice {device:?} is read-only")));
     }
     let volume = VOLUMES.iter().find(|(_, number)| device == disk.name || device == format!("sda{number}"));
@@ -62,14 +62,18 @@ impl storage::storage_service_server::StorageService for Storage {
                         model: disk.model().into(),
                         device_name: disk.path(),
                         name: String::new(),
-                        serial: disk.serial(),
-                        modalias: "scsi:t-0x00".into(),
-                        r#type: if disk.cdrom { storage::disk::DiskType::Cd } else { storage::disk::DiskType::Hdd }
-                            .into(),
+                        serial: String::new(),
+                        modalias: if disk.kind == DiskKind::Drive { "scsi:t-0x00".into() } else { String::new() },
+                        r#type: match disk.kind {
+                            DiskKind::Drive => storage::disk::DiskType::Hdd,
+                            DiskKind::Cdrom => storage::disk::DiskType::Cd,
+                            DiskKind::Loop => storage::disk::DiskType::Unknown,
+                        }
+                        .into(),
                         bus_path: disk.bus_path(),
                         system_disk: disk.system,
                         subsystem: "/sys/class/block".into(),
-                        readonly: disk.cdrom,
+                        readonly: disk.readonly(),
                         ..Default::default()
                     })
                     .collect();

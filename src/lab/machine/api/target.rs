@@ -7,6 +7,10 @@ use tonic::codegen::BoxStream;
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Response, Status};
 
+/// What apid says for machined's part, once that has stopped.
+const MACHINED_GONE: &str = "connection error: desc = \"transport: Error while dialing: dial unix \
+                             /system/run/machined/machine.sock: connect: no such file or directory\"";
+
 /// Whom to ask, and the name to put into the answer (only for `nodes`).
 pub struct Target {
     pub vmid: Result<u32, Status>,
@@ -133,7 +137,8 @@ impl Node {
         let mut items = Vec::new();
         for target in self.targets(metadata) {
             let stamp = target.metadata();
-            items.push(match (target.vmid.and_then(&mut ask), stamp) {
+            let there = target.vmid.and_then(|vmid| self.read(vmid, |_, _| vmid));
+            items.push(match (there.and_then(&mut ask), stamp) {
                 (Ok(mut item), stamp) => {
                     item.stamp(stamp);
                     item
@@ -169,7 +174,11 @@ impl Node {
             // Whoever dialled the boot before this one talks to nobody any more.
             let same_boot = |m: &Machine| vmid != self.vmid || m.boot_id == self.boot;
             let machine = world.machines.get(&vmid).filter(|m| m.on && same_boot(m));
-            machine.map(|m| f(world, m)).ok_or_else(|| Status::unavailable("the machine is off"))
+            let machine = machine.ok_or_else(|| Status::unavailable("the machine is off"))?;
+            if machine.machined_gone {
+                return Err(Status::unavailable(MACHINED_GONE));
+            }
+            Ok(f(world, machine))
         })
     }
 }

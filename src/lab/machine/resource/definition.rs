@@ -59,7 +59,7 @@ const MAKERS: [(&str, &str, Make); 35] = [
     ("HostnameStatuses.net.talos.dev", "network.HostnameSpecController", state::hostname),
     ("Infos.cluster.talos.dev", "cluster.InfoController", state::cluster_info),
     ("LinkStatuses.net.talos.dev", "network.LinkStatusController", hardware::links),
-    ("MachineConfigs.config.talos.dev", "config.AcquireController", state::machine_config),
+    ("MachineConfigs.config.talos.dev", "", state::machine_config),
     ("MachineStatuses.runtime.talos.dev", "runtime.MachineStatusController", state::machine_status),
     ("MachineTypes.config.talos.dev", "config.MachineTypeController", state::machine_type),
     ("MemoryModules.hardware.talos.dev", "hardware.SystemInfoController", hardware::memory),

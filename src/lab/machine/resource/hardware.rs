@@ -5,14 +5,26 @@ use super::{Made, View};
 
 const GIB: u64 = 1 << 30;
 
-/// A disk as the kernel of a VM with virtio-scsi shows it.
+/// Bytes of the squashfs that Talos runs from.
+const ROOT: u64 = 78 << 20;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DiskKind {
+    Drive,
+    Cdrom,
+    /// Talos' own root file system, read-only and of no device.
+    Loop,
+}
+
+/// A disk as the kernel of a VM with virtio-scsi shows it. A drive without `serial=` has none: what QEMU calls it stands
+/// in the links of udev alone.
 pub struct Disk {
     /// `sda`
     pub name: String,
     pub slot: String,
     pub size: u64,
     pub system: bool,
-    pub cdrom: bool,
+    pub kind: DiskKind,
 }
 
 impl Disk {
@@ -21,15 +33,24 @@ impl Disk {
     }
 
     pub fn model(&self) -> &'static str {
-        if self.cdrom { "QEMU DVD-ROM" } else { "QEMU HARDDISK" }
-    }
-
-    pub fn serial(&self) -> String {
-        if self.cdrom { String::new() } else { format!("drive-{}", self.slot) }
+        match self.kind {
+            DiskKind::Drive => "QEMU HARDDISK",
+            DiskKind::Cdrom => "QEMU DVD-ROM",
+            DiskKind::Loop => "",
+        }
     }
 
     pub fn bus_path(&self) -> String {
-        format!("/pci0000:00/0000:00:05.0/virtio2/host2/target2:0:{0}/2:0:{0}:0/", self.slot_number())
+        match self.kind {
+            DiskKind::Drive | DiskKind::Cdrom => {
+                format!("/pci0000:00/0000:00:05.0/virtio2/host2/target2:0:{0}/2:0:{0}:0", self.slot_number())
+            }
+            DiskKind::Loop => "/virtual".into(),
+        }
+    }
+
+    pub fn readonly(&self) -> bool {
+        self.kind != DiskKind::Drive
     }
 
     fn slot_number(&self) -> String {
@@ -37,7 +58,7 @@ impl Disk {
     }
 }
 
-/// The system disk, the data disks, then the drive of the cloud-init image.
+/// The system disk, the data disks, the drive of the cloud-init image, then what Talos runs from.
 pub fn disk_list(vm: &Vm) -> Vec<Disk> {
     let slots = std::iter::once(("scsi0".to_string(), vm.system_disk_gib)).chain(vm.extra_disks.iter().cloned());
     let mut disks: Vec<Disk> = vm
@@ -49,10 +70,13 @@ pub fn disk_list(vm: &Vm) -> Vec<Disk> {
             slot,
             size: gib * GIB,
             system: at == 0,
-            cdrom: false,
+            kind: DiskKind::Drive,
         })
         .collect();
-    disks.push(Disk { name: "sr0".into(), slot: "ide2".into(), size: 4 << 20, system: false, cdrom: true });
+    let other =
+        |name: &str, slot: &str, size, kind| Disk { name: name.into(), slot: slot.into(), size, system: false, kind };
+    disks.push(other("sr0", "ide2", 4 << 20, DiskKind::Cdrom));
+    disks.push(other("loop0", "", ROOT, DiskKind::Loop));
     disks
 }
 
@@ -61,26 +85,32 @@ pub fn disks(view: &View<'_>) -> Vec<Made> {
 }
 
 fn disk_spec(disk: &Disk) -> Spec {
-    let sector = if disk.cdrom { 2048 } else { 512 };
+    let cdrom = disk.kind == DiskKind::Cdrom;
+    let sector = if cdrom { 2048 } else { 512 };
     let spec = Spec::new()
         .text(14, "dev_path", disk.path())
         .number(1, "size", disk.size)
         .text(15, "pretty_size", pretty(disk.size))
         .number(2, "io_size", sector)
         .number(3, "sector_size", sector)
-        .flag(4, "readonly", disk.cdrom)
-        .flag(13, "cdrom", disk.cdrom)
-        .text(5, "model", disk.model());
-    let spec = if disk.cdrom { spec } else { spec.text(6, "serial", disk.serial()) };
-    let spec = spec
-        .text(7, "modalias", if disk.cdrom { "scsi:t-0x05" } else { "scsi:t-0x00" })
-        .text(9, "bus_path", disk.bus_path())
-        .text(10, "sub_system", "/sys/class/block")
-        .text(11, "transport", if disk.cdrom { "ata" } else { "virtio" });
-    if disk.cdrom {
-        return spec.flag(12, "rotational", true);
+        .flag(4, "readonly", disk.readonly())
+        .flag(13, "cdrom", cdrom);
+    let spec = match disk.kind {
+        DiskKind::Loop => spec,
+        DiskKind::Drive | DiskKind::Cdrom => {
+            spec.text(5, "model", disk.model()).text(7, "modalias", if cdrom { "scsi:t-0x05" } else { "scsi:t-0x00" })
+        }
+    };
+    let spec = spec.text(9, "bus_path", disk.bus_path()).text(10, "sub_system", "/sys/class/block");
+    match disk.kind {
+        DiskKind::Loop => spec,
+        DiskKind::Cdrom => spec.text(11, "transport", "ata").flag(12, "rotational", true),
+        DiskKind::Drive => spec.text(11, "transport", "virtio").texts(
+            18,
+            "symlinks",
+            &[format!("/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_drive-{}", disk.slot)],
+        ),
     }
-    spec.texts(18, "symlinks", &[format!("/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_{}", disk.serial())])
 }
 
 /// Decimal units, as Talos prints sizes.
@@ -128,13 +158,14 @@ pub fn volumes(view: &View<'_>) -> Vec<Made> {
             .text(4, "name", discovered)
     };
     let disks = disk_list(vm).into_iter().map(|disk| {
-        let discovered = match (disk.system, disk.cdrom) {
-            (true, _) => "gpt",
-            (false, true) => "iso9660",
-            (false, false) => "",
+        let discovered = match disk.kind {
+            DiskKind::Drive if disk.system => "gpt",
+            DiskKind::Drive => "",
+            DiskKind::Cdrom => "iso9660",
+            DiskKind::Loop => "squashfs",
         };
         let spec = volume(&disk.name, "disk", disk.size, discovered);
-        Made::new(&disk.name, if disk.cdrom { spec.text(6, "label", "cidata") } else { spec })
+        Made::new(&disk.name, if disk.kind == DiskKind::Cdrom { spec.text(6, "label", "cidata") } else { spec })
     });
     let partitions = (1u64..).zip(partitions(vm)).map(|(index, (label, filesystem, size))| {
         let name = format!("sda{index}");

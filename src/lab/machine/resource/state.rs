@@ -5,7 +5,7 @@ use super::{Made, View};
 use prost_types::value::Kind;
 use serde_yaml::{Mapping, Value};
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 pub fn machine_status(view: &View<'_>) -> Vec<Made> {
     let status = status::of(view.world, view.machine);
@@ -69,7 +69,10 @@ pub fn extensions(_: &View<'_>) -> Vec<Made> {
 }
 
 pub fn platform(view: &View<'_>) -> Vec<Made> {
-    let spec = Spec::new().text(1, "platform", "nocloud").text(6, "instanceId", &view.machine.vm.uuid);
+    // What the cloud-init drive says, whatever the config calls the machine later.
+    let name = view.machine.vm.hostname.as_deref().unwrap_or_default();
+    let spec = Spec::new().text(1, "platform", "nocloud").text(2, "hostname", name);
+    let spec = spec.text(6, "instanceId", &view.machine.vm.uuid);
     vec![Made::new("platformmetadata", spec)]
 }
 
@@ -117,29 +120,55 @@ pub fn node_addresses(view: &View<'_>) -> Vec<Made> {
     all
 }
 
+/// Where Talos' own DNS for pods listens, on `lo` of every configured machine (`constants.HostDNSAddress`).
+const HOST_DNS: Ipv4Addr = Ipv4Addr::new(169, 254, 116, 108);
+
+/// The address that IPv6 gives a card by its hardware address.
+fn link_local(mac: &str) -> Option<Ipv6Addr> {
+    let bytes: Vec<u8> = mac.split(':').filter_map(|part| u8::from_str_radix(part, 16).ok()).collect();
+    let [a, b, c, d, e, f] = bytes.try_into().ok()?;
+    let pair = |high, low| u16::from_be_bytes([high, low]);
+    Some(Ipv6Addr::new(0xfe80, 0, 0, 0, pair(a ^ 2, b), pair(c, 0xff), pair(0xfe, d), pair(e, f)))
+}
+
+/// All that the kernel has: beside the machine's own address those of `lo`, of IPv6, of Talos' DNS for pods.
 pub fn addresses(view: &View<'_>) -> Vec<Made> {
-    let loopback = ((Ipv4Addr::LOCALHOST, 8), "lo", 1, 254);
-    own_addresses(view)
-        .into_iter()
-        .map(|own| (own, "eth0", 2, 0))
-        .chain([loopback])
-        .map(|((address, length), link, index, scope)| {
-            let spec = Spec::new()
-                .message(1, "address", prefix(address, length))
-                .number(6, "linkIndex", index)
-                .text(7, "linkName", link)
-                .number_shown(8, "family", 2, "inet4")
-                .number_shown(9, "scope", scope, if scope == 0 { "global" } else { "host" })
-                .number_shown(10, "flags", 0x80, "permanent")
-                .number(11, "priority", 0)
-                // Addresses are never shown beside the first: Go's encoder takes them for empty.
-                .message(2, "", ip(address))
-                .message(3, "", Spec::new())
-                .message(4, "", Spec::new())
-                .message(5, "", Spec::new());
-            Made::new(format!("{link}/{address}/{length}"), spec)
-        })
-        .collect()
+    let own = own_addresses(view).into_iter().map(|(address, length)| (IpAddr::V4(address), length, "eth0"));
+    let eth0 = link_local(&view.machine.vm.mac).map(|address| (IpAddr::V6(address), 64, "eth0"));
+    let dns = view.configured().then_some((IpAddr::V4(HOST_DNS), 32, "lo"));
+    let lo = [(IpAddr::V4(Ipv4Addr::LOCALHOST), 8, "lo"), (IpAddr::V6(Ipv6Addr::LOCALHOST), 128, "lo")];
+    own.chain(eth0).chain(dns).chain(lo).map(|(address, length, link)| address_status(address, length, link)).collect()
+}
+
+fn address_status(address: IpAddr, length: u8, link: &str) -> Made {
+    let bytes = match address {
+        IpAddr::V4(v4) => v4.octets().to_vec(),
+        IpAddr::V6(v6) => v6.octets().to_vec(),
+    };
+    let family = if address.is_ipv4() { (2, "inet4") } else { (10, "inet6") };
+    let scope = match address {
+        address if address.is_loopback() => (254, "host"),
+        IpAddr::V6(v6) if v6.is_unicast_link_local() => (253, "link"),
+        IpAddr::V4(_) | IpAddr::V6(_) => (0, "global"),
+    };
+    let whole = Spec::new()
+        .bytes_shown(1, "", bytes.clone(), "")
+        .number(2, "", u64::from(length))
+        .bare(&format!("{address}/{length}"));
+    let spec = Spec::new()
+        .message(1, "address", whole)
+        .number(6, "linkIndex", if link == "lo" { 1 } else { 2 })
+        .text(7, "linkName", link)
+        .number_shown(8, "family", family.0, family.1)
+        .number_shown(9, "scope", scope.0, scope.1)
+        .number_shown(10, "flags", 0x80, "permanent")
+        .number(11, "priority", 0)
+        // Addresses are never shown beside the first: Go's encoder takes them for empty.
+        .message(2, "", Spec::new().bytes_shown(1, "", bytes, "").bare(&address.to_string()))
+        .message(3, "", Spec::new())
+        .message(4, "", Spec::new())
+        .message(5, "", Spec::new());
+    Made::new(format!("{link}/{address}/{length}"), spec)
 }
 
 fn gateway(view: &View<'_>) -> Option<Ipv4Addr> {
@@ -273,12 +302,13 @@ pub fn etcd_spec(view: &View<'_>) -> Vec<Made> {
 }
 
 pub fn machine_type(view: &View<'_>) -> Vec<Made> {
-    let Some(config) = view.machine.config.as_ref().filter(|_| view.configured()) else { return Vec::new() };
-    let number = match config.role {
-        Role::ControlPlane => 2,
-        Role::Worker => 3,
+    let role = view.machine.config.as_ref().filter(|_| view.configured()).map(|c| c.role);
+    let (number, shown) = match role {
+        None => (0, "unknown"),
+        Some(Role::ControlPlane) => (2, Role::ControlPlane.as_str()),
+        Some(Role::Worker) => (3, Role::Worker.as_str()),
     };
-    vec![Made::new("machine-type", Spec::new().number(1, "", number).bare(config.role.as_str()))]
+    vec![Made::new("machine-type", Spec::new().number(1, "", number).bare(shown))]
 }
 
 pub fn machine_config(view: &View<'_>) -> Vec<Made> {

@@ -1,0 +1,53 @@
+//! Calls that machined hands on to the etcd of its own machine. Where none runs its client dials until the caller gives
+//! up: the call has no answer but that the time is over.
+use super::super::{Machine, Membership, Service};
+use super::Node;
+use std::time::Duration;
+use tonic::metadata::MetadataMap;
+
+/// What is said when the caller's time is over.
+pub const LATE: &str = "context deadline exceeded";
+
+/// The membership of a machine whose etcd runs.
+pub fn running(machine: &Machine) -> Option<&Membership> {
+    machine.etcd.as_ref().filter(|_| machine.services.get("etcd").is_some_and(Service::running))
+}
+
+/// Returns when every control plane that is asked runs etcd, or when the caller's time is over: without a deadline of the
+/// caller that is never, or when it hangs up.
+pub async fn dial(node: &Node, metadata: &MetadataMap) {
+    let vmids: Vec<u32> = node.targets(metadata).into_iter().filter_map(|t| t.vmid.ok()).collect();
+    let mut changed = node.lab.watch();
+    let dialled = async {
+        loop {
+            // Seen before the look: a change during it wakes us again.
+            changed.mark_unchanged();
+            // A machine that can't be read has its own answer.
+            let waits = |vmid: &u32| node.read(*vmid, |_, m| m.control_plane() && running(m).is_none());
+            if !vmids.iter().any(|vmid| waits(vmid).unwrap_or(false)) || changed.changed().await.is_err() {
+                return;
+            }
+        }
+    };
+    match deadline(metadata) {
+        // Whether in time or not: the caller of this looks again.
+        Some(deadline) => drop(tokio::time::timeout(deadline, dialled).await),
+        None => dialled.await,
+    }
+}
+
+/// The caller's `grpc-timeout`: up to eight digits and a unit. Wall time.
+fn deadline(metadata: &MetadataMap) -> Option<Duration> {
+    let text = metadata.get("grpc-timeout")?.to_str().ok()?;
+    let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let number: u64 = number.parse().ok()?;
+    match unit {
+        "H" => Some(Duration::from_secs(number.checked_mul(3600)?)),
+        "M" => Some(Duration::from_secs(number.checked_mul(60)?)),
+        "S" => Some(Duration::from_secs(number)),
+        "m" => Some(Duration::from_millis(number)),
+        "u" => Some(Duration::from_micros(number)),
+        "n" => Some(Duration::from_nanos(number)),
+        _ => None,
+    }
+}
