@@ -5,20 +5,17 @@
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Proof, Reading as Evidence};
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
-use crate::engine::wait::{Band, Wait};
-use crate::plan::model::{NodePlan, Role};
+use crate::engine::wait::Band;
+use crate::plan::model::NodePlan;
 use crate::steps::day1::pin;
 use crate::steps::site::{Changing, Installation, Reading, address};
 use crate::steps::{failures, outlines, reset};
 use crate::talos::{self, Maintenance, NodeState, state_of};
 use async_trait::async_trait;
-use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 pub const KIND: &str = "day2.apply";
 const BAND: Band = Band::new(30, 180);
-/// Of a worker, for all that comes before the VIP: the control planes' services, the bootstrap, etcd's first health.
-const BEFORE_VIP: Band = Band::new(240, 900);
 
 pub struct Apply {
     outline: Outline,
@@ -31,17 +28,6 @@ pub fn step(node: &NodePlan) -> Apply {
     let outline = outlines::change(StepId::of(KIND, &node.name), 2, title, BAND, by_hand)
         .after([StepId::of(super::config::KIND, &node.name)]);
     Apply { outline, node: node.clone() }
-}
-
-/// What a node with a closed API is waited for. Talos opens a worker's only with a certificate that a control plane signs
-/// at the cluster's endpoint (trustd), and nobody holds the VIP before etcd is bootstrapped: its own time begins then.
-fn dark(node: &NodePlan, vip: Ipv4Addr, held: bool, why: &str) -> Wait {
-    if held {
-        return Wait::new(format!("{} answers on port 50000", node.name), why, BAND);
-    }
-    let condition =
-        format!("a bootstrapped control plane holds the VIP {vip}: the API of {} opens only then", node.name);
-    Wait::new(condition, why, BEFORE_VIP)
 }
 
 #[async_trait]
@@ -65,13 +51,7 @@ impl Step<Installation> for Apply {
                 Observed::Satisfied(Proof::new(summary, evidence))
             }
             NodeState::Maintenance => Observed::Absent("the node waits for a config".into()),
-            NodeState::Down(why) => {
-                let vip = site.plan.network.vip;
-                // Whoever holds the VIP answers there on its Talos API too.
-                let held = self.node.role == Role::ControlPlane
-                    || state_of(IpAddr::V4(vip), Some(&admin)).await.value == NodeState::Configured;
-                Observed::Underway(dark(&self.node, vip, held, why))
-            }
+            NodeState::Down(why) => Observed::Underway(super::closed::wait(site, &admin, &self.node, why, BAND).await),
             NodeState::OutOfTime(why) => Observed::Conflict(failures::clocks(why)),
             NodeState::Foreign(why) => Observed::Conflict(Failure::refused(
                 format!("{} ({}) belongs to another cluster: {why}", self.node.name, self.node.address),
@@ -123,24 +103,5 @@ impl Step<Installation> for Apply {
 
     async fn changed(&self, cx: &dyn Context, _site: &Reading) {
         cx.clock().sleep(Duration::from_secs(1)).await;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::plan::defaults::{Defaults, plan};
-
-    /// talos.md 1
-    #[test]
-    fn a_workers_time_begins_when_the_vip_is_held_and_until_then_the_wait_says_so() {
-        let plan = plan(&Defaults::default());
-        let node = &plan.nodes[0];
-        let before = dark(node, plan.network.vip, false, "connection refused");
-        let after = dark(node, plan.network.vip, true, "connection refused");
-        assert!(before.condition.contains(&format!("holds the VIP {}", plan.network.vip)), "{}", before.condition);
-        assert!(before.band.late_s > after.band.late_s);
-        // Another condition is another wait, with a clock of its own.
-        assert_ne!(before.condition, after.condition);
     }
 }

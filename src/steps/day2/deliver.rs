@@ -35,7 +35,8 @@ pub fn step(node: &NodePlan) -> Deliver {
 /// # Errors
 /// When Proxmox VE or the machine can't be asked.
 pub async fn delivered(cx: &dyn Context, site: &Reading, node: &NodePlan) -> Result<Observed, Failure> {
-    let state = state_of(address(node), Some(&site.admin()?)).await;
+    let admin = site.admin()?;
+    let state = state_of(address(node), Some(&admin)).await;
     Ok(match &state.value {
         NodeState::Configured => {
             let summary = format!("{} has its config: it answers with this cluster's certificate", node.name);
@@ -50,10 +51,7 @@ pub async fn delivered(cx: &dyn Context, site: &Reading, node: &NodePlan) -> Res
                 node.vmid, node.host
             ),
         )),
-        NodeState::Down(why) => {
-            let condition = format!("{} answers on port 50000 with this cluster's certificate", node.name);
-            Observed::Underway(Wait::new(condition, why, BAND))
-        }
+        NodeState::Down(why) => Observed::Underway(super::closed::wait(site, &admin, node, why, BAND).await),
         NodeState::OutOfTime(why) => Observed::Conflict(failures::clocks(why)),
         NodeState::Foreign(why) => Observed::Conflict(Failure::refused(
             format!("what answers at {} is not {} of this cluster: {why}", node.address, node.name),

@@ -3,6 +3,7 @@ pub mod access;
 pub mod apply;
 pub mod boot;
 pub mod bootstrap;
+mod closed;
 pub mod config;
 pub mod deliver;
 pub mod members;
@@ -43,19 +44,26 @@ mod tests {
     use super::*;
     use crate::engine::step::StepId;
     use crate::plan::defaults::{Defaults, plan};
-    use crate::plan::model::Role;
+    use crate::plan::model::{Delivery, Role};
     use std::collections::BTreeSet;
 
     /// talos.md 1: a worker's API opens only when a bootstrapped control plane holds the VIP. A bootstrap that waited for a
     /// worker would wait for ever.
     #[test]
     fn the_bootstrap_waits_for_no_worker() {
-        let mut plan = plan(&Defaults::default());
-        let Some(last) = plan.nodes.last_mut() else { panic!("a plan without nodes") };
-        last.role = Role::Worker;
-        let worker = last.name.clone();
-        let steps = steps(&plan);
-        assert!(steps.iter().any(|s| s.outline().id == StepId::of(apply::KIND, &worker)));
+        for (delivery, kind) in [(Delivery::Apply, apply::KIND), (Delivery::Cdrom, deliver::KIND)] {
+            let mut plan = plan(&Defaults::default());
+            plan.talos.delivery = delivery;
+            let Some(last) = plan.nodes.last_mut() else { panic!("a plan without nodes") };
+            last.role = Role::Worker;
+            let worker = last.name.clone();
+            let steps = steps(&plan);
+            assert!(steps.iter().any(|s| s.outline().id == StepId::of(kind, &worker)));
+            waits_for_no(&steps, &worker);
+        }
+    }
+
+    fn waits_for_no(steps: &Steps, worker: &str) {
         let mut before = BTreeSet::from([StepId::new(bootstrap::KIND)]);
         loop {
             let more: Vec<StepId> = steps
