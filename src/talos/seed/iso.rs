@@ -53,7 +53,7 @@ pub fn image(label: &str, files: &[File<'_>]) -> Zeroizing<Vec<u8>> {
     out.put(extension());
     out.put(folder(&placed, JOLIET_ROOT, true));
     for (file, _) in &placed {
-        out.0.extend_from_slice(file.bytes);
+        out.0.extend_from_slice(if file.bytes.is_empty() { &[0] } else { file.bytes });
         out.end_sector();
     }
     out.0
