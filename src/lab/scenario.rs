@@ -168,6 +168,8 @@ pub enum FaultKind {
     AddressTaken { address: u8 },
     /// Clones fail with the storage's lock timeout.
     CloneLock,
+    /// The worker of a clone is killed while it copies: lock and volumes stay, and the configuration names no disk.
+    CloneKilled,
     /// The site's clocks are this many seconds ahead, below 0 behind.
     ClockOff { seconds: i64 },
     /// This HelmRelease fails to install, with this message.
@@ -198,6 +200,7 @@ impl super::world::World {
                 | FaultKind::VmidTaken { .. }
                 | FaultKind::AddressTaken { .. }
                 | FaultKind::CloneLock
+                | FaultKind::CloneKilled
                 | FaultKind::ReleaseStuck { .. },
             )
             | None => 0,
@@ -298,6 +301,7 @@ pub fn occupy(world: &mut super::world::World) {
             | FaultKind::StorageFull { .. }
             | FaultKind::VmidTaken { .. }
             | FaultKind::CloneLock
+            | FaultKind::CloneKilled
             | FaultKind::ClockOff { .. }
             | FaultKind::ReleaseStuck { .. } => None,
         })

@@ -270,6 +270,7 @@ fn seat_strangers(world: &mut World) {
             | FaultKind::StorageFull { .. }
             | FaultKind::AddressTaken { .. }
             | FaultKind::CloneLock
+            | FaultKind::CloneKilled
             | FaultKind::ClockOff { .. }
             | FaultKind::ReleaseStuck { .. } => None,
         })

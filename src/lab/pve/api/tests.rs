@@ -298,6 +298,20 @@ async fn the_clone_lock_fault_fails_clones_until_it_heals() {
     assert_eq!(site.end(&second).await, "OK");
 }
 
+/// proxmox.md 2.4
+#[tokio::test(start_paused = true)]
+async fn a_clone_whose_worker_is_killed_leaves_its_volume_and_no_line_that_names_it() {
+    let site = Site::with_fault(FaultKind::CloneKilled, Some(1.0));
+    site.template().await;
+    let killed = site.clone_to("1001", "a");
+    assert_eq!(site.end(&killed).await, "unexpected status");
+    let config = site.config(1001);
+    assert_eq!(config["lock"], "clone");
+    assert!(config.get("scsi0").is_none() && config.get("description").is_none(), "{config}");
+    let content = site.get("/nodes/pve/storage/local-lvm/content").to_string();
+    assert!(content.contains("vm-1001-disk-0"), "{content}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_full_storage_shows_no_room_and_fails_allocations_in_the_task() {
     let site = Site::with_fault(FaultKind::StorageFull { storage: "local-lvm".into() }, None);
