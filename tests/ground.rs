@@ -283,6 +283,24 @@ fn a_worker_that_somebody_stopped_is_told_as_that_and_soon() {
     });
 }
 
+/// harm.md S6: what else may be cleared away under a run.
+#[test]
+fn a_run_whose_socket_was_removed_is_found_again() {
+    let site = Site::new();
+    let started = site.cozyup(&["run", site.plan(), "--detach", "--until", "1"]).output().unwrap();
+    assert!(started.status.success(), "{}", text(&started));
+    let worker = site.worker().expect("a worker");
+    fs::remove_file(site.state.path().join("runs/standard/socket")).unwrap();
+    until("it answers again", || {
+        let status = site.cozyup(&["status", "--json"]).output().unwrap();
+        let value: Value = serde_json::from_slice(&status.stdout).unwrap();
+        (value["worker"]["answers"] == true).then_some(())
+    });
+    assert_eq!(site.worker(), Some(worker));
+    let stopped = site.cozyup(&["stop"]).output().unwrap();
+    assert_eq!(stopped.status.code(), Some(3), "{}", text(&stopped));
+}
+
 /// reports.md, "Seen beside the reports"
 #[test]
 fn a_plan_comes_through_a_pipe_and_a_check_that_is_ended_leaves_no_worker() {

@@ -294,7 +294,7 @@ fn a_run_whose_folder_is_taken_away_ends_with_the_reason_before_its_next_act() {
     std::fs::rename(site.folder(), &moved).unwrap();
     let output = screen.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{}", text(&output));
-    assert!(text(&output).contains("was taken away, so nothing more is done"), "{}", text(&output));
+    assert!(text(&output).contains("was taken away or changed, so nothing more is done"), "{}", text(&output));
     assert!(text(&output).contains("next: put the run's folder back as it was"), "{}", text(&output));
     assert!(!site.folder().exists(), "nothing was made in its place");
     std::fs::rename(&moved, site.folder()).unwrap();

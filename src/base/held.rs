@@ -20,6 +20,8 @@ pub enum Displaced {
     Gone { path: String },
     #[error("{path} is another file now")]
     Replaced { path: String },
+    #[error("something else wrote to {path} or cut it")]
+    Changed { path: String },
     #[error("{path} can't be looked at")]
     Unseen { path: String, source: io::Error },
 }

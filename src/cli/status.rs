@@ -71,7 +71,9 @@ impl Worker {
         let (owner, resume) = (&self.owner, resume_command(state.backwards));
         match self.answer {
             Answer::Answers => format!("goes on in {owner}"),
-            Answer::Deaf => format!("is held by {owner}, which takes no screens: it begins or ends"),
+            Answer::Deaf => format!(
+                "is held by {owner}, which takes no screens at the moment: it begins or ends, or its socket was removed"
+            ),
             Answer::Stopped => {
                 format!("is held by {owner}, which somebody has stopped: `kill -CONT {}` lets it go on", owner.pid)
             }

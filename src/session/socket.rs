@@ -32,6 +32,19 @@ fn short(folder: &Path) -> io::Result<(File, PathBuf)> {
 /// The operating system's.
 pub fn listen(folder: &Path) -> io::Result<UnixListener> {
     remove(folder)?;
+    listen_anew(folder)
+}
+
+/// Whether the way to the worker is still there: who clears old files away may have removed it.
+pub fn is_there(folder: &Path) -> bool {
+    folder.join(NAME).exists()
+}
+
+/// [`listen`] that removes nothing: what is there is somebody's.
+///
+/// # Errors
+/// The operating system's.
+pub fn listen_anew(folder: &Path) -> io::Result<UnixListener> {
     let (_open, path) = short(folder)?;
     let listener = UnixListener::bind(&path)?;
     std::fs::set_permissions(folder.join(NAME), Permissions::from_mode(0o600))?;

@@ -5,7 +5,7 @@ use crate::base::text;
 use crate::engine::journal::follow::Follower;
 use jiff::Timestamp;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::{UnixListener, UnixStream};
@@ -16,6 +16,8 @@ use tokio::task::JoinSet;
 const HELLO: Duration = Duration::from_secs(10);
 /// Screens have this long to take the end of the run.
 const FAREWELL: Duration = Duration::from_secs(5);
+/// How often it is looked whether the socket still has its name.
+const LOOK: Duration = Duration::from_secs(2);
 const LONGEST_NAME: usize = 80;
 
 /// What every connection needs; cheap to clone.
@@ -80,7 +82,10 @@ impl Door {
     }
 
     /// Serves until the run has ended and every screen has been told, or had its time.
-    pub async fn serve(self, listener: UnixListener) {
+    pub async fn serve(self, mut listener: UnixListener) {
+        let folder = self.journal.parent().map(Path::to_path_buf).unwrap_or_default();
+        let mut looks = tokio::time::interval(LOOK);
+        looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut ended = self.ended.clone();
         let mut screens = JoinSet::new();
         let mut number = 0;
@@ -91,6 +96,14 @@ impl Door {
                         number += 1;
                         let door = self.clone();
                         screens.spawn(async move { door.screen(stream, number).await });
+                    }
+                }
+                _ = looks.tick() => {
+                    // Those that are attached stay so; new ones need a name to come by.
+                    if !socket::is_there(&folder)
+                        && let Ok(anew) = socket::listen_anew(&folder)
+                    {
+                        listener = anew;
                     }
                 }
                 Some(_) = screens.join_next() => {}

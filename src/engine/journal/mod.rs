@@ -42,7 +42,7 @@ pub enum JournalError {
     #[error("the journal {path} is being written by {by}")]
     Held { path: String, by: String },
     /// The run's files were moved or removed under the worker.
-    #[error("the run's journal or lock was taken away, so nothing more is done")]
+    #[error("the run's journal or lock was taken away or changed, so nothing more is done")]
     Displaced(#[source] Displaced),
 }
 
@@ -92,6 +92,8 @@ pub struct Journal {
     file: File,
     sum: Sum,
     next_seq: u64,
+    /// How long the file is when nobody else writes to it.
+    length: Option<u64>,
     /// A record was refused by the disk. Whatever came after it would stand behind half a line, or behind a promise that
     /// was not kept: nothing more is taken.
     failed: bool,
@@ -140,8 +142,9 @@ impl Journal {
         }
         file.sync_all().map_err(io("written"))?;
         sync_folder_of(path).map_err(io("written"))?;
-        let (path, next_seq) = (path.to_path_buf(), read.next_seq());
-        let journal = Journal { path, file, sum: read.sum, next_seq, failed: false, held: vec![held], watched: false };
+        let (path, next_seq, length) = (path.to_path_buf(), read.next_seq(), Some(read.good as u64));
+        let held = vec![held];
+        let journal = Journal { path, file, sum: read.sum, next_seq, length, failed: false, held, watched: false };
         Ok((journal, Recovered { records: read.records, torn }))
     }
 
@@ -149,7 +152,8 @@ impl Journal {
     #[doc(hidden)]
     pub fn on_open_file(path: &Path, file: File) -> Journal {
         let path = path.to_path_buf();
-        Journal { path, file, sum: Sum::default(), next_seq: 1, failed: false, held: Vec::new(), watched: false }
+        let (sum, held) = (Sum::default(), Vec::new());
+        Journal { path, file, sum, next_seq: 1, length: None, failed: false, held, watched: false }
     }
 
     /// From now on the journal takes records only while `also` is in its place too, and [`Journal::displaced`] looks.
@@ -172,7 +176,18 @@ impl Journal {
     }
 
     fn in_place(&self) -> Result<(), JournalError> {
-        self.held.iter().try_for_each(Held::check).map_err(JournalError::Displaced)
+        self.held.iter().try_for_each(Held::check).and_then(|()| self.untouched()).map_err(JournalError::Displaced)
+    }
+
+    /// A file that was cut or written to keeps its name; what is appended to it then fits nothing before it.
+    fn untouched(&self) -> Result<(), Displaced> {
+        let path = || self.path.display().to_string();
+        match (self.length, self.file.metadata()) {
+            (None, _) => Ok(()),
+            (Some(length), Ok(found)) if found.len() == length => Ok(()),
+            (Some(_), Ok(_)) => Err(Displaced::Changed { path: path() }),
+            (Some(_), Err(source)) => Err(Displaced::Unseen { path: path(), source }),
+        }
     }
 
     /// Reads a journal that another process may be writing; changes nothing.
@@ -195,6 +210,10 @@ impl Journal {
     /// When the disk refuses this record, or refused an earlier one, or the journal is no longer in its place. Nothing may be
     /// acted on then.
     pub fn append(&mut self, record: &Record) -> Result<(), JournalError> {
+        if !self.failed {
+            // Nothing is appended to what somebody else has cut; the rest is looked at behind the write.
+            self.untouched().map_err(JournalError::Displaced).inspect_err(|_| self.failed = true)?;
+        }
         let written =
             if self.failed { Err(io::Error::other("an earlier record was refused")) } else { self.write(record) };
         self.failed = written.is_err();
@@ -214,6 +233,7 @@ impl Journal {
             self.file.sync_data()?;
         }
         self.sum = sum;
+        self.length = self.length.map(|length| length + line.len() as u64);
         self.next_seq = record.seq + 1;
         Ok(())
     }

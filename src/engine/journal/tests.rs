@@ -307,7 +307,7 @@ fn a_second_writer_is_refused_by_name_and_readers_are_not() {
 #[test]
 fn a_journal_that_is_removed_renamed_or_replaced_or_has_lost_its_lock_takes_nothing_more() {
     let [first, second, third, _] = records().try_into().unwrap();
-    let moves: [fn(&Path); 5] = [
+    let moves: [fn(&Path); 7] = [
         |run| std::fs::remove_file(run.join("journal.jsonl")).unwrap(),
         |run| std::fs::rename(run.join("journal.jsonl"), run.join("old")).unwrap(),
         |run| {
@@ -316,6 +316,12 @@ fn a_journal_that_is_removed_renamed_or_replaced_or_has_lost_its_lock_takes_noth
         },
         |run| std::fs::rename(run, run.with_extension("old")).unwrap(),
         |run| std::fs::remove_file(run.join("lock")).unwrap(),
+        // Under its own name.
+        |run| drop(File::create(run.join("journal.jsonl")).unwrap()),
+        |run| {
+            let mut file = OpenOptions::new().append(true).open(run.join("journal.jsonl")).unwrap();
+            file.write_all(b"x\n").unwrap();
+        },
     ];
     for (n, taken_away) in moves.into_iter().enumerate() {
         let dir = tempfile::tempdir().unwrap();
