@@ -225,6 +225,8 @@ pub fn prepare(options: Options) -> Result<Prepared, Refusal> {
         secrets: folder.secrets(),
         vault,
         cache: folder.cache(),
+        // A clock that was handed over is a lab's.
+        ntp_port: if options.clock.spec().is_some() { crate::lab::site::TIME_PORT } else { crate::base::sntp::PORT },
         reconnect: options.reconnect,
         claim: Claim::here(&host_name(), folder.path(), options.clock.now()),
         take_over: options.take_over.clone(),

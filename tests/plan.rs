@@ -127,6 +127,8 @@ fn broken() -> Vec<(&'static str, Edits, &'static str)> {
         ("vlan-range", vec![("vlan: 100", "vlan: 4095")], "vlan: 4095"),
         ("storage-name", vec![("\n  storage: local\n", "\n  storage: local/iso\n")], "local/iso"),
         ("iso-storage-unused", vec![("  delivery: apply\n", "  delivery: apply\n  iso_storage: nas\n")], "iso_storage: nas"),
+        ("proxmox-pool", vec![("# pool: cozy", "pool: a//b")], "pool: a//b"),
+        ("addresses-unchosen", vec![("url: https://10.0.0.1:8006", "url: https://192.168.7.11:8006")], "10.0.0.0/24"),
         ("host-name", vec![("\n  host: pve1", "\n  host: pve1.example.org")], "pve1.example.org"),
         ("single-host", vec![("host: pve2", "host: pve1 # too")], "nodes:"),
         ("override-unknown", vec![("tests:", "overrides: [{rule: size-below-minimun, reason: a lab without tenants}]\ntests:")], "size-below-minimun"),
@@ -366,6 +368,7 @@ fn the_table_of_keys_and_the_model_name_the_same_keys() {
         }
     }
     let mut plan = defaults::plan(&Defaults { ca_file: Some("site.pem".into()), ..good() });
+    plan.site.pool = Some("cozy".into());
     plan.overrides.push(serde_json::from_str(r#"{"rule": "single-host", "reason": "x"}"#).unwrap());
     let mut of_model = BTreeSet::new();
     walk("", &serde_json::to_value(&plan).unwrap(), &mut of_model);
@@ -380,7 +383,9 @@ fn what_the_table_calls_optional_may_really_be_left_out() {
             continue;
         }
         let whole = Defaults { ca_file: Some("site.pem".into()), ..good() };
-        let mut json = serde_json::to_value(defaults::plan(&whole)).unwrap();
+        let mut plan = defaults::plan(&whole);
+        plan.site.pool = Some("cozy".into());
+        let mut json = serde_json::to_value(plan).unwrap();
         let (parent, name) = path.rsplit_once('.').unwrap_or(("", &path));
         let parent = if parent.is_empty() { String::new() } else { format!("/{}", parent.replace('.', "/")) };
         json.pointer_mut(&parent).unwrap().as_object_mut().unwrap().remove(name).unwrap();

@@ -15,6 +15,7 @@ pub mod process;
 #[cfg(any(test, fuzzing))]
 pub mod properties;
 pub mod secret;
+pub mod sntp;
 pub mod text;
 pub mod tls;
 pub mod trust;

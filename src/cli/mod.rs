@@ -2,6 +2,7 @@
 mod adopt;
 mod attach;
 mod check;
+mod choices;
 mod contact;
 mod keys;
 mod lab;

@@ -1,6 +1,6 @@
 //! `cozyup plan new|check|show`.
 use super::contact::{self, Stranger};
-use super::{Exit, say, tell};
+use super::{Exit, choices, say, tell};
 use crate::base::trust::{Authority, Trust};
 use crate::compose::{self, plan_error};
 use crate::engine::step::Outline;
@@ -234,20 +234,9 @@ fn absolute(path: &str) -> String {
     std::path::absolute(path).map_or_else(|_| path.to_string(), |p| p.display().to_string())
 }
 
-/// Storages, bridges and VMIDs, for the first of the known hosts.
+/// What the site decides of a plan, and why.
 async fn read_site(reader: &proxmox::Reader, known: &mut Defaults) -> Result<(), proxmox::Error> {
-    known.taken_vmids = reader.resources().await?.value.iter().map(|v| v.vmid).collect();
-    let Some(host) = known.hosts.first() else { return Ok(()) };
-    let storages = reader.storages(host).await?.value;
-    let with = |content: &str| {
-        let mut fit: Vec<_> = storages.iter().filter(|s| s.active && s.content.iter().any(|c| c == content)).collect();
-        fit.sort_by_key(|s| std::cmp::Reverse(s.avail));
-        fit.first().map(|s| s.storage.clone())
-    };
-    known.image_storage = with("import");
-    known.disk_storage = with("images");
-    known.csi_storage.clone_from(&known.disk_storage);
-    let bridges = reader.bridges(host).await?.value;
-    known.bridge = bridges.iter().find(|b| b.active).map(|b| b.iface.clone());
+    choices::from_site(reader, known).await?;
+    known.reasons.iter().for_each(|reason| say(&format!("  {reason}")));
     Ok(())
 }

@@ -15,4 +15,5 @@ pub mod pve;
 pub mod releases;
 pub mod scenario;
 pub mod site;
+mod time;
 pub mod world;

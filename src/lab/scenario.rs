@@ -35,16 +35,33 @@ pub struct ProxmoxSite {
     pub version: String,
     pub nodes: Vec<ProxmoxNode>,
     pub storages: Vec<Storage>,
-    pub bridges: Vec<String>,
+    /// A name, or a bridge with what it is: the first one has the node's address.
+    pub bridges: Vec<Bridge>,
+    /// What the time server at the gateway does.
+    #[serde(default)]
+    pub time: TimeServer,
     /// Guests that are there already, not ours.
     #[serde(default)]
     pub guests: Vec<Guest>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TimeServer {
+    #[default]
+    Answers,
+    /// It answers that it has no time itself.
+    Unsynchronised,
+    Silent,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProxmoxNode {
     pub name: String,
+    /// Where it is another one than the site's, as within an upgrade.
+    #[serde(default)]
+    pub version: Option<String>,
     pub cores: u32,
     pub memory_gib: u64,
 }
@@ -63,6 +80,58 @@ pub struct Storage {
     /// How long it lets everybody wait who asks for its state, as a dead NFS server does, in seconds of the lab.
     #[serde(default)]
     pub latency_s: f64,
+    /// Of a `zfspool`: disks take only the room that is written.
+    #[serde(default)]
+    pub sparse: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "BridgeText")]
+pub struct Bridge {
+    pub name: String,
+    /// `bridge`, `OVSBridge` or `vnet`
+    pub kind: String,
+    pub vlan_aware: bool,
+    pub ports: Vec<String>,
+    /// Of a `vnet`.
+    pub zone: Option<String>,
+}
+
+impl Bridge {
+    /// Where Proxmox VE looks for the right to use it.
+    pub fn path(&self) -> String {
+        format!("/sdn/zones/{}/{}", self.zone.as_deref().unwrap_or("localnetwork"), self.name)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum BridgeText {
+    Name(String),
+    Whole(WholeBridge),
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WholeBridge {
+    name: String,
+    kind: Option<String>,
+    #[serde(default)]
+    vlan_aware: bool,
+    ports: Option<Vec<String>>,
+    zone: Option<String>,
+}
+
+impl From<BridgeText> for Bridge {
+    fn from(text: BridgeText) -> Self {
+        let WholeBridge { name, kind, vlan_aware, ports, zone } = match text {
+            BridgeText::Name(name) => WholeBridge { name, ..WholeBridge::default() },
+            BridgeText::Whole(whole) => whole,
+        };
+        let kind = kind.unwrap_or_else(|| if zone.is_some() { "vnet" } else { "bridge" }.to_string());
+        let ports = ports.unwrap_or_else(|| if kind == "vnet" { vec![] } else { vec!["eno1".into()] });
+        Bridge { name, kind, vlan_aware, ports, zone }
+    }
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -209,7 +278,7 @@ impl super::world::World {
 }
 
 /// The scenarios that come with cozyup, by name.
-const BUILT_IN: [(&str, &str); 10] = [
+const BUILT_IN: [(&str, &str); 13] = [
     ("standard", include_str!("../../assets/lab/standard.yaml")),
     ("missing-right", include_str!("../../assets/lab/missing-right.yaml")),
     ("storage-full", include_str!("../../assets/lab/storage-full.yaml")),
@@ -220,6 +289,9 @@ const BUILT_IN: [(&str, &str); 10] = [
     ("bad-line", include_str!("../../assets/lab/bad-line.yaml")),
     ("by-cdrom", include_str!("../../assets/lab/by-cdrom.yaml")),
     ("never-heals", include_str!("../../assets/lab/never-heals.yaml")),
+    ("local-storages", include_str!("../../assets/lab/local-storages.yaml")),
+    ("thick-zfs", include_str!("../../assets/lab/thick-zfs.yaml")),
+    ("upgraded", include_str!("../../assets/lab/upgraded.yaml")),
 ];
 
 #[derive(Debug, thiserror::Error)]

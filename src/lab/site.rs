@@ -3,7 +3,7 @@ use super::net::{self, Endpoint};
 use super::releases::{IMAGE_NAME, MANIFEST_NAME, Releases};
 use super::scenario::Scenario;
 use super::world::{Lab, World};
-use super::{critical, disturb, scenario};
+use super::{critical, disturb, scenario, time};
 use crate::base::clock::Clock;
 use crate::base::file::{own, private_dir, read_regular, write_private};
 use crate::base::{place, process};
@@ -23,6 +23,8 @@ const RELEASES: u8 = 2;
 const RELEASES_PORT: u16 = 8080;
 /// First address of the pool: the root ingress gets it.
 const POOL_FIRST: u8 = 212;
+/// Where the lab's time server listens, instead of on UDP 123, which only root may open.
+pub const TIME_PORT: u16 = 1123;
 /// A socket held for as long as the lab lives; nothing answers on it.
 const CLAIM: u8 = 3;
 const CLAIM_PORT: u16 = 8005;
@@ -167,7 +169,14 @@ pub async fn start(options: Options) -> io::Result<Running> {
     let mut tasks = tokio::task::JoinSet::new();
     let (timers, sockets) = (lab.clone(), lab.clone());
     tasks.spawn(async move { timers.run_timers().await });
-    tasks.spawn(net::run(sockets, problems_in));
+    tasks.spawn(net::run(sockets, problems_in.clone()));
+    let at = SocketAddr::from((lab.look(|w| w.address(PROXMOX)), TIME_PORT));
+    match tokio::net::UdpSocket::bind(at).await {
+        Ok(socket) => drop(tasks.spawn(time::serve(socket, lab.clone()))),
+        Err(e) => {
+            drop(problems_in.send(format!("the lab can't listen on {at} (UDP): nobody there tells the time ({e})")))
+        }
+    }
     if lab.look(|w| !w.disturbances.is_empty()) {
         tasks.spawn(disturb::keep(lab.clone(), options.dir.join("disturbances.jsonl")));
     }

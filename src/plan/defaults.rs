@@ -28,8 +28,10 @@ pub struct Defaults {
     pub ca_file: Option<String>,
     pub token_id: Option<String>,
     pub token_file: Option<String>,
-    /// Proxmox nodes; machines are dealt to them in turn, the template is built on the first.
+    /// Proxmox nodes; machines are dealt to them in turn unless they are placed, the template is built on the first.
     pub hosts: Vec<String>,
+    /// The host of each machine, where it was chosen for it.
+    pub placed: Vec<String>,
     /// Storage with content `import`.
     pub image_storage: Option<String>,
     /// Storage with content `images`.
@@ -53,12 +55,18 @@ pub struct Defaults {
     pub installer_url: Option<String>,
     pub installer_sha256: Option<String>,
     pub root_host: Option<String>,
+    /// Why the site's values were chosen, a sentence each: they stand above the plan.
+    pub reasons: Vec<String>,
 }
 
 /// The text of a new plan, each key explained.
 pub fn write(defaults: &Defaults) -> String {
     // The writer refuses no value of ours; were it to, an empty text is refused when it is read.
-    write::render(&plan(defaults)).unwrap_or_default()
+    let text = write::render(&plan(defaults)).unwrap_or_default();
+    match defaults.reasons.is_empty() {
+        true => text,
+        false => format!("{}{text}", write::comments("Chosen from what the site showed:", &defaults.reasons)),
+    }
 }
 
 /// The plan whose text [`write`] gives.
@@ -71,7 +79,8 @@ pub fn plan(known: &Defaults) -> Plan {
     let vip = layout.take(200);
     let mut nodes = Vec::new();
     let mut add = |layout: &mut Layout, name: String, role: Role, vmid: u32, last: u32| {
-        let host = hosts.get(nodes.len() % hosts.len()).cloned().unwrap_or_default();
+        let dealt = || hosts.get(nodes.len() % hosts.len()).cloned().unwrap_or_default();
+        let host = known.placed.get(nodes.len()).cloned().unwrap_or_else(dealt);
         nodes.push(NodePlan {
             name,
             role,
@@ -106,6 +115,7 @@ pub fn plan(known: &Defaults) -> Plan {
             ca_file: known.ca_file.clone(),
             token_id: or(&known.token_id, "cozyup@pve!run"),
             token_file: or(&known.token_file, "~/.config/cozyup/proxmox.token"),
+            pool: None,
         },
         image: ImagePlan {
             url: or(&known.image_url, CURRENT.image_url),
@@ -259,6 +269,22 @@ mod tests {
         assert_eq!(nodes, ["1003 10.0.0.203 a", "1004 10.0.0.204 b", "1005 10.0.0.205 a"]);
         assert_eq!(plan.network.address_pool.first().unwrap().to_string(), "10.0.0.216-10.0.0.250");
         assert_eq!(plan.template.vmid.to_string(), "9101");
+    }
+
+    #[test]
+    fn the_reasons_stand_above_the_plan_and_each_machine_where_it_was_placed() {
+        let known = Defaults {
+            hosts: vec!["b".into(), "a".into()],
+            placed: ["b", "b", "a"].map(String::from).to_vec(),
+            reasons: vec!["network.bridge: vmbr0, since its network holds the API's address".into()],
+            image_sha256: Some("0".repeat(64)),
+            ..Defaults::default()
+        };
+        let text = write(&known);
+        assert!(text.starts_with("# Chosen from what the site showed:\n# - network.bridge: vmbr0, since"), "{text}");
+        let plan = super::super::parse(&text, "new").unwrap().plan;
+        assert_eq!(plan.template.host, "b");
+        assert_eq!(plan.nodes.iter().map(|n| n.host.as_str()).collect::<Vec<_>>(), ["b", "b", "a"]);
     }
 
     #[test]

@@ -160,6 +160,7 @@ static FIELDS: LazyLock<Vec<Field>> = LazyLock::new(|| {
         site.ca_file,
         site.token_id,
         site.token_file,
+        site.pool,
         image.url,
         image.sha256,
         image.storage,

@@ -158,6 +158,14 @@ static SITE: &[Key] = &[
         "~/.config/cozyup/proxmox.token",
         "File (mode 0600) with the token's secret; ~/ is the home folder. COZYUP_PROXMOX_TOKEN comes first.",
     ),
+    key(
+        "pool",
+        "resource pool",
+        Kind::Text,
+        "cozy",
+        "Resource pool of Proxmox VE that every VM is made in, for a token with rights on a pool only.",
+    )
+    .optional("in none"),
 ];
 
 static IMAGE: &[Key] = &[

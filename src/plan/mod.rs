@@ -1,4 +1,5 @@
 //! What the user wants: the plan file, its defaults, its rules.
+pub mod choose;
 pub mod day;
 pub mod defaults;
 pub mod finding;

@@ -48,6 +48,9 @@ pub struct SitePlan {
     /// A file (mode 0600) that holds the token's secret; `~/` is the home folder. The environment's
     /// `COZYUP_PROXMOX_TOKEN` comes first.
     pub token_file: String,
+    /// Resource pool in which every VM is made; absent: in none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -2,6 +2,7 @@
 use super::keys::{self, Key, Kind, Need};
 use super::model::Plan;
 use crate::base::file::write_public;
+use crate::base::text::clean;
 use serde_json::Value as Json;
 use std::io;
 use std::path::Path;
@@ -29,6 +30,15 @@ pub fn render(plan: &Plan) -> io::Result<String> {
     );
     writer.section(0, keys::PLAN, &json, true)?;
     Ok(writer.text)
+}
+
+/// A heading and items as comments, and an empty line behind them.
+pub fn comments(heading: &str, items: &[String]) -> String {
+    let mut writer = Writer { text: String::new() };
+    writer.comment(0, heading);
+    items.iter().for_each(|item| writer.comment(0, &format!("- {}", clean(item))));
+    writer.text.push('\n');
+    writer.text
 }
 
 struct Writer {

@@ -92,7 +92,7 @@ pub enum Holder {
 /// When Proxmox VE does not answer.
 pub async fn holder(site: &Reading) -> Result<Holder, Failure> {
     let template = &site.plan.template;
-    let config = match site.proxmox.vm_config(&template.host, u32::from(template.vmid)).await {
+    let config = match site.vm_config(&template.host, u32::from(template.vmid)).await {
         Ok(config) => config,
         Err(Error::NotFound { .. }) => return Ok(Holder::Unmade),
         Err(e) => return Err(failures::proxmox(&e, "read who works on this run")),

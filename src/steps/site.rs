@@ -1,4 +1,5 @@
 //! What the steps work on: the plan, the run's folder, and the clients in their two halves.
+use crate::base::answer::Answer;
 use crate::base::clock::Clock;
 use crate::base::names::Names;
 use crate::base::secret::Secret;
@@ -8,6 +9,7 @@ use crate::cozystack::{Component, Release};
 use crate::engine::failure::Failure;
 use crate::engine::step::{Context, Site, StepId};
 use crate::plan::model::{NodePlan, Plan};
+use crate::proxmox::VmConfig;
 use crate::steps::claim::{self, Claim};
 use crate::steps::day1::pin::Pins;
 use crate::steps::failures;
@@ -64,6 +66,8 @@ pub struct Reading {
     pub secrets: PathBuf,
     pub vault: Vault,
     pub cache: PathBuf,
+    /// Where time servers listen: UDP 123, and a port that needs no root in a lab.
+    pub ntp_port: u16,
     pub reconnect: Reconnect,
     /// The place from which this process works on the run.
     pub claim: Claim,
@@ -115,6 +119,8 @@ pub struct Parts {
     pub secrets: PathBuf,
     pub vault: Vault,
     pub cache: PathBuf,
+    /// Where time servers listen: UDP 123, and a port that needs no root in a lab.
+    pub ntp_port: u16,
     pub reconnect: Reconnect,
     pub claim: Claim,
     pub take_over: Option<String>,
@@ -148,6 +154,7 @@ pub fn open(parts: Parts) -> (Reading, Changing) {
         secrets: parts.secrets,
         vault: parts.vault.clone(),
         cache: parts.cache,
+        ntp_port: parts.ntp_port,
         reconnect: parts.reconnect,
         claim: parts.claim,
         take_over: parts.take_over,
@@ -215,6 +222,23 @@ impl Reading {
     pub fn node(&self, name: &str) -> Result<&NodePlan, Failure> {
         let missing = || Failure::broken(format!("the plan has no node {name}"), "start the run again with this plan");
         self.plan.nodes.iter().find(|n| n.name == name).ok_or_else(missing)
+    }
+
+    /// The configuration of a VM. To a token with rights on a pool alone the server refuses to speak of a VM that is not
+    /// there; that it is not there, the free VMID tells.
+    ///
+    /// # Errors
+    /// [`proxmox::Error::NotFound`] for one that is not there, and whatever else the server answers.
+    pub async fn vm_config(&self, host: &str, vmid: u32) -> Result<Answer<VmConfig>, proxmox::Error> {
+        let config = self.proxmox.vm_config(host, vmid).await;
+        match config {
+            Err(proxmox::Error::Forbidden { .. })
+                if self.plan.site.pool.is_some() && self.proxmox.vmid_free(vmid).await?.value =>
+            {
+                Err(proxmox::Error::NotFound { text: format!("VMID {vmid} is free") })
+            }
+            other => other,
+        }
     }
 
     /// Whether the run ever called the act of this step: for what can't carry a mark.

@@ -91,12 +91,20 @@ fn last_words(world: &World, vmid: u32) -> Vec<String> {
     next.apply_pending();
     let missing = next.nics().find_map(|(slot, nic)| {
         let bridge = nic.bridge().unwrap_or_default().to_string();
-        let there = world.pve.bridges.contains(&bridge);
-        (!there).then(|| {
+        // For a VLAN on a traditional bridge one more is made on its card.
+        let tagged = nic.options.contains_key("tag");
+        let why = match world.pve.bridge(&bridge) {
+            None => Some(format!("bridge '{bridge}' does not exist")),
+            Some(b) if tagged && b.kind == "bridge" && !b.vlan_aware && b.ports.is_empty() => {
+                Some(format!("no physical interface on bridge '{bridge}'"))
+            }
+            Some(_) => None,
+        };
+        why.map(|why| {
             let slot = slot.to_string();
             let script = "/usr/libexec/qemu-server/pve-bridge";
             vec![
-                format!("bridge '{bridge}' does not exist"),
+                why,
                 format!(
                     "kvm: -netdev type=tap,id={slot},ifname=tap{vmid}i0,script={script}: network script {script} failed with status 512"
                 ),

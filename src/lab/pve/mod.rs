@@ -19,7 +19,7 @@ use self::rights::Rights;
 use self::storage::{Storage, Volume};
 use self::task::Task;
 use self::vm::{Power, Vm};
-use super::scenario::{FaultKind, ProxmoxNode, Scenario};
+use super::scenario::{Bridge, FaultKind, ProxmoxNode, Scenario};
 use super::world::World;
 use crate::base::secret::Secret;
 use crate::base::tls::Fingerprint;
@@ -38,7 +38,7 @@ pub struct Pve {
     version: Version,
     version_text: String,
     nodes: Vec<Node>,
-    bridges: Vec<String>,
+    bridges: Vec<Bridge>,
     storages: BTreeMap<String, Storage>,
     vms: BTreeMap<u32, Vm>,
     tasks: Vec<Task>,
@@ -56,6 +56,8 @@ struct Node {
     address: Ipv4Addr,
     cores: u32,
     memory: u64,
+    /// `9.1.2`
+    version: String,
 }
 
 /// Major, minor and patch of `9.1.2`.
@@ -114,6 +116,7 @@ impl Pve {
                 address: Ipv4Addr::new(a, b, c, host),
                 cores: node.cores,
                 memory: node.memory_gib * GIB,
+                version: node.version.clone().unwrap_or_else(|| site.version.clone()),
             }
         };
         let nodes: Vec<Node> = site.nodes.iter().enumerate().map(node).collect();
@@ -149,6 +152,10 @@ impl Pve {
         let id = format!("{}!{}", rights::INSTALLER_USER, rights::INSTALLER_TOKEN);
         let secret = self.rights.token(&id).map(|t| t.secret.clone());
         (id, secret.unwrap_or_else(|| Secret::new(String::new())))
+    }
+
+    fn bridge(&self, name: &str) -> Option<&Bridge> {
+        self.bridges.iter().find(|b| b.name == name)
     }
 
     /// The password of `root@pam`.
@@ -230,7 +237,7 @@ impl Pve {
             ("ostype", "l26".into()),
             ("scsihw", "virtio-scsi-pci".into()),
             ("boot", "order=scsi0".into()),
-            ("net0", format!("virtio={mac},bridge={}", self.bridges.first().map_or("vmbr0", |b| b))),
+            ("net0", format!("virtio={mac},bridge={}", self.bridges.first().map_or("vmbr0", |b| b.name.as_str()))),
             ("smbios1", format!("uuid={}", uuid_text(u128::from(vmid) | (0x4 << 76) | (0x2 << 62)))),
         ];
         let mut vm =

@@ -9,7 +9,32 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The installer's user and token.
 pub const INSTALLER_USER: &str = "cozyup@pve";
 pub const INSTALLER_TOKEN: &str = "installer";
-pub const INSTALLER_ROLE: &str = "CozyupInstaller";
+pub const INSTALLER_ROLE: &str = "Cozyup";
+/// What the README's commands give the token, and no more: a lab whose token may do everything hides what is missing there.
+pub const INSTALLER_PRIVILEGES: [&str; 22] = [
+    "Datastore.Allocate",
+    "Datastore.AllocateSpace",
+    "Datastore.AllocateTemplate",
+    "Datastore.Audit",
+    "Permissions.Modify",
+    "Realm.AllocateUser",
+    "SDN.Use",
+    "Sys.Audit",
+    "Sys.Modify",
+    "User.Modify",
+    "VM.Allocate",
+    "VM.Audit",
+    "VM.Clone",
+    "VM.Config.CDROM",
+    "VM.Config.CPU",
+    "VM.Config.Cloudinit",
+    "VM.Config.Disk",
+    "VM.Config.HWType",
+    "VM.Config.Memory",
+    "VM.Config.Network",
+    "VM.Config.Options",
+    "VM.PowerMgmt",
+];
 
 /// Who calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,24 +141,26 @@ impl Rights {
     pub fn new(major: u32) -> Self {
         let mut roles: BTreeMap<String, Role> =
             built_in(major).into_iter().map(|(name, privileges)| (name, Role { privileges, built_in: true })).collect();
-        let all = roles.get("Administrator").map(|role| role.privileges.clone()).unwrap_or_default();
-        roles.insert(INSTALLER_ROLE.into(), Role { privileges: all, built_in: false });
+        let privileges = INSTALLER_PRIVILEGES.map(String::from).into();
+        roles.insert(INSTALLER_ROLE.into(), Role { privileges, built_in: false });
 
         let root = User { enabled: true, password: Some(Secret::new(random_uuid())), ..User::default() };
         let mut installer = User { enabled: true, ..User::default() };
         installer.tokens.insert(
             INSTALLER_TOKEN.into(),
-            Token { secret: Secret::new(random_uuid()), privilege_separation: true, expire: 0, comment: None },
+            Token { secret: Secret::new(random_uuid()), privilege_separation: false, expire: 0, comment: None },
         );
-        let acl =
-            |subject, id: String| Acl { path: "/".into(), subject, id, role: INSTALLER_ROLE.into(), propagate: true };
+        let acl = Acl {
+            path: "/".into(),
+            subject: Subject::User,
+            id: INSTALLER_USER.into(),
+            role: INSTALLER_ROLE.into(),
+            propagate: true,
+        };
         Rights {
             users: BTreeMap::from([("root@pam".into(), root), (INSTALLER_USER.into(), installer)]),
             roles,
-            acls: vec![
-                acl(Subject::User, INSTALLER_USER.into()),
-                acl(Subject::Token, format!("{INSTALLER_USER}!{INSTALLER_TOKEN}")),
-            ],
+            acls: vec![acl],
             tickets: BTreeMap::new(),
             pools: BTreeMap::new(),
         }
@@ -287,6 +314,19 @@ mod tests {
     fn acl(path: &str, id: &str, role: &str, propagate: bool) -> Acl {
         let subject = if id.contains('!') { Subject::Token } else { Subject::User };
         Acl { path: path.into(), subject, id: id.into(), role: role.into(), propagate }
+    }
+
+    /// proxmox.md part 2 §2: every lab's run and teardown is then one with exactly what the README gives.
+    #[test]
+    fn the_labs_token_may_what_the_readme_gives_and_each_of_it_exists() {
+        let readme = include_str!("../../../README.md");
+        let privileges = readme.split_once("--privs \"").unwrap().1.split_once('"').unwrap().0;
+        let privileges: BTreeSet<&str> = privileges.split_whitespace().collect();
+        assert_eq!(privileges, BTreeSet::from(INSTALLER_PRIVILEGES));
+        for major in [8, 9] {
+            let known = Rights::new(major).known();
+            assert!(privileges.iter().all(|p| known.contains(*p)), "{major}: {known:?}");
+        }
     }
 
     #[test]

@@ -67,6 +67,7 @@ pub struct Storage {
     pub shared: bool,
     /// What each question about its state costs.
     pub latency: Duration,
+    pub sparse: bool,
     pub disabled: bool,
     /// The nodes that may use it; all of them when there is none here.
     pub nodes: BTreeSet<String>,
@@ -83,6 +84,7 @@ impl Storage {
             before: site.used_gib * GIB,
             shared: site.shared,
             latency: Duration::from_secs_f64(site.latency_s.max(0.0)),
+            sparse: site.sparse,
             disabled: false,
             nodes: BTreeSet::new(),
             volumes: BTreeMap::new(),
@@ -112,8 +114,14 @@ impl Storage {
 
     pub fn used(&self, node: &str) -> u64 {
         let place = self.place(node);
-        let volumes: u64 = self.volumes.iter().filter(|((p, _), _)| *p == place).map(|(_, v)| v.used).sum();
+        let taken = |v: &Volume| if self.is_thick() { v.used.max(v.size) } else { v.used };
+        let volumes: u64 = self.volumes.iter().filter(|((p, _), _)| *p == place).map(|(_, v)| taken(v)).sum();
         self.before + volumes
+    }
+
+    /// A ZFS volume reserves its whole size unless the storage is sparse.
+    fn is_thick(&self) -> bool {
+        self.kind == "zfspool" && !self.sparse
     }
 
     pub fn available(&self, node: &str) -> u64 {
@@ -239,6 +247,7 @@ mod tests {
             used_gib: 10,
             shared: false,
             latency_s: 0.0,
+            sparse: false,
         })
     }
 
@@ -257,6 +266,16 @@ mod tests {
         assert_eq!(storage("lvmthin").base_name("vm-9-disk-0"), "base-9-disk-0");
         assert_eq!(storage("dir").base_name("9/vm-9-disk-0.raw"), "9/base-9-disk-0.raw");
         assert_eq!(storage("lvm").base_name("vm-9-disk-0"), "vm-9-disk-0");
+    }
+
+    /// reports.md B19.
+    #[test]
+    fn a_zfs_volume_takes_its_whole_size_unless_the_storage_is_sparse() {
+        for (sparse, left) in [(false, 40), (true, 90)] {
+            let mut zfs = Storage { sparse, ..storage("zfspool") };
+            zfs.insert("pve", "vm-1-disk-0", Volume::disk(1, "raw", 50 * GIB, Timestamp::UNIX_EPOCH));
+            assert_eq!(zfs.available("pve"), left * GIB);
+        }
     }
 
     #[test]

@@ -11,10 +11,35 @@ pub const RULE: Rule = Rule {
 
 fn check(plan: &Plan) -> Vec<Problem> {
     let (device, system) = (&plan.integration.linstor.device, &plan.talos.install_disk);
-    if device.trim_end_matches(|c: char| c.is_ascii_digit()) != system.as_str() {
+    if whole(device) != whole(system) {
         return Vec::new();
     }
     let what = format!("{device} is on talos.install_disk {system}");
     let why = "LINSTOR wants an empty disk of its own; Talos has its partitions on this one";
     vec![Problem::new("integration.linstor.device", what, why, "/dev/sdb, the disk at scsi1")]
+}
+
+/// The disk that a name stands for, without the partition: the names of scsi0 by its id and by its letter are the same.
+fn whole(disk: &str) -> String {
+    let by_id = disk.split("-part").next().unwrap_or(disk);
+    match by_id.rsplit_once("_drive-scsi").map(|(_, slot)| slot) {
+        Some("0") => "/dev/sda".to_string(),
+        Some("1") => "/dev/sdb".to_string(),
+        Some(_) => by_id.to_string(),
+        None if disk.starts_with("/dev/sd") => disk.trim_end_matches(|c: char| c.is_ascii_digit()).to_string(),
+        None => by_id.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_disk_by_two_names_is_one_disk() {
+        let by_id = |slot: &str| format!("/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_drive-scsi{slot}");
+        assert_eq!(whole(&by_id("0-part3")), whole("/dev/sda4"));
+        assert_eq!(whole(&by_id("1")), whole("/dev/sdb"));
+        assert_ne!(whole(&by_id("1")), whole(&by_id("0")));
+    }
 }

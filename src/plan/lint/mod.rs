@@ -8,6 +8,7 @@ use std::net::Ipv4Addr;
 
 mod address_outside_subnet;
 mod address_reserved;
+mod addresses_unchosen;
 mod bridge_name;
 mod capmox_version;
 mod cidr_host_bits;
@@ -64,6 +65,7 @@ mod pool_too_small;
 mod profile_is_no_bundle;
 mod profile_unknown;
 mod proxmox_address_taken;
+mod proxmox_pool;
 mod replicated_needs_three_nodes;
 mod root_host;
 mod root_host_elsewhere;
@@ -125,6 +127,7 @@ pub static RULES: &[Rule] = &[
     vip_outside_subnet::RULE,
     gateway_outside_subnet::RULE,
     proxmox_address_taken::RULE,
+    addresses_unchosen::RULE,
     dns_servers::RULE,
     pool_overlap::RULE,
     pool_outside_subnet::RULE,
@@ -186,6 +189,7 @@ pub static RULES: &[Rule] = &[
     vlan_range::RULE,
     storage_name::RULE,
     iso_storage_unused::RULE,
+    proxmox_pool::RULE,
     host_name::RULE,
     single_host::RULE,
     override_unknown::RULE,

@@ -49,9 +49,9 @@ async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {
     proof(&format!("there is room for {cores} virtual processors and {}", size(memory)), &remarks, readings)
 }
 
-/// What stands in the way, and what is worth a remark. `others` are the node's guests that are not the plan's.
-fn judge(host: &str, status: &NodeStatus, others: &[&VmRow], planned: &[&NodePlan]) -> (Vec<String>, Vec<String>) {
-    let (mut wrong, mut said) = (Vec::new(), Vec::new());
+/// What the processor lacks for any machine.
+pub fn processor(host: &str, status: &NodeStatus) -> Vec<String> {
+    let mut wrong = Vec::new();
     if !status.hvm {
         wrong.push(format!("{host} offers no hardware virtualisation: switch it on in the BIOS"));
     }
@@ -59,6 +59,12 @@ fn judge(host: &str, status: &NodeStatus, others: &[&VmRow], planned: &[&NodePla
     if !lacking.is_empty() {
         wrong.push(format!("the processor of {host} lacks {}, which Talos needs", lacking.join(", ")));
     }
+    wrong
+}
+
+/// What stands in the way, and what is worth a remark. `others` are the node's guests that are not the plan's.
+fn judge(host: &str, status: &NodeStatus, others: &[&VmRow], planned: &[&NodePlan]) -> (Vec<String>, Vec<String>) {
+    let (mut wrong, mut said) = (processor(host, status), Vec::new());
     for node in planned.iter().filter(|n| u64::from(n.cores) > status.cpus) {
         wrong.push(format!("{} wants {} cores and {host} has {}", node.name, node.cores, status.cpus));
     }

@@ -73,6 +73,11 @@ pub fn needs(plan: &Plan, network: &NetworkPlace) -> BTreeSet<Need> {
         need("/access/groups", &["User.Modify"]);
         need("/", &["Permissions.Modify"]);
     }
+    if let Some(pool) = &plan.site.pool {
+        // Rights on a pool are rights on its members, and making one of them asks the pool alone.
+        add(&format!("/pool/{pool}"), false, &VMS);
+        return needs;
+    }
     add("/vms", true, &VMS);
     let vmids = plan.nodes.iter().map(|n| n.vmid).chain([plan.template.vmid]);
     for vmid in vmids {
@@ -134,6 +139,32 @@ mod tests {
         for privilege in ["Datastore.Allocate", "Datastore.AllocateTemplate", "Datastore.Audit"] {
             assert!(needs.contains(&Need { path: "/storage/nas".into(), privilege, below: false }), "{privilege}");
         }
+    }
+
+    /// reports.md B17.
+    #[test]
+    fn with_a_pool_the_rights_on_machines_are_asked_on_it_alone() {
+        let mut plan = plan();
+        plan.site.pool = Some("cozy".into());
+        let paths = paths(&plan, &NetworkPlace::Bridge);
+        assert!(paths.contains("/pool/cozy") && !paths.iter().any(|p| p.starts_with("/vms")), "{paths:?}");
+    }
+
+    /// proxmox.md part 2 §2.6: no more and no less than what the README's role holds.
+    #[test]
+    fn the_readmes_role_is_what_a_whole_run_needs() {
+        let readme = include_str!("../../../README.md");
+        let role = readme.split_once("--privs \"").unwrap().1.split_once('"').unwrap().0;
+        let needed: BTreeSet<&str> = needs(&plan(), &NetworkPlace::Bridge).into_iter().map(|n| n.privilege).collect();
+        assert_eq!(role.split_whitespace().collect::<BTreeSet<_>>(), needed);
+        // Without the add-ons, those that the README says may be left out.
+        let mut plan = plan();
+        plan.integration.csi.enabled = false;
+        plan.integration.capmox.enabled = false;
+        let fewer: BTreeSet<&str> = needs(&plan, &NetworkPlace::Bridge).into_iter().map(|n| n.privilege).collect();
+        let spared: Vec<&str> = needed.difference(&fewer).copied().collect();
+        assert_eq!(spared, ["Permissions.Modify", "Realm.AllocateUser", "Sys.Modify", "User.Modify"]);
+        assert!(spared.iter().all(|p| readme.matches(&format!("`{p}`")).count() > 0));
     }
 
     /// proxmox.md part 2 §2.1 and §2.5.

@@ -9,7 +9,7 @@ use crate::engine::failure::Failure;
 use crate::engine::proof::Proof;
 use crate::engine::step::Context;
 use crate::plan::model::Plan;
-use crate::proxmox::Error;
+use crate::proxmox::{Error, Permissions};
 use crate::steps::failures;
 use crate::steps::site::Reading;
 use std::collections::{BTreeMap, BTreeSet};
@@ -62,7 +62,9 @@ async fn network(site: &Reading) -> Result<NetworkPlace, Failure> {
             Ok(NetworkPlace::UnknownZone)
         }
         // That the node is not there is told by `day0.api_version`.
-        Ok(_) | Err(Error::NotFound { .. } | Error::Forbidden { .. }) => Ok(NetworkPlace::Bridge),
+        Ok(_) | Err(Error::NoSuchNode { .. } | Error::NotFound { .. } | Error::Forbidden { .. }) => {
+            Ok(NetworkPlace::Bridge)
+        }
         Err(e) => Err(failures::proxmox(&e, &format!("list the bridges of {}", site.plan.template.host))),
     }
 }
@@ -88,6 +90,10 @@ async fn refused(site: &Reading, network: &NetworkPlace, missing: &BTreeSet<Need
     };
     let acl = site.proxmox.acl().await.map(|a| a.value).unwrap_or_default();
     let roles = site.proxmox.roles().await.map(|a| a.value).unwrap_or_default();
+    let pools = match missing.iter().any(|n| n.path == "/vms") {
+        true => site.proxmox.permissions().await.map(|a| pools_for_vms(&a.value)).unwrap_or_default(),
+        false => Vec::new(),
+    };
     let any = granted.values().any(|on| !on.is_empty());
     let pairs: Vec<String> = missing.iter().map(told).collect();
     let mut what = format!("the token {token} lacks {} rights: {}", pairs.len(), pairs.join(", "));
@@ -104,7 +110,17 @@ async fn refused(site: &Reading, network: &NetworkPlace, missing: &BTreeSet<Need
             site.plan.network.bridge
         ));
     }
+    if let Some(pool) = pools.first() {
+        next =
+            format!("the token may make VMs in the resource pool {pool}: write `pool: {pool}` under site; or, {next}");
+    }
     Failure::refused(what, next)
+}
+
+/// Resource pools in which the token may make VMs.
+fn pools_for_vms(listed: &Permissions) -> Vec<String> {
+    let pools = listed.0.iter().filter(|(_, privileges)| privileges.contains_key("VM.Allocate"));
+    pools.filter_map(|(path, _)| path.strip_prefix("/pool/").map(String::from)).collect()
 }
 
 fn told(need: &Need) -> String {
@@ -156,6 +172,13 @@ mod tests {
                 "VM.PowerMgmt on /vms/1002",
             ]
         );
+    }
+
+    /// reports.md B17.
+    #[test]
+    fn a_pool_in_which_the_token_may_make_machines_is_found() {
+        let listed = granted(&[("/pool/cozy", &["VM.Allocate"], true), ("/pool/other", &["Pool.Audit"], true)]);
+        assert_eq!(pools_for_vms(&Permissions(listed)), ["cozy"]);
     }
 
     /// proxmox.md part 2 §2.5: every destroy deletes the entries of that VM.

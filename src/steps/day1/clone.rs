@@ -66,7 +66,7 @@ impl Step<Installation> for Clone {
             full: true,
             storage: Some(template.storage.clone()),
             target: (node.host != template.host).then(|| node.host.clone()),
-            pool: None,
+            pool: site.plan.site.pool.clone(),
             description: Some(owner::notes(&site.mark, vmid)),
         };
         let begun = change.proxmox.clone_vm(&template.host, u32::from(template.vmid), &options).await;

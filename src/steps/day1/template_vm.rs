@@ -100,6 +100,7 @@ impl Step<Installation> for TemplateVm {
         vm::no_leftovers(site, &template.host, &template.storage, self.vmid, &self.doing).await?;
         let mut options = options(&site.plan);
         options.push(("description", format!("{}\n{}", owner::notes(&site.mark, self.vmid), site.claim.word())));
+        options.extend(site.plan.site.pool.clone().map(|pool| ("pool", pool)));
         let begun = change.proxmox.create_vm(&site.plan.template.host, &options).await;
         vm::carry_out(cx, site, begun.map(Some), &self.doing, BAND).await
     }

@@ -71,9 +71,16 @@ pub async fn look(
 ) -> Result<Look, Failure> {
     let mut task_has_ended = false;
     loop {
-        let config = match site.proxmox.vm_config(host, vmid).await {
+        let config = match site.vm_config(host, vmid).await {
             Ok(config) => config,
             Err(Error::NotFound { text }) => return Ok(Look::Not(absent(cx, site, text, doing, band).await?)),
+            // It joins the pool, and may be seen through it, only at the end of its task.
+            Err(Error::Forbidden { text, .. })
+                if site.plan.site.pool.is_some() && follow::is_running(cx, site, doing).await? =>
+            {
+                let wait = Wait::new(format!("{doing}: the task ends"), text, band);
+                return Ok(Look::Not(Observed::Underway(wait)));
+            }
             Err(e) => return Err(failures::proxmox(&e, doing)),
         };
         // Other locks (a backup, a snapshot) are of a finished VM; only what changes it has to wait for them.

@@ -381,8 +381,8 @@ fn user(world: &mut World, call: &Call) -> Outcome {
 fn add_user(world: &mut World, call: &Call) -> Outcome {
     let id = call.text("userid");
     let Some((_, realm)) = id.split_once('@').filter(|(name, realm)| !name.is_empty() && !realm.is_empty()) else {
-        let why = format!("invalid format - value '{id}' does not look like a valid user name\n");
-        return Err(Failure::parameter("userid", why));
+        // Who may make it is judged first, and needs the realm.
+        return Err(Failure::died(format!("value '{id}' does not look like a valid user name")));
     };
     if world.pve.rights.users.contains_key(id) {
         return Err(Failure::died(format!("create user failed: user '{id}' already exists")));
@@ -497,6 +497,10 @@ fn add_token(world: &mut World, call: &Call) -> Outcome {
     let mut info = token_info(&token);
     if let Some(info) = info.as_object_mut().filter(|_| call.get("expire").is_none()) {
         info.remove("expire");
+    }
+    // What came as a text goes out as one.
+    if let Some(given) = call.flag("privsep") {
+        info["privsep"] = json!(i32::from(given).to_string());
     }
     user.tokens.insert(name.into(), token);
     Ok(json!({"full-tokenid": format!("{id}!{name}"), "value": secret, "info": info}).into())

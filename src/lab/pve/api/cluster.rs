@@ -30,9 +30,25 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/cluster/ha/resources", AUDIT, &[], none),
     route("GET", "/cluster/ha/status/current", AUDIT, &[], none),
     route("GET", "/cluster/firewall/options", AUDIT, &[], firewall),
-    route("GET", "/cluster/sdn/vnets", Need::Anyone, &[], none),
+    route("GET", "/cluster/sdn/vnets", Need::Anyone, &[], vnets),
     route("GET", "/cluster/sdn/zones", Need::Anyone, &[], none),
 ];
+
+fn vnets(world: &mut World, call: &Call) -> Outcome {
+    let mut list = Vec::new();
+    for bridge in world.pve.bridges.clone() {
+        let Some(zone) = &bridge.zone else { continue };
+        if !call.allowed_any(world, &bridge.path(), &["SDN.Audit", "SDN.Allocate"]) {
+            continue;
+        }
+        let mut row = json!({"vnet": bridge.name, "zone": zone, "type": "vnet"});
+        if bridge.vlan_aware {
+            row["vlanaware"] = json!(1);
+        }
+        list.push(row);
+    }
+    rows(list)
+}
 
 pub fn none(_: &mut World, _: &Call) -> Outcome {
     rows(Vec::new())

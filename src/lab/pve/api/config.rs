@@ -256,10 +256,8 @@ fn sorted_tags(text: &str) -> String {
 pub fn may_use_bridge(world: &mut World, call: &Call, nic: &str) -> Result<(), Failure> {
     let Ok(nic) = Nic::parse(nic) else { return Ok(()) };
     let Some(bridge) = nic.bridge() else { return Ok(()) };
-    let path = match nic.options.get("tag") {
-        Some(tag) => format!("/sdn/zones/localnetwork/{bridge}/{tag}"),
-        None => format!("/sdn/zones/localnetwork/{bridge}"),
-    };
+    let path = world.pve.bridge(bridge).map_or_else(|| format!("/sdn/zones/localnetwork/{bridge}"), |b| b.path());
+    let path = nic.options.get("tag").map_or(path.clone(), |tag| format!("{path}/{tag}"));
     call.check(world, &path, &["SDN.Use"])
 }
 

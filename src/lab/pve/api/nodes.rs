@@ -4,7 +4,7 @@ use super::cluster::none;
 use super::kind::{Kind, URL};
 use super::route::{Need, Route, needed, optional, route};
 use crate::base::clock::between;
-use crate::lab::pve::Node;
+use crate::lab::pve::{Node, Version};
 use crate::lab::world::World;
 use serde_json::{Value, json};
 
@@ -19,6 +19,8 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/nodes", Need::Anyone, &[], list),
     route("GET", "/nodes/{node}/status", AUDIT, &[], status),
     route("GET", "/nodes/{node}/time", AUDIT, &[], time),
+    route("GET", "/nodes/{node}/dns", AUDIT, &[], dns),
+    route("GET", "/nodes/{node}/hosts", AUDIT, &[], hosts),
     route("GET", "/nodes/{node}/version", Need::Anyone, &[], version),
     route("GET", "/nodes/{node}/subscription", Need::Anyone, &[], subscription),
     route(
@@ -109,10 +111,10 @@ fn status(world: &mut World, call: &Call) -> Outcome {
         "swap": {"total": 0, "used": 0, "free": 0},
         "ksm": {"shared": 0},
         "rootfs": {"total": 96_u64 << 30, "used": 8_u64 << 30, "free": 88_u64 << 30, "avail": 88_u64 << 30},
-        "pveversion": format!("pve-manager/{}/9d436f37a0ac4172", world.pve.version_text),
+        "pveversion": format!("pve-manager/{}/9d436f37a0ac4172", node.version),
         "boot-info": {"mode": "efi", "secureboot": 0},
     });
-    if world.pve.version.0 >= 9 {
+    if Version::parse(&node.version).0 >= 9 {
         status["memory"]["available"] = json!(node.memory - used);
     }
     Ok(status.into())
@@ -123,8 +125,8 @@ fn time(world: &mut World, _: &Call) -> Outcome {
     Ok(json!({"timezone": "UTC", "time": now, "localtime": now}).into())
 }
 
-fn version(world: &mut World, _: &Call) -> Outcome {
-    let text = &world.pve.version_text;
+fn version(world: &mut World, call: &Call) -> Outcome {
+    let text = &node(world, call)?.version;
     let release = text.split('.').take(2).collect::<Vec<_>>().join(".");
     Ok(json!({"version": text, "release": release, "repoid": "9d436f37a0ac4172"}).into())
 }
@@ -139,15 +141,30 @@ fn network(world: &mut World, call: &Call) -> Outcome {
     let gateway = world.address(1).to_string();
     let mut list = Vec::new();
     for (index, bridge) in bridges.iter().enumerate() {
-        let path = format!("/sdn/zones/localnetwork/{bridge}");
-        if !call.allowed_any(world, &path, &["SDN.Audit", "SDN.Use"]) {
+        if !call.allowed_any(world, &bridge.path(), &["SDN.Audit", "SDN.Use"]) {
             continue;
         }
+        if bridge.kind == "vnet" {
+            let mut row = json!({"iface": bridge.name, "type": "vnet", "active": "1"});
+            if bridge.vlan_aware {
+                row["vlanaware"] = json!(1);
+            }
+            list.push(row);
+            continue;
+        }
+        let ports = if bridge.kind == "bridge" { "bridge_ports" } else { "ovs_ports" };
         let mut row = json!({
-            "iface": bridge, "type": "bridge", "active": 1, "autostart": 1, "exists": null, "method": "manual",
-            "method6": "manual", "families": ["inet"], "bridge_ports": format!("eno{}", index + 1),
-            "bridge_stp": "off", "bridge_fd": "0", "priority": 3 + index,
+            "iface": bridge.name, "type": bridge.kind, "active": 1, "autostart": 1, "method": "manual",
+            "method6": "manual", "families": ["inet"], "priority": 3 + index, ports: bridge.ports.join(" "),
         });
+        if bridge.kind == "bridge" {
+            row["bridge_stp"] = json!("off");
+            row["bridge_fd"] = json!("0");
+        }
+        if bridge.vlan_aware && bridge.kind == "bridge" {
+            row["bridge_vlan_aware"] = json!(1);
+            row["bridge_vids"] = json!("2-4094");
+        }
         if index == 0 {
             row["method"] = json!("static");
             row["address"] = json!(node.address.to_string());
@@ -168,7 +185,20 @@ fn network(world: &mut World, call: &Call) -> Outcome {
     if matches!(call.get("type"), Some("bond")) {
         list.clear();
     }
+    // The keys of a hash: they come in another order in every process, and so from one answer to the next.
+    let turn = usize::try_from(world.now.as_second().unsigned_abs()).unwrap_or_default() % list.len().max(1);
+    list.rotate_left(turn);
     rows(list)
+}
+
+fn dns(world: &mut World, _: &Call) -> Outcome {
+    Ok(json!({"search": "lab.example", "dns1": world.address(1).to_string()}).into())
+}
+
+fn hosts(world: &mut World, call: &Call) -> Outcome {
+    let node = node(world, call)?;
+    let data = format!("127.0.0.1 localhost.localdomain localhost\n{} {}.lab.example {1}\n", node.address, node.name);
+    Ok(json!({"digest": "da39a3ee5e6b4b0d3255bfef95601890afd80709", "data": data}).into())
 }
 
 fn processors(_: &mut World, _: &Call) -> Outcome {

@@ -50,7 +50,7 @@ pub const ROUTES: &[Route] = &[
         "GET",
         "/nodes/{node}/storage/{storage}/content",
         SEE_ONE,
-        &[optional("content", Kind::Text), optional("vmid", VMID)],
+        &[optional("content", CONTENT), optional("vmid", VMID)],
         content,
     ),
     route(
@@ -126,6 +126,11 @@ pub fn usable<'a>(world: &'a World, name: &str, node: &str) -> Result<&'a Storag
     Ok(storage)
 }
 
+const CONTENT: Kind = Kind::Format(|value| {
+    let known = ["images", "rootdir", "vztmpl", "iso", "backup", "snippets", "import", "none"];
+    known.contains(&value).then_some(()).ok_or_else(|| format!("invalid content type '{value}'"))
+});
+
 fn configuration(storage: &Storage) -> Value {
     let mut row = json!({
         "storage": storage.name, "type": storage.kind, "content": storage.content.join(","),
@@ -143,7 +148,12 @@ fn configuration(storage: &Storage) -> Value {
             row["vgname"] = json!("pve");
             row["thinpool"] = json!("data");
         }
-        "zfspool" => row["pool"] = json!("rpool/data"),
+        "zfspool" => {
+            row["pool"] = json!("rpool/data");
+            if storage.sparse {
+                row["sparse"] = json!(1);
+            }
+        }
         _ => {}
     }
     row
@@ -195,10 +205,14 @@ fn configure(world: &mut World, call: &Call) -> Outcome {
 
 /// Size and state of one storage as this node sees it. One that it may not use is neither enabled nor active.
 fn state(world: &mut World, name: &str, node: &str) -> Option<Value> {
-    let no_room = full(world, name);
+    let (no_room, now) = (full(world, name), world.now);
     let storage = world.pve.storages.get(name)?;
+    // The keys of a hash: in another order in every answer.
+    let mut content = storage.content.clone();
+    let turn = usize::try_from(now.as_second().unsigned_abs()).unwrap_or_default() % content.len().max(1);
+    content.rotate_left(turn);
     let mut row = json!({
-        "storage": storage.name, "type": storage.kind, "content": storage.content.join(","), "active": 1, "enabled": 1,
+        "storage": storage.name, "type": storage.kind, "content": content.join(","), "active": 1, "enabled": 1,
         "shared": i32::from(storage.shared), "total": 0, "used": 0, "avail": 0,
     });
     if storage.disabled || !storage.is_on(node) {
@@ -259,6 +273,10 @@ fn volume_row(storage: &Storage, name: &str, volume: &Volume) -> Value {
         "volid": storage.volid(name), "format": volume.format, "size": volume.size, "content": volume.content,
         "ctime": volume.created.as_second(),
     });
+    if storage.kind.starts_with("lvm") {
+        // Read from the output of lvs, and never used as a number.
+        row["ctime"] = json!(volume.created.as_second().to_string());
+    }
     if let Some(vmid) = volume.vmid {
         row["vmid"] = json!(vmid);
     }

@@ -1,0 +1,27 @@
+//! The time server of the lab, at its gateway: tells the site's time over SNTP.
+use super::scenario::TimeServer;
+use super::world::Lab;
+use crate::base::clock::add;
+use crate::base::sntp::{self, Said};
+use std::time::Duration;
+use tokio::net::UdpSocket;
+
+/// Answers until the lab ends.
+pub async fn serve(socket: UdpSocket, lab: Lab) {
+    let mut question = [0_u8; 512];
+    loop {
+        let Ok((length, from)) = socket.recv_from(&mut question).await else { continue };
+        let (state, now, off) = lab.with(|w| (w.scenario.proxmox.time, w.now, w.clock_off()));
+        let ahead = Duration::from_secs(off.unsigned_abs());
+        let time = if off < 0 { now.checked_sub(ahead).unwrap_or(now) } else { add(now, ahead) };
+        let said = match state {
+            TimeServer::Silent => continue,
+            TimeServer::Answers => Said { time, stratum: 2, synchronised: true },
+            TimeServer::Unsynchronised => Said { time, stratum: 0, synchronised: false },
+        };
+        if let Some(answer) = question.get(..length).and_then(|question| sntp::answer(question, &said)) {
+            // Whoever asked may be gone already.
+            let _ = socket.send_to(&answer, from).await;
+        }
+    }
+}

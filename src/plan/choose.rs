@@ -1,0 +1,420 @@
+//! What a new plan takes from a site: where machines go, on which storage and bridge, in which network. Pure functions over
+//! what was read, so that a new plan is one that day 0 of the same site lets through wherever there is such a plan.
+use crate::base::text::size;
+use ipnet::Ipv4Net;
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+
+const GIB: u64 = 1 << 30;
+/// Memory that a Proxmox node keeps for itself, in bytes; as `day0.capacity` counts.
+const HOST_MEMORY: u64 = 2 * GIB;
+/// Room that a machine needs at once on a storage whose disks grow, in bytes; as `day0.storages` counts.
+const WRITTEN_EARLY: u64 = 20 * GIB;
+
+/// A Proxmox node as a new plan sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Host {
+    pub name: String,
+    /// Why no machine can run here, e.g. its version; absent where one can.
+    pub unfit: Option<String>,
+    /// Logical processors.
+    pub cores: u64,
+    /// Bytes.
+    pub memory: u64,
+    /// Bytes that its running guests may take.
+    pub taken: u64,
+    pub storages: Vec<Store>,
+    pub bridges: Vec<Wire>,
+}
+
+/// A storage that is active on a host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Store {
+    pub name: String,
+    pub images: bool,
+    pub import: bool,
+    pub shared: bool,
+    /// Disks take their whole size at once.
+    pub thick: bool,
+    /// Bytes.
+    pub free: u64,
+}
+
+/// A bridge that is active on a host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wire {
+    pub name: String,
+    /// The host's own address on it.
+    pub address: Option<Ipv4Net>,
+    pub gateway: Option<Ipv4Addr>,
+}
+
+/// What is to be placed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Machines {
+    pub count: usize,
+    /// Of each machine.
+    pub cores: u64,
+    /// Of each machine, bytes.
+    pub memory: u64,
+    /// Of each machine, both disks, bytes.
+    pub disks: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Chosen {
+    /// The host of the template.
+    pub template_host: Option<String>,
+    /// The host of each machine.
+    pub hosts: Vec<String>,
+    pub image_storage: Option<String>,
+    pub disk_storage: Option<String>,
+    pub bridge: Option<String>,
+    pub subnet: Option<Ipv4Net>,
+    pub gateway: Option<Ipv4Addr>,
+    /// The hosts' own addresses.
+    pub taken: BTreeSet<Ipv4Addr>,
+    /// One sentence for each choice: the key, what was taken, and why.
+    pub reasons: Vec<String>,
+}
+
+/// `api` is the address in the plan's URL, where it is one.
+pub fn choose(hosts: &[Host], api: Option<Ipv4Addr>, machines: Machines) -> Chosen {
+    let mut chosen = Chosen::default();
+    let mut hosts: Vec<&Host> = hosts.iter().filter(|host| chosen.can_run(host, machines)).collect();
+    chosen.network(&hosts, api);
+    if let Some(bridge) = chosen.bridge.clone() {
+        let (with, without): (Vec<&Host>, Vec<&Host>) =
+            hosts.iter().partition(|host| host.bridges.iter().any(|b| b.name == bridge));
+        chosen
+            .reasons
+            .extend(without.iter().map(|h| format!("nodes: none on {}, which has no bridge {bridge}", h.name)));
+        hosts = with;
+    }
+    let by_shared = chosen.on_shared(&hosts, machines);
+    if !by_shared && !chosen.on_one(&hosts, machines) {
+        chosen.as_far_as_it_goes(&hosts, machines);
+    }
+    chosen
+}
+
+impl Host {
+    /// How many machines its memory can carry.
+    fn slots(&self, machines: Machines) -> usize {
+        let free = self.memory.saturating_sub(HOST_MEMORY).saturating_sub(self.taken);
+        usize::try_from(free / machines.memory.max(1)).unwrap_or(usize::MAX)
+    }
+
+    fn store(&self, name: &str) -> Option<&Store> {
+        self.storages.iter().find(|s| s.name == name)
+    }
+
+    /// The one with most room that takes an uploaded image.
+    fn import(&self) -> Option<&Store> {
+        self.storages.iter().filter(|s| s.import).max_by_key(|s| (s.free, std::cmp::Reverse(&s.name)))
+    }
+}
+
+impl Store {
+    /// Whether so many machines fit, and what would be left.
+    fn fits(&self, count: usize, machines: Machines) -> bool {
+        let each = if self.thick { machines.disks } else { WRITTEN_EARLY.min(machines.disks) };
+        self.images && self.free >= each.saturating_mul(u64::try_from(count).unwrap_or(u64::MAX))
+    }
+}
+
+impl Chosen {
+    fn can_run(&mut self, host: &Host, machines: Machines) -> bool {
+        let why = if let Some(why) = &host.unfit {
+            Some(why.clone())
+        } else if host.cores < machines.cores {
+            Some(format!("has {} processors, and a machine takes {}", host.cores, machines.cores))
+        } else if host.slots(machines) == 0 {
+            let free = host.memory.saturating_sub(HOST_MEMORY).saturating_sub(host.taken);
+            Some(format!("has {} of memory for guests, and a machine takes {}", size(free), size(machines.memory)))
+        } else {
+            None
+        };
+        if let Some(why) = &why {
+            self.reasons.push(format!("nodes: none on {}, which {why}", host.name));
+        }
+        why.is_none()
+    }
+
+    /// The bridge whose network holds the API's address, else one with a gateway: others are for storage, for migration, for
+    /// guests of their own, and lead nowhere from there.
+    fn network(&mut self, hosts: &[&Host], api: Option<Ipv4Addr>) {
+        let mut wires: Vec<&Wire> = hosts.iter().flat_map(|host| &host.bridges).collect();
+        // More hosts first: machines can only be where the bridge is.
+        let spread = |wire: &Wire| hosts.iter().filter(|h| h.bridges.iter().any(|b| b.name == wire.name)).count();
+        wires.sort_by_key(|w| (std::cmp::Reverse(spread(w)), w.name.clone()));
+        let of_api = wires.iter().find(|w| api.is_some_and(|api| w.address.is_some_and(|net| net.contains(&api))));
+        let with_gateway = || wires.iter().find(|w| w.gateway.is_some());
+        let (wire, why) = if let Some(wire) = of_api {
+            (Some(wire), "its network holds the API's address")
+        } else if let Some(wire) = with_gateway() {
+            (Some(wire), "it has the gateway")
+        } else if let Some(wire) = wires.iter().find(|w| w.address.is_some()) {
+            (Some(wire), "its host has an address on it; whether it leads out is not known")
+        } else {
+            (wires.first(), "it is the first by name: none has an address or a gateway")
+        };
+        let Some(wire) = wire else { return };
+        let same: Vec<&&Wire> = wires.iter().filter(|w| w.name == wire.name).collect();
+        let net = wire.address.or_else(|| same.iter().find_map(|w| w.address));
+        let gateway = same.iter().find_map(|w| w.gateway).filter(|g| net.is_some_and(|net| net.contains(g)));
+        self.bridge = Some(wire.name.clone());
+        self.reasons.push(format!("network.bridge: {}, since {why}", wire.name));
+        self.subnet = net.map(|net| net.trunc());
+        self.gateway = gateway;
+        self.taken = same.iter().filter_map(|w| w.address).map(|net| net.addr()).chain(api).collect();
+        match (self.subnet, gateway) {
+            (Some(subnet), Some(gateway)) => {
+                self.reasons.push(format!("network.subnet: {subnet} and gateway {gateway}, those of {}", wire.name));
+            }
+            (Some(subnet), None) => self.reasons.push(format!(
+                "network.subnet: {subnet}, that of {}; it shows no gateway, so network.gateway is a guess",
+                wire.name
+            )),
+            (None, _) => self.reasons.push(format!(
+                "network.subnet: a guess, since no host has an address on {}: fill in subnet, gateway and all addresses",
+                wire.name
+            )),
+        }
+    }
+
+    /// All hosts, when they share a storage with room.
+    fn on_shared(&mut self, hosts: &[&Host], machines: Machines) -> bool {
+        if hosts.len() < 2 {
+            return false;
+        }
+        let mut best: Option<(Vec<&Host>, &Store)> = None;
+        for store in
+            hosts.iter().flat_map(|host| &host.storages).filter(|s| s.shared && s.fits(machines.count, machines))
+        {
+            let with: Vec<&Host> =
+                hosts.iter().copied().filter(|h| h.store(&store.name).is_some_and(|s| s.images)).collect();
+            let room: usize = with.iter().fold(0, |sum, host| sum.saturating_add(host.slots(machines)));
+            let better =
+                best.as_ref().is_none_or(|(hosts, other)| (hosts.len(), other.free) < (with.len(), store.free));
+            if with.len() > 1 && room >= machines.count && with.iter().any(|h| h.import().is_some()) && better {
+                best = Some((with, store));
+            }
+        }
+        let Some((with, store)) = best else { return false };
+        let Some(template) = with.iter().find(|host| host.import().is_some()) else { return false };
+        self.template_host = Some(template.name.clone());
+        self.image_storage = template.import().map(|s| s.name.clone());
+        self.disk_storage = Some(store.name.clone());
+        self.hosts = dealt(&with, machines);
+        let names: Vec<&str> = with.iter().map(|h| h.name.as_str()).collect();
+        self.reasons.push(format!(
+            "template.storage: {}, which {} share: a clone goes to another host only over a shared storage",
+            store.name,
+            names.join(", ")
+        ));
+        true
+    }
+
+    /// The host that can carry all of them on a storage of its own.
+    fn on_one(&mut self, hosts: &[&Host], machines: Machines) -> bool {
+        let best_store = |host: &&Host| {
+            let fit = host.storages.iter().filter(|s| s.fits(machines.count, machines));
+            fit.max_by_key(|s| (s.free, std::cmp::Reverse(s.name.clone()))).cloned()
+        };
+        let fit = hosts.iter().filter(|h| h.slots(machines) >= machines.count && h.import().is_some());
+        let best = fit
+            .filter_map(|h| Some((*h, best_store(h)?)))
+            .max_by_key(|(host, store)| (host.slots(machines), store.free, std::cmp::Reverse(host.name.clone())));
+        let Some((host, store)) = best else { return false };
+        self.all_on(host, machines);
+        self.disk_storage = Some(store.name.clone());
+        if hosts.len() > 1 {
+            self.reasons.push(format!(
+                "nodes: all on {}, since the hosts share no storage that could take them: a template on a storage of one host \
+                 can't be cloned to another. The loss of {0} is then the loss of the cluster",
+                host.name
+            ));
+        }
+        self.reasons.push(format!("template.storage: {}, with most room of those that take disks", store.name));
+        true
+    }
+
+    /// No plan passes day 0 of this site: the nearest one, and what is missing.
+    fn as_far_as_it_goes(&mut self, hosts: &[&Host], machines: Machines) {
+        let Some(host) = hosts.iter().max_by_key(|h| (h.slots(machines), std::cmp::Reverse(h.name.clone()))) else {
+            return;
+        };
+        self.all_on(host, machines);
+        let images =
+            host.storages.iter().filter(|s| s.images).max_by_key(|s| (s.free, std::cmp::Reverse(s.name.clone())));
+        self.disk_storage = images.map(|s| s.name.clone());
+        let lacks = if host.import().is_none() {
+            "no storage takes an image (content import)".to_string()
+        } else if images.is_none() {
+            "no storage takes disks (content images)".to_string()
+        } else {
+            format!("no host, and no hosts with a shared storage, have room for {} machines", machines.count)
+        };
+        self.reasons.push(format!("nodes: all on {}, and day 0 will refuse it: {lacks}", host.name));
+    }
+
+    fn all_on(&mut self, host: &Host, machines: Machines) {
+        self.template_host = Some(host.name.clone());
+        self.image_storage = host.import().map(|s| s.name.clone());
+        self.hosts = vec![host.name.clone(); machines.count];
+    }
+}
+
+/// In turn, to hosts that have room left.
+fn dealt(hosts: &[&Host], machines: Machines) -> Vec<String> {
+    let mut left: Vec<(usize, &str)> = hosts.iter().map(|h| (h.slots(machines), h.name.as_str())).collect();
+    let mut dealt = Vec::new();
+    while dealt.len() < machines.count && left.iter().any(|(slots, _)| *slots > 0) {
+        for (slots, name) in left.iter_mut().filter(|(slots, _)| *slots > 0) {
+            if dealt.len() < machines.count {
+                *slots -= 1;
+                dealt.push((*name).to_string());
+            }
+        }
+    }
+    dealt
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const MACHINES: Machines = Machines { count: 3, cores: 8, memory: 24 * GIB, disks: 306 * GIB };
+
+    fn store(name: &str, shared: bool, free_gib: u64) -> Store {
+        Store { name: name.into(), images: true, import: false, shared, thick: false, free: free_gib * GIB }
+    }
+
+    fn host(name: &str, memory_gib: u64, last: u8) -> Host {
+        let address = Ipv4Net::new(Ipv4Addr::new(192, 168, 7, last), 24).unwrap();
+        Host {
+            name: name.into(),
+            unfit: None,
+            cores: 16,
+            memory: memory_gib * GIB,
+            taken: 0,
+            storages: vec![
+                store("local-lvm", false, 1800),
+                Store { import: true, images: false, ..store("local", false, 80) },
+            ],
+            bridges: vec![
+                Wire { name: "vmbr1".into(), address: None, gateway: None },
+                Wire { name: "vmbr0".into(), address: Some(address), gateway: Some(Ipv4Addr::new(192, 168, 7, 1)) },
+            ],
+        }
+    }
+
+    fn api() -> Option<Ipv4Addr> {
+        Some(Ipv4Addr::new(192, 168, 7, 11))
+    }
+
+    /// reports.md B04: vmbr1 is for storage, without address or way out.
+    #[test]
+    fn the_bridge_is_that_of_the_api_and_the_network_comes_from_it() {
+        for api in [api(), None] {
+            let chosen = choose(&[host("a", 256, 11)], api, MACHINES);
+            assert_eq!(chosen.bridge.as_deref(), Some("vmbr0"), "{:?}", chosen.reasons);
+            assert_eq!(chosen.subnet.unwrap().to_string(), "192.168.7.0/24");
+            assert_eq!(chosen.gateway, Some(Ipv4Addr::new(192, 168, 7, 1)));
+            assert!(chosen.taken.contains(&Ipv4Addr::new(192, 168, 7, 11)));
+        }
+        // The API's network goes before a gateway elsewhere.
+        let mut there = host("a", 256, 11);
+        there.bridges[0].gateway = Some(Ipv4Addr::new(10, 1, 0, 1));
+        assert_eq!(choose(&[there], api(), MACHINES).bridge.as_deref(), Some("vmbr0"));
+    }
+
+    /// reports.md B02 and proxmox.md part 2 §3.
+    #[test]
+    fn hosts_with_local_storages_only_get_all_machines_on_the_one_with_the_template() {
+        let hosts = [host("a", 64, 11), host("b", 128, 12), host("c", 32, 13)];
+        let chosen = choose(&hosts, api(), MACHINES);
+        assert_eq!(
+            (chosen.template_host.as_deref(), chosen.hosts.as_slice()),
+            (Some("b"), ["b", "b", "b"].map(String::from).as_slice())
+        );
+        assert!(
+            chosen.reasons.iter().any(|r| r.contains("all on b, since the hosts share no storage")),
+            "{:?}",
+            chosen.reasons
+        );
+    }
+
+    #[test]
+    fn a_shared_storage_goes_first_and_hosts_that_can_not_carry_a_machine_are_left_out() {
+        let mut hosts = [host("a", 64, 11), host("b", 16, 12), host("c", 64, 13)];
+        hosts.iter_mut().for_each(|h| h.storages.push(store("ceph", true, 770)));
+        let chosen = choose(&hosts, api(), MACHINES);
+        assert_eq!(chosen.disk_storage.as_deref(), Some("ceph"), "though local-lvm has more room");
+        assert_eq!(chosen.hosts, ["a", "c", "a"]);
+        assert!(
+            chosen.reasons.iter().any(|r| r.starts_with("nodes: none on b, which has 14.0 GiB")),
+            "{:?}",
+            chosen.reasons
+        );
+    }
+
+    #[test]
+    fn a_site_that_can_not_carry_them_is_told_so() {
+        let chosen = choose(&[host("a", 40, 11)], api(), MACHINES);
+        assert!(chosen.reasons.iter().any(|r| r.contains("day 0 will refuse it")), "{:?}", chosen.reasons);
+        let mut none = host("a", 256, 11);
+        none.storages.iter_mut().for_each(|s| s.import = false);
+        assert!(choose(&[none], api(), MACHINES).reasons.iter().any(|r| r.contains("content import")));
+    }
+
+    fn any_host() -> impl Strategy<Value = Host> {
+        let any_store = (0..4_usize, any::<[bool; 3]>(), 0..2000_u64);
+        (0..300_u64, 0..100_u64, 4..64_u64, proptest::collection::vec(any_store, 0..4), any::<[bool; 2]>()).prop_map(
+            |(memory, taken, cores, stores, wires)| {
+                let mut host = Host { cores, taken: taken * GIB, ..host("x", memory, 11) };
+                host.storages = Vec::new();
+                for (n, [images, import, thick], free) in stores {
+                    if host.storages.iter().all(|s| s.name != ["a", "b", "s", "t"][n]) {
+                        let store = store(["a", "b", "s", "t"][n], n > 1, free);
+                        host.storages.push(Store { images, import, thick, ..store });
+                    }
+                }
+                let mut keep = wires.iter();
+                host.bridges.retain(|_| *keep.next().unwrap());
+                host
+            },
+        )
+    }
+
+    proptest! {
+        /// `plan new` never writes a plan that day 0 of the same site refuses without saying so.
+        #[test]
+        fn what_is_chosen_is_what_day_0_lets_through(mut hosts in proptest::collection::vec(any_host(), 1..5)) {
+            for (n, host) in hosts.iter_mut().enumerate() {
+                host.name = format!("h{n}");
+            }
+            let chosen = choose(&hosts, api(), MACHINES);
+            let find = |name: &str| hosts.iter().find(|h| h.name == name).unwrap();
+            if chosen.template_host.is_none() || chosen.reasons.iter().any(|r| r.contains("day 0 will refuse")) {
+                return Ok(());
+            }
+            let template = find(chosen.template_host.as_deref().unwrap());
+            let disks = chosen.disk_storage.as_deref().unwrap();
+            prop_assert!(template.store(chosen.image_storage.as_deref().unwrap()).unwrap().import);
+            prop_assert_eq!(chosen.hosts.len(), MACHINES.count);
+            for name in &chosen.hosts {
+                let host = find(name);
+                let count = chosen.hosts.iter().filter(|h| *h == name).count();
+                prop_assert!(host.cores >= MACHINES.cores && host.slots(MACHINES) >= count);
+                prop_assert!(host.store(disks).unwrap().images);
+                prop_assert!(*name == template.name || host.store(disks).unwrap().shared);
+                if let Some(bridge) = &chosen.bridge {
+                    prop_assert!(host.bridges.iter().any(|b| b.name == *bridge));
+                }
+            }
+        }
+    }
+}
