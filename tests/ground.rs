@@ -321,7 +321,10 @@ fn a_plan_comes_through_a_pipe_and_a_check_that_is_ended_leaves_no_worker() {
         let mut out = std::io::BufReader::new(check.stdout.take().unwrap());
         until("it is blocked", || {
             let mut line = String::new();
-            std::io::BufRead::read_line(&mut out, &mut line).unwrap();
+            if std::io::BufRead::read_line(&mut out, &mut line).unwrap() == 0 {
+                let why = std::io::read_to_string(check.stderr.take().unwrap()).unwrap();
+                panic!("the check ended before {signal:?} was sent: {why}");
+            }
             line.contains("BLOCKED").then_some(())
         });
         let worker = site.worker().expect("a worker");
