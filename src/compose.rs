@@ -234,6 +234,7 @@ pub fn prepare(options: Options) -> Result<Prepared, Refusal> {
         made: state_before.made.steps().cloned().collect(),
         adopted: state_before.made.is_adopted() || adopt.is_some(),
         also: options.also,
+        digests: RunState::digests(&recovered.records),
         makes_secrets,
     });
     let (feed, records) = mpsc::unbounded_channel();

@@ -4,6 +4,7 @@ use crate::base::answer::Answer;
 use crate::base::text;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// One answer of one system, kept as evidence.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -54,6 +55,7 @@ pub struct Proof {
     remarks: Vec<String>,
     owned: Option<Box<Thing>>,
     left: Vec<Left>,
+    digests: BTreeMap<String, String>,
 }
 
 /// What was found and left alone, for lists and summaries.
@@ -82,6 +84,7 @@ impl Proof {
             remarks: Vec::new(),
             owned: None,
             left: Vec::new(),
+            digests: BTreeMap::new(),
         }
     }
 
@@ -136,6 +139,19 @@ impl Proof {
         &self.remarks
     }
 
+    /// Keeps the SHA-256 (64 hexadecimal digits) of a thing that nobody could name beforehand, such as a file of a release
+    /// or an image: later reads of `what` are compared with it.
+    #[must_use]
+    pub fn records(mut self, what: impl AsRef<str>, sha256: impl AsRef<str>) -> Self {
+        self.digests.insert(text::line(what.as_ref()), text::line(sha256.as_ref()));
+        self
+    }
+
+    /// What [`Proof::records`] kept.
+    pub fn digests(&self) -> &BTreeMap<String, String> {
+        &self.digests
+    }
+
     pub fn summary(&self) -> &str {
         &self.summary
     }
@@ -157,6 +173,8 @@ struct Stored {
     owned: Option<Box<Thing>>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     left: Vec<Left>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    digests: BTreeMap<String, String>,
 }
 
 impl TryFrom<Stored> for Proof {
@@ -172,6 +190,7 @@ impl TryFrom<Stored> for Proof {
             remarks: stored.remarks,
             owned: stored.owned,
             left: stored.left,
+            digests: stored.digests,
         })
     }
 }
@@ -185,6 +204,7 @@ impl From<Proof> for Stored {
             remarks: proof.remarks,
             owned: proof.owned,
             left: proof.left,
+            digests: proof.digests,
         }
     }
 }
@@ -209,5 +229,21 @@ mod tests {
         let kept: Proof = serde_json::from_str(&serde_json::to_string(&told).unwrap()).unwrap();
         assert_eq!(kept.remarks().len(), 1);
         assert!(!kept.remarks()[0].contains('\u{1b}'));
+    }
+
+    #[test]
+    fn what_a_proof_records_is_read_back_and_an_older_proof_recorded_nothing() {
+        let reading = Reading {
+            system: "s".into(),
+            asked: "a".into(),
+            answer: "b".into(),
+            at: Timestamp::UNIX_EPOCH,
+            by_hand: String::new(),
+        };
+        let proof = Proof::new("fine", reading).records("chart x 1.2.3", "ab".repeat(32));
+        let text = serde_json::to_string(&proof).unwrap();
+        assert_eq!(serde_json::from_str::<Proof>(&text).unwrap(), proof);
+        let older = text.replace(&format!(r#","digests":{{"chart x 1.2.3":"{}"}}"#, "ab".repeat(32)), "");
+        assert!(serde_json::from_str::<Proof>(&older).unwrap().digests().is_empty() && older != text);
     }
 }

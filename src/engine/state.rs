@@ -158,6 +158,19 @@ impl RunState {
         state
     }
 
+    /// The digests that proofs of the run recorded, each as it was recorded first.
+    pub fn digests<'a>(records: impl IntoIterator<Item = &'a Record>) -> BTreeMap<String, String> {
+        let mut first = BTreeMap::new();
+        for record in records {
+            if let Event::Proven { proof, .. } = &record.event {
+                for (what, sha256) in proof.digests() {
+                    first.entry(what.clone()).or_insert_with(|| sha256.clone());
+                }
+            }
+        }
+        first
+    }
+
     pub fn step(&self, id: &StepId) -> Option<&StepState> {
         self.index.get(id).and_then(|i| self.steps.get(*i))
     }

@@ -20,6 +20,7 @@ mod refusal;
 mod site;
 mod task;
 mod token;
+mod trust;
 mod upid;
 mod upload;
 mod vm;
@@ -37,6 +38,7 @@ pub use site::{
 };
 pub use task::{LogLine, TaskExit, TaskStatus, progress_of, reason_of};
 pub use token::{Unreadable, read as read_token};
+pub use trust::Anchor;
 pub use upid::Upid;
 pub use vm::{VmRow, VmStatus};
 

@@ -12,6 +12,7 @@ use crate::plan::model::{NodePlan, Plan};
 use crate::proxmox::VmConfig;
 use crate::steps::claim::{self, Claim};
 use crate::steps::day1::pin::Pins;
+use crate::steps::digests::Digests;
 use crate::steps::failures;
 use crate::talos::secrets::{Bundle, ClientCertificate, Error as SecretsError};
 use crate::{kubernetes, proxmox, talos};
@@ -81,6 +82,7 @@ pub struct Reading {
     /// Whether the run was taken up without its journal, so that more may be there than the journal tells.
     pub adopted: bool,
     shared: Arc<Shared>,
+    digests: Digests,
 }
 
 /// The changing half, which only `act` is handed.
@@ -130,6 +132,8 @@ pub struct Parts {
     pub shown: BTreeMap<StepId, (String, Timestamp)>,
     pub adopted: bool,
     pub also: BTreeSet<u32>,
+    /// What proofs of the run recorded; see [`Digests`].
+    pub digests: BTreeMap<String, String>,
     /// Whether this session goes as far as the cluster's secrets.
     pub makes_secrets: bool,
 }
@@ -163,6 +167,7 @@ pub fn open(parts: Parts) -> (Reading, Changing) {
         pins: Pins::of(&parts.shown),
         adopted: parts.adopted,
         shared: shared.clone(),
+        digests: Digests::new(parts.digests),
     };
     let changing = Changing {
         proxmox: changer,
@@ -176,6 +181,11 @@ pub fn open(parts: Parts) -> (Reading, Changing) {
 }
 
 impl Reading {
+    /// What was read once of things that have no digest in the plan or the release.
+    pub fn digests(&self) -> &Digests {
+        &self.digests
+    }
+
     /// # Errors
     /// When the file can't be read; a person has to bring it back.
     pub fn secret(&self, name: &str) -> Result<Secret<String>, Failure> {

@@ -116,7 +116,7 @@ impl Step<Installation> for Installer {
     }
 
     async fn act(&self, _cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
-        let objects = manifest::parse(&manifest::fetch(site).await?, site.label())?;
+        let objects = manifest::parse(&manifest::file(&site.plan).fetch(site).await?.text, site.label())?;
         let reader = site.kubernetes()?;
         for o in &objects {
             if let Some(live) = get(&reader, &o.kind, o.namespace.as_deref(), &o.name).await?

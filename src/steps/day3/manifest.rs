@@ -1,72 +1,26 @@
 //! The installer's manifest: fetched, checked, and taken apart into objects.
 use super::values::NAMESPACE;
-use crate::base::text::{hex, spoken};
 use crate::cozystack::addons::Object;
 use crate::engine::failure::Failure;
 use crate::kubernetes::Kind;
+use crate::plan::model::Plan;
 use crate::steps::cluster::{ours, text};
-use crate::steps::day1::web;
-use crate::steps::site::Reading;
-use aws_lc_rs::digest;
-use reqwest::Method;
+use crate::steps::release_file::ReleaseFile;
 use serde_json::Value;
-use std::time::Duration;
 
 /// The real one has 3 KiB; what is far larger is something else.
 const LIMIT: usize = 1 << 20;
-/// On the wall: the release server is real even when the clock runs fast.
-const DEADLINE: Duration = Duration::from_secs(60);
 
-/// The manifest's text.
-///
-/// # Errors
-/// When it can't be fetched, is too large, is no text, or is not the file of the plan's SHA-256.
-pub async fn fetch(site: &Reading) -> Result<String, Failure> {
-    let url = &site.plan.cozystack.installer_url;
-    let late = || {
-        Failure::retryable(
-            format!("fetch {url}: no end after {}", spoken(DEADLINE)),
-            "the release server is slow: name a mirror in the plan if it stays so; cozyup tries again",
-        )
-    };
-    let bytes = tokio::time::timeout(DEADLINE, download(site, url)).await.map_err(|_| late())??;
-    if let Some(wanted) = &site.plan.cozystack.installer_sha256 {
-        verify(url, &bytes, wanted)?;
+/// The file that the plan names.
+pub fn file(plan: &Plan) -> ReleaseFile<'_> {
+    ReleaseFile {
+        what: "installer manifest",
+        url: &plan.cozystack.installer_url,
+        url_key: "cozystack.installer_url",
+        sha256: plan.cozystack.installer_sha256.as_deref(),
+        sha256_key: "cozystack.installer_sha256",
+        limit: LIMIT,
     }
-    String::from_utf8(bytes)
-        .map_err(|_| Failure::person(format!("{url} is no text"), "correct cozystack.installer_url in the plan"))
-}
-
-async fn download(site: &Reading, url: &str) -> Result<Vec<u8>, Failure> {
-    let mut response = web::ask(&site.http, Method::GET, url).await?;
-    let cut = |e: &reqwest::Error| {
-        Failure::retryable(
-            format!("fetch {url}: {}", web::cause(e)),
-            "check that this machine reaches the release server; cozyup tries again",
-        )
-    };
-    let mut bytes = Vec::new();
-    while let Some(piece) = response.chunk().await.map_err(|e| cut(&e))? {
-        bytes.extend_from_slice(&piece);
-        if bytes.len() > LIMIT {
-            return Err(Failure::person(
-                format!("{url} has more than {LIMIT} bytes: that is no installer manifest"),
-                "correct cozystack.installer_url in the plan",
-            ));
-        }
-    }
-    Ok(bytes)
-}
-
-fn verify(url: &str, bytes: &[u8], wanted: &str) -> Result<(), Failure> {
-    let found = hex(digest::digest(&digest::SHA256, bytes).as_ref());
-    if found.eq_ignore_ascii_case(wanted.trim()) {
-        return Ok(());
-    }
-    Err(Failure::refused(
-        format!("{url} has SHA-256 {found}, the plan wants {wanted}"),
-        "find out who changed the file; correct cozystack.installer_sha256 only when you trust the new one",
-    ))
 }
 
 /// The manifest's objects with this run's labels, in the order to apply them: the Deployments come last, so that one
@@ -147,12 +101,5 @@ spec: {ports: [{port: 80}]}
                 .what
                 .contains("no Deployment")
         );
-    }
-
-    #[test]
-    fn another_file_than_the_plans_is_refused() {
-        let empty = "E3B0C44298FC1C149AFBF4C8996FB92427AE41E4649B934CA495991B7852B855";
-        assert!(verify("u", b"", empty).is_ok());
-        assert!(verify("u", b"x", empty).unwrap_err().what.contains("the plan wants E3B0"));
     }
 }

@@ -1,0 +1,55 @@
+//! Digests of what gets rights in the cluster and has none in the plan or in the release: what is read first is trusted
+//! and recorded, what is read later must be the same.
+use crate::engine::failure::Failure;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+/// What proofs of the run recorded, and what this process has read since.
+#[derive(Debug, Default)]
+pub struct Digests(Mutex<BTreeMap<String, String>>);
+
+impl Digests {
+    /// `recorded` by name of the thing; SHA-256 in hexadecimal digits.
+    pub fn new(recorded: BTreeMap<String, String>) -> Self {
+        Digests(Mutex::new(recorded))
+    }
+
+    /// The SHA-256 that `what` had when it was read first.
+    pub fn of(&self, what: &str) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(what).cloned()
+    }
+
+    /// Notes the digest of `what`, or compares it with the one that was noted.
+    ///
+    /// # Errors
+    /// When it is another one than before; `next` says how a person accepts it.
+    pub fn agree(&self, what: &str, sha256: &str, next: &str) -> Result<(), Failure> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = known.entry(what.to_string()).or_insert_with(|| sha256.to_ascii_lowercase());
+        if first.eq_ignore_ascii_case(sha256) {
+            return Ok(());
+        }
+        Err(Failure::refused(
+            format!("{what} has SHA-256 {sha256} now, and had {first} when this run read it first"),
+            format!("find out who changed it; {next}"),
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// harm.md S11
+    #[test]
+    fn what_was_read_once_must_be_the_same_later() {
+        let digests = Digests::new(BTreeMap::from([("chart a".to_string(), "aa".to_string())]));
+        assert!(digests.agree("chart a", "AA", "").is_ok() && digests.agree("chart b", "bb", "").is_ok());
+        for (what, sha256) in [("chart a", "ab"), ("chart b", "aa")] {
+            let failure = digests.agree(what, sha256, "pin it").unwrap_err();
+            assert!(failure.what.contains(what) && failure.what.contains("read it first"), "{failure}");
+            assert!(failure.next.ends_with("pin it"), "{}", failure.next);
+        }
+        assert_eq!(digests.of("chart b").as_deref(), Some("bb"));
+    }
+}
