@@ -1,7 +1,8 @@
 //! The release as data against the facts of CozyStack v0.37.2, and the shapes of what cozyup lays beside it.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 use cozyup::base::secret::Secret;
-use cozyup::cozystack::addons::{self, CapmoxInput, CsiInput, Object, TenantRoot};
+use cozyup::cozystack::addons::components::Components;
+use cozyup::cozystack::addons::{self, CapmoxInput, CsiInput, Object, Provider, ProxmoxAccess, TenantRoot};
 use cozyup::cozystack::{Release, waves};
 use cozyup::kubernetes::Kind;
 use std::collections::BTreeSet;
@@ -91,12 +92,21 @@ fn every_component_of_the_release_has_a_namespace_of_the_platform() {
     }
 }
 
+const AUTHORITY: &str = "-----BEGIN CERTIFICATE-----";
+
+fn access(token_id: &str) -> ProxmoxAccess {
+    ProxmoxAccess {
+        url: "https://10.0.0.1:8006".to_string(),
+        token_id: token_id.to_string(),
+        token_secret: Secret::new("hunter2".to_string()),
+        authority: Some(AUTHORITY.to_string()),
+        insecure: false,
+    }
+}
+
 fn csi() -> Vec<Object> {
     let input = CsiInput {
-        url: "https://10.0.0.1:8006".to_string(),
-        token_id: "kubernetes-csi@pve!csi".to_string(),
-        token_secret: Secret::new("hunter2".to_string()),
-        insecure: true,
+        proxmox: access("kubernetes-csi@pve!csi"),
         region: "pve".to_string(),
         storage: "local-lvm".to_string(),
         chart_version: "0.3.16".to_string(),
@@ -105,15 +115,16 @@ fn csi() -> Vec<Object> {
 }
 
 fn capmox() -> Vec<Object> {
-    let input = CapmoxInput {
-        url: "https://10.0.0.1:8006".to_string(),
-        token_id: "capmox@pve!capi".to_string(),
-        token_secret: Secret::new("hunter2".to_string()),
-        insecure: true,
-        version: "v0.7.4".to_string(),
-        ipam_version: "v1.0.2".to_string(),
-    };
-    addons::capmox("run-1", &input)
+    addons::capmox("run-1", &capmox_input())
+}
+
+fn capmox_input() -> CapmoxInput {
+    CapmoxInput {
+        proxmox: access("capmox@pve!capi"),
+        version: "v0.7.7".to_string(),
+        ipam_version: "v1.0.3".to_string(),
+        contract: "v1beta1".to_string(),
+    }
 }
 
 #[test]
@@ -123,7 +134,7 @@ fn every_object_carries_the_marks_of_its_run_and_shows_no_secret() {
     all.push(addons::linstor_pool("run-1", "data", "/dev/sdb"));
     all.extend(addons::storage_classes("run-1", "data", 3));
     all.extend(addons::address_pool("run-1", &["10.0.0.210-10.0.0.250".to_string()]));
-    assert_eq!(all.len(), 12);
+    assert_eq!(all.len(), 14);
     for object in all {
         let labels = object.body.pointer("/metadata/labels").unwrap();
         assert_eq!(labels["app.kubernetes.io/managed-by"], "cozyup", "{object:?}");
@@ -140,26 +151,64 @@ fn every_object_carries_the_marks_of_its_run_and_shows_no_secret() {
 fn the_csi_release_names_its_chart_the_way_the_lineage_webhook_survives() {
     let objects = csi();
     let kinds: Vec<&str> = objects.iter().map(|o| o.kind.kind).collect();
-    assert_eq!(kinds, ["Namespace", "HelmRepository", "Secret", "HelmRelease"]);
-    let spec = &objects[3].body["spec"];
+    assert_eq!(kinds, ["Namespace", "HelmRepository", "ConfigMap", "Secret", "HelmRelease"]);
+    let spec = &objects[4].body["spec"];
     assert!(spec.get("chartRef").is_none());
     assert_eq!(spec["chart"]["spec"]["version"], "0.3.16");
     assert_eq!(spec["chart"]["spec"]["sourceRef"]["name"], objects[1].name.as_str());
-    assert_eq!(spec["values"]["existingConfigSecret"], objects[2].name.as_str());
-    let config = objects[2].body["stringData"]["config.yaml"].as_str().unwrap();
+    assert_eq!(spec["values"]["existingConfigSecret"], objects[3].name.as_str());
+    let config = objects[3].body["stringData"]["config.yaml"].as_str().unwrap();
     let config: serde_yaml::Value = serde_saphyr::from_str(config).unwrap();
     assert_eq!(config["clusters"][0]["url"], "https://10.0.0.1:8006/api2/json");
     assert_eq!(config["clusters"][0]["token_secret"], "hunter2");
     assert_eq!(objects[0].body["metadata"]["labels"]["pod-security.kubernetes.io/enforce"], "privileged");
 }
 
+/// cozystack.md 2.2, 2.3, 2.14
 #[test]
-fn the_machine_providers_are_fetched_by_release_tag() {
+fn both_add_ons_verify_proxmox_by_the_sites_authority_and_start_anew_with_new_credentials() {
+    let (csi, capmox) = (csi(), capmox());
+    assert_eq!(csi[2].body["data"]["ca.pem"], AUTHORITY);
+    let values = &csi[4].body["spec"]["values"];
+    assert_eq!(values["extraVolumes"][0]["configMap"]["name"], csi[2].name.as_str());
+    assert!(values["extraVolumeMounts"][0]["mountPath"].as_str().unwrap().starts_with("/etc/ssl/certs/"));
+    let digest = access("kubernetes-csi@pve!csi").digest();
+    assert_eq!(values["controller"]["podAnnotations"]["cozyup.dev/credentials"], digest.as_str());
+    let config = csi[3].body["stringData"]["config.yaml"].as_str().unwrap();
+    assert!(config.contains(r#""insecure":false"#), "{config}");
+
+    let manager = &capmox[3].body["spec"]["deployment"]["containers"][0];
+    assert_eq!((&manager["name"], &manager["env"][0]["value"]), (&"manager".into(), &"false".into()));
+    assert_eq!(manager["env"][0]["name"], "PROXMOX_INSECURE");
+    assert_eq!(manager["env"][1]["value"], access("capmox@pve!capi").digest().as_str());
+    assert!(manager["args"]["--proxmox-root-cert-file"].as_str().unwrap().ends_with("/ca.pem"));
+    assert!(capmox[0].body["stringData"].get("PROXMOX_INSECURE").is_none(), "nothing reads that variable");
+}
+
+/// cozystack.md 2.9
+#[test]
+fn the_machine_providers_take_their_components_from_config_maps_and_fetch_nothing() {
     let objects = capmox();
-    let url = |i: usize| objects[i].body["spec"]["fetchConfig"]["url"].as_str().unwrap().to_string();
-    assert!(url(1).ends_with("/cluster-api-ipam-provider-in-cluster/releases/v1.0.2/ipam-components.yaml"));
-    assert!(url(2).ends_with("/cluster-api-provider-proxmox/releases/v0.7.4/infrastructure-components.yaml"));
-    assert_eq!(objects[2].body["spec"]["configSecret"]["name"], objects[0].name.as_str());
+    let input = capmox_input();
+    let labels = |i: usize| objects[i].body["spec"]["fetchConfig"]["selector"]["matchLabels"].clone();
+    let components = Components {
+        text: "kind: Deployment\nspec: {template: {spec: {containers: [{name: manager}]}}}\n".into(),
+        sha256: "ab".repeat(32),
+    };
+    for (provider, object, version) in [(Provider::Ipam, 2, "v1.0.3"), (Provider::Capmox, 3, "v0.7.7")] {
+        assert!(objects[object].body["spec"]["fetchConfig"].get("url").is_none());
+        let map = addons::provider_components("run-1", provider, &input, Some(&components)).unwrap();
+        let own = &map.body["metadata"]["labels"];
+        for (name, value) in labels(object).as_object().unwrap() {
+            assert_eq!(&own[name], value);
+        }
+        assert_eq!(own["provider.cluster.x-k8s.io/version"], version);
+        assert_eq!(map.body["metadata"]["annotations"]["cozyup.dev/sha256"], components.sha256.as_str());
+        assert!(map.body["data"]["metadata"].as_str().unwrap().contains("v1beta1"));
+        let mounted = map.body["data"]["components"].as_str().unwrap().contains("proxmox-authority");
+        assert_eq!(mounted, provider == Provider::Capmox);
+    }
+    assert_eq!(objects[3].body["spec"]["configSecret"]["name"], objects[0].name.as_str());
     assert_eq!(objects[0].body["stringData"]["PROXMOX_URL"], "https://10.0.0.1:8006", "capmox appends the path itself");
 }
 

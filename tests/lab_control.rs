@@ -627,7 +627,8 @@ async fn providers_of_the_core_s_contract_are_installed_and_newer_ones_refused()
     };
     site.apply(
         Key::new("", "configmaps", "cozy-cluster-api", "capmox-v0.7.4"),
-        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"labels": {"infraprovider-components": "proxmox"}},
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"labels": {
+            "infraprovider-components": "proxmox", "provider.cluster.x-k8s.io/version": "v0.7.4"}},
             "data": {"components": "---", "metadata": "---"}}),
     );
     site.apply(key("proxmox"), provider("v0.8.1"));

@@ -113,8 +113,12 @@ fn broken() -> Vec<(&'static str, Edits, &'static str)> {
         ("disable-network", vec![("disable: []", "disable: [cilium]")], "disable:"),
         ("disable-needed", vec![("disable: []", "disable: [metallb]")], "disable:"),
         ("enable-and-disable", vec![("disable: []", "disable: [velero]"), ("enable: []", "enable: [velero]")], "enable:"),
-        ("capmox-version", vec![("version: v0.7.4", "version: v0.8.0")], "v0.8.0"),
-        ("ipam-version", vec![("ipam_version: v1.0.2", "ipam_version: v1.1.0")], "v1.1.0"),
+        ("capmox-version", vec![("version: v0.7.7", "version: v0.8.0")], "v0.8.0"),
+        ("ipam-version", vec![("ipam_version: v1.0.3", "ipam_version: v1.1.0")], "v1.1.0"),
+        ("capmox-definitions", vec![("version: v0.7.7", "version: v0.7.4")], "version: v0.7.4"),
+        ("provider-url", vec![("ipam_version: v1.0.3", "ipam_version: v1.0.3\n    components_url: ftp://mirror/c.yaml")], "ftp://"),
+        ("provider-checksum", vec![("ipam_version: v1.0.3", "ipam_version: v1.0.3\n    ipam_components_sha256: abc")], "_sha256: abc"),
+        ("provider-over-http", vec![("ipam_version: v1.0.3", "ipam_version: v1.0.3\n    components_url: http://mirror/c.yaml")], "http://mirror"),
         ("csi-chart-version", vec![("chart_version: \"0.3.16\"", "chart_version: latest")], "latest"),
         ("csi-region", vec![("region: pve", "region: \"-pve\"")], "-pve"),
         ("linstor-pool-name", vec![("pool: data", "pool: mirror1")], "mirror1"),
@@ -352,6 +356,18 @@ fn a_plan_that_breaks_rules_can_still_be_opened_for_mending() {
     assert!(opened.findings.iter().any(|f| f.rule == "duplicate-vmid" && f.key == "nodes[2].vmid"));
 }
 
+/// The good plan with every optional key of the providers too.
+fn whole() -> Plan {
+    let mut plan = defaults::plan(&Defaults { ca_file: Some("site.pem".into()), ..good() });
+    plan.site.pool = Some("cozy".into());
+    let capmox = &mut plan.integration.capmox;
+    capmox.components_url = Some("https://mirror.example.com/infrastructure-components.yaml".into());
+    capmox.components_sha256 = Some("0123456789abcdef".repeat(4));
+    capmox.ipam_components_url = Some("/srv/ipam-components.yaml".into());
+    capmox.ipam_components_sha256 = Some("0123456789abcdef".repeat(4));
+    plan
+}
+
 #[test]
 fn the_table_of_keys_and_the_model_name_the_same_keys() {
     fn walk(prefix: &str, json: &serde_json::Value, into: &mut BTreeSet<String>) {
@@ -367,8 +383,7 @@ fn the_table_of_keys_and_the_model_name_the_same_keys() {
             }
         }
     }
-    let mut plan = defaults::plan(&Defaults { ca_file: Some("site.pem".into()), ..good() });
-    plan.site.pool = Some("cozy".into());
+    let mut plan = whole();
     plan.overrides.push(serde_json::from_str(r#"{"rule": "single-host", "reason": "x"}"#).unwrap());
     let mut of_model = BTreeSet::new();
     walk("", &serde_json::to_value(&plan).unwrap(), &mut of_model);
@@ -382,10 +397,7 @@ fn what_the_table_calls_optional_may_really_be_left_out() {
         if matches!(key.need, Need::Required) || path.contains("[]") || matches!(key.kind, Kind::Rows(_)) {
             continue;
         }
-        let whole = Defaults { ca_file: Some("site.pem".into()), ..good() };
-        let mut plan = defaults::plan(&whole);
-        plan.site.pool = Some("cozy".into());
-        let mut json = serde_json::to_value(plan).unwrap();
+        let mut json = serde_json::to_value(whole()).unwrap();
         let (parent, name) = path.rsplit_once('.').unwrap_or(("", &path));
         let parent = if parent.is_empty() { String::new() } else { format!("/{}", parent.replace('.', "/")) };
         json.pointer_mut(&parent).unwrap().as_object_mut().unwrap().remove(name).unwrap();

@@ -30,6 +30,13 @@ pub const REGISTRIES: [&str; 9] = [
     "docker-registry3.mariadb.com",
     "docker.io",
 ];
+/// Components of the Cluster API providers, by the name of their file.
+pub const COMPONENTS: [(&str, &str); 2] = [
+    (CAPMOX_NAME, include_str!("../../assets/lab/capmox-components.yaml")),
+    (IPAM_NAME, include_str!("../../assets/lab/ipam-components.yaml")),
+];
+pub const CAPMOX_NAME: &str = "infrastructure-components.yaml";
+pub const IPAM_NAME: &str = "ipam-components.yaml";
 /// The lab's image is small: what is simulated is the time it takes, not its bytes.
 const IMAGE_BYTES: usize = 8 << 20;
 const PIECES: u32 = 16;
@@ -68,6 +75,15 @@ pub fn sha256(bytes: &[u8]) -> String {
     digest::digest(&digest::SHA256, bytes).as_ref().iter().map(|b| format!("{b:02x}")).collect()
 }
 
+fn components(name: &str) -> &'static str {
+    COMPONENTS.iter().find(|(known, _)| *known == name).map_or("", |(_, text)| *text)
+}
+
+/// SHA-256 of one of [`COMPONENTS`].
+pub fn components_sha256(name: &str) -> String {
+    sha256(components(name).as_bytes())
+}
+
 /// Serves one connection.
 pub async fn serve(stream: TcpStream, lab: Lab, line: Line) {
     let image = lab.clone();
@@ -91,6 +107,8 @@ pub async fn serve(stream: TcpStream, lab: Lab, line: Line) {
                 (StatusCode::UNAUTHORIZED, own, "{\"errors\":[{\"code\":\"UNAUTHORIZED\"}]}\n")
             }),
         )
+        .route(&format!("/{CAPMOX_NAME}"), get(|| async { components(CAPMOX_NAME) }))
+        .route(&format!("/{IPAM_NAME}"), get(|| async { components(IPAM_NAME) }))
         .fallback(|| async { (StatusCode::NOT_FOUND, "no such release\n") });
     let service = service_fn(move |request| {
         let (router, line) = (router.clone(), line.clone());

@@ -1,9 +1,9 @@
 //! Starts a lab: picks its addresses, opens its sockets, writes the files that any client needs to use it.
 use super::net::{self, Endpoint};
-use super::releases::{IMAGE_NAME, MANIFEST_NAME, Releases};
+use super::releases::{CAPMOX_NAME, IMAGE_NAME, IPAM_NAME, MANIFEST_NAME, Releases, components_sha256};
 use super::scenario::Scenario;
 use super::world::{Lab, World};
-use super::{critical, disturb, scenario, time};
+use super::{critical, disturb, kube, scenario, time};
 use crate::base::clock::Clock;
 use crate::base::file::{own, private_dir, read_regular, write_private};
 use crate::base::{place, process};
@@ -177,6 +177,7 @@ pub async fn start(options: Options) -> io::Result<Running> {
             drop(problems_in.send(format!("the lab can't listen on {at} (UDP): nobody there tells the time ({e})")))
         }
     }
+    tasks.spawn(kube::errands(lab.clone()));
     if lab.look(|w| !w.disturbances.is_empty()) {
         tasks.spawn(disturb::keep(lab.clone(), options.dir.join("disturbances.jsonl")));
     }
@@ -299,8 +300,12 @@ integration:
     chart_version: 0.3.16
   capmox:
     enabled: true
-    version: v0.7.4
-    ipam_version: v1.0.2
+    version: v0.7.7
+    ipam_version: v1.0.3
+    components_url: {releases}/{CAPMOX_NAME}
+    components_sha256: {capmox_sha}
+    ipam_components_url: {releases}/{IPAM_NAME}
+    ipam_components_sha256: {ipam_sha}
 tests:
   pod: true
   volumes: [local, replicated, proxmox]
@@ -319,5 +324,7 @@ tests:
         pool_first = at(POOL_FIRST),
         pool_last = at(250),
         manifest_sha = world.releases.manifest_sha256,
+        capmox_sha = components_sha256(CAPMOX_NAME),
+        ipam_sha = components_sha256(IPAM_NAME),
     )
 }

@@ -317,7 +317,7 @@ static COZYSTACK: &[Key] = &[
         "0123…cdef",
         "SHA-256 of the manifest, 64 lower-case hexadecimal digits.",
     )
-    .optional("fetched and recorded, not compared"),
+    .optional("recorded when it is read first, and compared from then on"),
     key(
         "expose",
         "exposed services",
@@ -352,8 +352,40 @@ static CSI: &[Key] = &[
 
 static CAPMOX: &[Key] = &[
     key("enabled", "capmox", Kind::Flag, "true", "Whether to install the provider."),
-    key("version", "capmox version", Kind::Text, "v0.7.4", "Below v0.8: later ones need a newer Cluster API."),
-    key("ipam_version", "IPAM version", Kind::Text, "v1.0.2", "Below v1.1, for the same reason."),
+    key("version", "capmox version", Kind::Text, "v0.7.7", "Below v0.8: later ones need a newer Cluster API."),
+    key("ipam_version", "IPAM version", Kind::Text, "v1.0.3", "Below v1.1, for the same reason."),
+    key(
+        "components_url",
+        "capmox components",
+        Kind::Text,
+        "https://mirror.example.com/infrastructure-components.yaml",
+        "Where this machine takes capmox's components from, a URL or an absolute path; the cluster fetches nothing.",
+    )
+    .optional("the release of that version on GitHub"),
+    key(
+        "components_sha256",
+        "capmox SHA-256",
+        Kind::Text,
+        "0123…cdef",
+        "SHA-256 of capmox's components, 64 lower-case hexadecimal digits.",
+    )
+    .optional("recorded when they are read first, and compared from then on"),
+    key(
+        "ipam_components_url",
+        "IPAM components",
+        Kind::Text,
+        "https://mirror.example.com/ipam-components.yaml",
+        "Where this machine takes IPAM's components from, a URL or an absolute path.",
+    )
+    .optional("the release of that version on GitHub"),
+    key(
+        "ipam_components_sha256",
+        "IPAM SHA-256",
+        Kind::Text,
+        "0123…cdef",
+        "SHA-256 of IPAM's components, 64 lower-case hexadecimal digits.",
+    )
+    .optional("recorded when they are read first, and compared from then on"),
 ];
 
 static TESTS: &[Key] = &[

@@ -249,6 +249,18 @@ pub struct CapmoxPlan {
     pub enabled: bool,
     pub version: String,
     pub ipam_version: String,
+    /// Where this machine takes capmox's `infrastructure-components.yaml` from: a URL or an absolute path; absent: the
+    /// release of that version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub components_url: Option<String>,
+    /// SHA-256 of that file, 64 hexadecimal digits; absent: recorded when it is read first, and compared from then on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub components_sha256: Option<String>,
+    /// The same of the address provider's `ipam-components.yaml`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ipam_components_url: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ipam_components_sha256: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

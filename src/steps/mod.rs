@@ -22,3 +22,4 @@ pub mod reset;
 pub mod site;
 pub mod teardown;
 mod uploads;
+pub mod workload;

@@ -2,6 +2,7 @@
 //! plan names or that this run saw first.
 use crate::base::text::{hex, spoken};
 use crate::engine::failure::Failure;
+use crate::engine::step::Observed;
 use crate::steps::day1::web;
 use crate::steps::site::Reading;
 use aws_lc_rs::digest;
@@ -43,6 +44,14 @@ impl ReleaseFile<'_> {
     /// Whether the plan pins the file: then nothing has to be believed.
     pub fn is_pinned(&self) -> bool {
         self.sha256.is_some()
+    }
+
+    /// A proof that also records the digest of this file, when the plan does not pin it and it was read.
+    pub fn recorded(&self, site: &Reading, observed: Observed) -> Observed {
+        match (observed, site.digests().of(&self.name()).filter(|_| !self.is_pinned())) {
+            (Observed::Satisfied(proof), Some(sha256)) => Observed::Satisfied(proof.records(self.name(), sha256)),
+            (observed, _) => observed,
+        }
     }
 
     /// # Errors

@@ -1,13 +1,19 @@
 //! The objects that cozyup lays beside the platform. Each builder returns them in the order in which to apply them;
 //! the changing half fills in apiVersion, kind, name and namespace.
+mod access;
 mod capmox;
+pub mod components;
 mod csi;
 mod network;
 mod storage;
 mod tenant;
 
-pub use capmox::{CLUSTER_API_NAMESPACE, CapmoxInput, capmox};
-pub use csi::{CSI_DRIVER_NAME, CSI_NAMESPACE, CsiInput, proxmox_csi};
+pub use access::{AUTHORITY, AUTHORITY_KEY, CREDENTIALS, ProxmoxAccess};
+pub use capmox::{
+    CAPMOX_CREDENTIALS, CLUSTER_API_NAMESPACE, CREDENTIALS_ENV, CapmoxInput, Provider, capmox, has_credentials,
+    provider_components,
+};
+pub use csi::{CSI_CONFIG, CSI_DRIVER_NAME, CSI_NAMESPACE, CsiInput, proxmox_csi};
 pub use network::{METALLB_NAMESPACE, address_pool};
 pub use storage::{linstor_pool, storage_classes};
 pub use tenant::{TENANT_ROOT, TenantRoot};

@@ -52,6 +52,27 @@ const BUILT_IN: [&str; 20] = [
     "storage.k8s.io",
 ];
 
+/// Makes the requests of pods, for as long as it is polled.
+pub async fn errands(lab: super::world::Lab) {
+    let mut changed = lab.watch();
+    let mut under_way = tokio::task::JoinSet::new();
+    loop {
+        if lab.look(control::pods::has_errands) {
+            for errand in lab.with(control::pods::take_errands) {
+                let lab = lab.clone();
+                under_way.spawn(async move {
+                    let answer = control::curl::ask(&errand.request).await;
+                    lab.with(|world| control::pods::answered(world, errand, answer));
+                });
+            }
+        }
+        tokio::select! {
+            change = changed.changed() => if change.is_err() { return },
+            Some(_) = under_way.join_next() => {}
+        }
+    }
+}
+
 impl Cluster {
     /// Whether the API serves this group now: the built-in ones always, the others once their release brought them.
     pub fn serves(&self, group: &str) -> bool {

@@ -17,5 +17,5 @@ fn check(plan: &Plan) -> Vec<Problem> {
     }
     let what = format!("`{}` is not below v0.8", capmox.version);
     let why = "from v0.8 on it speaks the contract v1beta2; the Cluster API core of CozyStack is v1.10.1 with v1beta1";
-    vec![Problem::new("integration.capmox.version", what, why, "v0.7.4")]
+    vec![Problem::new("integration.capmox.version", what, why, "v0.7.7")]
 }

@@ -17,5 +17,5 @@ fn check(plan: &Plan) -> Vec<Problem> {
     }
     let what = format!("`{}` is not below v1.1", capmox.ipam_version);
     let why = "from v1.1 on it needs a newer Cluster API than the v1.10.1 (contract v1beta1) of CozyStack";
-    vec![Problem::new("integration.capmox.ipam_version", what, why, "v1.0.2")]
+    vec![Problem::new("integration.capmox.ipam_version", what, why, "v1.0.3")]
 }

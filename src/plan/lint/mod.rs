@@ -10,6 +10,7 @@ mod address_outside_subnet;
 mod address_reserved;
 mod addresses_unchosen;
 mod bridge_name;
+mod capmox_definitions;
 mod capmox_version;
 mod cidr_host_bits;
 mod cidr_overlap;
@@ -64,6 +65,9 @@ mod pool_ranges_overlap;
 mod pool_too_small;
 mod profile_is_no_bundle;
 mod profile_unknown;
+mod provider_checksum;
+mod provider_over_http;
+mod provider_url;
 mod proxmox_address_taken;
 mod proxmox_pool;
 mod replicated_needs_three_nodes;
@@ -176,7 +180,11 @@ pub static RULES: &[Rule] = &[
     disable_needed::RULE,
     enable_and_disable::RULE,
     capmox_version::RULE,
+    capmox_definitions::RULE,
     ipam_version::RULE,
+    provider_url::RULE,
+    provider_checksum::RULE,
+    provider_over_http::RULE,
     csi_chart_version::RULE,
     csi_region::RULE,
     linstor_pool_name::RULE,
@@ -309,6 +317,34 @@ fn checksum(key: &str, sha256: &str, url: &str) -> Vec<Problem> {
         let what = format!("is no SHA-256: 64 hexadecimal digits are, not these {} characters", sha256.chars().count());
         vec![Problem::new(key, what, "what is downloaded runs with every right on your machines", get)]
     }
+}
+
+/// What the plan says of the components of one Cluster API provider.
+struct ProviderFile<'a> {
+    /// `components` or `ipam_components`
+    key: &'static str,
+    url: Option<&'a str>,
+    sha256: Option<&'a str>,
+}
+
+/// None when capmox is not wanted.
+fn provider_files(plan: &Plan) -> Vec<ProviderFile<'_>> {
+    let capmox = &plan.integration.capmox;
+    if !capmox.enabled {
+        return Vec::new();
+    }
+    vec![
+        ProviderFile {
+            key: "components",
+            url: capmox.components_url.as_deref(),
+            sha256: capmox.components_sha256.as_deref(),
+        },
+        ProviderFile {
+            key: "ipam_components",
+            url: capmox.ipam_components_url.as_deref(),
+            sha256: capmox.ipam_components_sha256.as_deref(),
+        },
+    ]
 }
 
 /// Entries of `disable` (false) and `enable` (true).

@@ -1,10 +1,13 @@
 //! `day0.release`: the CozyStack release is known, has the profile, and gets every setting that it requires.
 use super::{Check, of_jump_host, proof};
+use crate::cozystack::addons::Provider;
 use crate::cozystack::{Release, Selection, SettingsInput, settings};
 use crate::engine::failure::Failure;
 use crate::engine::proof::Proof;
 use crate::engine::step::Context;
 use crate::plan::model::Plan;
+use crate::steps::day3::manifest;
+use crate::steps::day4::provider_file;
 use crate::steps::site::Reading;
 use std::collections::BTreeMap;
 
@@ -28,16 +31,48 @@ async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {
         selection.disable.join(","),
         data.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join(" ")
     );
+    let (pinned, believed) = trusted(plan);
+    let answer = format!(
+        "{answer}; pinned by SHA-256: {}; trusted on first use: {}",
+        if pinned.is_empty() { "nothing".to_string() } else { pinned.join(", ") },
+        if believed.is_empty() { "nothing".to_string() } else { believed.join(", ") }
+    );
     let asked = format!("release {} as built into cozyup {}", release.version, env!("CARGO_PKG_VERSION"));
     let summary = format!(
-        "CozyStack {} profile {}: {} components, {} settings, Talos {}",
+        "CozyStack {} profile {}: {} components, {} settings, Talos {}; {} of {} files and images that get rights are pinned",
         release.version,
         plan.cozystack.profile,
         selection.components.len(),
         data.len(),
-        release.talos.version
+        release.talos.version,
+        pinned.len(),
+        pinned.len() + believed.len()
     );
     proof(&summary, &[], vec![of_jump_host(cx, asked, answer, "cozyup plan show PLAN")])
+}
+
+/// What gets rights in the cluster or on its machines: first what the plan pins by SHA-256, then what is believed when it is
+/// read first.
+fn trusted(plan: &Plan) -> (Vec<String>, Vec<String>) {
+    let installer = manifest::file(plan);
+    let mut all = vec![
+        ("Talos image".to_string(), true),
+        (installer.what.to_string(), installer.is_pinned()),
+        (plan.talos.installer_image.clone(), plan.talos.installer_image.contains("@sha256:")),
+    ];
+    if plan.integration.capmox.enabled {
+        for provider in [Provider::Capmox, Provider::Ipam] {
+            let url = provider_file::url(plan, provider);
+            let file = provider_file::of(plan, provider, &url);
+            all.push((file.what.to_string(), file.is_pinned()));
+        }
+    }
+    if plan.integration.csi.enabled {
+        all.push((format!("chart proxmox-csi-plugin {}", plan.integration.csi.chart_version), false));
+    }
+    let (pinned, believed): (Vec<_>, Vec<_>) = all.into_iter().partition(|(_, is)| *is);
+    let names = |list: Vec<(String, bool)>| list.into_iter().map(|(name, _)| name).collect();
+    (names(pinned), names(believed))
 }
 
 fn judge(plan: &Plan, release: &Release) -> Result<(Selection, BTreeMap<String, String>), String> {
@@ -85,6 +120,21 @@ fn judge(plan: &Plan, release: &Release) -> Result<(Selection, BTreeMap<String, 
 mod tests {
     use super::*;
     use crate::steps::day0::tests::plan;
+
+    /// harm.md S11
+    #[test]
+    fn what_is_pinned_and_what_is_believed_is_told_apart() {
+        let mut plan = plan();
+        let (pinned, believed) = trusted(&plan);
+        assert_eq!(pinned, ["Talos image"]);
+        assert_eq!(believed.len(), 5, "{believed:?}");
+        plan.cozystack.installer_sha256 = Some("a".repeat(64));
+        plan.integration.capmox.components_sha256 = Some("a".repeat(64));
+        plan.integration.csi.enabled = false;
+        let (pinned, believed) = trusted(&plan);
+        assert_eq!(pinned, ["Talos image", "installer manifest", "components of capmox"]);
+        assert_eq!(believed.len(), 2, "{believed:?}");
+    }
 
     #[test]
     fn the_default_plan_is_complete_and_what_is_wrong_is_named() {

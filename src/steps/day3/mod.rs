@@ -1,7 +1,7 @@
 //! Day 3, platform: settings, installer, and what it brings up: releases in waves, nodes, API, version, root tenant.
 pub mod api_services;
 pub mod installer;
-mod manifest;
+pub mod manifest;
 pub mod networks;
 pub mod nodes_ready;
 pub mod releases;

@@ -62,8 +62,9 @@ pub const CAPMOX: Access = Access {
         "SDN.Use",
         "Sys.Audit",
     ],
-    // Asking the guest agent: Proxmox VE 9, and 8.
-    either: &["VM.GuestAgent.Audit", "VM.Monitor"],
+    // Running `cloud-init status` by the guest agent: Proxmox VE 9 wants the first for `agent/exec` and takes it for every
+    // other question to the agent too; 8 has one privilege for all of them.
+    either: &["VM.GuestAgent.Unrestricted", "VM.Monitor"],
 };
 
 /// The users of Proxmox VE, all of them. A token without the right to see them gets a shorter list and no refusal, and what
@@ -139,8 +140,9 @@ mod tests {
     #[test]
     fn the_guest_agents_privilege_is_the_one_that_this_proxmox_knows() {
         assert!(CAPMOX.privileges(&roles(&["VM.Monitor"])).contains("VM.Monitor"));
-        let both = CAPMOX.privileges(&roles(&["VM.Monitor", "VM.GuestAgent.Audit"]));
-        assert!(both.contains("VM.GuestAgent.Audit") && !both.contains("VM.Monitor"));
+        // cozystack.md 2.5
+        let nine = CAPMOX.privileges(&roles(&["VM.GuestAgent.Audit", "VM.GuestAgent.Unrestricted"]));
+        assert!(nine.contains("VM.GuestAgent.Unrestricted") && !nine.contains("VM.Monitor"));
         assert_eq!(CSI.privileges(&roles(&["VM.Monitor"])).len(), 5);
     }
 

@@ -1,14 +1,23 @@
 //! `day4.capmox`: Cluster API can make machines in Proxmox VE: the provider "proxmox" and the address provider
 //! "in-cluster" are installed in the plan's versions.
 use super::access::CAPMOX;
-use crate::cozystack::addons::{CLUSTER_API_NAMESPACE, CapmoxInput, Object, capmox};
+use super::probe::{self, Credentials};
+use super::provider_file;
+use super::trust::{self, Trust};
+use crate::cozystack::addons::components::SHA256;
+use crate::cozystack::addons::{
+    CAPMOX_CREDENTIALS, CLUSTER_API_NAMESPACE, CapmoxInput, Object, Provider, capmox, has_credentials,
+    provider_components,
+};
 use crate::engine::failure::Failure;
+use crate::engine::proof::Reading as Evidence;
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::{Kind, Reader};
 use crate::plan::model::Plan;
 use crate::steps::cluster::{self, Standing, condition, get, is_true, proven, said, seen, standing, text};
 use crate::steps::site::{Changing, Installation, Reading};
+use crate::steps::workload::{is_up, trouble};
 use crate::steps::{follow, outlines};
 use async_trait::async_trait;
 use serde_json::Value;
@@ -39,22 +48,49 @@ pub fn step(plan: &Plan) -> Capmox {
     Capmox { outline }
 }
 
-/// As with the CSI driver, the provider knows no pin.
-fn is_unverified(plan: &Plan) -> bool {
-    plan.site.fingerprint.is_some()
-}
+const CREDENTIALS_OF: Credentials = Credentials {
+    access: CAPMOX,
+    namespace: CLUSTER_API_NAMESPACE,
+    secret: CAPMOX_CREDENTIALS,
+    keys: ["url", "token", "secret"],
+    path: "/api2/json",
+};
+const PROVIDERS: [Provider; 2] = [Provider::Ipam, Provider::Capmox];
 
-fn objects(site: &Reading) -> Result<Vec<Object>, Failure> {
+fn input(site: &Reading, trust: &Trust) -> CapmoxInput {
     let plan = &site.plan.integration.capmox;
-    let input = CapmoxInput {
-        url: site.plan.site.url.to_string(),
-        token_id: CAPMOX.token_id(),
-        token_secret: CAPMOX.secret(site)?,
-        insecure: is_unverified(&site.plan),
+    CapmoxInput {
+        proxmox: trust.access.clone(),
         version: plan.version.clone(),
         ipam_version: plan.ipam_version.clone(),
-    };
-    Ok(capmox(site.label(), &input))
+        contract: site.release.cluster_api.contract.clone(),
+    }
+}
+
+/// The ConfigMaps of both providers, each only with what tells whether it is the right one.
+fn marks(site: &Reading, input: &CapmoxInput) -> Result<Vec<Object>, Failure> {
+    let mark = |provider| provider_components(site.label(), provider, input, None);
+    PROVIDERS.into_iter().map(mark).collect::<Result<_, _>>().map_err(|e| Failure::defect(e.to_string()))
+}
+
+/// Whether the components in the cluster are those of the plan's digest, or of the one that this run saw first.
+///
+/// # Errors
+/// When somebody exchanged components that the plan does not pin.
+fn exchanged(site: &Reading, provider: Provider, config_map: &Value) -> Result<Option<String>, Failure> {
+    let url = provider_file::url(&site.plan, provider);
+    let file = provider_file::of(&site.plan, provider, &url);
+    let found = config_map.pointer("/metadata/annotations").and_then(|a| a.get(SHA256)).and_then(Value::as_str);
+    let name = text(config_map, "/metadata/name");
+    let Some(found) = found else { return Ok(Some(format!("ConfigMap {name} does not say what it was made from"))) };
+    match file.sha256 {
+        Some(wanted) if !wanted.eq_ignore_ascii_case(found) => Ok(Some(format!("ConfigMap {name} is of another file"))),
+        Some(_) => Ok(None),
+        None => {
+            let next = format!("set {} in the plan to the one that you trust", file.sha256_key);
+            site.digests().agree(&file.name(), found, &next).map(|()| None)
+        }
+    }
 }
 
 async fn older(reader: &Reader) -> Result<Option<Failure>, Failure> {
@@ -70,6 +106,11 @@ async fn older(reader: &Reader) -> Result<Option<Failure>, Failure> {
         }
     }
     Ok(None)
+}
+
+/// The pod's part of a Deployment.
+fn template(deployment: &Value) -> &Value {
+    deployment.pointer("/spec/template/spec").unwrap_or(&Value::Null)
 }
 
 /// How a provider stands.
@@ -111,11 +152,20 @@ impl Step<Installation> for Capmox {
         if let Some(failure) = older(&reader).await? {
             return Ok(Observed::Conflict(failure));
         }
-        let applied = match standing(site, &objects(site)?).await? {
+        let trust = trust::of(site, CAPMOX).await?;
+        let input = input(site, &trust);
+        let mut objects = marks(site, &input)?;
+        objects.extend(capmox(site.label(), &input));
+        let applied = match standing(site, &objects).await? {
             Standing::Absent(seen) => return Ok(Observed::Absent(seen)),
             Standing::Conflict(failure) => return Ok(Observed::Conflict(failure)),
             Standing::Applied(applied) => applied,
         };
+        for (provider, config_map) in PROVIDERS.into_iter().zip(&applied) {
+            if let Some(what) = exchanged(site, provider, &config_map.value)? {
+                return Ok(Observed::Absent(what));
+            }
+        }
         let plan = &site.plan.integration.capmox;
         let (mut readings, mut lacks) = (Vec::new(), Vec::new());
         for found in &applied {
@@ -131,25 +181,58 @@ impl Step<Installation> for Capmox {
             }
         }
         match get(&reader, &Kind::DEPLOYMENT, Some(CLUSTER_API_NAMESPACE), DEPLOYMENT).await? {
-            Some(found) if is_true(&found.value, "Available") => readings.push(seen(cx, &found)),
-            Some(found) => lacks.push(format!("{DEPLOYMENT}: {}", said(&found.value, "Available"))),
-            // Its name is the release's business; the provider's own word counts.
-            None => {}
+            Some(found) if !has_credentials(template(&found.value), &trust.access.digest()) => {
+                lacks.push(format!("{DEPLOYMENT} was started with older credentials"));
+            }
+            Some(found) if is_up(&found.value) => readings.push(seen(cx, &found)),
+            Some(found) => lacks.push(match trouble(&reader, CLUSTER_API_NAMESPACE, &found.value).await? {
+                Some(why) => why,
+                None => format!("{DEPLOYMENT}: {}", said(&found.value, "Available")),
+            }),
+            None => lacks.push(format!("there is no Deployment {DEPLOYMENT} yet")),
+        }
+        match probe::look(cx, site, &CREDENTIALS_OF, &trust).await? {
+            probe::State::Missing(what) => return Ok(Observed::Absent(what)),
+            probe::State::Refused(failure) => return Err(failure),
+            probe::State::Underway(what) => lacks.push(what),
+            probe::State::Answered(evidence) => readings.extend(evidence),
         }
         if lacks.is_empty() {
-            let deviation = if is_unverified(&site.plan) {
-                "; deviation: capmox does not verify the certificate of Proxmox VE, because it can't pin one"
-            } else {
-                ""
-            };
-            let summary = format!("capmox {} and IPAM {} are installed{deviation}", plan.version, plan.ipam_version);
-            return proven(summary, readings);
+            readings.push(Evidence::of("Proxmox", cx.clock().now(), &trust.anchor));
+            let summary = format!(
+                "capmox {} and IPAM {} are installed and the token is taken from inside; {}",
+                plan.version,
+                plan.ipam_version,
+                trust::spoken(&trust.anchor.value)
+            );
+            let mut observed = proven(summary, readings)?;
+            for provider in PROVIDERS {
+                let url = provider_file::url(&site.plan, provider);
+                observed = provider_file::of(&site.plan, provider, &url).recorded(site, observed);
+            }
+            return Ok(observed);
         }
         Ok(Observed::Underway(Wait::new("the providers are installed", lacks.join("; "), BAND)))
     }
 
     async fn act(&self, _cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
-        cluster::apply(change, &objects(site)?).await
+        let trust = trust::of(site, CAPMOX).await?;
+        let input = input(site, &trust);
+        for (provider, mark) in PROVIDERS.into_iter().zip(marks(site, &input)?) {
+            // What is there and right needs no release server.
+            if let Standing::Applied(found) = standing(site, std::slice::from_ref(&mark)).await?
+                && let Some(config_map) = found.first()
+                && exchanged(site, provider, &config_map.value)?.is_none()
+            {
+                continue;
+            }
+            let components = provider_file::fetch(site, provider).await?;
+            let object = provider_components(site.label(), provider, &input, Some(&components));
+            let object = object.map_err(|e| provider_file::unfit(&site.plan, provider, &e))?;
+            cluster::apply(change, &[object]).await?;
+        }
+        cluster::apply(change, &capmox(site.label(), &input)).await?;
+        probe::ensure(site, change, &CREDENTIALS_OF, &trust).await
     }
 
     fn undo(&self) -> Undo<'_, Installation> {
@@ -174,9 +257,9 @@ mod tests {
     #[test]
     fn ready_in_another_version_is_not_installed() {
         let ready = json!([{"type": "Ready", "status": "True"}]);
-        assert_eq!(state(&provider("v0.7.4", &ready), "v0.7.4"), State::Installed);
-        assert!(matches!(state(&provider("v0.7.3", &ready), "v0.7.4"), State::Waiting(w) if w.contains("`v0.7.3`")));
-        assert!(matches!(state(&provider("", &json!([])), "v0.7.4"), State::Waiting(_)));
+        assert_eq!(state(&provider("v0.7.7", &ready), "v0.7.7"), State::Installed);
+        assert!(matches!(state(&provider("v0.7.3", &ready), "v0.7.7"), State::Waiting(w) if w.contains("`v0.7.3`")));
+        assert!(matches!(state(&provider("", &json!([])), "v0.7.7"), State::Waiting(_)));
     }
 
     #[test]
@@ -185,7 +268,7 @@ mod tests {
             json!([{"type": "PreflightCheckPassed", "status": "False", "reason": reason, "message": "m"},
                 {"type": "Ready", "status": "False", "reason": reason}])
         };
-        let waiting = state(&provider("", &refused("WaitingForCoreProviderReady")), "v0.7.4");
+        let waiting = state(&provider("", &refused("WaitingForCoreProviderReady")), "v0.7.7");
         assert!(matches!(waiting, State::Waiting(w) if w.contains("PreflightCheckPassed")));
         let wrong = state(&provider("", &refused("CAPIVersionIncompatibility")), "v0.8.0");
         assert!(matches!(wrong, State::Wrong(f) if f.next.contains("integration.capmox.version")));

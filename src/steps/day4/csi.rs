@@ -1,12 +1,17 @@
 //! `day4.csi`: volumes of the cluster can lie on the plan's Proxmox storage.
 use super::access::CSI;
-use crate::cozystack::addons::{CSI_DRIVER_NAME, CSI_NAMESPACE, CsiInput, Object, proxmox_csi};
+use super::probe::{self, Credentials};
+use super::trust::{self, Trust};
+use crate::cozystack::addons::{
+    CREDENTIALS, CSI_CONFIG, CSI_DRIVER_NAME, CSI_NAMESPACE, CsiInput, Object, proxmox_csi,
+};
 use crate::engine::failure::Failure;
+use crate::engine::proof::Reading as Evidence;
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::{Kind, Reader};
 use crate::plan::model::Plan;
-use crate::steps::cluster::{self, Standing, get, items, part, proven, seen, standing, text};
+use crate::steps::cluster::{self, Standing, get, is_true, items, part, proven, said, seen, standing, text};
 use crate::steps::site::{Changing, Installation, Reading};
 use crate::steps::{failures, flux, follow, outlines};
 use async_trait::async_trait;
@@ -35,23 +40,42 @@ pub fn step(plan: &Plan) -> Csi {
     Csi { outline }
 }
 
-/// The chart can't pin a certificate: a Proxmox VE whose certificate no public authority vouches for is not verified.
-fn is_unverified(plan: &Plan) -> bool {
-    plan.site.fingerprint.is_some()
-}
+const CREDENTIALS_OF: Credentials = Credentials {
+    access: CSI,
+    namespace: CSI_NAMESPACE,
+    secret: CSI_CONFIG,
+    keys: ["url", "token", "secret"],
+    // The driver's URL has the API's path in it.
+    path: "",
+};
+/// The pods that talk with Proxmox VE: the chart's own labels.
+const CONTROLLER: &str = "app.kubernetes.io/name=proxmox-csi-plugin,app.kubernetes.io/component=controller";
 
-fn objects(site: &Reading) -> Result<Vec<Object>, Failure> {
+fn objects(site: &Reading, trust: &Trust) -> Vec<Object> {
     let csi = &site.plan.integration.csi;
     let input = CsiInput {
-        url: site.plan.site.url.to_string(),
-        token_id: CSI.token_id(),
-        token_secret: CSI.secret(site)?,
-        insecure: is_unverified(&site.plan),
+        proxmox: trust.access.clone(),
         region: csi.region.clone(),
         storage: csi.storage.clone(),
         chart_version: csi.chart_version.clone(),
     };
-    Ok(proxmox_csi(site.label(), &input))
+    proxmox_csi(site.label(), &input)
+}
+
+/// Whether every pod of the list was started with these credentials and is ready, else what is missing.
+fn started_anew(pods: &[Value], digest: &str) -> Option<String> {
+    let current = |pod: &Value| {
+        let with = pod.pointer("/metadata/annotations").and_then(|a| a.get(CREDENTIALS)).and_then(Value::as_str);
+        with == Some(digest)
+    };
+    if pods.is_empty() {
+        return Some("the driver's controller has no pod yet".to_string());
+    }
+    if let Some(pod) = pods.iter().find(|pod| !current(pod)) {
+        return Some(format!("pod {} was started with older credentials", text(pod, "/metadata/name")));
+    }
+    let waiting = pods.iter().find(|pod| !is_true(pod, "Ready"))?;
+    Some(format!("pod {}: {}", text(waiting, "/metadata/name"), said(waiting, "Ready")))
 }
 
 /// A driver that was there before our release: Helm would refuse to take it over.
@@ -83,7 +107,8 @@ impl Step<Installation> for Csi {
 
     async fn observe(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
         let reader = site.kubernetes()?;
-        match standing(site, &objects(site)?).await? {
+        let trust = trust::of(site, CSI).await?;
+        match standing(site, &objects(site, &trust)).await? {
             Standing::Absent(seen) => {
                 return Ok(other_driver(&reader).await?.map_or(Observed::Absent(seen), Observed::Conflict));
             }
@@ -117,21 +142,37 @@ impl Step<Installation> for Csi {
         } else {
             lacks.push(format!("the driver is not registered on {}", without.join(", ")));
         }
+        let pods = reader.list(&Kind::POD, Some(CSI_NAMESPACE), Some(CONTROLLER)).await;
+        let pods = pods.map_err(|e| failures::kubernetes(&e, "list the pods of the driver's controller"))?;
+        match started_anew(&pods.value, &trust.access.digest()) {
+            Some(what) => lacks.push(what),
+            None => {
+                let rows = pods.value.iter().map(|p| {
+                    let with = p.pointer("/metadata/annotations").and_then(|a| a.get(CREDENTIALS));
+                    json!({"pod": p.pointer("/metadata/name"), CREDENTIALS: with})
+                });
+                readings.push(seen(cx, &part(&pods, "with which credentials each was started", rows)));
+            }
+        }
+        match probe::look(cx, site, &CREDENTIALS_OF, &trust).await? {
+            probe::State::Missing(what) => return Ok(Observed::Absent(what)),
+            probe::State::Refused(failure) => return Err(failure),
+            probe::State::Underway(what) => lacks.push(what),
+            probe::State::Answered(evidence) => readings.extend(evidence),
+        }
         if lacks.is_empty() {
-            let nodes = site.plan.nodes.len();
-            let deviation = if is_unverified(&site.plan) {
-                "; deviation: it does not verify the certificate of Proxmox VE (insecure: true), \
-                 because its chart can't pin one"
-            } else {
-                ""
-            };
-            return proven(format!("the driver is registered on {nodes} nodes{deviation}"), readings);
+            readings.push(Evidence::of("Proxmox", cx.clock().now(), &trust.anchor));
+            let (nodes, by) = (site.plan.nodes.len(), trust::spoken(&trust.anchor.value));
+            let summary = format!("the driver is registered on {nodes} nodes and its token is taken from inside; {by}");
+            return proven(summary, readings);
         }
         Ok(Observed::Underway(Wait::new("the CSI driver works on every node", lacks.join("; "), BAND)))
     }
 
     async fn act(&self, _cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
-        cluster::apply(change, &objects(site)?).await
+        let trust = trust::of(site, CSI).await?;
+        cluster::apply(change, &objects(site, &trust)).await?;
+        probe::ensure(site, change, &CREDENTIALS_OF, &trust).await
     }
 
     fn undo(&self) -> Undo<'_, Installation> {
@@ -146,6 +187,19 @@ impl Step<Installation> for Csi {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// cozystack.md 2.14
+    #[test]
+    fn a_pod_that_was_started_with_another_token_is_not_the_one_that_is_meant() {
+        let pod = |digest: &str, ready: &str| {
+            json!({"metadata": {"name": "p", "annotations": {CREDENTIALS: digest}},
+                "status": {"conditions": [{"type": "Ready", "status": ready}]}})
+        };
+        assert_eq!(started_anew(&[pod("new", "True")], "new"), None);
+        assert!(started_anew(&[pod("new", "True"), pod("old", "True")], "new").unwrap().contains("older credentials"));
+        assert!(started_anew(&[pod("new", "False")], "new").unwrap().contains("Ready is False"));
+        assert!(started_anew(&[], "new").unwrap().contains("no pod yet"));
+    }
 
     #[test]
     fn a_node_has_the_driver_only_when_it_lists_it() {

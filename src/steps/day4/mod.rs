@@ -5,12 +5,15 @@ pub mod capmox;
 pub mod csi;
 pub mod expose;
 pub mod linstor_pools;
+pub mod probe;
+pub mod provider_file;
 pub mod proxmox_role;
 pub mod proxmox_token;
 pub mod proxmox_user;
 pub mod storage_classes;
 pub mod tenant_services;
 pub mod topology_labels;
+pub mod trust;
 
 use crate::plan::model::Plan;
 use crate::steps::catalogue::Steps;

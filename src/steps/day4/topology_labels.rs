@@ -1,11 +1,12 @@
-//! `day4.topology_labels`: every node says in which region and on which Proxmox host it runs; the CSI driver registers
-//! on no node without that.
+//! `day4.topology_labels`: every node says in which region and on which Proxmox host it runs, and which VM it is; the CSI
+//! driver registers on no node without the first, and finds the VM of a node by the second. By its name it could find
+//! somebody else's VM.
 use crate::engine::failure::Failure;
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::Band;
 use crate::kubernetes::{Kind, NodeStatus};
 use crate::plan::model::{NodePlan, Plan};
-use crate::steps::cluster::{part, proven, seen};
+use crate::steps::cluster::{part, proven, seen, text};
 use crate::steps::site::{Changing, Installation, Reading};
 use crate::steps::{failures, follow, outlines};
 use async_trait::async_trait;
@@ -26,11 +27,33 @@ pub fn step(plan: &Plan) -> TopologyLabels {
     let title = format!("every node is labelled with region {region} and its Proxmox host");
     let command = |n: &NodePlan| format!("kubectl label node {} {REGION}={region} {ZONE}={}", n.name, n.host);
     let by_hand: Vec<String> = plan.nodes.iter().map(command).collect();
+    let by_hand = [by_hand, vec!["kubectl get nodes -o custom-columns=NAME:.metadata.name,ID:.spec.providerID".into()]];
+    let by_hand = by_hand.concat();
     TopologyLabels { outline: outlines::change(StepId::new(KIND), 4, title, BAND, by_hand.join("\n")) }
 }
 
 fn wanted<'a>(region: &'a str, node: &'a NodePlan) -> [(&'static str, &'a str); 2] {
     [(REGION, region), (ZONE, &node.host)]
+}
+
+/// As the CSI driver and the cloud controller of Proxmox VE read it: `proxmox://REGION/VMID`.
+fn provider_id(region: &str, node: &NodePlan) -> String {
+    format!("proxmox://{region}/{}", node.vmid)
+}
+
+/// What a node's `spec.providerID` lacks; it can be set once and never changed.
+fn look_id(name: &str, wanted: &str, found: &str) -> Labels {
+    if found == wanted {
+        return Labels::Fine;
+    }
+    if found.is_empty() {
+        return Labels::Missing(format!("node {name} has no provider id"));
+    }
+    Labels::Other(Failure::refused(
+        format!("node {name} has the provider id {found}, the plan makes it {wanted}"),
+        "Kubernetes lets nobody change it: correct the plan, or let the node join anew (kubectl delete node, then restart \
+         the machine)",
+    ))
 }
 
 /// How one node's labels stand.
@@ -81,13 +104,30 @@ impl Step<Installation> for TopologyLabels {
                 Labels::Other(failure) => return Ok(Observed::Conflict(failure)),
             }
         }
+        let listed = site.kubernetes()?.list(&Kind::NODE, None, None).await;
+        let listed = listed.map_err(|e| failures::kubernetes(&e, "list the nodes"))?;
+        for node in &site.plan.nodes {
+            let object = listed.value.iter().find(|n| text(n, "/metadata/name") == node.name);
+            let found = object.map(|n| text(n, "/spec/providerID")).unwrap_or_default();
+            match look_id(&node.name, &provider_id(region, node), found) {
+                Labels::Fine => {}
+                Labels::Missing(what) => missing = missing.or(Some(what)),
+                Labels::Other(failure) => return Ok(Observed::Conflict(failure)),
+            }
+        }
         if let Some(missing) = missing {
             return Ok(Observed::Absent(missing));
         }
+        let ids = listed
+            .value
+            .iter()
+            .map(|n| json!({"node": text(n, "/metadata/name"), "providerID": text(n, "/spec/providerID")}));
         let rows =
             nodes.value.iter().map(|n| json!({"node": n.name, REGION: n.labels.get(REGION), ZONE: n.labels.get(ZONE)}));
-        let summary = format!("{} nodes carry region {region} and their host as zone", site.plan.nodes.len());
-        proven(summary, vec![seen(cx, &part(&nodes, "the topology labels", rows))])
+        let summary =
+            format!("{} nodes carry region {region}, their host as zone and their VM's id", site.plan.nodes.len());
+        let ids = seen(cx, &part(&listed, "the provider ids", ids));
+        proven(summary, vec![seen(cx, &part(&nodes, "the topology labels", rows)), ids])
     }
 
     async fn act(&self, _cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
@@ -96,6 +136,9 @@ impl Step<Installation> for TopologyLabels {
             let labels = wanted(&site.plan.integration.csi.region, node);
             let done = changer.label_node(&node.name, &labels).await;
             done.map_err(|e| failures::kubernetes(&e, &format!("label node {}", node.name)))?;
+            let id = json!({"spec": {"providerID": provider_id(&site.plan.integration.csi.region, node)}});
+            let done = changer.merge_patch(&Kind::NODE, None, &node.name, &id).await;
+            done.map_err(|e| failures::kubernetes(&e, &format!("say which VM node {} is", node.name)))?;
         }
         Ok(())
     }
@@ -127,6 +170,17 @@ mod tests {
             labels: labels.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect::<BTreeMap<_, _>>(),
             taints: Vec::new(),
         }]
+    }
+
+    /// cozystack.md 2.6
+    #[test]
+    fn a_node_names_its_vm_once_and_for_all() {
+        assert_eq!(look_id("cp1", "proxmox://pve/1001", "proxmox://pve/1001"), Labels::Fine);
+        assert!(matches!(look_id("cp1", "proxmox://pve/1001", ""), Labels::Missing(_)));
+        let other = look_id("cp1", "proxmox://pve/1001", "proxmox://pve/1002");
+        assert!(matches!(other, Labels::Other(f) if f.what.contains("pve/1002")));
+        let plan = crate::steps::day0::tests::plan();
+        assert_eq!(provider_id("pve", &plan.nodes[0]), "proxmox://pve/1001");
     }
 
     #[test]

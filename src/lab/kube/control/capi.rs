@@ -1,6 +1,6 @@
 //! The Cluster API operator: providers from applied to Ready, or refused with a reason.
-use super::objects::{is_deleting, is_true, selects, set_condition, text, uid};
-use super::products;
+use super::objects::{condition, is_deleting, is_true, set_condition, text, uid};
+use super::{components, pods, products};
 use crate::lab::kube::settle;
 use crate::lab::kube::store::{Key, seconds};
 use crate::lab::world::World;
@@ -35,7 +35,12 @@ pub fn reconcile(world: &mut World, key: &Key, gone: Option<&Value>) {
         return;
     }
     let version = text(&provider, "/spec/version").to_string();
-    if is_true(&provider, "Ready") && text(&provider, "/status/installedVersion") == version {
+    if text(&provider, "/status/installedVersion") == version {
+        // The operator looks at a provider again when its object changes, not when its Secret does.
+        if provider["status"]["observedGeneration"] != provider["metadata"]["generation"] {
+            components::render(world, key, &provider);
+            world.change_object(key, |p| p["status"]["observedGeneration"] = p["metadata"]["generation"].clone());
+        }
         return;
     }
     let at = seconds(world.now);
@@ -53,10 +58,10 @@ pub fn reconcile(world: &mut World, key: &Key, gone: Option<&Value>) {
     world.change_object(key, |p| {
         set_condition(p, &at, "PreflightCheckPassed", "True", "", "");
         set_condition(p, &at, "ProviderInstalled", "False", "", "");
-        set_condition(p, &at, "Ready", "False", "NoDeploymentAvailableConditionReason", "");
     });
-    let name = deployment(key);
-    products::deploy(world, &key.namespace, &name, &labels(key), &provider);
+    if !components::render(world, key, &provider) {
+        products::deploy(world, &key.namespace, &deployment(key), &labels(key), &provider);
+    }
     let (key, uid) = (key.clone(), uid(&provider));
     let after = world.scenario.latency.capi_provider_s;
     world.after(after, move |world| {
@@ -74,11 +79,65 @@ fn installed(world: &mut World, key: &Key, version: &str) {
     world.change_object(key, |p| {
         set_condition(p, &at, "PreflightCheckPassed", "True", "", "");
         set_condition(p, &at, "ProviderInstalled", "True", "", "");
-        set_condition(p, &at, "Ready", "True", "", "");
         p["status"]["installedVersion"] = json!(version);
         p["status"]["contract"] = json!(CONTRACT);
         p["status"]["observedGeneration"] = p["metadata"]["generation"].clone();
     });
+    let (namespace, name) = (key.namespace.clone(), deployment(key));
+    tell_readiness(world, key, &Key::new("apps", "deployments", &namespace, &name));
+}
+
+/// A provider is Ready while its Deployment is available.
+fn tell_readiness(world: &mut World, key: &Key, deployment: &Key) {
+    let at = seconds(world.now);
+    let Some(found) = world.object(deployment) else { return };
+    let available = is_true(found, "Available");
+    let before = world.object(key).and_then(|p| condition(p, "Ready")).map(|c| c["status"] == "True");
+    if before == Some(available) {
+        return;
+    }
+    let (status, reason, message) = if available {
+        ("True", "", "")
+    } else {
+        ("False", "MinimumReplicasUnavailable", "Deployment does not have minimum availability.")
+    };
+    world.change_object(key, |p| set_condition(p, &at, "Ready", status, reason, message));
+}
+
+/// A Deployment changed: the provider that it belongs to may be Ready or no more.
+pub fn deployment_changed(world: &mut World, deployment: &Key) {
+    let Some(found) = world.object(deployment) else { return };
+    let owner = found["metadata"]["ownerReferences"][0].clone();
+    if !text(&owner, "/apiVersion").starts_with(GROUP) {
+        return;
+    }
+    for plural in ["infrastructureproviders", "ipamproviders", "bootstrapproviders", "controlplaneproviders"] {
+        let of = |p: &Value| p["metadata"]["uid"] == owner["uid"] && is_true(p, "ProviderInstalled");
+        for (key, _) in world.select(GROUP, plural, Some(&deployment.namespace), of) {
+            tell_readiness(world, &key, deployment);
+        }
+    }
+}
+
+/// Why capmox's manager ends as soon as it is started: it asks Proxmox VE for its version first.
+pub fn manager_refusal(world: &World, key: &Key, pod: &Value) -> Option<String> {
+    if pod["metadata"]["labels"]["cluster.x-k8s.io/provider"] != "infrastructure-proxmox" {
+        return None;
+    }
+    let env = pods::environment(world, key, pod).ok()?;
+    let of = |name: &str| env.get(name).map(String::as_str).unwrap_or_default();
+    let why = if of("PROXMOX_TOKEN").is_empty() {
+        return None;
+    } else if of("PROXMOX_URL").contains("/api2") {
+        "501 Method 'GET /api2/json/api2/json/version' not implemented"
+    } else if world.pve.token_valid(of("PROXMOX_TOKEN"), of("PROXMOX_SECRET")) {
+        return None;
+    } else {
+        "not authorized to access endpoint"
+    };
+    Some(format!(
+        "E0101 00:00:00.000000 1 main.go:1] \"unable to setup proxmox API client\" err=\"{why}\" logger=\"setup\""
+    ))
 }
 
 /// The name of the Deployment that a provider brings.
@@ -135,17 +194,6 @@ fn check(world: &World, key: &Key, provider: &Value) -> Result<(), Refusal> {
         let message = "Waiting for the CoreProvider to be installed.".to_string();
         return Err((PREFLIGHT, "WaitingForCoreProviderReady", message));
     }
-    if let Some(selector) = provider.pointer("/spec/fetchConfig/selector/matchLabels") {
-        let wanted = |m: &Value| {
-            let kept = |field: &str| m["data"][field].is_string() || m["binaryData"][field].is_string();
-            selects(selector, &m["metadata"]["labels"]) && kept("components") && kept("metadata")
-        };
-        if world.select("", "configmaps", Some(&key.namespace), wanted).is_empty() {
-            let message =
-                format!("failed to load the repository: no ConfigMap with components and metadata of {version} found");
-            return Err((INSTALLED, "ComponentsFetchError", message));
-        }
-    }
     // capmox speaks the next contract from v0.8 on, the IPAM provider from v1.1 on.
     let too_new = match key.resource.plural.as_str() {
         "infrastructureproviders" => key.name == "proxmox" && (*major, *minor) >= (0, 8),
@@ -158,6 +206,13 @@ fn check(world: &World, key: &Key, provider: &Value) -> Result<(), Refusal> {
             key.name
         );
         return Err((PREFLIGHT, "CAPIVersionIncompatibility", message));
+    }
+    if let Some(selector) = provider.pointer("/spec/fetchConfig/selector/matchLabels")
+        && components::config_map(world, key, selector, version).is_none()
+    {
+        let message =
+            format!("failed to load the repository: no ConfigMap with components and metadata of {version} found");
+        return Err((INSTALLED, "ComponentsFetchError", message));
     }
     Ok(())
 }

@@ -6,6 +6,8 @@
 pub(super) mod balancer;
 pub mod bundle;
 mod capi;
+mod components;
+pub mod curl;
 mod definitions;
 mod installer;
 mod linstor;
@@ -43,6 +45,10 @@ pub struct State {
     underway: BTreeSet<String>,
     /// Releases whose install is over but whose workloads are not available yet.
     waiting: BTreeSet<Key>,
+    /// What servers have answered to a pod, by its uid.
+    answers: BTreeMap<String, curl::Answers>,
+    /// Requests of pods that nobody has made yet.
+    errands: Vec<pods::Errand>,
     /// Files on a volume, by PersistentVolume.
     volumes: BTreeMap<String, shell::Files>,
     /// Proxmox VE's name of the volume behind a PersistentVolume.
@@ -119,6 +125,7 @@ fn dispatch(world: &mut World, key: &Key, gone: Option<&Value>) {
         ("", "secrets") => {
             releases::secret_changed(world, key);
             capi::wake(world);
+            pods::wake(world, Some(&key.namespace));
         }
         ("", "nodes") => {
             workloads::nodes_changed(world);
@@ -152,6 +159,7 @@ fn dispatch(world: &mut World, key: &Key, gone: Option<&Value>) {
         ("apps", "deployments" | "daemonsets" | "statefulsets") => {
             workloads::reconcile(world, key, gone);
             releases::owned_changed(world, key, gone);
+            capi::deployment_changed(world, key);
         }
         ("storage.k8s.io", "storageclasses") => storage::wake(world),
         ("helm.toolkit.fluxcd.io", "helmreleases") => {

@@ -2,13 +2,15 @@
 //!
 //! A container whose command is `sh -c SCRIPT` runs the script (see [`super::shell`]); its output is the pod's log, and
 //! with restartPolicy Never its exit code decides between Succeeded and Failed. Every other container just runs.
+use super::curl::{self, Request};
 use super::objects::{is_deleting, is_true, items, selects, set_condition, text, uid};
-use super::{RETRY_S, installer, nodes, shell, storage};
+use super::{RETRY_S, capi, installer, nodes, proxmox, shell, storage};
 use crate::base::clock::add;
 use crate::lab::kube::settle;
 use crate::lab::kube::store::{Key, seconds};
 use crate::lab::world::World;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 pub fn reconcile(world: &mut World, key: &Key, gone: Option<&Value>) {
@@ -17,6 +19,7 @@ pub fn reconcile(world: &mut World, key: &Key, gone: Option<&Value>) {
         if let Some(state) = world.state() {
             state.logs.remove(&(key.namespace.clone(), key.name.clone()));
             state.volumes.retain(|holder, _| !holder.starts_with(&own));
+            state.answers.remove(&own);
         }
         return;
     }
@@ -209,6 +212,15 @@ fn start(world: &mut World, key: &Key, pod: &Value) {
         world.object(&claim).is_some_and(|c| text(c, "/status/phase") == "Bound")
     });
     let uid = uid(pod);
+    if able && bound && environment(world, key, pod).is_err() {
+        // The Secret's own event brings the pod back here.
+        let waiting = json!([{"name": text(pod, "/spec/containers/0/name"), "ready": false, "restartCount": 0,
+            "state": {"waiting": {"reason": "CreateContainerConfigError"}}}]);
+        if pod["status"]["containerStatuses"] != waiting {
+            world.change_object(key, |p| p["status"]["containerStatuses"] = waiting);
+        }
+        return;
+    }
     if !able || !bound || !world.begin(format!("pod {uid}")) {
         return;
     }
@@ -250,32 +262,133 @@ fn run(world: &mut World, key: &Key) {
         running(world, key);
         return installer::started(world, key);
     }
+    if let Some(output) = capi::manager_refusal(world, key, &pod) {
+        return crash(world, key, output);
+    }
     running(world, key);
     for container in items(&pod, "/spec/containers") {
         world.tell(key, "Normal", "Started", &format!("Started container {}", text(container, "/name")));
     }
+    scripts(world, key, &pod);
+}
+
+/// Runs what the containers run. A script that asks a server ends here and is run again with the answer.
+fn scripts(world: &mut World, key: &Key, pod: &Value) {
     let mut ran = None;
     for part in ["/spec/initContainers", "/spec/containers"] {
-        for container in items(&pod, part) {
+        for container in items(pod, part) {
             if let Some((script, strict)) = script(container) {
-                ran = Some(execute(world, key, &pod, container, &script, strict));
+                match execute(world, key, pod, container, &script, strict) {
+                    Ok(outcome) => ran = Some(outcome),
+                    Err(request) => {
+                        let errand = Errand { pod: key.clone(), uid: uid(pod), request };
+                        return world.state().map_or((), |state| state.errands.push(errand));
+                    }
+                }
             }
         }
     }
+    let policy = text(pod, "/spec/restartPolicy").to_string();
     match ran {
         None => note(world, key, Duration::ZERO, "started".into()),
-        // A script under another restart policy ends and starts again; the lab leaves it running.
-        Some(outcome) if text(&pod, "/spec/restartPolicy") == "Never" => {
-            let (key, uid) = (key.clone(), uid(&pod));
+        // A script that is always started again ends and starts; the lab leaves it running.
+        Some(outcome) if matches!(policy.as_str(), "Never" | "OnFailure") => {
+            let (key, uid) = (key.clone(), uid(pod));
             world.after(outcome.lasted.as_secs_f64(), move |world| {
                 if world.is_still(&key, &uid) {
-                    finish(world, &key, outcome.code);
+                    if policy == "OnFailure" && outcome.code != 0 {
+                        again(world, &key, &uid, outcome.code);
+                    } else {
+                        finish(world, &key, outcome.code);
+                    }
                     settle(world);
                 }
             });
         }
         Some(_) => {}
     }
+}
+
+/// A request that a pod waits for.
+#[derive(Debug, Clone)]
+pub struct Errand {
+    pod: Key,
+    uid: String,
+    pub request: Request,
+}
+
+/// The requests that pods wait for; whoever takes them makes them and gives the answers to [`answered`].
+pub fn take_errands(world: &mut World) -> Vec<Errand> {
+    world.state().map(|state| std::mem::take(&mut state.errands)).unwrap_or_default()
+}
+
+pub fn has_errands(world: &World) -> bool {
+    world.cluster.as_ref().is_some_and(|c| !c.state.errands.is_empty())
+}
+
+pub fn answered(world: &mut World, errand: Errand, answer: curl::Answer) {
+    let Errand { pod: key, uid, request } = errand;
+    if !world.is_still(&key, &uid) {
+        return;
+    }
+    if let Some(state) = world.state() {
+        state.answers.entry(uid).or_default().insert(request, answer);
+    }
+    if let Some(pod) = world.object(&key).cloned() {
+        scripts(world, &key, &pod);
+        settle(world);
+    }
+}
+
+/// A container ended with an error under restartPolicy OnFailure: its log stays until it is started again.
+fn again(world: &mut World, key: &Key, uid: &str, code: i32) {
+    let at = seconds(world.now);
+    world.change_object(key, |p| {
+        if let Some(status) = p.pointer_mut("/status/containerStatuses/0") {
+            let restarts = status["restartCount"].as_u64().unwrap_or_default() + 1;
+            status["restartCount"] = json!(restarts);
+            status["ready"] = json!(false);
+            status["state"] = json!({"waiting": {"reason": "CrashLoopBackOff",
+                "message": "back-off restarting failed container"}});
+            status["lastState"] = json!({"terminated": {"exitCode": code, "reason": "Error", "finishedAt": at}});
+        }
+        set_condition(p, &at, "ContainersReady", "False", "ContainersNotReady", "");
+        set_condition(p, &at, "Ready", "False", "ContainersNotReady", "");
+    });
+    if let Some(state) = world.state() {
+        state.answers.remove(uid);
+    }
+    let (key, uid) = (key.clone(), uid.to_string());
+    world.after(RETRY_S, move |world| {
+        if world.is_still(&key, &uid) {
+            if let Some(state) = world.state() {
+                state.logs.remove(&(key.namespace.clone(), key.name.clone()));
+            }
+            run(world, &key);
+            settle(world);
+        }
+    });
+}
+
+/// The environment of a pod's first container.
+///
+/// # Errors
+/// The Secret that it names and that is not there, or has no such key.
+pub(super) fn environment(world: &World, key: &Key, pod: &Value) -> Result<BTreeMap<String, String>, String> {
+    let mut env = BTreeMap::new();
+    for entry in items(pod, "/spec/containers/0/env") {
+        let reference = &entry["valueFrom"]["secretKeyRef"];
+        let value = match reference["name"].as_str() {
+            None => text(entry, "/value").to_string(),
+            Some(name) => {
+                let secret = world.object(&Key::new("", "secrets", &key.namespace, name));
+                let found = secret.and_then(|s| proxmox::secret_value(s, text(reference, "/key")));
+                found.ok_or_else(|| format!("secret \"{name}\" not found"))?
+            }
+        };
+        env.insert(text(entry, "/name").to_string(), value);
+    }
+    Ok(env)
 }
 
 fn running(world: &mut World, key: &Key) {
@@ -373,7 +486,18 @@ fn script(container: &Value) -> Option<(String, bool)> {
 }
 
 /// Runs a script: its lines go to the log at the times they would be printed, its files to the volumes.
-fn execute(world: &mut World, key: &Key, pod: &Value, container: &Value, script: &str, strict: bool) -> shell::Outcome {
+///
+/// # Errors
+/// The request that has to be made before the script can go on.
+fn execute(
+    world: &mut World,
+    key: &Key,
+    pod: &Value,
+    container: &Value,
+    script: &str,
+    strict: bool,
+) -> Result<shell::Outcome, Request> {
+    let mut given = Vec::new();
     // What no mount covers is the pod's own and goes with it.
     let mut mounts = vec![(String::new(), uid(pod))];
     for mount in items(container, "/volumeMounts") {
@@ -383,22 +507,40 @@ fn execute(world: &mut World, key: &Key, pod: &Value, container: &Value, script:
         let persistent = world.object(&claim).map(|c| text(c, "/spec/volumeName").to_string());
         // What no claim holds lives and dies with the pod.
         let holder = persistent.unwrap_or_else(|| format!("{}/{}", uid(pod), text(mount, "/name")));
+        let map = volume.map(|v| text(v, "/configMap/name")).unwrap_or_default();
+        let map = Key::new("", "configmaps", &key.namespace, map);
+        for (name, value) in world.object(&map).and_then(|m| m["data"].as_object()).into_iter().flatten() {
+            given.push((holder.clone(), format!("/{name}"), value.as_str().unwrap_or_default().to_string()));
+        }
         mounts.push((text(mount, "/mountPath").trim_end_matches('/').to_string(), holder));
     }
     let names = super::balancer::names(world);
-    let mut files = world.state().map(|s| std::mem::take(&mut s.volumes)).unwrap_or_default();
-    let outcome = shell::run(
-        script,
-        strict,
-        &mut shell::Machine { hostname: &key.name, mounts: &mounts, files: &mut files, names: &names },
-    );
+    let env = environment(world, key, pod).unwrap_or_default();
+    let mut files = world.state().map(|s| s.volumes.clone()).unwrap_or_default();
+    let answers = world.state().and_then(|s| s.answers.get(&uid(pod)).cloned()).unwrap_or_default();
+    for (holder, path, value) in given {
+        files.entry(holder).or_default().insert(path, value);
+    }
+    let mut machine = shell::Machine {
+        hostname: &key.name,
+        mounts: &mounts,
+        files: &mut files,
+        names: &names,
+        env: &env,
+        answers: &answers,
+        wanted: None,
+    };
+    let outcome = shell::run(script, strict, &mut machine);
+    if let Some(request) = machine.wanted.take() {
+        return Err(request);
+    }
     if let Some(state) = world.state() {
         state.volumes = files;
     }
     for (after, line) in &outcome.lines {
         note(world, key, *after, line.clone());
     }
-    outcome
+    Ok(outcome)
 }
 
 /// Adds to the pod's log what it prints `after` from now.

@@ -171,7 +171,10 @@ pub fn workloads(world: &mut World, release: &str, namespace: &str) {
             pod["hostNetwork"] = json!(true);
             pod["tolerations"] = json!([{"operator": "Exists"}]);
         }
-        let template = json!({"metadata": {"labels": chosen}, "spec": pod});
+        let mut template = json!({"metadata": {"labels": chosen}, "spec": pod});
+        if let Some(annotations) = proxmox::annotations(world, release, namespace, &w.name) {
+            template["metadata"]["annotations"] = annotations;
+        }
         let spec = json!({"selector": {"matchLabels": chosen}, "template": template});
         let (plural, kind, spec) = match w.kind {
             Kind::Deployment(replicas) => {

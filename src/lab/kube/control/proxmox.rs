@@ -55,6 +55,13 @@ pub fn refusal(world: &World, release: &Value) -> Option<String> {
         .map(|s| format!("failed to initialize proxmox client for token {}: 401 authentication failure", s.token_id))
 }
 
+/// The annotations that the driver's values give the pods of its controller; the chart gives its nodes none.
+pub fn annotations(world: &World, release: &str, namespace: &str, workload: &str) -> Option<Value> {
+    let key = Key::new("helm.toolkit.fluxcd.io", "helmreleases", namespace, release);
+    let release = world.object(&key).filter(|r| is_driver(r) && workload.ends_with("controller"))?;
+    release.pointer("/spec/values/controller/podAnnotations").cloned()
+}
+
 /// A value of a Secret, decoded.
 pub fn secret_value(secret: &Value, key: &str) -> Option<String> {
     if let Some(plain) = secret["stringData"][key].as_str() {

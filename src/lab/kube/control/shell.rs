@@ -3,8 +3,10 @@
 //! It understands lists of commands joined by `&&`, `||`, `;` and line ends; single and double quotes; redirection with
 //! `>`, `>>`, `<` and `2>&1` (to a file or `/dev/null`); and these commands: `echo`, `printf` (no formats but `%s` and
 //! `\n`), `cat`, `sleep`, `sync`, `true`, `false`, `:`, `exit`, `set -e`, `mkdir`, `touch`, `rm`, `ls`, `nslookup`, `hostname`,
-//! `test` and `[` with `-f`, `-e`, `-s`, `-n`, `-z`, `=` and `!=`. No variables, no substitution, no pipes, no loops:
-//! anything else ends with 127 and `sh: X: not found`.
+//! `test` and `[` with `-f`, `-e`, `-s`, `-n`, `-z`, `=` and `!=`, and `curl` (see [`super::curl`]), which really asks.
+//! Variables of the container's environment are put in; no substitution, no pipes, no loops: anything else ends with 127
+//! and `sh: X: not found`.
+use super::curl::{self, Answers, Request};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -23,6 +25,12 @@ pub struct Machine<'a> {
     pub files: &'a mut BTreeMap<String, Files>,
     /// What the cluster's DNS answers; `None` while it does not answer.
     pub names: &'a Option<Names>,
+    /// The container's environment.
+    pub env: &'a BTreeMap<String, String>,
+    /// What servers have answered to this pod.
+    pub answers: &'a Answers,
+    /// The first request of the script that has no answer yet: what the script did then does not count.
+    pub wanted: Option<Request>,
 }
 
 /// The cluster's DNS.
@@ -60,7 +68,7 @@ pub fn run(script: &str, mut strict: bool, machine: &mut Machine<'_>) -> Outcome
     let mut outcome = Outcome { lines: Vec::new(), lasted: Duration::ZERO, code: 0 };
     let mut command: Vec<Token> = Vec::new();
     let mut runs = true;
-    for token in tokens(script).into_iter().chain([Token::Next]) {
+    for token in tokens(script, machine.env).into_iter().chain([Token::Next]) {
         match token {
             Token::Word(_) | Token::To { .. } | Token::From | Token::Merge => command.push(token),
             Token::And | Token::Or | Token::Next => {
@@ -84,7 +92,20 @@ pub fn run(script: &str, mut strict: bool, machine: &mut Machine<'_>) -> Outcome
     outcome
 }
 
-fn tokens(script: &str) -> Vec<Token> {
+/// The name of a variable behind a `$`, and what it holds; a `$` alone stands for itself.
+fn variable(chars: &mut std::iter::Peekable<std::str::Chars<'_>>, env: &BTreeMap<String, String>) -> String {
+    let braced = chars.next_if_eq(&'{').is_some();
+    let mut name = String::new();
+    while let Some(c) = chars.next_if(|c| c.is_ascii_alphanumeric() || *c == '_') {
+        name.push(c);
+    }
+    if braced {
+        chars.next_if_eq(&'}');
+    }
+    if name.is_empty() { "$".to_string() } else { env.get(&name).cloned().unwrap_or_default() }
+}
+
+fn tokens(script: &str, env: &BTreeMap<String, String>) -> Vec<Token> {
     let mut found = Vec::new();
     let mut word: Option<String> = None;
     let mut chars = script.chars().peekable();
@@ -93,10 +114,22 @@ fn tokens(script: &str) -> Vec<Token> {
             found.extend(word.take().map(Token::Word));
         }
         match c {
-            '\'' | '"' => {
+            '\'' => {
                 let inside: String = chars.by_ref().take_while(|d| *d != c).collect();
                 word.get_or_insert_default().push_str(&inside);
             }
+            '"' => {
+                let mut inside = String::new();
+                while let Some(d) = chars.next().filter(|d| *d != '"') {
+                    if d == '$' {
+                        inside.push_str(&variable(&mut chars, env));
+                    } else {
+                        inside.push(d);
+                    }
+                }
+                word.get_or_insert_default().push_str(&inside);
+            }
+            '$' => word.get_or_insert_default().push_str(&variable(&mut chars, env)),
             '\\' => word.get_or_insert_default().extend(chars.next().filter(|d| *d != '\n')),
             '#' if word.is_none() => {
                 chars.by_ref().take_while(|d| *d != '\n').for_each(drop);
@@ -209,6 +242,14 @@ fn one(command: &[Token], machine: &mut Machine<'_>, outcome: &mut Outcome) -> (
             out.extend(answer);
             code
         }
+        "curl" => {
+            let asked = curl::run(arguments, machine);
+            asked.lines.into_iter().for_each(|line| outcome.say(line));
+            out.extend(asked.out);
+            // Without an answer nothing that follows is true.
+            ended = machine.wanted.is_some();
+            asked.code
+        }
         "hostname" => {
             out.push(machine.hostname.to_string());
             0
@@ -298,12 +339,12 @@ impl Machine<'_> {
         }
     }
 
-    fn read(&self, path: &str) -> Option<String> {
+    pub(super) fn read(&self, path: &str) -> Option<String> {
         let (volume, path) = self.place(path);
         self.files.get(&volume)?.get(&path).cloned()
     }
 
-    fn write(&mut self, path: &str, text: String) {
+    pub(super) fn write(&mut self, path: &str, text: String) {
         let (volume, path) = self.place(path);
         self.files.entry(volume).or_default().insert(path, text);
     }
@@ -333,7 +374,17 @@ mod tests {
 
     fn try_out(script: &str, files: &mut BTreeMap<String, Files>) -> (String, Outcome) {
         let mounts = [(String::new(), "own".to_string()), ("/data".to_string(), "pv-1".to_string())];
-        let outcome = run(script, false, &mut Machine { hostname: "probe", mounts: &mounts, files, names: &names() });
+        let (names, env) = (names(), BTreeMap::from([("WHO".to_string(), "me; echo".to_string())]));
+        let mut machine = Machine {
+            hostname: "probe",
+            mounts: &mounts,
+            files,
+            names: &names,
+            env: &env,
+            answers: &Answers::new(),
+            wanted: None,
+        };
+        let outcome = run(script, false, &mut machine);
         (outcome.lines.iter().map(|(_, l)| format!("{l}\n")).collect(), outcome)
     }
 
@@ -370,7 +421,14 @@ mod tests {
     }
 
     #[test]
+    fn variables_are_put_in_but_not_between_single_quotes_and_are_no_commands() {
+        let out = |script: &str| try_out(script, &mut BTreeMap::new()).0;
+        assert_eq!(out("echo \"$WHO\" ${WHO}! '$WHO'"), "me; echo me; echo! $WHO\n");
+        assert_eq!(out("printf 'a=%s\\nb=%s\\n' \"$WHO\" x"), "a=me; echo\nb=x\n");
+    }
+
+    #[test]
     fn what_the_shell_does_not_know_fails_loudly() {
-        assert_eq!(try_out("curl example.org", &mut BTreeMap::new()).1.code, 127);
+        assert_eq!(try_out("wget example.org", &mut BTreeMap::new()).1.code, 127);
     }
 }
