@@ -339,7 +339,7 @@ async fn a_node_in_maintenance_shows_what_it_is_and_takes_a_config_from_the_pinn
     assert_eq!(fake.applied.lock().unwrap().len(), 1);
 
     let error = Changer::new().apply_maintenance(address, &pin, &Secret::new("x".to_string())).await.unwrap_err();
-    assert!(matches!(&error, Error::Refused { text, .. } if text.contains("validation failed")), "{error}");
+    assert!(matches!(&error, Error::ConfigRefused { text } if text.contains("validation failed")), "{error}");
     assert!(!error.is_transient());
 }
 
