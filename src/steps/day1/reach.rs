@@ -9,7 +9,9 @@ use crate::engine::failure::Failure;
 use crate::engine::proof::{Proof, Reading as Evidence};
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
-use crate::plan::model::NodePlan;
+use crate::plan::model::{NodePlan, Role};
+use crate::proxmox::VmConfig;
+use crate::steps::day2::apply;
 use crate::steps::site::{Changing, Installation, Reading, address, files};
 use crate::steps::{failures, outlines, reset};
 use crate::talos::client::facts::Link;
@@ -94,7 +96,7 @@ impl Step<Installation> for Reach {
         let admin = if site.vault.holds(files::BUNDLE) { Some(site.admin()?) } else { None };
         let state = state_of(address(node), admin.as_ref()).await.value;
         match &state {
-            NodeState::Down(why) => return self.silent(site, why).await,
+            NodeState::Down(why) => return self.silent(cx, site, &config, why).await,
             NodeState::OutOfTime(why) => return Ok(Observed::Conflict(failures::clocks(why))),
             NodeState::Foreign(why) => {
                 return Ok(Observed::Conflict(Failure::refused(
@@ -106,7 +108,7 @@ impl Step<Installation> for Reach {
         }
         let Told { links, version, key } = match ask(node, &state, admin.as_ref()).await {
             Ok(told) => told,
-            Err(e) if e.is_transient() => return self.silent(site, &e.to_string()).await,
+            Err(e) if e.is_transient() => return self.silent(cx, site, &config, &e.to_string()).await,
             Err(e) => return Err(failures::talos(&e, doing)),
         };
         let link = match link(&links.value, &mac) {
@@ -192,14 +194,35 @@ impl Reach {
         Ok(Ok(note))
     }
 
-    async fn silent(&self, site: &Reading, why: &str) -> Result<Observed, Failure> {
+    async fn silent(
+        &self,
+        cx: &dyn Context,
+        site: &Reading,
+        config: &Answer<VmConfig>,
+        why: &str,
+    ) -> Result<Observed, Failure> {
         let Reach { node, doing, .. } = self;
         let status = site.proxmox.vm_status(&node.host, u32::from(node.vmid)).await;
-        if !status.map_err(|e| failures::proxmox(&e, doing))?.value.is_running() {
+        let status = status.map_err(|e| failures::proxmox(&e, doing))?;
+        if !status.value.is_running() {
             return Err(Failure::person(
                 format!("vm {} ({}) was started and is off again", node.vmid, node.name),
                 format!("read its console and the task log on {}; then: qm start {}", node.host, node.vmid),
             ));
+        }
+        // A worker with its config opens its API only behind the VIP, which comes with the bootstrap of day 2: a run that
+        // goes on between the two would wait here for what its own next day brings. Day 2 proves the machine anew.
+        // One that was started anew since its key was seen may be a new machine, without a config.
+        let now = cx.clock().now();
+        let same = site.pins().get(node).is_some_and(|pin| !pin.is_of_an_earlier_start(status.value.uptime, now));
+        let has_config = same && cx.made().has(&StepId::of(apply::KIND, &node.name));
+        if node.role == Role::Worker && has_config {
+            let summary = format!(
+                "vm {} ({}) runs and was given its config by this run: a worker's API opens only behind the VIP, day 2 asks it",
+                node.vmid, node.name
+            );
+            let proof = Proof::new(summary, Evidence::of("Proxmox", now, &status));
+            return Ok(Observed::Satisfied(proof.and(Evidence::of("Proxmox", now, config))));
         }
         let condition = format!("the Talos API of {} answers at {}", node.name, node.address);
         Ok(Observed::Underway(Wait::new(condition, why, BAND)))
