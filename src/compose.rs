@@ -276,7 +276,7 @@ fn connect(plan: &Plan, secret: Secret<String>) -> Result<(proxmox::Reader, prox
         url: plan.site.url.to_string(),
         token_id: plan.site.token_id.clone(),
         secret,
-        trust: trust_of(&plan)?,
+        trust: trust_of(plan)?,
     };
     proxmox::connect(target).map_err(|e| Refusal::Plan(e.to_string()))
 }

@@ -17,6 +17,7 @@ pub enum Verb {
     Act,
 }
 
+#[allow(clippy::large_enum_variant, reason = "a handful at a time, and gone at once")]
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
     Record(Event),

@@ -219,7 +219,7 @@ async fn receive_part(work: &Work<'_>, response: &mut Response, url: &str, part:
         return Err(failure);
     }
     let mut file = fs::File::create(part).await.map_err(|e| disk(&e))?;
-    let mut sum = unpack::Sum::new();
+    let mut sum = unpack::Sum::default();
     let mut done = 0_u64;
     let mut pace = Pace { since: Instant::now(), from: 0 };
     loop {

@@ -23,11 +23,13 @@ const STEPS: u64 = 20;
 
 pub struct Sum(digest::Context);
 
-impl Sum {
-    pub fn new() -> Self {
+impl Default for Sum {
+    fn default() -> Self {
         Sum(digest::Context::new(&digest::SHA256))
     }
+}
 
+impl Sum {
     pub fn update(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
     }
@@ -90,7 +92,7 @@ pub async fn sum(work: &Work<'_>, path: &Path) -> Result<String, Failure> {
     let path = path.to_path_buf();
     let job = move |report: &Report| {
         let mut file = File::open(&path)?;
-        let mut sum = Sum::new();
+        let mut sum = Sum::default();
         let mut block = vec![0; BLOCK];
         let mut done = 0;
         loop {
@@ -159,7 +161,7 @@ pub fn free(path: &Path) -> io::Result<u64> {
 
 /// Copies, leaving out blocks that are all zero. At most `room` bytes are written, and the whole is at most [`LIMIT`] long.
 fn copy(mut from: impl Read, mut to: &File, room: u64, mut each: impl FnMut() -> io::Result<()>) -> io::Result<Made> {
-    let mut sum = Sum::new();
+    let mut sum = Sum::default();
     let mut block = vec![0; BLOCK];
     let (mut size, mut written) = (0_u64, 0_u64);
     loop {
