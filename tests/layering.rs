@@ -140,7 +140,18 @@ fn grouped_imports_are_opened() {
 #[test]
 fn the_top_level_holds_only_what_the_house_has() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let known = ["Cargo.toml", "Cargo.lock", "src", "assets", "tests", "docs", "README.md", "target"];
+    let known = [
+        "Cargo.toml",
+        "Cargo.lock",
+        "src",
+        "assets",
+        "tests",
+        "docs",
+        "README.md",
+        "LICENSE",
+        "CHANGELOG.md",
+        "target",
+    ];
     for entry in fs::read_dir(root).unwrap() {
         let name = entry.unwrap().file_name().to_string_lossy().to_string();
         assert!(name.starts_with('.') || known.contains(&name.as_str()), "{name} does not belong at the top level");

@@ -103,7 +103,7 @@ fn broken() -> Vec<(&'static str, Edits, &'static str)> {
         ("cluster-domain", vec![("cluster_domain: cozy.local", "cluster_domain: cozy-new.local")], "cozy-new.local"),
         ("root-host", vec![("root_host: 10-0-0-212.nip.io", "root_host: https://cozy.example.com")], "root_host"),
         ("root-host-in-cluster", vec![("root_host: 10-0-0-212.nip.io", "root_host: cozy.local")], "root_host"),
-        ("root-host-in-cluster", vec![("root_host: 10-0-0-212.nip.io", "root_host: a.COZY.local.")], "root_host"),
+        ("root-host-in-cluster", vec![("root_host: 10-0-0-212.nip.io", "root_host: a.cozy.local")], "root_host"),
         ("root-host-elsewhere", vec![("root_host: 10-0-0-212.nip.io", "root_host: cozy.10.0.0.9.nip.io")], "root_host"),
         ("expose-unknown", vec![("    - dashboard", "    - dashbord")], "- dashbord"),
         ("expose-without-kubevirt", vec![("    - dashboard", "    - cdi-uploadproxy")], "- cdi-uploadproxy"),
@@ -360,6 +360,7 @@ fn a_plan_that_breaks_rules_can_still_be_opened_for_mending() {
 fn whole() -> Plan {
     let mut plan = defaults::plan(&Defaults { ca_file: Some("site.pem".into()), ..good() });
     plan.site.pool = Some("cozy".into());
+    plan.talos.iso_storage = Some("local".into());
     let capmox = &mut plan.integration.capmox;
     capmox.components_url = Some("https://mirror.example.com/infrastructure-components.yaml".into());
     capmox.components_sha256 = Some("0123456789abcdef".repeat(4));
