@@ -67,6 +67,9 @@ class Facts(Lab):
             [row["storage"] for row in self.node.storage.get(content="iso,images")], ["local", "local-lvm"]
         )
         status = self.node.storage("local").status.get()
+        for row in (status, local):
+            # The server's own order is another one in each answer.
+            row["content"] = sorted(row["content"].split(","))
         self.assertEqual(status, {k: v for k, v in local.items() if k not in ("storage", "used_fraction")} | {})
         with self.wrong(storage="No such storage."):
             self.node.storage.get(storage="nope")
@@ -74,7 +77,7 @@ class Facts(Lab):
     def test_bridges_and_cards_are_told_apart(self):
         (bridge,) = self.node.network.get(type="any_bridge")
         self.assertEqual((bridge["iface"], bridge["type"], bridge["active"]), ("vmbr0", "bridge", 1))
-        self.assertEqual([row["iface"] for row in self.node.network.get()], ["vmbr0", "eno1"])
+        self.assertEqual({row["iface"] for row in self.node.network.get()}, {"vmbr0", "eno1"}, "in any order")
 
     def test_a_guest_that_runs_has_counters_and_no_pending_change(self):
         status = self.node.qemu(150).status.current.get()

@@ -193,7 +193,9 @@ class Guests(Lab):
 
     def test_what_only_the_start_can_know_fails_the_start(self):
         guest = self.guest(718, net0="virtio,bridge=vmbr9")
-        self.assertEqual(self.done(guest.status.start.post()), "bridge 'vmbr9' does not exist")
+        start = guest.status.start.post()
+        self.assertEqual(self.done(start), "start failed: QEMU exited with code 1")
+        self.assertIn("bridge 'vmbr9' does not exist", self.log(start))
         guest.config.put(delete="net0", cores=64)
         self.assertEqual(self.done(guest.status.start.post()), "MAX 48 vcpus allowed per VM on this node")
 
