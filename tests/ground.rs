@@ -264,6 +264,13 @@ fn a_worker_that_somebody_stopped_is_told_as_that_and_soon() {
     let goes_on = site.cozyup(&["status"]).output().unwrap();
     assert!(text(&goes_on).contains(&format!("goes on in process {worker}")), "{}", text(&goes_on));
     send(worker, Signal::STOP).unwrap();
+    // The signal reaches each thread at its own time.
+    until("it is stopped", || {
+        let tasks = std::fs::read_dir(format!("/proc/{worker}/task")).unwrap();
+        let stat = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+        let is_stopped = |stat: &str| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'));
+        tasks.flatten().all(|task| is_stopped(&stat(task))).then_some(())
+    });
     let began = Instant::now();
     let stopped = site.cozyup(&["status"]).output().unwrap();
     assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());

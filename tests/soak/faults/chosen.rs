@@ -76,7 +76,10 @@ fn a_clock_that_is_two_hours_off_is_named_with_how_to_set_it() {
     let lab = Lab::of("faults: [{ fault: clock_off, seconds: -7200, heal_s: 60 }]\n");
     let ran = lab.run("0");
     let told = complaints(&ran);
-    assert!(told.contains("the clock of pve is 720") && told.contains("behind"), "{told}");
+    // What passes between question and answer is taken off: on a busy machine some seconds of the lab.
+    let off = told.split("the clock of pve is ").nth(1).and_then(|rest| rest.split_once(" s behind"));
+    let off: u32 = off.and_then(|(seconds, _)| seconds.parse().ok()).unwrap_or_else(|| panic!("{told}"));
+    assert!((7000..=7200).contains(&off), "{told}");
     assert!(told.contains("timedatectl"), "{told}");
     assert_clean(&ran);
 }
