@@ -1,12 +1,13 @@
 //! cozyup: from a bare Proxmox VE site to a validated CozyStack cluster.
 //! The rooms of the house and who may import whom: `docs/ARCHITECTURE.md`.
-pub mod base;
+pub use cozyup_base as base;
+pub use cozyup_lab as lab;
+
 pub mod cli;
 pub mod compose;
 pub mod cozystack;
 pub mod engine;
 pub mod kubernetes;
-pub mod lab;
 pub mod plan;
 pub mod proxmox;
 pub mod report;

@@ -37,7 +37,7 @@ impl<T> Answer<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::secret::Secret;
+    use crate::secret::Secret;
 
     #[test]
     fn no_part_of_a_secret_is_left_where_a_long_answer_is_cut() {

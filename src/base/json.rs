@@ -59,7 +59,7 @@ fn change(json: &mut Value, to: &impl Fn(&str) -> String) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::secret::Secret;
+    use crate::secret::Secret;
     use proptest::prelude::*;
     use serde_json::json;
 

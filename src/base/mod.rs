@@ -12,7 +12,6 @@ pub mod logind;
 pub mod names;
 pub mod place;
 pub mod process;
-#[cfg(any(test, fuzzing))]
 pub mod properties;
 pub mod secret;
 pub mod sntp;

@@ -1,6 +1,6 @@
 //! What the properties of the rooms have in common. A property holds for any bytes: tests/fuzz looks for bytes for which it
 //! does not, and tier 1 keeps those that were found (`tests/fuzz/seeds`).
-#![allow(clippy::panic, clippy::unwrap_used, reason = "compiled for tests and for fuzzing alone")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "called by tests and by fuzzing alone")]
 use super::text::is_hostile;
 use std::fmt::Debug;
 
@@ -38,9 +38,8 @@ fn harmless_but_for(value: &impl Debug, allowed: &[char]) {
 }
 
 /// Feeds every seed of a fuzz target to its property.
-#[cfg(test)]
 pub fn seeds(target: &str, property: fn(&[u8])) {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/seeds").join(target);
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fuzz/seeds").join(target);
     let seeds: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|seed| seed.unwrap().path()).collect();
     assert!(!seeds.is_empty(), "{} holds no seed", folder.display());
     for seed in seeds {

@@ -117,9 +117,9 @@ impl Lab {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::clock::Clock;
-    use crate::lab::scenario::Scenario;
-    use crate::lab::world::World;
+    use crate::scenario::Scenario;
+    use crate::world::World;
+    use cozyup_base::clock::Clock;
     use std::net::Ipv4Addr;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU32, Ordering};

@@ -157,9 +157,9 @@ async fn pass_on(mut from: TcpStream, to: SocketAddr) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::clock::Clock;
-    use crate::lab::scenario::Scenario;
-    use crate::lab::world::World;
+    use crate::scenario::Scenario;
+    use crate::world::World;
+    use cozyup_base::clock::Clock;
     use std::net::Ipv4Addr;
     use std::time::SystemTime;
 

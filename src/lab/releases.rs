@@ -132,7 +132,7 @@ fn paced(lab: Lab, bytes: Bytes, seconds: f64) -> Body {
             if rest.is_empty() {
                 return None;
             }
-            lab.clock().sleep_until(crate::base::clock::add(start, pause * (n + 1))).await;
+            lab.clock().sleep_until(cozyup_base::clock::add(start, pause * (n + 1))).await;
             let part = rest.split_to(piece.min(rest.len()));
             Some((Ok::<_, Infallible>(part), (n + 1, rest)))
         }

@@ -251,7 +251,7 @@ impl super::world::World {
         let now = self.now;
         self.scenario.faults.iter_mut().filter(|f| matches(&f.kind)).find_map(|fault| {
             let bit_at = *fault.bit_at.get_or_insert(now);
-            let lasted = crate::base::clock::between(bit_at, now).as_secs_f64();
+            let lasted = cozyup_base::clock::between(bit_at, now).as_secs_f64();
             let healed = fault.heal_s.is_some_and(|heal| lasted >= heal);
             (!healed).then(|| fault.kind.clone())
         })

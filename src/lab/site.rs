@@ -4,9 +4,9 @@ use super::releases::{CAPMOX_NAME, IMAGE_NAME, IPAM_NAME, MANIFEST_NAME, Release
 use super::scenario::Scenario;
 use super::world::{Lab, World};
 use super::{critical, disturb, kube, scenario, time};
-use crate::base::clock::Clock;
-use crate::base::file::{own, private_dir, read_regular, write_private};
-use crate::base::{place, process};
+use cozyup_base::clock::Clock;
+use cozyup_base::file::{own, private_dir, read_regular, write_private};
+use cozyup_base::{place, process};
 use jiff::{Timestamp, ToSpan};
 use serde::{Deserialize, Serialize};
 use std::io;

@@ -1,8 +1,8 @@
 //! The time server of the lab, at its gateway: tells the site's time over SNTP.
 use super::scenario::TimeServer;
 use super::world::Lab;
-use crate::base::clock::add;
-use crate::base::sntp::{self, Said};
+use cozyup_base::clock::add;
+use cozyup_base::sntp::{self, Said};
 use std::time::Duration;
 use tokio::net::UdpSocket;
 

@@ -2,7 +2,7 @@
 use super::changes::Changes;
 use super::scenario::Scenario;
 use super::{disturb, kube, machine, net, pve, releases};
-use crate::base::clock::{Clock, add};
+use cozyup_base::clock::{Clock, add};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};

@@ -11,7 +11,7 @@ pub mod secrets;
 pub mod seed;
 pub mod state;
 pub mod watch;
-pub mod wire;
+pub use cozyup_talos_wire as wire;
 
 pub use client::changer::Changer;
 pub use client::tls::SpkiFingerprint;

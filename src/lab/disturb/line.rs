@@ -1,8 +1,8 @@
 //! One connection to an API, with whatever disturbs it.
 use super::plan::{self, Api, Disturbance, Kind};
 use super::{answer, body, certificate};
-use crate::lab::net::Endpoint;
-use crate::lab::world::Lab;
+use crate::net::Endpoint;
+use crate::world::Lab;
 use axum::body::Body;
 use hyper::body::Incoming;
 use hyper::{Request, Response};

@@ -1,6 +1,6 @@
 //! The account of what was disturbed, as lines of JSON in the lab's folder.
 use super::plan::Met;
-use crate::lab::world::Lab;
+use crate::world::Lab;
 use std::io::Write;
 use std::path::PathBuf;
 

@@ -1,7 +1,7 @@
 //! Which disturbance bites when: counted in requests, or in seconds of the lab.
-use crate::base::clock::{add, between};
-use crate::lab::net::Endpoint;
-use crate::lab::world::World;
+use crate::net::Endpoint;
+use crate::world::World;
+use cozyup_base::clock::{add, between};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -275,7 +275,7 @@ impl World {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lab::scenario::Scenario;
+    use crate::scenario::Scenario;
     use std::net::Ipv4Addr;
 
     fn world(yaml: &str) -> World {

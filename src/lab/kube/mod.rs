@@ -24,8 +24,8 @@ pub struct Cluster {
     pub dns_domain: String,
     pub kubernetes_version: String,
     /// Registered nodes, by name.
-    pub(in crate::lab::kube) nodes: BTreeMap<String, NodeFacts>,
-    pub(in crate::lab::kube) state: control::State,
+    pub(in crate::kube) nodes: BTreeMap<String, NodeFacts>,
+    pub(in crate::kube) state: control::State,
 }
 
 /// API groups that every Kubernetes serves.

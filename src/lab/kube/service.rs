@@ -6,7 +6,7 @@
 use super::control::objects::{items, text};
 use super::control::{balancer, workloads};
 use super::store::Key;
-use crate::lab::world::{Lab, World};
+use crate::world::{Lab, World};
 use serde_json::Value;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};

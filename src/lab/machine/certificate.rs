@@ -1,10 +1,10 @@
 //! The certificates that machines answer with.
 use super::Machine;
 use super::config::MachineConfig;
-use crate::base::secret::Secret;
 use aws_lc_rs::digest;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use cozyup_base::secret::Secret;
 use jiff::Timestamp;
 use rcgen::{
     CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair, KeyUsagePurpose,

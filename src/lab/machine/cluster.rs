@@ -8,7 +8,7 @@ use super::life::{self, Refused, later};
 use super::outside::{ControlPlaneFacts, NodeFacts};
 use super::{API_PORT, Api, KUBERNETES_PORT, Machine, Membership, Progress, Service, State, TALOS_VERSION};
 use super::{certificate, listen, outside, status};
-use crate::base::clock::{add, between};
+use cozyup_base::clock::{add, between};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;

@@ -2,9 +2,9 @@
 mod verdict;
 
 use super::known;
-use crate::base::secret::Secret;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use cozyup_base::secret::Secret;
 use ipnet::Ipv4Net;
 use serde::Deserialize;
 use serde_yaml::Value;
@@ -358,7 +358,7 @@ fn glob(pattern: &str, text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lab::machine::fixture;
+    use crate::machine::fixture;
 
     fn error(text: &str) -> String {
         MachineConfig::read(text.as_bytes()).unwrap_err().why()

@@ -6,7 +6,7 @@ use super::event::Kind;
 use super::{
     API_PORT, Api, Machine, Progress, Stage, State, certificate, cluster, listen, outside, seeded, status, wire,
 };
-use crate::base::clock::add;
+use cozyup_base::clock::add;
 use std::sync::Arc;
 use std::time::Duration;
 use wire::{phase_event, sequence_event, task_event};

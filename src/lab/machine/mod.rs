@@ -26,9 +26,9 @@ mod tests;
 
 use super::net::Endpoint;
 use super::world::World;
-use crate::talos::wire::machine as wire;
 use certificate::Identity;
 pub use config::{ConfigError, MachineConfig, Role};
+use cozyup_talos_wire::machine as wire;
 use event::{Event, Kind};
 use jiff::Timestamp;
 use outside::Vm;

@@ -1,8 +1,8 @@
 //! Where a machine meets the rest of the lab: its VM in Proxmox, and the Kubernetes cluster that it carries.
 //! Everything that machines need from other rooms of the lab goes through this file.
 use super::nocloud;
-use crate::lab::world::World;
-use crate::lab::{kube, pve};
+use crate::world::World;
+use crate::{kube, pve};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::Ipv4Addr;

@@ -6,7 +6,7 @@ mod state;
 use super::super::world::World;
 use super::spec::Spec;
 use super::{Machine, Stage};
-use crate::talos::wire::cosi::resource as wire;
+use cozyup_talos_wire::cosi::resource as wire;
 pub use definition::{Kind, NAMESPACES, find};
 pub use hardware::{DiskKind, disk_list};
 use jiff::Timestamp;

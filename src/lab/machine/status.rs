@@ -2,7 +2,7 @@
 use super::super::world::World;
 use super::event::Kind;
 use super::{Machine, Progress, Service, Stage, outside};
-use crate::talos::wire::machine::machine_status_event as wire;
+use cozyup_talos_wire::machine::machine_status_event as wire;
 
 /// What a control plane's kubelet runs from files.
 pub const STATIC_PODS: [&str; 3] = ["kube-apiserver", "kube-controller-manager", "kube-scheduler"];

@@ -2,9 +2,9 @@
 use super::fixture::{Secrets, vm};
 use super::life::{self, Refused};
 use super::*;
-use crate::base::clock::Clock;
-use crate::lab::scenario::Scenario;
-use crate::lab::world::{Lab, World};
+use crate::scenario::Scenario;
+use crate::world::{Lab, World};
+use cozyup_base::clock::Clock;
 use std::time::{Duration, SystemTime};
 
 const CP: [(u32, u8); 3] = [(1001, 201), (1002, 202), (1003, 203)];

@@ -1,5 +1,5 @@
 //! The certificate authority and the server certificate of the simulated Proxmox VE, made once per lab.
-use crate::base::tls::Fingerprint;
+use cozyup_base::tls::Fingerprint;
 use rcgen::{BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};

@@ -4,8 +4,8 @@ use super::property::{Property, print_size};
 use super::storage::{LOCK_WAIT_S, Volume};
 use super::vm::{Config, Vm, is_cdrom, is_cloud_init, is_numbered};
 use super::{Version, create, disk, random_uuid, task};
-use crate::lab::scenario::FaultKind;
-use crate::lab::world::World;
+use crate::scenario::FaultKind;
+use crate::world::World;
 
 #[derive(Debug, Clone)]
 pub struct Job {

@@ -4,7 +4,7 @@ use super::property::{Nic, Property};
 use super::storage::Volume;
 use super::vm::{Config, Vm, is_cloud_init, is_drive, is_numbered};
 use super::{lifecycle, random_uuid, task};
-use crate::lab::world::World;
+use crate::world::World;
 use std::collections::BTreeMap;
 
 /// The QEMU that `meta` names.

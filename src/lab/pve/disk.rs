@@ -3,7 +3,7 @@ use super::full;
 use super::property::{GIB, Property, is_decimal, print_size};
 use super::storage::Volume;
 use super::vm::is_cdrom;
-use crate::lab::world::World;
+use crate::world::World;
 
 /// What a drive is to be made of.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -77,7 +77,7 @@ fn without_mac(value: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::lab::scenario::Scenario;
+    use crate::scenario::Scenario;
     use std::net::Ipv4Addr;
 
     #[test]

@@ -3,8 +3,8 @@ use super::property::{Property, parse_size, print_size};
 use super::storage::Volume;
 use super::vm::{Power, Vm, is_cdrom, is_cloud_init, is_numbered};
 use super::{disk, full, task};
-use crate::lab::machine;
-use crate::lab::world::World;
+use crate::machine;
+use crate::world::World;
 
 /// Starts a task of `kind` on the VM that lasts `seconds` and ends as `act` says.
 fn run(

@@ -1,8 +1,8 @@
 //! Users, roles, access control lists and API tokens, and what follows from them.
 use super::roles::{NO_ACCESS, built_in};
-use crate::base::secret::Secret;
-use crate::lab::scenario::FaultKind;
-use crate::lab::world::World;
+use crate::scenario::FaultKind;
+use crate::world::World;
+use cozyup_base::secret::Secret;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 

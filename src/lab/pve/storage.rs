@@ -1,6 +1,6 @@
 //! Storages: their volumes and the account of their space.
 use super::property::{GIB, MIB};
-use crate::lab::scenario;
+use crate::scenario;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! Tasks: UPID, log and end. A log line may be written ahead of its time; readers see only what is past.
 use super::property::transferred;
-use crate::base::clock::{add, between};
-use crate::lab::world::World;
+use crate::world::World;
+use cozyup_base::clock::{add, between};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::time::Duration;

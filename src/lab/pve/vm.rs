@@ -1,9 +1,9 @@
 //! VMs: their configuration, key by key as Proxmox keeps it, and what can be read from it.
 use super::property::{GIB, Nic, Property, parse_size};
 use super::{Pve, VmFacts};
-use crate::base::clock::between;
-use crate::lab::iso;
+use crate::iso;
 use aws_lc_rs::digest;
+use cozyup_base::clock::between;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;

@@ -1,7 +1,7 @@
 //! What the API server adds to an object that is created: the defaults that clients and controllers count on.
 use super::kinds::Kind;
 use super::refusal::{Cause, Refusal};
-use crate::lab::kube::store::{Resource, Store};
+use crate::kube::store::{Resource, Store};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
@@ -302,7 +302,7 @@ fn free_address(store: &Store, taken: &BTreeSet<&str>) -> Option<String> {
     const DEFAULT_FIRST: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 1);
     /// DNS has address 10 by convention, so that one is left free.
     const SKIPPED: u32 = 10;
-    let kubernetes = store.get(&crate::lab::kube::store::Key::new("", "services", "default", "kubernetes"));
+    let kubernetes = store.get(&crate::kube::store::Key::new("", "services", "default", "kubernetes"));
     let first = kubernetes.and_then(|s| s["spec"]["clusterIP"].as_str()).and_then(|ip| ip.parse().ok());
     let first = u32::from(first.unwrap_or(DEFAULT_FIRST));
     (first + SKIPPED..first + 0xff00).map(|n| Ipv4Addr::from(n).to_string()).find(|ip| !taken.contains(ip.as_str()))
@@ -312,7 +312,7 @@ fn free_address(store: &Store, taken: &BTreeSet<&str>) -> Option<String> {
 mod tests {
     use super::super::kinds::KINDS;
     use super::*;
-    use crate::lab::kube::store::Key;
+    use crate::kube::store::Key;
     use jiff::Timestamp;
 
     fn filled(plural: &str, mut object: Value, store: &Store) -> Value {

@@ -2,8 +2,8 @@
 use super::identity::Identity;
 use super::path::Query;
 use super::refusal::Refusal;
-use crate::lab::kube::store::{Key, Resource, Store};
-use crate::lab::world::World;
+use crate::kube::store::{Key, Resource, Store};
+use crate::world::World;
 use hyper::Method;
 use serde_json::{Value, json};
 

@@ -3,7 +3,7 @@ use super::kinds::Kind;
 use super::path::Query;
 use super::refusal::{Cause, Refusal};
 use super::{schema, structural};
-use crate::lab::kube::store::Store;
+use crate::kube::store::Store;
 use serde_json::{Value, json};
 
 /// Where the object comes from: each way of writing has words of its own for one that does not fit.

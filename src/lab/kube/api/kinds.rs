@@ -1,6 +1,6 @@
 //! The table of everything the API can serve, and which of it is served now.
-use crate::lab::kube::store::Resource;
-use crate::lab::world::World;
+use crate::kube::store::Resource;
+use crate::world::World;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

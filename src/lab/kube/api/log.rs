@@ -2,8 +2,8 @@
 use super::path::{Query, Target};
 use super::read::store;
 use super::refusal::Refusal;
-use crate::lab::kube::pod_log;
-use crate::lab::world::{Lab, World};
+use crate::kube::pod_log;
+use crate::world::{Lab, World};
 use axum::body::Body;
 use bytes::Bytes;
 use serde_json::Value;

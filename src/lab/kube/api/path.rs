@@ -24,8 +24,8 @@ pub struct Target {
 }
 
 impl Target {
-    pub fn key(&self, name: &str) -> crate::lab::kube::store::Key {
-        crate::lab::kube::store::Key::new(self.kind.group, self.kind.plural, &self.namespace, name)
+    pub fn key(&self, name: &str) -> crate::kube::store::Key {
+        crate::kube::store::Key::new(self.kind.group, self.kind.plural, &self.namespace, name)
     }
 }
 

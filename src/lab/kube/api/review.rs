@@ -1,7 +1,7 @@
 //! `kubectl auth whoami` and `kubectl auth can-i`: what a user is and may.
 use super::authorize::{Attributes, allows, rules};
 use super::identity::Identity;
-use crate::lab::world::World;
+use crate::world::World;
 use serde_json::{Value, json};
 
 /// The review with its status; which one it is, its kind says.

@@ -2,7 +2,7 @@
 use super::path::Target;
 use super::read::store;
 use super::refusal::Refusal;
-use crate::lab::world::World;
+use crate::world::World;
 use serde_json::{Value, json};
 
 /// The Scale of an object.

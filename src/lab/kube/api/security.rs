@@ -1,7 +1,7 @@
 //! Pod Security as Talos sets it up by default: `baseline` is enforced everywhere but in kube-system and in namespaces
 //! that say otherwise.
 use super::refusal::Refusal;
-use crate::lab::kube::store::{Key, Store};
+use crate::kube::store::{Key, Store};
 use serde_json::Value;
 
 const LABEL: &str = "pod-security.kubernetes.io/enforce";

@@ -2,7 +2,7 @@
 use super::kinds::Kind;
 use super::path::{Query, Target};
 use super::refusal::Refusal;
-use crate::lab::kube::store::Key;
+use crate::kube::store::Key;
 use serde_json::Value;
 
 #[derive(Debug, Clone, PartialEq, Eq)]

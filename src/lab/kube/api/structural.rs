@@ -2,7 +2,7 @@
 //! are filled in, types and required fields are checked.
 use super::kinds::Kind;
 use super::refusal::{Cause, Refusal};
-use crate::lab::kube::store::{Key, Store};
+use crate::kube::store::{Key, Store};
 use serde_json::{Value, json};
 
 /// `None` when no definition has one: of aggregated APIs.

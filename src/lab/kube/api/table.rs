@@ -1,7 +1,7 @@
 //! What `kubectl get` prints: the columns of each resource and their cells, computed here as the real server does.
 use super::kinds::Kind;
 use super::view::{Include, META};
-use crate::base::clock::between;
+use cozyup_base::clock::between;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 

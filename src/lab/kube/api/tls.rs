@@ -1,8 +1,8 @@
 //! The server's side of TLS: a certificate from the cluster's CA. Client certificates are taken as they come and judged
 //! afterwards, as Go's server does: a strange one is no reason to hang up, but nobody is known by it.
-use crate::base::clock::{Clock, add};
-use crate::lab::net::Endpoint;
-use crate::lab::world::World;
+use crate::net::Endpoint;
+use crate::world::World;
+use cozyup_base::clock::{Clock, add};
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair, KeyUsagePurpose, SanType};
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::pki_types::pem::PemObject;

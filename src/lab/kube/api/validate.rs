@@ -1,7 +1,7 @@
 //! What the API server refuses to store although it could read it: names, labels, finalizers, and what may not change.
 use super::kinds::Kind;
 use super::refusal::{Cause, Refusal};
-use crate::lab::kube::BUILT_IN;
+use crate::kube::BUILT_IN;
 use serde_json::Value;
 
 const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or \

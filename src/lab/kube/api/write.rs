@@ -13,9 +13,9 @@ use super::selector::Filter;
 use super::structural;
 use super::validate;
 use super::view::Form;
-use crate::lab::kube::settle;
-use crate::lab::kube::store::{Key, Store, seconds};
-use crate::lab::world::World;
+use crate::kube::settle;
+use crate::kube::store::{Key, Store, seconds};
+use crate::world::World;
 use serde_json::{Value, json};
 
 /// What a write has in common, whatever it writes.

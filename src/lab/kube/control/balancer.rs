@@ -2,10 +2,10 @@
 use super::objects::{is_deleting, is_true, items, selects, suffix, text, uid};
 use super::shell::Names;
 use super::{namespaces, nodes};
-use crate::lab::kube::settle;
-use crate::lab::kube::store::Key;
-use crate::lab::net::Endpoint;
-use crate::lab::world::World;
+use crate::kube::settle;
+use crate::kube::store::Key;
+use crate::net::Endpoint;
+use crate::world::World;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

@@ -1,5 +1,5 @@
 //! The release graph of CozyStack v0.37.2, read from the same data file as the product's, by the lab's own eyes.
-use crate::lab::scenario::Scenario;
+use crate::scenario::Scenario;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;

@@ -1,9 +1,9 @@
 //! The Cluster API operator: providers from applied to Ready, or refused with a reason.
 use super::objects::{condition, is_deleting, is_true, set_condition, text, uid};
 use super::{components, pods, products};
-use crate::lab::kube::settle;
-use crate::lab::kube::store::{Key, seconds};
-use crate::lab::world::World;
+use crate::kube::settle;
+use crate::kube::store::{Key, seconds};
+use crate::world::World;
 use serde_json::{Value, json};
 
 const GROUP: &str = "operator.cluster.x-k8s.io";

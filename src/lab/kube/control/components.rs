@@ -2,8 +2,8 @@
 //! with the variables of its Secret and the changes of its object. Of the components the lab makes Secrets and Deployments.
 use super::objects::{items, owned_by, selects, text};
 use super::proxmox::secret_value;
-use crate::lab::kube::store::Key;
-use crate::lab::world::World;
+use crate::kube::store::Key;
+use crate::world::World;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 

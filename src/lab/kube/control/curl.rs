@@ -4,8 +4,8 @@
 //! `%{exitcode}` and `%{http_code}`, `--fail`, `--max-time` (ignored: the lab waits ten seconds on the wall), `--noproxy`,
 //! `--silent`, `--show-error` and a URL; its exit statuses are curl's.
 use super::shell::Machine;
-use crate::base::text::clean;
-use crate::base::tls::{ByLeaf, Judge};
+use cozyup_base::text::clean;
+use cozyup_base::tls::{ByLeaf, Judge};
 use reqwest::Url;
 use rustls::RootCertStore;
 use rustls::client::WebPkiServerVerifier;
@@ -143,7 +143,7 @@ async fn asked(request: &Request) -> Answer {
 }
 
 fn client(request: &Request, host: &str) -> Option<reqwest::Client> {
-    crate::base::tls::install_provider();
+    cozyup_base::tls::install_provider();
     let judge = Given { authority: request.authority.clone(), insecure: request.insecure, host: host.to_string() };
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let tls = rustls::ClientConfig::builder_with_provider(provider)

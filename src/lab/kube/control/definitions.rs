@@ -1,5 +1,5 @@
 //! Definitions of custom resources: those that the lab has (`assets/lab/definitions`), and what goes with one.
-use crate::lab::world::World;
+use crate::world::World;
 use serde::Deserialize;
 use serde_json::Value;
 use std::sync::LazyLock;

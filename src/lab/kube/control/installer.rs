@@ -3,9 +3,9 @@
 //! after `release_default_s`.
 use super::objects::{items, text, uid};
 use super::{bundle, pods, products, tenants};
-use crate::lab::kube::settle;
-use crate::lab::kube::store::{Key, seconds};
-use crate::lab::world::World;
+use crate::kube::settle;
+use crate::kube::store::{Key, seconds};
+use crate::world::World;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -217,7 +217,7 @@ fn values(name: &str, config: &BTreeMap<String, String>, planes: &[String]) -> V
     let mut values = match name {
         "fluxcd" => json!({"flux-instance": {"instance": {"cluster": {"domain": domain}}}}),
         "kubeovn" => json!({
-            "cozystack": {"nodesHash": crate::lab::releases::sha256(planes.join(",").as_bytes())},
+            "cozystack": {"nodesHash": crate::releases::sha256(planes.join(",").as_bytes())},
             "kube-ovn": {"ipv4": {
                 "POD_CIDR": said("ipv4-pod-cidr"), "POD_GATEWAY": said("ipv4-pod-gateway"),
                 "SVC_CIDR": said("ipv4-svc-cidr"), "JOIN_CIDR": said("ipv4-join-cidr")}}}),

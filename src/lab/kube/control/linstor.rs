@@ -1,9 +1,9 @@
 //! LINSTOR as Piraeus runs it: satellites, their storage pools, and where a volume can lie.
 use super::objects::{items, selects, set_condition, text, uid};
 use super::storage;
-use crate::lab::kube::settle;
-use crate::lab::kube::store::{Key, seconds};
-use crate::lab::world::World;
+use crate::kube::settle;
+use crate::kube::store::{Key, seconds};
+use crate::world::World;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 

@@ -24,7 +24,7 @@ mod tenants;
 pub(super) mod workloads;
 
 use super::store::{Change, Key};
-use crate::lab::world::World;
+use crate::world::World;
 use jiff::Timestamp;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,8 +1,8 @@
 //! Namespaces: what a new one holds, and how one goes with everything in it.
 use super::objects::{condition, is_deleting, items, set_condition, uid};
-use crate::lab::kube::settle;
-use crate::lab::kube::store::{Key, seconds};
-use crate::lab::world::World;
+use crate::kube::settle;
+use crate::kube::store::{Key, seconds};
+use crate::world::World;
 use serde_json::{Value, json};
 
 pub fn is_terminating(world: &World, namespace: &str) -> bool {

@@ -1,9 +1,9 @@
 //! Control planes and nodes: how they come, become Ready and go.
 use super::objects::{is_ready_now, set_condition, text};
 use super::{State, balancer};
-use crate::lab::kube::store::{Key, Store, seconds};
-use crate::lab::kube::{Cluster, ControlPlaneFacts, NodeFacts, settle};
-use crate::lab::world::World;
+use crate::kube::store::{Key, Store, seconds};
+use crate::kube::{Cluster, ControlPlaneFacts, NodeFacts, settle};
+use crate::world::World;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;

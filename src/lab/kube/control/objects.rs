@@ -1,32 +1,27 @@
 //! Reading and changing objects of the cluster from inside the world.
 use super::State;
-use crate::lab::kube::store::{Key, Resource, seconds};
-use crate::lab::world::World;
+use crate::kube::store::{Key, Resource, seconds};
+use crate::world::World;
 use serde_json::{Value, json};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 impl World {
     /// What the controllers remember. Only called while there is a cluster.
-    pub(in crate::lab::kube) fn state(&mut self) -> Option<&mut State> {
+    pub(in crate::kube) fn state(&mut self) -> Option<&mut State> {
         self.cluster.as_mut().map(|c| &mut c.state)
     }
 
-    pub(in crate::lab::kube) fn object(&self, key: &Key) -> Option<&Value> {
+    pub(in crate::kube) fn object(&self, key: &Key) -> Option<&Value> {
         self.cluster.as_ref()?.store.get(key)
     }
 
     /// Copies of what is there, in order of namespace and name.
-    pub(in crate::lab::kube) fn objects(
-        &self,
-        group: &str,
-        plural: &str,
-        namespace: Option<&str>,
-    ) -> Vec<(Key, Value)> {
+    pub(in crate::kube) fn objects(&self, group: &str, plural: &str, namespace: Option<&str>) -> Vec<(Key, Value)> {
         self.select(group, plural, namespace, |_| true)
     }
 
     /// Like [`World::objects`], only those that `wanted` accepts.
-    pub(in crate::lab::kube) fn select(
+    pub(in crate::kube) fn select(
         &self,
         group: &str,
         plural: &str,
@@ -40,7 +35,7 @@ impl World {
         found.collect()
     }
 
-    pub(in crate::lab::kube) fn put_object(&mut self, key: Key, object: Value) {
+    pub(in crate::kube) fn put_object(&mut self, key: Key, object: Value) {
         let now = self.now;
         if let Some(cluster) = &mut self.cluster {
             cluster.store.put(key, object, now);
@@ -48,17 +43,17 @@ impl World {
     }
 
     /// `false` when the object is not there.
-    pub(in crate::lab::kube) fn change_object(&mut self, key: &Key, f: impl FnOnce(&mut Value)) -> bool {
+    pub(in crate::kube) fn change_object(&mut self, key: &Key, f: impl FnOnce(&mut Value)) -> bool {
         let now = self.now;
         self.cluster.as_mut().is_some_and(|c| c.store.update(key, now, f))
     }
 
-    pub(in crate::lab::kube) fn remove_object(&mut self, key: &Key) -> Option<Value> {
+    pub(in crate::kube) fn remove_object(&mut self, key: &Key) -> Option<Value> {
         self.cluster.as_mut()?.store.remove(key)
     }
 
     /// Creates, or lays labels, annotations and everything but status over what is there.
-    pub(in crate::lab::kube) fn apply_object(&mut self, key: Key, desired: Value) {
+    pub(in crate::kube) fn apply_object(&mut self, key: Key, desired: Value) {
         let mut object = match self.object(&key) {
             None => return self.put_object(key, desired),
             Some(object) => object.clone(),
@@ -82,23 +77,23 @@ impl World {
     }
 
     /// Notes that something is under way; `false` when it was already.
-    pub(in crate::lab::kube) fn begin(&mut self, what: String) -> bool {
+    pub(in crate::kube) fn begin(&mut self, what: String) -> bool {
         self.state().is_some_and(|s| s.underway.insert(what))
     }
 
-    pub(in crate::lab::kube) fn done(&mut self, what: &str) {
+    pub(in crate::kube) fn done(&mut self, what: &str) {
         if let Some(state) = self.state() {
             state.underway.remove(what);
         }
     }
 
     /// Whether the object is there and still the one with this uid.
-    pub(in crate::lab::kube) fn is_still(&self, key: &Key, uid: &str) -> bool {
+    pub(in crate::kube) fn is_still(&self, key: &Key, uid: &str) -> bool {
         self.object(key).is_some_and(|o| text(o, "/metadata/uid") == uid)
     }
 
     /// An Event about an object; the same again counts up.
-    pub(in crate::lab::kube) fn tell(&mut self, about: &Key, kind: &str, reason: &str, message: &str) {
+    pub(in crate::kube) fn tell(&mut self, about: &Key, kind: &str, reason: &str, message: &str) {
         let now = seconds(self.now);
         let Some(object) = self.object(about) else { return };
         let (api_version, uid) = (object["apiVersion"].clone(), object["metadata"]["uid"].clone());
@@ -158,7 +153,7 @@ pub fn is_ready_now(object: &Value) -> bool {
 pub fn set_condition(object: &mut Value, at: &str, kind: &str, status: &str, reason: &str, message: &str) {
     let group = text(object, "/apiVersion").split_once('/').map_or("", |(group, _)| group);
     // Conditions of Kubernetes' own kinds and of Cluster API v1beta1 do not say which generation they speak of.
-    let own = crate::lab::kube::BUILT_IN.contains(&group) || group.ends_with("cluster.x-k8s.io");
+    let own = crate::kube::BUILT_IN.contains(&group) || group.ends_with("cluster.x-k8s.io");
     let generation = object["metadata"]["generation"].clone();
     let since = condition(object, kind)
         .filter(|c| c["status"] == status)

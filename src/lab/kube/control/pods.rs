@@ -5,10 +5,10 @@
 use super::curl::{self, Request};
 use super::objects::{is_deleting, is_true, items, selects, set_condition, text, uid};
 use super::{RETRY_S, capi, installer, nodes, proxmox, shell, storage};
-use crate::base::clock::add;
-use crate::lab::kube::settle;
-use crate::lab::kube::store::{Key, seconds};
-use crate::lab::world::World;
+use crate::kube::settle;
+use crate::kube::store::{Key, seconds};
+use crate::world::World;
+use cozyup_base::clock::add;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;

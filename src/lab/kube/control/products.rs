@@ -1,8 +1,8 @@
 //! What each release brings: its workloads, its API groups, and what else follows from it.
 use super::objects::{items, owned_by, set_condition, text};
 use super::{balancer, definitions, installer, linstor, nodes, proxmox, releases, storage, tenants};
-use crate::lab::kube::store::{Key, seconds};
-use crate::lab::world::World;
+use crate::kube::store::{Key, seconds};
+use crate::world::World;
 use serde_json::{Value, json};
 
 /// As many replicas as there are control planes: the chart counts them.

@@ -1,8 +1,8 @@
 //! Proxmox CSI: the one place where the cluster touches the simulated Proxmox VE.
 use super::objects::{is_ready_now, items, text};
 use super::storage;
-use crate::lab::kube::store::Key;
-use crate::lab::world::World;
+use crate::kube::store::Key;
+use crate::world::World;
 use base64::Engine as _;
 use serde::Deserialize;
 use serde_json::{Value, json};

@@ -8,10 +8,10 @@
 //! Flux works while its own pods still wait for the CNI (in truth the installer itself applies Cilium and Kube-OVN).
 use super::objects::{condition, drop_condition, is_deleting, is_ready_now, items, set_condition, text, uid};
 use super::{RETRY_S, bundle, installer, products, proxmox, workloads};
-use crate::lab::kube::settle;
-use crate::lab::kube::store::{Key, seconds};
-use crate::lab::scenario::FaultKind;
-use crate::lab::world::World;
+use crate::kube::settle;
+use crate::kube::store::{Key, seconds};
+use crate::scenario::FaultKind;
+use crate::world::World;
 use serde_json::{Value, json};
 
 const GROUP: &str = "helm.toolkit.fluxcd.io";

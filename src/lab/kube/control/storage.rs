@@ -1,9 +1,9 @@
 //! Claims and volumes: who provisions them, where, and how they go.
 use super::objects::{is_deleting, items, text, uid};
 use super::{RETRY_S, linstor, pods, proxmox};
-use crate::lab::kube::settle;
-use crate::lab::kube::store::Key;
-use crate::lab::world::World;
+use crate::kube::settle;
+use crate::kube::store::Key;
+use crate::world::World;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 

@@ -1,7 +1,7 @@
 //! The root tenant: `tenants.apps.cozystack.io/root` is a view of the HelmRelease `tenant-root`.
 use super::objects::{condition, text};
-use crate::lab::kube::store::Key;
-use crate::lab::world::World;
+use crate::kube::store::Key;
+use crate::world::World;
 use serde_json::{Value, json};
 
 const ROOT: &str = "tenant-root";

@@ -1,8 +1,8 @@
 //! Deployments, DaemonSets and StatefulSets: their pods and their status, and what goes when an owner goes.
 use super::namespaces::is_terminating;
 use super::objects::{hash, is_deleting, is_true, owned_by, selects, set_condition, suffix, text, uid};
-use crate::lab::kube::store::{Key, seconds};
-use crate::lab::world::World;
+use crate::kube::store::{Key, seconds};
+use crate::world::World;
 use serde_json::{Value, json};
 
 /// Removes what the object owned.

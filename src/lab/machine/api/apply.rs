@@ -2,8 +2,8 @@
 use super::super::life::{self, Refused, When};
 use super::super::{ConfigError, MachineConfig};
 use super::Node;
-use crate::lab::world::World;
-use crate::talos::wire::machine as wire;
+use crate::world::World;
+use cozyup_talos_wire::machine as wire;
 use std::time::Duration;
 use tonic::Status;
 use wire::apply_configuration_request::Mode;

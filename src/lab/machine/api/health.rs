@@ -3,9 +3,9 @@
 use super::super::super::world::World;
 use super::super::{Machine, Progress, Stage, State, cluster, config, outside};
 use super::Node;
-use crate::base::clock::add;
-use crate::talos::wire::cluster as wire;
-use crate::talos::wire::common;
+use cozyup_base::clock::add;
+use cozyup_talos_wire::cluster as wire;
+use cozyup_talos_wire::common;
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
 use std::net::Ipv4Addr;

@@ -2,7 +2,7 @@
 use super::super::super::world::World;
 use super::super::{Machine, Service, TALOS_VERSION, cluster, life, talosconfig};
 use super::{Node, etcd, streams, timestamp};
-use crate::talos::wire::{common, machine as wire};
+use cozyup_talos_wire::{common, machine as wire};
 use std::time::Duration;
 use tonic::codegen::BoxStream;
 use tonic::{Request, Response, Status};
@@ -25,13 +25,13 @@ impl Node {
         });
     }
 
-    /// See [`Lab::change`](crate::lab::world::Lab::change).
+    /// See [`Lab::change`](crate::world::Lab::change).
     async fn change<R: Send + 'static>(&self, method: &str, act: impl Future<Output = R> + Send + 'static) -> R {
         self.lab.change(format!("{method} vm {}", self.vmid), act).await
     }
 
     fn actor(&self) -> String {
-        self.lab.with(|world| crate::lab::kube::store::uuid(&mut world.random))
+        self.lab.with(|world| crate::kube::store::uuid(&mut world.random))
     }
 
     /// `what` is for control planes alone.

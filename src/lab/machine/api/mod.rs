@@ -14,7 +14,6 @@ mod tls;
 use super::super::disturb::Line;
 use super::super::world::Lab;
 use super::Service;
-use crate::talos::wire;
 use gate::Gate;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -50,17 +49,21 @@ pub async fn serve(stream: TcpStream, lab: Lab, line: Line, vmid: u32, secure: b
     // A clone of the handler in each service; all of it is a view on the lab.
     let node = Node { lab, vmid, boot };
     let routes = Routes::new(
-        wire::machine::machine_service_server::MachineServiceServer::new(machine::Api(node.clone()))
+        cozyup_talos_wire::machine::machine_service_server::MachineServiceServer::new(machine::Api(node.clone()))
             .max_decoding_message_size(MESSAGE_LIMIT)
             .max_encoding_message_size(MESSAGE_LIMIT),
     )
-    .add_service(wire::cosi::resource::state_server::StateServer::new(cosi::Api {
+    .add_service(cozyup_talos_wire::cosi::resource::state_server::StateServer::new(cosi::Api {
         node: node.clone(),
         admin: roles.as_ref().is_some_and(|r| r.iter().any(|r| r == gate::ADMIN)),
     }))
-    .add_service(wire::storage::storage_service_server::StorageServiceServer::new(other::Storage(node.clone())))
-    .add_service(wire::cluster::cluster_service_server::ClusterServiceServer::new(health::Cluster(node.clone())))
-    .add_service(wire::time::time_service_server::TimeServiceServer::new(other::Time(node)));
+    .add_service(cozyup_talos_wire::storage::storage_service_server::StorageServiceServer::new(other::Storage(
+        node.clone(),
+    )))
+    .add_service(cozyup_talos_wire::cluster::cluster_service_server::ClusterServiceServer::new(health::Cluster(
+        node.clone(),
+    )))
+    .add_service(cozyup_talos_wire::time::time_service_server::TimeServiceServer::new(other::Time(node)));
     let gate = Gate { inner: routes.prepare(), roles };
     let service = service_fn(move |request| {
         let (mut gate, line) = (gate.clone(), line.clone());
@@ -112,14 +115,14 @@ pub fn timestamp(at: Timestamp) -> prost_types::Timestamp {
 }
 
 /// What the last health check said.
-pub fn health(service: &Service) -> wire::machine::ServiceHealth {
+pub fn health(service: &Service) -> cozyup_talos_wire::machine::ServiceHealth {
     match &service.health {
-        Some(health) => wire::machine::ServiceHealth {
+        Some(health) => cozyup_talos_wire::machine::ServiceHealth {
             unknown: false,
             healthy: health.healthy,
             last_message: health.message.clone(),
             last_change: Some(timestamp(health.at)),
         },
-        None => wire::machine::ServiceHealth { unknown: true, ..Default::default() },
+        None => cozyup_talos_wire::machine::ServiceHealth { unknown: true, ..Default::default() },
     }
 }

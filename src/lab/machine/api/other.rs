@@ -2,7 +2,7 @@
 use super::super::Machine;
 use super::super::resource::{DiskKind, disk_list};
 use super::{Node, timestamp};
-use crate::talos::wire::{storage, time};
+use cozyup_talos_wire::{storage, time};
 use tonic::{Request, Response, Status};
 
 pub struct Storage(pub Node);

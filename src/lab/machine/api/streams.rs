@@ -3,8 +3,8 @@ use super::super::super::world::World;
 use super::super::{Event, Machine, TALOS_VERSION, kubeconfig, status};
 use super::Node;
 use super::stream::{self, Look};
-use crate::base::clock::between;
-use crate::talos::wire::{common, machine as wire};
+use cozyup_base::clock::between;
+use cozyup_talos_wire::{common, machine as wire};
 use tonic::codegen::BoxStream;
 use tonic::{Response, Status};
 

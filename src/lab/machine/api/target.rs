@@ -2,7 +2,7 @@
 use super::super::super::world::World;
 use super::super::{Api, Machine};
 use super::{Node, stream};
-use crate::talos::wire::common;
+use cozyup_talos_wire::common;
 use tonic::codegen::BoxStream;
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Response, Status};
@@ -38,7 +38,7 @@ macro_rules! items {
     };
 }
 
-use crate::talos::wire::{machine, storage, time};
+use cozyup_talos_wire::{machine, storage, time};
 items!(
     machine::ApplyConfiguration,
     machine::Bootstrap,
@@ -59,7 +59,7 @@ items!(
     storage::Disks,
     time::Time,
     common::Data,
-    crate::talos::wire::cluster::HealthCheckProgress,
+    cozyup_talos_wire::cluster::HealthCheckProgress,
 );
 
 impl Node {
@@ -190,7 +190,7 @@ fn failed<T: Item>(mut stamp: common::Metadata, status: &Status) -> T {
         code => format!("{code:?}"),
     };
     stamp.error = format!("rpc error: code = {code} desc = {}", status.message());
-    stamp.status = Some(crate::talos::wire::google::rpc::Status {
+    stamp.status = Some(cozyup_talos_wire::google::rpc::Status {
         code: status.code() as i32,
         message: status.message().to_string(),
         details: Vec::new(),

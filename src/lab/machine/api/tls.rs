@@ -3,7 +3,7 @@
 use super::super::super::world::{Lab, World};
 use super::super::certificate::Identity;
 use super::super::{Api, Machine};
-use crate::base::clock::Clock;
+use cozyup_base::clock::Clock;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, UnixTime};

@@ -3,11 +3,11 @@ use super::call::{Call, Failure, Outcome, done, rows};
 use super::kind::{Kind, WORDS};
 use super::route::{Need, Route, needed, optional, route};
 use super::sign_in::{by_ticket, enabled};
-use crate::base::secret::Secret;
-use crate::lab::pve::rights::{Privileges, Role, Ticket, Token, User, Who, effective, random_uuid};
-use crate::lab::world::World;
+use crate::pve::rights::{Privileges, Role, Ticket, Token, User, Who, effective, random_uuid};
+use crate::world::World;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use cozyup_base::secret::Secret;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 

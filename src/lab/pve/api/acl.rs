@@ -3,8 +3,8 @@ use super::access::{items, no_role, no_user};
 use super::call::{Call, Failure, Outcome, done, rows};
 use super::kind::{Kind, WORDS};
 use super::route::{Need, Route, needed, optional, route};
-use crate::lab::pve::rights::{Acl, Privileges, Subject, effective};
-use crate::lab::world::World;
+use crate::pve::rights::{Acl, Privileges, Subject, effective};
+use crate::world::World;
 use serde_json::json;
 use std::collections::BTreeSet;
 

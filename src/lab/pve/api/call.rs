@@ -1,6 +1,6 @@
 //! One call of the API as handlers see it, and what they answer.
-use crate::lab::pve::rights::{self, Who};
-use crate::lab::world::World;
+use crate::pve::rights::{self, Who};
+use crate::world::World;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -3,10 +3,10 @@ use super::call::{Call, Failure, Good, Outcome, rows};
 use super::kind::{Kind, VMID};
 use super::nodes::node_row;
 use super::route::{Need, Route, optional, route};
-use crate::base::clock::between;
-use crate::lab::pve::vm::Vm;
-use crate::lab::pve::{Version, full, task};
-use crate::lab::world::World;
+use crate::pve::vm::Vm;
+use crate::pve::{Version, full, task};
+use crate::world::World;
+use cozyup_base::clock::between;
 use serde_json::{Value, json};
 
 /// How often Proxmox's status daemon tells the cluster what guests a node has, in lab seconds.

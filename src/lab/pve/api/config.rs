@@ -4,12 +4,12 @@ use super::kind::{DNS_NAME, Kind, SERIAL, STORAGE, TAGS, WORDS};
 use super::qemu::guest;
 use super::route::{Need, Route, needed, optional, route};
 use super::schema;
-use crate::lab::pve::Version;
-use crate::lab::pve::create::{self, Change};
-use crate::lab::pve::disk::{Source, Wanted, no_storage, storage_of};
-use crate::lab::pve::property::{Nic, Property};
-use crate::lab::pve::vm::{Config, Vm, is_cdrom, is_cloud_init, is_drive, is_numbered};
-use crate::lab::world::World;
+use crate::pve::Version;
+use crate::pve::create::{self, Change};
+use crate::pve::disk::{Source, Wanted, no_storage, storage_of};
+use crate::pve::property::{Nic, Property};
+use crate::pve::vm::{Config, Vm, is_cdrom, is_cloud_init, is_drive, is_numbered};
+use crate::world::World;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -557,7 +557,7 @@ fn unlink(world: &mut World, call: &Call) -> Outcome {
     apply(world, call, Change { delete: list, ..Change::default() })?;
     if call.flag("force") == Some(true) {
         for volid in forced {
-            crate::lab::pve::disk::free(world, &node, &volid);
+            crate::pve::disk::free(world, &node, &volid);
             if let Some(vm) = world.pve.vms.get_mut(&vmid) {
                 vm.config.retain(|k, v| !(is_numbered(k, "unused", 255) && *v == volid));
             }

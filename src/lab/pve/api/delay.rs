@@ -1,8 +1,8 @@
 //! Calls that begin a task and may be asked to wait for its end: then they answer with nothing instead of its UPID.
 use super::call::{Call, Failure, Outcome, done};
-use crate::lab::pve::task;
-use crate::lab::world::Lab;
-use crate::lab::world::World;
+use crate::pve::task;
+use crate::world::Lab;
+use crate::world::World;
 use std::time::Duration;
 
 /// How often Proxmox looks whether the task has ended, in lab time.

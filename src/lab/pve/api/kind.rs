@@ -1,7 +1,7 @@
 //! The types that Proxmox's schemas give parameters, and what it says about values that are of another.
 use super::schema::Schema;
-use crate::lab::pve::property::{is_decimal, is_unicast, parse_size};
-use crate::lab::pve::vm::{drive_slots, is_drive};
+use crate::pve::property::{is_decimal, is_unicast, parse_size};
+use crate::pve::vm::{drive_slots, is_drive};
 
 pub const UNKNOWN: &str = "property is not defined in schema and the schema does not allow additional properties";
 pub const MISSING: &str = "property is missing and it is not optional";

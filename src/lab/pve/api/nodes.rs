@@ -3,9 +3,9 @@ use super::call::{Call, Failure, Outcome, rows};
 use super::cluster::none;
 use super::kind::{Kind, URL};
 use super::route::{Need, Route, needed, optional, route};
-use crate::base::clock::between;
-use crate::lab::pve::{Node, Version};
-use crate::lab::world::World;
+use crate::pve::{Node, Version};
+use crate::world::World;
+use cozyup_base::clock::between;
 use serde_json::{Value, json};
 
 const AUDIT: Need = Need::All("/nodes/{node}", &["Sys.Audit"]);

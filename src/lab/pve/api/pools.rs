@@ -4,8 +4,8 @@ use super::acl::check_modify;
 use super::call::{Call, Failure, Outcome, done, rows};
 use super::kind::{Kind, WORDS};
 use super::route::{Need, Param, Route, needed, optional, route};
-use crate::lab::pve::rights::Pool;
-use crate::lab::world::World;
+use crate::pve::rights::Pool;
+use crate::world::World;
 use serde_json::{Value, json};
 
 const OWN_POOL: Need = Need::All("/pool/{poolid}", &["Pool.Allocate"]);

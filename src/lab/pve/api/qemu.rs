@@ -5,13 +5,13 @@ use super::config::{check_digest, check_on_vm, may_use_bridge, of_new_vm, only_r
 use super::kind::{CONFIG_ID, DNS_NAME, Kind, NODE, SIZE, STORAGE, VMID};
 use super::route::{Need, Route, needed, optional, route};
 use super::storage::usable;
-use crate::lab::pve::clone::{self, Job};
-use crate::lab::pve::create::{self, Create};
-use crate::lab::pve::disk::{no_storage, storage_of};
-use crate::lab::pve::lifecycle;
-use crate::lab::pve::property::Property;
-use crate::lab::pve::vm::{Vm, is_cdrom, is_numbered};
-use crate::lab::world::World;
+use crate::pve::clone::{self, Job};
+use crate::pve::create::{self, Create};
+use crate::pve::disk::{no_storage, storage_of};
+use crate::pve::lifecycle;
+use crate::pve::property::Property;
+use crate::pve::vm::{Vm, is_cdrom, is_numbered};
+use crate::world::World;
 use serde_json::{Value, json};
 
 const AUDIT: Need = Need::All("/vms/{vmid}", &["VM.Audit"]);

@@ -1,7 +1,7 @@
 //! From an outcome to HTTP: Proxmox's envelopes, reason phrases and headers.
 use super::call::{Failure, Good};
 use super::{Outcome, Style};
-use crate::lab::pve::Version;
+use crate::pve::Version;
 use axum::body::Body;
 use hyper::ext::ReasonPhrase;
 use hyper::header::{

@@ -2,7 +2,7 @@
 use super::call::{Call, Failure, Outcome, Params};
 use super::kind::{Kind, MISSING, STORAGE, UNKNOWN, VMID};
 use super::{access, acl, cluster, config, nodes, pools, qemu, storage, tasks};
-use crate::lab::world::World;
+use crate::world::World;
 use std::collections::BTreeMap;
 
 pub type Handler = fn(&mut World, &Call) -> Outcome;
@@ -124,7 +124,7 @@ pub fn find(method: &str, segments: &[String]) -> Option<(&'static Route, Vec<(&
 /// Rights, then the node, then the parameters, then the handler: Proxmox's own order.
 pub fn run(world: &mut World, route: &Route, call: &Call) -> Outcome {
     if route.concerns_guests() {
-        crate::lab::pve::seat_strangers(world);
+        crate::pve::seat_strangers(world);
     }
     may(world, route.need, call)?;
     if let Some(node) = call.get("node").filter(|_| call.in_path.contains(&"node"))

@@ -1,6 +1,6 @@
 //! The parts of compound values (`local-lvm:8,discard=on`), as far as the lab knows them, and Proxmox's words about wrong ones.
 use super::kind::{Kind, MAC, MISSING, UNKNOWN, VOLUME as VOLUME_ID};
-use crate::lab::pve::vm::is_numbered;
+use crate::pve::vm::is_numbered;
 use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Debug)]

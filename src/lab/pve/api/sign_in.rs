@@ -1,9 +1,9 @@
 //! Who calls: API tokens, tickets and their cross-site guard.
 use super::request::decode;
-use crate::base::clock::between;
-use crate::lab::pve::Version;
-use crate::lab::pve::rights::Who;
-use crate::lab::world::World;
+use crate::pve::Version;
+use crate::pve::rights::Who;
+use crate::world::World;
+use cozyup_base::clock::between;
 use hyper::HeaderMap;
 use hyper::header::{AUTHORIZATION, COOKIE};
 
@@ -79,7 +79,7 @@ pub fn by_ticket(world: &World, ticket: &str) -> Result<Who, String> {
     Ok(Who { user: found.user.clone(), token: None })
 }
 
-pub fn enabled<'a>(world: &'a World, user: &str) -> Result<&'a crate::lab::pve::rights::User, String> {
+pub fn enabled<'a>(world: &'a World, user: &str) -> Result<&'a crate::pve::rights::User, String> {
     let found = world.pve.rights.users.get(user).ok_or_else(|| format!("no such user ('{user}')"))?;
     if !found.enabled {
         return Err(format!("user '{user}' is disabled"));

@@ -5,11 +5,11 @@ use super::kind::{KIBIBYTES, Kind, NODE, STORAGE, URL, VMID, WORDS};
 use super::nodes::may_fetch;
 use super::route::{Need, Route, needed, optional, route};
 use super::upload;
-use crate::lab::pve::disk::no_storage;
-use crate::lab::pve::property::parse_size;
-use crate::lab::pve::storage::{Storage, Volume};
-use crate::lab::pve::{full, task};
-use crate::lab::world::World;
+use crate::pve::disk::no_storage;
+use crate::pve::property::parse_size;
+use crate::pve::storage::{Storage, Volume};
+use crate::pve::{full, task};
+use crate::world::World;
 use serde_json::{Value, json};
 use std::net::Ipv4Addr;
 

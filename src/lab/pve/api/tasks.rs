@@ -2,9 +2,9 @@
 use super::call::{Call, Failure, Good, Outcome, done};
 use super::kind::{Kind, VMID, WORDS};
 use super::route::{Need, Route, optional, route};
-use crate::lab::pve::task::{Task, find, finish};
-use crate::lab::pve::{clone, create};
-use crate::lab::world::World;
+use crate::pve::task::{Task, find, finish};
+use crate::pve::{clone, create};
+use crate::world::World;
 use serde_json::{Value, json};
 
 const MANY: Kind = Kind::Integer(0, i64::MAX);

@@ -1,10 +1,10 @@
 //! The API's handlers against a site whose time the test moves by hand; no sockets.
 use super::*;
-use crate::base::clock::Clock;
-use crate::lab::pve::VmFacts;
-use crate::lab::pve::rights::{INSTALLER_ROLE, INSTALLER_TOKEN, INSTALLER_USER};
-use crate::lab::scenario::{Fault, FaultKind, Scenario};
-use crate::lab::world::World;
+use crate::pve::VmFacts;
+use crate::pve::rights::{INSTALLER_ROLE, INSTALLER_TOKEN, INSTALLER_USER};
+use crate::scenario::{Fault, FaultKind, Scenario};
+use crate::world::World;
+use cozyup_base::clock::Clock;
 use jiff::Timestamp;
 use serde_json::Value;
 use std::net::Ipv4Addr;
@@ -699,7 +699,7 @@ async fn a_slow_storage_costs_only_those_who_ask_for_its_contents() {
     let patience = |content: Option<&str>| {
         let params = content.map(|c| ("content".to_string(), c.to_string()));
         let call = Call {
-            who: crate::lab::pve::rights::Who { user: "root@pam".into(), token: None },
+            who: crate::pve::rights::Who { user: "root@pam".into(), token: None },
             local: "pve".into(),
             params: params.into_iter().chain([("node".to_string(), "pve".to_string())]).collect(),
             in_path: Vec::new(),

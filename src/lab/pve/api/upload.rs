@@ -3,9 +3,9 @@
 use super::call::{Call, Failure, Outcome, Params, task as upid};
 use super::request::BODY_PATIENCE;
 use super::storage::usable;
-use crate::lab::pve::storage::Volume;
-use crate::lab::pve::{Version, full, task};
-use crate::lab::world::World;
+use crate::pve::storage::Volume;
+use crate::pve::{Version, full, task};
+use crate::world::World;
 use aws_lc_rs::digest::{self, Context};
 use axum::body::Body;
 use bytes::Bytes;

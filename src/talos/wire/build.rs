@@ -2,7 +2,7 @@
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
-const ROOT: &str = "assets/proto";
+const ROOT: &str = "../../../assets/proto";
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed={ROOT}");
