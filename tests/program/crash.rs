@@ -1,15 +1,11 @@
 //! A worker that is killed at any point of a run leaves nothing twice and nothing half. This is a slice of what
 //! `tests/soak/run` tries exhaustively.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #[allow(dead_code, reason = "the soak uses all of it")]
-#[path = "soak/rig/mod.rs"]
-mod rig;
-
-use rig::standing::{Standing, differences};
-use rig::suffering::{Expected, Suffered, suffer, undisturbed};
-use rig::twice::{self, Refusals};
-use rig::worker::{Death, Request, Tail};
-use rig::{Rig, Shape, standing};
+use crate::rig::standing::{Standing, differences};
+use crate::rig::suffering::{Expected, Suffered, suffer, undisturbed};
+use crate::rig::twice::{self, Refusals};
+use crate::rig::worker::{Death, Request, Tail};
+use crate::rig::{Rig, Shape, standing};
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -97,8 +93,8 @@ fn an_upload_whose_answer_was_lost_is_waited_for_and_not_sent_again() {
     // The task outlasts the look at everything before it.
     rig.lab().with(|world| world.scenario.latency.upload_task_s = 300.0);
     for (death, text) in [(Death::Request(upload, Request::Done), "the worker dies"), (Death::Never, "the next one")] {
-        let life = rig::worker::live(&rig, shape.way(), &death, false, |work| work);
-        assert!(!matches!(life.end, rig::worker::End::Failed(_)), "{text}: {:?}", life.end);
+        let life = crate::rig::worker::live(&rig, shape.way(), &death, false, |work| work);
+        assert!(!matches!(life.end, crate::rig::worker::End::Failed(_)), "{text}: {:?}", life.end);
     }
     let tasks = rig.lab().look(|world| world.pve.inventory());
     assert_eq!(tasks["task imgcopy : OK"], "1", "{tasks:#?}");
@@ -114,7 +110,7 @@ fn told(rig: &Rig, before: &Standing, change: impl FnOnce(&mut cozyup::lab::worl
 fn the_comparison_sees_one_disk_or_file_too_much() {
     let shape = until(0);
     let rig = Rig::new(&shape);
-    rig::worker::live(&rig, shape.way(), &Death::Never, false, |work| work);
+    crate::rig::worker::live(&rig, shape.way(), &Death::Never, false, |work| work);
     let before = standing::of(&rig);
     assert!(before.len() > 30, "{before:#?}");
     let wrong = told(&rig, &before, |world| {

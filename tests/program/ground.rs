@@ -1,8 +1,6 @@
 //! The ground that a command stands on: folders, files, streams and limits as a machine may have them, and whose they are.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-mod common;
 
-use common::{PROGRAM, Served, cozyup, send, text, until, worker_of};
+use crate::common::{PROGRAM, Served, cozyup, send, text, until, worker_of};
 use cozyup::engine::journal::Journal;
 use cozyup::engine::record::{Event, Outcome, Record};
 use rustix::process::Signal;

@@ -1,8 +1,6 @@
 //! The whole of it: `cozyup lab run` as a person starts it, over real sockets, judged by what it prints and leaves behind.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-mod common;
 
-use common::{cozyup, records, send, text, worker_of};
+use crate::common::{cozyup, records, send, text, worker_of};
 use cozyup::lab::site::Site;
 use rustix::process::Signal;
 use serde_json::Value;

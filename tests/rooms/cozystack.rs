@@ -1,5 +1,4 @@
 //! The release as data against the facts of CozyStack v0.37.2, and the shapes of what cozyup lays beside it.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 use cozyup::base::secret::Secret;
 use cozyup::cozystack::addons::components::Components;
 use cozyup::cozystack::addons::{self, CapmoxInput, CsiInput, Object, Provider, ProxmoxAccess, TenantRoot};

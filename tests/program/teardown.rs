@@ -1,8 +1,6 @@
 //! Teardown in the lab, by the binary: what the run made is gone and proven gone, and nothing else was touched.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-mod common;
 
-use common::{Kept, cozyup, records, send, text, worker_of};
+use crate::common::{Kept, cozyup, records, send, text, worker_of};
 use cozyup::base::secret::Secret;
 use cozyup::base::trust::Trust;
 use cozyup::kubernetes::{Changer as KubernetesChanger, Kind, Reader as KubernetesReader};

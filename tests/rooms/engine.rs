@@ -1,5 +1,4 @@
 //! The engine over a target of its own making: what it does when the target, the disk or the process gives way.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 use async_trait::async_trait;
 use cozyup::base::clock::Clock;
 use cozyup::base::secret::Secret;

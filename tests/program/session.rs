@@ -1,8 +1,6 @@
 //! A run and its screens: the worker goes on whatever happens to them, and says who may ask what.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-mod common;
 
-use common::{SOON, Served, cozyup, records, send, text, until, worker_of};
+use crate::common::{SOON, Served, cozyup, records, send, text, until, worker_of};
 use cozyup::engine::journal::Journal;
 use cozyup::engine::record::{Event, Record};
 use cozyup::session::client::{self, JoinError};

@@ -1,5 +1,4 @@
 //! What docs/SAFETY.md promises is held by tests that it names; a name that is no test's breaks this one.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;

@@ -1,5 +1,4 @@
 //! What the tests that run the whole program share. Each of them takes what it needs.
-#![allow(dead_code, reason = "compiled into every test that uses some of it")]
 use cozyup::lab::site::Site;
 use cozyup::session::lock;
 use rustix::process::{Pid, Signal, kill_process};

@@ -1,5 +1,4 @@
 //! The Proxmox VE client against servers written by hand, byte by byte: what it sends, and what it makes of answers.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 use cozyup::base::secret::Secret;
 use cozyup::base::tls::Fingerprint;
 use cozyup::base::trust::{Distrust, Trust};

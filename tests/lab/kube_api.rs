@@ -1,5 +1,4 @@
 //! The lab's Kubernetes API over real TLS sockets: with raw HTTP, and with the kube crate as any client uses it.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::expect_used)]
 use axum::body::Body;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -90,7 +89,7 @@ impl Site {
     async fn at_speed(speed: f64) -> Site {
         install_provider();
         let authority = Authority::new();
-        let scenario: Scenario = serde_saphyr::from_str(include_str!("../assets/lab/standard.yaml")).unwrap();
+        let scenario: Scenario = serde_saphyr::from_str(include_str!("../../assets/lab/standard.yaml")).unwrap();
         let start = Timestamp::now();
         let world = World::new(scenario, Ipv4Addr::new(127, 86, 0, 0), start);
         let lab = Lab::new(world, Clock::scaled(start, SystemTime::now(), speed));

@@ -1,8 +1,6 @@
 //! Day 0 against sites of other shapes than the standard one, as `cozyup check` and `cozyup plan new` meet them.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-mod common;
 
-use common::{Served, cozyup, records, text};
+use crate::common::{Served, cozyup, records, text};
 use serde_json::Value;
 use std::fs;
 use std::path::PathBuf;

@@ -1,5 +1,4 @@
 //! First contact with a site, by the binary itself: to whom the token goes, and what is written.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 use cozyup::base::tls::Fingerprint;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use std::path::PathBuf;

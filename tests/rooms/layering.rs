@@ -1,5 +1,4 @@
 //! Who may import whom. A room that reaches where it must not breaks this test, not a reviewer's patience.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};

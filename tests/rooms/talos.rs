@@ -1,5 +1,4 @@
 //! The Talos client against a small server of the generated stubs, over real sockets on port 50000.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 use cozyup::base::secret::Secret;
 use cozyup::talos::client::facts::Stage;
 use cozyup::talos::secrets::{Bundle, ClientCertificate};

@@ -1,5 +1,4 @@
 //! What happens inside the lab's cluster, driven by the world's timers: no sockets, no real time.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::expect_used)]
 use cozyup::base::clock::{Clock, between};
 use cozyup::lab::kube::store::{Key, Resource};
 use cozyup::lab::kube::{self, ControlPlaneFacts, NodeFacts};
@@ -25,7 +24,7 @@ struct Site {
 impl Site {
     /// A cluster of three control planes and a worker; their kubelets have registered.
     fn new(faults: Vec<Fault>) -> Site {
-        let mut scenario: Scenario = serde_saphyr::from_str(include_str!("../assets/lab/standard.yaml")).unwrap();
+        let mut scenario: Scenario = serde_saphyr::from_str(include_str!("../../assets/lab/standard.yaml")).unwrap();
         scenario.faults = faults;
         let start = Timestamp::from_second(1_760_000_000).unwrap();
         let world = World::new(scenario, Ipv4Addr::new(127, 86, 0, 0), start);
@@ -105,7 +104,7 @@ impl Site {
     }
 
     fn installer(&self) {
-        for part in include_str!("../assets/lab/cozystack-installer.yaml").split("\n---\n") {
+        for part in include_str!("../../assets/lab/cozystack-installer.yaml").split("\n---\n") {
             let object: Value = serde_yaml::from_str(part).unwrap();
             let (group, plural) = match object["kind"].as_str().unwrap() {
                 "Namespace" => ("", "namespaces"),

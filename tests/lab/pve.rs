@@ -1,5 +1,4 @@
 //! The lab's Proxmox VE over TLS on a real socket: what a client sees on the wire.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::expect_used)]
 use cozyup::base::clock::Clock;
 use cozyup::base::secret::Secret;
 use cozyup::base::tls::{ByLeaf, Fingerprint, Pinned};
@@ -46,7 +45,7 @@ impl Answer {
 }
 
 async fn site(speed: f64, shape: impl FnOnce(&mut Scenario)) -> Site {
-    let mut scenario: Scenario = serde_yaml::from_str(include_str!("../assets/lab/standard.yaml")).unwrap();
+    let mut scenario: Scenario = serde_yaml::from_str(include_str!("../../assets/lab/standard.yaml")).unwrap();
     shape(&mut scenario);
     let now = Timestamp::from_second(1_780_000_000).unwrap();
     let lab =

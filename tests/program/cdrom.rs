@@ -1,18 +1,14 @@
 //! `talos.delivery: cdrom`: a machine takes its config from a CD-ROM, nothing is sent to whoever answers on the network,
 //! and the CD-ROM with the cluster's keys is gone afterwards, whatever happened on the way.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+use crate::rig::suffering::{Expected, suffer, undisturbed};
+use crate::rig::worker::{Death, End, Request, Tail, live};
+use crate::rig::{Rig, Shape};
 #[allow(dead_code, reason = "the soak uses all of it")]
-#[path = "soak/rig/mod.rs"]
-mod rig;
-
 use cozyup::base::secret::Secret;
 use cozyup::compose::Way;
 use cozyup::engine::record::{Event, Outcome, Record};
 use cozyup::lab::{iso, machine};
 use cozyup::talos::seed::{Seed, SeedConfig, seed};
-use rig::suffering::{Expected, suffer, undisturbed};
-use rig::worker::{Death, End, Request, Tail, live};
-use rig::{Rig, Shape};
 use std::collections::BTreeSet;
 use std::process::Command;
 use std::sync::{Arc, OnceLock};
@@ -69,7 +65,7 @@ fn a_machine_takes_its_config_from_its_cdrom_and_is_never_in_maintenance_mode() 
         rig.lab().look(|w| w.machines[&VMID].dmesg.from(0).map(|(_, line)| line.clone()).collect::<Vec<_>>().concat());
     assert!(console.contains("found config disk (cidata)"), "{console}");
     assert!(!console.contains("server certificate issued"), "it was in maintenance mode:\n{console}");
-    let words: Vec<String> = life.records.iter().map(|r| rig::worker::word(&r.event)).collect();
+    let words: Vec<String> = life.records.iter().map(|r| crate::rig::worker::word(&r.event)).collect();
     for never in ["day1.reach proven", "day2.apply proven"] {
         assert!(!words.iter().any(|w| w == never), "{never}");
     }

@@ -1,5 +1,4 @@
 //! The lab's Talos nodes over real sockets, asked with the generated clients.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 use cozyup::base::clock::Clock;
 use cozyup::base::secret::Secret;
 use cozyup::base::tls::install_provider;
@@ -33,7 +32,7 @@ use std::time::{Duration, SystemTime};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic::{Code, Request};
 
-#[path = "../src/lab/machine/fixture.rs"]
+#[path = "../../src/lab/machine/fixture.rs"]
 mod fixture;
 use cozyup::lab::machine::outside;
 
@@ -52,7 +51,7 @@ impl Site {
     /// A lab whose /24 is `127.86.NET.0`: every test has sockets of its own.
     fn new(net: u8) -> Self {
         install_provider();
-        let scenario: Scenario = serde_yaml::from_str(include_str!("../assets/lab/standard.yaml")).unwrap();
+        let scenario: Scenario = serde_yaml::from_str(include_str!("../../assets/lab/standard.yaml")).unwrap();
         let clock = Clock::scaled(jiff::Timestamp::now(), SystemTime::now(), SPEED);
         let world = World::new(scenario, Ipv4Addr::new(127, 86, net, 0), clock.now());
         let lab = Lab::new(world, clock);

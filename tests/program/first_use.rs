@@ -1,10 +1,8 @@
 //! The key of a machine in maintenance is nobody's word but its own: it is shown for comparison, pinned, and another one
 //! is given nothing.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+use crate::rig::worker::{Death, Life, live};
+use crate::rig::{Rig, Shape};
 #[allow(dead_code, reason = "the soak uses all of it")]
-#[path = "soak/rig/mod.rs"]
-mod rig;
-
 use async_trait::async_trait;
 use cozyup::base::secret::Secret;
 use cozyup::compose::Way;
@@ -15,8 +13,6 @@ use cozyup::lab::machine;
 use cozyup::lab::world::Lab;
 use cozyup::proxmox;
 use cozyup::steps::site::{Changing, Installation, Reading};
-use rig::worker::{Death, Life, live};
-use rig::{Rig, Shape};
 use std::sync::Arc;
 
 const VMID: u32 = 1001;
@@ -81,7 +77,7 @@ fn a_machine_with_another_key_than_day_1_saw_is_given_nothing() {
     assert!(rig.lab().with(|world| machine::show_another_key(world, VMID)));
     assert_ne!(key(&rig), seen);
     // In this session, by what the journal says of the one before.
-    let life = run(&rig, 2, &Death::After("day1.reach blocked".into(), rig::worker::Tail::Whole));
+    let life = run(&rig, 2, &Death::After("day1.reach blocked".into(), crate::rig::worker::Tail::Whole));
     let why = blocked(&life);
     assert!(why.what.contains("is given no config") && why.what.contains(&seen), "{}", why.what);
     assert!(why.next.contains("qm terminal 1001"), "{}", why.next);
@@ -125,7 +121,7 @@ impl Step<Installation> for TakenOver {
 fn an_impostor_that_comes_right_before_the_config_is_given_nothing() {
     let rig = rig();
     let lab = rig.lab().clone();
-    let death = Death::After("day2.apply blocked".into(), rig::worker::Tail::Whole);
+    let death = Death::After("day2.apply blocked".into(), crate::rig::worker::Tail::Whole);
     let life = live(&rig, Way::Until(2), &death, false, |work| {
         work.with_steps(|step| Arc::new(TakenOver { step, lab: lab.clone() }))
     });

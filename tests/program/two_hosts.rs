@@ -1,8 +1,6 @@
 //! Two places that work on one site: they find each other through what stands in the target, and one of them yields.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-mod common;
 
-use common::{Kept, cozyup, records, send, text, worker_of};
+use crate::common::{Kept, cozyup, records, send, text, worker_of};
 use rustix::process::Signal;
 use std::process::Output;
 

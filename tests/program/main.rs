@@ -1,0 +1,18 @@
+//! The whole program, as a person starts it, against a lab on real sockets.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+mod common;
+#[allow(dead_code, reason = "the soak uses the rest of it")]
+#[path = "../soak/rig/mod.rs"]
+mod rig;
+
+mod cdrom;
+mod contact;
+mod crash;
+mod day0;
+mod first_use;
+mod ground;
+mod lab_run;
+mod leaks;
+mod session;
+mod teardown;
+mod two_hosts;
