@@ -8,11 +8,12 @@ use crate::base::trust::{Authority, Trust};
 use crate::base::vault::{Vault, VaultError};
 use crate::cozystack::{Component, Release};
 use crate::engine::decide::Rules;
-use crate::engine::driver::{Driver, Request, Session};
+use crate::engine::driver::{Driver, Session};
 use crate::engine::failure::Failure;
 use crate::engine::journal::{Journal, JournalError};
 use crate::engine::made::Adopted;
 use crate::engine::record::{Outcome, Record};
+use crate::engine::request::Asked;
 use crate::engine::state::RunState;
 use crate::engine::step::{Observed, Outline, Step};
 use crate::engine::undo;
@@ -116,7 +117,7 @@ pub struct Prepared {
     /// The last record in the journal, 0 for none.
     pub last_seq: u64,
     pub records: mpsc::UnboundedReceiver<Arc<Record>>,
-    pub requests: mpsc::UnboundedSender<Request>,
+    pub requests: mpsc::UnboundedSender<Asked>,
     pub work: Work,
 }
 
@@ -124,7 +125,7 @@ pub struct Prepared {
 pub struct Work {
     driver: Driver<Installation>,
     session: Session,
-    inbox: mpsc::UnboundedReceiver<Request>,
+    inbox: mpsc::UnboundedReceiver<Asked>,
     _lock: RunLock,
 }
 

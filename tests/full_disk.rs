@@ -7,7 +7,7 @@ use cozyup::engine::decide::Rules;
 use cozyup::engine::driver::{Driver, Session};
 use cozyup::engine::failure::Failure;
 use cozyup::engine::journal::{Journal, JournalError};
-use cozyup::engine::proof::{Proof, Reading};
+use cozyup::engine::proof::{Evidence, Proof};
 use cozyup::engine::record::{Event, Outcome};
 use cozyup::engine::state::RunState;
 use cozyup::engine::step::{Context, Observed, Outline, Site, Step, StepId, Undo};
@@ -46,7 +46,7 @@ impl Step<TestSite> for Make {
         }
         let at = cx.clock().now();
         let reading =
-            Reading { system: "test".into(), asked: name, answer: "there".into(), at, by_hand: "look".into() };
+            Evidence { system: "test".into(), asked: name, answer: "there".into(), at, by_hand: "look".into() };
         Ok(Observed::Satisfied(Proof::new("it is there", reading)))
     }
 

@@ -2,7 +2,7 @@
 use super::run::{Style, cannot_join, lost, show, who};
 use super::status::{find, judged, name_of};
 use super::{Exit, say, tell};
-use crate::engine::driver::Request;
+use crate::engine::request::Request;
 use crate::session::client;
 use crate::session::protocol::{Attachment, Welcome};
 use std::path::{Path, PathBuf};
@@ -67,7 +67,7 @@ impl Stop {
             Err(exit) => return exit,
         };
         say(&format!("run {name} stops at its next safe point: acts in hand end first, nothing new begins"));
-        for request in [Request::TakeControl { by: who() }, Request::Stop { by: who() }] {
+        for request in [Request::TakeControl, Request::Stop] {
             // A run that has ended says so below.
             let _ = attachment.requests.send(request);
         }

@@ -6,8 +6,8 @@ use crate::base::file::read_private;
 use crate::base::secret::Secret;
 use crate::base::text;
 use crate::compose::{self, Adoption, Way};
-use crate::engine::driver::Request;
 use crate::engine::record::Outcome;
+use crate::engine::request::Request;
 use crate::engine::state::RunState;
 use crate::plan::{self, Loaded, PlanError};
 use crate::report::{json, line};
@@ -484,7 +484,7 @@ async fn leave_on_signals(requests: mpsc::UnboundedSender<Request>, name: String
         asked = true;
         tell("stopping at the next safe point; once more leaves the run to end by itself");
         // The run may have ended in this moment.
-        let _ = requests.send(Request::Stop { by: who() });
+        let _ = requests.send(Request::Stop);
     }
 }
 

@@ -5,8 +5,8 @@ use crate::base::clock::Clock;
 use crate::base::file::write_private;
 use crate::base::text;
 use crate::compose::{self, Adoption, Options, Prepared, Refusal, Way};
-use crate::engine::driver::Request;
 use crate::engine::journal::JournalError;
+use crate::engine::request::{Asked, Request};
 use crate::report::json;
 use crate::report::summary::{Summary, Times};
 use crate::session::client;
@@ -228,7 +228,7 @@ fn answer(started: &Started) {
 }
 
 /// The first signal asks for a safe stop, the second one ends at once. A hang-up is nothing to a worker.
-async fn stop_on_signals(requests: mpsc::UnboundedSender<Request>) {
+async fn stop_on_signals(requests: mpsc::UnboundedSender<Asked>) {
     let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hang_up)) =
         (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(SignalKind::hangup()))
     else {
@@ -248,16 +248,14 @@ async fn stop_on_signals(requests: mpsc::UnboundedSender<Request>) {
         }
         asked = true;
         // The run may have ended in this moment.
-        let _ = requests.send(Request::Stop {
-            by: "a signal to the worker (a logout, a shutdown or `kill` sends one)".to_string(),
-        });
+        let _ = requests.send(Request::Stop.by("a signal to the worker (a logout, a shutdown or `kill` sends one)"));
     }
 }
 
-async fn stop_when_alone(mut screens: watch::Receiver<usize>, requests: mpsc::UnboundedSender<Request>) {
+async fn stop_when_alone(mut screens: watch::Receiver<usize>, requests: mpsc::UnboundedSender<Asked>) {
     // The first one may never come.
     let _ = tokio::time::timeout(ALONE, screens.wait_for(|n| *n > 0)).await;
     if screens.wait_for(|n| *n == 0).await.is_ok() {
-        let _ = requests.send(Request::Stop { by: "the end of its screen".to_string() });
+        let _ = requests.send(Request::Stop.by("the end of its screen"));
     }
 }

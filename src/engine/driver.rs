@@ -4,13 +4,13 @@ use super::failure::{Class, Failure};
 use super::journal::{Journal, JournalError};
 use super::made::{Adopted, Made};
 use super::record::{Event, Outcome, Record};
+use super::request::{Asked, Request};
 use super::state::{RunState, Status};
 use super::step::{Context, Observed, Outline, Site, Step, StepId};
 use super::wait::Wait;
 use crate::base::clock::{Clock, add, between};
 use crate::base::{json, text};
 use async_trait::async_trait;
-use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -41,16 +41,6 @@ const TELL_AGAIN: Duration = Duration::from_secs(3600);
 const TELL_NUMBERS: Duration = Duration::from_secs(60);
 /// Log lines kept per step.
 const LOG_LIMIT: u32 = 400;
-
-/// What a screen or a signal asks of a run. `by` is who, for the record.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "ask", rename_all = "snake_case")]
-pub enum Request {
-    OpenGate { day: u8, by: String },
-    Retry { step: StepId, by: String },
-    Stop { by: String },
-    TakeControl { by: String },
-}
 
 /// Who this session is; goes into its first record.
 #[derive(Debug, Clone)]
@@ -169,7 +159,7 @@ impl<S: Site> Driver<S> {
     pub async fn run(
         self,
         session: Session,
-        mut requests: mpsc::UnboundedReceiver<Request>,
+        mut requests: mpsc::UnboundedReceiver<Asked>,
     ) -> Result<(Outcome, RunState), JournalError> {
         let (notes, mut inbox) = mpsc::unbounded_channel();
         let by_id = self.steps.iter().map(|s| (s.outline().id.clone(), s.clone())).collect();
@@ -203,7 +193,7 @@ impl<S: Site> Driver<S> {
                 Some(joined) = this.tasks.join_next_with_id() => this.joined(joined)?,
                 Some(note) = inbox.recv() => this.note(note)?,
                 request = requests.recv(), if open => match request {
-                    Some(request) => this.request(request)?,
+                    Some(asked) => this.request(asked)?,
                     None => open = false,
                 },
                 error = this.driver.journal.displaced() => return Err(error),
@@ -450,21 +440,21 @@ impl<S: Site> Loop<S> {
         }
     }
 
-    fn request(&mut self, request: Request) -> Result<(), JournalError> {
+    fn request(&mut self, Asked { request, by }: Asked) -> Result<(), JournalError> {
         match request {
-            Request::OpenGate { day, by } => {
+            Request::OpenGate { day } => {
                 if self.driver.state.gates.contains_key(&day) {
                     return Ok(());
                 }
                 self.record(Event::GateOpened { day, by })
             }
-            Request::Retry { step, by } => {
+            Request::Retry { step } => {
                 // Who asked wants to hear what came of it.
                 self.told.remove(&step);
                 self.record(Event::RetryAsked { step, by })
             }
-            Request::TakeControl { by } => self.record(Event::ControlTaken { by }),
-            Request::Stop { by } => {
+            Request::TakeControl => self.record(Event::ControlTaken { by }),
+            Request::Stop => {
                 if self.driver.state.stop_asked.is_some() {
                     return Ok(());
                 }

@@ -6,6 +6,7 @@ pub mod journal;
 pub mod made;
 pub mod proof;
 pub mod record;
+pub mod request;
 pub mod state;
 pub mod step;
 pub mod undo;

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 /// One answer of one system, kept as evidence.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Reading {
+pub struct Evidence {
     /// Which system was asked: `Proxmox`, `Talos 10.0.0.201`, `Kubernetes`, `jump host`.
     pub system: String,
     pub asked: String,
@@ -19,10 +19,10 @@ pub struct Reading {
     pub by_hand: String,
 }
 
-impl Reading {
+impl Evidence {
     /// The evidence of a client's answer.
     pub fn of<T>(system: impl Into<String>, at: Timestamp, answer: &Answer<T>) -> Self {
-        Reading {
+        Evidence {
             system: system.into(),
             asked: text::clean(&answer.asked),
             answer: text::clean_lines(&answer.raw),
@@ -48,8 +48,8 @@ pub struct Comparison {
 #[serde(try_from = "Stored", into = "Stored")]
 pub struct Proof {
     summary: String,
-    first: Reading,
-    more: Vec<Reading>,
+    first: Evidence,
+    more: Vec<Evidence>,
     /// Boxed: few proofs have one, and records are handed about by value.
     compare: Option<Box<Comparison>>,
     remarks: Vec<String>,
@@ -75,7 +75,7 @@ impl Left {
 
 impl Proof {
     /// `summary` says in one line what is now true, e.g. `vm 1001 runs on pve with 8 cores`.
-    pub fn new(summary: impl AsRef<str>, first: Reading) -> Self {
+    pub fn new(summary: impl AsRef<str>, first: Evidence) -> Self {
         Proof {
             summary: text::line(summary.as_ref()),
             first,
@@ -111,7 +111,7 @@ impl Proof {
     }
 
     #[must_use]
-    pub fn and(mut self, reading: Reading) -> Self {
+    pub fn and(mut self, reading: Evidence) -> Self {
         self.more.push(reading);
         self
     }
@@ -156,7 +156,7 @@ impl Proof {
         &self.summary
     }
 
-    pub fn readings(&self) -> impl Iterator<Item = &Reading> {
+    pub fn readings(&self) -> impl Iterator<Item = &Evidence> {
         std::iter::once(&self.first).chain(&self.more)
     }
 }
@@ -164,7 +164,7 @@ impl Proof {
 #[derive(Serialize, Deserialize)]
 struct Stored {
     summary: String,
-    readings: Vec<Reading>,
+    readings: Vec<Evidence>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     compare: Option<Box<Comparison>>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -233,7 +233,7 @@ mod tests {
 
     #[test]
     fn what_a_proof_records_is_read_back_and_an_older_proof_recorded_nothing() {
-        let reading = Reading {
+        let reading = Evidence {
             system: "s".into(),
             asked: "a".into(),
             answer: "b".into(),

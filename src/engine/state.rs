@@ -6,11 +6,8 @@ use super::record::{Event, Outcome, Record};
 use super::step::{Outline, StepId};
 use super::wait::Wait;
 use jiff::Timestamp;
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-
-/// Log lines kept in memory; the journal has them all.
-pub const LOG_LINES: usize = 500;
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Status {
@@ -113,14 +110,6 @@ impl StepState {
     }
 }
 
-#[derive(Debug, Clone)]
-pub struct LogLine {
-    pub at: Timestamp,
-    pub step: StepId,
-    pub source: String,
-    pub line: String,
-}
-
 #[derive(Debug, Clone, Default)]
 pub struct RunState {
     pub run: String,
@@ -146,7 +135,6 @@ pub struct RunState {
     pub ended: Option<Outcome>,
     /// The journal says that it ended proven, and its own records do not bear that out: somebody changed it.
     pub disputed: bool,
-    pub log: VecDeque<LogLine>,
 }
 
 impl RunState {
@@ -307,12 +295,8 @@ impl RunState {
                 s.started = Some(at);
                 s.finished = None;
             }),
-            Event::Log { step, source, line } => {
-                if self.log.len() == LOG_LINES {
-                    self.log.pop_front();
-                }
-                self.log.push_back(LogLine { at, step: step.clone(), source: source.clone(), line: line.clone() });
-            }
+            // The lines of a log are for those who listen; the journal has them all.
+            Event::Log { .. } => {}
             Event::RetryAsked { step, .. } => self.on(step, at, |s| match &mut s.status {
                 Status::Retrying { again_at, .. } | Status::Blocked { again_at, .. } => *again_at = at,
                 Status::Pending
@@ -383,7 +367,7 @@ impl RunState {
 #[cfg(test)]
 pub mod tests {
     use super::*;
-    use crate::engine::proof::Reading;
+    use crate::engine::proof::Evidence;
     use crate::engine::wait::Band;
 
     pub fn outline(id: &str, day: u8, after: &[&str]) -> Outline {
@@ -405,7 +389,7 @@ pub mod tests {
     }
 
     pub fn proof() -> Proof {
-        let reading = Reading {
+        let reading = Evidence {
             system: "test".into(),
             asked: "is it".into(),
             answer: "it is".into(),

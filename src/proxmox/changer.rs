@@ -134,11 +134,6 @@ impl Changer {
         self.power(node, vmid, "stop").await
     }
 
-    /// Asks the guest to shut down.
-    pub async fn shutdown_vm(&self, node: &str, vmid: u32) -> Result<Upid, Error> {
-        self.power(node, vmid, "shutdown").await
-    }
-
     async fn power(&self, node: &str, vmid: u32, act: &str) -> Result<Upid, Error> {
         self.begin(Method::POST, &["nodes", node, "qemu", &vmid.to_string(), "status", act], &[]).await
     }
@@ -155,11 +150,6 @@ impl Changer {
     pub async fn delete_volume(&self, node: &str, storage: &str, volid: &str) -> Result<Option<Upid>, Error> {
         let data = self.delete(&["nodes", node, "storage", storage, "content", volid], &[]).await?;
         maybe_upid(&data, "DELETE of a volume")
-    }
-
-    /// Replaces the list of content types, e.g. `iso`, `vztmpl`, `backup`, `import`.
-    pub async fn set_storage_content(&self, storage: &str, content: &[&str]) -> Result<(), Error> {
-        self.change(Method::PUT, &["storage", storage], &[("content", &content.join(","))]).await.map(drop)
     }
 
     pub async fn create_role(&self, role: &str, privileges: &[&str]) -> Result<(), Error> {

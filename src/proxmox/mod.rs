@@ -33,8 +33,7 @@ pub use config::{Disk, Net, VmConfig};
 pub use error::{Error, Front, Unreached};
 pub use reader::Reader;
 pub use site::{
-    Bridge, ClusterNode, ClusterStatus, NodeRow, NodeStatus, StorageConfig, StorageRow, UrlMetadata, Version, Vnet,
-    Volume,
+    Bridge, ClusterNode, ClusterStatus, NodeRow, NodeStatus, StorageConfig, StorageRow, Version, Vnet, Volume,
 };
 pub use task::{LogLine, TaskExit, TaskStatus, progress_of, reason_of};
 pub use token::{Unreadable, read as read_token};

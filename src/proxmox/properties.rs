@@ -70,7 +70,6 @@ pub fn payload(bytes: &[u8]) {
     harmless(&site::bridges(&value));
     harmless(&site::vnets(&value));
     harmless(&site::storage_configs(&value));
-    harmless(&site::url_metadata(&value));
     harmless(&vm::resources(&value));
     harmless(&vm::vms(&value, "pve"));
     harmless(&vm::vm_status(&value));

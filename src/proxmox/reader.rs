@@ -5,9 +5,7 @@ use super::config::{self, VmConfig};
 use super::connection::Connection;
 use super::error::Error;
 use super::path::{Path, asked, by_hand};
-use super::site::{
-    self, Bridge, ClusterStatus, NodeRow, NodeStatus, StorageConfig, StorageRow, UrlMetadata, Version, Vnet, Volume,
-};
+use super::site::{self, Bridge, ClusterStatus, NodeRow, NodeStatus, StorageConfig, StorageRow, Version, Vnet, Volume};
 use super::task::{self, LogLine, TaskStatus};
 use super::upid::Upid;
 use super::vm::{self, VmRow, VmStatus};
@@ -182,11 +180,6 @@ impl Reader {
             }
             other => other,
         }
-    }
-
-    /// Asks the node for the headers of `url`; proves its name resolution, its way out and the size.
-    pub async fn query_url_metadata(&self, node: &str, url: &str) -> Answered<UrlMetadata> {
-        self.ask(&["nodes", node, "query-url-metadata"], &[("url", url)], site::url_metadata).await
     }
 
     pub async fn roles(&self) -> Answered<BTreeMap<String, BTreeSet<String>>> {

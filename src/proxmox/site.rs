@@ -303,24 +303,6 @@ pub(super) fn vnets(data: &Value) -> Result<Vec<Vnet>, String> {
     rows(data)?.iter().map(row).collect()
 }
 
-/// What a node learns of an address by asking for its headers only.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UrlMetadata {
-    pub filename: Option<String>,
-    /// Bytes.
-    pub size: Option<u64>,
-    pub mimetype: Option<String>,
-}
-
-pub(super) fn url_metadata(data: &Value) -> Result<UrlMetadata, String> {
-    let fields = Fields::of(data)?;
-    Ok(UrlMetadata {
-        filename: fields.text("filename"),
-        size: fields.number("size"),
-        mimetype: fields.text("mimetype"),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,14 +8,15 @@
 //! ```
 //! What one side does not know of the other it leaves alone; a version apart is refused with both named.
 use super::socket::Message;
-pub use crate::engine::driver::Request;
 use crate::engine::record::Record;
+pub use crate::engine::request::Request;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 
-pub const PROTOCOL: u32 = 1;
+/// Raised when a side could misread what the other says.
+pub const PROTOCOL: u32 = 2;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hello {
@@ -118,6 +119,7 @@ mod tests {
     use super::*;
     use crate::engine::record::Event;
     use crate::engine::state::tests::at;
+    use crate::engine::step::StepId;
     use crate::session::socket::parse;
 
     #[test]
@@ -139,7 +141,7 @@ mod tests {
         for nonsense in ["", "{}", "[]", "{\"kind\":7}", "{\"kind\":\"ask\""] {
             assert!(parse::<ToWorker>(nonsense).is_err(), "{nonsense}");
         }
-        let ask = ToWorker::Ask(Request::Stop { by: "ann".into() });
+        let ask = ToWorker::Ask(Request::Retry { step: StepId::new("day1.a") });
         assert_eq!(serde_json::from_str::<ToWorker>(&serde_json::to_string(&ask).unwrap()).unwrap(), ask);
     }
 }

@@ -3,6 +3,7 @@ use super::protocol::{Control, Ended, FromWorker, Hello, PROTOCOL, Request, ToWo
 use super::socket::{self, Lines};
 use crate::base::text;
 use crate::engine::journal::follow::Follower;
+use crate::engine::request::Asked;
 use jiff::Timestamp;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -26,7 +27,7 @@ pub struct Door {
     pub journal: PathBuf,
     pub title: String,
     pub clock: Option<String>,
-    pub requests: mpsc::UnboundedSender<Request>,
+    pub requests: mpsc::UnboundedSender<Asked>,
     /// Number of the last record in the journal.
     pub written: watch::Receiver<u64>,
     pub ended: watch::Receiver<Option<Ended>>,
@@ -68,7 +69,7 @@ impl Door {
         journal: PathBuf,
         title: String,
         clock: Option<String>,
-        requests: mpsc::UnboundedSender<Request>,
+        requests: mpsc::UnboundedSender<Asked>,
         written: watch::Receiver<u64>,
         ended: watch::Receiver<Option<Ended>>,
     ) -> Door {
@@ -213,33 +214,33 @@ impl Door {
 
     /// Passes a request on in the screen's own name, or says why not.
     fn ask(&self, request: Request, screen: u64, who: &str, read_only: bool) -> Option<FromWorker> {
-        let by = who.to_string();
-        let named = match request {
-            Request::TakeControl { .. } if read_only => {
+        match request {
+            Request::TakeControl if read_only => {
                 return denied("this screen was attached with --read-only", "attach again without it");
             }
-            Request::TakeControl { .. } => {
-                self.desk.set(Some(Holder { screen, who: by.clone(), since: Timestamp::now() }));
-                Request::TakeControl { by }
+            Request::TakeControl => {
+                self.desk.set(Some(Holder { screen, who: who.to_string(), since: Timestamp::now() }));
             }
-            asked if !self.desk.control(screen).yours => {
-                let holder = self.desk.holder().map_or("nobody".to_string(), |h| h.who);
-                let what = match asked {
-                    Request::OpenGate { .. } => "begin a day",
-                    Request::Retry { .. } => "retry a step",
-                    Request::Stop { .. } => "stop the run",
-                    Request::TakeControl { .. } => "take control",
-                };
-                let why = format!("this screen may not {what}: {holder} has control");
-                return denied(&why, "take control first");
+            Request::OpenGate { .. } | Request::Retry { .. } | Request::Stop => {
+                if !self.desk.control(screen).yours {
+                    let holder = self.desk.holder().map_or("nobody".to_string(), |h| h.who);
+                    let why = format!("this screen may not {}: {holder} has control", verb(&request));
+                    return denied(&why, "take control first");
+                }
             }
-            Request::OpenGate { day, .. } => Request::OpenGate { day, by },
-            Request::Retry { step, .. } => Request::Retry { step, by },
-            Request::Stop { .. } => Request::Stop { by },
-        };
+        }
         // A run that has ended takes no requests; its end is on its way to the screen.
-        let _ = self.requests.send(named);
+        let _ = self.requests.send(request.by(who));
         None
+    }
+}
+
+fn verb(request: &Request) -> &'static str {
+    match request {
+        Request::OpenGate { .. } => "begin a day",
+        Request::Retry { .. } => "retry a step",
+        Request::Stop => "stop the run",
+        Request::TakeControl => "take control",
     }
 }
 

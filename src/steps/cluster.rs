@@ -4,7 +4,7 @@ use super::site::{Changing, Reading};
 use crate::base::answer::Answer;
 use crate::cozystack::addons::{MANAGED_BY, Object, RUN_LABEL};
 use crate::engine::failure::Failure;
-use crate::engine::proof::{Proof, Reading as Evidence};
+use crate::engine::proof::{Evidence, Proof};
 use crate::engine::step::{Context, Observed};
 use crate::kubernetes::{Kind, Reader};
 use base64::Engine as _;

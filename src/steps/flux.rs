@@ -4,7 +4,7 @@ use crate::base::clock::between;
 use crate::base::text::shorten;
 use crate::cozystack::{Health, Words};
 use crate::engine::failure::Failure;
-use crate::engine::proof::Reading as Evidence;
+use crate::engine::proof::Evidence;
 use crate::engine::step::Context;
 use crate::kubernetes::{Kind, Reader, ReleaseStatus};
 use jiff::Timestamp;

@@ -7,7 +7,7 @@ use super::{failures, follow};
 use crate::base::answer::Answer;
 use crate::base::text::quoted;
 use crate::engine::failure::Failure;
-use crate::engine::proof::{Left, Proof, Reading as Evidence};
+use crate::engine::proof::{Evidence, Left, Proof};
 use crate::engine::step::{Context, Observed};
 use crate::engine::wait::{Band, Wait};
 use crate::proxmox::{Changer, Error, VmConfig, VmRow};

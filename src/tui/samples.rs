@@ -1,6 +1,6 @@
 //! Made-up runs for tests, record by record.
 use crate::engine::failure::Failure;
-use crate::engine::proof::{Proof, Reading};
+use crate::engine::proof::{Evidence, Proof};
 use crate::engine::record::{Event, Outcome, Record};
 use crate::engine::state::RunState;
 use crate::engine::step::{Outline, Queue, StepId};
@@ -54,7 +54,7 @@ fn steps() -> Vec<Outline> {
 }
 
 pub fn proof(summary: &str) -> Proof {
-    let reading = |n: u32| Reading {
+    let reading = |n: u32| Evidence {
         system: format!("Proxmox {n}"),
         asked: format!("GET /nodes/pve/qemu/100{n}/config"),
         answer: (1..=40).map(|l| format!("\"key{l}\": \"value {l}\"")).collect::<Vec<_>>().join("\n"),

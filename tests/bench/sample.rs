@@ -1,5 +1,5 @@
 //! Records in the sizes and shares of a whole run against the lab's standard site.
-use cozyup::engine::proof::{Proof, Reading};
+use cozyup::engine::proof::{Evidence, Proof};
 use cozyup::engine::record::{Event, Record};
 use cozyup::engine::step::{Outline, StepId};
 use cozyup::engine::wait::{Band, Wait};
@@ -30,7 +30,7 @@ fn outlines() -> Vec<Outline> {
 
 fn proof(at: Timestamp) -> Proof {
     let answer = r#"{"boot":"order=scsi0","cores":8,"memory":"16384","name":"cozy-new-cp1","net0":"virtio=BC:24:11:00:00:01,bridge=vmbr0"}"#;
-    let reading = |asked: &str| Reading {
+    let reading = |asked: &str| Evidence {
         system: "Proxmox".into(),
         asked: asked.into(),
         answer: answer.repeat(6),

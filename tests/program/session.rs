@@ -162,21 +162,21 @@ async fn one_screen_has_control_the_others_look_on_until_they_take_it() {
     let seen = bob.control.borrow().clone();
     assert!(!seen.yours && seen.by.as_ref().is_some_and(|(who, _)| who == "ann on pts/1"), "{seen:?}");
 
-    bob.requests.send(Request::Stop { by: "mallory".into() }).unwrap();
+    bob.requests.send(Request::Stop).unwrap();
     assert_eq!(
         denial(&mut bob).await,
         "this screen may not stop the run: ann on pts/1 has control; take control first"
     );
     let mut carl = join(&folder, "carl", true).await;
-    carl.requests.send(Request::TakeControl { by: String::new() }).unwrap();
+    carl.requests.send(Request::TakeControl).unwrap();
     assert!(denial(&mut carl).await.contains("--read-only"));
 
-    bob.requests.send(Request::TakeControl { by: "mallory".into() }).unwrap();
+    bob.requests.send(Request::TakeControl).unwrap();
     controlled(&mut bob, |c| c.yours).await;
     let ann_sees = controlled(&mut ann, |c| !c.yours).await;
     let holder = ann_sees.by.expect("a holder").0;
     assert!(holder.starts_with("bob") && !holder.contains(char::is_control), "{holder:?}");
-    bob.requests.send(Request::Stop { by: "mallory".into() }).unwrap();
+    bob.requests.send(Request::Stop).unwrap();
     for screen in [ann, bob, carl] {
         let ended = tokio::time::timeout(SOON, screen.ended).await.unwrap().unwrap();
         assert_eq!(ended.exit, 3, "{}", ended.text);

@@ -3,11 +3,12 @@ use async_trait::async_trait;
 use cozyup::base::clock::Clock;
 use cozyup::base::secret::Secret;
 use cozyup::engine::decide::Rules;
-use cozyup::engine::driver::{Driver, Request, Session};
+use cozyup::engine::driver::{Driver, Session};
 use cozyup::engine::failure::{Class, Failure};
 use cozyup::engine::journal::Journal;
-use cozyup::engine::proof::{Proof, Reading};
+use cozyup::engine::proof::{Evidence, Proof};
 use cozyup::engine::record::{Event, Outcome, Record};
+use cozyup::engine::request::{Asked, Request};
 use cozyup::engine::state::RunState;
 use cozyup::engine::step::{Context, Observed, Outline, Queue, Removal, Site, Step, StepId, Undo};
 use cozyup::engine::undo::undoing;
@@ -72,7 +73,7 @@ impl Step<TestSite> for Make {
         Ok(match target.things.get_mut(&name) {
             None => Observed::Absent("no such thing".into()),
             Some(0) => {
-                let reading = Reading {
+                let reading = Evidence {
                     system: "target".into(),
                     asked: name.clone(),
                     answer: "there".into(),
@@ -141,7 +142,7 @@ impl Removal<TestSite> for Make {
         }
         let (asked, by_hand) = (name.clone(), format!("look {name}"));
         let reading =
-            Reading { system: "target".into(), asked, answer: "nothing".into(), at: cx.clock().now(), by_hand };
+            Evidence { system: "target".into(), asked, answer: "nothing".into(), at: cx.clock().now(), by_hand };
         Ok(Observed::Satisfied(Proof::new(format!("{name} is gone"), reading)))
     }
 
@@ -188,7 +189,7 @@ fn boxed(steps: Vec<Make>) -> Vec<Arc<dyn Step<TestSite>>> {
     steps.into_iter().map(|s| Arc::new(s) as Arc<dyn Step<TestSite>>).collect()
 }
 
-async fn drive(dir: &Path, target: &Shared, steps: Vec<Make>, rules: Rules, requests: Vec<(u64, Request)>) -> Run {
+async fn drive(dir: &Path, target: &Shared, steps: Vec<Make>, rules: Rules, requests: Vec<(u64, Asked)>) -> Run {
     drive_at(Clock::real(), dir, target, steps, rules, requests).await
 }
 
@@ -198,7 +199,7 @@ async fn drive_at(
     target: &Shared,
     steps: Vec<Make>,
     rules: Rules,
-    requests: Vec<(u64, Request)>,
+    requests: Vec<(u64, Asked)>,
 ) -> Run {
     drive_any(clock, dir, target, boxed(steps), false, rules, requests).await
 }
@@ -217,7 +218,7 @@ async fn drive_any(
     steps: Vec<Arc<dyn Step<TestSite>>>,
     backwards: bool,
     rules: Rules,
-    requests: Vec<(u64, Request)>,
+    requests: Vec<(u64, Asked)>,
 ) -> Run {
     let (journal, recovered) = Journal::open(&dir.join("journal")).unwrap();
     let (feed, mut records) = mpsc::unbounded_channel();
@@ -338,7 +339,7 @@ async fn a_gate_that_was_opened_there_is_asked_for_again_on_the_way_back_and_aft
     let target = Shared::default();
     drive(dir.path(), &target, plan(), yes(), vec![]).await;
     let asking = Rules { gates_by: None, patience: None };
-    let stop = |second| vec![(second, Request::Stop { by: "ann".into() })];
+    let stop = |second| vec![(second, Request::Stop.by("ann"))];
     let back = boxed(plan());
     let back: Vec<_> = undoing(&back, 1).into_iter().map(|s| Arc::new(s) as Arc<dyn Step<TestSite>>).collect();
     let run = drive_any(Clock::real(), dir.path(), &target, back, true, asking.clone(), stop(100)).await;
@@ -400,7 +401,7 @@ async fn something_that_vanished_between_sessions_is_reported_as_drift_and_made_
 async fn a_stop_lets_the_act_in_hand_end_and_starts_no_other() {
     let dir = tempfile::tempdir().unwrap();
     let target = Shared::default();
-    let run = drive(dir.path(), &target, plan(), yes(), vec![(1, Request::Stop { by: "ann".into() })]).await;
+    let run = drive(dir.path(), &target, plan(), yes(), vec![(1, Request::Stop.by("ann"))]).await;
     assert_eq!(run.outcome, Outcome::Stopped);
     let target = target.lock().unwrap();
     assert_eq!((target.acts.len(), target.acting_now), (1, 0));
@@ -437,7 +438,7 @@ async fn a_step_that_stays_blocked_for_a_day_is_looked_at_all_the_time_and_recor
         changing.lock().unwrap().refuse = None;
     });
     let asking = Rules { gates_by: Some("--yes".into()), patience: None };
-    let asks = Request::Retry { step: StepId::new("day1.a"), by: "ann".into() };
+    let asks = Request::Retry { step: StepId::new("day1.a") }.by("ann");
     let run = drive(dir.path(), &target, vec![make("day1.a", 1, &[])], asking, vec![(5000, asks)]).await;
     assert_eq!(run.outcome, Outcome::Proven);
     let of = |word: &str| {
@@ -522,7 +523,7 @@ async fn a_day_waits_at_its_gate_until_somebody_opens_it() {
     let dir = tempfile::tempdir().unwrap();
     let target = Shared::default();
     let asking = Rules { gates_by: None, patience: Some(Duration::from_secs(50)) };
-    let open = |day| Request::OpenGate { day, by: "ann".into() };
+    let open = |day| Request::OpenGate { day }.by("ann");
     let run = drive(dir.path(), &target, plan(), asking, vec![(1000, open(1)), (1000, open(2))]).await;
     assert_eq!(run.outcome, Outcome::Proven);
     assert_eq!(run.state.gates.get(&1).map(String::as_str), Some("ann"));
@@ -557,7 +558,7 @@ impl Make {
                 Observed::Underway(wait.with_progress(1, 2, words))
             }
             (_, false) => {
-                let reading = Reading {
+                let reading = Evidence {
                     system: words.into(),
                     asked: words.into(),
                     answer: words.into(),
@@ -577,7 +578,7 @@ async fn whatever_a_step_says_no_record_of_it_holds_a_secret_or_anything_hostile
     let dir = tempfile::tempdir().unwrap();
     let mut step = make("day1.a", 1, &[]);
     (step.outline.title, step.outline.by_hand, step.words) = (words.clone(), words.clone(), words.clone());
-    let control = (0, Request::TakeControl { by: words });
+    let control = (0, Request::TakeControl.by(words));
     let run = drive(dir.path(), &Shared::default(), vec![step], yes(), vec![control]).await;
     assert_eq!(run.outcome, Outcome::Proven);
     let mut told = std::fs::read_to_string(dir.path().join("journal")).unwrap();
@@ -645,7 +646,7 @@ async fn a_session_on_a_clock_that_was_put_back_waits_for_nothing_of_the_earlier
     let target = Shared::default();
     // The first session ends while a step is blocked and is to be looked at again, two hours from the second one on.
     target.lock().unwrap().refuse = Some(Failure::person("no right", "grant it"));
-    let stop = vec![(40, Request::Stop { by: "ann".into() })];
+    let stop = vec![(40, Request::Stop.by("ann"))];
     let first = drive_at(at(noon), dir.path(), &target, plan(), yes(), stop).await;
     assert_eq!(first.outcome, Outcome::Stopped);
     assert!(first.records.iter().any(|r| matches!(r.event, Event::Blocked { .. })));

@@ -2,7 +2,7 @@
 use super::{Check, of_jump_host, of_proxmox, proof};
 use crate::base::text::size;
 use crate::engine::failure::Failure;
-use crate::engine::proof::{Proof, Reading as Evidence};
+use crate::engine::proof::{Evidence, Proof};
 use crate::engine::step::Context;
 use crate::plan::model::Plan;
 use crate::steps::day1::image_file::{self, Stored};

@@ -1,7 +1,7 @@
 //! `day1.configure/NODE`: processors, memory, network card and the cloud-init drive that carries the address.
 use super::vm;
 use crate::engine::failure::Failure;
-use crate::engine::proof::{Proof, Reading as Evidence};
+use crate::engine::proof::{Evidence, Proof};
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::Band;
 use crate::plan::model::{NetworkPlan, NodePlan, Plan};

@@ -6,7 +6,7 @@ use crate::base::clock::between;
 use crate::base::file::{private_dir, write_private};
 use crate::base::text::{shorten, size};
 use crate::engine::failure::Failure;
-use crate::engine::proof::{Proof, Reading as Evidence};
+use crate::engine::proof::{Evidence, Proof};
 use crate::engine::step::{Context, Observed, Outline, Removal, Step, StepId, Undo};
 use crate::engine::wait::Band;
 use crate::plan::model::{ImagePlan, Plan};

@@ -5,7 +5,7 @@ use super::vm;
 use crate::base::text::{shorten, size};
 use crate::engine::failure::Failure;
 use crate::engine::made::{Origin, Thing};
-use crate::engine::proof::{Left, Proof, Reading as Evidence};
+use crate::engine::proof::{Evidence, Left, Proof};
 use crate::engine::step::{Context, Observed, Outline, Removal, Step, StepId, Undo};
 use crate::engine::wait::Band;
 use crate::plan::model::Plan;

@@ -1,7 +1,7 @@
 //! `day1.template`: the VM is a template, so that nobody can start it and clones have a fixed source.
 use super::vm;
 use crate::engine::failure::Failure;
-use crate::engine::proof::{Proof, Reading as Evidence};
+use crate::engine::proof::{Evidence, Proof};
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::Band;
 use crate::plan::model::Plan;

@@ -1,6 +1,6 @@
 //! `day2.access`: kubeconfig and talosconfig lie in the run's folder, and the API answers to them at the VIP.
 use crate::engine::failure::Failure;
-use crate::engine::proof::{Proof, Reading as Evidence};
+use crate::engine::proof::{Evidence, Proof};
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
 use crate::plan::model::Plan;

@@ -3,7 +3,7 @@
 //! The config goes to the key that day 1 saw and no other. That key is the machine's own word ([`crate::steps::day1::pin`]):
 //! a run that is to trust nobody on the network delivers its configs by CD-ROM.
 use crate::engine::failure::Failure;
-use crate::engine::proof::{Proof, Reading as Evidence};
+use crate::engine::proof::{Evidence, Proof};
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::Band;
 use crate::plan::model::NodePlan;

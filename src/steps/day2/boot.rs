@@ -5,7 +5,7 @@
 //! (`Preparing`): Talos lets it come so far only when the CRI runs, the node knows the time and its addresses, which is all
 //! that a bootstrap asks for. Its kubelet is not waited for: nothing in Talos makes a bootstrap depend on it.
 use crate::engine::failure::Failure;
-use crate::engine::proof::{Proof, Reading as Evidence};
+use crate::engine::proof::{Evidence, Proof};
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
 use crate::plan::model::{NodePlan, Plan, Role};

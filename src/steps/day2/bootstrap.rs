@@ -6,7 +6,7 @@
 //! boot in which it accepted. A node that has booted since has forgotten it and is told again.
 use crate::base::answer::Answer;
 use crate::engine::failure::Failure;
-use crate::engine::proof::{Proof, Reading as Evidence};
+use crate::engine::proof::{Evidence, Proof};
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
 use crate::plan::model::{NodePlan, Plan};

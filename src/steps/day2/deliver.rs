@@ -1,7 +1,7 @@
 //! `day2.deliver/NODE`: the machine has read its config from its CD-ROM and kept it. What shows it is that it answers with
 //! a certificate of this cluster: nobody without the config has one, whatever address or card he shows.
 use crate::engine::failure::Failure;
-use crate::engine::proof::{Proof, Reading as Evidence};
+use crate::engine::proof::{Evidence, Proof};
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
 use crate::plan::model::NodePlan;

@@ -1,7 +1,7 @@
 //! `day2.nodes`: every node of the plan is registered in Kubernetes with its own address. NotReady is right here:
 //! there is no network until CozyStack brings it.
 use crate::engine::failure::Failure;
-use crate::engine::proof::{Proof, Reading as Evidence};
+use crate::engine::proof::{Evidence, Proof};
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::Kind;

@@ -3,7 +3,7 @@ use super::config;
 use crate::base::vault;
 use crate::engine::failure::Failure;
 use crate::engine::made::Origin;
-use crate::engine::proof::{Left, Proof, Reading as Evidence};
+use crate::engine::proof::{Evidence, Left, Proof};
 use crate::engine::step::{Context, Observed, Outline, Removal, Step, StepId, Undo};
 use crate::engine::wait::Band;
 use crate::plan::model::Plan;

@@ -7,7 +7,7 @@ use super::deliver::delivered;
 use super::seed_file::{self, SLOT, Stored};
 use crate::base::answer::Answer;
 use crate::engine::failure::Failure;
-use crate::engine::proof::{Proof, Reading as Evidence};
+use crate::engine::proof::{Evidence, Proof};
 use crate::engine::step::{Context, Observed, Outline, Removal, Step, StepId, Undo};
 use crate::engine::wait::Band;
 use crate::plan::model::{NodePlan, Plan};

@@ -10,7 +10,7 @@ use crate::cozystack::addons::{
     provider_components,
 };
 use crate::engine::failure::Failure;
-use crate::engine::proof::Reading as Evidence;
+use crate::engine::proof::Evidence;
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::{Kind, Reader};

@@ -6,7 +6,7 @@ use crate::cozystack::addons::{
     CREDENTIALS, CSI_CONFIG, CSI_DRIVER_NAME, CSI_NAMESPACE, CsiInput, Object, proxmox_csi,
 };
 use crate::engine::failure::Failure;
-use crate::engine::proof::Reading as Evidence;
+use crate::engine::proof::Evidence;
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::{Kind, Reader};

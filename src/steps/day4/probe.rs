@@ -5,7 +5,7 @@ use super::trust::Trust;
 use crate::base::text::shorten;
 use crate::cozystack::addons::{AUTHORITY, AUTHORITY_KEY, CREDENTIALS, MANAGED_BY, RUN_LABEL};
 use crate::engine::failure::Failure;
-use crate::engine::proof::Reading as Evidence;
+use crate::engine::proof::Evidence;
 use crate::engine::step::Context;
 use crate::kubernetes::Kind;
 use crate::steps::cluster::{self, get, is_ours, seen, text};

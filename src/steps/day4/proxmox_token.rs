@@ -2,7 +2,7 @@
 use super::access::{self, Access};
 use crate::base::answer::Answer;
 use crate::engine::failure::Failure;
-use crate::engine::proof::{Left, Proof, Reading as Evidence};
+use crate::engine::proof::{Evidence, Left, Proof};
 use crate::engine::step::{Context, Observed, Outline, Removal, Step, StepId, Undo};
 use crate::engine::wait::Band;
 use crate::proxmox::{Error, Permissions, Target, TokenRow, connect};

@@ -1,7 +1,7 @@
 //! `day4.proxmox_user/NAME`: a user in Proxmox VE that has the add-on's role everywhere, and no password.
 use super::access::{self, Access};
 use crate::engine::failure::Failure;
-use crate::engine::proof::{Left, Proof, Reading as Evidence};
+use crate::engine::proof::{Evidence, Left, Proof};
 use crate::engine::step::{Context, Observed, Outline, Removal, Step, StepId, Undo};
 use crate::engine::wait::Band;
 use crate::proxmox::{AclRow, Grantee, UserRow};

@@ -2,7 +2,7 @@
 //! has an address of the plan's pool.
 use crate::cozystack::addons::{TENANT_ROOT, TenantRoot};
 use crate::engine::failure::Failure;
-use crate::engine::proof::Reading as Evidence;
+use crate::engine::proof::Evidence;
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::Kind;

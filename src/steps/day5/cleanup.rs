@@ -2,7 +2,7 @@
 use super::objects::{self, NAMESPACE};
 use crate::base::text::shorten;
 use crate::engine::failure::Failure;
-use crate::engine::proof::{Left, Proof, Reading as Evidence};
+use crate::engine::proof::{Evidence, Left, Proof};
 use crate::engine::step::{Context, Observed, Outline, Removal, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::Kind;

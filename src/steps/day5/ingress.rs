@@ -7,7 +7,7 @@ use crate::base::glance;
 use crate::base::text::{clean, clean_lines, shorten};
 use crate::cozystack::addons::TENANT_ROOT;
 use crate::engine::failure::Failure;
-use crate::engine::proof::{Proof, Reading as Evidence};
+use crate::engine::proof::{Evidence, Proof};
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::Kind;

@@ -1,7 +1,7 @@
 //! `day5.load_balancer`: a service gets an address of the plan's pool, and the pod behind it answers from the jump host.
 use super::objects::{self, BAND, CONTAINER, IMAGE, NAMESPACE};
 use crate::engine::failure::Failure;
-use crate::engine::proof::{Proof, Reading as Evidence};
+use crate::engine::proof::{Evidence, Proof};
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::Wait;
 use crate::kubernetes::Kind;

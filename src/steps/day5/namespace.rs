@@ -1,7 +1,7 @@
 //! `day5.namespace`: a namespace of the tests' own. The system label keeps CozyStack's lineage webhook out of it.
 use super::objects::{self, NAMESPACE};
 use crate::engine::failure::Failure;
-use crate::engine::proof::{Proof, Reading as Evidence};
+use crate::engine::proof::{Evidence, Proof};
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::Kind;

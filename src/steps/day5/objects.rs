@@ -2,7 +2,7 @@
 use crate::cozystack::addons::{MANAGED_BY, RUN_LABEL};
 use crate::engine::failure::Failure;
 use crate::engine::made::{Origin, Thing};
-use crate::engine::proof::{Proof, Reading as Evidence};
+use crate::engine::proof::{Evidence, Proof};
 use crate::engine::step::{Context, Observed, StepId};
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::Kind;

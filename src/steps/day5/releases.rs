@@ -1,7 +1,7 @@
 //! `day5.releases`: every HelmRelease of the cluster is Ready, also those that nobody waited for.
 use crate::cozystack::Health;
 use crate::engine::failure::Failure;
-use crate::engine::proof::{Proof, Reading as Evidence};
+use crate::engine::proof::{Evidence, Proof};
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::Kind;

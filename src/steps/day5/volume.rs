@@ -2,7 +2,7 @@
 //! Proxmox itself is asked too.
 use super::objects::{self, BAND, NAMESPACE, PodState};
 use crate::engine::failure::Failure;
-use crate::engine::proof::Reading as Evidence;
+use crate::engine::proof::Evidence;
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::kubernetes::Kind;
 use crate::plan::model::Plan;

@@ -1,7 +1,7 @@
 //! `teardown.also`: the VMs that a person named beside what the journal knows carry the run's mark, so that a slip of the
 //! finger names nobody's VM.
 use crate::engine::failure::Failure;
-use crate::engine::proof::{Proof, Reading as Evidence};
+use crate::engine::proof::{Evidence, Proof};
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::Band;
 use crate::plan::TEARDOWN;

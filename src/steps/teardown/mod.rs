@@ -15,7 +15,7 @@ use super::failures;
 use super::site::{Reading, files};
 use crate::cozystack::Component;
 use crate::engine::failure::{Class, Failure};
-use crate::engine::proof::{Proof, Reading as Evidence};
+use crate::engine::proof::{Evidence, Proof};
 use crate::engine::step::{Context, Observed, Step, StepId};
 use crate::engine::undo::{Undoing, undo_id, undoing};
 use crate::plan::TEARDOWN;

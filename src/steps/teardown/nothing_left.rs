@@ -1,7 +1,7 @@
 //! `teardown.nothing_left`: a last look over the whole site finds nothing of the run; copies of its mark are named.
 use super::strays::{Marked, marked, named};
 use crate::engine::failure::Failure;
-use crate::engine::proof::{Left, Proof, Reading as Evidence};
+use crate::engine::proof::{Evidence, Left, Proof};
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::Band;
 use crate::plan::TEARDOWN;

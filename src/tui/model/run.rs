@@ -62,8 +62,6 @@ pub struct RunModel {
     pub title: String,
     pub folder: PathBuf,
     pub findings: Vec<String>,
-    /// Who asks, for the record: `ann on the screen`.
-    pub by: String,
     pub state: RunState,
     pub feed: Feed,
     pub cursor: Row,
@@ -94,7 +92,6 @@ impl RunModel {
             title,
             folder,
             findings,
-            by: "the screen".to_string(),
             state: RunState::default(),
             feed: Feed::default(),
             cursor: Row::Day(0),

@@ -91,7 +91,7 @@ fn stop(run: &mut RunModel) -> Vec<Cmd> {
     if run.state.stop_asked.is_some() {
         return Vec::new();
     }
-    vec![Cmd::Ask(Request::Stop { by: run.by.clone() })]
+    vec![Cmd::Ask(Request::Stop)]
 }
 
 fn quit(run: &mut RunModel) -> Vec<Cmd> {
@@ -146,7 +146,7 @@ fn in_dialog(run: &mut RunModel, dialog: Dialog, action: Action, around: &mut Ar
                 // Until its record comes back the question must not come up again.
                 run.later.insert(day);
                 around.say(format!("day {day} begins"));
-                vec![Cmd::Ask(Request::OpenGate { day, by: run.by.clone() })]
+                vec![Cmd::Ask(Request::OpenGate { day })]
             }
             Action::Back => {
                 run.later.insert(day);
@@ -276,7 +276,7 @@ fn in_panes(run: &mut RunModel, action: Action, around: &mut Around<'_>) -> Vec<
         Action::Stop => run.dialog = Some(Dialog::Stop { stop: false }),
         Action::TakeControl if run.control.yours => around.say("this screen has control already"),
         Action::TakeControl if run.is_over() => around.say("the run has ended"),
-        Action::TakeControl => return vec![Cmd::Ask(Request::TakeControl { by: run.by.clone() })],
+        Action::TakeControl => return vec![Cmd::Ask(Request::TakeControl)],
         Action::Log => run.full = Some(Full::Log),
         Action::Findings => {
             run.full = Some(Full::Findings);
@@ -372,7 +372,7 @@ fn retry(run: &RunModel, around: &mut Around<'_>) -> Vec<Cmd> {
         ([one], _) => around.say(format!("looks at {one} again now")),
         (several, _) => around.say(format!("looks at {} steps again now", several.len())),
     }
-    waiting.into_iter().map(|step| Cmd::Ask(Request::Retry { step, by: run.by.clone() })).collect()
+    waiting.into_iter().map(|step| Cmd::Ask(Request::Retry { step })).collect()
 }
 
 fn can_retry(status: &Status) -> bool {
