@@ -40,7 +40,7 @@ pub const CLOCK_VARIABLE: &str = "COZYUP_CLOCK";
 /// The environment variable that holds where names lead for such a process; see [`Names::of_spec`].
 pub const NAMES_VARIABLE: &str = "COZYUP_NAMES";
 
-/// Why a run does not begin.
+/// The reason why a run does not begin.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
     /// The plan or something that it names can't be used; the text is whole.
@@ -52,7 +52,7 @@ pub enum Refusal {
     State { what: String, next: String },
 }
 
-/// What a person gave beside the plan.
+/// The secrets that a person gave beside the plan.
 #[derive(Clone, Default)]
 pub struct Keys {
     /// The token's secret, where it does not come from the plan's file.
@@ -64,12 +64,12 @@ pub struct Keys {
 #[derive(Clone)]
 pub struct Options {
     pub plan: PathBuf,
-    /// What stands in it, where it was read already: a pipe gives it once.
+    /// The text of the plan when it was read already: a pipe can be read only once.
     pub text: Option<String>,
     /// The run's folder.
     pub folder: PathBuf,
     pub way: Way,
-    /// Who tells this session to take the run from another place.
+    /// The operator who asked this session for `--take-over`.
     pub take_over: Option<String>,
     /// VMIDs that a teardown is to take with it beside what the journal knows.
     pub also: BTreeSet<u32>,
@@ -87,11 +87,11 @@ pub struct Options {
 pub struct Adoption {
     /// The id of the lost run, which its mark ends in.
     pub run: String,
-    /// What a person saw and agreed to.
+    /// The things that a person saw and agreed to.
     pub things: Vec<Adopted>,
 }
 
-/// Which way the steps go.
+/// The direction of the steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
     /// To the end of this day of the plan.
@@ -327,7 +327,7 @@ pub fn plan_error(error: &plan::PlanError) -> String {
     lines.join("\n")
 }
 
-/// What the environment holds of a token, in whatever form; [`read_token`] reads it.
+/// The token in the environment, in whatever form; [`read_token`] reads it.
 pub fn token_of_environment() -> Option<Secret<String>> {
     let secret = std::env::var(TOKEN_VARIABLE).ok()?;
     let secret = secret.trim();
@@ -397,7 +397,7 @@ fn home(path: &str) -> PathBuf {
     }
 }
 
-/// What is recorded of a run, without its lock: for `status`.
+/// The records of a run, read without its lock, for `status`.
 ///
 /// # Errors
 /// When there is no journal, or it is damaged.
@@ -410,8 +410,8 @@ pub fn clock_of_environment() -> Clock {
     std::env::var(CLOCK_VARIABLE).ok().and_then(|spec| Clock::of_spec(&spec)).unwrap_or_else(Clock::real)
 }
 
-/// Where names lead for this process. On loopback, or in a lab's time, the machine's resolver is never asked: such a site
-/// has no names but those that it was given.
+/// The name resolution of this process. On loopback, or in a lab's time, the machine's resolver is never asked: such a
+/// site has no names but those that it was given.
 fn names_of_environment(plan: &Plan) -> Names {
     if let Ok(spec) = std::env::var(NAMES_VARIABLE) {
         return Names::of_spec(&spec).unwrap_or(Names::Listed(Vec::new()));

@@ -1,11 +1,11 @@
-//! What a system answered, kept beside the value that was parsed from it, so that a step can show its evidence.
+//! The answer of a system, kept beside the value that was parsed from it, so that a step can show its evidence.
 use super::known;
 use super::text::shorten;
 
 /// A parsed answer together with the question and the raw text it came from.
 #[derive(Debug, Clone)]
 pub struct Answer<T> {
-    /// What was asked, e.g. `GET /nodes/pve/qemu/1001/config`.
+    /// The question, e.g. `GET /nodes/pve/qemu/1001/config`.
     pub asked: String,
     /// The raw answer, already redacted by the client, at most [`RAW_LIMIT`] bytes.
     pub raw: String,

@@ -28,8 +28,8 @@ impl Clock {
         Clock { origin, started: tokio::time::Instant::now(), speed }
     }
 
-    /// What [`Clock::of_spec`] needs to make the same clock in another process: `ORIGIN,WALL_MS,SPEED`. `None` for a clock
-    /// that goes as the wall does.
+    /// The text from which [`Clock::of_spec`] makes the same clock in another process: `ORIGIN,WALL_MS,SPEED`. `None`
+    /// for a clock that goes as the wall does.
     pub fn spec(&self) -> Option<String> {
         let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let (here, there) = (self.now(), Timestamp::now());
@@ -55,7 +55,7 @@ impl Clock {
         self.speed
     }
 
-    /// How long `d` of this clock lasts on the wall.
+    /// The wall time that `d` of this clock lasts.
     pub fn wall(&self, d: Duration) -> Duration {
         d.div_f64(self.speed)
     }

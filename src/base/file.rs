@@ -17,7 +17,7 @@ const LONGEST_SECRET: u64 = 1 << 20;
 const OTHERS: u32 = 0o077;
 const OTHERS_WRITE: u32 = 0o022;
 
-/// Why a file or folder is nothing to trust a secret to.
+/// The reason why a file or folder can't be trusted with a secret.
 #[derive(Debug, thiserror::Error)]
 pub enum Unfit {
     #[error("{path} can't be used")]
@@ -52,7 +52,7 @@ fn on_the_way(folder: &str, path: &str) -> String {
 }
 
 impl Unfit {
-    /// What a person does about it.
+    /// The next action for a person.
     pub fn next(&self) -> String {
         match self {
             Unfit::Io { path, .. } => format!("check that {path} is there, its permissions, and free space"),
@@ -204,7 +204,7 @@ pub fn read_private(path: &Path) -> Result<Secret<String>, Unfit> {
     Ok(Secret::new(text.trim().to_string()))
 }
 
-/// How long a pipe, a terminal or a device may say nothing.
+/// The time that a pipe, a terminal or a device may say nothing.
 const SILENCE: Duration = Duration::from_secs(10);
 /// And one that a password store is behind, which may ask a person first.
 const ASKING: Duration = Duration::from_secs(120);
@@ -261,7 +261,7 @@ fn drained(file: File, path: &Path, limit: u64, silence: Duration) -> Result<Vec
     }
 }
 
-/// Whether it is a pipe between two processes that has no name: its end is its end.
+/// True for a pipe between two processes that has no name: it is complete when it ends.
 fn is_nameless(file: &File) -> bool {
     let open = fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()));
     open.is_ok_and(|target| target.to_string_lossy().starts_with("pipe:["))
@@ -312,7 +312,8 @@ pub fn sync_folder_of(path: &Path) -> io::Result<()> {
 fn write_with_mode(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let temporary: PathBuf = folder_of(path).join(format!(".{name}.{}.tmp", std::process::id()));
-    // What is there is left from a process that had this number, or a trap: it is never written through.
+    // A file that is there already was left by an older process with the same number, or is a trap: it is never written
+    // through.
     let _ = fs::remove_file(&temporary);
     let written = (|| {
         let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;

@@ -1,8 +1,9 @@
-//! Whether a group is one user's own. Many systems give every user a group of the same name and let it write; that opens
-//! nothing to others. What a group has in a directory service can't be seen here, so only local files count.
+//! Decides whether a group is one user's own. Many systems give every user a group of the same name and let it write;
+//! that opens nothing to others. Members of a group in a directory service can't be seen here, so only local files
+//! count.
 use std::fs;
 
-/// Whether nobody but this user and root can be of the group `gid`. `false` where that can't be told.
+/// True when only this user and root can be members of the group `gid`. False when that can't be determined.
 pub fn is_private(gid: u32) -> bool {
     let read = |path| fs::read_to_string(path).unwrap_or_default();
     let us = rustix::process::geteuid().as_raw();

@@ -13,7 +13,7 @@ pub struct Held {
     inode: u64,
 }
 
-/// What the name of a held file leads to now.
+/// The reason why the name of a held file no longer leads to it.
 #[derive(Debug, thiserror::Error)]
 pub enum Displaced {
     #[error("{path} is gone")]

@@ -35,7 +35,8 @@ pub fn clean(json: &mut Value) {
     change(json, &text::clean_lines);
 }
 
-/// Whether there is nothing in it to clean: printable ASCII, and no escape but those of `"`, `\`, `/` and the line break.
+/// True when there is nothing in it to clean: printable ASCII, and no escape but those of `"`, `\`, `/` and the line
+/// break.
 fn is_plain(line: &[u8]) -> bool {
     let printable = line.iter().all(|b| (b' '..=b'~').contains(b) || *b == b'\n');
     printable && !line.windows(2).any(|w| matches!(w, [b'\\', b'u' | b'b' | b'f' | b'r' | b't']))

@@ -15,7 +15,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{LazyLock, PoisonError, RwLock};
 use zeroize::{Zeroize, Zeroizing};
 
-/// What stands in a value's place.
+/// The text that replaces a hidden value.
 pub const HIDDEN: &str = "[secret]";
 const WINDOW: usize = 12;
 /// A shorter value is a word: hiding it would garble innocent text and hide nothing.
@@ -134,8 +134,8 @@ fn remember_value(value: &str) {
     }
 }
 
-/// How a program that means no harm may write a token or password: in capitals or none, without dashes, in hexadecimal, in
-/// base32. Of keys and certificates there are no such copies.
+/// The other spellings in which a well-meaning program may write a token or password: in capitals or small letters,
+/// without dashes, in hexadecimal, in base32. There are no such copies of keys and certificates.
 fn spellings(value: &str) -> [Zeroizing<String>; 7] {
     let hex = Zeroizing::new(super::text::hex(value.as_bytes()));
     let bare: Zeroizing<String> = Zeroizing::new(value.chars().filter(|c| *c != '-').collect());
@@ -201,7 +201,7 @@ impl Known {
         }
     }
 
-    /// Where known values stand, in order and apart from each other.
+    /// The places of known values, in order and apart from each other.
     fn places(&self, text: &[u8]) -> Vec<(usize, usize)> {
         let mut places: Vec<(usize, usize)> = Vec::new();
         let mut add = |from: usize, to: usize| match places.last_mut() {
@@ -252,8 +252,8 @@ fn replaced<'a>(text: &'a str, places: &[(usize, usize)]) -> Cow<'a, str> {
     Cow::Owned(out)
 }
 
-/// Where something stands that has the form of a secret, whoever's it is. In one pass: what was looked at is not looked at
-/// again, since a server may send a form that begins at every third letter.
+/// The places of texts that have the form of a secret, whoever it belongs to. It takes one pass: no byte is examined
+/// twice, since a server may send a form that begins at every third letter.
 fn forms(text: &str) -> Vec<(usize, usize)> {
     let mut places = Vec::new();
     keys(text, &mut places);
@@ -282,7 +282,7 @@ fn forms(text: &str) -> Vec<(usize, usize)> {
     places
 }
 
-/// What stands before the next space, quote or sign that ends a value.
+/// The text up to the next space, quote or sign that ends a value.
 fn word(text: &str) -> &str {
     text.split(|c: char| c.is_whitespace() || "\"'\\,;<>".contains(c)).next().unwrap_or_default()
 }

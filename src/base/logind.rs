@@ -1,4 +1,4 @@
-//! What systemd's login manager says: it decides what a logout ends.
+//! The answers of systemd's login manager, which decides what a logout ends.
 use std::process::Stdio;
 use std::time::Duration;
 use tokio::process::Command;
@@ -17,8 +17,8 @@ pub async fn user(uid: u32) -> Option<User> {
     user_of(&ask(&[&uid.to_string(), "-p", "Name", "-p", "Linger"]).await?)
 }
 
-/// Whether the end of a session of `name` ends its processes; `None` where nobody answers. The running logind is asked:
-/// its files may have changed since it read them.
+/// True when the end of a session of `name` ends its processes; `None` when nobody answers. The running logind is
+/// asked, since its files may have changed after it read them.
 pub async fn ends_processes_of(name: &str) -> Option<bool> {
     ends(&ask(&["-p", "KillUserProcesses", "-p", "KillOnlyUsers", "-p", "KillExcludeUsers"]).await?, name)
 }

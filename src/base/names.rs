@@ -1,4 +1,4 @@
-//! Where a name leads: asked of this machine's resolver, or of a list.
+//! Name resolution: by this machine's resolver, or by a list.
 //!
 //! A list stands for the resolver where the site is a simulated one: its names lead into the lab, and whatever is not on
 //! the list leads nowhere, so that a run in a lab never asks a server outside of it.
@@ -52,7 +52,7 @@ impl Names {
         if once.is_empty() { Err(nowhere()) } else { Ok(once) }
     }
 
-    /// Where the list sends who asks for this name; `None` without an entry, or where the machine's resolver decides.
+    /// The address that the list has for this name; `None` without an entry, or when the machine's resolver decides.
     pub fn listed(&self, name: &str) -> Option<SocketAddr> {
         let Names::Listed(list) = self else { return None };
         let name = name.to_ascii_lowercase();

@@ -49,7 +49,7 @@ pub fn named(path: &Path) -> Result<(), Unfit> {
 struct Judge<'a> {
     path: &'a Path,
     us: u32,
-    /// Who else counts as this user.
+    /// Another user who counts as this user.
     also: Option<u32>,
 }
 
@@ -150,7 +150,7 @@ impl<'a> Judge<'a> {
     }
 }
 
-/// Who may write to it beside its owner, if anybody.
+/// The users beside the owner who may write to it, if there are any.
 fn writers(found: &Metadata) -> Option<String> {
     if found.mode() & OTHERS_WRITE != 0 {
         return Some("everybody".to_string());

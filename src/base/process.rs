@@ -3,7 +3,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, geteuid, pidfd_open, pidfd_send_s
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
-/// What `/proc/PID/stat` says of a process.
+/// The fields of `/proc/PID/stat` of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Stat {
     /// `R`, `S`, `D`, `Z`, `T` ...
@@ -17,12 +17,12 @@ pub fn started(pid: u32) -> Option<u64> {
     stat(pid).map(|stat| stat.started)
 }
 
-/// Whether it is held by a signal (`kill -STOP`, Ctrl-Z) or by a debugger.
+/// True when it is held by a signal (`kill -STOP`, Ctrl-Z) or by a debugger.
 pub fn is_stopped(pid: u32) -> bool {
     stat(pid).is_some_and(|stat| matches!(stat.state, 'T' | 't'))
 }
 
-/// Whether the process lives, belongs to this user and began then.
+/// True when the process lives, belongs to this user and began at this time.
 pub fn is_ours(pid: u32, started: u64) -> bool {
     // The folder's owner is the process's user, also of one that hides the rest of it.
     let owner = fs::metadata(format!("/proc/{pid}")).map(|found| found.uid());

@@ -1,4 +1,4 @@
-//! What the properties of the rooms have in common. A property holds for any bytes: tests/fuzz looks for bytes for which it
+//! The common part of the rooms' properties. A property holds for any bytes: tests/fuzz searches for bytes for which it
 //! does not, and tier 1 keeps those that were found (`tests/fuzz/seeds`).
 #![allow(clippy::panic, clippy::unwrap_used, reason = "called by tests and by fuzzing alone")]
 use super::text::is_hostile;

@@ -20,11 +20,11 @@ const ALARM: u8 = 3;
 /// Addresses of one name that are asked.
 const ADDRESSES: usize = 2;
 
-/// What a time server says.
+/// The answer of a time server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Said {
     pub time: Timestamp,
-    /// How far it is from a clock; 1 to 15 for a server that has the time.
+    /// The server's distance from a reference clock (NTP stratum); 1 to 15 for a server that has the time.
     pub stratum: u8,
     /// It has the time. Clients, Talos among them, take no time from one that has not.
     pub synchronised: bool,

@@ -67,13 +67,13 @@ fn ahead(raw: &str, limit: usize) -> Cow<'_, str> {
     if raw.len() <= most { Cow::Borrowed(raw) } else { Cow::Owned(shorten(raw, most)) }
 }
 
-/// Whether `clean_lines` has nothing to do on it, for a quick look at what mostly is harmless.
+/// True when `clean_lines` has nothing to do; a quick test for texts that are mostly harmless.
 pub fn is_plain(text: &str) -> bool {
     text.bytes().all(|b| b == b'\n' || (b' '..=b'~').contains(&b))
 }
 
-/// What a terminal obeys, what changes the order of other characters, and what has no look of its own (Unicode's
-/// default ignorable and format characters, with the tags that can hide a whole text).
+/// True for characters that a terminal obeys, that change the order of other characters, or that are invisible
+/// (Unicode's default ignorable and format characters, with the tags that can hide a whole text).
 pub(super) fn is_hostile(c: char) -> bool {
     c.is_control()
         || matches!(c,

@@ -137,7 +137,7 @@ impl Pinned {
         Pinned { pin, seen: Arc::default() }
     }
 
-    /// Where the certificate last seen is noted, for the message about a wrong one.
+    /// The cell in which the certificate last seen is noted, for the message about a wrong one.
     pub fn seen(&self) -> Arc<Mutex<Option<Fingerprint>>> {
         self.seen.clone()
     }

@@ -1,4 +1,4 @@
-//! How a server is told from an impostor: by the system's authorities, by its one certificate, or by one authority.
+//! The ways to tell a server from an impostor: the system's authorities, its one certificate, or one authority.
 use super::tls::Fingerprint;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -125,7 +125,8 @@ impl Authority {
         WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build().map_err(|e| e.to_string())
     }
 
-    /// Whether this authority signed the certificate `leaf` (DER) for `host`, a name or an address, and it is valid now.
+    /// Checks that this authority signed the certificate `leaf` (DER) for `host`, a name or an address, and that it is
+    /// valid now.
     ///
     /// # Errors
     /// Why it does not pass.
@@ -144,7 +145,7 @@ impl fmt::Debug for Authority {
     }
 }
 
-/// Why a certificate does not pass.
+/// The reason why a certificate is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Distrust {
     /// Another certificate than the pinned one.

@@ -50,7 +50,7 @@ pub enum VaultError {
 }
 
 impl VaultError {
-    /// What a person does about it.
+    /// The next action for a person.
     pub fn next(&self) -> String {
         match self {
             VaultError::Sealed { .. } => {
@@ -70,7 +70,7 @@ impl VaultError {
     }
 }
 
-/// What opens a sealed folder, as it came from a person.
+/// The key of a sealed folder, as it came from a person.
 #[derive(Debug, Clone)]
 pub enum Key {
     /// An age key of the user's own.
@@ -123,7 +123,7 @@ impl Vault {
         Ok(Vault { dir: dir.to_path_buf(), seal })
     }
 
-    /// Where the secret `name` is, or would be.
+    /// The path of the secret `name`, which need not exist.
     pub fn path(&self, name: &str) -> PathBuf {
         match self.seal {
             Seal::None => self.dir.join(name),
@@ -167,7 +167,7 @@ impl Vault {
     }
 }
 
-/// Whether a key is needed for `dir`.
+/// True when a key is needed for `dir`.
 ///
 /// # Errors
 /// When what says so can't be read.
@@ -175,7 +175,7 @@ pub fn is_sealed(dir: &Path) -> Result<bool, VaultError> {
     Ok(recipient(dir)?.is_some())
 }
 
-/// Whether a passphrase opens it, and not a key file of the user's own.
+/// True when a passphrase opens it, and not a key file of the user's own.
 pub fn wants_passphrase(dir: &Path) -> bool {
     dir.join(IDENTITY).exists()
 }
@@ -288,7 +288,7 @@ fn seal_plain(dir: &Path, recipient: &Recipient) -> Result<(), VaultError> {
             continue;
         }
         let (plain, closed) = (dir.join(&name), sealed_path(dir, &name));
-        // Where both are, the sealed one is whole: it is put there under its name only then.
+        // When both exist, the sealed one is whole: it gets its name only when it is complete.
         if !closed.exists() {
             let bytes = Zeroizing::new(fs::read(&plain)?);
             file::write_private(&closed, &sealed(&bytes, recipient)?)?;

@@ -9,7 +9,7 @@ use crate::steps::site::{MARK, files};
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::Path;
 
-/// Why nothing is taken up.
+/// The reason why nothing is adopted.
 pub struct Declined {
     pub exit: Exit,
     pub text: String,

@@ -37,7 +37,7 @@ fn machines(known: &Defaults) -> Machines {
 }
 
 fn take(known: &mut Defaults, chosen: Chosen, online: Vec<String>) {
-    // Where none can carry a machine, day 0 says so of the first.
+    // When no host can carry a machine, the plan gets all of them, and day 0 says why the first one is refused.
     known.hosts = chosen.template_host.clone().map_or(online, |host| vec![host]);
     known.placed = chosen.hosts;
     known.image_storage = chosen.image_storage;

@@ -11,12 +11,12 @@ use jiff::Timestamp;
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::Path;
 
-/// How often an answer may be none.
+/// The number of attempts to get an answer.
 const TRIES: usize = 3;
 /// Longest answer that is read, in bytes.
 const ANSWER: u64 = 1024;
 
-/// What the command line says of the site's certificate.
+/// The options about the site's certificate.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Given {
     /// SHA-256 of the site's certificate, as `pvenode cert info` on the node shows it: accepts exactly this one
@@ -44,7 +44,7 @@ pub struct Met {
     asked: bool,
 }
 
-/// Why nothing may be sent to the address.
+/// The reason why nothing may be sent to the address.
 #[derive(Debug)]
 pub enum Stranger {
     /// No certificate could be read there.
@@ -207,7 +207,7 @@ fn can_ask() -> bool {
     std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 
-/// What an answer at the terminal means.
+/// The meaning of an answer at the terminal.
 #[derive(Debug, PartialEq, Eq)]
 enum Said {
     Yes,
@@ -257,7 +257,7 @@ fn yes(question: &str) -> bool {
 /// A line from the terminal; `None` at its end.
 fn line(question: &str) -> Option<String> {
     let mut err = std::io::stderr();
-    // Who closed it sees no question; the answer is read all the same.
+    // With standard error closed the question is not seen; the answer is read all the same.
     let _ = err.write_all(question.as_bytes()).and_then(|()| err.flush());
     let mut answer = String::new();
     let mut stdin = std::io::Read::take(std::io::stdin().lock(), ANSWER);

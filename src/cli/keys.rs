@@ -1,5 +1,6 @@
-//! What a person gives beside the plan: the token's secret, and the key or passphrase of sealed secrets. Never as an
-//! argument and never printed: from the environment (the token alone), from a file, or typed without an echo.
+//! Secrets that a person gives beside the plan: the token's secret, and the key or passphrase of sealed secrets. They
+//! are never an argument and never printed. They come from the environment (the token alone), from a file, or are typed
+//! without an echo.
 use super::{tell, with_next};
 use crate::base::file::read_private;
 use crate::base::secret::Secret;
@@ -12,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use zeroize::Zeroizing;
 
-/// How often somebody may mistype a passphrase.
+/// The number of attempts to type a passphrase.
 const TRIES: usize = 3;
 
 /// `--secrets-key` of this process.
@@ -61,7 +62,7 @@ pub fn identity(secrets: &Path) -> Result<Secret<String>, String> {
     Err(told(&VaultError::WrongKey { dir: secrets.display().to_string() }))
 }
 
-/// What new secrets are to be sealed with: the file of the command line, else a passphrase, typed twice.
+/// The key with which new secrets will be sealed: the file of the command line, else a passphrase, typed twice.
 ///
 /// # Errors
 /// When there is neither a file nor a terminal.
@@ -104,13 +105,13 @@ fn can_ask() -> bool {
 fn ask(prompt: &str) -> Result<Secret<String>, String> {
     let say = |text: &str| {
         let mut err = std::io::stderr();
-        // Who closed it sees no prompt; the answer is read all the same.
+        // With standard error closed the prompt is not seen; the answer is read all the same.
         let _ = err.write_all(text.as_bytes()).and_then(|()| err.flush());
     };
     say(prompt);
     enable_raw_mode().map_err(|e| format!("the terminal can't be used: {e}"))?;
     let typed = typed();
-    // What it was before is not worse than what it is.
+    // A terminal that can't be set back is left in raw mode; nothing better can be done here.
     let _ = disable_raw_mode();
     say("\n");
     typed

@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 
 /// A lab that nobody talks to for this long ends, when a run started it.
 const IDLE: Duration = Duration::from_secs(15 * 60);
-/// How long a lab may take to open its sockets.
+/// The time that a lab may take to open its sockets.
 const START: Duration = Duration::from_secs(60);
 
 #[derive(Debug, clap::Args)]
@@ -154,7 +154,7 @@ impl Opened {
         LabFigures { critical_path_s: chain.ok(), speed: Some(self.site.speed) }
     }
 
-    /// Whether the run in it has come to its end; one that goes on, or lost its worker, still needs the site.
+    /// True when the run in it has come to its end. A run that goes on, or that lost its worker, still needs the site.
     pub fn is_over(&self) -> bool {
         let records = compose::recorded(&self.run_folder()).unwrap_or_default();
         RunState::of(&records).ended.is_some()
@@ -246,7 +246,7 @@ async fn end_worker(run: &Path) -> Result<(), String> {
 
 async fn start(dir: &Path, at: &Where) -> Result<Opened, String> {
     let failed = |e: std::io::Error| format!("the lab can't be started: {e}");
-    // What an earlier lab wrote must not be taken for this one's answer.
+    // The file of an earlier lab must not be taken for the answer of this one.
     match std::fs::remove_file(dir.join("site.json")) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(failed(e)),
         Ok(()) | Err(_) => {}

@@ -37,7 +37,7 @@ pub enum Exit {
 }
 
 impl Command {
-    /// Whether what is in the state folder is read or written.
+    /// True when the command reads or writes the state folder.
     fn uses_state(&self) -> bool {
         match self {
             Command::Lab(lab) => lab.uses_state(),
@@ -124,7 +124,7 @@ enum Command {
     Probe(worker::Probe),
 }
 
-/// How a run tells what it does, and how far it goes.
+/// The options for a run's output and for how far it goes.
 #[derive(Debug, Clone, clap::Args)]
 pub struct RunFlags {
     /// Stop when this day is proven
@@ -217,7 +217,7 @@ pub fn tell(text: &str) {
     }
 }
 
-/// What happened and what is behind it, then what to do.
+/// The error with its causes, then the next action.
 fn with_next(error: &dyn std::error::Error, next: &str) -> String {
     format!("{}\nnext: {next}", text::with_cause(error))
 }

@@ -1,4 +1,4 @@
-//! Whether everything that was printed got to standard output. A command whose answer was lost has not answered, so it
+//! Checks that everything printed has reached standard output. A command whose answer was lost has not answered, so it
 //! does not exit as if it had; a reader that has seen enough (`| head -1`) is no error.
 use super::{Exit, tell};
 use std::io::{self, ErrorKind, Write};

@@ -169,7 +169,7 @@ impl New {
     async fn discover(&self, known: &mut Defaults) -> Result<(), Trouble> {
         let Some(url) = known.site_url.clone() else { return Ok(()) };
         let usage = |what: String| Trouble::Before { what, exit: Exit::Usage };
-        // What is wrong on this machine is told before a question is asked.
+        // Errors on this machine are reported before a question is asked.
         let secret = match &known.token_id {
             Some(_) => Some(compose::token_secret(&defaults::plan(known)).map_err(|e| usage(e.to_string()))?),
             None if self.contact.wants_authority() => {
@@ -222,7 +222,7 @@ impl New {
     }
 }
 
-/// Why the site was not read.
+/// The reason why the site was not read.
 enum Trouble {
     /// Before anything of it was known; nothing is written.
     Before { what: String, exit: Exit },
@@ -234,7 +234,7 @@ fn absolute(path: &str) -> String {
     std::path::absolute(path).map_or_else(|_| path.to_string(), |p| p.display().to_string())
 }
 
-/// What the site decides of a plan, and why.
+/// Reads the values of a plan that the site decides, and the reasons for them.
 async fn read_site(reader: &proxmox::Reader, known: &mut Defaults) -> Result<(), proxmox::Error> {
     choices::from_site(reader, known).await?;
     known.reasons.iter().for_each(|reason| say(&format!("  {reason}")));

@@ -26,11 +26,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
-/// Who opens gates when nobody is asked.
+/// The name in the record for gates that were opened beforehand.
 pub const YES: &str = "--yes";
-/// How long a run without a screen bears being blocked when nobody says otherwise.
+/// The default time that a run without a screen may have only blocked steps.
 const PATIENCE: Duration = Duration::from_secs(1800);
-/// How long a look-only run that was told to end is waited for.
+/// The wait for the end of a look-only run that was told to end.
 const LEAVE: Duration = Duration::from_secs(5);
 
 #[derive(Debug, clap::Args)]
@@ -53,7 +53,7 @@ pub struct Run {
     pub flags: RunFlags,
 }
 
-/// How what happens is told.
+/// The form of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Style {
     Screen,
@@ -95,19 +95,19 @@ pub struct Start<'a> {
     pub also: BTreeSet<u32>,
     /// A run whose journal was lost, to be taken up.
     pub adopt: Option<Adoption>,
-    /// Who has opened every gate beforehand.
+    /// The operator who opened every gate beforehand.
     pub gates_by: Option<String>,
     pub patience: Option<Duration>,
     pub style: Style,
     pub clock: Clock,
-    /// Where names lead, as a lab says it.
+    /// The lab's list of names and addresses.
     pub names: Option<String>,
     pub figures: LabFigures,
     /// The run ends when nobody looks at it any more.
     pub with_screen: bool,
-    /// Where the token's secret is, whatever the plan says: a lab's own.
+    /// A lab's own file with the token's secret, which takes precedence over the plan's.
     pub token_file: Option<PathBuf>,
-    /// What was read from the plan's file.
+    /// The text of the plan's file as it was read.
     pub text: OnceLock<String>,
 }
 
@@ -343,8 +343,8 @@ async fn launch(start: &Start<'_>, name: &str, folder: &RunFolder, keys: compose
     launch::start(command.into(), &folder.log(), Some(&spoken)).await
 }
 
-/// What a worker hears at its start: the token's secret and the key of its secrets, a line each, which are empty without
-/// them, and then the plan.
+/// The text that a worker reads at its start: the token's secret and the key of its secrets, one per line (empty when
+/// there is none), and then the plan.
 fn said(keys: &compose::Keys, plan: &str) -> Zeroizing<String> {
     let line = |key: &Option<Secret<String>>| key.as_ref().map_or(String::new(), |k| k.expose().trim().to_string());
     Zeroizing::new(format!("{}\n{}\n{plan}", line(&keys.token), line(&keys.identity)))
@@ -368,7 +368,7 @@ fn detached(name: &str, folder: &Path) -> Exit {
     Exit::Proven
 }
 
-/// Who looks at the run, for its record: `ann on pts/3`.
+/// The person at this screen, for the record of the run: `ann on pts/3`.
 pub fn who() -> String {
     let user = ["USER", "LOGNAME"].iter().find_map(|n| std::env::var(n).ok()).filter(|u| !u.is_empty());
     let terminal = std::fs::read_link("/proc/self/fd/0").ok();
@@ -385,14 +385,14 @@ pub fn exit_of(outcome: Outcome) -> Exit {
     }
 }
 
-/// What to say of a worker that went without a word.
+/// The message about a worker that ended without a last record.
 pub fn lost(name: &str) -> String {
     format!(
         "the worker of run {name} is gone; what it had begun is in the journal\nnext: start the same command again: it goes on from what the target says"
     )
 }
 
-/// What becomes of a run when its screen is ended.
+/// The fate of a run when its screen is ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Leaving {
     GoesOn,

@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 const SHOW_SPEED: f64 = 15.0;
 /// Files of a folder that are looked into for plans.
 const MOST_FILES: usize = 200;
-/// How long the acts in hand get to end after the screen was left.
+/// The time that running acts get to end after the screen was left.
 const LEAVE: Duration = Duration::from_secs(20);
 
 /// Without a terminal there is no screen: says what to type instead.

@@ -1,4 +1,4 @@
-//! What keeps secrets from leaving this process by the back door: core dumps, other processes, files for everybody.
+//! Keeps secrets from leaving this process by other ways: core dumps, other processes, files that everybody can read.
 use super::tell;
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit, umask};
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 /// A worker that lives answers at once.
 const ANSWER: Duration = Duration::from_secs(5);
-/// How long the kernel may take to end a process.
+/// The time that the kernel may take to end a process.
 const ENDING: Duration = Duration::from_secs(10);
 
 /// Makes way for a new worker, or says what the old one is about.

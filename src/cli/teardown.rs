@@ -140,7 +140,7 @@ pub async fn tear_down(start: Start<'_>, flags: &TeardownFlags, state_dir: &Path
     execute(start, state_dir).await
 }
 
-/// What would be removed, what would not, and what can't be told; the run is locked meanwhile.
+/// Reads what would be removed, what would stay, and what can't be determined; the run is locked meanwhile.
 async fn survey(options: Options) -> Result<Survey, Refusal> {
     let prepared = worker::prepare(options).await?;
     let found = prepared.work.survey().await;
@@ -149,7 +149,7 @@ async fn survey(options: Options) -> Result<Survey, Refusal> {
 
 struct Survey {
     text: String,
-    /// What was named with `--also` and can't be taken.
+    /// The VM that was named with `--also` and can't be taken.
     refused: Option<String>,
     /// There is nothing to remove.
     is_over: bool,
@@ -173,10 +173,10 @@ fn list(name: &str, found: &[(Outline, Result<Observed, Failure>)]) -> Survey {
     // Several steps may come upon the same thing.
     left.sort();
     left.dedup();
-    // What is left after all removals can be told only then.
+    // The rest can be read only after all removals.
     for (outline, observed) in found.iter().filter(|(outline, _)| !is_last(outline)) {
         match observed {
-            // What the plan does not name has to be told by name.
+            // Things that the plan does not name have to be listed by name.
             Ok(Observed::Absent(seen)) if outline.id.kind() == strays::KIND => there.push(format!("  destroy {seen}")),
             Ok(Observed::Absent(_)) => there.push(format!("  {}", outline.title)),
             Ok(Observed::Satisfied(proof)) if outline.changes && proof.left().is_empty() => {

@@ -1,5 +1,5 @@
-//! What CozyStack is: its releases as data, the order in which their parts come up, what holds them back, its settings,
-//! and the Proxmox VE add-ons that cozyup lays beside it.
+//! CozyStack's own facts: its releases as data, the order in which their parts come up, what holds them back, its
+//! settings, and the Proxmox VE add-ons that cozyup installs beside it.
 pub mod addons;
 mod blocker;
 mod health;

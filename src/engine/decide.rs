@@ -1,4 +1,4 @@
-//! What to do now: a pure function of the state, of what runs, and of the time.
+//! Decides the next command: a pure function of the run's state, of the running steps, and of the time.
 use super::record::{Event, Outcome};
 use super::state::{RunState, Status, StepState};
 use super::step::StepId;
@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// What runs for a step at the moment.
+/// The verb of a step that is running at the moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verb {
     /// One look, now.
@@ -29,9 +29,9 @@ pub enum Effect {
 
 #[derive(Debug, Clone)]
 pub struct Rules {
-    /// Who opens day gates without being asked; `None`: a person is asked.
+    /// The operator who opened all day gates beforehand; with `None` a person is asked.
     pub gates_by: Option<String>,
-    /// How long nothing but blocked steps is borne before the run ends as blocked; `None`: for ever.
+    /// The time that a run may have only blocked steps before it ends as blocked; `None`: no limit.
     pub patience: Option<Duration>,
 }
 

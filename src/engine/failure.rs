@@ -1,4 +1,4 @@
-//! What went wrong, in which class, and what to do next. Every failure has a next action in plain words.
+//! A failure: the error, its class, and what to do next. Every failure has a next action in plain words.
 use crate::base::text;
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +20,7 @@ pub struct Failure {
     pub class: Class,
     /// A lowercase fragment: what failed, on which object, with the target's own words.
     pub what: String,
-    /// What the person (or the engine) does next.
+    /// The next action, for the person (or for the engine).
     pub next: String,
 }
 
@@ -54,7 +54,7 @@ impl Failure {
         Failure::new(Class::Broken, what, next)
     }
 
-    /// Whether both tell the same failure of one step: sizes, times, process ids and task ids may differ between two
+    /// True when both are the same failure of one step. Sizes, times, process ids and task ids may differ between two
     /// looks without anything being new.
     pub fn is_like(&self, other: &Failure) -> bool {
         self.class == other.class && measureless(&self.what) == measureless(&other.what)

@@ -1,4 +1,5 @@
-//! What a run has made, as its journal tells: which acts were called, and by what each thing is told from its copies.
+//! The things that a run has made, according to its journal: which acts were called, and what tells each thing from its
+//! copies.
 use super::failure::Class;
 use super::record::{Event, Outcome};
 use super::step::StepId;
@@ -13,7 +14,8 @@ pub struct Thing {
     pub kind: String,
     /// Unique among those of its kind while it is there: `1001`.
     pub name: String,
-    /// What the target drew for it when it was made; a copy, or another thing made later under the same name, has another.
+    /// The id that the target drew for it when it was made; a copy, or another thing made later under the same name,
+    /// has another id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uid: Option<String>,
 }
@@ -35,7 +37,7 @@ pub struct Adopted {
     pub thing: Thing,
 }
 
-/// What the journal says of a thing that the target shows.
+/// The journal's answer about a thing that the target shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
     /// The run made just this one.
@@ -65,7 +67,7 @@ pub struct Made {
 }
 
 impl Made {
-    /// Whether a record of this kind says anything about what was made.
+    /// True when records of this kind say anything about what was made.
     pub fn concerns(event: &Event) -> bool {
         match event {
             Event::Session { .. }
@@ -148,8 +150,8 @@ impl Made {
         }
     }
 
-    /// Whether the step's act was ever called and not refused, and not taken back to the end since; of a teardown also
-    /// whether it has proven the step.
+    /// True when the step's act was called and not refused, and has not been completely taken back since. In a teardown
+    /// it is also true when the teardown has proven the step.
     pub fn has(&self, step: &StepId) -> bool {
         self.acted.contains(step) || self.back.contains(step)
     }
@@ -159,12 +161,13 @@ impl Made {
         self.acted.union(&self.back)
     }
 
-    /// Whether things of a run without a journal were taken up: then what the journal does not tell may be there all the same.
+    /// True when the things of a run without a journal were adopted. Then things may exist that the journal does not
+    /// mention.
     pub fn is_adopted(&self) -> bool {
         self.adopted
     }
 
-    /// Where `thing` comes from; `step` is the one whose act makes things of this name, when the plan has one.
+    /// The origin of `thing`. `step` is the step whose act makes things of this name, when the plan has one.
     pub fn origin(&self, step: Option<&StepId>, thing: &Thing) -> Origin {
         if self.things.contains(thing) {
             return Origin::Known;

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 /// One answer of one system, kept as evidence.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {
-    /// Which system was asked: `Proxmox`, `Talos 10.0.0.201`, `Kubernetes`, `jump host`.
+    /// The system that was asked: `Proxmox`, `Talos 10.0.0.201`, `Kubernetes`, `jump host`.
     pub system: String,
     pub asked: String,
     /// The raw answer, redacted and without control characters.
@@ -32,18 +32,18 @@ impl Evidence {
     }
 }
 
-/// What only a person can compare: a value that the target says of itself, with where it stands in a place that the
-/// network does not reach.
+/// A comparison that only a person can make: a value that the target says of itself, and a place that the network does
+/// not reach where the right value can be read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Comparison {
-    /// Whose value it is: `cozy-new-cp1 at 10.0.0.201`.
+    /// The owner of the value: `cozy-new-cp1 at 10.0.0.201`.
     pub of: String,
     pub value: String,
-    /// Where the right value stands: `the console of vm 1001`.
+    /// The place where the right value can be read: `the console of vm 1001`.
     pub with: String,
 }
 
-/// What was shown to be true, and the readings that show it: at least one.
+/// A statement that was shown to be true, and the readings that show it: at least one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Stored", into = "Stored")]
 pub struct Proof {
@@ -58,7 +58,7 @@ pub struct Proof {
     digests: BTreeMap<String, String>,
 }
 
-/// What was found and left alone, for lists and summaries.
+/// A thing that was found and left alone, for lists and summaries.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Left {
     /// `vm 555 (anns-vm) on pve`
@@ -147,7 +147,7 @@ impl Proof {
         self
     }
 
-    /// What [`Proof::records`] kept.
+    /// The values that [`Proof::records`] kept.
     pub fn digests(&self) -> &BTreeMap<String, String> {
         &self.digests
     }

@@ -1,4 +1,4 @@
-//! What happened, in order. The journal holds records, screens receive them, and one fold reads them.
+//! The record of one event. The journal holds records in order, screens receive them, and one fold reads them.
 use super::failure::Failure;
 use super::made::Adopted;
 use super::proof::{Comparison, Proof};
@@ -44,7 +44,7 @@ pub enum Event {
         /// Its steps take back what other sessions made.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         backwards: bool,
-        /// Who told it to take the run from whoever worked on it.
+        /// The operator who asked for `--take-over`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         take_over: Option<String>,
         /// Things of a run whose journal was lost, which this session takes up on a person's word.
@@ -55,7 +55,7 @@ pub enum Event {
     /// The first change of this day waits for a person.
     GateAsked {
         day: u8,
-        /// What the person should compare before it is opened.
+        /// The values that the person should compare before opening the gate.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         compare: Vec<Comparison>,
     },
@@ -128,7 +128,7 @@ pub enum Event {
 }
 
 impl Event {
-    /// Whether the record must be on disk before anything else happens.
+    /// True when the record must be on disk before anything else happens.
     pub fn is_durable(&self) -> bool {
         match self {
             Event::Session { .. }

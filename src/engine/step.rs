@@ -51,13 +51,13 @@ pub struct Queue {
     pub limit: usize,
 }
 
-/// What is known about a step before anything runs.
+/// The metadata of a step, known before anything runs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Outline {
     pub id: StepId,
     /// Day of the plan, 0 to 10.
     pub day: u8,
-    /// What it makes true, for people: `clone cozy-new-cp1 (vm 1001) from template 9100`.
+    /// The statement that the step makes true, for people: `clone cozy-new-cp1 (vm 1001) from template 9100`.
     pub title: String,
     /// Steps that must be proven first.
     pub after: Vec<StepId>,
@@ -74,7 +74,7 @@ pub struct Outline {
     pub by_hand: String,
 }
 
-/// What the target says.
+/// The result of one look at the target.
 #[derive(Debug)]
 pub enum Observed {
     /// Not there; the text says what was seen instead.
@@ -100,13 +100,13 @@ pub trait Site: Send + Sync + 'static {
     async fn may_act(cx: &dyn Context, site: &Self::Reading, change: &Self::Changing) -> Result<(), Failure>;
 }
 
-/// What the engine gives to a step while a verb runs.
+/// The services that the engine gives to a step while a verb runs.
 #[async_trait]
 pub trait Context: Send + Sync {
     fn clock(&self) -> &Clock;
     /// The handle kept last (a UPID, a name), also by an earlier process.
     fn handle(&self) -> Option<String>;
-    /// What the run has made so far, as it stood when the verb began.
+    /// The things that the run has made so far, as of the moment when the verb began.
     fn made(&self) -> &Made;
     /// Writes a handle durably before it returns; call it right after the call that gave it.
     ///
@@ -139,7 +139,7 @@ pub trait Step<S: Site>: Send + Sync {
     /// When the target refused or could not be reached.
     async fn act(&self, cx: &dyn Context, site: &S::Reading, change: &S::Changing) -> Result<(), Failure>;
 
-    /// How the act is taken back. Without a default: whoever writes a step has to say.
+    /// Declares how the act is taken back. There is no default: whoever writes a step has to say it.
     fn undo(&self) -> Undo<'_, S>;
 
     /// Returns when it is worth observing again: an event, or a while. Dropped when the run stops.
@@ -149,11 +149,11 @@ pub trait Step<S: Site>: Send + Sync {
     }
 }
 
-/// How what an act brought about is taken back.
+/// The way in which the effects of an act are taken back.
 pub enum Undo<'a, S: Site> {
     /// The step changes nothing that stays.
     Nothing,
-    /// What it changed is inside of what the steps of this kind made, and goes with that.
+    /// The change is inside an object that the steps of this kind made, and goes with that object.
     With(&'static str),
     By(&'a dyn Removal<S>),
 }
@@ -167,7 +167,7 @@ pub trait Removal<S: Site>: Send + Sync {
     /// The equivalent by hand, one command a line.
     fn by_hand(&self) -> String;
 
-    /// Whether it is of the jump host: then it goes last, since it may be needed for everything else.
+    /// True when it is on the jump host. Then it goes last, since everything else may need it.
     fn is_local(&self) -> bool {
         false
     }

@@ -166,7 +166,7 @@ impl<S: Site> Step<S> for Undoing<S> {
 }
 
 impl<S: Site> Undoing<S> {
-    /// Whether what is removed is of the jump host.
+    /// True when the removed thing is on the jump host.
     pub fn is_local(&self) -> bool {
         removal(&*self.step).is_some_and(Removal::is_local)
     }

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// How long something usually takes, and from when on it is late; whole seconds of the engine's clock.
+/// The usual duration of something and the duration from which it is late, in whole seconds of the engine's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Band {
     pub usual_s: u64,

@@ -1,4 +1,4 @@
-//! What a call to the API can end in. Texts are the server's own words, cleaned.
+//! The errors of a call to the API. Texts are the server's own words, cleaned.
 use crate::base::{text, tls};
 use kube::core::Status;
 use std::error::Error as _;
@@ -103,7 +103,7 @@ impl Error {
     }
 }
 
-/// Whether the answer was no Status and not what the API server says of a path that it does not serve.
+/// True when the answer was not a Status, and is not what the API server says of a path that it does not serve.
 fn is_page(status: &Status) -> bool {
     status.reason == "Failed to parse error data" && status.message.trim() != "404 page not found"
 }

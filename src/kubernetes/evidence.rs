@@ -8,8 +8,8 @@ use serde_json::Value;
 const REDACTED: &str = "[redacted]";
 const LAST_APPLIED: &str = "/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration";
 
-/// Whether a field, or a variable of an environment, is a secret by its name alone. `token` and `key` are not: here they
-/// name references and taints.
+/// True when a field, or a variable of an environment, is a secret by its name alone. `token` and `key` are not: here
+/// they name references and taints.
 fn is_secret(name: &str) -> bool {
     let name: String = name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
     let ends =

@@ -1,4 +1,4 @@
-//! What holds of any answer of a Kubernetes API and of any kubeconfig.
+//! The properties that hold for any answer of a Kubernetes API and for any kubeconfig.
 #![allow(clippy::panic, clippy::unwrap_used, reason = "compiled for tests and for fuzzing alone")]
 use super::connect::configuration;
 use super::error::Error;

@@ -84,7 +84,7 @@ pub struct PodStatus {
     pub restarts: u64,
     /// Empty while unscheduled.
     pub node: String,
-    /// Why it does not run: `ImagePullBackOff`, `CrashLoopBackOff`, `Unschedulable`, `Evicted`, …
+    /// The reason why it does not run: `ImagePullBackOff`, `CrashLoopBackOff`, `Unschedulable`, `Evicted`, …
     pub waiting_reason: Option<String>,
     pub ip: String,
 }

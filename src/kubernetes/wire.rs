@@ -7,7 +7,7 @@ use hyper::http::Request;
 use serde::de::DeserializeOwned;
 use std::time::Duration;
 
-/// How long a call may take before it counts as unanswered. Wall time: sockets are real at any speed of the clock.
+/// The time after which a call counts as unanswered. It is wall time: sockets are real at any speed of the clock.
 pub(super) const DEADLINE: Duration = Duration::from_secs(15);
 
 #[derive(Clone)]
@@ -15,7 +15,7 @@ pub(super) struct Wire {
     client: kube::Client,
 }
 
-/// What is sent.
+/// The request.
 pub(super) struct Ask {
     pub method: Method,
     /// Path and query.

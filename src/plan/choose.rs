@@ -1,5 +1,5 @@
-//! What a new plan takes from a site: where machines go, on which storage and bridge, in which network. Pure functions over
-//! what was read, so that a new plan is one that day 0 of the same site lets through wherever there is such a plan.
+//! Chooses what a new plan takes from a site: hosts for the machines, storage, bridge, network. The functions are pure
+//! and work on what was read, so that day 0 of the same site accepts the new plan wherever such a plan exists.
 use crate::base::text::size;
 use ipnet::Ipv4Net;
 use std::collections::BTreeSet;
@@ -15,7 +15,7 @@ const WRITTEN_EARLY: u64 = 20 * GIB;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Host {
     pub name: String,
-    /// Why no machine can run here, e.g. its version; absent where one can.
+    /// The reason why no machine can run here, e.g. its version; absent when one can.
     pub unfit: Option<String>,
     /// Logical processors.
     pub cores: u64,
@@ -49,7 +49,7 @@ pub struct Wire {
     pub gateway: Option<Ipv4Addr>,
 }
 
-/// What is to be placed.
+/// The machines that need a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Machines {
     pub count: usize,
@@ -99,7 +99,7 @@ pub fn choose(hosts: &[Host], api: Option<Ipv4Addr>, machines: Machines) -> Chos
 }
 
 impl Host {
-    /// How many machines its memory can carry.
+    /// The number of machines that its memory can carry.
     fn slots(&self, machines: Machines) -> usize {
         let free = self.memory.saturating_sub(HOST_MEMORY).saturating_sub(self.taken);
         usize::try_from(free / machines.memory.max(1)).unwrap_or(usize::MAX)
@@ -116,7 +116,7 @@ impl Host {
 }
 
 impl Store {
-    /// Whether so many machines fit, and what would be left.
+    /// True when so many machines fit.
     fn fits(&self, count: usize, machines: Machines) -> bool {
         let each = if self.thick { machines.disks } else { WRITTEN_EARLY.min(machines.disks) };
         self.images && self.free >= each.saturating_mul(u64::try_from(count).unwrap_or(u64::MAX))

@@ -18,13 +18,13 @@ const POD_CIDR: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(10, 244, 0, 0), 16);
 const SERVICE_CIDR: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(10, 96, 0, 0), 16);
 const JOIN_CIDR: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(100, 64, 0, 0), 16);
 
-/// What is known of the site; everything else becomes the product's default.
+/// The facts that are known of the site; everything else becomes the product's default.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Defaults {
     pub name: Option<String>,
     pub site_url: Option<ApiUrl>,
     pub fingerprint: Option<Fingerprint>,
-    /// Where the certificate of the site's own authority lies.
+    /// The file with the certificate of the site's own authority.
     pub ca_file: Option<String>,
     pub token_id: Option<String>,
     pub token_file: Option<String>,
@@ -55,7 +55,7 @@ pub struct Defaults {
     pub installer_url: Option<String>,
     pub installer_sha256: Option<String>,
     pub root_host: Option<String>,
-    /// Why the site's values were chosen, a sentence each: they stand above the plan.
+    /// The reasons for the chosen values of the site, one sentence each; they are written above the plan.
     pub reasons: Vec<String>,
 }
 

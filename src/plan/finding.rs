@@ -3,7 +3,7 @@ use crate::base::text::{clean, shorten};
 use serde::Serialize;
 use std::fmt;
 
-/// How much a finding weighs. Only an error stops a run.
+/// The severity of a finding. Only an error stops a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
@@ -36,7 +36,7 @@ pub struct Finding {
     pub what: String,
     /// The reason, with its source.
     pub why: String,
-    /// What to write instead.
+    /// The text to write instead.
     pub write: String,
 }
 

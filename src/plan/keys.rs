@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 
 pub struct Key {
     pub name: &'static str,
-    /// What the form writes beside the field.
+    /// The label that the form writes beside the field.
     pub label: &'static str,
     pub kind: Kind,
     pub need: Need,

@@ -29,7 +29,7 @@ pub struct Loaded {
 #[derive(Debug, Clone)]
 pub struct Decoded {
     pub plan: Plan,
-    /// What the rules say, errors among them, in the order of the text.
+    /// The findings of the rules, errors among them, in the order of the text.
     pub findings: Vec<Finding>,
 }
 

@@ -1,4 +1,4 @@
-//! What the user wants: the plan file, its defaults, its rules.
+//! The user's wishes: the plan file, its defaults, its rules.
 pub mod choose;
 pub mod day;
 pub mod defaults;

@@ -56,7 +56,7 @@ pub struct SitePlan {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ImagePlan {
-    /// Where the jump host fetches the Talos image: `https://…/nocloud-amd64.raw.xz`, or `.raw`.
+    /// The URL from which the jump host fetches the Talos image: `https://…/nocloud-amd64.raw.xz`, or `.raw`.
     pub url: String,
     /// SHA-256 of the file at `url`, 64 hexadecimal digits.
     pub sha256: String,
@@ -151,7 +151,7 @@ pub struct TalosPlan {
     pub installer_image: String,
     /// The system disk as the node sees it, `/dev/sda`.
     pub install_disk: String,
-    /// How a machine gets its config.
+    /// The way in which a machine gets its config.
     #[serde(default)]
     pub delivery: Delivery,
     /// Storage (content `iso`) for the CD-ROMs that carry machine configs; absent: the image's storage.
@@ -159,7 +159,7 @@ pub struct TalosPlan {
     pub iso_storage: Option<String>,
 }
 
-/// How a machine gets its config.
+/// The way in which a machine gets its config.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Delivery {
@@ -249,7 +249,7 @@ pub struct CapmoxPlan {
     pub enabled: bool,
     pub version: String,
     pub ipam_version: String,
-    /// Where this machine takes capmox's `infrastructure-components.yaml` from: a URL or an absolute path; absent: the
+    /// The source of capmox's `infrastructure-components.yaml` for this machine: a URL or an absolute path; absent: the
     /// release of that version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub components_url: Option<String>,
@@ -411,7 +411,8 @@ impl FromStr for ApiUrl {
     }
 }
 
-/// How an IPv6 address that stands without brackets is written. Its last group may have been meant as the port.
+/// The notation with brackets of an IPv6 address that stands without them. Its last group may have been meant as the
+/// port.
 fn bracketed(host: &str) -> String {
     let with_port = host.rsplit_once(':').filter(|(address, port)| {
         *port == "8006" && (address.parse::<Ipv6Addr>().is_ok() || host.parse::<Ipv6Addr>().is_err())
@@ -450,7 +451,7 @@ pub struct AddressRange {
 }
 
 impl AddressRange {
-    /// How many addresses the range holds.
+    /// The number of addresses in the range.
     pub fn count(&self) -> u64 {
         u64::from(u32::from(self.last)).saturating_sub(u32::from(self.first).into()) + 1
     }
@@ -499,7 +500,7 @@ impl Plan {
         self.nodes.iter().filter(|n| n.role == Role::ControlPlane)
     }
 
-    /// Whether it is the template's or a node's.
+    /// True when it is the VMID of the template or of a node.
     pub fn has_vmid(&self, vmid: u32) -> bool {
         u32::from(self.template.vmid) == vmid || self.nodes.iter().any(|n| u32::from(n.vmid) == vmid)
     }
@@ -513,7 +514,7 @@ impl Plan {
         self.talos.iso_storage.as_deref().unwrap_or(&self.image.storage)
     }
 
-    /// What the nodes ask for the time: the gateway, where the plan names nobody.
+    /// The servers that the nodes ask for the time: the gateway, when the plan names none.
     pub fn time_servers(&self) -> Vec<String> {
         if self.network.ntp.is_empty() { vec![self.network.gateway.to_string()] } else { self.network.ntp.clone() }
     }

@@ -1,4 +1,4 @@
-//! What holds of any text that is taken for a plan.
+//! The properties that hold for any text that is taken for a plan.
 #![allow(clippy::panic, clippy::unwrap_used, reason = "compiled for tests and for fuzzing alone")]
 use super::write::render;
 use super::{decode, lint, show};

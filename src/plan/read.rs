@@ -240,7 +240,7 @@ impl Reader<'_> {
     }
 }
 
-/// What every text of a plan must be: not empty, one line, nothing that a terminal would obey.
+/// Checks the rules for every text of a plan: not empty, one line, nothing that a terminal would obey.
 ///
 /// # Errors
 /// What is wrong, as a fragment.

@@ -48,7 +48,7 @@ pub struct Entry {
     pub node: Node,
 }
 
-/// Why a text is no YAML, in the parser's words, and where.
+/// The reason why a text is not YAML, in the parser's words, with its place.
 pub struct NotYaml {
     pub place: Place,
     pub reason: String,

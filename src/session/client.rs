@@ -63,7 +63,7 @@ pub async fn join(folder: &Path, who: &str, read_only: bool) -> Result<(Welcome,
     Ok((welcome, Attachment { history, records, requests, control, denials, ended: ended_out }))
 }
 
-/// What the worker says first, for who only wants to know that it lives. Waits at most `patience`.
+/// Returns the worker's greeting, for callers that only want to know whether it lives. Waits at most `patience`.
 ///
 /// # Errors
 /// See [`JoinError`].

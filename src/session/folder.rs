@@ -1,4 +1,4 @@
-//! Where a run keeps its files. Folders are 0700, files 0600.
+//! The folder with a run's files. Folders are 0700, files 0600.
 use crate::base::file::{Unfit, own, own_dir, own_entries, remove_half_written};
 use crate::base::place;
 use std::path::{Path, PathBuf};
@@ -63,7 +63,7 @@ impl RunFolder {
         self.0.join("plan.yaml")
     }
 
-    /// What the worker said beside its records.
+    /// The file with what the worker printed outside of its records.
     pub fn log(&self) -> PathBuf {
         self.0.join("worker.log")
     }

@@ -104,7 +104,7 @@ fn real_file() -> i32 {
     (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed()
 }
 
-/// Who holds the lock now; `None` when nobody does.
+/// The owner of the lock now; `None` when nobody holds it.
 ///
 /// # Errors
 /// When the file can't be read.

@@ -1,4 +1,4 @@
-//! What holds of any bytes that come over a run's socket, from either side.
+//! The properties that hold for any bytes that come over a run's socket, from either side.
 #![allow(clippy::panic, clippy::unwrap_used, reason = "compiled for tests and for fuzzing alone")]
 use super::protocol::{FromWorker, ToWorker};
 use super::socket::{Message, codec, parse};

@@ -1,4 +1,4 @@
-//! What a screen and the worker of a run say to each other over the run's socket: one JSON object a line.
+//! The messages between a screen and the worker of a run, over the run's socket: one JSON object per line.
 //!
 //! ```text
 //! screen: hello (version, cursor, who)            worker: welcome | denied
@@ -45,11 +45,11 @@ impl Message for ToWorker {
     }
 }
 
-/// Who may ask things of the run.
+/// The screen that may ask things of the run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Control {
     pub yours: bool,
-    /// Who has control, and since when (of the wall); nobody when empty.
+    /// The screen that has control, and the wall time since when; empty when nobody has it.
     #[serde(default)]
     pub by: Option<(String, Timestamp)>,
 }
@@ -62,12 +62,12 @@ pub struct Welcome {
     /// The run's clock, where it is not the wall's.
     #[serde(default)]
     pub clock: Option<String>,
-    /// What stands at the left of a screen's header.
+    /// The title at the left of a screen's header.
     pub title: String,
     pub control: Control,
 }
 
-/// How a run ended, for people and for programs.
+/// The end of a run, for people and for programs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ended {
     /// The exit code of whoever shows it.

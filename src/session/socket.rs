@@ -35,7 +35,7 @@ pub fn listen(folder: &Path) -> io::Result<UnixListener> {
     listen_anew(folder)
 }
 
-/// Whether the way to the worker is still there: who clears old files away may have removed it.
+/// True when the socket file of the worker still exists; a cleaner of old files may have removed it.
 pub fn is_there(folder: &Path) -> bool {
     folder.join(NAME).exists()
 }

@@ -17,11 +17,11 @@ use tokio::task::JoinSet;
 const HELLO: Duration = Duration::from_secs(10);
 /// Screens have this long to take the end of the run.
 const FAREWELL: Duration = Duration::from_secs(5);
-/// How often it is looked whether the socket still has its name.
+/// The interval at which the worker checks that the socket still has its name.
 const LOOK: Duration = Duration::from_secs(2);
 const LONGEST_NAME: usize = 80;
 
-/// What every connection needs; cheap to clone.
+/// The state that every connection needs; cheap to clone.
 #[derive(Clone)]
 pub struct Door {
     pub journal: PathBuf,
@@ -34,7 +34,7 @@ pub struct Door {
     desk: Arc<Desk>,
 }
 
-/// Who has control, and how many screens there are.
+/// The screen in control, and the number of screens.
 struct Desk {
     holder: Mutex<Option<Holder>>,
     changed: watch::Sender<u64>,
@@ -77,7 +77,7 @@ impl Door {
         Door { journal, title, clock, requests, written, ended, desk: Arc::new(desk) }
     }
 
-    /// How many screens are attached now.
+    /// The number of attached screens, as it changes.
     pub fn screens(&self) -> watch::Receiver<usize> {
         self.desk.screens.subscribe()
     }

@@ -12,14 +12,14 @@ use crate::proxmox::{Error, Reader};
 
 const DOING: &str = "look for the run that is to be taken up";
 
-/// What of a lost run stands in the target.
+/// The part of a lost run that exists in the target.
 pub struct Lost {
     pub things: Vec<Adopted>,
     /// A line for each of them.
     pub shown: Vec<String>,
-    /// What carries its mark and is not taken up.
+    /// The things that carry its mark and are not adopted.
     pub left: Vec<Left>,
-    /// Who works on the run, as the template's notes say.
+    /// The place that works on the run, according to the template's notes.
     pub holder: Option<Claim>,
 }
 

@@ -1,4 +1,4 @@
-//! What to do about a refused call or a failed task, by its cause: the one place where these sentences are made.
+//! The next action for a refused call or a failed task, by its cause. These sentences are made here and nowhere else.
 use crate::base::text::quoted;
 use crate::engine::failure::Failure;
 use crate::proxmox::{Cause, Front, TokenFault, Unreached};
@@ -102,8 +102,8 @@ pub fn failure(cause: Cause, what: String) -> Failure {
     }
 }
 
-/// How a right is given without taking another one away: an entry of its own on `path` would replace what the user has
-/// from above there, and one for a token without privilege separation is never looked at (pve-access-control,
+/// Says how to give a right without taking another one away: an entry of its own on `path` would replace what the user
+/// inherits there, and an entry for a token without privilege separation is never looked at (pve-access-control,
 /// `PVE/AccessControl.pm`). Of several privileges, joined by `|`, the first is enough.
 pub fn missing_right(path: &str, privilege: &str) -> String {
     let one = quoted(privilege.split('|').next().unwrap_or(privilege));

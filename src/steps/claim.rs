@@ -1,5 +1,5 @@
-//! Who works on a run, written where every cozyup that works on it must look: in the notes of the run's template. A run's
-//! folder can be copied to a second jump host, and no lock on a file tells the two of each other.
+//! The claim on a run, written where every cozyup that works on the run must look: in the notes of the run's template.
+//! A run's folder can be copied to a second jump host, and no file lock works between two machines.
 use super::site::{Changing, MARK, Reading};
 use super::{failures, owner};
 use crate::base::answer::Answer;
@@ -69,7 +69,8 @@ impl Claim {
     }
 }
 
-/// Whose a VM with these notes is, when it is not this run's: `is of the cozyup run NAME.ID, worked on from HOST`.
+/// Describes the owner of a VM with these notes, when it is not this run: `is of the cozyup run NAME.ID, worked on from
+/// HOST`.
 pub fn whose(notes: Option<&str>) -> String {
     let notes = notes.unwrap_or_default();
     let Some(run) = notes.split_whitespace().find_map(|w| w.strip_prefix(MARK)) else {
@@ -79,7 +80,7 @@ pub fn whose(notes: Option<&str>) -> String {
     format!("is of the cozyup run {}{from}", text::shorten(&text::clean(run), 80))
 }
 
-/// What the target says of who works on the run.
+/// The target's answer about the place that works on the run.
 pub enum Holder {
     /// There is no template of this run yet.
     Unmade,

@@ -1,4 +1,5 @@
-//! What the steps on Kubernetes share: reading conditions, telling ours from others', applying in order.
+//! The common part of the steps on Kubernetes: reading conditions, telling the run's objects from others', applying in
+//! order.
 use super::failures;
 use super::site::{Changing, Reading};
 use crate::base::answer::Answer;
@@ -92,7 +93,7 @@ pub fn condition<'a>(object: &'a Value, kind: &str) -> Option<Condition<'a>> {
     })
 }
 
-/// Whether the condition is True and speaks of the object as it is written now.
+/// True when the condition is True and was written for the object's current generation.
 pub fn is_true(object: &Value, kind: &str) -> bool {
     condition(object, kind).is_some_and(|c| c.status == "True" && c.current)
 }
@@ -144,7 +145,7 @@ fn entry<'a>(fields: &'a mut Map<String, Value>, key: &str) -> Option<&'a mut Ma
     value.as_object_mut()
 }
 
-/// Whether the object carries this run's label.
+/// True when the object carries this run's label.
 pub fn is_ours(site: &Reading, object: &Value) -> bool {
     run_of(object) == Some(site.label())
 }
@@ -169,7 +170,7 @@ pub fn foreign(kind: &Kind, namespace: Option<&str>, name: &str, object: &Value)
     )
 }
 
-/// How the objects of one step stand in the cluster.
+/// The state of one step's objects in the cluster.
 #[derive(Debug)]
 pub enum Standing {
     /// All are there, ours, and as wanted; in the order given.

@@ -4,7 +4,7 @@ use crate::engine::failure::Failure;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-/// What proofs of the run recorded, and what this process has read since.
+/// The digests that proofs of the run recorded, and those that this process has read since.
 #[derive(Debug, Default)]
 pub struct Digests(Mutex<BTreeMap<String, String>>);
 

@@ -56,7 +56,7 @@ pub fn proxmox(error: &proxmox::Error, doing: &str) -> Failure {
     }
 }
 
-/// What to do about a certificate that is not trusted. That somebody may be in between is said where a pin says so.
+/// The next action for a certificate that is not trusted. It mentions a possible impostor only when a pin says so.
 pub fn certificate(found: &proxmox::Certificate, trust: &Trust, why: &Distrust) -> String {
     let compare = "compare it with `pvenode cert info` on the node's own console";
     let pin = &found.fingerprint;
@@ -113,7 +113,7 @@ pub fn no_time(what: impl AsRef<str>, node: &NodePlan, servers: &[String]) -> Fa
     Failure::person(what, no_time_next(node, servers))
 }
 
-/// What to do about it, in words.
+/// The next action for it.
 pub fn no_time_next(node: &NodePlan, servers: &[String]) -> String {
     format!(
         "{name} gets no time from {}: open UDP 123 to them and the step goes on by itself; or name others in `network.ntp`, \

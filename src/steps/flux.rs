@@ -1,4 +1,5 @@
-//! What the steps say of a HelmRelease: in a wait while it is on its way, as a failure with a next action when it is not.
+//! Describes a HelmRelease for the steps: in a wait while it is on its way, as a failure with a next action when it is
+//! not.
 use super::cluster::{get, seen};
 use crate::base::clock::between;
 use crate::base::text::shorten;
@@ -50,8 +51,8 @@ pub fn spoken(health: &Health<'_>) -> String {
     }
 }
 
-/// What is wrong with the release, when it is for somebody to know: from the end of its first failed attempt until Flux
-/// calls it Ready. Flux may heal a first failure by itself; a second one is a person's matter.
+/// The failure of the release that a person should know of: from the end of its first failed attempt until Flux calls
+/// it Ready. Flux may heal a first failure by itself; a second one needs a person.
 pub fn failure(release: &ReleaseStatus, now: Timestamp) -> Option<Failure> {
     let (namespace, name) = (&release.namespace, &release.name);
     let place = format!("{namespace}/{name}");

@@ -11,7 +11,7 @@ use crate::talos;
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// How often in a row a task's node may fail to tell how the task stands, at a look a second.
+/// The number of looks in a row, one per second, at which a task's node may fail to tell the task's state.
 const MISSES: u32 = 20;
 /// Lines of one task's log that are shown; an import or a clone of many disks has fewer.
 const LOG: u32 = 300;
@@ -77,7 +77,7 @@ async fn end_of(
     }
 }
 
-/// Whether the task may well be readable a little later.
+/// True when the task can probably be read a little later.
 fn is_passing(e: &proxmox::Error) -> bool {
     e.is_transient() || matches!(e, proxmox::Error::Answer { .. })
 }
@@ -124,7 +124,7 @@ fn tell_log(cx: &dyn Context, upid: &Upid, lines: &[LogLine], after: &mut u64, t
     }
 }
 
-/// What the task's end means. Why QEMU did not start stands in its log alone.
+/// The failure that a task's end means. Only the task's log says why QEMU did not start.
 async fn task_failure(site: &Reading, exit: &TaskExit, upid: &Upid, what: &str) -> Failure {
     let text = match exit {
         TaskExit::Failed(text) => text.as_str(),
@@ -157,12 +157,12 @@ async fn task_failure(site: &Reading, exit: &TaskExit, upid: &Upid, what: &str) 
     }
 }
 
-/// What an earlier process started and a crash cut off: waits for that task too. A handle that is no UPID, or a task
-/// that nobody knows any more, is nothing to wait for.
+/// Waits also for the task that an earlier process started and that a crash cut off. A handle that is no UPID, or a
+/// task that nobody knows any more, is nothing to wait for.
 ///
 /// # Errors
 /// When the run is to stop, or when nobody can tell whether that task still runs: to act beside it could do things twice.
-/// How it ended does not matter: the target is observed anyhow.
+/// It does not matter how the task ended: the target is observed anyhow.
 pub async fn earlier_task(cx: &dyn Context, site: &Reading, what: &str, band: Band) -> Result<(), Failure> {
     match kept_task(cx) {
         Some(upid) => end_of(cx, site, &upid, what, band).await.map(|_| ()),
@@ -170,7 +170,7 @@ pub async fn earlier_task(cx: &dyn Context, site: &Reading, what: &str, band: Ba
     }
 }
 
-/// How the task of the kept handle stands.
+/// The state of the task of the kept handle.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Kept {
     /// There is no handle of a task, or its node does not know it any more.
@@ -190,7 +190,7 @@ pub async fn kept(cx: &dyn Context, site: &Reading, what: &str) -> Result<Kept, 
     }
 }
 
-/// Whether the task of the kept handle still runs.
+/// True when the task of the kept handle still runs.
 ///
 /// # Errors
 /// When its node can't tell.

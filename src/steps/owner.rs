@@ -1,5 +1,5 @@
-//! Whose a VM is: what the journal and the target say together. The run's mark alone says little, since Proxmox VE copies
-//! notes with a clone and with a backup's restore, and anybody may write them.
+//! Decides whose a VM is, by the journal and the target together. The run's mark alone proves little, since Proxmox VE
+//! copies notes with a clone and with a backup's restore, and anybody may write them.
 use super::claim;
 use super::day1::{clone, template_vm};
 use super::site::Reading;
@@ -39,7 +39,7 @@ pub fn maker(plan: &Plan, vmid: u32) -> Option<StepId> {
     plan.nodes.iter().find(|n| u32::from(n.vmid) == vmid).map(|n| StepId::of(clone::KIND, &n.name))
 }
 
-/// Why a VM is not the run's to change.
+/// The reason why the run may not change a VM.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Strange {
     /// It has no mark of this run; whose it is instead.
@@ -53,7 +53,7 @@ pub enum Strange {
 }
 
 impl Strange {
-    /// Whether it carries the run's mark all the same.
+    /// True when it carries the run's mark all the same.
     pub fn is_marked(&self) -> bool {
         !matches!(self, Strange::Unmarked(_))
     }
@@ -75,7 +75,7 @@ impl std::fmt::Display for Strange {
     }
 }
 
-/// Whose the VM with this configuration is.
+/// Checks that the VM with this configuration is this run's own.
 ///
 /// # Errors
 /// With the reason, when it is not this run's own.

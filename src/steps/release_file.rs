@@ -13,7 +13,7 @@ use tokio::io::AsyncReadExt as _;
 /// On the wall: the release server is real even when the clock runs fast.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// Which file, and what the plan says of it.
+/// The file, and the plan's words about it.
 pub struct ReleaseFile<'a> {
     /// `installer manifest`
     pub what: &'static str,
@@ -41,7 +41,7 @@ impl ReleaseFile<'_> {
         format!("{} {}", self.what, self.url)
     }
 
-    /// Whether the plan pins the file: then nothing has to be believed.
+    /// True when the plan pins the file, so that nothing has to be trusted on first use.
     pub fn is_pinned(&self) -> bool {
         self.sha256.is_some()
     }

@@ -28,7 +28,7 @@ pub async fn find(cx: &dyn Context, site: &Reading, vmid: u32, doing: &str, band
     let failed = |e| failures::proxmox(&e, doing);
     let all = site.proxmox.resources().await.map_err(failed)?;
     let Some(row) = all.value.iter().find(|r| r.vmid == vmid) else {
-        // What the token may not see is in no list: only the VMID itself tells that nothing is there.
+        // A list leaves out what the token may not see: only the VMID itself proves that nothing is there.
         let free = site.proxmox.vmid_free(vmid).await.map_err(failed)?;
         if !free.value {
             return Err(Failure::retryable(
@@ -107,7 +107,7 @@ pub async fn destroy(
     vm::carry_out(cx, site, begun.map(Some), doing, band).await
 }
 
-/// What a deletion came to; what is gone already needs none.
+/// The result of a deletion; an object that is already gone counts as deleted.
 ///
 /// # Errors
 /// When Proxmox VE refused.
@@ -118,7 +118,7 @@ pub fn removed(deleted: Result<(), Error>, doing: &str) -> Result<(), Failure> {
     }
 }
 
-/// Whether the VM is gone, and no disk of it is left on `storage` of `host`.
+/// Looks whether the VM is gone and no disk of it is left on `storage` of `host`.
 ///
 /// # Errors
 /// When Proxmox VE does not answer.

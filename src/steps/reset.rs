@@ -1,4 +1,4 @@
-//! How a machine that may be wiped is brought back to maintenance mode, in words for a person. cozyup itself resets none.
+//! Tells a person how to bring a machine that may be wiped back to maintenance mode. cozyup itself resets none.
 use crate::talos::client::changer::reset_by_hand;
 use std::net::IpAddr;
 

@@ -1,4 +1,4 @@
-//! What the steps work on: the plan, the run's folder, and the clients in their two halves.
+//! The target of the steps: the plan, the run's folder, and the clients in their two halves.
 use crate::base::answer::Answer;
 use crate::base::clock::Clock;
 use crate::base::names::Names;
@@ -38,7 +38,7 @@ impl Site for Installation {
     }
 }
 
-/// How the mark of a run begins; `NAME.ID` follows.
+/// The prefix of a run's mark; `NAME.ID` follows.
 pub const MARK: &str = "cozyup-run=";
 
 /// Names of the files in the run's `secrets` folder.
@@ -61,25 +61,25 @@ pub struct Reading {
     pub proxmox: proxmox::Reader,
     /// For the release server, LoadBalancer addresses and the ingress: no proxy, no redirects followed.
     pub http: reqwest::Client,
-    /// Where names lead, as seen from this machine.
+    /// Name resolution as seen from this machine.
     pub names: Names,
     /// The folder of the run's secrets; what is in it is read through [`Reading::secret`].
     pub secrets: PathBuf,
     pub vault: Vault,
     pub cache: PathBuf,
-    /// Where time servers listen: UDP 123, and a port that needs no root in a lab.
+    /// The UDP port of time servers: 123, and in a lab a port that needs no root.
     pub ntp_port: u16,
     pub reconnect: Reconnect,
     /// The place from which this process works on the run.
     pub claim: Claim,
-    /// Who told it to take the run from another place.
+    /// The operator who asked for `--take-over` from another place.
     pub take_over: Option<String>,
     /// VMIDs that a person named for this teardown beside what the journal knows; only those with the run's mark count.
     pub also: BTreeSet<u32>,
     /// As [`Reading::made`], and as it stood when the session began.
     made: BTreeSet<StepId>,
     pins: Pins,
-    /// Whether the run was taken up without its journal, so that more may be there than the journal tells.
+    /// True when the run was adopted without its journal, so that more may exist than the journal says.
     pub adopted: bool,
     shared: Arc<Shared>,
     digests: Digests,
@@ -121,20 +121,20 @@ pub struct Parts {
     pub secrets: PathBuf,
     pub vault: Vault,
     pub cache: PathBuf,
-    /// Where time servers listen: UDP 123, and a port that needs no root in a lab.
+    /// The UDP port of time servers: 123, and in a lab a port that needs no root.
     pub ntp_port: u16,
     pub reconnect: Reconnect,
     pub claim: Claim,
     pub take_over: Option<String>,
     /// Steps whose act was called, in whichever session of the run.
     pub made: BTreeSet<StepId>,
-    /// What earlier sessions' proofs asked a person to compare, with when it was read.
+    /// The values that earlier sessions' proofs asked a person to compare, each with the time at which it was read.
     pub shown: BTreeMap<StepId, (String, Timestamp)>,
     pub adopted: bool,
     pub also: BTreeSet<u32>,
-    /// What proofs of the run recorded; see [`Digests`].
+    /// The digests that proofs of the run recorded; see [`Digests`].
     pub digests: BTreeMap<String, String>,
-    /// Whether this session goes as far as the cluster's secrets.
+    /// True when this session goes as far as the cluster's secrets.
     pub makes_secrets: bool,
 }
 
@@ -181,7 +181,7 @@ pub fn open(parts: Parts) -> (Reading, Changing) {
 }
 
 impl Reading {
-    /// What was read once of things that have no digest in the plan or the release.
+    /// The digests, as first read, of things that have none in the plan or the release.
     pub fn digests(&self) -> &Digests {
         &self.digests
     }
@@ -251,7 +251,7 @@ impl Reading {
         }
     }
 
-    /// Whether the run ever called the act of this step: for what can't carry a mark.
+    /// True when the run ever called the act of this step; for things that can't carry a mark.
     pub fn made(&self, step: &StepId) -> bool {
         self.made.contains(step)
     }
@@ -266,7 +266,8 @@ impl Reading {
         self.mark.split_once('=').map_or(self.mark.as_str(), |(_, id)| id)
     }
 
-    /// Whether a description carries this run's mark. It tells what may be the run's, not yet what is: see `owner`.
+    /// True when a description carries this run's mark. A marked thing may be the run's, but the mark alone is no
+    /// proof: see `owner`.
     pub fn is_ours(&self, description: Option<&str>) -> bool {
         description.is_some_and(|d| d.split_whitespace().any(|word| word == self.mark))
     }

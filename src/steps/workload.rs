@@ -1,4 +1,4 @@
-//! What a Deployment's pods say of themselves, and why they do not run in their own words.
+//! The state of a Deployment's pods, and the reason why they do not run, in their own words.
 use crate::base::text::shorten;
 use crate::engine::failure::Failure;
 use crate::kubernetes::{PodStatus, Reader};
@@ -9,14 +9,15 @@ use serde_json::Value;
 /// Lines of a log that are looked through for the error.
 const TAIL: u32 = 30;
 
-/// Whether every pod of it runs. Not only its condition: with `maxUnavailable: 1` that is True without any pod.
+/// True when every pod of it runs. The condition alone is not enough: with `maxUnavailable: 1` it is True without any
+/// pod.
 pub fn is_up(deployment: &Value) -> bool {
     let wanted = number(deployment, "/spec/replicas").unwrap_or(1);
     let all = |field: &str| number(deployment, field).unwrap_or_default() >= wanted;
     cluster::is_true(deployment, "Available") && all("/status/availableReplicas") && all("/status/updatedReplicas")
 }
 
-/// What holds a Deployment's pods up, in the pod's own words where it has some.
+/// The reason why a Deployment's pods do not run, in the pod's own words when it has some.
 ///
 /// # Errors
 /// When the pods can't be listed.

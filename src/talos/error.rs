@@ -1,8 +1,8 @@
-//! What goes wrong between us and a node.
+//! The errors between cozyup and a node.
 use std::net::IpAddr;
 use tonic::Code;
 
-/// Why a TLS connection is not to be had.
+/// The reason why a TLS connection can't be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Distrust {
     /// The node asks for a client certificate and we showed none: it is configured.
@@ -54,7 +54,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether the same call may work a little later without anybody doing anything.
+    /// True when the same call may work a little later without anybody doing anything.
     pub fn is_transient(&self) -> bool {
         match self {
             // The node, or what it asks, is overtaxed or stumbled.

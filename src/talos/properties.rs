@@ -1,4 +1,4 @@
-//! What holds of any bytes that a Talos node sends, and of any file of secrets or configs.
+//! The properties that hold for any bytes that a Talos node sends, and for any file of secrets or configs.
 #![allow(clippy::panic, clippy::unwrap_used, reason = "compiled for tests and for fuzzing alone")]
 use super::client::facts::{self, MachineStatus};
 use super::client::resources::{self, Kind, read};

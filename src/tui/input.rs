@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// How soon the thread notices that the screen has been left.
+/// The delay after which the thread notices that the screen has been left.
 const GLANCE: Duration = Duration::from_millis(200);
 
 pub struct Input {
@@ -47,7 +47,7 @@ impl Input {
         self.events.recv().await
     }
 
-    /// What has come already.
+    /// The next event, when one has come already.
     pub fn waiting(&mut self) -> Option<io::Result<Event>> {
         self.events.try_recv().ok()
     }

@@ -1,7 +1,7 @@
 //! The one table of keys. What a key does, the footer and the help screen are made from it.
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-/// What has the keyboard.
+/// The part of the screen that has the keyboard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Context {
     Run,
@@ -67,7 +67,7 @@ impl Context {
         }
     }
 
-    /// Whether letters go into a text.
+    /// True when letters go into a text.
     pub fn takes_text(self) -> bool {
         match self {
             Context::Open | Context::Lab | Context::Edit | Context::Prompt => true,
@@ -323,7 +323,7 @@ pub static KEYS: &[Binding] = table! {
     Anywhere &[ctrl('c')], "Ctrl-C" => Interrupt, "", "leave, as q does; again: leave at once, the run goes on";
 };
 
-/// What `event` means to whatever has the keyboard; `None`: it is text, or nothing.
+/// The meaning of `event` for the part that has the keyboard; `None`: it is text, or nothing.
 pub fn action(context: Context, event: &KeyEvent) -> Option<Action> {
     let common = (!context.takes_text()).then_some(Context::Common);
     [Some(context), common, Some(Context::Anywhere)].into_iter().flatten().find_map(|context| {

@@ -1,4 +1,4 @@
-//! What reaches the model, and what the model asks of the world.
+//! The messages that reach the model, and the commands that the model gives to the world.
 use super::{HomeChoice, RunEnd};
 use crate::engine::record::Record;
 use crate::plan::{Finding, Plan};
@@ -23,7 +23,7 @@ pub enum Msg {
     Records(Vec<Arc<Record>>),
     /// The engine has ended, with its summary for people.
     Finished(String),
-    /// Who may ask things of the run has changed.
+    /// The screen that may ask things of the run has changed.
     Control(Control),
     /// The run did not take a request: why, and what to do.
     Denied(String),
@@ -41,13 +41,13 @@ pub enum Msg {
     },
 }
 
-/// Why a plan file can't be run.
+/// The reason why a plan file can't be run.
 #[derive(Debug, Clone)]
 pub struct BadPlan {
     pub what: String,
     pub next: String,
     pub findings: Vec<Finding>,
-    /// Where it has the right form and can be mended in the form.
+    /// The plan, when the file has the right form and can be mended in the form.
     pub decoded: Option<Plan>,
 }
 
@@ -66,7 +66,7 @@ pub enum Cmd {
     End(End),
 }
 
-/// Why a screen is left.
+/// The reason why a screen is left.
 #[derive(Debug, Clone, PartialEq)]
 pub enum End {
     Run(RunEnd),

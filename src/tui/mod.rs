@@ -40,11 +40,11 @@ pub struct RunScreen {
     pub folder: PathBuf,
     /// Warnings and notes of the plan, as text.
     pub findings: Vec<String>,
-    /// What stands at the left of the header, e.g. `lab standard x60`.
+    /// The title at the left of the header, e.g. `lab standard x60`.
     pub title: String,
 }
 
-/// Why a run's screen was left.
+/// The reason why a run's screen was left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RunEnd {
     /// The run had ended by itself before the person left.
@@ -78,7 +78,7 @@ pub async fn run(screen: RunScreen, finished: oneshot::Receiver<String>) -> io::
     }
 }
 
-/// What the home screen offers.
+/// The choices on the home screen.
 #[derive(Debug, Clone)]
 pub struct Home {
     /// Known plan files, each with a word on its state.

@@ -31,7 +31,7 @@ pub enum Screen {
     Home(Box<HomeModel>),
 }
 
-/// What the last frame found out about lengths, so that scrolling stops at the end.
+/// The lengths that the last frame measured, so that scrolling stops at the end.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Drawn {
     /// Rows of the list that has the keyboard.
@@ -55,7 +55,7 @@ impl Model {
         }
     }
 
-    /// What has the keyboard.
+    /// The part of the screen that has the keyboard.
     pub fn context(&self) -> Context {
         match (&self.help, &self.screen) {
             (Some(_), _) => Context::Help,
@@ -64,7 +64,7 @@ impl Model {
         }
     }
 
-    /// Whether something on the screen changes by itself as time goes by.
+    /// True when something on the screen changes by itself as time goes by.
     pub fn shows_running_time(&self) -> bool {
         match &self.screen {
             Screen::Run(run) => run.state.ended.is_none() && run.result.is_none() && run.state.started.is_some(),

@@ -27,7 +27,7 @@ const BATCH: usize = 2048;
 /// Events taken before a frame, so that a held key can't keep the screen from being drawn.
 const EVENTS: usize = 64;
 
-/// Where a screen's news come from and its questions go to.
+/// The sources of a screen's news and the channel for its requests.
 pub struct Feeds {
     pub clock: Clock,
     pub history: VecDeque<Arc<Record>>,

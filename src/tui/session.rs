@@ -91,7 +91,7 @@ impl Typist {
 
     pub fn shows(&self, texts: &[&str]) {
         let screen = self.screen();
-        // What is wrapped is one text all the same.
+        // A wrapped text is compared as one line.
         let flat = screen.split_whitespace().collect::<Vec<_>>().join(" ");
         for text in texts {
             assert!(screen.contains(text) || flat.contains(text), "`{text}` is not on the screen:\n{screen}");

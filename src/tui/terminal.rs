@@ -85,14 +85,14 @@ impl Held {
     }
 }
 
-/// What is drawn on: the terminal, as far as a frame goes.
+/// The area to draw on: the terminal, as far as a frame can cover it.
 fn area() -> io::Result<Rect> {
     let (width, height) = crossterm::terminal::size()?;
     Ok(capped(width, height))
 }
 
-/// Whether there is memory for both frames of this size. Where there is none the program would end on the spot, with the
-/// terminal left as it is; so it is asked for here, where an error still gives it back.
+/// Checks that there is memory for both frames of this size. Without it the program would end on the spot, with the
+/// terminal left as it is; here an error still gives the terminal back.
 fn fits(area: Rect) -> io::Result<()> {
     let cells = usize::from(area.width) * usize::from(area.height) * 2;
     Vec::<Cell>::new().try_reserve_exact(cells).map_err(|_| {
@@ -130,7 +130,7 @@ fn restore() {
     let _ = disable_raw_mode();
 }
 
-/// What an event of the terminal means to the model, if anything.
+/// The message for the model that an event of the terminal means, if any.
 pub fn message(event: Event) -> Option<Msg> {
     match event {
         Event::Key(key) => match key.kind {

@@ -1,4 +1,5 @@
-//! How meanings look: 16 colours or none, Unicode or ASCII. Colour never carries a meaning alone; mark and word do.
+//! The style of each meaning: 16 colours or none, Unicode or ASCII. Colour never carries a meaning alone; mark and word
+//! do.
 use super::standing::Standing;
 use crate::base::text;
 use ratatui::style::{Color, Modifier, Style};

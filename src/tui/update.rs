@@ -1,4 +1,4 @@
-//! What a message does to the model, and what it asks of the world. Never waits, knows no clock.
+//! Applies a message to the model and returns the commands for the world. It never waits and knows no clock.
 mod form;
 mod home;
 mod run;
@@ -10,7 +10,7 @@ use crossterm::event::KeyEvent;
 use jiff::Timestamp;
 use std::time::Duration;
 
-/// What the parts of the update may know and say beside their own model.
+/// The values beside their own model that the parts of the update may read and write.
 struct Around<'a> {
     notice: &'a mut Option<String>,
     drawn: Drawn,
@@ -104,7 +104,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Cmd> {
             home::saved(home, &path, *plan, result, &mut around);
             Vec::new()
         }
-        // What was meant for the other screen.
+        // These messages were meant for the other screen.
         (Msg::Clock { .. } | Msg::Resized, _)
         | (Msg::Paste(_) | Msg::Loaded { .. } | Msg::Saved { .. }, Screen::Run(_))
         | (Msg::Records(_) | Msg::Finished(_) | Msg::Control(_) | Msg::Denied(_), Screen::Home(_)) => Vec::new(),
@@ -118,7 +118,7 @@ fn typed(screen: &mut Screen, event: KeyEvent) {
     }
 }
 
-/// Whether the help stays open.
+/// True when the help stays open.
 fn help_action(action: Action, scroll: &mut usize, drawn: Drawn) -> bool {
     match moved(action, *scroll, drawn.over_max, drawn.page) {
         Some(at) => {
@@ -129,7 +129,8 @@ fn help_action(action: Action, scroll: &mut usize, drawn: Drawn) -> bool {
     }
 }
 
-/// Where a scroll offset or a cursor between 0 and `last` stands after `action`; `None`: it does not move things.
+/// The new value of a scroll offset or a cursor between 0 and `last` after `action`; `None`: the action does not move
+/// things.
 fn moved(action: Action, at: usize, last: usize, page: usize) -> Option<usize> {
     let page = page.max(2) - 1;
     let to = match action {

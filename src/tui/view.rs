@@ -1,4 +1,4 @@
-//! What the model looks like. One file per part of the screen; nothing here knows a clock, a socket or a terminal.
+//! Draws the model. There is one file per part of the screen; nothing here knows a clock, a socket or a terminal.
 mod day;
 mod detail;
 mod dialogs;

@@ -5,7 +5,7 @@
 //! into the namespace of the provider's object. A ConfigMap holds 1 MiB.
 use serde_json::{Map, Value, json};
 
-/// What a ConfigMap may hold beside our labels, in bytes.
+/// The limit for the content of a ConfigMap beside our labels, in bytes.
 pub const LIMIT: usize = 1_000_000;
 /// Label of the operator: the version of the components.
 pub const VERSION_LABEL: &str = "provider.cluster.x-k8s.io/version";

@@ -1,4 +1,4 @@
-//! What the root tenant runs: its etcd (for tenant control planes), its ingress, its monitoring.
+//! The services of the root tenant: its etcd (for tenant control planes), its ingress, its monitoring.
 use serde_json::{Value, json};
 
 /// Namespace of the root tenant. Its object is `tenants.apps.cozystack.io/root` in there.

@@ -35,7 +35,7 @@ impl Sum {
     }
 }
 
-/// Why a line is no record.
+/// The reason why a line is not a record.
 #[derive(Debug)]
 pub enum Flaw {
     /// It has no end.

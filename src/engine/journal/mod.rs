@@ -21,9 +21,9 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// How often it is looked whether the run's files are still there while nothing is recorded, on the wall.
+/// The interval at which an idle journal checks that the run's files are still in place, in wall time.
 const LOOK: Duration = Duration::from_secs(1);
-/// How long another one's lock is waited for, on the wall.
+/// The longest wait for a lock that another process holds, in wall time.
 const LOCK: Duration = Duration::from_secs(1);
 
 #[derive(Debug, thiserror::Error)]
@@ -47,7 +47,7 @@ pub enum JournalError {
 }
 
 impl JournalError {
-    /// What a person does about it.
+    /// The next action for a person.
     pub fn next(&self) -> String {
         match self {
             JournalError::Io { path, source, .. } => {
@@ -92,18 +92,18 @@ pub struct Journal {
     file: File,
     sum: Sum,
     next_seq: u64,
-    /// How long the file is when nobody else writes to it.
+    /// The expected length of the file while nobody else writes to it.
     length: Option<u64>,
     /// A record was refused by the disk. Whatever came after it would stand behind half a line, or behind a promise that
     /// was not kept: nothing more is taken.
     failed: bool,
     /// Files that the run stands on. When a name no longer leads to its file, another process could be at work.
     held: Vec<Held>,
-    /// Whether they are looked at also while nothing is recorded.
+    /// True when the files are also checked while nothing is recorded.
     watched: bool,
 }
 
-/// What was read back.
+/// The content of a journal as it was read back.
 #[derive(Debug)]
 pub struct Recovered {
     pub records: Vec<Record>,
@@ -250,7 +250,7 @@ fn locked(file: &File) -> Result<(), TryLockError> {
     }
 }
 
-/// Whether a process has the journal at `path` open for writing.
+/// True when a process has the journal at `path` open for writing.
 pub fn is_written(path: &Path) -> bool {
     let file = open(OpenOptions::new().read(true), path);
     file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))

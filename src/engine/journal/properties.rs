@@ -1,4 +1,4 @@
-//! What holds of any bytes that are found in the place of a journal.
+//! The properties that hold for any bytes in the place of a journal.
 #![allow(clippy::panic, clippy::unwrap_used, reason = "compiled for tests and for fuzzing alone")]
 use super::JournalError;
 use super::line::{Sum, encode, sealed};
@@ -54,7 +54,8 @@ fn sealed_lines_recover_or_refuse(bodies: &[u8]) {
     recovers_or_refuses(&file);
 }
 
-/// What is recovered has numbers without a gap, is the same the second time, and folds; a refusal names a line and what to do.
+/// Recovered records have numbers without a gap, are the same the second time, and fold; a refusal names a line and a
+/// next action.
 fn recovers_or_refuses(bytes: &[u8]) -> Option<Vec<Record>> {
     let lines = bytes.split(|b| *b == b'\n').count();
     match read_back(bytes, Path::new("journal")) {

@@ -95,14 +95,14 @@ pub struct Rule {
     /// Kebab-case; the file's name with dashes.
     pub id: &'static str,
     pub severity: Severity,
-    /// Whether an entry of `overrides` turns its findings into notes.
+    /// True when an entry of `overrides` turns its findings into notes.
     pub overridable: bool,
-    /// What it refuses or warns of, as `docs/PLAN.md` prints it.
+    /// The mistakes that it refuses or warns of, as `docs/PLAN.md` prints them.
     pub about: &'static str,
     pub check: fn(&Plan) -> Vec<Problem>,
 }
 
-/// What one rule found at one key.
+/// The finding of one rule at one key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     /// `nodes[2].vmid`
@@ -319,7 +319,7 @@ fn checksum(key: &str, sha256: &str, url: &str) -> Vec<Problem> {
     }
 }
 
-/// What the plan says of the components of one Cluster API provider.
+/// The plan's values about the components of one Cluster API provider.
 struct ProviderFile<'a> {
     /// `components` or `ipam_components`
     key: &'static str,

@@ -15,7 +15,7 @@ const LONGEST: usize = 64;
 fn check(plan: &Plan) -> Vec<Problem> {
     let id = plan.site.token_id.as_str();
     let Some(wrong) = wrong(id) else { return Vec::new() };
-    // What follows a `=` is the secret, pasted along from a header: it must not be repeated.
+    // The text behind a `=` is the secret, pasted along from a header: it must not be repeated.
     let what = if id.contains('=') {
         "carries more than the id, perhaps the secret".to_string()
     } else {
@@ -25,7 +25,7 @@ fn check(plan: &Plan) -> Vec<Problem> {
     vec![Problem::new("site.token_id", what, why, "user@realm!name, e.g. cozyup@pve!run")]
 }
 
-/// What is wrong with it. Proxmox VE forbids spaces, `:` and `/` in a user's name and nothing else: names of an Active
+/// Describes what is wrong with it. Proxmox VE forbids only spaces, `:` and `/` in a user's name: names of an Active
 /// Directory have umlauts and backslashes.
 fn wrong(id: &str) -> Option<String> {
     if id.contains('=') {

@@ -82,7 +82,7 @@ async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {
     proof(&summary, &[], vec![of_jump_host(cx, asked, answer, by_hand), of_proxmox(cx, &guests.all)])
 }
 
-/// How it shows that somebody has the address; `None` when nothing does.
+/// Describes the answer that shows that somebody has the address; `None` when nothing answers.
 async fn probe(address: Ipv4Addr, port: u16) -> Option<String> {
     match tokio::time::timeout(DEADLINE, TcpStream::connect((address, port))).await {
         Ok(Ok(_)) => Some(format!("port {port} is open")),

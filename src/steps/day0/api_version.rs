@@ -56,7 +56,7 @@ async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {
     proof(&summary, &newer, readings)
 }
 
-/// Whether the node can't take a raw image over its API.
+/// True when the node can't take a raw image over its API.
 pub fn is_too_old(version: &Version) -> bool {
     (version.major(), version.minor()) < OLDEST
 }

@@ -49,7 +49,7 @@ async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {
     proof(&format!("there is room for {cores} virtual processors and {}", size(memory)), &remarks, readings)
 }
 
-/// What the processor lacks for any machine.
+/// The processor features that are missing for any machine.
 pub fn processor(host: &str, status: &NodeStatus) -> Vec<String> {
     let mut wrong = Vec::new();
     if !status.hvm {
@@ -62,7 +62,8 @@ pub fn processor(host: &str, status: &NodeStatus) -> Vec<String> {
     wrong
 }
 
-/// What stands in the way, and what is worth a remark. `others` are the node's guests that are not the plan's.
+/// Returns what prevents the machines, and what is worth a remark. `others` are the node's guests that are not in the
+/// plan.
 fn judge(host: &str, status: &NodeStatus, others: &[&VmRow], planned: &[&NodePlan]) -> (Vec<String>, Vec<String>) {
     let (mut wrong, mut said) = (processor(host, status), Vec::new());
     for node in planned.iter().filter(|n| u64::from(n.cores) > status.cpus) {

@@ -1,4 +1,4 @@
-//! How an administrator gives a token what it lacks, without taking away what it has.
+//! Tells an administrator how to give a token what it lacks without taking away what it has.
 //!
 //! In Proxmox VE an entry on a path takes the place of all that its subject inherits there, and entries of a user take the
 //! place of those of its groups (pve-access-control, `roles` in AccessControl.pm). So nothing is ever entered below an entry
@@ -13,13 +13,13 @@ const ROLE: &str = "Cozyup";
 /// The one that stands against every other.
 const NO_ACCESS: &str = "NoAccess";
 
-/// What can be read of how the token stands.
+/// The facts about the token's rights that can be read.
 pub struct Standing<'a> {
     /// `user@realm!name`
     pub token: &'a str,
     /// It may do something on one of the paths at least.
     pub any: bool,
-    /// Whether its own entries count; `None`: it may not be read.
+    /// True when the token's own entries count; `None` when it may not be read.
     pub separated: Option<bool>,
     /// Entries that the token may read, on all paths.
     pub acl: &'a [AclRow],
@@ -112,7 +112,7 @@ impl Standing<'_> {
 struct Commands {
     /// Privileges to add, by the role that gets them.
     extend: BTreeMap<String, BTreeSet<&'static str>>,
-    /// Where [`ROLE`] is to be entered, for whom.
+    /// The paths and subjects for which [`ROLE`] must be entered.
     enter: BTreeSet<(String, String)>,
     /// Entries of [`NO_ACCESS`] that stand in the way.
     closed: BTreeSet<(String, String)>,

@@ -1,4 +1,4 @@
-//! What the token has to be allowed, path by path, as the calls of days 0 to 5 and of the way back ask for it.
+//! The privileges that the token must have, path by path, for the calls of days 0 to 5 and of the teardown.
 use super::hosts;
 use crate::plan::model::Plan;
 use std::collections::BTreeSet;
@@ -29,7 +29,7 @@ pub struct Need {
     pub below: bool,
 }
 
-/// Where Proxmox VE asks for the right to use the plan's bridge.
+/// The path on which Proxmox VE checks the right to use the plan's bridge.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NetworkPlace {
     /// A bridge of the nodes: it belongs to the zone `localnetwork`.

@@ -44,7 +44,7 @@ async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {
     Err(refused(site, &network, &missing, &granted).await)
 }
 
-/// Where the right to use the bridge is asked for.
+/// Reads on which path the right to use the bridge is checked.
 async fn network(site: &Reading) -> Result<NetworkPlace, Failure> {
     let bridge = &site.plan.network.bridge;
     match site.proxmox.vnets().await {
@@ -61,7 +61,7 @@ async fn network(site: &Reading) -> Result<NetworkPlace, Failure> {
         Ok(bridges) if bridges.value.iter().any(|b| b.iface == *bridge && b.kind == "vnet") => {
             Ok(NetworkPlace::UnknownZone)
         }
-        // That the node is not there is told by `day0.api_version`.
+        // `day0.api_version` reports a missing node.
         Ok(_) | Err(Error::NoSuchNode { .. } | Error::NotFound { .. } | Error::Forbidden { .. }) => {
             Ok(NetworkPlace::Bridge)
         }
@@ -75,7 +75,7 @@ fn missing(needs: &BTreeSet<Need>, granted: &Granted) -> BTreeSet<Need> {
         below.is_none_or(|below| need.below && !below)
     };
     let missing: BTreeSet<Need> = needs.iter().filter(has).cloned().collect();
-    // What is missing on /vms altogether need not be told again for each VM.
+    // A privilege that is missing on /vms altogether is not listed again for each VM.
     let on_all = |privilege: &str| missing.iter().any(|n| n.path == "/vms" && n.privilege == privilege);
     missing.iter().filter(|n| !(n.path.starts_with("/vms/") && on_all(n.privilege))).cloned().collect()
 }

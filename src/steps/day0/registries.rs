@@ -21,18 +21,19 @@ pub fn step(_plan: &Plan) -> Check {
     Check::new(KIND, title, "curl -sI https://ghcr.io/v2/", |cx, site| Box::pin(look(cx, site)))
 }
 
-/// How a registry was found.
+/// The result of asking a registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Found {
-    /// Which server answered, and its status.
+    /// The server that answered, and its status.
     Answers(String, u16),
-    /// What each server that was tried said.
+    /// The result of each server that was tried.
     Silent(String),
     /// The site has no such name: in a lab nobody asks the real ones.
     NotAsked,
 }
 
-/// Whether an answer to `/v2/` is a registry's: it lets anybody in, asks who it is, or sends to another of its servers.
+/// True when an answer to `/v2/` is a registry's: it lets anybody in, asks who it is, or redirects to another of its
+/// servers.
 fn is_registry(status: u16) -> bool {
     matches!(status, 200 | 401 | 403) || (300..400).contains(&status)
 }
@@ -59,7 +60,7 @@ async fn ask(site: &Reading, registry: &Registry) -> Found {
     if asked { Found::Silent(said.join("; ")) } else { Found::NotAsked }
 }
 
-/// What to open, and for whom; `None` when all that were asked answer.
+/// The remark about what to open, and for whom; `None` when all registries answer.
 fn remark(found: &[(Registry, Found)]) -> Option<String> {
     let silent: Vec<String> = found
         .iter()

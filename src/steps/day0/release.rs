@@ -51,8 +51,8 @@ async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {
     proof(&summary, &[], vec![of_jump_host(cx, asked, answer, "cozyup plan show PLAN")])
 }
 
-/// What gets rights in the cluster or on its machines: first what the plan pins by SHA-256, then what is believed when it is
-/// read first.
+/// Lists what gets rights in the cluster or on its machines: first what the plan pins by SHA-256, then what is trusted
+/// on first use.
 fn trusted(plan: &Plan) -> (Vec<String>, Vec<String>) {
     let installer = manifest::file(plan);
     let mut all = vec![

@@ -16,7 +16,8 @@ pub const KIND: &str = "day0.storages";
 const GIB: u64 = 1 << 30;
 /// The raw image, and some.
 const IMAGE: u64 = 2 * GIB;
-/// What a new machine writes within its first days, where disks take only the room that is written.
+/// The room that a new machine needs within its first days on a storage where disks take only the room that is written,
+/// in bytes.
 const WRITTEN_EARLY: u64 = 20 * GIB;
 /// A CD-ROM with a machine config has some 100 KiB; a storage with less than this has no room for anything.
 const CDROMS: u64 = 64 << 20;
@@ -394,7 +395,7 @@ mod tests {
             problems[0].contains("918.0 GiB are needed at once") && problems[0].contains("--sparse 1"),
             "{problems:?}"
         );
-        // What is made already needs no room any more.
+        // An existing disk needs no more room.
         assert_eq!(with("lvm", 306, &[1001, 1002]), (vec![], vec![]));
     }
 

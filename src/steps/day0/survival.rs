@@ -18,7 +18,7 @@ pub fn step(_plan: &Plan) -> Check {
     Check::new(KIND, title, by_hand, |cx, site| Box::pin(look(cx, site)))
 }
 
-/// Where the processes of a login stand among systemd's control groups, which decides what ends them.
+/// The place of a login's processes among systemd's control groups, which decides what ends them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
     /// In a session of this user.
@@ -61,7 +61,7 @@ fn systemds(cgroups: &str) -> &str {
     path_of("0::").or_else(|| path_of(":name=systemd:")).unwrap_or("/")
 }
 
-/// What decides it, as read.
+/// The facts that decide it, as read.
 #[derive(Debug, Clone)]
 struct Signs {
     tmux: bool,
@@ -75,7 +75,7 @@ struct Signs {
     /// This very user, and the one whose session or manager it runs in.
     linger: bool,
     owner_lingers: bool,
-    /// Whether logind ends the processes of the session it runs in; `None` when nobody says so.
+    /// True when logind ends the processes of the session that it runs in; `None` when nobody answers.
     ended_at_logout: Option<bool>,
 }
 
@@ -128,7 +128,7 @@ impl Signs {
         }
     }
 
-    /// What a dropped connection does, and why.
+    /// Returns what a dropped connection does, and why.
     fn verdict(&self) -> Result<&'static str, &'static str> {
         match Place::of(&self.cgroup) {
             // tmux and screen run in the session too, unless somebody started them elsewhere.

@@ -1,4 +1,4 @@
-//! What the unit tests of days 0 and 1 share.
+//! The common part of the unit tests of days 0 and 1.
 use crate::base::clock::{Clock, add};
 use crate::engine::failure::Failure;
 use crate::engine::made::Made;

@@ -125,8 +125,8 @@ impl Server<'_> {
     }
 }
 
-/// How far a clock that reads whole seconds is certainly ahead (or, below 0, behind), when its answer came between
-/// `before` and `after`.
+/// The seconds by which a clock that reads whole seconds is certainly ahead (below 0: behind), when its answer came
+/// between `before` and `after`.
 fn skew(before: Timestamp, seconds: i64, after: Timestamp) -> i64 {
     if seconds > after.as_second() {
         seconds - after.as_second()

@@ -49,7 +49,7 @@ pub fn step(plan: &Plan, node: &NodePlan) -> Configure {
     Configure { outline, node: node.clone(), network, storage: plan.template.storage.clone(), by_cdrom, doing }
 }
 
-/// What the VM is to have.
+/// Describes the values that the VM will have.
 fn has(node: &NodePlan, by_cdrom: bool) -> String {
     let size = format!("{} cores", node.cores);
     match by_cdrom {

@@ -33,7 +33,8 @@ const LEAST: u64 = 256 << 10;
 /// Longest file that is fetched, in bytes. The packed images of Talos have about 0.2 GiB, unpacked ones about 1.3 GiB.
 pub const LONGEST: u64 = 2 << 30;
 
-/// How long the server's word that a rejected file is unchanged is believed; then it is fetched again all the same.
+/// The time for which a server is believed that a rejected file is unchanged; after that it is fetched again all the
+/// same.
 const BELIEVED: Duration = Duration::from_secs(3600);
 
 pub struct Fetch {
@@ -180,7 +181,7 @@ impl Fetch {
     }
 }
 
-/// Why a file of this length is not fetched to where `free` bytes are left. Lengths are in bytes.
+/// The reason why a file of this length is not fetched to a place where `free` bytes are left. Lengths are in bytes.
 pub fn too_much(length: u64, free: u64) -> Option<Failure> {
     if length > LONGEST {
         return Some(Failure::person(
@@ -262,7 +263,7 @@ struct Pace {
 }
 
 impl Pace {
-    /// What came in the last [`PIECE`] when that is over and was less than [`LEAST`].
+    /// The bytes of the last [`PIECE`], when it is over and brought less than [`LEAST`].
     fn too_little(&mut self, done: u64, now: Instant) -> Option<u64> {
         if now.duration_since(self.since) < PIECE {
             return None;

@@ -39,7 +39,7 @@ pub fn step(plan: &Plan) -> Image {
     Image { outline, volume: image_file::volume(plan) }
 }
 
-/// What is proven, or else what is seen in its place.
+/// Returns what is proven, or else what is seen in its place.
 fn standing(stored: &Stored, kept: &Kept, volume: &str) -> Result<String, String> {
     match stored {
         Stored::Whole(volid, bytes) => match kept {

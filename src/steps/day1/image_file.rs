@@ -10,7 +10,8 @@ use std::path::PathBuf;
 pub const CONTENT: &str = "import";
 const PREFIX: &str = "cozyup-talos-";
 
-/// What is known of the raw image once it was made. Kept beside the cache, which may be deleted at any time.
+/// The facts about the raw image that stay known once it was made. They are kept beside the cache, which may be deleted
+/// at any time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Known {
     pub version: u32,
@@ -55,14 +56,14 @@ pub fn known(site: &Reading) -> Option<Known> {
     known.source_sha256.eq_ignore_ascii_case(&site.plan.image.sha256).then_some(known)
 }
 
-/// Whether the raw image lies whole in the cache.
+/// The raw image, when it lies whole in the cache.
 pub fn cached(site: &Reading) -> Option<Known> {
     let known = known(site)?;
     let there = std::fs::metadata(raw(site)).is_ok_and(|m| m.is_file() && m.len() == known.size);
     there.then_some(known)
 }
 
-/// What the storage shows.
+/// The state of the image on the storage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stored {
     Missing,

@@ -15,7 +15,7 @@ fn layered(volumes: &[Volume], vmid: u32) -> Vec<&Volume> {
     volumes.iter().filter(|v| v.vmid != Some(vmid)).filter(is_over).collect()
 }
 
-/// What to say when linked clones keep the template from being destroyed.
+/// Returns the failure to report when linked clones prevent the template from being destroyed.
 ///
 /// # Errors
 /// When Proxmox VE does not answer.

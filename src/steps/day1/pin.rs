@@ -19,8 +19,8 @@ pub struct Pin {
 }
 
 impl Pin {
-    /// Whether the VM, up for `uptime` seconds, was started after the key was seen. Talos makes a new key each time that
-    /// it goes into maintenance, so only then may it be another one.
+    /// True when the VM, up for `uptime` seconds, was started after the key was seen. Talos makes a new key each time
+    /// that it goes into maintenance, so only then may the key be another one.
     pub fn is_of_an_earlier_start(&self, uptime: u64, now: Timestamp) -> bool {
         add(self.at, Duration::from_secs(uptime)) < now
     }
@@ -49,8 +49,9 @@ impl Pins {
     }
 }
 
-/// Where the key stands: Talos prints it into the kernel log when it goes into maintenance (Talos v1.10.6,
-/// `controllers/runtime/maintenance_service.go`), which the image puts on the serial console and on the screen.
+/// Says where the right key can be read: Talos prints it into the kernel log when it goes into maintenance (Talos
+/// v1.10.6, `controllers/runtime/maintenance_service.go`), which the image puts on the serial console and on the
+/// screen.
 pub fn comparison(node: &NodePlan, key: &SpkiFingerprint) -> Comparison {
     Comparison {
         of: format!("{} at {}", node.name, node.address),

@@ -37,7 +37,7 @@ pub fn step(node: &NodePlan) -> Reach {
     Reach { outline, node: node.clone(), doing: format!("reach {} at {}", node.name, node.address) }
 }
 
-/// What a node says of itself.
+/// A node's own statements about itself.
 struct Told {
     links: Answer<Vec<Link>>,
     version: Answer<String>,

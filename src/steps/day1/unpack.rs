@@ -17,7 +17,7 @@ const MAGIC: [u8; 6] = [0xfd, b'7', b'z', b'X', b'Z', 0];
 const BLOCK: usize = 64 << 10;
 /// No Talos image comes near this; a file that unpacks to more is not one. Holes count.
 const LIMIT: u64 = 16 << 30;
-/// What an image leaves free on the disk, for the journal and the secrets.
+/// The room that an image leaves free on the disk for the journal and the secrets, in bytes.
 pub const SPARE: u64 = 1 << 30;
 const STEPS: u64 = 20;
 
@@ -40,7 +40,7 @@ impl Sum {
     }
 }
 
-/// What a long piece of work says and asks meanwhile.
+/// The callbacks with which a long piece of work reports and asks meanwhile.
 pub struct Work<'a> {
     pub cx: &'a dyn Context,
     condition: &'a str,
@@ -126,7 +126,7 @@ fn make(from: &Path, to: &Path, report: &Report) -> io::Result<Made> {
     let part = to.with_extension("part");
     let made = make_part(&source, packed, &part, report);
     if made.is_err() {
-        // What it was to become does not come; that it can't be removed changes nothing.
+        // The whole image will not come; if the part can't be removed, that changes nothing.
         let _ = std::fs::remove_file(&part);
     }
     let made = made?;

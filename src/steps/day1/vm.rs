@@ -1,4 +1,4 @@
-//! What the steps about one VM share: finding it, telling whose it is, following its tasks.
+//! The common part of the steps about one VM: finding it, deciding whose it is, following its tasks.
 use crate::base::answer::Answer;
 use crate::base::text::quoted;
 use crate::engine::failure::Failure;
@@ -10,7 +10,7 @@ use crate::steps::owner::Strange;
 use crate::steps::site::Reading;
 use crate::steps::{failures, follow, owner};
 
-/// What stands under a VMID.
+/// The result of looking at a VMID.
 pub enum Look {
     /// The run's own, finished VM.
     Ours(Answer<VmConfig>),

@@ -40,7 +40,7 @@ pub async fn ask(http: &Client, method: Method, url: &str) -> Result<Response, F
     Err(wrong(format!("more than {REDIRECTS} redirects")))
 }
 
-/// What an answer without success means. Release servers answer 403 as well as 429 to whoever asks too often.
+/// The failure for an answer without success. Release servers answer 403 as well as 429 to clients that ask too often.
 fn refusal(method: &Method, url: &str, status: StatusCode) -> Failure {
     let what = format!("the server answers {status}");
     match status {
@@ -67,7 +67,7 @@ fn way_out(is_set: impl Fn(&str) -> bool) -> String {
     format!("{unused}check the jump host's way out, or name a mirror that it reaches in the plan; cozyup tries again")
 }
 
-/// What the header says; the client's own figure is that of the body, which a HEAD has not.
+/// The length in the header; the client's own figure is that of the body, which a HEAD has not.
 pub fn length(response: &Response) -> Option<u64> {
     response.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }

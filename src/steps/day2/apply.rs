@@ -80,7 +80,7 @@ impl Step<Installation> for Apply {
         let links = node.links().await.map_err(|e| failures::talos(&e, &doing))?;
         let vm = site.proxmox.vm_config(&self.node.host, self.node.vmid.into()).await;
         let mac = vm.map_err(|e| failures::proxmox(&e, &doing))?.value.net0_mac().unwrap_or_default();
-        // What it says of itself is no proof; a machine that does not even say it is certainly another one.
+        // A machine's word about itself is no proof, but a machine without even that word is certainly another one.
         if !links.value.iter().any(|l| l.mac == mac) {
             return Err(Failure::refused(
                 format!(

@@ -35,7 +35,7 @@ pub fn step(plan: &Plan, node: &NodePlan) -> Boot {
     Boot { outline, node: node.clone() }
 }
 
-/// What is not up yet.
+/// The part of a machine that is not up yet.
 #[derive(Debug, PartialEq, Eq)]
 enum Missing {
     /// It comes by itself.

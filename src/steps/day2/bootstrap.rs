@@ -55,7 +55,7 @@ fn unreachable_node(plan: &Plan) -> NodePlan {
     }
 }
 
-/// Whether the first control plane has been told.
+/// The record of whether the first control plane has been told to bootstrap.
 #[derive(Debug, PartialEq, Eq)]
 enum Told {
     Never,
@@ -76,7 +76,8 @@ impl Told {
     }
 }
 
-/// What to do about a first control plane whose etcd is of no cluster; `now` is its boot, where that can be read.
+/// Decides what to do about a first control plane whose etcd belongs to no cluster; `now` is its boot, when that can be
+/// read.
 fn is_to_be_told(told: &Told, etcd: &str, now: Option<&str>) -> bool {
     match told {
         Told::Never => true,
@@ -85,7 +86,7 @@ fn is_to_be_told(told: &Told, etcd: &str, now: Option<&str>) -> bool {
     }
 }
 
-/// What etcd does on a control plane.
+/// The state of etcd on a control plane.
 #[derive(Debug)]
 enum Etcd {
     /// It runs, is healthy and lists its members.
@@ -114,7 +115,7 @@ async fn etcd_of(site: &Reading, node: &NodePlan) -> Result<Etcd, Failure> {
     }
 }
 
-/// What the service says of an etcd that is not worth asking for its members.
+/// The state of an etcd service that can't answer a question for its members.
 fn unready(etcd: Option<&Service>) -> Option<Etcd> {
     match etcd {
         None => Some(Etcd::Waits("not started".into())),

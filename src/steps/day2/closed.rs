@@ -1,4 +1,4 @@
-//! What a node whose Talos API is closed is waited for.
+//! The wait for a node whose Talos API is closed.
 use crate::engine::wait::{Band, Wait};
 use crate::plan::model::{NodePlan, Role};
 use crate::steps::site::Reading;

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use std::collections::BTreeMap;
 
 pub const KIND: &str = "day2.config";
-/// How the names of machine configs begin in the folder of secrets.
+/// The prefix of the names of machine configs in the folder of secrets.
 pub const FILE: &str = "machine-";
 
 pub struct Config {

@@ -30,7 +30,7 @@ pub fn step(node: &NodePlan) -> Deliver {
     Deliver { outline, node: node.clone() }
 }
 
-/// What a running machine without a CD-ROM in its drive says: it has its config, or what is wrong.
+/// Looks at a running machine without a CD-ROM in its drive: it has its config, or a failure says what is wrong.
 ///
 /// # Errors
 /// When Proxmox VE or the machine can't be asked.

@@ -33,7 +33,7 @@ pub fn step(plan: &Plan) -> Members {
     Members { outline, control_planes }
 }
 
-/// What is still missing, in words; `None` when every wanted name is a full member and nobody else is.
+/// Describes what is still missing; `None` when every wanted name is a full member and nobody else is.
 fn missing(members: &[EtcdMember], wanted: &[&str]) -> Option<String> {
     let told: Vec<String> = members
         .iter()
@@ -43,7 +43,7 @@ fn missing(members: &[EtcdMember], wanted: &[&str]) -> Option<String> {
     (!complete || members.len() != wanted.len()).then(|| format!("{} members: {}", members.len(), told.join(", ")))
 }
 
-/// Why etcd of `node` is not worth asking for its members.
+/// The reason why etcd of `node` can't answer a question for its members.
 fn silent(services: &[Service], node: &str) -> Option<String> {
     match services.iter().find(|s| s.id == "etcd") {
         Some(s) if s.is_up() => None,
@@ -65,7 +65,8 @@ impl Step<Installation> for Members {
         let doing = format!("list etcd members on {}", first.name);
         let node = Secure::connect(address(first), &site.admin()?).await.map_err(|e| failures::talos(&e, &doing))?;
         let wanted: Vec<&str> = self.control_planes.iter().map(|n| n.name.as_str()).collect();
-        // Where no etcd runs a question for its members has no answer: Talos waits for it as long as we do.
+        // A node without a running etcd never answers a question for its members: Talos waits as long as the client
+        // does.
         let services = node.services().await.map_err(|e| failures::talos(&e, &doing))?;
         if let Some(seen) = silent(&services.value, &first.name) {
             return Ok(Observed::Underway(Wait::new(format!("etcd lists {} full members", wanted.len()), seen, BAND)));

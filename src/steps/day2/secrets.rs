@@ -126,7 +126,7 @@ async fn still_needed(cx: &dyn Context, site: &Reading) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Whether a run writes a file of this name there; whatever else lies in the folder, a person put it there.
+/// True when a run writes a file of this name there. A person put any other file into the folder.
 fn is_a_runs(name: &str) -> bool {
     let plain = name.strip_suffix(".age").unwrap_or(name);
     [files::BUNDLE, files::KUBECONFIG, files::TALOSCONFIG].contains(&plain)
@@ -134,7 +134,7 @@ fn is_a_runs(name: &str) -> bool {
         || (plain.starts_with(config::FILE) && plain.ends_with(".yaml"))
 }
 
-/// What is in the folder beside what says how it is sealed: the run's own, and others'.
+/// The files in the folder, apart from those that say how it is sealed: the run's own, and others'.
 fn kept(site: &Reading) -> Result<(Vec<String>, Vec<String>), Failure> {
     let mut names = teardown::names_in(&site.secrets)?;
     names.retain(|name| !vault::OWN.contains(&name.as_str()));

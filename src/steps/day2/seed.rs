@@ -43,8 +43,8 @@ pub fn step(plan: &Plan, node: &NodePlan) -> Seed {
     Seed { outline, node: node.clone(), doing: format!("put the config of {} into vm {vmid}", node.name) }
 }
 
-/// What is in the way of a seed in its drive, if anything: only an empty drive, Proxmox VE's own cloud-init drive and an
-/// older seed of this run are replaced.
+/// The failure when something else is in the drive of the seed. Only an empty drive, Proxmox VE's own cloud-init drive
+/// and an older seed of this run are replaced.
 fn occupied(site: &Reading, node: &NodePlan, vm: &VmConfig) -> Option<Failure> {
     let disk = vm.disk(SLOT)?;
     let ours = seed_file::inserted(site, node.vmid.into(), vm).iter().any(|(slot, _)| slot == SLOT);
@@ -57,7 +57,7 @@ fn occupied(site: &Reading, node: &NodePlan, vm: &VmConfig) -> Option<Failure> {
     ))
 }
 
-/// What is missing on the storage or in the drive, in words; `None` when the seed lies ready.
+/// Describes what is missing on the storage or in the drive; `None` when the seed lies ready.
 fn missing(image: &Image, name: &str, volume: &str, stored: &Stored, vm: &VmConfig) -> Option<String> {
     let size = image.bytes.len() as u64;
     match stored.volumes.iter().find(|(_, v)| v.volid == volume) {

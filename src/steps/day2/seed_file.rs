@@ -15,7 +15,7 @@ pub const CONTENT: &str = "iso";
 /// The drive that Proxmox VE gives to its own cloud-init image: of two with the same label Talos would read the first.
 pub const SLOT: &str = "ide2";
 
-/// What every seed of this run for `vmid` begins with: `cozyup-NAME.ID-1001-`.
+/// The common prefix of every seed of this run for `vmid`: `cozyup-NAME.ID-1001-`.
 fn stem(site: &Reading, vmid: u32) -> String {
     format!("cozyup-{}-{vmid}-", site.label())
 }
@@ -30,7 +30,7 @@ pub fn volume(site: &Reading, name: &str) -> String {
     format!("{}:{CONTENT}/{name}", site.plan.iso_storage())
 }
 
-/// Whether the volume is a seed that begins so, on whichever storage.
+/// True when the volume is a seed with this prefix, on whichever storage.
 fn begins(volid: &str, stem: &str) -> bool {
     let file = volid.split_once(':').and_then(|(_, path)| path.strip_prefix("iso/"));
     file.is_some_and(|file| file.starts_with(stem) && file.ends_with(".iso"))

@@ -40,7 +40,7 @@ fn tag(image: &str) -> &str {
     image.rsplit('/').next().and_then(|last| last.split_once(':')).map_or("", |(_, tag)| tag)
 }
 
-/// What holds the installer's pods up; see [`workload::trouble`].
+/// The trouble that keeps the installer's pods from running; see [`workload::trouble`].
 ///
 /// # Errors
 /// When the pods can't be listed.

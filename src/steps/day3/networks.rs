@@ -17,7 +17,7 @@ pub const KIND: &str = "day3.networks";
 const BAND: Band = Band::new(120, 900);
 const NAMESPACE: &str = "cozy-kubeovn";
 const RELEASE: &str = "kubeovn";
-/// Where the release's values hold the networks.
+/// The path of the networks in the release's values.
 const PLACE: &str = "/spec/values/kube-ovn/ipv4";
 /// The chart's value and the setting of CozyStack that it comes from.
 const NETWORKS: [(&str, &str); 4] = [
@@ -38,7 +38,7 @@ pub fn step() -> Networks {
     Networks { outline }
 }
 
-/// What the release was given otherwise, in words.
+/// Describes the values of the release that differ from the wanted ones.
 fn differences(wanted: &BTreeMap<String, String>, release: &Value) -> Vec<String> {
     let given = release.pointer(PLACE);
     let differs = NETWORKS.iter().filter_map(|(value, setting)| {

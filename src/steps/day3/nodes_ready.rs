@@ -26,7 +26,7 @@ pub fn step(plan: &Plan) -> NodesReady {
     NodesReady { outline }
 }
 
-/// Why the node can't carry pods yet.
+/// The reason why the node can't carry pods yet.
 fn lack(name: &str, nodes: &[NodeStatus]) -> Option<String> {
     let Some(node) = nodes.iter().find(|n| n.name == name) else { return Some(format!("{name} is not registered")) };
     if !node.ready {

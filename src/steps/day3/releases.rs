@@ -51,7 +51,7 @@ fn status<'a>(component: &Component, all: &'a [ReleaseStatus]) -> Option<&'a Rel
     all.iter().find(|s| s.name == component.name && s.namespace == component.namespace)
 }
 
-/// What one look at the releases says of a wave.
+/// The result of one look at the releases of a wave.
 struct Look<'a> {
     ready: Vec<&'a ReleaseStatus>,
     open: Vec<&'a Component>,
@@ -114,7 +114,7 @@ fn rows(answer: &Answer<Vec<ReleaseStatus>>, ready: &[&ReleaseStatus]) -> Answer
     part(answer, "the rows of this wave", ready.iter().map(row))
 }
 
-/// What keeps the installer from making any release.
+/// The reason why the installer makes no release.
 async fn without_releases(reader: &Reader) -> Result<String, Failure> {
     let found = get(reader, &Kind::DEPLOYMENT, Some(NAMESPACE), NAME).await?;
     let trouble = match found {

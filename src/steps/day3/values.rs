@@ -48,7 +48,8 @@ pub fn without_expose(plan: &Plan, release: &Release) -> Result<BTreeMap<String,
     Ok(wanted)
 }
 
-/// What the ConfigMap says otherwise, in words; keys that only it has do not count.
+/// Describes the values of the ConfigMap that differ from the wanted ones; keys that only the ConfigMap has do not
+/// count.
 pub fn differences(wanted: &BTreeMap<String, String>, map: &Value) -> Vec<String> {
     let live = |key: &str| map.pointer("/data").and_then(|d| d.get(key)).and_then(Value::as_str);
     let differs = wanted.iter().filter_map(|(key, value)| match live(key) {

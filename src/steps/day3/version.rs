@@ -27,7 +27,7 @@ pub fn step(plan: &Plan) -> Version {
     Version { outline }
 }
 
-/// Whether the installer's migrations lead from `found` to `wanted`: they only count up.
+/// True when the installer's migrations lead from `found` to `wanted`: they only count up.
 fn is_on_its_way(found: &str, wanted: &str) -> bool {
     matches!((found.parse::<u32>(), wanted.parse::<u32>()), (Ok(f), Ok(w)) if f < w)
 }

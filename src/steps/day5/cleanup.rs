@@ -34,7 +34,7 @@ async fn volumes(site: &Reading) -> Result<Vec<String>, Failure> {
     Ok(ours.map(|v| objects::text(v, "/metadata/name").to_string()).collect())
 }
 
-/// What to say when somebody put something of theirs into the namespace: it would go with it.
+/// The failure to report when somebody put something of their own into the namespace: it would go with it.
 async fn inhabited(site: &Reading) -> Result<Option<Failure>, Failure> {
     let mut others = Vec::new();
     for kind in [Kind::PERSISTENT_VOLUME_CLAIM, Kind::POD, Kind::SERVICE] {

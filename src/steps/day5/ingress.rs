@@ -67,7 +67,7 @@ pub async fn address(cx: &dyn Context, site: &Reading) -> Result<Address, Failur
     })
 }
 
-/// What one answer means for who wants to use the platform.
+/// The meaning of one answer for a person who wants to use the platform.
 #[derive(Debug, PartialEq)]
 enum Verdict {
     /// A page, or the question who asks for it.

@@ -30,7 +30,7 @@ pub fn step(_plan: &Plan) -> LoadBalancer {
     LoadBalancer { outline }
 }
 
-/// What answers at `url`, as evidence, with status and at most 1 KiB of the body.
+/// Fetches `url`, as evidence, with status and at most 1 KiB of the body.
 ///
 /// # Errors
 /// With the reason when nobody answers.

@@ -38,7 +38,7 @@ pub fn step(plan: &Plan) -> NamesStep {
     NamesStep { outline: outlines::check(StepId::new(KIND), 5, title, BAND, by_hand), hosts }
 }
 
-/// Where a name leads.
+/// The address to which a name leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Leads {
     /// To the ingress and nowhere else.
@@ -66,7 +66,7 @@ fn spoken(leads: &Leads) -> String {
     }
 }
 
-/// What to tell, when a name does not lead to the ingress.
+/// The remark when a name does not lead to the ingress.
 fn remark(root: &str, ingress: IpAddr, seen: &[(String, Leads)]) -> Option<String> {
     let lost: Vec<String> =
         seen.iter().filter(|(_, l)| *l != Leads::Here).map(|(host, l)| format!("{host} {}", spoken(l))).collect();

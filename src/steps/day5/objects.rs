@@ -28,8 +28,8 @@ pub fn thing(namespace: &Value) -> Thing {
     Thing::new("namespace", NAMESPACE, Some(text(namespace, "/metadata/uid").to_string()))
 }
 
-/// Why the namespace of the tests is not this run's own; `None` when it is. A label can be copied, as by a restore of a
-/// backup; the uid is drawn anew.
+/// The reason why the namespace of the tests is not this run's own; `None` when it is. A label can be copied, for
+/// example when a backup is restored; the uid is drawn anew.
 pub fn strange(cx: &dyn Context, site: &Reading, namespace: &Value) -> Option<&'static str> {
     if !is_ours(site, namespace) {
         return Some("does not carry this run's label");
@@ -94,7 +94,7 @@ pub async fn apply(
     applied.map(|_| ()).map_err(|e| failures::kubernetes(&e, &doing))
 }
 
-/// How far a test pod is.
+/// The progress of a test pod.
 pub enum PodState {
     Missing,
     Underway(Wait),

@@ -30,7 +30,7 @@ use std::sync::Arc;
 /// The removals of a plan in the order in which they may begin. A cluster that is lost can't be asked what lives in it.
 /// `also`: VMIDs that a person named; everything waits until they are known to carry the run's mark.
 pub fn steps(plan: &Plan, components: &[Component], cluster_is_lost: bool, also: &BTreeSet<u32>) -> Steps {
-    // What was taken out of the plan since may be there all the same; marks and journal keep what is others'.
+    // Things that were taken out of the plan since may still exist; marks and journal protect what is others'.
     let mut whole = plan.clone();
     whole.integration.csi.enabled = true;
     whole.integration.capmox.enabled = true;
@@ -94,8 +94,8 @@ pub fn no_cluster(cx: &dyn Context, site: &Reading) -> Result<Option<Proof>, Fai
     Ok(Some(nothing_here(cx, "this run has no kubeconfig, so there is no cluster of it to ask", asked, &site.secrets)))
 }
 
-/// What it means that the cluster could not be asked. Once this very teardown has begun to stop its machines, it was asked
-/// before, and nobody is left to ask.
+/// Decides what it means that the cluster could not be asked. Once this teardown has begun to stop the cluster's
+/// machines, it was asked before, and nobody is left to ask.
 ///
 /// # Errors
 /// `failure` with the way out for a cluster that is lost, while its machines are untouched.
@@ -147,7 +147,7 @@ pub fn names_in(folder: &Path) -> Result<Vec<String>, Failure> {
     Ok(names)
 }
 
-/// What came of deleting a file of the run on the jump host.
+/// The result of deleting a file of the run on the jump host.
 ///
 /// # Errors
 /// When the operating system refused for another reason than that it is gone.

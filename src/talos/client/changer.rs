@@ -138,12 +138,13 @@ pub(super) async fn apply(node: &Node, config: &Secret<String>, dry_run: bool) -
     Ok(Answer::new("machine.MachineService/ApplyConfiguration", raw, by_hand, applied))
 }
 
-/// Why a bootstrap is refused for now: Talos has one code for all of it, and its words tell (`Server.Bootstrap`).
+/// The reason why a bootstrap is refused for now. Talos has one code for all of them, so its words decide
+/// (`Server.Bootstrap`).
 fn too_early(text: String) -> Error {
     if text.contains("time is not in sync") { Error::TimeNotInSync { text } } else { Error::BootstrapTooEarly { text } }
 }
 
-/// Why a config is not taken, by Talos' words where its code does not tell (`RuntimeValidate` of the config).
+/// The reason why a config is refused, by Talos' words where its code does not tell (`RuntimeValidate` of the config).
 fn config_refused(error: Error) -> Error {
     match error {
         Error::Refused { code: Code::InvalidArgument | Code::Unknown, text }

@@ -1,4 +1,4 @@
-//! What a node says about itself, as values.
+//! The statements of a node about itself, as values.
 use crate::talos::wire::common;
 use crate::talos::wire::talos::resource::definitions::runtime;
 use jiff::Timestamp;
@@ -101,7 +101,7 @@ pub struct Service {
     pub state: String,
     /// `None` while Talos does not know, or where the service has no check.
     pub healthy: Option<bool>,
-    /// What it said last: of its health, or else of its state.
+    /// Its last message: about its health, or else about its state.
     pub last_message: String,
 }
 
@@ -156,7 +156,7 @@ pub struct NodeTime {
     pub remote: Timestamp,
 }
 
-/// What the node says to a config that it takes.
+/// The node's answer to a config that it accepts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Applied {
     pub warnings: Vec<String>,

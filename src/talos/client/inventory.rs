@@ -1,4 +1,4 @@
-//! What both kinds of connection can read: the machine and its devices.
+//! The calls that both kinds of connection can make: they read the machine and its devices.
 use super::facts::{self, Address, Disk, Link, MachineStatus};
 use super::node::Node;
 use super::resources::{ADDRESSES, DISKS, EXTENSIONS, LINKS, MACHINE_STATUS};

@@ -22,7 +22,7 @@ use tokio_rustls::TlsConnector;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 
-/// Where Talos serves its API.
+/// The port of Talos' API.
 pub const API_PORT: u16 = 50000;
 /// For TCP and TLS together; wall time.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -124,7 +124,7 @@ impl Node {
         }
     }
 
-    /// What a failed call means.
+    /// The error that a failed call means.
     pub fn error(&self, status: &Status) -> Error {
         // Only errors of our own side carry a source; what the node said does not.
         if status.source().is_some() {
@@ -134,7 +134,7 @@ impl Node {
         let text = status.message().to_string();
         match status.code() {
             Code::Unavailable => Error::NotReady { text },
-            // What tonic makes of a message that it can't take, without a source.
+            // tonic reports a message that is too long in this way, without a source.
             Code::OutOfRange if text.contains("decoded message length") => Error::Answer { text },
             Code::DeadlineExceeded => Error::Unreachable { address: self.address, what: text },
             code => Error::Refused { code, text },
@@ -142,7 +142,7 @@ impl Node {
     }
 }
 
-/// What went wrong on the wire, noted where it is seen: behind hyper and tonic the reason is not to be had reliably.
+/// The last error on the wire, noted where it is seen: behind hyper and tonic the reason can't be had reliably.
 #[derive(Clone)]
 struct Note {
     address: IpAddr,

@@ -11,7 +11,7 @@ use std::fmt::Write;
 pub struct Kind {
     pub namespace: &'static str,
     pub name: &'static str,
-    /// What `talosctl get` understands.
+    /// The name that `talosctl get` understands.
     pub alias: &'static str,
 }
 
@@ -28,7 +28,7 @@ pub const VOLUMES: Kind = kind("runtime", "VolumeStatuses.block.talos.dev", "vol
 pub const LINKS: Kind = kind("network", "LinkStatuses.net.talos.dev", "links");
 pub const ADDRESSES: Kind = kind("network", "AddressStatuses.net.talos.dev", "addresses");
 
-/// What all resources of one type may have on the wire, in bytes; those of a machine have some kilobytes.
+/// The limit for all resources of one type on the wire, in bytes; those of a machine have some kilobytes.
 const LARGEST_LIST: usize = 8 << 20;
 
 impl Node {

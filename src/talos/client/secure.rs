@@ -1,4 +1,4 @@
-//! What only a configured node answers.
+//! The calls that only a configured node answers.
 use super::Secure;
 use super::facts::{self, EtcdMember, EtcdStatus, NodeTime, Service};
 use super::resources::VOLUMES;
@@ -46,7 +46,7 @@ impl Secure {
         Ok(Answer::new(asked("Version"), raw.to_string(), self.node.by_hand("version"), version.tag))
     }
 
-    /// Whether a partition that Talos looks after (`STATE`, `EPHEMERAL`) is there and in use.
+    /// True when a partition that Talos manages (`STATE`, `EPHEMERAL`) exists and is in use.
     ///
     /// # Errors
     /// When the node does not answer, or does not know the partition yet.
@@ -122,7 +122,7 @@ impl Secure {
         Ok(Answer::new(asked("EtcdStatus"), raw.to_string(), self.node.by_hand("etcd status"), value))
     }
 
-    /// What tells this boot of the node from any other.
+    /// The id that tells this boot of the node from any other.
     ///
     /// # Errors
     /// When the node does not answer.
@@ -238,7 +238,7 @@ fn etcd_says(error: Error) -> Error {
 pub(in crate::talos) fn service(info: ServiceInfo) -> Service {
     let health = info.health.unwrap_or_default();
     let event = info.events.unwrap_or_default().events.pop().map(|e| e.msg).unwrap_or_default();
-    // What the last check of an earlier start said is no word on a service that does not run.
+    // The last check of an earlier start says nothing about a service that does not run.
     let checked = info.state == "Running" && !health.last_message.is_empty();
     Service {
         id: info.id,

@@ -129,7 +129,7 @@ fn h2(mut config: ClientConfig) -> ClientConfig {
     config
 }
 
-/// What a TLS error says about trust; `None` when it says nothing about it.
+/// The meaning of a TLS error for trust; `None` when it says nothing about it.
 pub fn distrust(error: &rustls::Error, showed_certificate: bool) -> Option<Distrust> {
     match error {
         rustls::Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure) => Some(Distrust::OtherKey),

@@ -28,7 +28,7 @@ impl fmt::Display for Role {
     }
 }
 
-/// What one node's config depends on, besides the cluster's secrets.
+/// The inputs of one node's config, besides the cluster's secrets.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NodeConfig {
     pub cluster_name: String,

@@ -1,4 +1,4 @@
-//! What people and other tools get in with: the admin certificate, `talosconfig` and `kubeconfig`.
+//! The credentials of people and other tools: the admin certificate, `talosconfig` and `kubeconfig`.
 use super::{Bundle, ClientCertificate, Error};
 use crate::base::secret::Secret;
 use crate::talos::config::yaml::{self, list, map, words};

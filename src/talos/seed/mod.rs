@@ -15,10 +15,10 @@ use serde_yaml::Value;
 use std::net::Ipv4Addr;
 use zeroize::Zeroizing;
 
-/// What cloud-init and Talos look for; `CIDATA` would do too.
+/// The volume label that cloud-init and Talos look for; `CIDATA` would do too.
 const LABEL: &str = "cidata";
 
-/// What is on a machine's seed beside its config.
+/// The content of a machine's seed beside its config.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SeedConfig {
     /// Tells this machine from every other, also from an earlier one of its name.

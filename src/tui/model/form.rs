@@ -37,7 +37,7 @@ pub struct Wrong {
 #[derive(Debug)]
 pub enum Prompt {
     SaveAs(TextLine),
-    /// Why a rule is set aside.
+    /// The reason for an override.
     Reason {
         rule: String,
         line: TextLine,
@@ -55,7 +55,7 @@ pub struct FormModel {
     pub plan: Plan,
     /// As it was opened or saved.
     pub saved: Plan,
-    /// Where it was opened or saved.
+    /// The file where it was opened or saved.
     pub path: Option<PathBuf>,
     wrong: BTreeMap<FieldId, Wrong>,
     pub pane: FormPane,
@@ -66,7 +66,7 @@ pub struct FormModel {
     pub edit: Option<(FieldId, TextLine)>,
     pub prompt: Option<Prompt>,
     pub confirm: Option<Confirm>,
-    /// What the rules say of `plan`, the gravest first.
+    /// The findings of the rules about `plan`, the gravest first.
     pub findings: Vec<Finding>,
 }
 
@@ -193,7 +193,7 @@ impl FormModel {
         self.ids().get(self.row).copied()
     }
 
-    /// What stands in the field: the value, or the text that is none.
+    /// The content of the field: the value, or the text that is no valid value.
     pub fn text(&self, id: FieldId) -> String {
         match self.wrong.get(&id) {
             Some(wrong) => wrong.text.clone(),
@@ -309,7 +309,7 @@ fn value(plan: &Plan, id: FieldId) -> String {
     }
 }
 
-/// Whether a finding's key is the field's or lies in it: `network.dns[1]` lies in `network.dns`.
+/// True when a finding's key is the field's or lies in it: `network.dns[1]` lies in `network.dns`.
 fn names(found: &str, key: &str) -> bool {
     found.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with('['))
 }

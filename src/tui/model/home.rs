@@ -56,7 +56,7 @@ pub struct HomeModel {
     pub path: TextLine,
     /// A file is being read.
     pub reading: bool,
-    /// Why the last file can't be run.
+    /// The last file that can't be run, and the reason.
     pub bad: Option<(PathBuf, BadPlan)>,
     pub bad_scroll: usize,
     pub scenario: usize,
@@ -102,7 +102,7 @@ impl HomeModel {
         self.form.as_ref().is_some_and(FormModel::is_unsaved)
     }
 
-    /// What a person wrote as a path, as a path: `~/` is the home folder, relative ones begin at the current folder.
+    /// Turns a person's text into a path: `~/` is the home folder, relative paths begin at the current folder.
     pub fn path_of(&self, text: &str) -> PathBuf {
         let text = text.trim();
         match (text.strip_prefix("~/"), &self.user_home) {

@@ -144,7 +144,7 @@ impl RunModel {
         open.or_else(|| self.state.wanted().map(|s| s.outline.day).max()).unwrap_or(0)
     }
 
-    /// Only the day in hand is unfolded, unless a person wants it otherwise.
+    /// Only the current day is unfolded, unless a person wants it otherwise.
     pub fn is_folded(&self, day: u8) -> bool {
         let done = self.day_counts(day);
         self.folded.get(&day).copied().unwrap_or(day != self.today() || done.0 == done.1)
@@ -162,7 +162,7 @@ impl RunModel {
         rows
     }
 
-    /// Where the cursor is drawn: a step in a folded day stands for its day.
+    /// The row of the cursor: a step in a folded day stands for its day.
     pub fn row_index(&self, rows: &[Row]) -> usize {
         let at = |wanted: &Row| rows.iter().position(|r| r == wanted);
         let day = || match &self.cursor {

@@ -19,7 +19,7 @@ const TAKE_IN: Duration = Duration::from_millis(400);
 pub fn records(run: &mut RunModel, records: &[Arc<Record>], around: &Around<'_>) {
     for record in records {
         if run.feed.take(record, &run.state) && run.log_back > 0 {
-            // What is read stays where it is.
+            // The lines that a person is reading stay in place.
             run.log_back = (run.log_back + 1).min(run.feed.len().saturating_sub(1));
         }
         run.state.apply(record);
@@ -54,7 +54,7 @@ pub fn finished(run: &mut RunModel, text: String) -> Vec<Cmd> {
     Vec::new()
 }
 
-/// Who may ask has changed.
+/// Takes note that another screen may ask things of the run.
 pub fn control(run: &mut RunModel, control: Control, around: &mut Around<'_>) {
     match (&control.by, control.yours, run.control.yours) {
         (_, true, false) => around.say("this screen has control of the run now"),

@@ -1,4 +1,4 @@
-//! What lies over the panes of a run: the gate of a day, the ways out, the result.
+//! The dialogs over the panes of a run: the gate of a day, the ways out, the result.
 //!
 //! ```text
 //! + Day 1 Machines begins ---------------+   + Leave? -----------------------------+

@@ -114,7 +114,7 @@ fn section_list(model: &Model, form: &FormModel, area: Rect, buf: &mut Buffer) -
 enum FieldLine {
     Machine(usize),
     Field(FieldId),
-    /// Why the text of the field above is no value.
+    /// The reason why the text of the field above is no valid value.
     Reason(FieldId),
 }
 
@@ -201,7 +201,7 @@ fn field(model: &Model, form: &FormModel, id: FieldId, here: bool, focused: bool
     }
 }
 
-/// What the field under the cursor is, and what the rules say of it.
+/// Describes the field under the cursor, with the findings of the rules about it.
 fn help_of(model: &Model, form: &FormModel, area: Rect, buf: &mut Buffer) {
     let theme = model.theme;
     let Some(id) = form.current() else { return };

@@ -1,4 +1,4 @@
-//! What happened, newest last.
+//! The log of the run, newest last.
 //!
 //! ```text
 //!  Log --------------------------------------------------------------------------

@@ -39,7 +39,7 @@ pub fn page(model: &Model, state: &RunState, step: &StepState, width: u16, whole
     page.say(theme.quiet(), 0, step.outline.id.as_str());
     status(&mut page, model, state, step, now);
     match &step.status {
-        // What it waited for before it failed is of no use any more.
+        // The condition that it waited for before it failed is of no use any more.
         Status::Retrying { failure, again_at } => failed(&mut page, model, failure, *again_at, now),
         Status::Blocked { failure, again_at, .. } => failed(&mut page, model, failure, *again_at, now),
         Status::Pending | Status::Absent | Status::Acting | Status::Acted | Status::Underway | Status::Proven => {

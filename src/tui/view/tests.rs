@@ -445,7 +445,7 @@ proptest! {
     fn any_view_at_any_size_is_drawn_without_a_panic(model in any_model(), width in 0u16..200, height in 0u16..80) {
         let mut buf = Buffer::empty(Rect::new(0, 0, width, height));
         let drawn = render(&model, buf.area, &mut buf);
-        // What the frame said about lengths is good for the next key.
+        // The lengths that the frame measured hold for the next key.
         let mut model = model;
         model.drawn = drawn;
         for key in ["<Down>", "<PageDown>", "<End>", "<Up>", "<Home>"] {
