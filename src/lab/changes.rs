@@ -83,7 +83,7 @@ impl Changes {
         moment
     }
 
-    /// Whether the request goes on from here.
+    /// True when the request may go on.
     async fn pass(&self, here: bool) -> bool {
         if !here {
             return true;

@@ -14,7 +14,7 @@ use tokio_util::task::AbortOnDropHandle;
 /// On the wall, from one try to open a socket that is taken to the next: another lab may be about to close it.
 const AGAIN: Duration = Duration::from_millis(250);
 
-/// What answers on a socket.
+/// The service that answers on a socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Endpoint {
     /// Proxmox VE's HTTPS API.

@@ -41,7 +41,7 @@ pub const IPAM_NAME: &str = "ipam-components.yaml";
 const IMAGE_BYTES: usize = 8 << 20;
 const PIECES: u32 = 16;
 
-/// What the release server hands out.
+/// The files of the release server.
 #[derive(Debug, Clone, Default)]
 pub struct Releases {
     pub image: Bytes,

@@ -19,7 +19,7 @@ pub struct Scenario {
     pub delivery: String,
     #[serde(default)]
     pub faults: Vec<Fault>,
-    /// What goes wrong on the way to the APIs.
+    /// The faults of the network in front of the APIs.
     #[serde(default)]
     pub disturbances: Vec<Disturbance>,
 }
@@ -37,7 +37,7 @@ pub struct ProxmoxSite {
     pub storages: Vec<Storage>,
     /// A name, or a bridge with what it is: the first one has the node's address.
     pub bridges: Vec<Bridge>,
-    /// What the time server at the gateway does.
+    /// The behaviour of the time server at the gateway.
     #[serde(default)]
     pub time: TimeServer,
     /// Guests that are there already, not ours.
@@ -59,7 +59,7 @@ pub enum TimeServer {
 #[serde(deny_unknown_fields)]
 pub struct ProxmoxNode {
     pub name: String,
-    /// Where it is another one than the site's, as within an upgrade.
+    /// The node's own version, when it differs from the site's, as within an upgrade.
     #[serde(default)]
     pub version: Option<String>,
     pub cores: u32,
@@ -77,7 +77,7 @@ pub struct Storage {
     pub used_gib: u64,
     #[serde(default)]
     pub shared: bool,
-    /// How long it lets everybody wait who asks for its state, as a dead NFS server does, in seconds of the lab.
+    /// The delay of every question about its state, as with a dead NFS server, in seconds of the lab.
     #[serde(default)]
     pub latency_s: f64,
     /// Of a `zfspool`: disks take only the room that is written.
@@ -98,7 +98,7 @@ pub struct Bridge {
 }
 
 impl Bridge {
-    /// Where Proxmox VE looks for the right to use it.
+    /// The path on which Proxmox VE checks the right to use it.
     pub fn path(&self) -> String {
         format!("/sdn/zones/{}/{}", self.zone.as_deref().unwrap_or("localnetwork"), self.name)
     }
@@ -246,7 +246,7 @@ pub enum FaultKind {
 }
 
 impl super::world::World {
-    /// Whether a fault of this kind bites now. Notes the first bite, from which healing counts.
+    /// True when a fault of this kind takes effect now. Notes the first time, from which healing counts.
     pub fn bites(&mut self, matches: impl Fn(&FaultKind) -> bool) -> Option<FaultKind> {
         let now = self.now;
         self.scenario.faults.iter_mut().filter(|f| matches(&f.kind)).find_map(|fault| {

@@ -23,7 +23,7 @@ const RELEASES: u8 = 2;
 const RELEASES_PORT: u16 = 8080;
 /// First address of the pool: the root ingress gets it.
 const POOL_FIRST: u8 = 212;
-/// Where the lab's time server listens, instead of on UDP 123, which only root may open.
+/// The port of the lab's time server, instead of UDP 123, which only root may open.
 pub const TIME_PORT: u16 = 1123;
 /// A socket held for as long as the lab lives; nothing answers on it.
 const CLAIM: u8 = 3;
@@ -50,7 +50,7 @@ pub struct Options {
     pub dir: PathBuf,
 }
 
-/// Where everything of a running lab is; written to `site.json`.
+/// The places of everything in a running lab; written to `site.json`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Site {
     pub pid: u32,
@@ -71,8 +71,8 @@ pub struct Site {
     /// The clock: it read `clock_origin` at `clock_wall_ms` (milliseconds since 1970 on the wall).
     pub clock_origin: Timestamp,
     pub clock_wall_ms: u64,
-    /// Where the names lead that a run asks for, `NAME=ADDRESS:PORT` each: the registries to the release server, those of
-    /// the platform to the address that the root ingress gets.
+    /// The addresses of the names that a run asks for, `NAME=ADDRESS:PORT` each: the registries lead to the release
+    /// server, the platform's names to the address that the root ingress gets.
     #[serde(default)]
     pub names: String,
     /// Lab seconds of the critical path to the end of day 5.

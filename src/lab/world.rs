@@ -29,11 +29,11 @@ pub struct World {
     /// Another API server that answers for the cluster on the control planes' addresses: connections are passed on to it.
     /// Whoever sets this keeps it and the store in step (`tests/peers/bridge`).
     pub kubernetes_elsewhere: Option<SocketAddr>,
-    /// What the release server hands out; set by `site::start`.
+    /// The files of the release server; set by `site::start`.
     pub releases: releases::Releases,
     /// The sockets that should be open now; `net` makes it so.
     pub listeners: BTreeMap<SocketAddr, net::Endpoint>,
-    /// What happens on the way to the APIs.
+    /// The faults of the network in front of the APIs.
     pub disturbances: disturb::Plan,
     timers: BTreeMap<(Timestamp, u64), Action>,
     next_timer: u64,
@@ -125,7 +125,7 @@ impl Lab {
         &self.changes
     }
 
-    /// How many connections there have been.
+    /// The number of connections so far.
     pub fn contacts(&self) -> u64 {
         self.contacts.load(Ordering::Relaxed)
     }

@@ -24,7 +24,7 @@ pub fn of(api: Api, what: &Disturbance) -> Response<Body> {
             response
         }
         Api::Proxmox => {
-            // What the server in front answers itself has no body (facts: 401 and 595 to 599).
+            // An answer of the server in front has no body (401 and 595 to 599).
             let bare = what.code == 401 || what.code >= 595;
             let usual = if bare { String::new() } else { json!({"data": null, "message": text}).to_string() };
             let mut response = plain(what.code, "application/json;charset=UTF-8", body(usual));

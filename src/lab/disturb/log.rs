@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 /// Writes down what was met, for as long as it is polled.
 pub async fn keep(lab: Lab, file: PathBuf) {
-    // That of an earlier lab in this folder.
+    // A file that is there is that of an earlier lab in this folder.
     let _ = std::fs::remove_file(&file);
     let mut changed = lab.watch();
     let mut written = 0;

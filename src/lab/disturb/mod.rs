@@ -1,4 +1,4 @@
-//! What goes wrong between a client and an API: connections refused and cut, answers that are late, broken or none.
+//! Faults between a client and an API: connections refused and cut, answers that are late, broken or missing.
 //!
 //! It sits in front of the APIs and knows nothing of what they do: `plan` says what is to happen when, `line` does it to one
 //! connection, `answer` and `body` make what is sent instead.

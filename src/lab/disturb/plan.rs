@@ -1,4 +1,4 @@
-//! Which disturbance bites when: counted in requests, or in seconds of the lab.
+//! Decides which disturbance takes effect when: counted in requests, or in seconds of the lab.
 use crate::net::Endpoint;
 use crate::world::World;
 use cozyup_base::clock::{add, between};
@@ -55,7 +55,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Whether it is about connections and not about single requests.
+    /// True when it acts on connections and not on single requests.
     fn is_of_connections(self) -> bool {
         match self {
             Kind::Refused | Kind::Flaps | Kind::Reset | Kind::Certificate => true,
@@ -184,7 +184,7 @@ impl Plan {
         self.armed.is_empty()
     }
 
-    /// Whether the socket is to be closed now.
+    /// True when the socket must be closed now.
     pub fn closes(&self, at: &SocketAddr, endpoint: &Endpoint, now: Timestamp) -> bool {
         let Some(api) = Api::of(endpoint) else { return false };
         self.armed.iter().any(|a| a.is_for(api, host(at)) && a.is_closed(now))
@@ -224,7 +224,7 @@ impl World {
         self.after(lasts, |_| ());
     }
 
-    /// What is done to a new connection.
+    /// The disturbance of a new connection.
     pub fn disturbs_connection(&mut self, api: Api, host: u8) -> Option<Kind> {
         let now = self.now;
         let wanted = |a: &Armed| a.is_for(api, host) && matches!(a.what.kind, Kind::Reset | Kind::Certificate);
@@ -237,7 +237,7 @@ impl World {
         Some(kind)
     }
 
-    /// What is done to a request.
+    /// The disturbance of a request.
     pub fn disturbs_request(&mut self, api: Api, host: u8, request: &str) -> Option<Disturbance> {
         let now = self.now;
         let started = self.started;

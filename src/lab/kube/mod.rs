@@ -74,7 +74,7 @@ pub async fn errands(lab: super::world::Lab) {
 }
 
 impl Cluster {
-    /// Whether the API serves this group now: the built-in ones always, the others once their release brought them.
+    /// True when the API serves this group now: the built-in ones always, the others once their release brought them.
     pub fn serves(&self, group: &str) -> bool {
         BUILT_IN.contains(&group) || self.state.groups.contains(group)
     }
@@ -116,7 +116,7 @@ pub fn node_is_ready(world: &World, name: &str) -> bool {
     control::nodes::is_ready(world, name)
 }
 
-/// What the pod's containers have printed up to now; `None` when there is no such pod.
+/// The output of the pod's containers up to now; `None` when there is no such pod.
 pub fn pod_log(world: &World, namespace: &str, pod: &str) -> Option<String> {
     control::pods::log(world, namespace, pod)
 }

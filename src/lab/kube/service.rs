@@ -1,4 +1,4 @@
-//! What answers on a LoadBalancer's address: plain HTTP/1.1 from the pods behind the Service.
+//! The answers on a LoadBalancer's address: plain HTTP/1.1 from the pods behind the Service.
 //!
 //! Pods of an `agnhost netexec` image answer `/hostname` with their name. The root ingress controller redirects the hosts
 //! of Ingresses with a certificate to HTTPS, serves them there as long as their pods do, and answers 404 for all others, as
@@ -106,7 +106,7 @@ fn request(head: &str) -> (String, String, bool) {
     (path, host, close)
 }
 
-/// What the pod chosen by `turn` says.
+/// The answer of the pod chosen by `turn`.
 fn answer(world: &World, namespace: &str, name: &str, port: u16, path: &str, host: &str, turn: usize) -> Answer {
     let unavailable = || Answer::new("503 Service Unavailable", "no endpoints available\n");
     let Some(service) = world.object(&Key::new("", "services", namespace, name)) else { return unavailable() };

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-/// How many events a watch can look back on; an older resourceVersion gets 410 Gone.
+/// The number of events that a watch can look back on; an older resourceVersion gets 410 Gone.
 pub const HISTORY: usize = 5000;
 
 /// A resource as the API names it: `("helm.toolkit.fluxcd.io", "helmreleases")`; the core group is `""`.
@@ -75,7 +75,7 @@ pub struct Store {
     /// Shared with the history, which so costs nothing for an object that did not change since.
     objects: BTreeMap<Key, Arc<Value>>,
     history: VecDeque<Event>,
-    /// Where uids come from.
+    /// The source of uids.
     uid: fastrand::Rng,
 }
 
@@ -146,7 +146,8 @@ impl Store {
         self.store(key, object);
     }
 
-    /// What [`Store::put`] would store, under the version that is stored now (none for a new object). Stores nothing.
+    /// Returns what [`Store::put`] would store, under the version that is stored now (none for a new object). Stores
+    /// nothing.
     pub fn preview(&mut self, key: &Key, mut object: Value, now: Timestamp) -> Value {
         let old = self.objects.get(key);
         let was = |field: &str| old.and_then(|o| o["metadata"].get(field)).cloned();
@@ -216,8 +217,9 @@ impl Store {
     }
 }
 
-/// What counts up the generation: all of an object but metadata and status, and of a Deployment the annotations, since
-/// its ReplicaSets get copies of them; but not its revision, which the controller writes along with the status.
+/// The members that count up the generation when they change: all of an object but metadata and status, and of a
+/// Deployment the annotations, since its ReplicaSets get copies of them; but not its revision, which the controller
+/// writes along with the status.
 fn content<'a>(key: &Key, object: &'a Value) -> (Vec<Member<'a>>, Vec<Member<'a>>) {
     let members = object.as_object().into_iter().flatten();
     let members = members.filter(|(name, _)| !matches!(name.as_str(), "metadata" | "status" | "kind" | "apiVersion"));

@@ -1,4 +1,4 @@
-//! What machines do together: bootstrap, etcd members joining one after the other, the VIP, nodes registering.
+//! The machines' common work: bootstrap, etcd members joining one after the other, the VIP, nodes registering.
 //!
 //! [`settle`] is called after every change; it starts whatever can start now. Split clusters (a second bootstrap)
 //! get their own etcd of one member, but no API server: the lab has one Kubernetes.
@@ -294,7 +294,7 @@ fn register(world: &mut World, vmid: u32) {
     });
 }
 
-/// Whether a Kubernetes API that trusts this machine answers where its config says, or on the machine itself.
+/// True when a Kubernetes API that trusts this machine answers at the address in its config, or on the machine itself.
 pub fn api_reachable(world: &World, machine: &Machine) -> bool {
     let Some(config) = &machine.config else { return false };
     let serves = |name: &str| {
@@ -366,7 +366,7 @@ pub fn members(world: &World, cluster: u64) -> impl Iterator<Item = Member<'_>> 
     lines.filter(move |member| member.membership.cluster == cluster)
 }
 
-/// Whether more than half of the voting members of the machine's etcd are healthy.
+/// True when more than half of the voting members of the machine's etcd are healthy.
 pub fn has_quorum(world: &World, machine: &Machine) -> bool {
     let Some(etcd) = &machine.etcd else { return false };
     let voters = || members(world, etcd.cluster).filter(|m| !m.membership.learner);

@@ -17,12 +17,12 @@ const DEFAULT_KUBERNETES: &str = "v1.33.3";
 const NO_MAIN_DOCUMENT: &str = "the applied machine configuration doesn't contain v1alpha1 config, did you mean to patch \
                                 the machine config instead?";
 
-/// Why a config was not taken.
+/// The reason why a config was not accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ConfigError {
     /// It could not be read.
     Parse(String),
-    /// What is wrong in it.
+    /// The errors in it.
     Invalid(Vec<String>),
 }
 
@@ -78,8 +78,8 @@ pub struct Interface {
 }
 
 impl Interface {
-    /// Whether this entry is about the VM's one card. MAC patterns are matched with their case,
-    /// against the lower case that the kernel prints.
+    /// True when this entry is about the VM's one card. MAC patterns are matched with their case, against the lower
+    /// case that the kernel prints.
     pub fn is_for(&self, mac: &str) -> bool {
         match (&self.name, &self.hardware) {
             (Some(name), _) => name == "eth0",
@@ -174,11 +174,11 @@ fn documents(text: &str) -> Result<Vec<Value>, ConfigError> {
     if documents.is_empty() { Err(ConfigError::Parse("config not found".into())) } else { Ok(documents) }
 }
 
-/// Where certificates and keys stand, in base64.
+/// The paths of certificates and keys in base64.
 const PAIRS: [&str; 5] =
     ["machine.ca", "cluster.ca", "cluster.aggregatorCA", "cluster.serviceAccount", "cluster.etcd.ca"];
 
-/// Where a text stops being base64.
+/// The position at which a text stops being base64.
 fn offset(error: &base64::DecodeError) -> usize {
     match error {
         base64::DecodeError::InvalidByte(at, _) | base64::DecodeError::InvalidLastSymbol(at, _) => *at,
@@ -187,7 +187,7 @@ fn offset(error: &base64::DecodeError) -> usize {
     }
 }
 
-/// Whether Talos' decoder takes a document.
+/// Checks that Talos' decoder takes a document.
 fn decodes(value: &Value, kind: &str, version: &str) -> Result<(), String> {
     let is_main = kind.is_empty() && ["machine", "cluster", "debug", "persist"].iter().any(|k| value.get(k).is_some());
     if kind.is_empty() && !is_main {
@@ -226,7 +226,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// What stands at `path`; a null is nothing.
+    /// The value at `path`; a null counts as missing.
     fn at(&self, path: &str) -> Option<&Value> {
         path.split('.').try_fold(self.root, |value, key| value.get(key)).filter(|v| !v.is_null())
     }
@@ -260,7 +260,7 @@ impl Reader<'_> {
 
     /// PEM text that stands base64-encoded at `path`; `None` when absent or empty.
     fn pem(&self, path: &str) -> Option<String> {
-        // That it is base64 was seen when the document was decoded.
+        // The decoding of the document has checked that it is base64.
         let bytes = STANDARD.decode(self.text(path)).unwrap_or_default();
         (!bytes.is_empty()).then(|| String::from_utf8_lossy(&bytes).into_owned())
     }

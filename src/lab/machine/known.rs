@@ -10,7 +10,7 @@ static DOCUMENTS: LazyLock<Value> = LazyLock::new(|| {
     serde_yaml::from_str(include_str!("../../../assets/talos/config-keys.json")).unwrap_or_default()
 });
 
-/// What a document of this kind may hold; `None` for a kind that is not registered.
+/// The keys that a document of this kind may hold; `None` for a kind that is not registered.
 pub fn document(kind: &str) -> Option<&'static Value> {
     DOCUMENTS.get(kind)
 }

@@ -108,7 +108,7 @@ fn enter_maintenance(world: &mut World, vmid: u32) {
     status::tell(world, vmid);
 }
 
-/// Why a changing call was refused.
+/// The reason why a changing call was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     #[error("{}", .0.why())]
@@ -316,7 +316,7 @@ pub fn shutdown(world: &mut World, vmid: u32, actor: &str) {
     });
 }
 
-/// What a reset takes from the system disk.
+/// The part of the system disk that a reset wipes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wipe {
     /// All of it, the boot loader and Talos too: what `talosctl reset` does when it is told no labels.
@@ -341,7 +341,7 @@ pub fn reset(world: &mut World, vmid: u32, actor: &str, graceful: bool, reboot: 
             };
             machine.wiped = wipe == Wipe::Disk;
             if graceful {
-                // Who has left etcd has no data of it either, whatever is wiped.
+                // A member that has left etcd has no data of it either, whatever is wiped.
                 (machine.lost, machine.etcd, machine.split) = (None, None, false);
             } else if data {
                 machine.lost = machine.as_lost();

@@ -56,7 +56,7 @@ pub enum Stage {
     Resetting,
 }
 
-/// What answers on port 50000.
+/// The API on port 50000.
 #[derive(Debug, Clone)]
 pub enum Api {
     Closed,
@@ -66,7 +66,7 @@ pub enum Api {
     Secure(Arc<Identity>),
 }
 
-/// What the etcd data directory holds; it outlives reboots.
+/// The content of the etcd data directory; it outlives reboots.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Membership {
     /// The cluster that one bootstrap made.
@@ -100,13 +100,13 @@ pub struct Machine {
     pub boot_id: String,
     pub stage: Stage,
     pub config: Option<Arc<MachineConfig>>,
-    /// What it lives by from the next boot on.
+    /// The config that takes effect at the next boot.
     pub staged: Option<Arc<MachineConfig>>,
     pub api: Api,
     pub services: BTreeMap<String, Service>,
     pub etcd: Option<Membership>,
     pub lost: Option<Lost>,
-    /// Whether etcd was started in this boot: by a bootstrap, a join, or with its data.
+    /// True when etcd was started in this boot: by a bootstrap, a join, or with its data.
     etcd_started: bool,
     /// The bootstrap that is in work: taken, and etcd has no data yet. A later one takes its place.
     told: Option<u64>,
@@ -166,7 +166,7 @@ impl Machine {
         self.wiped = old.wiped;
     }
 
-    /// What the cluster still knows of this machine once its disk is gone.
+    /// The part of this machine that the cluster still knows once its disk is gone.
     fn as_lost(&self) -> Option<Lost> {
         let known = self.etcd.clone().map(|membership| Lost {
             membership,
@@ -213,7 +213,7 @@ impl Machine {
         self.config.as_ref().is_some_and(|c| c.role == Role::ControlPlane)
     }
 
-    /// Whether a service runs and its check, where it has one, is content.
+    /// True when a service runs and its check, if it has one, is content.
     pub fn healthy(&self, service: &str) -> bool {
         self.services.get(service).is_some_and(Service::healthy)
     }

@@ -1,4 +1,4 @@
-//! Where a machine meets the rest of the lab: its VM in Proxmox, and the Kubernetes cluster that it carries.
+//! The border between a machine and the rest of the lab: its VM in Proxmox, and the Kubernetes cluster that it carries.
 //! Everything that machines need from other rooms of the lab goes through this file.
 use super::nocloud;
 use crate::world::World;
@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::Ipv4Addr;
 
-/// What the hypervisor gives a machine.
+/// The hardware and network that the hypervisor gives a machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Vm {
     pub name: String,
@@ -23,11 +23,11 @@ pub struct Vm {
     pub address: (Ipv4Addr, u8),
     pub gateway: Option<Ipv4Addr>,
     pub nameservers: Vec<Ipv4Addr>,
-    /// What the cloud-init drive or the CD-ROM calls it.
+    /// The name on the cloud-init drive or the CD-ROM.
     pub hostname: Option<String>,
 }
 
-/// What Kubernetes must know when an API server begins to serve.
+/// The facts that Kubernetes needs when an API server begins to serve.
 #[derive(Clone)]
 pub struct ControlPlaneFacts {
     pub name: String,
@@ -49,7 +49,7 @@ impl fmt::Debug for ControlPlaneFacts {
     }
 }
 
-/// What a kubelet says about its node when it registers.
+/// The facts about a node that its kubelet registers.
 #[derive(Debug, Clone)]
 pub struct NodeFacts {
     pub name: String,

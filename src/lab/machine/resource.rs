@@ -26,7 +26,7 @@ impl Made {
     }
 }
 
-/// What a resource is computed from.
+/// The inputs of a resource.
 pub struct View<'a> {
     pub world: &'a World,
     pub machine: &'a Machine,

@@ -26,7 +26,7 @@ impl<T> Ring<T> {
         self.first + self.items.len() as u64
     }
 
-    /// What stands at `position` or later, oldest first; what was dropped meanwhile is skipped.
+    /// The items at `position` and later, oldest first; items that were dropped meanwhile are skipped.
     pub fn from(&self, position: u64) -> impl DoubleEndedIterator<Item = (u64, &T)> {
         let skip = usize::try_from(position.saturating_sub(self.first)).unwrap_or(usize::MAX);
         (self.first..).zip(&self.items).collect::<Vec<_>>().into_iter().skip(skip)

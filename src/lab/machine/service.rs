@@ -2,7 +2,7 @@
 use jiff::Timestamp;
 use std::collections::VecDeque;
 
-/// How many events Talos keeps of a service.
+/// The number of events that Talos keeps of a service.
 const KEPT: usize = 64;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub struct Happened {
     pub message: String,
 }
 
-/// What the health check said last; `None` in [`Service`]: not known yet, or no check.
+/// The result of the last health check; `None` in [`Service`]: not known yet, or no check.
 #[derive(Debug, Clone)]
 pub struct Health {
     pub at: Timestamp,

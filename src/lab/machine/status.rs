@@ -4,7 +4,7 @@ use super::event::Kind;
 use super::{Machine, Progress, Service, Stage, outside};
 use cozyup_talos_wire::machine::machine_status_event as wire;
 
-/// What a control plane's kubelet runs from files.
+/// The pods that a control plane's kubelet runs from files.
 pub const STATIC_PODS: [&str; 3] = ["kube-apiserver", "kube-controller-manager", "kube-scheduler"];
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,7 +86,7 @@ fn unmet(world: &World, machine: &Machine) -> Vec<(&'static str, String)> {
     unmet
 }
 
-/// Whether the status differs from the one told last.
+/// True when the status differs from the one told last.
 pub fn changed(world: &World, machine: &Machine) -> bool {
     machine.on && machine.status.as_ref() != Some(&of(world, machine))
 }

@@ -5,7 +5,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 
-/// What comes after `os:` is the name that Talos gives a context of one role.
+/// The part after `os:` is the name that Talos gives a context of one role.
 const PREFIX: &str = "os:";
 
 pub struct Talosconfig {

@@ -1,4 +1,4 @@
-//! What the API server adds to an object that is created: the defaults that clients and controllers count on.
+//! The additions of the API server to a new object: the defaults that clients and controllers count on.
 use super::kinds::Kind;
 use super::refusal::{Cause, Refusal};
 use crate::kube::store::{Resource, Store};
@@ -56,8 +56,8 @@ pub fn defaults(kind: &Kind, object: &mut Value) {
     }
 }
 
-/// What the server adds to a new object on top; nobody owns it. `store` is read for what must be free or is set by
-/// others.
+/// Adds the server's own part to a new object; nobody owns it. `store` is read for values that must be free or that
+/// others set.
 pub fn admit(kind: &'static Kind, object: &mut Value, store: &Store, now: &str) -> Result<(), Refusal> {
     match (kind.group, kind.plural) {
         ("", "namespaces") => {
@@ -140,7 +140,7 @@ fn establish(definition: &mut Value, now: &str) {
     });
 }
 
-/// What is done on every write, and before an apply is compared: `stringData` is there to be written, never to be read.
+/// Prepares an object for every write, and before an apply is compared: `stringData` can be written and never read.
 pub fn refill(kind: &Kind, object: &mut Value) {
     if !kind.is("", "secrets") {
         return;

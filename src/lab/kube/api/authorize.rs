@@ -1,4 +1,4 @@
-//! Who may do what: the masters all, the others what the roles bound to them say (RBAC), and discovery.
+//! Authorisation: the masters may do all, the others what the roles bound to them allow (RBAC), and discovery.
 use super::identity::Identity;
 use super::path::Query;
 use super::refusal::Refusal;
@@ -8,17 +8,17 @@ use hyper::Method;
 use serde_json::{Value, json};
 
 const RBAC: &str = "rbac.authorization.k8s.io";
-/// What every user may read (the cluster roles `system:discovery` and `system:public-info-viewer`).
+/// The paths that every user may read (the cluster roles `system:discovery` and `system:public-info-viewer`).
 const PUBLIC: [&str; 10] =
     ["/api", "/api/*", "/apis", "/apis/*", "/healthz", "/livez", "/openapi", "/openapi/*", "/readyz", "/version"];
-/// What every user may ask about itself (`system:basic-user`).
+/// The reviews that every user may ask about itself (`system:basic-user`).
 const REVIEWS: [(&str, &str); 3] = [
     ("authorization.k8s.io", "selfsubjectaccessreviews"),
     ("authorization.k8s.io", "selfsubjectrulesreviews"),
     ("authentication.k8s.io", "selfsubjectreviews"),
 ];
 
-/// What is asked for, before it is known whether it exists. Empty parts are absent.
+/// The attributes of a request, before it is known whether the object exists. Empty parts are absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Attributes {
     pub verb: String,

@@ -6,7 +6,7 @@ use super::{schema, structural};
 use crate::kube::store::Store;
 use serde_json::{Value, json};
 
-/// Where the object comes from: each way of writing has words of its own for one that does not fit.
+/// The origin of an object: each way of writing has words of its own for one that does not fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
     Body,
@@ -14,7 +14,7 @@ pub enum Source {
     Apply,
 }
 
-/// What happens to fields that nobody knows: dropped in silence, with a warning, or refused.
+/// The treatment of unknown fields: dropped in silence, with a warning, or refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Validation {
     Ignore,

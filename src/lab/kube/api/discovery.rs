@@ -1,4 +1,4 @@
-//! What the API says about itself: versions, groups, resources, in both forms, and enough OpenAPI for kubectl.
+//! The API's description of itself: versions, groups, resources, in both forms, and enough OpenAPI for kubectl.
 use super::kinds::{Kind, VERBS};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;

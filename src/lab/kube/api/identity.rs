@@ -1,4 +1,4 @@
-//! Who asks, by client certificate.
+//! The identity of the caller, by client certificate.
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 const MASTERS: &str = "system:masters";

@@ -284,9 +284,9 @@ fn remembered(kind: Kind) -> &'static Kind {
     kind
 }
 
-/// What the API serves now: all that is built in, and of the rest the groups whose controllers are there and what
-/// definitions name. Of a group with definitions only the versions that those name are served; one without any is an
-/// aggregated API.
+/// The kinds that the API serves now: all built-in ones, and of the rest the groups whose controllers exist and the
+/// kinds that definitions name. Of a group with definitions only the versions that those name are served; a group
+/// without any is an aggregated API.
 pub fn served(world: &World) -> Vec<&'static Kind> {
     let Some(cluster) = &world.cluster else { return KINDS.iter().filter(|k| !k.custom).collect() };
     let definitions = Resource::new("apiextensions.k8s.io", "customresourcedefinitions");

@@ -29,7 +29,7 @@ fn read(world: &World, target: &Target, container: &str, previous: bool) -> Resu
         return Err(Refusal::bad(format!("previous terminated container \"{shown}\" in pod \"{name}\" not found")));
     }
     let log = pod_log(world, &target.namespace, name);
-    // What is printed is the first container's; the others are silent.
+    // The printed log is the first container's; the others are silent.
     log.map(|log| if shown == main { log } else { String::new() }).ok_or_else(|| {
         Refusal::bad(format!("container \"{shown}\" in pod \"{name}\" is waiting to start: ContainerCreating"))
     })
@@ -84,7 +84,7 @@ struct Follow {
 }
 
 impl Follow {
-    /// What was logged since; `None` when the pod has ended or is gone.
+    /// The next part of the log; `None` when the pod has ended or is gone.
     async fn next(&mut self) -> Option<Bytes> {
         if let Some(first) = self.first.take().filter(|f| !f.is_empty()) {
             return Some(first);

@@ -1,10 +1,10 @@
-//! Who owns which field: server-side apply, and what other writes leave in `managedFields`.
+//! Field ownership: server-side apply, and the entries that other writes leave in `managedFields`.
 use super::fields::{Fields, ListType, identity, list_type, member, ownable};
 use super::kinds::Kind;
 use super::refusal::Refusal;
 use serde_json::{Map, Value, json};
 
-/// Who writes.
+/// The writer.
 #[derive(Debug, Clone)]
 pub struct Writer {
     pub manager: String,
@@ -99,7 +99,8 @@ fn keep(object: &mut Value, entries: &[Entry]) {
 
 /// Notes in `new` what an ordinary write changed: its fields now belong to the writer and to nobody else.
 pub fn updated(kind: &Kind, old: Option<&Value>, new: &mut Value, writer: &Writer) {
-    // Who reads and writes back sends the entries along, and may have changed them; who sends none keeps them.
+    // A client that reads and writes back sends the entries along, and may have changed them; a client that sends none
+    // keeps them.
     let sent = new["metadata"]["managedFields"].as_array().is_some_and(|sent| !sent.is_empty());
     let mut all = if sent { entries(new) } else { old.map(entries).unwrap_or_default() };
     let (was, is) = (old.map(ownable), ownable(new));
@@ -126,7 +127,7 @@ pub fn updated(kind: &Kind, old: Option<&Value>, new: &mut Value, writer: &Write
     keep(new, &all);
 }
 
-/// What is in `had` and not in `has`.
+/// The fields in `had` that are not in `has`.
 fn missing(had: &Fields, has: &Fields) -> Fields {
     let mut rest = Fields { whole: had.whole && !has.whole && has.members.is_empty(), ..Fields::default() };
     for (name, inner) in &had.members {

@@ -54,7 +54,7 @@ use view::Form;
 /// Wall time: the other end is real.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 const BODY: Duration = Duration::from_secs(30);
-/// What the real server takes of a request's body.
+/// The largest request body that the real server accepts, in bytes.
 const LARGEST_BODY: usize = 3 * 1024 * 1024;
 const READABLE: &str = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
 
@@ -112,7 +112,7 @@ impl Caller {
         let segments = path::segments(request.uri().path());
         let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
         let query = Query::parse(request.uri().query().unwrap_or_default());
-        // What somebody may not see is refused before it is known whether it is there.
+        // A caller without the right is refused before it is known whether the object exists.
         let asked = Attributes::of(request.method(), &segments, &query);
         self.lab.look(|world| authorize::check(world, &self.who, &asked))?;
         match segments.as_slice() {
@@ -142,7 +142,7 @@ impl Caller {
         self.resource(request, &target, query).await
     }
 
-    /// What a user asks about itself: answered, never stored.
+    /// A user's question about itself: answered, never stored.
     async fn review(&self, request: Request<Incoming>) -> Result<Response<Body>, Refusal> {
         if request.method() != Method::POST {
             return Err(Refusal::MethodNotAllowed);

@@ -39,7 +39,7 @@ pub fn get(world: &World, target: &Target, name: &str, form: Form) -> Result<Str
     one(target.kind, object, form, world)
 }
 
-/// Where the next page starts, and the version at which the first one was read.
+/// The start of the next page, and the version at which the first one was read.
 #[derive(serde::Serialize, serde::Deserialize)]
 struct Continue {
     rv: u64,
@@ -114,7 +114,7 @@ pub fn list(world: &World, target: &Target, query: &Query, form: Form) -> Result
     body(target.kind, &page, metadata, form, world)
 }
 
-/// What Go says of a resource version that is no number.
+/// Go's words for a resource version that is not a number.
 pub fn unparsed(version: &str) -> String {
     format!("resourceVersion: Invalid value: {version:?}: strconv.ParseUint: parsing {version:?}: invalid syntax")
 }

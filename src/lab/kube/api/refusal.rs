@@ -106,7 +106,7 @@ pub enum Refusal {
     TooLargeVersion { wanted: u64, current: u64 },
     #[error("the lab's pods have no inside: exec, attach, cp and port-forward are not simulated")]
     NoInside,
-    /// What the real server lets through from below: a 500 without a reason.
+    /// An error that the real server lets through from below: a 500 without a reason.
     #[error("{0}")]
     Unexpected(String),
     #[error("Request entity too large: limit is {0}")]
@@ -249,7 +249,7 @@ impl Refusal {
     }
 }
 
-/// What a Status says of its object; what is empty is left out.
+/// The part of a Status about its object; empty values are left out.
 fn details(group: &str, name: &str, kind: &str) -> Value {
     let all = [("name", name), ("group", group), ("kind", kind)];
     let said = all.into_iter().filter(|(_, text)| !text.is_empty());

@@ -129,7 +129,7 @@ fn prune(value: &mut Value, known: &Value, path: &str, unknown: &mut Vec<String>
             let at = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
             match known.get(name) {
                 Some(known) => prune(inner, known, &at, unknown),
-                // What is not said is not written back either.
+                // A missing field is not written back either.
                 None if inner.is_null() || name == "apiVersion" || name == "kind" => {}
                 None => {
                     unknown.push(at);

@@ -24,7 +24,7 @@ pub fn check(pod: &Value, store: &Store) -> Result<(), Refusal> {
     Err(Refusal::forbidden("", "pods", name, message))
 }
 
-/// What of the spec the level `baseline` does not allow, of what people usually meet.
+/// The parts of the spec that the level `baseline` does not allow, as far as people usually meet them.
 fn violations(spec: &Value) -> Vec<String> {
     let items = |value: &Value| value.as_array().cloned().unwrap_or_default();
     let mut found = Vec::new();

@@ -37,7 +37,7 @@ impl Filter {
         (!self.namespace.is_empty()).then_some(self.namespace.as_str())
     }
 
-    /// Whether something besides the URL narrows it down.
+    /// True when something besides the URL narrows it down.
     pub fn selects(&self) -> bool {
         !self.labels.is_empty() || !self.fields.is_empty()
     }
@@ -163,7 +163,7 @@ fn unknown_field(kind: &Kind, path: &str) -> String {
     }
 }
 
-/// Where the real parser stumbles over a requirement of no known form.
+/// The position at which the real parser stumbles over a requirement of no known form.
 fn misread(requirement: &str) -> String {
     let mut words = requirement.split_whitespace().skip(1);
     match (words.next(), words.next()) {

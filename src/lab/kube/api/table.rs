@@ -1,11 +1,11 @@
-//! What `kubectl get` prints: the columns of each resource and their cells, computed here as the real server does.
+//! The output of `kubectl get`: the columns of each resource and their cells, computed here as the real server does.
 use super::kinds::Kind;
 use super::view::{Include, META};
 use cozyup_base::clock::between;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-/// Where a cell comes from.
+/// The source of a cell.
 enum Cell {
     /// A JSON pointer; empty when nothing is there.
     At(&'static str),

@@ -30,7 +30,7 @@ pub enum TlsError {
     Settings(#[from] rustls::Error),
 }
 
-/// What the certificate is made of, read from the world under its lock.
+/// The inputs of the certificate, read from the world under its lock.
 pub struct Material {
     ca_crt_pem: String,
     ca_key_pem: String,

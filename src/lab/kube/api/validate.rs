@@ -1,4 +1,5 @@
-//! What the API server refuses to store although it could read it: names, labels, finalizers, and what may not change.
+//! The checks that an object must pass before it is stored although it could be read: names, labels, finalizers, and
+//! immutable fields.
 use super::kinds::Kind;
 use super::refusal::{Cause, Refusal};
 use crate::kube::BUILT_IN;
@@ -80,7 +81,7 @@ fn refused_finalizers(object: &Value) -> impl Iterator<Item = Cause> {
         .map(move |(at, f)| Cause::invalid(&format!("metadata.finalizers[{at}]"), &format!("{f:?}"), why))
 }
 
-/// What a client is warned of although the object is stored: custom resources take any finalizer.
+/// The warnings to a client about a stored object: custom resources take any finalizer.
 pub fn warnings(kind: &Kind, object: &Value) -> Vec<String> {
     if BUILT_IN.contains(&kind.group) {
         return Vec::new();
@@ -211,7 +212,7 @@ fn fixed_of_pod(pod: &Value) -> Value {
     spec
 }
 
-/// What can't be changed any more once it is stored.
+/// The fields that can't be changed any more once the object is stored.
 fn immutable(kind: &Kind, old: &Value, object: &Value) -> Vec<Cause> {
     let differs = |pointer: &str| {
         let (was, is) = (old.pointer(pointer), object.pointer(pointer));

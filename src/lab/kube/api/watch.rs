@@ -24,7 +24,7 @@ const LONGEST: Duration = Duration::from_secs(2700);
 const BOOKMARK: Duration = Duration::from_secs(60);
 const BOOKMARK_AT_LEAST: Duration = Duration::from_secs(1);
 
-/// How the watch begins.
+/// The beginning of a watch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Start {
     /// After this version.
@@ -166,7 +166,7 @@ impl Watch {
         lines
     }
 
-    /// What the selection saw change after `version`; `None` when the history does not reach back so far.
+    /// The changes that the selection saw after `version`; `None` when the history does not reach back so far.
     fn changes<'a>(&self, version: u64, store: &'a Store) -> Option<Vec<(&'static str, Cow<'a, Value>)>> {
         let resource = self.kind.resource();
         let events = store.since(version)?.filter(|e| e.key.resource == resource);

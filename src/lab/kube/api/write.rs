@@ -18,7 +18,7 @@ use crate::kube::store::{Key, Store, seconds};
 use crate::world::World;
 use serde_json::{Value, json};
 
-/// What a write has in common, whatever it writes.
+/// The common part of all writes.
 pub struct Request<'a> {
     pub target: &'a Target,
     pub query: &'a Query,
@@ -34,7 +34,7 @@ pub struct Request<'a> {
 pub struct Written {
     pub created: bool,
     pub body: String,
-    /// What the client is told beside the answer.
+    /// The warnings beside the answer.
     pub warnings: Vec<String>,
 }
 
@@ -412,7 +412,7 @@ fn replace(
     }
     let writer = request.writer(world);
     manage(kind, Some(live), &mut object, &writer);
-    // What the lab's own controllers wrote came in without defaults.
+    // Objects of the lab's own controllers came in without defaults.
     let mut before = live.clone();
     admission::defaults(kind, &mut before);
     validate::changed(kind, &before, &object)?;

@@ -163,7 +163,7 @@ pub fn close_all(world: &mut World) {
     }
 }
 
-/// Whether all machines of the cluster are switched off: then nothing announces its addresses.
+/// True when all machines of the cluster are switched off: then nothing announces its addresses.
 fn is_dark(world: &World) -> bool {
     let off = |vmid: u32| world.machines.get(&vmid).is_some_and(|m| !m.on);
     world.cluster.as_ref().is_some_and(|c| !c.nodes.is_empty() && c.nodes.values().all(|n| off(n.vmid)))
@@ -241,7 +241,7 @@ fn range_of(text: &str) -> Option<(Ipv4Addr, Ipv4Addr)> {
     Some((network.network(), network.broadcast()))
 }
 
-/// Whether an L2Advertisement announces the pool: without names it announces them all.
+/// True when an L2Advertisement announces the pool: without names it announces them all.
 fn is_announced(world: &World, pool: &str) -> bool {
     world.objects("metallb.io", "l2advertisements", None).iter().any(|(_, a)| {
         let named = a["spec"]["ipAddressPools"].as_array().filter(|l| !l.is_empty());
@@ -273,7 +273,7 @@ fn sockets(world: &mut World, key: &Key) {
     }
 }
 
-/// What the cluster's DNS knows; `None` while CoreDNS is not there.
+/// The names that the cluster's DNS knows; `None` while CoreDNS is missing.
 pub fn names(world: &World) -> Option<Names> {
     let cluster = world.cluster.as_ref()?;
     let server = world.object(&Key::new("", "services", "kube-system", "kube-dns"))?;

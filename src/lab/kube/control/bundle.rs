@@ -52,7 +52,7 @@ pub fn graph() -> &'static Graph {
 }
 
 impl Graph {
-    /// Whether the lab's installer image holds this bundle; it holds those that a profile stands on.
+    /// True when the lab's installer image holds this bundle; it holds those that a profile is based on.
     pub fn has_bundle(&self, name: &str) -> bool {
         self.profiles.values().any(|p| p.bundle == name)
     }

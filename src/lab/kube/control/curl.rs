@@ -134,7 +134,7 @@ async fn asked(request: &Request) -> Answer {
             let status = response.status().as_u16();
             Ok((status, response.text().await.unwrap_or_default()))
         }
-        // That there is a server was seen a moment ago.
+        // A moment ago there was a server.
         Err(e) if e.is_connect() => {
             Err((NOT_VERIFIED, "SSL certificate problem: unable to verify the certificate".into()))
         }

@@ -18,7 +18,7 @@ fn config_key() -> Key {
     Key::new("", "configmaps", NAMESPACE, "cozystack")
 }
 
-/// Whether this pod is the installer's.
+/// True when this pod is the installer's.
 pub fn is_installer(key: &Key, pod: &Value) -> bool {
     key.namespace == NAMESPACE
         && items(pod, "/spec/containers").any(|c| c["name"] == "cozystack" && text(c, "/image").contains("/installer"))
@@ -30,7 +30,7 @@ fn config(world: &World) -> Option<BTreeMap<String, String>> {
     Some(data.map(|(k, v)| (k.clone(), v.as_str().unwrap_or_default().to_string())).collect())
 }
 
-/// What the container does first.
+/// The first thing that the container does.
 ///
 /// # Errors
 /// Its output up to the error that ends it.

@@ -33,7 +33,7 @@ use std::net::SocketAddr;
 /// Lab seconds after which what failed is tried again.
 const RETRY_S: f64 = 30.0;
 
-/// What the controllers remember beside the objects.
+/// The controllers' memory beside the objects.
 #[derive(Default)]
 pub struct State {
     /// Store version up to which the controllers have looked.
@@ -45,7 +45,7 @@ pub struct State {
     underway: BTreeSet<String>,
     /// Releases whose install is over but whose workloads are not available yet.
     waiting: BTreeSet<Key>,
-    /// What servers have answered to a pod, by its uid.
+    /// The servers' answers to a pod, by its uid.
     answers: BTreeMap<String, curl::Answers>,
     /// Requests of pods that nobody has made yet.
     errands: Vec<pods::Errand>,

@@ -23,7 +23,7 @@ pub fn reconcile(world: &mut World, key: &Key, gone: Option<&Value>) {
         let name = key.name.clone();
         world.change_object(key, |n| {
             n["status"] = json!({"phase": "Active"});
-            // What the API adds to a namespace that comes in through it.
+            // The API adds this to a namespace that a client creates.
             n["spec"]["finalizers"] = json!(["kubernetes"]);
             n["metadata"]["labels"]["kubernetes.io/metadata.name"] = json!(name);
         });

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
-/// What a kubelet says until a CNI is there.
+/// The kubelet's message until a CNI is there.
 const NO_CNI: &str = "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady \
      message:Network plugin returns error: cni plugin not initialized";
 const NOT_READY: &str = "node.kubernetes.io/not-ready";
@@ -63,7 +63,7 @@ pub fn control_plane_up(world: &mut World, facts: &ControlPlaneFacts) {
     balancer::control_planes_changed(world);
 }
 
-/// What Kubernetes and Talos put into a new cluster.
+/// Creates the objects that Kubernetes and Talos put into a new cluster.
 fn furnish(world: &mut World) {
     for name in ["default", "kube-system", "kube-public", "kube-node-lease"] {
         world.put_object(

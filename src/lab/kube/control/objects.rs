@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 impl World {
-    /// What the controllers remember. Only called while there is a cluster.
+    /// The controllers' memory. Only called while there is a cluster.
     pub(in crate::kube) fn state(&mut self) -> Option<&mut State> {
         self.cluster.as_mut().map(|c| &mut c.state)
     }
@@ -87,7 +87,7 @@ impl World {
         }
     }
 
-    /// Whether the object is there and still the one with this uid.
+    /// True when the object exists and still has this uid.
     pub(in crate::kube) fn is_still(&self, key: &Key, uid: &str) -> bool {
         self.object(key).is_some_and(|o| text(o, "/metadata/uid") == uid)
     }
@@ -188,7 +188,7 @@ pub fn drop_condition(object: &mut Value, kind: &str) {
     }
 }
 
-/// Whether every label of `selector` is on the object; an empty selector selects nothing.
+/// True when every label of `selector` is on the object; an empty selector selects nothing.
 pub fn selects(selector: &Value, labels: &Value) -> bool {
     selector.as_object().is_some_and(|s| !s.is_empty() && s.iter().all(|(k, v)| labels.get(k) == Some(v)))
 }

@@ -498,14 +498,14 @@ fn execute(
     strict: bool,
 ) -> Result<shell::Outcome, Request> {
     let mut given = Vec::new();
-    // What no mount covers is the pod's own and goes with it.
+    // A path that no mount covers is the pod's own and goes with it.
     let mut mounts = vec![(String::new(), uid(pod))];
     for mount in items(container, "/volumeMounts") {
         let volume = items(pod, "/spec/volumes").find(|v| v["name"] == mount["name"]);
         let claim = volume.map(|v| text(v, "/persistentVolumeClaim/claimName")).unwrap_or_default();
         let claim = Key::new("", "persistentvolumeclaims", &key.namespace, claim);
         let persistent = world.object(&claim).map(|c| text(c, "/spec/volumeName").to_string());
-        // What no claim holds lives and dies with the pod.
+        // Data that no claim holds lives and dies with the pod.
         let holder = persistent.unwrap_or_else(|| format!("{}/{}", uid(pod), text(mount, "/name")));
         let map = volume.map(|v| text(v, "/configMap/name")).unwrap_or_default();
         let map = Key::new("", "configmaps", &key.namespace, map);

@@ -23,7 +23,7 @@ const REMEDIATION_S: f64 = 9.0;
 /// helm-controller sets it.
 const BACKOFF_S: f64 = 0.75;
 const BACKOFF_LIMIT_S: f64 = 900.0;
-/// What Helm says when the time is over.
+/// Helm's message when the time is over.
 const TIMED_OUT: &str = "context deadline exceeded";
 
 fn release_key(namespace: &str, name: &str) -> Key {
@@ -93,7 +93,7 @@ pub fn reconcile(world: &mut World, key: &Key, gone: Option<&Value>) {
     begin(world, key, &release);
 }
 
-/// What Flux writes at its first look, and its answer to a person's request for another attempt.
+/// Flux's status after its first look, and its answer to a person's request for another attempt.
 fn take_up(world: &mut World, key: &Key, release: Value) -> Value {
     let asked = |name: &str| release["metadata"]["annotations"][format!("reconcile.fluxcd.io/{name}")].clone();
     let requested = asked("requestedAt");
@@ -139,7 +139,7 @@ fn became_ready(world: &mut World, key: &Key) {
     }
 }
 
-/// What keeps the release from being installed now.
+/// The reason why the release can't be installed now.
 fn obstacle(world: &World, key: &Key, release: &Value) -> Option<(&'static str, String)> {
     for dependency in items(release, "/spec/dependsOn") {
         let namespace = dependency["namespace"].as_str().unwrap_or(&key.namespace);
@@ -309,7 +309,7 @@ fn fail(world: &mut World, key: &Key, release: &Value, message: &str) {
     });
 }
 
-/// What the failed attempt brought is gone again, or as it was before.
+/// Removes what the failed attempt brought, or puts it back as it was before.
 fn remediated(world: &mut World, key: &Key, name: &str, upgrade: bool) {
     let current = world.object(key).cloned().filter(|r| attempt_mark(r) == name && !is_ready_now(r));
     let Some(release) = current else { return };
@@ -380,7 +380,7 @@ fn succeed(world: &mut World, key: &Key, release: &Value) {
     products::settled(world, key);
 }
 
-/// Whether every workload and LoadBalancer of the release has what it needs.
+/// True when every workload and LoadBalancer of the release has what it needs.
 fn is_available(world: &World, key: &Key) -> bool {
     let wanted = labels(key);
     let of_release = |o: &Value| super::objects::selects(&wanted, &o["metadata"]["labels"]);

@@ -70,7 +70,7 @@ pub fn choose_node(world: &mut World, claim: &Key, node: &str) {
     });
 }
 
-/// Whether the claim's provisioner could make its volume for a pod on `node`.
+/// Checks that the claim's provisioner could make its volume for a pod on `node`.
 ///
 /// # Errors
 /// What the provisioner would say.
@@ -261,7 +261,7 @@ fn release(world: &mut World, volume: &str) {
     });
 }
 
-/// Whether a pod of the namespace uses the claim and has not ended.
+/// True when a pod of the namespace uses the claim and has not ended.
 fn in_use(world: &World, claim: &Key) -> bool {
     !world
         .select("", "pods", Some(&claim.namespace), |p| {

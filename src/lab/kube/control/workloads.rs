@@ -249,7 +249,7 @@ fn stateful_set(world: &mut World, key: &Key, object: &Value) {
     });
 }
 
-/// Whether everything that the workload asks for is ready.
+/// True when everything that the workload asks for is ready.
 pub fn is_available(key: &Key, object: &Value) -> bool {
     let seen = object["status"]["observedGeneration"] == object["metadata"]["generation"];
     let status = |field: &str| object["status"][field].as_u64().unwrap_or_default();

@@ -30,7 +30,7 @@ impl Api {
     }
 }
 
-/// What a namespace holds of a kind: everything in its own, nothing in others.
+/// The resources of a kind in a namespace: all of them in the kind's own namespace, none in others.
 fn list(world: &World, machine: &Machine, kind: &'static Kind, namespace: &str) -> BTreeMap<String, wire::Resource> {
     if namespace == kind.namespace { resource::list(world, machine, kind) } else { BTreeMap::new() }
 }
@@ -108,7 +108,7 @@ impl wire::state_server::State for Api {
     }
 }
 
-/// What a new watch is told at once.
+/// The events that a new watch gets at once.
 fn first(kind: &Kind, now: &BTreeMap<String, wire::Resource>, id: Option<&str>, contents: bool) -> Vec<wire::Event> {
     let created = now.values().map(|r| event(wire::EventType::Created, Some(r.clone()), None));
     match id {
@@ -166,7 +166,7 @@ fn version(resource: &wire::Resource) -> Option<&str> {
     resource.metadata.as_ref().map(|m| m.version.as_str())
 }
 
-/// Whether a resource meets one of the label queries (or there is none) and the id query. Ids are matched as plain
+/// True when a resource meets one of the label queries (or there is none) and the id query. Ids are matched as plain
 /// text with an optional anchor at either end, which is what clients send.
 fn wanted(resource: &wire::Resource, labels: &[wire::LabelQuery], by_id: Option<&wire::IdQuery>) -> bool {
     let metadata = resource.metadata.clone().unwrap_or_default();

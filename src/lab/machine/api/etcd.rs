@@ -5,7 +5,7 @@ use super::Node;
 use std::time::Duration;
 use tonic::metadata::MetadataMap;
 
-/// What is said when the caller's time is over.
+/// The message when the caller's time is over.
 pub const LATE: &str = "context deadline exceeded";
 
 /// The membership of a machine whose etcd runs.
@@ -30,7 +30,7 @@ pub async fn dial(node: &Node, metadata: &MetadataMap) {
         }
     };
     match deadline(metadata) {
-        // Whether in time or not: the caller of this looks again.
+        // The result does not matter: the caller of this looks again.
         Some(deadline) => drop(tokio::time::timeout(deadline, dialled).await),
         None => dialled.await,
     }

@@ -1,4 +1,4 @@
-//! What may be called at all: which methods a mode has, and which roles they need.
+//! Decides which calls are allowed: the methods of each mode, and the roles that they need.
 use axum::body::Body;
 use hyper::body::Incoming;
 use hyper::{Request, Response};

@@ -166,7 +166,7 @@ impl<'a> Look<'a> {
     }
 }
 
-/// What apid says of a node that does not answer.
+/// apid's message about a node that does not answer.
 fn refused(address: Ipv4Addr) -> String {
     format!(
         "rpc error: code = Unavailable desc = connection error: desc = \"transport: Error while dialing: dial tcp \

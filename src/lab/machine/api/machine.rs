@@ -79,7 +79,7 @@ fn members(world: &World, machine: &Machine) -> Result<Vec<wire::EtcdMember>, St
     Ok(cluster::members(world, etcd.cluster).map(line).collect())
 }
 
-/// What a reset is to wipe; a label says which partition, none means the disk as a whole.
+/// The parts of the disk that a reset will wipe; a label names a partition, none means the disk as a whole.
 fn wipe(asked: &wire::ResetRequest) -> Result<life::Wipe, Status> {
     let mode = asked.mode();
     if asked.system_partitions_to_wipe.is_empty() {

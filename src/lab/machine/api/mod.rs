@@ -114,7 +114,7 @@ pub fn timestamp(at: Timestamp) -> prost_types::Timestamp {
     prost_types::Timestamp { seconds: at.as_second(), nanos: at.subsec_nanosecond() }
 }
 
-/// What the last health check said.
+/// The result of the last health check.
 pub fn health(service: &Service) -> cozyup_talos_wire::machine::ServiceHealth {
     match &service.health {
         Some(health) => cozyup_talos_wire::machine::ServiceHealth {

@@ -7,7 +7,7 @@ use tonic::{Request, Response, Status};
 
 pub struct Storage(pub Node);
 
-/// Why a disk or partition of the machine can't be wiped.
+/// The reason why a disk or partition of the machine can't be wiped.
 fn unfit(machine: &Machine, device: &str, used_too: bool) -> Option<Status> {
     let disks = disk_list(&machine.vm);
     let partition = device.strip_prefix("sda").is_some_and(|n| VOLUMES.iter().any(|(_, number)| n == *number));

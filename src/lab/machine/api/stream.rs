@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use tonic::codegen::BoxStream;
 use tonic::{Response, Status};
 
-/// What one look found: items for the client, and whether more may come.
+/// The result of one look: items for the client, and whether more may come.
 pub struct Look<T> {
     pub items: Vec<T>,
     pub more: bool,

@@ -1,4 +1,4 @@
-//! What `machine.MachineService` streams from one machine.
+//! The streams of one machine's `machine.MachineService`.
 use super::super::super::world::World;
 use super::super::{Event, Machine, TALOS_VERSION, kubeconfig, status};
 use super::Node;
@@ -58,7 +58,7 @@ pub fn events(node: &Node, vmid: u32, stamp: Stamp, asked: &wire::EventsRequest)
     }))
 }
 
-/// Where a stream of events begins.
+/// The start of a stream of events.
 fn tail(world: &World, machine: &Machine, asked: &wire::EventsRequest) -> u64 {
     let ring = &machine.events;
     let first_with =

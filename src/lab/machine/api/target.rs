@@ -7,7 +7,7 @@ use tonic::codegen::BoxStream;
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Response, Status};
 
-/// What apid says for machined's part, once that has stopped.
+/// apid's message about machined once that has stopped.
 const MACHINED_GONE: &str = "connection error: desc = \"transport: Error while dialing: dial unix \
                              /system/run/machined/machine.sock: connect: no such file or directory\"";
 
@@ -206,7 +206,7 @@ fn is(machine: &Machine, node: &str) -> bool {
         || (machine.vip_held && machine.vip().is_some_and(|vip| vip.to_string() == node))
 }
 
-/// Whether `from` can pass a call on: the other's API is open and of the same CA.
+/// True when `from` can pass a call on: the other's API is open and of the same CA.
 fn reachable(from: &Machine, to: &Machine) -> bool {
     let ca = |m: &Machine| m.config.as_ref().map(|c| c.os_ca.crt.clone());
     to.on && matches!(to.api, Api::Secure(_)) && ca(from).is_some() && ca(from) == ca(to)

@@ -57,7 +57,7 @@ pub fn roles(leaf: &CertificateDer<'_>) -> Vec<String> {
 struct OnlyClients {
     inner: Arc<dyn ClientCertVerifier>,
     clock: Clock,
-    /// How far the node's clock is from the lab's.
+    /// The difference between the node's clock and the lab's, in seconds.
     ahead_s: i64,
 }
 

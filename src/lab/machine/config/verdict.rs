@@ -71,7 +71,7 @@ fn etcd(read: &Reader<'_>) -> Vec<String> {
     }
     let advertised = read.texts("cluster.etcd.advertisedSubnets");
     let listen = read.texts("cluster.etcd.listenSubnets");
-    // What is advertised is listened on too, unless the config says otherwise.
+    // Advertised addresses are listened on too, unless the config says otherwise.
     let listen = if listen.is_empty() { &advertised } else { &listen };
     for (what, subnets) in [("advertised", &advertised), ("listen", listen)] {
         for subnet in subnets.iter().filter(|s| !is_subnet(s)) {
@@ -232,7 +232,7 @@ pub fn host_and_port(url: &str) -> Result<(String, u16), &'static str> {
     }
 }
 
-/// Why Go's URL parser reads nothing at all here.
+/// The reason why Go's URL parser reads nothing at all here.
 pub fn unreadable_url(url: &str) -> Option<String> {
     let first = url.split('/').next().unwrap_or_default();
     let scheme = first.split(':').next().unwrap_or_default();

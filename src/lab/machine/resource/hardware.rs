@@ -225,7 +225,7 @@ fn mac_bytes(mac: &str) -> Vec<u8> {
     mac.split(':').filter_map(|part| u8::from_str_radix(part, 16).ok()).collect()
 }
 
-/// What a link of any kind has, in the state `operational` (number and word).
+/// The common fields of a link of any kind, in the state `operational` (number and word).
 fn link(index: u64, kind: (u64, &str), flags: (u64, &str), mac: &str, mtu: u64, operational: (u64, &str)) -> Spec {
     let (broadcast, bytes) = match operational.0 {
         6 => ("ff:ff:ff:ff:ff:ff", vec![0xff; 6]),

@@ -35,7 +35,7 @@ pub fn services(view: &View<'_>) -> Vec<Made> {
         .collect()
 }
 
-/// What CozyStack's image for Talos v1.10.6 is built with.
+/// The extensions of CozyStack's image for Talos v1.10.6.
 const EXTENSIONS: [(&str, &str, &str); 9] = [
     ("amd-ucode", "20250708", "AMD microcode updates"),
     ("amdgpu-firmware", "20250708", "AMD GPU firmware"),
@@ -69,7 +69,7 @@ pub fn extensions(_: &View<'_>) -> Vec<Made> {
 }
 
 pub fn platform(view: &View<'_>) -> Vec<Made> {
-    // What the cloud-init drive says, whatever the config calls the machine later.
+    // The name on the cloud-init drive, whatever the config calls the machine later.
     let name = view.machine.vm.hostname.as_deref().unwrap_or_default();
     let spec = Spec::new().text(1, "platform", "nocloud").text(2, "hostname", name);
     let spec = spec.text(6, "instanceId", &view.machine.vm.uuid);
@@ -120,7 +120,7 @@ pub fn node_addresses(view: &View<'_>) -> Vec<Made> {
     all
 }
 
-/// Where Talos' own DNS for pods listens, on `lo` of every configured machine (`constants.HostDNSAddress`).
+/// The address of Talos' own DNS for pods, on `lo` of every configured machine (`constants.HostDNSAddress`).
 const HOST_DNS: Ipv4Addr = Ipv4Addr::new(169, 254, 116, 108);
 
 /// The address that IPv6 gives a card by its hardware address.
