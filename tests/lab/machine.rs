@@ -38,19 +38,30 @@ use cozyup::lab::machine::outside;
 
 /// Lab seconds per second.
 const SPEED: f64 = 300.0;
+/// Where a net is claimed; nothing of a lab is there.
+const CLAIM: u8 = 3;
+const CLAIM_PORT: u16 = 8005;
 const STATUS: &str = "MachineStatuses.runtime.talos.dev";
 
 struct Site {
     lab: Lab,
     secrets: Secrets,
-    /// Ends with the test.
+    /// Ends with the test, as the next one does.
+    _claim: std::net::TcpListener,
     _running: tokio::task::JoinSet<()>,
+}
+
+/// A net that no other test has, also not one of another process, and the socket that claims it.
+fn free_net() -> (u8, std::net::TcpListener) {
+    let claimed = |net: u8| std::net::TcpListener::bind((Ipv4Addr::new(127, 86, net, CLAIM), CLAIM_PORT)).ok();
+    (1..=254).find_map(|net| Some((net, claimed(net)?))).expect("a net that is free")
 }
 
 impl Site {
     /// A lab whose /24 is `127.86.NET.0`: every test has sockets of its own.
-    fn new(net: u8) -> Self {
+    fn new() -> Self {
         install_provider();
+        let (net, claim) = free_net();
         let scenario: Scenario = serde_yaml::from_str(include_str!("../../assets/lab/standard.yaml")).unwrap();
         let clock = Clock::scaled(jiff::Timestamp::now(), SystemTime::now(), SPEED);
         let world = World::new(scenario, Ipv4Addr::new(127, 86, net, 0), clock.now());
@@ -59,7 +70,7 @@ impl Site {
         let (timers, sockets) = (lab.clone(), lab.clone());
         running.spawn(async move { timers.run_timers().await });
         running.spawn(async move { net::run(sockets, tokio::sync::mpsc::unbounded_channel().0).await });
-        Site { lab, secrets: Secrets::in_net(net), _running: running }
+        Site { lab, secrets: Secrets::in_net(net), _claim: claim, _running: running }
     }
 
     fn start(&self, vmid: u32, address: u8) {
@@ -67,8 +78,12 @@ impl Site {
         self.lab.with(|w| machine::start(w, vmid, vm));
     }
 
+    fn address(&self, host: u8) -> Ipv4Addr {
+        Ipv4Addr::new(127, 86, self.secrets.net, host)
+    }
+
     fn at(&self, host: u8) -> String {
-        format!("https://127.86.{}.{host}:50000", self.secrets.net)
+        format!("https://{}:50000", self.address(host))
     }
 
     async fn insecure(&self, host: u8) -> Result<Channel, tonic::transport::Error> {
@@ -106,12 +121,12 @@ impl Site {
     }
 }
 
-/// Tries again until it works; at most 30 s.
+/// Tries again until it works; at most 300 s of the wall.
 async fn eventually<T, E: std::fmt::Debug, F: Future<Output = Result<T, E>>>(
     what: &str,
     mut f: impl FnMut() -> F,
 ) -> T {
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(300);
     loop {
         match f().await {
             Ok(value) => return value,
@@ -176,7 +191,7 @@ fn get(namespace: &str, kind: &str, id: &str) -> GetRequest {
 
 #[tokio::test]
 async fn maintenance_mode_allows_what_talos_allows() {
-    let site = Site::new(1);
+    let site = Site::new();
     site.start(1001, 201);
     let channel = eventually("maintenance", || site.insecure(201)).await;
     let mut state = StateClient::new(channel.clone());
@@ -227,7 +242,7 @@ async fn maintenance_mode_allows_what_talos_allows() {
 
 #[tokio::test]
 async fn three_control_planes_form_one_etcd_and_a_bootstrap_once_it_has_data_is_refused() {
-    let site = Site::new(2);
+    let site = Site::new();
     for (vmid, host) in [(1001, 201), (1002, 202), (1003, 203)] {
         site.start(vmid, host);
     }
@@ -272,14 +287,14 @@ async fn three_control_planes_form_one_etcd_and_a_bootstrap_once_it_has_data_is_
     site.lab.with(|w| [1002, 1003].map(|vmid| machine::power_off(w, vmid)));
     let (crt_pem, key_pem) = admin(&site.secrets);
     let certificate = ClientCertificate { ca_pem: site.secrets.os_ca().into(), crt_pem, key_pem: Secret::new(key_pem) };
-    let secure = Secure::connect(IpAddr::from([127, 86, 2, 201]), &certificate).await.unwrap();
+    let secure = Secure::connect(IpAddr::from(site.address(201)), &certificate).await.unwrap();
     let alone = secure.etcd_members().await.unwrap_err();
     assert!(alone.is_transient() && alone.to_string().ends_with("etcdserver: no leader"), "{alone}");
 }
 
 #[tokio::test]
 async fn only_a_client_certificate_of_the_cluster_gets_in() {
-    let site = Site::new(3);
+    let site = Site::new();
     let good = site.configured(1001, 201).await;
     MachineServiceClient::new(good).version(()).await.unwrap();
     let version = |channel: Result<Channel, tonic::transport::Error>| async move {
@@ -302,7 +317,7 @@ async fn only_a_client_certificate_of_the_cluster_gets_in() {
 
 #[tokio::test]
 async fn a_watch_says_hello_and_then_what_changes() {
-    let site = Site::new(4);
+    let site = Site::new();
     let channel = site.configured(1001, 201).await;
     let mut state = StateClient::new(channel.clone());
     let mut stream = state.watch(watch(true, None)).await.unwrap().into_inner();
@@ -329,7 +344,7 @@ async fn a_watch_says_hello_and_then_what_changes() {
 
 #[tokio::test]
 async fn events_begin_with_an_empty_one_and_a_reboot_changes_the_boot_id() {
-    let site = Site::new(5);
+    let site = Site::new();
     let channel = site.configured(1001, 201).await;
     let mut client = MachineServiceClient::new(channel);
     let request = EventsRequest { tail_events: -1, ..Default::default() };
@@ -356,7 +371,7 @@ async fn events_begin_with_an_empty_one_and_a_reboot_changes_the_boot_id() {
 
 #[tokio::test]
 async fn without_the_lldpd_document_the_stage_stays_booting() {
-    let site = Site::new(6);
+    let site = Site::new();
     // Its trustd signs for the worker, once it holds the VIP.
     let control_plane = MachineServiceClient::new(site.configured(1001, 201).await);
     eventually("bootstrap", || {
@@ -388,9 +403,9 @@ async fn without_the_lldpd_document_the_stage_stays_booting() {
 
 #[tokio::test]
 async fn cozyups_own_client_takes_a_machine_from_maintenance_to_etcd() {
-    let site = Site::new(7);
+    let site = Site::new();
     site.start(1001, 201);
-    let address = IpAddr::from([127, 86, 7, 201]);
+    let address = IpAddr::from(site.address(201));
     let bundle = tokio::task::spawn_blocking(|| Bundle::generate(jiff::Timestamp::now())).await.unwrap().unwrap();
     let admin = bundle.admin_certificate(jiff::Timestamp::now()).unwrap();
     let maintenance = eventually("maintenance", || Maintenance::connect(address)).await;
@@ -399,7 +414,8 @@ async fn cozyups_own_client_takes_a_machine_from_maintenance_to_etcd() {
     // talos.md 5, 7, 8: what a VM of Proxmox VE really shows.
     let addresses: Vec<String> =
         maintenance.addresses().await.unwrap().value.iter().map(|a| format!("{}/{}", a.address, a.prefix)).collect();
-    for there in ["127.86.7.201/24", "fe80::be24:11ff:fe00:c9/64", "127.0.0.1/8", "::1/128"] {
+    let own = format!("{address}/24");
+    for there in [own.as_str(), "fe80::be24:11ff:fe00:c9/64", "127.0.0.1/8", "::1/128"] {
         assert!(addresses.iter().any(|a| a == there), "{there}: {addresses:?}");
     }
     assert!(!addresses.iter().any(|a| a.starts_with("169.254.")), "Talos' DNS for pods comes with the config");
@@ -412,7 +428,7 @@ async fn cozyups_own_client_takes_a_machine_from_maintenance_to_etcd() {
     assert!(extensions.contains(&("drbd".into(), "9.2.14-v1.10.6".into())), "{extensions:?}");
     let links = maintenance.links().await.unwrap().value;
     let mac = links.iter().find(|l| l.name == "eth0").unwrap().mac.clone();
-    let text = config::render(&node_config(mac), &bundle).unwrap();
+    let text = config::render(&node_config(&site, mac), &bundle).unwrap();
     maintenance.dry_run(&text).await.unwrap();
     let changer = Changer::new();
     changer.apply_maintenance(address, maintenance.fingerprint().unwrap(), &text).await.unwrap();
@@ -437,7 +453,7 @@ async fn cozyups_own_client_takes_a_machine_from_maintenance_to_etcd() {
     })
     .await;
     let addresses = secure.addresses().await.unwrap().value;
-    assert!(addresses.iter().any(|a| a.address == IpAddr::from([127, 86, 7, 100]) && a.prefix == 32));
+    assert!(addresses.iter().any(|a| a.address == IpAddr::from(site.address(100)) && a.prefix == 32));
     assert!(addresses.iter().any(|a| a.address == IpAddr::from([169, 254, 116, 108]) && a.link == "lo"));
     assert!(!secure.kubeconfig().await.unwrap().value.expose().is_empty());
     assert!(!secure.dmesg(50).await.unwrap().value.is_empty());
@@ -449,7 +465,7 @@ async fn cozyups_own_client_takes_a_machine_from_maintenance_to_etcd() {
 /// talos.md 3: the node is not away, it waits for an etcd that does not run as long as its caller does.
 #[tokio::test]
 async fn a_question_to_an_etcd_that_does_not_run_has_no_answer_until_the_callers_deadline() {
-    let site = Site::new(9);
+    let site = Site::new();
     let channel = site.configured(1001, 201).await;
     let mut client = MachineServiceClient::new(channel);
     let mut members = Request::new(EtcdMemberListRequest { query_local: true });
@@ -469,7 +485,7 @@ async fn a_question_to_an_etcd_that_does_not_run_has_no_answer_until_the_callers
 /// talos.md 10
 #[tokio::test]
 async fn while_a_node_goes_down_its_apid_answers_for_a_machined_that_is_gone() {
-    let site = Site::new(10);
+    let site = Site::new();
     site.lab.with(|w| w.scenario.latency.stop_s = 600.0);
     let mut client = MachineServiceClient::new(site.configured(1001, 201).await);
     client.reboot(RebootRequest::default()).await.unwrap();
@@ -489,7 +505,7 @@ async fn while_a_node_goes_down_its_apid_answers_for_a_machined_that_is_gone() {
 
 #[tokio::test]
 async fn the_health_check_names_the_nodes_and_stops_at_the_network_that_is_missing() {
-    let site = Site::new(8);
+    let site = Site::new();
     let channel = site.configured(1001, 201).await;
     let client = MachineServiceClient::new(channel.clone());
     let health = async || {
@@ -512,7 +528,7 @@ async fn the_health_check_names_the_nodes_and_stops_at_the_network_that_is_missi
         early
             .unwrap_err()
             .message()
-            .ends_with("/api/v1/nodes\": dial tcp 127.86.8.100:6443: connect: connection refused")
+            .ends_with(&format!("/api/v1/nodes\": dial tcp {}:6443: connect: connection refused", site.address(100)))
     );
     eventually("bootstrap", || {
         let mut client = client.clone();
@@ -521,27 +537,27 @@ async fn the_health_check_names_the_nodes_and_stops_at_the_network_that_is_missi
     .await;
     let (lines, code) = eventually("a node in Kubernetes", || async {
         let (lines, code) = health().await.map_err(|e| e.to_string())?;
-        if lines[0].contains("127.86.8.201") { Ok((lines, code)) } else { Err(lines.join("\n")) }
+        if lines[0].contains(&site.address(201).to_string()) { Ok((lines, code)) } else { Err(lines.join("\n")) }
     })
     .await;
-    assert_eq!(lines[0], "discovered nodes: [\"127.86.8.201\"]");
+    assert_eq!(lines[0], format!("discovered nodes: [\"{}\"]", site.address(201)));
     assert_eq!(lines[1..3], ["waiting for etcd to be healthy: ...", "waiting for etcd to be healthy: OK"]);
     assert_eq!(lines.last().unwrap(), "waiting for all k8s nodes to report ready: some nodes are not ready: [cp201]");
     assert_eq!(code, Code::DeadlineExceeded);
 }
 
-fn node_config(mac: String) -> NodeConfig {
+fn node_config(site: &Site, mac: String) -> NodeConfig {
     NodeConfig {
         cluster_name: "cozy".into(),
-        endpoint: "https://127.86.7.100:6443".into(),
+        endpoint: format!("https://{}:6443", site.address(100)),
         role: config::Role::ControlPlane,
         hostname: "cozy-new-cp1".into(),
-        address: Ipv4Addr::new(127, 86, 7, 201),
-        subnet: "127.86.7.0/24".parse().unwrap(),
-        gateway: Ipv4Addr::new(127, 86, 7, 1),
-        dns: vec![Ipv4Addr::new(127, 86, 7, 1)],
+        address: site.address(201),
+        subnet: format!("{}/24", site.address(0)).parse().unwrap(),
+        gateway: site.address(1),
+        dns: vec![site.address(1)],
         ntp: Vec::new(),
-        vip: Some(Ipv4Addr::new(127, 86, 7, 100)),
+        vip: Some(site.address(100)),
         mac,
         install_disk: "/dev/sda".into(),
         installer_image: "ghcr.io/cozystack/cozystack/talos:v1.10.6".into(),

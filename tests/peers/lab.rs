@@ -54,21 +54,43 @@ impl Served {
     }
 }
 
+/// Of the lab: a run that is blocked for so long ends with the reason, instead of looking again for ever.
+const PATIENCE: &str = "30m";
+/// Of the wall: whatever a run waits for, its test fails in the end.
+const LONGEST: Duration = Duration::from_secs(900);
+
 /// `cozyup run` of a lab's plan in the lab's time, up to the end of a day; the run's folder. Panics unless all of it is
 /// proven. State goes to `dir`/state.
 pub fn run_until(site: &Value, dir: &Path, day: u8) -> PathBuf {
     let state = dir.join("state");
     let text = |key: &str| site[key].as_str().unwrap_or_else(|| panic!("no {key} in {site}")).to_string();
-    let output = Command::new(env!("CARGO_BIN_EXE_cozyup"))
+    let printed = dir.join("printed");
+    let told = dir.join("told");
+    let file = |path: &Path| std::fs::File::create(path).unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_cozyup"))
         .arg("--state-dir")
         .arg(&state)
-        .args(["run", &text("plan"), "--yes", "--lines", "--until", &day.to_string()])
+        .args(["run", &text("plan"), "--yes", "--lines", "--patience", PATIENCE, "--until", &day.to_string()])
         .env("COZYUP_CLOCK", format!("{},{},{}", text("clock_origin"), site["clock_wall_ms"], site["speed"]))
         .stdin(Stdio::null())
-        .output()
+        .stdout(file(&printed))
+        .stderr(file(&told))
+        .spawn()
         .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert_eq!(output.status.code(), Some(0), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    let began = Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status.code();
+        }
+        if began.elapsed() > LONGEST {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            break None;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    let read = |path: &Path| String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned();
+    assert_eq!(status, Some(0), "{}\n{}", read(&printed), read(&told));
     let runs = std::fs::read_dir(state.join("runs")).unwrap();
     runs.map(|r| r.unwrap().path()).next().expect("a run folder")
 }

@@ -1,6 +1,6 @@
 //! Teardown in the lab, by the binary: what the run made is gone and proven gone, and nothing else was touched.
 
-use crate::common::{Kept, cozyup, records, send, text, worker_of};
+use crate::common::{Kept, SOON, cozyup, records, send, text, worker_of};
 use cozyup::base::secret::Secret;
 use cozyup::base::trust::Trust;
 use cozyup::kubernetes::{Changer as KubernetesChanger, Kind, Reader as KubernetesReader};
@@ -146,7 +146,7 @@ impl Lab {
 async fn finished(reader: &Reader, task: Upid) {
     let began = Instant::now();
     while reader.task_status(&task).await.unwrap().value.running {
-        assert!(began.elapsed() < Duration::from_secs(20), "{task} does not end");
+        assert!(began.elapsed() < SOON, "{task} does not end");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
@@ -228,7 +228,7 @@ fn a_teardown_that_is_killed_again_and_again_comes_to_the_same_end() {
         let read = || String::from_utf8_lossy(&std::fs::read(&printed).unwrap()).into_owned();
         let happened = || read().lines().skip(1).any(|l| l.contains(moment) && !l.contains("\"proven\""));
         while !happened() && child.try_wait().unwrap().is_none() {
-            assert!(began.elapsed() < Duration::from_secs(60), "`{moment}` never came:\n{}", read());
+            assert!(began.elapsed() < SOON, "`{moment}` never came:\n{}", read());
             std::thread::sleep(Duration::from_millis(1));
         }
         if let Some(pid) = worker_of(&lab.kept.run_folder()) {
@@ -271,7 +271,7 @@ fn volumes_that_somebody_keeps_on_proxmox_hold_the_teardown_until_they_are_gone(
     let volumes = || lab.block(reader.list(&Kind::PERSISTENT_VOLUME, None, None)).unwrap().value;
     let is_there = |all: &[Value]| all.iter().any(|v| v["spec"]["claimRef"]["name"] == "precious");
     while !is_there(&volumes()) {
-        assert!(began.elapsed() < Duration::from_secs(20), "no volume: {:?}", volumes());
+        assert!(began.elapsed() < SOON, "no volume: {:?}", volumes());
         std::thread::sleep(Duration::from_millis(10));
     }
     let held = teardown(lab.state(), &["--confirm", NAME, "--patience", "30s"]);

@@ -125,12 +125,15 @@ fn point(rig: &Rig, death: &Death, life: &Life) -> String {
     }
 }
 
+/// Of the wall, for what was on its way when the last worker ended. It is waited for only while something differs.
+const SETTLES: Duration = Duration::from_secs(30);
+
 /// What differs, once whatever was on its way has had its time.
 pub fn settled(rig: &Rig, expected: &Standing) -> Vec<String> {
     let began = Instant::now();
     loop {
         let wrong = standing::differences(expected, &standing::of(rig));
-        if wrong.is_empty() || began.elapsed() > Duration::from_secs(2) {
+        if wrong.is_empty() || began.elapsed() > SETTLES {
             return wrong;
         }
         std::thread::sleep(Duration::from_millis(50));
