@@ -18,4 +18,5 @@ pub mod sntp;
 pub mod text;
 pub mod tls;
 pub mod trust;
+pub mod values;
 pub mod vault;

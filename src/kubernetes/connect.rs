@@ -1,10 +1,12 @@
 //! From a kubeconfig's text to the two halves of the client.
 use super::changer::Changer;
 use super::error::Error;
+use super::limit::Limits;
 use super::reader::Reader;
 use super::wire::Wire;
 use crate::base::{secret::Secret, text};
 use base64::Engine;
+use kube::client::ClientBuilder;
 use kube::config::{Cluster, Kubeconfig};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -21,7 +23,8 @@ pub fn connect(kubeconfig_yaml: &Secret<String>, server_override: Option<String>
         return Err(wrong("the client needs a running tokio runtime"));
     }
     let config = configuration(kubeconfig_yaml, server_override)?;
-    let client = kube::Client::try_from(config).map_err(|e| wrong(&e.to_string()))?;
+    let builder = ClientBuilder::try_from(config).map_err(|e| wrong(&e.to_string()))?;
+    let client = builder.with_layer(&Limits).build();
     let wire = Wire::new(client);
     Ok((Reader::new(wire.clone()), Changer::new(wire)))
 }

@@ -1,4 +1,5 @@
 //! The errors of a call to the API. Texts are the server's own words, cleaned.
+use super::limit::TooLong;
 use crate::base::{text, tls};
 use kube::core::Status;
 use std::error::Error as _;
@@ -87,6 +88,9 @@ impl Error {
         let mut text = String::new();
         let mut cause: Option<&(dyn std::error::Error + 'static)> = error.source();
         while let Some(e) = cause {
+            if let Some(long) = e.downcast_ref::<TooLong>() {
+                return Error::Answer { text: text::clean(&long.to_string()) };
+            }
             if let Some(rustls::Error::InvalidCertificate(why)) = find_tls(e) {
                 return Error::Untrusted { text: text::clean(&why.to_string()) };
             }

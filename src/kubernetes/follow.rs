@@ -1,7 +1,7 @@
 //! Watching: hearing of a change, and keeping a list true by the changes heard.
 use super::error::Error;
 use super::kind::Kind;
-use super::reader::{Listed, all_pages};
+use super::reader::{self, Listed, MOST, all_pages};
 use super::rows::{Metadata, Row};
 use super::wire::{DEADLINE, Wire, with_query, within};
 use futures::stream::BoxStream;
@@ -156,7 +156,7 @@ async fn versions(
     name: Option<&str>,
 ) -> Result<Listed<Named>, Error> {
     let field = name.map(|n| format!("metadata.name={n}"));
-    all_pages(wire, kind, namespace, None, field.as_deref()).await
+    all_pages(wire, kind, namespace, None, field.as_deref(), reader::Kept::Part).await
 }
 
 struct Watch<T> {
@@ -253,7 +253,7 @@ impl<R: Row> Kept<R> {
         if std::mem::replace(&mut self.fresh, true) {
             sleep(SHORTEST_PAUSE).await;
         }
-        let listed: Listed<R::Slim> = all_pages(&self.wire, &R::KIND, None, None, None).await?;
+        let listed: Listed<R::Slim> = all_pages(&self.wire, &R::KIND, None, None, None, reader::Kept::Part).await?;
         self.rows = listed.items.iter().map(|slim| (key::<R>(slim), R::of(slim))).collect();
         self.version = Some(listed.resource_version);
         Ok(self.rows.values().cloned().collect())
@@ -269,6 +269,10 @@ impl<R: Row> Kept<R> {
                     self.version = Some(R::metadata(&slim).resource_version.clone());
                     self.rows.insert(key::<R>(&slim), R::of(&slim));
                     changed = true;
+                    if self.rows.len() > MOST {
+                        let what = format!("more than {MOST} objects, which is no list of this cluster");
+                        return Err(Error::Answer { text: format!("{}: {what}", R::KIND.path(None)) });
+                    }
                 }
                 WatchEvent::Deleted(slim) => {
                     self.version = Some(R::metadata(&slim).resource_version.clone());

@@ -6,6 +6,7 @@ mod error;
 mod evidence;
 mod follow;
 mod kind;
+mod limit;
 #[cfg(any(test, fuzzing))]
 pub mod properties;
 mod reader;

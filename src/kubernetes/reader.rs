@@ -7,15 +7,29 @@ use super::rows::{NodeStatus, PodStatus, ReleaseStatus, Row};
 use super::wire::{Ask, Wire, object_path, with_query};
 use crate::base::answer::{Answer, RAW_LIMIT};
 use crate::base::text;
+use crate::base::values::{self, Budget};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::time::Duration;
 
 /// Objects asked for at once.
-const PAGE: &str = "500";
+pub(super) const PAGE: &str = "250";
 /// Objects of one list; a server whose pages never end is asked no further.
-const MOST: usize = 20_000;
+pub(super) const MOST: usize = 20_000;
+/// All pages of one list, in bytes.
+const LIST: usize = 64 << 20;
+/// What the values of one answer, or those that are kept of a list, may take in memory, in bytes.
+pub(super) const MEMORY: usize = 64 << 20;
+
+/// What is kept of a list's objects.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kept {
+    /// All of them: their values add up over the pages.
+    Whole,
+    /// A few fields; a page's values are gone when it is read.
+    Part,
+}
 
 #[derive(Clone)]
 pub struct Reader {
@@ -110,7 +124,7 @@ impl Reader {
         namespace: Option<&str>,
         selector: Option<&str>,
     ) -> Result<Answer<Listed<Value>>, Error> {
-        let listed: Listed<Value> = all_pages(&self.wire, kind, namespace, selector, None).await?;
+        let listed: Listed<Value> = all_pages(&self.wire, kind, namespace, selector, None, Kept::Whole).await?;
         Ok(Answer::new(
             asked_list(kind, namespace, selector),
             evidence::raw_list(&listed.items, |item| evidence::redacted(kind, item)),
@@ -187,7 +201,7 @@ impl Reader {
     }
 
     async fn rows<R: Row>(&self, namespace: Option<&str>, selector: Option<&str>) -> Result<Answer<Vec<R>>, Error> {
-        let listed: Listed<R::Slim> = all_pages(&self.wire, &R::KIND, namespace, selector, None).await?;
+        let listed: Listed<R::Slim> = all_pages(&self.wire, &R::KIND, namespace, selector, None, Kept::Part).await?;
         Ok(Answer::new(
             asked_list(&R::KIND, namespace, selector),
             evidence::raw_list(&listed.items, |slim| slim.clone()),
@@ -203,7 +217,12 @@ fn asked_list(kind: &Kind, namespace: Option<&str>, selector: Option<&str>) -> S
 }
 
 pub(super) fn parse<T: DeserializeOwned>(spoken: &str, body: &str) -> Result<T, Error> {
-    serde_json::from_str(body).map_err(|e| Error::Answer { text: format!("{spoken}: {}", text::clean(&e.to_string())) })
+    parse_within(spoken, body, &Budget::new(MEMORY))
+}
+
+fn parse_within<T: DeserializeOwned>(spoken: &str, body: &str, budget: &Budget) -> Result<T, Error> {
+    let read = values::read(body, budget).and_then(serde_json::from_value);
+    read.map_err(|e| Error::Answer { text: format!("{spoken}: {}", text::clean(&e.to_string())) })
 }
 
 /// Every page of a list. A `continue` token that became too old starts the list over, once.
@@ -213,9 +232,11 @@ pub(super) async fn all_pages<T: DeserializeOwned>(
     namespace: Option<&str>,
     selector: Option<&str>,
     field: Option<&str>,
+    kept: Kept,
 ) -> Result<Listed<T>, Error> {
-    match pages(wire, kind, namespace, selector, field).await {
-        Err(Error::Gone) => pages(wire, kind, namespace, selector, field).await,
+    let _place = wire.place_for_a_list().await;
+    match pages(wire, kind, namespace, selector, field, kept).await {
+        Err(Error::Gone) => pages(wire, kind, namespace, selector, field, kept).await,
         done => done,
     }
 }
@@ -226,23 +247,36 @@ async fn pages<T: DeserializeOwned>(
     namespace: Option<&str>,
     selector: Option<&str>,
     field: Option<&str>,
+    kept: Kept,
 ) -> Result<Listed<T>, Error> {
     let path = kind.path(namespace);
     let mut listed = Listed { items: Vec::new(), resource_version: String::new() };
     let mut next = String::new();
+    let mut budget = Budget::new(MEMORY);
+    let mut length = 0;
     loop {
+        if kept == Kept::Part {
+            budget = Budget::new(MEMORY);
+        }
         let query = [
             ("labelSelector", selector.unwrap_or_default()),
             ("fieldSelector", field.unwrap_or_default()),
             ("limit", PAGE),
             ("continue", &next),
         ];
-        let page: Page<T> = wire.json(Ask::get(with_query(&path, &query))).await?;
+        let ask = Ask::get(with_query(&path, &query));
+        let spoken = ask.spoken();
+        let body = wire.text(ask).await?;
+        length += body.len();
+        let page: Page<T> = parse_within(&spoken, &body, &budget)?;
         listed.items.extend(page.items.unwrap_or_default());
+        let too_long =
+            |what: String| Error::Answer { text: format!("{path}: {what}, which is no list of this cluster") };
         if listed.items.len() > MOST {
-            return Err(Error::Answer {
-                text: format!("{path}: more than {MOST} objects, which is no list of this cluster"),
-            });
+            return Err(too_long(format!("more than {MOST} objects")));
+        }
+        if length > LIST {
+            return Err(too_long(format!("more than {} MiB", LIST >> 20)));
         }
         listed.resource_version = page.metadata.resource_version;
         match page.metadata.next {

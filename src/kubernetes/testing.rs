@@ -20,6 +20,8 @@ pub(super) enum Reply {
     Events(Vec<Value>),
     /// Events of a watch that stays open.
     OpenEvents(Vec<Value>),
+    /// The beginning, and then the same again and again until the client hangs up.
+    Endless(u16, &'static str, &'static str),
 }
 
 /// An answer that says what went wrong, as the API server words it.
@@ -158,6 +160,7 @@ async fn serve(
                 stream.flush().await.unwrap();
                 continue;
             }
+            Reply::Endless(code, first, again) => return send_endless(&mut stream, code, first, again).await,
             Reply::OpenEvents(events) => {
                 send_events(&mut stream, &events).await;
                 // Ends when the client hangs up.
@@ -169,6 +172,20 @@ async fn serve(
         stream.write_all(head.as_bytes()).await.unwrap();
         stream.write_all(text.as_bytes()).await.unwrap();
         stream.flush().await.unwrap();
+    }
+}
+
+async fn send_endless(
+    stream: &mut BufReader<tokio_rustls::server::TlsStream<tokio::net::TcpStream>>,
+    code: u16,
+    first: &str,
+    again: &str,
+) {
+    let head = format!("HTTP/1.1 {code} X\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n{first}");
+    let again = again.repeat((1 << 16) / again.len());
+    let mut sent = stream.write_all(head.as_bytes()).await;
+    while sent.is_ok() {
+        sent = stream.write_all(again.as_bytes()).await;
     }
 }
 

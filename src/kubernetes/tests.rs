@@ -43,8 +43,8 @@ async fn a_list_is_read_page_by_page_and_its_evidence_has_no_bookkeeping() {
     assert_eq!(
         server.lines(),
         [
-            "GET /api/v1/namespaces/cozy/configmaps?labelSelector=app%3Dx&limit=500",
-            "GET /api/v1/namespaces/cozy/configmaps?labelSelector=app%3Dx&limit=500&continue=t%2F1%3D",
+            "GET /api/v1/namespaces/cozy/configmaps?labelSelector=app%3Dx&limit=250",
+            "GET /api/v1/namespaces/cozy/configmaps?labelSelector=app%3Dx&limit=250&continue=t%2F1%3D",
         ]
     );
     assert_eq!(answer.asked, "GET /api/v1/namespaces/cozy/configmaps?labelSelector=app%3Dx");
@@ -71,6 +71,82 @@ async fn a_list_whose_pages_never_end_is_given_up() {
     let (_server, reader, _) = site(script).await;
     let error = reader.list_versioned(&Kind::NODE, None, None).await.unwrap_err();
     assert!(matches!(&error, Error::Answer { text } if text.contains("more than 20000 objects")), "{error:?}");
+}
+
+/// What a server without an end may send in the place of a list, a page, an object, an error and a watch.
+const ENDLESS: [(u16, &str, &str); 5] = [
+    (200, "{\"metadata\":{},\"items\":[0", ",{\"a\":0}"),
+    (200, "{\"metadata\":{\"continue\":\"", "x"),
+    (200, "", " "),
+    (200, "", "["),
+    (500, "{\"kind\":\"Status\",\"message\":\"", "x"),
+];
+
+/// harm.md S8, of Kubernetes: whatever has no end is given up while it comes, with a sentence.
+#[tokio::test]
+async fn an_answer_that_never_ends_is_given_up_while_it_comes() {
+    for (code, first, again) in ENDLESS {
+        let endless = || Reply::Endless(code, first, again);
+        let (_server, reader, _) = site(vec![endless(), endless(), endless()]).await;
+        let asked = [
+            reader.list(&Kind::NODE, None, None).await.map(|_| ()),
+            reader.releases().await.map(|_| ()),
+            reader.get(&Kind::NODE, None, "a").await.map(|_| ()),
+        ];
+        for answer in asked {
+            let Err(Error::Answer { text }) = answer else { panic!("{first}{again}: {answer:?}") };
+            assert!(text.contains("the answer is longer than 8 MiB") && text.starts_with("GET /"), "{text}");
+        }
+    }
+    let watch = || vec![page("90", None, vec![]), Reply::Endless(200, "{\"type\":\"ADDED\",\"object\":\"", "x")];
+    let (_server, reader, _) = site(watch()).await;
+    let waited = reader.wait_for_change(&Kind::NODE, None, None, None, LONG).await;
+    assert!(matches!(&waited, Err(Error::Answer { text }) if text.contains("a line of the answer")), "{waited:?}");
+    let (_server, reader, _) = site(watch()).await;
+    let mut snapshots = reader.watch_nodes();
+    assert_eq!(snapshots.next().await.unwrap(), Ok(vec![]));
+    let told = snapshots.next().await.unwrap();
+    assert!(matches!(&told, Err(Error::Answer { text }) if text.contains("a line of the answer")), "{told:?}");
+}
+
+#[tokio::test]
+async fn pages_that_are_each_short_enough_and_never_end_are_given_up() {
+    let long = "x".repeat(7 << 20);
+    let big = |n: usize| page("90", Some(&format!("page {n}")), vec![json!({"metadata": {"name": long}})]);
+    let (_server, reader, _) = site((0..12).map(big).collect()).await;
+    let pods = reader.pods(None, None).await.unwrap_err();
+    assert!(matches!(&pods, Error::Answer { text } if text.contains("more than 64 MiB")), "{pods:?}");
+    // What is kept whole is counted by the room that it takes.
+    let dear = |n: usize| page("90", Some(&format!("page {n}")), vec![json!({"a": vec![0; 300]}); 1000]);
+    let (_server, reader, _) = site((0..12).map(dear).collect()).await;
+    let nodes = reader.list(&Kind::NODE, None, None).await.unwrap_err();
+    assert!(matches!(&nodes, Error::Answer { text } if text.contains("far more values")), "{nodes:?}");
+}
+
+/// harm.md S8, of Kubernetes. In a process of its own, since memory is a process's.
+#[test]
+fn a_server_without_an_end_costs_less_than_200_mib() {
+    const ALONE: &str = "COZYUP_TEST_ALONE";
+    if std::env::var_os(ALONE).is_none() {
+        let mut alone = std::process::Command::new(std::env::current_exe().unwrap());
+        let name = std::thread::current().name().unwrap().to_string();
+        let output = alone.args(["--exact", &name, "--nocapture"]).env(ALONE, "1").output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && said.contains("peak "), "{said}{}", String::from_utf8_lossy(&output.stderr));
+        return;
+    }
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        for (code, first, again) in ENDLESS {
+            let (_server, reader, _) = site((0..4).map(|_| Reply::Endless(code, first, again)).collect()).await;
+            let (a, b) = tokio::join!(reader.list(&Kind::NODE, None, None), reader.list(&Kind::POD, None, None));
+            assert!(a.is_err() && b.is_err());
+        }
+    });
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let peak = status.lines().find_map(|l| l.strip_prefix("VmHWM:")).unwrap();
+    let kib: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
+    println!("peak {kib} KiB");
+    assert!(kib < 200 << 10, "{kib} KiB");
 }
 
 #[tokio::test]
@@ -220,7 +296,7 @@ async fn snapshots_follow_the_events_and_a_gap_is_closed_by_a_new_list() {
     assert!(seen.iter().any(|s| s == "a+ c-"), "{seen:?}");
     let lines = server.lines();
     assert!(lines[1].contains("resourceVersion=10") && lines[2].contains("resourceVersion=12"), "{lines:?}");
-    assert!(lines[3].ends_with("helmreleases?limit=500"), "{lines:?}");
+    assert!(lines[3].ends_with("helmreleases?limit=250"), "{lines:?}");
 }
 
 #[tokio::test]

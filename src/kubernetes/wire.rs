@@ -1,18 +1,25 @@
 //! One request, one answer: paths, deadlines, and the text that came back.
 use super::error::Error;
 use super::kind::Kind;
+use super::reader::parse;
 use crate::base::text;
 use hyper::Method;
 use hyper::http::Request;
 use serde::de::DeserializeOwned;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// The time after which a call counts as unanswered. It is wall time: sockets are real at any speed of the clock.
 pub(super) const DEADLINE: Duration = Duration::from_secs(15);
 
+/// Lists that are read side by side; each may take [`super::reader::MEMORY`].
+const LISTS: usize = 2;
+
 #[derive(Clone)]
 pub(super) struct Wire {
     client: kube::Client,
+    lists: Arc<Semaphore>,
 }
 
 /// The request.
@@ -47,7 +54,13 @@ impl Ask {
 
 impl Wire {
     pub fn new(client: kube::Client) -> Self {
-        Wire { client }
+        Wire { client, lists: Arc::new(Semaphore::new(LISTS)) }
+    }
+
+    /// To be held while a list is read. Without it too many large ones at once would take too much memory.
+    pub async fn place_for_a_list(&self) -> Option<SemaphorePermit<'_>> {
+        // It is never closed.
+        self.lists.acquire().await.ok()
     }
 
     /// The answer's text.
@@ -59,9 +72,7 @@ impl Wire {
 
     pub async fn json<T: DeserializeOwned>(&self, ask: Ask) -> Result<T, Error> {
         let spoken = ask.spoken();
-        let body = self.text(ask).await?;
-        serde_json::from_str(&body)
-            .map_err(|e| Error::Answer { text: format!("{spoken}: {}", text::clean(&e.to_string())) })
+        parse(&spoken, &self.text(ask).await?)
     }
 
     pub fn client(&self) -> &kube::Client {
