@@ -1,7 +1,8 @@
 //! Taking up a run whose folder was lost: what of it stands in the target. A person looks at the list and agrees; from then
 //! on the journal knows these things, and nothing else of that run.
+use super::addons::access;
 use super::claim::{self, Claim};
-use super::day4::{access, proxmox_token, proxmox_user};
+use super::day4::{proxmox_token, proxmox_user};
 use super::{failures, owner};
 use crate::engine::failure::Failure;
 use crate::engine::made::{Adopted, Thing};

@@ -1,4 +1,6 @@
-//! The product's knowledge: one file per step, in folders by day; `catalogue` is the one ordered list.
+//! The product's knowledge. `dayN/NAME.rs` is the step `dayN.NAME`; everything that several steps share stands beside the
+//! day folders. `catalogue` is the one ordered list of the steps.
+pub mod addons;
 pub mod adopt;
 pub mod catalogue;
 pub mod causes;
@@ -14,12 +16,19 @@ pub mod digests;
 pub mod failures;
 pub mod flux;
 pub mod follow;
+pub mod image;
+pub mod machine;
+pub mod objects;
 pub mod outlines;
 pub mod owner;
+pub mod platform;
 pub mod release_file;
 pub mod removal;
 pub mod reset;
+pub mod rights;
 pub mod site;
 pub mod teardown;
 mod uploads;
+pub(in crate::steps) mod vm;
+pub mod web;
 pub mod workload;

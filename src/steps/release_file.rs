@@ -3,8 +3,8 @@
 use crate::base::text::{hex, spoken};
 use crate::engine::failure::Failure;
 use crate::engine::step::Observed;
-use crate::steps::day1::web;
 use crate::steps::site::Reading;
+use crate::steps::web;
 use aws_lc_rs::digest;
 use reqwest::Method;
 use std::time::Duration;

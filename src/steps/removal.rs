@@ -1,8 +1,8 @@
 //! Taking VMs back: only those that are the run's own, on whichever Proxmox node they are now.
 use super::cluster::part;
-use super::day1::vm::{self, Look};
 use super::owner::{self, Strange};
 use super::site::Reading;
+use super::vm::{self, Look};
 use super::{failures, follow};
 use crate::base::answer::Answer;
 use crate::base::text::quoted;

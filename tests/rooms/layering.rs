@@ -146,6 +146,35 @@ fn grouped_imports_are_opened() {
     );
 }
 
+/// house.md 3: helpers stood among the steps, so that nobody could tell the ones from the others.
+#[test]
+fn every_file_of_a_day_is_the_step_that_it_names() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/steps");
+    let mut files = Vec::new();
+    sources(&root, &mut files);
+    let mut wrong = Vec::new();
+    let mut steps = 0;
+    for file in files {
+        let relative = file.strip_prefix(&root).unwrap().with_extension("");
+        let parts: Vec<_> = relative.iter().map(|part| part.to_string_lossy()).collect();
+        let holds = format!("const KIND: &str = \"{}\";", parts.join("."));
+        let text = fs::read_to_string(&file).unwrap();
+        let in_steps = parts.len() == 2 && (parts[0].starts_with("day") || parts[0] == "teardown");
+        // `mod.rs` lists the steps of its day, `tests.rs` holds what its unit tests share.
+        let wanted = in_steps && parts[1] != "mod" && parts[1] != "tests";
+        steps += usize::from(wanted);
+        if wanted != text.contains(&holds) || (!wanted && text.contains("const KIND")) {
+            wrong.push(format!("src/steps/{}.rs", relative.display()));
+        }
+    }
+    assert!(steps > 50, "found only {steps} steps");
+    assert!(
+        wrong.is_empty(),
+        "dayN/NAME.rs holds the step `dayN.NAME` and nothing else does; helpers stand beside the day folders:\n{}",
+        wrong.join("\n")
+    );
+}
+
 #[test]
 fn the_top_level_holds_only_what_the_house_has() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

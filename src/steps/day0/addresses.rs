@@ -1,5 +1,4 @@
 //! `day0.addresses`: nobody else answers on the addresses of the nodes, the VIP and the pool.
-use super::guests::{self, Guests};
 use super::{Check, of_jump_host, of_proxmox, proof};
 use crate::base::text::shorten;
 use crate::engine::failure::Failure;
@@ -7,6 +6,7 @@ use crate::engine::proof::Proof;
 use crate::engine::step::Context;
 use crate::plan::model::Plan;
 use crate::steps::site::Reading;
+use crate::steps::vm::guests::{self, Guests};
 use futures::stream::{self, StreamExt};
 use std::collections::BTreeMap;
 use std::io::ErrorKind;

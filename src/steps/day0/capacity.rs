@@ -1,5 +1,5 @@
 //! `day0.capacity`: each Proxmox node can carry what the plan puts on it.
-use super::{Check, guests, hosts, of_proxmox, proof};
+use super::{Check, hosts, of_proxmox, proof};
 use crate::base::text::size;
 use crate::engine::failure::Failure;
 use crate::engine::proof::Proof;
@@ -8,6 +8,7 @@ use crate::plan::model::{NodePlan, Plan};
 use crate::proxmox::{NodeStatus, VmRow};
 use crate::steps::failures;
 use crate::steps::site::Reading;
+use crate::steps::vm::guests;
 
 pub const KIND: &str = "day0.capacity";
 const GIB: u64 = 1 << 30;

@@ -5,10 +5,12 @@ use crate::engine::failure::Failure;
 use crate::engine::proof::{Evidence, Proof};
 use crate::engine::step::Context;
 use crate::plan::model::Plan;
-use crate::steps::day1::image_file::{self, Stored};
-use crate::steps::day1::{fetch, unpack, web};
+use crate::steps::day1::fetch;
 use crate::steps::failures;
+use crate::steps::image::image_file::{self, Stored};
+use crate::steps::image::unpack;
 use crate::steps::site::Reading;
+use crate::steps::web;
 use reqwest::Method;
 use reqwest::header::CONTENT_TYPE;
 

@@ -5,7 +5,7 @@ use crate::engine::failure::Failure;
 use crate::engine::proof::Proof;
 use crate::engine::step::Context;
 use crate::plan::model::Plan;
-use crate::steps::day1::image_file;
+use crate::steps::image::image_file;
 use crate::steps::site::Reading;
 use rustix::fs::{Access, StatVfsMountFlags, access, statvfs};
 

@@ -4,11 +4,8 @@ pub mod alone;
 pub mod api_version;
 pub mod bridges;
 pub mod capacity;
-mod grant;
-mod guests;
 pub mod image;
 pub mod jump_host;
-mod needs;
 pub mod permissions;
 pub mod proxmox;
 pub mod registries;
@@ -105,7 +102,7 @@ impl Step<Installation> for Check {
 }
 
 /// Proxmox nodes that the plan uses.
-fn hosts(plan: &Plan) -> BTreeSet<&str> {
+pub(in crate::steps) fn hosts(plan: &Plan) -> BTreeSet<&str> {
     plan.nodes.iter().map(|n| n.host.as_str()).chain([plan.template.host.as_str()]).collect()
 }
 

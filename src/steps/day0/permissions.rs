@@ -2,8 +2,6 @@
 //!
 //! Each path is asked for by itself: the list of all permissions leaves out paths without any, so that nothing can be
 //! inferred from it.
-use super::grant::{self, Standing};
-use super::needs::{Need, NetworkPlace, needs};
 use super::{Check, of_proxmox, proof};
 use crate::engine::failure::Failure;
 use crate::engine::proof::Proof;
@@ -11,6 +9,8 @@ use crate::engine::step::Context;
 use crate::plan::model::Plan;
 use crate::proxmox::{Error, Permissions};
 use crate::steps::failures;
+use crate::steps::rights::grant::{self, Standing};
+use crate::steps::rights::needs::{Need, NetworkPlace, needs};
 use crate::steps::site::Reading;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -131,8 +131,8 @@ fn told(need: &Need) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::steps::day0::needs::VMS;
     use crate::steps::day0::tests::plan;
+    use crate::steps::rights::needs::VMS;
 
     fn granted(rights: &[(&str, &[&str], bool)]) -> Granted {
         let right = |(path, privileges, below): &(&str, &[&str], bool)| {

@@ -8,8 +8,8 @@ use crate::engine::failure::Failure;
 use crate::engine::proof::Proof;
 use crate::engine::step::Context;
 use crate::plan::model::Plan;
-use crate::steps::day1::web::cause;
 use crate::steps::site::Reading;
+use crate::steps::web::cause;
 use std::time::Duration;
 
 pub const KIND: &str = "day0.registries";

@@ -6,8 +6,8 @@ use crate::engine::failure::Failure;
 use crate::engine::proof::Proof;
 use crate::engine::step::Context;
 use crate::plan::model::Plan;
-use crate::steps::day3::manifest;
-use crate::steps::day4::provider_file;
+use crate::steps::addons::provider_file;
+use crate::steps::platform::manifest;
 use crate::steps::site::Reading;
 use std::collections::BTreeMap;
 

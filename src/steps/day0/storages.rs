@@ -1,5 +1,4 @@
 //! `day0.storages`: the storages that the plan names are there, take what is to be put on them, and have room for it.
-use super::guests::{self, Guests};
 use super::{Check, hosts, of_proxmox, proof};
 use crate::base::text::size;
 use crate::engine::failure::Failure;
@@ -7,9 +6,10 @@ use crate::engine::proof::Proof;
 use crate::engine::step::Context;
 use crate::plan::model::Plan;
 use crate::proxmox::StorageRow;
-use crate::steps::day1::image_file::{self, CONTENT, Stored};
 use crate::steps::failures;
+use crate::steps::image::image_file::{self, CONTENT, Stored};
 use crate::steps::site::Reading;
+use crate::steps::vm::guests::{self, Guests};
 use std::collections::BTreeMap;
 
 pub const KIND: &str = "day0.storages";

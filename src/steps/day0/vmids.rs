@@ -1,5 +1,4 @@
 //! `day0.vmids`: the VMIDs and names of the plan are free, or are this run's own.
-use super::guests::{self, Guests};
 use super::{Check, of_proxmox, proof};
 use crate::engine::failure::Failure;
 use crate::engine::proof::Proof;
@@ -7,6 +6,7 @@ use crate::engine::step::Context;
 use crate::plan::model::Plan;
 use crate::steps::failures;
 use crate::steps::site::Reading;
+use crate::steps::vm::guests::{self, Guests};
 
 pub const KIND: &str = "day0.vmids";
 

@@ -1,5 +1,4 @@
 //! `day1.clone/NODE`: a full clone of the template, with the plan's VMID and name and the run's mark.
-use super::vm;
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Evidence, Proof};
 use crate::engine::step::{Context, Observed, Outline, Removal, Step, StepId, Undo};
@@ -8,6 +7,7 @@ use crate::plan::model::{NodePlan, Plan};
 use crate::proxmox::CloneOptions;
 use crate::steps::removal;
 use crate::steps::site::{Changing, Installation, Reading};
+use crate::steps::vm;
 use crate::steps::{follow, outlines, owner};
 use async_trait::async_trait;
 use std::time::Duration;

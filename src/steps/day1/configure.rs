@@ -1,5 +1,4 @@
 //! `day1.configure/NODE`: processors, memory, network card and the cloud-init drive that carries the address.
-use super::vm;
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Evidence, Proof};
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
@@ -7,6 +6,7 @@ use crate::engine::wait::Band;
 use crate::plan::model::{NetworkPlan, NodePlan, Plan};
 use crate::proxmox::VmConfig;
 use crate::steps::site::{Changing, Installation, Reading};
+use crate::steps::vm;
 use crate::steps::{failures, follow, outlines};
 use async_trait::async_trait;
 use std::collections::BTreeSet;

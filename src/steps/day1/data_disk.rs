@@ -1,5 +1,4 @@
 //! `day1.data_disk/NODE`: an empty second disk for LINSTOR. A disk that is there already is never touched.
-use super::vm;
 use crate::base::text::size;
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Evidence, Proof};
@@ -7,6 +6,7 @@ use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::Band;
 use crate::plan::model::{NodePlan, Plan};
 use crate::steps::site::{Changing, Installation, Reading};
+use crate::steps::vm;
 use crate::steps::{follow, outlines};
 use async_trait::async_trait;
 use std::time::Duration;

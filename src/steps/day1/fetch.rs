@@ -1,7 +1,4 @@
 //! `day1.fetch`: the Talos image on the jump host, checked and unpacked. Proxmox VE can't unpack xz.
-use super::image_file::{self, Known, Stored};
-use super::unpack::{self, Work};
-use super::web;
 use crate::base::clock::between;
 use crate::base::file::{private_dir, write_private};
 use crate::base::text::{shorten, size};
@@ -10,13 +7,15 @@ use crate::engine::proof::{Evidence, Proof};
 use crate::engine::step::{Context, Observed, Outline, Removal, Step, StepId, Undo};
 use crate::engine::wait::Band;
 use crate::plan::model::{ImagePlan, Plan};
+use crate::steps::image::image_file::{self, Known, Stored};
+use crate::steps::image::unpack::{self, Work, disk};
 use crate::steps::site::{Changing, Installation, Reading};
 use crate::steps::teardown;
+use crate::steps::web;
 use crate::steps::{failures, outlines};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use reqwest::{Client, Method, Response};
-use std::io;
 use std::path::Path;
 use std::time::Duration;
 use tokio::fs;
@@ -272,18 +271,6 @@ impl Pace {
         *self = Pace { since: now, from: done };
         (came < LEAST).then_some(came)
     }
-}
-
-/// # Errors
-/// Never returns one; this is what the operating system's refusal means for a person.
-pub fn disk(e: &io::Error) -> Failure {
-    let next = match e.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "make room in the state folder, or give another one with --state-dir DIR; the step goes on by itself"
-        }
-        _ => "mend the state folder, or give another one with --state-dir DIR",
-    };
-    Failure::person(format!("can't keep the image on the jump host: {e}"), next)
 }
 
 #[cfg(test)]

@@ -1,7 +1,4 @@
 //! `day1.image`: the raw image on the storage, as content that a disk can be imported from.
-use super::image_file::{self, CONTENT, Stored};
-use super::unpack::Work;
-use super::vm;
 use crate::base::text::{shorten, size};
 use crate::engine::failure::Failure;
 use crate::engine::made::{Origin, Thing};
@@ -11,7 +8,10 @@ use crate::engine::wait::Band;
 use crate::plan::model::Plan;
 use crate::proxmox::{Error, TaskExit};
 use crate::steps::follow::{self, Kept};
+use crate::steps::image::image_file::{self, CONTENT, Stored};
+use crate::steps::image::unpack::Work;
 use crate::steps::site::{Changing, Installation, Reading};
+use crate::steps::vm;
 use crate::steps::{failures, outlines, uploads};
 use async_trait::async_trait;
 use std::time::Duration;

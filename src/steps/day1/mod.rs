@@ -4,17 +4,11 @@ pub mod configure;
 pub mod data_disk;
 pub mod fetch;
 pub mod image;
-pub mod image_file;
-mod linked;
-pub mod pin;
 pub mod reach;
 pub mod resize;
 pub mod start;
 pub mod template;
 pub mod template_vm;
-pub mod unpack;
-pub(in crate::steps) mod vm;
-pub mod web;
 
 use crate::plan::model::Plan;
 use crate::steps::catalogue::Steps;

@@ -3,8 +3,6 @@
 //!
 //! In maintenance mode that is the machine's own word, and its key is trusted on first use: whoever sits on the network
 //! can show the same. So the key is shown for comparison with the VM's console, and pinned ([`super::pin`]).
-use super::pin::{self, Pin};
-use super::vm;
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Evidence, Proof};
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
@@ -12,7 +10,9 @@ use crate::engine::wait::{Band, Wait};
 use crate::plan::model::{NodePlan, Role};
 use crate::proxmox::VmConfig;
 use crate::steps::day2::apply;
+use crate::steps::machine::pin::{self, Pin};
 use crate::steps::site::{Changing, Installation, Reading, address, files};
+use crate::steps::vm;
 use crate::steps::{failures, outlines, reset};
 use crate::talos::client::facts::Link;
 use crate::talos::{self, Maintenance, NodeState, Secure, SpkiFingerprint, state_of};

@@ -1,5 +1,4 @@
 //! `day1.resize/NODE`: the system disk at its full size before the first start, when Talos grows its file system.
-use super::vm;
 use crate::base::text::size;
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Evidence, Proof};
@@ -7,6 +6,7 @@ use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::Band;
 use crate::plan::model::NodePlan;
 use crate::steps::site::{Changing, Installation, Reading};
+use crate::steps::vm;
 use crate::steps::{follow, outlines};
 use async_trait::async_trait;
 use std::time::Duration;

@@ -1,5 +1,4 @@
 //! `day1.start/NODE`: the VM runs.
-use super::vm;
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Evidence, Proof};
 use crate::engine::step::{Context, Observed, Outline, Removal, Step, StepId, Undo};
@@ -8,6 +7,7 @@ use crate::plan::model::{NodePlan, Plan};
 use crate::steps::day2::seed;
 use crate::steps::removal::{self, Found};
 use crate::steps::site::{Changing, Installation, Reading};
+use crate::steps::vm;
 use crate::steps::{failures, follow, outlines};
 use async_trait::async_trait;
 use std::time::Duration;

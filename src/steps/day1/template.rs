@@ -1,11 +1,11 @@
 //! `day1.template`: the VM is a template, so that nobody can start it and clones have a fixed source.
-use super::vm;
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Evidence, Proof};
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::Band;
 use crate::plan::model::Plan;
 use crate::steps::site::{Changing, Installation, Reading};
+use crate::steps::vm;
 use crate::steps::{follow, outlines};
 use async_trait::async_trait;
 use std::time::Duration;

@@ -1,13 +1,14 @@
 //! `day1.template_vm`: the VM that becomes the template, its disk imported from the image. It is never started.
-use super::{image_file, linked, vm};
 use crate::base::text::size;
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Evidence, Proof};
 use crate::engine::step::{Context, Observed, Outline, Removal, Step, StepId, Undo};
 use crate::engine::wait::Band;
 use crate::plan::model::Plan;
+use crate::steps::image::image_file;
 use crate::steps::removal;
 use crate::steps::site::{Changing, Installation, Reading};
+use crate::steps::vm::{self, linked};
 use crate::steps::{follow, outlines, owner};
 use async_trait::async_trait;
 use std::time::Duration;

@@ -1,13 +1,14 @@
 //! `day2.apply/NODE`: the node has its config and answers on its secure API.
 //!
-//! The config goes to the key that day 1 saw and no other. That key is the machine's own word ([`crate::steps::day1::pin`]):
+//! The config goes to the key that day 1 saw and no other. That key is the machine's own word ([`crate::steps::machine::pin`]):
 //! a run that is to trust nobody on the network delivers its configs by CD-ROM.
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Evidence, Proof};
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::Band;
 use crate::plan::model::NodePlan;
-use crate::steps::day1::pin;
+use crate::steps::machine::closed;
+use crate::steps::machine::pin;
 use crate::steps::site::{Changing, Installation, Reading, address};
 use crate::steps::{failures, outlines, reset};
 use crate::talos::{self, Maintenance, NodeState, state_of};
@@ -51,7 +52,7 @@ impl Step<Installation> for Apply {
                 Observed::Satisfied(Proof::new(summary, evidence))
             }
             NodeState::Maintenance => Observed::Absent("the node waits for a config".into()),
-            NodeState::Down(why) => Observed::Underway(super::closed::wait(site, &admin, &self.node, why, BAND).await),
+            NodeState::Down(why) => Observed::Underway(closed::wait(site, &admin, &self.node, why, BAND).await),
             NodeState::OutOfTime(why) => Observed::Conflict(failures::clocks(why)),
             NodeState::Foreign(why) => Observed::Conflict(Failure::refused(
                 format!("{} ({}) belongs to another cluster: {why}", self.node.name, self.node.address),

@@ -6,6 +6,7 @@ use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
 use crate::plan::model::NodePlan;
 use crate::steps::day1::start;
+use crate::steps::machine::closed;
 use crate::steps::site::{Changing, Installation, Reading, address};
 use crate::steps::{failures, outlines};
 use crate::talos::{NodeState, Secure, state_of};
@@ -51,7 +52,7 @@ pub async fn delivered(cx: &dyn Context, site: &Reading, node: &NodePlan) -> Res
                 node.vmid, node.host
             ),
         )),
-        NodeState::Down(why) => Observed::Underway(super::closed::wait(site, &admin, node, why, BAND).await),
+        NodeState::Down(why) => Observed::Underway(closed::wait(site, &admin, node, why, BAND).await),
         NodeState::OutOfTime(why) => Observed::Conflict(failures::clocks(why)),
         NodeState::Foreign(why) => Observed::Conflict(Failure::refused(
             format!("what answers at {} is not {} of this cluster: {why}", node.address, node.name),

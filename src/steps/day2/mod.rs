@@ -3,14 +3,12 @@ pub mod access;
 pub mod apply;
 pub mod boot;
 pub mod bootstrap;
-mod closed;
 pub mod config;
 pub mod deliver;
 pub mod members;
 pub mod nodes;
 pub mod secrets;
 pub mod seed;
-mod seed_file;
 pub mod withdraw;
 
 use crate::plan::model::Plan;

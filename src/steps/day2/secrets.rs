@@ -8,8 +8,8 @@ use crate::engine::step::{Context, Observed, Outline, Removal, Step, StepId, Und
 use crate::engine::wait::Band;
 use crate::plan::model::Plan;
 use crate::proxmox::Error;
+use crate::steps::addons::access;
 use crate::steps::day1::clone;
-use crate::steps::day4::access;
 use crate::steps::site::{Changing, Installation, Reading, address, files};
 use crate::steps::teardown;
 use crate::steps::{failures, outlines, owner, reset};

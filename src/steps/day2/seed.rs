@@ -4,7 +4,6 @@
 //! The seed of a control plane holds every key of the cluster. [`super::withdraw`] takes it away as soon as the machine is
 //! up; a VM that runs is never given one.
 use super::deliver::delivered;
-use super::seed_file::{self, SLOT, Stored};
 use crate::base::answer::Answer;
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Evidence, Proof};
@@ -12,10 +11,11 @@ use crate::engine::step::{Context, Observed, Outline, Removal, Step, StepId, Und
 use crate::engine::wait::Band;
 use crate::plan::model::{NodePlan, Plan};
 use crate::proxmox::{Error, VmConfig};
-use crate::steps::day1::vm;
 use crate::steps::follow::{self, Kept};
+use crate::steps::machine::seed_file::{self, SLOT, Stored};
 use crate::steps::removal::{self, Found};
 use crate::steps::site::{Changing, Installation, Reading};
+use crate::steps::vm;
 use crate::steps::{failures, outlines, uploads};
 use crate::talos::seed::Seed as Image;
 use async_trait::async_trait;

@@ -1,14 +1,14 @@
 //! `day2.withdraw/NODE`: the CD-ROM with the machine config is out of the VM and off the storage. It holds the cluster's
 //! keys, and a machine that is reset would take its config from it once more.
 use super::seed::take_away;
-use super::seed_file;
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Evidence, Proof};
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::Band;
 use crate::plan::model::{NodePlan, Plan};
-use crate::steps::day1::vm;
+use crate::steps::machine::seed_file;
 use crate::steps::site::{Changing, Installation, Reading};
+use crate::steps::vm;
 use crate::steps::{failures, follow, outlines};
 use async_trait::async_trait;
 use std::time::Duration;

@@ -1,12 +1,12 @@
 //! `day3.installer`: CozyStack's installer runs. Why it does not is told from its pod's log.
-use super::manifest;
-use super::values::{NAME, NAMESPACE};
 use crate::engine::failure::Failure;
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::{Kind, Reader};
 use crate::plan::model::Plan;
 use crate::steps::cluster::{self, foreign, get, is_ours, items, proven, seen, text};
+use crate::steps::platform::manifest;
+use crate::steps::platform::values::{NAME, NAMESPACE};
 use crate::steps::site::{Changing, Installation, Reading};
 use crate::steps::workload::{self, is_up};
 use crate::steps::{follow, outlines};

@@ -1,13 +1,11 @@
 //! Day 3, platform: settings, installer, and what it brings up: releases in waves, nodes, API, version, root tenant.
 pub mod api_services;
 pub mod installer;
-pub mod manifest;
 pub mod networks;
 pub mod nodes_ready;
 pub mod releases;
 pub mod root_tenant;
 pub mod settings;
-pub mod values;
 pub mod version;
 
 use crate::cozystack::{Component, waves};

@@ -1,11 +1,11 @@
 //! `day3.networks`: Kube-OVN was given the plan's networks. They can't be changed once pods have addresses of them.
 use super::installer;
-use super::values;
 use crate::engine::failure::Failure;
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::Kind;
 use crate::steps::cluster::{get, part, proven, seen};
+use crate::steps::platform::values;
 use crate::steps::site::{Changing, Installation, Reading};
 use crate::steps::{follow, outlines};
 use async_trait::async_trait;

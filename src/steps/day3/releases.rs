@@ -1,7 +1,6 @@
 //! `day3.releases/wave-N`: every HelmRelease of the Nth wave is ready. All waves look at the same time, so that the run
 //! goes on as soon as the last release does.
 use super::installer;
-use super::values::{NAME, NAMESPACE};
 use crate::base::answer::Answer;
 use crate::cozystack::{Blocker, Component, Health, root_blocker};
 use crate::engine::failure::{Class, Failure};
@@ -9,6 +8,7 @@ use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::{Error, Kind, Reader, ReleaseStatus};
 use crate::steps::cluster::{get, part, proven, seen};
+use crate::steps::platform::values::{NAME, NAMESPACE};
 use crate::steps::site::{Changing, Installation, Reading};
 use crate::steps::{failures, flux, follow, outlines};
 use async_trait::async_trait;

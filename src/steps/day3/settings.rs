@@ -1,6 +1,5 @@
 //! `day3.settings`: namespace `cozy-system` and ConfigMap `cozystack` hold the plan's settings, before the installer
 //! reads them.
-use super::values::{self, EXPOSE, NAME, NAMESPACE};
 use crate::cozystack::Release;
 use crate::cozystack::addons::Object;
 use crate::engine::failure::Failure;
@@ -9,6 +8,7 @@ use crate::engine::wait::Band;
 use crate::kubernetes::Kind;
 use crate::plan::model::Plan;
 use crate::steps::cluster::{self, foreign, get, is_ours, ours, proven, seen, text};
+use crate::steps::platform::values::{self, EXPOSE, NAME, NAMESPACE};
 use crate::steps::site::{Changing, Installation, Reading};
 use crate::steps::{follow, outlines};
 use async_trait::async_trait;

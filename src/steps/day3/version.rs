@@ -1,11 +1,11 @@
 //! `day3.version`: the cluster calls itself what the release does, so every migration has run.
-use super::values::NAMESPACE;
 use crate::engine::failure::Failure;
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::Kind;
 use crate::plan::model::Plan;
 use crate::steps::cluster::{get, proven, seen, text};
+use crate::steps::platform::values::NAMESPACE;
 use crate::steps::site::{Changing, Installation, Reading};
 use crate::steps::{follow, outlines};
 use async_trait::async_trait;

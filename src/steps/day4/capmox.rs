@@ -1,9 +1,5 @@
 //! `day4.capmox`: Cluster API can make machines in Proxmox VE: the provider "proxmox" and the address provider
 //! "in-cluster" are installed in the plan's versions.
-use super::access::CAPMOX;
-use super::probe::{self, Credentials};
-use super::provider_file;
-use super::trust::{self, Trust};
 use crate::cozystack::addons::components::SHA256;
 use crate::cozystack::addons::{
     CAPMOX_CREDENTIALS, CLUSTER_API_NAMESPACE, CapmoxInput, Object, Provider, capmox, has_credentials,
@@ -15,6 +11,10 @@ use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::{Kind, Reader};
 use crate::plan::model::Plan;
+use crate::steps::addons::access::CAPMOX;
+use crate::steps::addons::probe::{self, Credentials};
+use crate::steps::addons::provider_file;
+use crate::steps::addons::trust::{self, Trust};
 use crate::steps::cluster::{self, Standing, condition, get, is_true, proven, said, seen, standing, text};
 use crate::steps::site::{Changing, Installation, Reading};
 use crate::steps::workload::{is_up, trouble};

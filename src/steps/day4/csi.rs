@@ -1,7 +1,4 @@
 //! `day4.csi`: volumes of the cluster can lie on the plan's Proxmox storage.
-use super::access::CSI;
-use super::probe::{self, Credentials};
-use super::trust::{self, Trust};
 use crate::cozystack::addons::{
     CREDENTIALS, CSI_CONFIG, CSI_DRIVER_NAME, CSI_NAMESPACE, CsiInput, Object, proxmox_csi,
 };
@@ -11,6 +8,9 @@ use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::{Kind, Reader};
 use crate::plan::model::Plan;
+use crate::steps::addons::access::CSI;
+use crate::steps::addons::probe::{self, Credentials};
+use crate::steps::addons::trust::{self, Trust};
 use crate::steps::cluster::{self, Standing, get, is_true, items, part, proven, said, seen, standing, text};
 use crate::steps::site::{Changing, Installation, Reading};
 use crate::steps::{failures, flux, follow, outlines};

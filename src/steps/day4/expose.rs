@@ -7,7 +7,7 @@ use crate::kubernetes::Kind;
 use crate::plan::model::Plan;
 use crate::steps::cluster::{self, foreign, get, is_ours, items, part, proven, seen, text};
 use crate::steps::day3::settings;
-use crate::steps::day3::values::{self, EXPOSE, NAME, NAMESPACE};
+use crate::steps::platform::values::{self, EXPOSE, NAME, NAMESPACE};
 use crate::steps::site::{Changing, Installation, Reading};
 use crate::steps::{failures, follow, outlines};
 use async_trait::async_trait;

@@ -1,21 +1,18 @@
 //! Day 4, integration: storage, addresses, the root tenant's services, and the way to Proxmox VE for volumes and machines.
-pub mod access;
 pub mod address_pool;
 pub mod capmox;
 pub mod csi;
 pub mod expose;
 pub mod linstor_pools;
-pub mod probe;
-pub mod provider_file;
 pub mod proxmox_role;
 pub mod proxmox_token;
 pub mod proxmox_user;
 pub mod storage_classes;
 pub mod tenant_services;
 pub mod topology_labels;
-pub mod trust;
 
 use crate::plan::model::Plan;
+use crate::steps::addons::access;
 use crate::steps::catalogue::Steps;
 use std::sync::Arc;
 

@@ -1,9 +1,9 @@
 //! `day4.proxmox_role/NAME`: a role in Proxmox VE with exactly the privileges that the add-on needs.
-use super::access::Access;
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Evidence, Left, Proof};
 use crate::engine::step::{Context, Observed, Outline, Removal, Step, StepId, Undo};
 use crate::engine::wait::Band;
+use crate::steps::addons::access::Access;
 use crate::steps::cluster::part;
 use crate::steps::removal::removed;
 use crate::steps::site::{Changing, Installation, Reading};

@@ -1,11 +1,11 @@
 //! `day4.proxmox_token/NAME`: the add-on's API token exists, its secret is kept, and with it one may do what is needed.
-use super::access::{self, Access};
 use crate::base::answer::Answer;
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Evidence, Left, Proof};
 use crate::engine::step::{Context, Observed, Outline, Removal, Step, StepId, Undo};
 use crate::engine::wait::Band;
 use crate::proxmox::{Error, Permissions, Target, TokenRow, connect};
+use crate::steps::addons::access::{self, Access};
 use crate::steps::cluster::part;
 use crate::steps::removal::removed;
 use crate::steps::site::{Changing, Installation, Reading};
@@ -201,8 +201,8 @@ impl Removal<Installation> for ProxmoxToken {
 
 #[cfg(test)]
 mod tests {
-    use super::super::access::CSI;
     use super::*;
+    use crate::steps::addons::access::CSI;
     use std::collections::BTreeMap;
 
     #[test]

@@ -1,10 +1,10 @@
 //! `day4.proxmox_user/NAME`: a user in Proxmox VE that has the add-on's role everywhere, and no password.
-use super::access::{self, Access};
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Evidence, Left, Proof};
 use crate::engine::step::{Context, Observed, Outline, Removal, Step, StepId, Undo};
 use crate::engine::wait::Band;
 use crate::proxmox::{AclRow, Grantee, UserRow};
+use crate::steps::addons::access::{self, Access};
 use crate::steps::cluster::part;
 use crate::steps::removal::removed;
 use crate::steps::site::{Changing, Installation, Reading};
@@ -149,8 +149,8 @@ impl Removal<Installation> for ProxmoxUser {
 
 #[cfg(test)]
 mod tests {
-    use super::super::access::CSI;
     use super::*;
+    use crate::steps::addons::access::CSI;
 
     #[test]
     fn only_a_grant_that_reaches_everything_counts() {

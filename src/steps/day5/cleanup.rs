@@ -1,5 +1,4 @@
 //! `day5.cleanup`: nothing of the tests is left, neither in Kubernetes nor on the storage of Proxmox.
-use super::objects::{self, NAMESPACE};
 use crate::base::text::shorten;
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Evidence, Left, Proof};
@@ -7,6 +6,7 @@ use crate::engine::step::{Context, Observed, Outline, Removal, Step, StepId, Und
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::Kind;
 use crate::plan::model::Plan;
+use crate::steps::objects::{self, NAMESPACE};
 use crate::steps::site::{Changing, Installation, Reading};
 use crate::steps::teardown;
 use crate::steps::{failures, outlines};

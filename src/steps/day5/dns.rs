@@ -1,9 +1,9 @@
 //! `day5.dns`: a pod resolves the name of the API server in the plan's cluster domain.
-use super::objects::{self, BAND, NAMESPACE, PodState};
 use crate::engine::failure::Failure;
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::kubernetes::Kind;
 use crate::plan::model::Plan;
+use crate::steps::objects::{self, BAND, NAMESPACE, PodState};
 use crate::steps::site::{Changing, Installation, Reading};
 use crate::steps::{follow, outlines};
 use async_trait::async_trait;

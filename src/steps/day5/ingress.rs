@@ -13,7 +13,7 @@ use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::Kind;
 use crate::plan::model::Plan;
 use crate::steps::day4::tenant_services::INGRESS as SERVICE;
-use crate::steps::day5::objects;
+use crate::steps::objects;
 use crate::steps::site::{Changing, Installation, Reading};
 use crate::steps::{failures, outlines};
 use async_trait::async_trait;
@@ -127,7 +127,7 @@ struct Certificate {
 /// # Errors
 /// When nobody answers, in the words of the client.
 async fn ask(cx: &dyn Context, url: &Url, address: IpAddr) -> Result<Answer, String> {
-    let said = |e: reqwest::Error| clean(&crate::steps::day1::web::cause(&e.without_url()));
+    let said = |e: reqwest::Error| clean(&crate::steps::web::cause(&e.without_url()));
     let host = url.host_str().unwrap_or_default();
     let port = url.port_or_known_default().unwrap_or(443);
     let builder = || -> ClientBuilder {

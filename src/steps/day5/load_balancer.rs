@@ -1,11 +1,11 @@
 //! `day5.load_balancer`: a service gets an address of the plan's pool, and the pod behind it answers from the jump host.
-use super::objects::{self, BAND, CONTAINER, IMAGE, NAMESPACE};
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Evidence, Proof};
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::Wait;
 use crate::kubernetes::Kind;
 use crate::plan::model::Plan;
+use crate::steps::objects::{self, BAND, CONTAINER, IMAGE, NAMESPACE};
 use crate::steps::site::{Changing, Installation, Reading};
 use crate::steps::{failures, follow, outlines};
 use async_trait::async_trait;

@@ -6,7 +6,6 @@ pub mod load_balancer;
 pub mod names;
 pub mod namespace;
 pub mod nodes;
-pub mod objects;
 pub mod pod;
 pub mod pods;
 pub mod releases;

@@ -1,11 +1,11 @@
 //! `day5.namespace`: a namespace of the tests' own. The system label keeps CozyStack's lineage webhook out of it.
-use super::objects::{self, NAMESPACE};
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Evidence, Proof};
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::Kind;
 use crate::plan::model::Plan;
+use crate::steps::objects::{self, NAMESPACE};
 use crate::steps::site::{Changing, Installation, Reading};
 use crate::steps::{failures, follow, outlines};
 use async_trait::async_trait;

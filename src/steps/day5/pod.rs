@@ -1,9 +1,9 @@
 //! `day5.pod`: a real pod runs on a node of its own choice and ends well.
-use super::objects::{self, BAND, NAMESPACE, PodState};
 use crate::engine::failure::Failure;
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::kubernetes::Kind;
 use crate::plan::model::Plan;
+use crate::steps::objects::{self, BAND, NAMESPACE, PodState};
 use crate::steps::site::{Changing, Installation, Reading};
 use crate::steps::{follow, outlines};
 use async_trait::async_trait;

@@ -5,7 +5,7 @@ use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::{Kind, PodStatus};
 use crate::plan::model::Plan;
-use crate::steps::day5::objects::NAMESPACE;
+use crate::steps::objects::NAMESPACE;
 use crate::steps::site::{Changing, Installation, Reading};
 use crate::steps::{failures, follow, outlines};
 use async_trait::async_trait;

@@ -1,11 +1,11 @@
 //! `day5.volume/CLASS`: a volume of the class is made, mounted, written and read. For Proxmox volumes the storage of
 //! Proxmox itself is asked too.
-use super::objects::{self, BAND, NAMESPACE, PodState};
 use crate::engine::failure::Failure;
 use crate::engine::proof::Evidence;
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::kubernetes::Kind;
 use crate::plan::model::Plan;
+use crate::steps::objects::{self, BAND, NAMESPACE, PodState};
 use crate::steps::site::{Changing, Installation, Reading};
 use crate::steps::{failures, follow, outlines};
 use async_trait::async_trait;

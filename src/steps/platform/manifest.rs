@@ -1,10 +1,10 @@
 //! The installer's manifest: fetched, checked, and taken apart into objects.
-use super::values::NAMESPACE;
 use crate::cozystack::addons::Object;
 use crate::engine::failure::Failure;
 use crate::kubernetes::Kind;
 use crate::plan::model::Plan;
 use crate::steps::cluster::{ours, text};
+use crate::steps::platform::values::NAMESPACE;
 use crate::steps::release_file::ReleaseFile;
 use serde_json::Value;
 

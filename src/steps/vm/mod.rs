@@ -1,4 +1,7 @@
 //! The common part of the steps about one VM: finding it, deciding whose it is, following its tasks.
+pub mod guests;
+pub mod linked;
+
 use crate::base::answer::Answer;
 use crate::base::text::quoted;
 use crate::engine::failure::Failure;

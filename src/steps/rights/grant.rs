@@ -4,8 +4,8 @@
 //! place of those of its groups (pve-access-control, `roles` in AccessControl.pm). So nothing is ever entered below an entry
 //! that is in force: its role is extended, or another role is entered beside it. A role that comes with Proxmox VE can't be
 //! changed. Entries of a token without privilege separation are never looked at.
-use super::needs::Need;
 use crate::proxmox::AclRow;
+use crate::steps::rights::needs::Need;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The role that the commands make where there is none to extend.

@@ -1,11 +1,11 @@
 //! The key that a machine in maintenance showed when day 1 looked at it. Nobody vouches for it: it is trusted on first
 //! use, shown at the gate of day 2, and from then on no other key is given the machine's config.
-use super::reach;
 use crate::base::clock::add;
 use crate::engine::failure::Failure;
 use crate::engine::proof::Comparison;
 use crate::engine::step::StepId;
 use crate::plan::model::NodePlan;
+use crate::steps::day1::reach;
 use crate::talos::SpkiFingerprint;
 use jiff::Timestamp;
 use std::collections::BTreeMap;

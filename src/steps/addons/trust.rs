@@ -1,9 +1,9 @@
 //! What an add-on is told of Proxmox VE: where it is, who the add-on is there, and by what it knows the server.
-use super::access::Access;
 use crate::base::answer::Answer;
 use crate::cozystack::addons::ProxmoxAccess;
 use crate::engine::failure::Failure;
 use crate::proxmox::Anchor;
+use crate::steps::addons::access::Access;
 use crate::steps::failures;
 use crate::steps::site::Reading;
 

@@ -1,5 +1,4 @@
 //! Files of the jump host: checksums, and the raw image out of its xz, with holes where the image is empty.
-use super::fetch::disk;
 use crate::base::file::sync_folder_of;
 use crate::base::text::{self, hex};
 use crate::engine::failure::Failure;
@@ -248,6 +247,17 @@ async fn aside<T: Send + 'static>(
         ),
         _ => disk(&e),
     })
+}
+
+/// The failure for an answer of the operating system about the state folder.
+pub fn disk(e: &io::Error) -> Failure {
+    let next = match e.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "make room in the state folder, or give another one with --state-dir DIR; the step goes on by itself"
+        }
+        _ => "mend the state folder, or give another one with --state-dir DIR",
+    };
+    Failure::person(format!("can't keep the image on the jump host: {e}"), next)
 }
 
 #[cfg(test)]

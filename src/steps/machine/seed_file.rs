@@ -5,6 +5,7 @@ use crate::engine::failure::Failure;
 use crate::plan::model::NodePlan;
 use crate::proxmox::{VmConfig, Volume};
 use crate::steps::cluster::part;
+use crate::steps::day2::config;
 use crate::steps::failures;
 use crate::steps::site::Reading;
 use crate::talos::seed::{Seed, SeedConfig, seed};
@@ -41,7 +42,7 @@ fn begins(volid: &str, stem: &str) -> bool {
 /// # Errors
 /// When the config can't be read, or the card has no address.
 pub fn wanted(site: &Reading, node: &NodePlan, vm: &VmConfig) -> Result<Seed, Failure> {
-    let config = site.secret(&super::config::file(node))?;
+    let config = site.secret(&config::file(node))?;
     let Some(mac) = vm.net0_mac() else {
         return Err(Failure::person(format!("vm {} has no card net0", node.vmid), "run again: it is set anew"));
     };

@@ -1,6 +1,6 @@
 //! The privileges that the token must have, path by path, for the calls of days 0 to 5 and of the teardown.
-use super::hosts;
 use crate::plan::model::Plan;
+use crate::steps::day0::hosts;
 use std::collections::BTreeSet;
 
 /// On each of the plan's VMs.

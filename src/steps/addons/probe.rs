@@ -1,16 +1,16 @@
 //! Proxmox VE asked from inside the cluster, with an add-on's own credentials and by what the add-on verifies the server:
 //! a pod that asks `/version` until it is answered. An add-on may be installed and its objects Ready while this fails.
-use super::access::Access;
-use super::trust::Trust;
 use crate::base::text::shorten;
 use crate::cozystack::addons::{AUTHORITY, AUTHORITY_KEY, CREDENTIALS, MANAGED_BY, RUN_LABEL};
 use crate::engine::failure::Failure;
 use crate::engine::proof::Evidence;
 use crate::engine::step::Context;
 use crate::kubernetes::Kind;
+use crate::steps::addons::access::Access;
+use crate::steps::addons::trust::Trust;
 use crate::steps::cluster::{self, get, is_ours, seen, text};
-use crate::steps::day5::objects::{CONTAINER, IMAGE};
 use crate::steps::failures;
+use crate::steps::objects::{CONTAINER, IMAGE};
 use crate::steps::site::{Changing, Reading};
 use serde_json::{Value, json};
 
@@ -231,12 +231,12 @@ fn failure(end: End, credentials: &Credentials, trust: &Trust, log: &str) -> Fai
 
 #[cfg(test)]
 mod tests {
-    use super::super::access::CSI;
     use super::*;
     use crate::base::answer::Answer;
     use crate::base::secret::Secret;
     use crate::cozystack::addons::{CSI_CONFIG, CSI_NAMESPACE, ProxmoxAccess};
     use crate::proxmox::Anchor;
+    use crate::steps::addons::access::CSI;
 
     fn credentials() -> Credentials {
         Credentials {

@@ -7,6 +7,7 @@ use crate::engine::step::{Context, Observed, StepId};
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::Kind;
 pub use crate::steps::cluster::{is_ours, text};
+use crate::steps::day5::namespace;
 use crate::steps::failures;
 use crate::steps::site::{Changing, Reading};
 use serde_json::{Value, json};
@@ -34,7 +35,7 @@ pub fn strange(cx: &dyn Context, site: &Reading, namespace: &Value) -> Option<&'
     if !is_ours(site, namespace) {
         return Some("does not carry this run's label");
     }
-    match cx.made().origin(Some(&StepId::new(super::namespace::KIND)), &thing(namespace)) {
+    match cx.made().origin(Some(&StepId::new(namespace::KIND)), &thing(namespace)) {
         Origin::Known | Origin::Open => None,
         Origin::Another | Origin::Never => Some("carries this run's label, but is not the one that this run made"),
     }
