@@ -1,17 +1,20 @@
 //! `cozyup status [RUN]`: what the journal says, also while nobody works on the run.
 use super::run::who;
 use super::{Exit, note, say, tell, with_next};
-use crate::base::clock::between;
+use crate::base::clock::{Clock, between};
 use crate::base::{process, text};
 use crate::compose::recorded;
 use crate::engine::journal::is_written;
 use crate::engine::record::Outcome;
-use crate::engine::state::{RunState, Status as StepStatus, StepState};
+use crate::engine::standing::{Standing, clock_of, late, standing};
+use crate::engine::state::{RunState, StepState};
+use crate::engine::wait::Wait;
 use crate::plan::{day_title, resume_command};
 use crate::session::client::{self, JoinError};
 use crate::session::folder::RunFolder;
 use crate::session::lock::{self, Owner};
-use serde_json::json;
+use jiff::Timestamp;
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -30,6 +33,8 @@ const ANSWER: Duration = Duration::from_secs(2);
 struct Worker {
     owner: Owner,
     answer: Answer,
+    /// The run's clock, as the worker tells it.
+    clock: Option<Clock>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +51,7 @@ impl Worker {
     async fn of(folder: &Path, state: &RunState) -> Option<Worker> {
         // A lock that can't be read is held by nobody whom this could name; who removed it has not ended the worker.
         let owner = lock::holder(&folder.join("lock")).ok().flatten().or_else(|| {
-            let since = state.last.unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+            let since = state.last.unwrap_or(Timestamp::UNIX_EPOCH);
             is_written(&folder.join("journal.jsonl")).then(|| Owner {
                 host: state.host.clone(),
                 pid: state.pid,
@@ -54,8 +59,13 @@ impl Worker {
                 started: 0,
             })
         })?;
+        let mut clock = None;
         let answer = match client::greet(folder, &who(), ANSWER).await {
-            Ok(_) | Err(JoinError::Denied { .. }) => Answer::Answers,
+            Ok(welcome) => {
+                clock = welcome.clock.as_deref().map_or_else(|| Some(Clock::real()), Clock::of_spec);
+                Answer::Answers
+            }
+            Err(JoinError::Denied { .. }) => Answer::Answers,
             Err(JoinError::Nobody) => Answer::Deaf,
             Err(JoinError::Silent(_) | JoinError::Stranger(_)) => {
                 match owner.host == lock::host_name() && process::is_stopped(owner.pid) {
@@ -64,7 +74,7 @@ impl Worker {
                 }
             }
         };
-        Some(Worker { owner, answer })
+        Some(Worker { owner, answer, clock })
     }
 
     fn told(&self, state: &RunState) -> String {
@@ -105,12 +115,9 @@ impl Status {
             }
         };
         let worker = Worker::of(&folder, &state).await;
-        if self.json {
-            say(&as_json(&state, &folder, worker.as_ref()))
-        } else {
-            say(&as_text(&state, &folder, worker.as_ref()))
-        }
-        let blocked = state.wanted().any(|s| matches!(s.status, StepStatus::Blocked { .. }));
+        let shown = Shown { state: &state, folder: &folder, worker: worker.as_ref() };
+        say(&if self.json { shown.as_json() } else { shown.as_text() });
+        let blocked = state.wanted().any(StepState::is_blocked);
         match state.ended {
             Some(Outcome::Proven) => Exit::Proven,
             Some(Outcome::Blocked) => Exit::Blocked,
@@ -165,96 +172,174 @@ pub fn find(state_dir: &Path, wanted: Option<&str>) -> Result<PathBuf, String> {
     }
 }
 
-fn word(step: &StepState) -> &'static str {
-    match step.status {
-        StepStatus::Pending if step.to_confirm => "unconfirmed",
-        StepStatus::Pending => "pending",
-        StepStatus::Absent => "absent",
-        StepStatus::Acting => "acting",
-        StepStatus::Acted | StepStatus::Underway => "underway",
-        StepStatus::Retrying { .. } => "retrying",
-        StepStatus::Blocked { .. } => "blocked",
-        StepStatus::Proven => "proven",
+/// What is shown of a run.
+struct Shown<'a> {
+    state: &'a RunState,
+    folder: &'a Path,
+    worker: Option<&'a Worker>,
+}
+
+impl Shown<'_> {
+    /// The moment that the run has come to: by its worker's clock, or that of its last record where no worker tells it.
+    fn now(&self) -> Timestamp {
+        let last = self.state.last.unwrap_or(Timestamp::UNIX_EPOCH);
+        let told = self.worker.and_then(|w| w.clock.as_ref()).map_or(last, Clock::now);
+        clock_of(self.state, told)
     }
-}
 
-fn as_json(state: &RunState, folder: &Path, worker: Option<&Worker>) -> String {
-    let worker = worker.map(|w| {
-        let owner = &w.owner;
-        json!({
-            "host": owner.host, "pid": owner.pid, "since": owner.since,
-            "answers": w.answer == Answer::Answers, "stopped": w.answer == Answer::Stopped,
-        })
-    });
-    let steps: Vec<_> = state
-        .wanted()
-        .map(|s| {
+    fn standing(&self, step: &StepState) -> Standing {
+        let standing = standing(step, self.state, self.now());
+        if self.worker.is_some() { standing } else { standing.without_a_worker() }
+    }
+
+    fn as_json(&self) -> String {
+        let state = self.state;
+        let worker = self.worker.map(|w| {
+            let owner = &w.owner;
             json!({
-                "id": s.outline.id, "day": s.outline.day, "title": s.outline.title, "status": word(s),
-                "attempt": s.attempt,
-                "wait": s.wait.as_ref().map(|(w, since)| json!({"condition": w.condition, "seen": w.seen, "since": since})),
-                "failure": match &s.status {
-                    StepStatus::Blocked { failure, .. } | StepStatus::Retrying { failure, .. } => json!(failure),
-                    _ => serde_json::Value::Null,
-                },
-                "proof": s.proof.as_ref().map(|p| p.summary()),
-                "remarks": s.proof.as_ref().map(|p| p.remarks()).unwrap_or_default(),
+                "host": owner.host, "pid": owner.pid, "since": owner.since,
+                "answers": w.answer == Answer::Answers, "stopped": w.answer == Answer::Stopped,
             })
+        });
+        let steps: Vec<_> = state.wanted().map(|s| self.step_as_json(s)).collect();
+        json!({
+            "schema": crate::report::json::SCHEMA, "kind": "status", "run": state.run, "plan": state.plan,
+            "outcome": state.ended, "disputed": state.disputed, "folder": self.folder.display().to_string(),
+            "proven": state.proven(), "steps": steps, "gate_waiting": state.gate_waiting(), "last": state.last,
+            "worker": worker,
         })
-        .collect();
-    json!({
-        "schema": crate::report::json::SCHEMA, "kind": "status", "run": state.run, "plan": state.plan, "outcome": state.ended, "disputed": state.disputed,
-        "folder": folder.display().to_string(), "proven": state.proven(), "steps": steps, "gate_waiting": state.gate_waiting(), "last": state.last, "worker": worker,
-    })
-    .to_string()
-}
+        .to_string()
+    }
 
-fn as_text(state: &RunState, folder: &Path, worker: Option<&Worker>) -> String {
-    let mut out = vec![format!(
-        "{} {} of plan {}: {} of {} steps proven; {}",
-        if state.backwards { "teardown of run" } else { "run" },
-        state.run,
-        state.plan,
-        state.proven(),
-        state.wanted().count(),
-        match (state.ended, worker) {
+    fn step_as_json(&self, step: &StepState) -> Value {
+        let wait = |(w, since): &(Wait, Timestamp)| json!({"condition": w.condition, "seen": w.seen, "since": since});
+        let standing = self.standing(step);
+        let over = late(step, self.now()).filter(|_| standing == Standing::Late);
+        json!({
+            "id": step.outline.id, "day": step.outline.day, "title": step.outline.title, "status": standing,
+            "late_by_s": over.map(|over| over.as_secs()), "drifted": step.drifted, "attempt": step.attempt,
+            "wait": step.wait.as_ref().map(wait), "failure": step.failure(),
+            "proof": step.proof.as_ref().map(|p| p.summary()),
+            "remarks": step.proof.as_ref().map(|p| p.remarks()).unwrap_or_default(),
+        })
+    }
+
+    fn as_text(&self) -> String {
+        let state = self.state;
+        let way = if state.backwards { "teardown of run" } else { "run" };
+        let mut out = vec![format!(
+            "{way} {} of plan {}: {} of {} steps proven; {}",
+            state.run,
+            state.plan,
+            state.proven(),
+            state.wanted().count(),
+            self.ending()
+        )];
+        let mut day = None;
+        for step in state.wanted() {
+            if day != Some(step.outline.day) {
+                day = Some(step.outline.day);
+                out.push(day_title(step.outline.day));
+            }
+            let word = self.standing(step).word();
+            out.push(format!("  {word:<8}  {}: {}", step.outline.id, self.detail(step)));
+            let remarks = step.proof.as_ref().filter(|_| step.is_proven()).map(|p| p.remarks()).unwrap_or_default();
+            out.extend(remarks.iter().map(|remark| format!("            mind: {remark}")));
+        }
+        out.push(format!("state: {}", self.folder.display()));
+        out.join("\n")
+    }
+
+    fn ending(&self) -> String {
+        let state = self.state;
+        let resume = resume_command(state.backwards);
+        match (state.ended, self.worker) {
             (Some(Outcome::Proven), _) => "proven".to_string(),
             (Some(Outcome::Blocked), _) => "ended as blocked".to_string(),
             (Some(Outcome::Stopped), _) => format!(
-                "stopped, asked by {}; `{}` goes on with it",
-                state.stop_asked.as_deref().map_or("nobody known".into(), text::clean),
-                resume_command(state.backwards)
+                "stopped, asked by {}; `{resume}` goes on with it",
+                state.stop_asked.as_deref().map_or("nobody known".into(), text::clean)
             ),
             (None, Some(worker)) => worker.told(state),
             (None, None) if state.disputed => format!(
                 "its journal says that it came to a good end, which its own records do not bear out: somebody changed it; \
-                 `{}` looks at the target again",
-                resume_command(state.backwards)
+                 `{resume}` looks at the target again"
             ),
-            (None, None) => format!("its process is gone; `{}` goes on with it", resume_command(state.backwards)),
+            (None, None) => format!("its process is gone; `{resume}` goes on with it"),
         }
-    )];
-    let mut day = None;
-    for step in state.wanted() {
-        if day != Some(step.outline.day) {
-            day = Some(step.outline.day);
-            out.push(day_title(step.outline.day));
-        }
-        let detail = match (&step.status, &step.wait, &step.proof) {
-            (StepStatus::Blocked { failure, .. } | StepStatus::Retrying { failure, .. }, _, _) => {
-                format!("{}\n               next: {}", failure.what, failure.next)
-            }
-            (_, Some((wait, since)), _) => {
-                let waited = text::spoken(between(*since, state.last.unwrap_or(*since)));
-                format!("{} (seen: {}; for {waited})", wait.condition, wait.seen)
-            }
-            (_, None, Some(proof)) => proof.summary().to_string(),
-            (_, None, None) => step.outline.title.clone(),
-        };
-        out.push(format!("  {:<11}  {}: {detail}", word(step), step.outline.id));
-        let remarks = step.proof.as_ref().filter(|_| step.is_proven()).map(|p| p.remarks()).unwrap_or_default();
-        out.extend(remarks.iter().map(|remark| format!("               mind: {remark}")));
     }
-    out.push(format!("state: {}", folder.display()));
-    out.join("\n")
+
+    fn detail(&self, step: &StepState) -> String {
+        if let Some(failure) = step.failure() {
+            return format!("{}\n            next: {}", failure.what, failure.next);
+        }
+        if let Some((wait, since)) = &step.wait {
+            let now = self.now();
+            let over = late(step, now).filter(|_| self.standing(step) == Standing::Late);
+            let over = over.map(|over| format!("; {} over its time", text::spoken(over))).unwrap_or_default();
+            let waited = text::spoken(between(*since, now));
+            return format!("{} (seen: {}; for {waited}{over})", wait.condition, wait.seen);
+        }
+        match (&step.drifted, &step.proof) {
+            (Some(why), _) => format!("{} (was proven; now: {why})", step.outline.title),
+            (None, Some(proof)) => proof.summary().to_string(),
+            (None, None) => step.outline.title.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::record::Event;
+    use crate::engine::state::tests::{fold, outline, proof, session};
+    use crate::engine::step::StepId;
+    use crate::engine::wait::Band;
+
+    fn id() -> StepId {
+        StepId::new("day1.a")
+    }
+
+    /// A worker that answers, `second` seconds after the epoch.
+    fn worker(second: i64) -> Worker {
+        let clock = Clock::scaled(Timestamp::from_second(second).unwrap(), std::time::SystemTime::now(), 1.0);
+        let owner = Owner { host: "jump".into(), pid: 1, since: Timestamp::UNIX_EPOCH, started: 0 };
+        Worker { owner, answer: Answer::Answers, clock: Some(clock) }
+    }
+
+    fn shown(state: &RunState, worker: Option<&Worker>) -> (Value, String) {
+        let shown = Shown { state, folder: Path::new("/run"), worker };
+        (serde_json::from_str(&shown.as_json()).unwrap(), shown.as_text())
+    }
+
+    /// house.md section 2: the status had eight words of its own, and neither of these.
+    #[test]
+    fn the_status_says_late_while_a_worker_lives_and_halted_when_it_is_gone() {
+        let waits = Event::Waiting { step: id(), wait: Wait::new("the task ends", "41 %", Band::new(60, 180)) };
+        let state = fold(vec![session(vec![outline("day1.a", 1, &[])]), waits]);
+        let (json, text) = shown(&state, Some(&worker(1000)));
+        assert_eq!(json["steps"][0]["status"], "late");
+        assert!(json["steps"][0]["late_by_s"].as_u64().unwrap() >= 800, "{json}");
+        assert!(text.contains("LATE") && text.contains("over its time"), "{text}");
+        assert_eq!(shown(&state, Some(&worker(100))).0["steps"][0]["status"], "waits");
+        let (json, text) = shown(&state, None);
+        assert_eq!((&json["steps"][0]["status"], &json["steps"][0]["late_by_s"]), (&"halted".into(), &Value::Null));
+        assert!(text.contains("halted") && !text.contains("over its time"), "{text}");
+    }
+
+    #[test]
+    fn the_status_says_drifted_and_why() {
+        let steps = || vec![outline("day1.a", 1, &[])];
+        let state = fold(vec![
+            session(steps()),
+            Event::Proven { step: id(), proof: proof() },
+            session(steps()),
+            Event::Drifted { step: id(), why: "vm 1001 is stopped".into() },
+            Event::Absent { step: id(), seen: "vm 1001 is stopped".into() },
+        ]);
+        let (json, text) = shown(&state, Some(&worker(10)));
+        assert_eq!(json["steps"][0]["status"], "drifted");
+        assert_eq!(json["steps"][0]["drifted"], "vm 1001 is stopped");
+        assert!(text.contains("DRIFTED") && text.contains("now: vm 1001 is stopped"), "{text}");
+    }
 }

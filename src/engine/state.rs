@@ -57,6 +57,8 @@ pub struct StepState {
     /// What it was the last time, until the step gets further.
     pub last_failure: Option<Failure>,
     pub drifted: Option<String>,
+    /// It has been blocked since it last got further, and no person has asked for a look since.
+    pub known_blocked: bool,
     /// Proven by an earlier session and not yet asked for again in this one.
     pub to_confirm: bool,
     /// The act was called and has neither been accepted nor failed: what it waits for is no progress yet.
@@ -79,6 +81,7 @@ impl StepState {
             first_failure: None,
             last_failure: None,
             drifted: None,
+            known_blocked: false,
             to_confirm: false,
             in_act: false,
         }
@@ -88,6 +91,12 @@ impl StepState {
         self.failures = 0;
         self.first_failure = None;
         self.last_failure = None;
+        self.known_blocked = false;
+    }
+
+    /// Whether the act was called and has neither been accepted nor failed.
+    pub fn is_in_act(&self) -> bool {
+        self.in_act
     }
 
     /// Whether the act in hand has begun a task in the target: when it fails now, that task did.
@@ -97,6 +106,20 @@ impl StepState {
 
     pub fn is_proven(&self) -> bool {
         self.status == Status::Proven
+    }
+
+    pub fn is_blocked(&self) -> bool {
+        matches!(self.status, Status::Blocked { .. })
+    }
+
+    /// Why the step can't go on at the moment.
+    pub fn failure(&self) -> Option<&Failure> {
+        match &self.status {
+            Status::Retrying { failure, .. } | Status::Blocked { failure, .. } => Some(failure),
+            Status::Pending | Status::Absent | Status::Acting | Status::Acted | Status::Underway | Status::Proven => {
+                None
+            }
+        }
     }
 
     /// Whether the step holds a place in its queue.
@@ -286,6 +309,7 @@ impl RunState {
                 let since = *s.first_failure.get_or_insert(at);
                 s.failures += 1;
                 s.last_failure = Some(failure.clone());
+                s.known_blocked = true;
                 s.in_act = false;
                 s.status = Status::Blocked { failure: failure.clone(), since, again_at: *again_at };
             }),
@@ -297,14 +321,17 @@ impl RunState {
             }),
             // The lines of a log are for those who listen; the journal has them all.
             Event::Log { .. } => {}
-            Event::RetryAsked { step, .. } => self.on(step, at, |s| match &mut s.status {
-                Status::Retrying { again_at, .. } | Status::Blocked { again_at, .. } => *again_at = at,
-                Status::Pending
-                | Status::Absent
-                | Status::Acting
-                | Status::Acted
-                | Status::Underway
-                | Status::Proven => {}
+            Event::RetryAsked { step, .. } => self.on(step, at, |s| {
+                s.known_blocked = false;
+                match &mut s.status {
+                    Status::Retrying { again_at, .. } | Status::Blocked { again_at, .. } => *again_at = at,
+                    Status::Pending
+                    | Status::Absent
+                    | Status::Acting
+                    | Status::Acted
+                    | Status::Underway
+                    | Status::Proven => {}
+                }
             }),
             Event::StopAsked { by } => self.stop_asked = Some(by.clone()),
             // Who holds control is a matter of the worker that lives, not of the run.

@@ -1,9 +1,9 @@
-//! One object a line, versioned (`"schema": 1`).
+//! One object a line, versioned (`"schema": 2`).
 use super::summary::Summary;
 use crate::engine::record::Record;
 use serde_json::{Value, json};
 
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 pub fn record(record: &Record) -> String {
     let mut value = serde_json::to_value(record).unwrap_or(Value::Null);
@@ -33,7 +33,7 @@ mod tests {
     fn a_record_carries_schema_and_kind_beside_its_own_keys() {
         let line = record(&Record { seq: 7, at: at(1), event: Event::GateAsked { day: 2, compare: Vec::new() } });
         let value: Value = serde_json::from_str(&line).unwrap();
-        assert_eq!(value["schema"], 1);
+        assert_eq!(value["schema"], 2);
         assert_eq!(value["kind"], "record");
         assert_eq!((&value["seq"], &value["event"], &value["day"]), (&json!(7), &json!("gate_asked"), &json!(2)));
     }

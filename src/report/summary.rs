@@ -2,7 +2,7 @@
 use crate::base::text;
 use crate::engine::proof::Left;
 use crate::engine::record::Outcome;
-use crate::engine::state::{RunState, Status};
+use crate::engine::state::RunState;
 use crate::plan::model::Plan;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -13,8 +13,7 @@ use std::time::Duration;
 pub struct Summary {
     pub run: String,
     pub plan: String,
-    /// `proven`, `blocked`, `stopped`, or `running` when nobody has ended it.
-    pub outcome: String,
+    pub outcome: Ending,
     /// Last day that was asked for.
     pub until: u8,
     /// It was a teardown: what is proven is that nothing is left.
@@ -41,6 +40,37 @@ pub struct Summary {
     pub versions: BTreeMap<&'static str, String>,
     pub addresses: BTreeMap<&'static str, String>,
     pub files: BTreeMap<&'static str, String>,
+}
+
+/// How the run ended, if it has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    Proven,
+    Blocked,
+    Stopped,
+    /// Nobody has ended it.
+    Running,
+}
+
+impl Ending {
+    fn of(ended: Option<Outcome>) -> Ending {
+        match ended {
+            Some(Outcome::Proven) => Ending::Proven,
+            Some(Outcome::Blocked) => Ending::Blocked,
+            Some(Outcome::Stopped) => Ending::Stopped,
+            None => Ending::Running,
+        }
+    }
+
+    pub fn word(self) -> &'static str {
+        match self {
+            Ending::Proven => "proven",
+            Ending::Blocked => "blocked",
+            Ending::Stopped => "stopped",
+            Ending::Running => "running",
+        }
+    }
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -96,11 +126,9 @@ pub struct Times {
 
 impl Summary {
     pub fn of(state: &RunState, plan: &Plan, folder: &Path, times: Times) -> Summary {
-        let blocked = state.wanted().filter_map(|s| match &s.status {
-            Status::Blocked { failure, .. } | Status::Retrying { failure, .. } => {
-                Some(Blocked { step: s.outline.id.to_string(), what: failure.what.clone(), next: failure.next.clone() })
-            }
-            _ => None,
+        let blocked = state.wanted().filter_map(|s| {
+            let failure = s.failure()?;
+            Some(Blocked { step: s.outline.id.to_string(), what: failure.what.clone(), next: failure.next.clone() })
         });
         // Sealed ones have one more ending.
         let file = |name: &str| match folder.join(name) {
@@ -116,13 +144,7 @@ impl Summary {
         Summary {
             run: state.run.clone(),
             plan: state.plan.clone(),
-            outcome: match state.ended {
-                Some(Outcome::Proven) => "proven",
-                Some(Outcome::Blocked) => "blocked",
-                Some(Outcome::Stopped) => "stopped",
-                None => "running",
-            }
-            .to_string(),
+            outcome: Ending::of(state.ended),
             until: state.until,
             teardown: state.backwards,
             steps: state.wanted().count(),
@@ -168,7 +190,7 @@ impl Summary {
             true => "teardown".to_string(),
             false => format!("days 0 to {}", self.until),
         };
-        let mut out = vec![format!("{}: {} of {} steps proven ({what})", self.outcome, self.proven, self.steps)];
+        let mut out = vec![format!("{}: {} of {} steps proven ({what})", self.outcome.word(), self.proven, self.steps)];
         for b in &self.blocked {
             out.push(format!("blocked: {}: {}", b.step, b.what));
             out.push(format!("   next: {}", b.next));
@@ -194,7 +216,7 @@ impl Summary {
         let wall = text::spoken(Duration::from_secs_f64(self.wall_s.max(0.0)));
         match (self.critical_path_s, self.speed) {
             // One that ended early did not walk it.
-            (Some(path), Some(speed)) if speed > 0.0 && self.outcome == "proven" => {
+            (Some(path), Some(speed)) if speed > 0.0 && self.outcome == Ending::Proven => {
                 let least = path / speed;
                 out.push(format!(
                     "time: {:.1} s on the wall; critical path {path:.0} lab seconds / speed {speed} = {least:.1} s ({:+.1} %)",
@@ -202,8 +224,23 @@ impl Summary {
                     (self.wall_s / least - 1.0) * 100.0
                 ));
             }
-            _ => out.push(format!("time: {wall} on the wall")),
+            (Some(_) | None, Some(_) | None) => out.push(format!("time: {wall} on the wall")),
         }
         out.join("\n")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_a_run_ended_is_the_same_word_for_people_and_programs() {
+        let ended = [Some(Outcome::Proven), Some(Outcome::Blocked), Some(Outcome::Stopped), None];
+        for (ended, word) in ended.into_iter().zip(["proven", "blocked", "stopped", "running"]) {
+            let ending = Ending::of(ended);
+            assert_eq!(ending.word(), word);
+            assert_eq!(serde_json::to_value(ending).unwrap(), word);
+        }
     }
 }

@@ -1,10 +1,8 @@
-//! The live log: what happened, a line each, beside the lines that the targets' own logs gave.
-use super::standing::Standing;
-use crate::base::clock::between;
-use crate::base::text::{clean, spoken};
-use crate::engine::record::{Event, Outcome, Record};
-use crate::engine::state::{RunState, Status};
+//! The live log: the news of the run, a line each, beside the lines that the targets' own logs gave.
+use crate::engine::record::Record;
+use crate::engine::state::RunState;
 use crate::engine::step::StepId;
+use crate::engine::tell::{News, Told, tell};
 use jiff::Timestamp;
 use std::collections::VecDeque;
 
@@ -15,8 +13,7 @@ pub const LIMIT: usize = 2000;
 pub struct FeedLine {
     pub at: Timestamp,
     pub step: Option<StepId>,
-    /// `None`: a line of a log.
-    pub standing: Option<Standing>,
+    pub news: News,
     pub text: String,
 }
 
@@ -37,99 +34,64 @@ impl Feed {
         self.0.iter().rev()
     }
 
-    /// Takes up `record`; `state` is what was known before it. Says whether there is a new line.
-    pub fn take(&mut self, record: &Record, state: &RunState) -> bool {
-        let Some((step, standing, text)) = told(record, state) else { return false };
-        if self.0.len() == LIMIT {
-            self.0.pop_front();
+    /// Takes up `record`; `state` is what was known before it. Returns how many lines are new.
+    pub fn take(&mut self, record: &Record, state: &RunState) -> usize {
+        let told = tell(record, state);
+        for Told { news, step, class, text, more } in &told {
+            if self.0.len() == LIMIT {
+                self.0.pop_front();
+            }
+            let class = class.map(|class| format!("({class}) ")).unwrap_or_default();
+            let more: String = more.iter().map(|more| format!("; {more}")).collect();
+            let text = format!("{class}{text}{more}");
+            self.0.push_back(FeedLine { at: record.at, step: step.cloned(), news: *news, text });
         }
-        self.0.push_back(FeedLine { at: record.at, step: step.cloned(), standing, text: clean(&text) });
-        true
-    }
-}
-
-type Told<'a> = (Option<&'a StepId>, Option<Standing>, String);
-
-fn told<'a>(record: &'a Record, state: &RunState) -> Option<Told<'a>> {
-    let known = |step: &StepId| state.step(step);
-    match &record.event {
-        Event::Session { run, host, pid, backwards, .. } => {
-            let verb = match (*backwards, state.sessions) {
-                (true, _) => "is taken back",
-                (false, 0) => "starts",
-                (false, _) => "goes on",
-            };
-            Some((None, Some(Standing::Acts), format!("run {run} {verb}: process {pid} on {host}")))
-        }
-        Event::GateAsked { day, .. } => {
-            Some((None, Some(Standing::Gate), format!("day {day} waits until you begin it")))
-        }
-        Event::GateOpened { by, .. } if state.backwards => {
-            Some((None, Some(Standing::Acts), format!("agreed to by {by}")))
-        }
-        Event::GateOpened { day, by } => Some((None, Some(Standing::Acts), format!("day {day} begun by {by}"))),
-        Event::Absent { .. } | Event::Acted { .. } | Event::HandleKept { .. } => None,
-        Event::Intended { step, attempt } => {
-            let title = known(step).map(|s| s.outline.title.clone()).unwrap_or_default();
-            let again = if *attempt > 1 { format!(" (attempt {attempt})") } else { String::new() };
-            Some((Some(step), Some(Standing::Acts), format!("{title}{again}")))
-        }
-        Event::Waiting { step, wait } => {
-            // A line per condition, not per glance.
-            let old = known(step).and_then(|s| s.wait.as_ref()).map(|(wait, _)| wait.condition.as_str());
-            (old != Some(wait.condition.as_str()))
-                .then(|| (Some(step), Some(Standing::Waits), format!("until {}", wait.condition)))
-        }
-        Event::Proven { step, proof } => Some((Some(step), Some(Standing::Proven), proof.summary().to_string())),
-        Event::Failed { step, failure, again_at } => {
-            let pause = spoken(between(record.at, *again_at));
-            Some((Some(step), Some(Standing::Retries), format!("{}; again in {pause}", failure.what)))
-        }
-        Event::Blocked { step, failure, .. } => {
-            let told_before = known(step).is_some_and(|s| match &s.status {
-                Status::Blocked { failure: old, .. } => old.is_like(failure),
-                Status::Pending
-                | Status::Absent
-                | Status::Acting
-                | Status::Acted
-                | Status::Underway
-                | Status::Retrying { .. }
-                | Status::Proven => false,
-            });
-            (!told_before)
-                .then(|| (Some(step), Some(Standing::Blocked), format!("{}; next: {}", failure.what, failure.next)))
-        }
-        Event::Drifted { step, why } => Some((Some(step), Some(Standing::Drifted), why.clone())),
-        Event::Log { step, source, line } => Some((Some(step), None, format!("{source}: {line}"))),
-        Event::RetryAsked { step, by } => Some((Some(step), Some(Standing::Retries), format!("asked by {by}"))),
-        Event::StopAsked { by } => {
-            Some((None, Some(Standing::Halted), format!("stop asked by {by}: the acts in hand end first")))
-        }
-        Event::ControlTaken { by } => Some((None, None, format!("{by} has control of the run"))),
-        Event::Ended { outcome } => Some(match outcome {
-            Outcome::Proven => (None, Some(Standing::Proven), "every step is proven".to_string()),
-            Outcome::Blocked => (None, Some(Standing::Blocked), "ended: a step is blocked".to_string()),
-            Outcome::Stopped => (None, Some(Standing::Halted), "stopped on request".to_string()),
-        }),
+        told.len()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::samples::Sample;
+    use super::super::samples::{Sample, at};
     use super::*;
+    use crate::engine::failure::Failure;
+    use crate::engine::record::Event;
+    use std::sync::Arc;
+
+    fn fed(records: &[Arc<Record>]) -> Feed {
+        let mut feed = Feed::default();
+        let mut state = RunState::default();
+        for record in records {
+            feed.take(record, &state);
+            state.apply(record);
+        }
+        feed
+    }
 
     #[test]
     fn a_blocked_step_is_told_once_and_with_what_to_do() {
-        let mut feed = Feed::default();
-        let mut state = RunState::default();
-        for record in Sample::blocked().records() {
-            feed.take(&record, &state);
-            state.apply(&record);
-        }
-        let blocked: Vec<_> = feed.newest().filter(|l| l.standing == Some(Standing::Blocked)).collect();
+        let feed = fed(&Sample::blocked().records());
+        let blocked: Vec<_> = feed.newest().filter(|l| l.news == News::Blocked).collect();
         assert_eq!(blocked.len(), 1, "{blocked:?}");
         assert!(blocked[0].text.contains("next: give the token VM.Clone"), "{blocked:?}");
+    }
+
+    /// house.md 2(c): twelve lines in a minute of a refused clone, where the line mode had two.
+    #[test]
+    fn six_rounds_of_a_refused_act_are_two_lines() {
+        let clone = || StepId::new("day1.clone/cp2");
+        let mut sample = Sample::late_clone();
+        let before = fed(&sample.records()).len();
+        for round in 1..=6_u32 {
+            let second = 70 + i64::from(round) * 10;
+            let refused = Failure::refused("no VM.Clone on /vms/9100", "give the token VM.Clone");
+            sample = sample
+                .then(second, Event::Absent { step: clone(), seen: "no vm 1002".into() })
+                .then(second, Event::Intended { step: clone(), attempt: round })
+                .then(second, Event::Blocked { step: clone(), failure: refused, again_at: at(second + 10) });
+        }
+        let feed = fed(&sample.records());
+        assert_eq!(feed.len() - before, 2, "{:?}", feed.newest().take(12).collect::<Vec<_>>());
     }
 
     #[test]

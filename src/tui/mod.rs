@@ -11,7 +11,6 @@ mod runtime;
 mod samples;
 #[cfg(test)]
 mod session;
-pub mod standing;
 mod terminal;
 pub mod theme;
 pub mod update;

@@ -2,7 +2,6 @@
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Evidence, Proof};
 use crate::engine::record::{Event, Outcome, Record};
-use crate::engine::state::RunState;
 use crate::engine::step::{Outline, Queue, StepId};
 use crate::engine::wait::{Band, Wait};
 use jiff::Timestamp;
@@ -184,9 +183,5 @@ impl Sample {
 
     pub fn records(&self) -> Vec<Arc<Record>> {
         self.records.iter().cloned().map(Arc::new).collect()
-    }
-
-    pub fn state(&self) -> RunState {
-        RunState::of(&self.records)
     }
 }

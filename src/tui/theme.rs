@@ -1,7 +1,7 @@
 //! The style of each meaning: 16 colours or none, Unicode or ASCII. Colour never carries a meaning alone; mark and word
 //! do.
-use super::standing::Standing;
 use crate::base::text;
+use crate::engine::standing::Standing;
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::symbols::border;
 use std::env;

@@ -77,7 +77,7 @@ fn a_killed_run_goes_on_to_the_same_end_and_makes_nothing_twice() {
     let state = tempfile::tempdir().unwrap();
     // A moment in every phase, told by what the run itself prints: in the middle of an act wherever there is one.
     let moments = [
-        r#""event":"intended","kind":"record","schema":1,"seq""#,
+        r#""event":"intended","kind":"record","schema":2,"seq""#,
         ":qmcreate:",
         ":qmclone:",
         ":qmstart:",

@@ -1,11 +1,11 @@
 //! The screen of one run: its folded state, where the cursor stands, what lies over it.
+use crate::engine::standing::{clock_of, standing};
 use crate::engine::state::RunState;
 use crate::engine::step::StepId;
 use crate::plan::Plan;
 use crate::session::protocol::Control;
 use crate::tui::feed::Feed;
 use crate::tui::keymap::Context;
-use crate::tui::standing::{clock_of, standing};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;

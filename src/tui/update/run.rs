@@ -1,6 +1,7 @@
 //! Keys and records on the screen of a run.
 use super::{Around, moved};
 use crate::engine::record::{Outcome, Record};
+use crate::engine::standing::{clock_of, standing};
 use crate::engine::state::Status;
 use crate::engine::step::StepId;
 use crate::plan::resume_command;
@@ -9,7 +10,6 @@ use crate::tui::RunEnd;
 use crate::tui::keymap::Action;
 use crate::tui::message::{Cmd, End};
 use crate::tui::model::run::{Dialog, Full, Pane, Row, RunModel};
-use crate::tui::standing::{clock_of, standing};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,9 +18,10 @@ const TAKE_IN: Duration = Duration::from_millis(400);
 
 pub fn records(run: &mut RunModel, records: &[Arc<Record>], around: &Around<'_>) {
     for record in records {
-        if run.feed.take(record, &run.state) && run.log_back > 0 {
+        let new = run.feed.take(record, &run.state);
+        if run.log_back > 0 {
             // The lines that a person is reading stay in place.
-            run.log_back = (run.log_back + 1).min(run.feed.len().saturating_sub(1));
+            run.log_back = (run.log_back + new).min(run.feed.len().saturating_sub(1));
         }
         run.state.apply(record);
     }

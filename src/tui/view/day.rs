@@ -1,9 +1,9 @@
 //! One day as a page: how far it is, who began it, what it changes.
 use super::page::Page;
+use crate::engine::standing::{clock_of, standing};
 use crate::plan::day_title;
 use crate::tui::model::Model;
 use crate::tui::model::run::RunModel;
-use crate::tui::standing::{clock_of, standing};
 
 pub fn page(model: &Model, run: &RunModel, day: u8, width: u16) -> Page {
     let theme = model.theme;
@@ -18,7 +18,7 @@ pub fn page(model: &Model, run: &RunModel, day: u8, width: u16) -> Page {
             page.say(
                 theme.asks(),
                 0,
-                &format!("{} waits for you: g", theme.mark(crate::tui::standing::Standing::Gate)),
+                &format!("{} waits for you: g", theme.mark(crate::engine::standing::Standing::Gate)),
             );
         }
         None => {}

@@ -10,9 +10,9 @@
 //! ```
 use super::page::{Page, pane};
 use super::{footer, frame_of};
+use crate::engine::standing::Standing;
 use crate::tui::keymap::{Context, KEYS};
 use crate::tui::model::{Drawn, Model};
-use crate::tui::standing::Standing;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 

@@ -8,6 +8,7 @@
 //! On the full screen long lines are wrapped.
 use super::page::{cell, fit, pane, put_line, row, wrap};
 use super::step::since_start;
+use crate::engine::tell::News;
 use crate::tui::feed::FeedLine;
 use crate::tui::model::Model;
 use crate::tui::model::run::{Pane, RunModel};
@@ -45,10 +46,11 @@ pub fn render(model: &Model, run: &RunModel, area: Rect, buf: &mut Buffer, full:
 
 fn entry_lines(model: &Model, entry: &FeedLine, begin: Timestamp, width: usize, full: bool) -> Vec<Line<'static>> {
     let theme = model.theme;
-    let (mark, word, style) = match entry.standing {
-        Some(s) => (theme.mark(s), s.word(), theme.standing(s)),
-        None => (" ", "log", theme.quiet()),
+    let (mark, style) = match entry.news.standing() {
+        Some(s) => (theme.mark(s), theme.standing(s)),
+        None => (" ", theme.quiet()),
     };
+    let word = entry.news.word();
     let lead = format!(" {} ", since_start(begin, entry.at));
     let state = format!("{mark} {word:<8} ");
     let step = entry.step.as_ref().map(|s| format!("{s} ")).unwrap_or_default();
@@ -63,7 +65,7 @@ fn entry_lines(model: &Model, entry: &FeedLine, begin: Timestamp, width: usize, 
         Line::from(vec![
             Span::styled(lead.clone(), theme.quiet()),
             Span::styled(state.clone(), style),
-            Span::styled(part, if entry.standing.is_none() { theme.quiet() } else { theme.plain() }),
+            Span::styled(part, if entry.news == News::Log { theme.quiet() } else { theme.plain() }),
         ])
     };
     parts.into_iter().enumerate().map(build).collect()

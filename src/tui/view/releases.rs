@@ -8,10 +8,10 @@
 //!             cert-manager: install retries exhausted
 //! ```
 use super::page::{Page, pane};
+use crate::engine::standing::{clock_of, standing};
 use crate::engine::state::{RunState, StepState};
 use crate::tui::model::Model;
 use crate::tui::model::run::RunModel;
-use crate::tui::standing::{clock_of, standing};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 

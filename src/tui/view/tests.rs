@@ -2,6 +2,7 @@
 use super::render;
 use crate::engine::proof::Comparison;
 use crate::engine::record::Event;
+use crate::engine::standing::Standing;
 use crate::engine::step::StepId;
 use crate::plan::defaults::{Defaults, plan};
 use crate::session::protocol::Control;
@@ -13,7 +14,6 @@ use crate::tui::model::run::{Dialog, Full, Pane, Row, RunModel};
 use crate::tui::model::{Model, Screen};
 use crate::tui::samples::{Sample, at, proof};
 use crate::tui::session::Typist;
-use crate::tui::standing::Standing;
 use crate::tui::theme::Theme;
 use crate::tui::update::update;
 use proptest::prelude::*;

@@ -10,11 +10,11 @@
 //! From 64 columns on: also the usual time and the number of attempts.
 use super::page::{brief, cell, pane, rows, top_for};
 use crate::base::clock::between;
+use crate::engine::standing::{Standing, clock_of, elapsed, standing};
 use crate::engine::state::StepState;
 use crate::plan::day_title;
 use crate::tui::model::Model;
 use crate::tui::model::run::{Pane, Row, RunModel};
-use crate::tui::standing::{Standing, clock_of, elapsed, standing};
 use crate::tui::theme::Sign;
 use jiff::Timestamp;
 use ratatui::buffer::Buffer;

@@ -1,10 +1,14 @@
-//! In which state a step is shown: what the records say, the clock and the gates, in one word.
+//! How a step stands: what the records say of it, the clock and the gates, in one word. The screen, the line mode, the
+//! status and the reports all show this word; nobody else derives one from the records.
+use super::state::{RunState, Status, StepState};
 use crate::base::clock::between;
-use crate::engine::state::{RunState, Status, StepState};
 use jiff::Timestamp;
+use serde::Serialize;
 use std::time::Duration;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// Serialized as [`Standing::name`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Standing {
     /// Waits for steps before it.
     Pending,
@@ -47,8 +51,8 @@ impl Standing {
         Standing::Proven,
     ];
 
-    /// At most eight letters; capitals where a person should look.
-    pub fn word(self) -> &'static str {
+    /// For programs: one lower-case word, as in `cozyup status --json`.
+    pub fn name(self) -> &'static str {
         match self {
             Standing::Pending => "pending",
             Standing::Ready => "ready",
@@ -58,11 +62,30 @@ impl Standing {
             Standing::Acts => "acts",
             Standing::Waits => "waits",
             Standing::Retries => "retries",
+            Standing::Late => "late",
+            Standing::Blocked => "blocked",
+            Standing::Drifted => "drifted",
+            Standing::Halted => "halted",
+            Standing::Proven => "proven",
+        }
+    }
+
+    /// For people: at most eight letters; capitals where a person should look.
+    pub fn word(self) -> &'static str {
+        match self {
             Standing::Late => "LATE",
             Standing::Blocked => "BLOCKED",
             Standing::Drifted => "DRIFTED",
-            Standing::Halted => "halted",
-            Standing::Proven => "proven",
+            Standing::Pending
+            | Standing::Ready
+            | Standing::Queued
+            | Standing::Gate
+            | Standing::Confirms
+            | Standing::Acts
+            | Standing::Waits
+            | Standing::Retries
+            | Standing::Halted
+            | Standing::Proven => self.name(),
         }
     }
 
@@ -100,6 +123,24 @@ impl Standing {
             Standing::Drifted => 10,
             Standing::Late => 11,
             Standing::Blocked => 12,
+        }
+    }
+
+    /// The same step when no process works on its run: what was on its way stands still.
+    #[must_use]
+    pub fn without_a_worker(self) -> Standing {
+        match self {
+            Standing::Acts | Standing::Waits | Standing::Late => Standing::Halted,
+            Standing::Pending
+            | Standing::Ready
+            | Standing::Queued
+            | Standing::Gate
+            | Standing::Confirms
+            | Standing::Retries
+            | Standing::Blocked
+            | Standing::Drifted
+            | Standing::Halted
+            | Standing::Proven => self,
         }
     }
 }
@@ -152,34 +193,75 @@ pub fn elapsed(step: &StepState, now: Timestamp) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::samples::{Sample, at};
     use super::*;
+    use crate::base::clock::add;
+    use crate::engine::record::{Event, Outcome};
+    use crate::engine::state::tests::{at, fold, outline, proof, session};
     use crate::engine::step::StepId;
+    use crate::engine::wait::{Band, Wait};
 
-    #[test]
-    fn late_is_the_time_past_the_band_of_the_wait() {
-        let state = Sample::late_clone().state();
-        let step = state.step(&StepId::new("day1.clone/cp1")).unwrap();
-        let (wait, since) = step.wait.clone().unwrap();
-        let edge = crate::base::clock::add(since, Duration::from_secs(wait.band.late_s));
-        assert_eq!(late(step, edge), None);
-        assert_eq!(late(step, crate::base::clock::add(edge, Duration::from_secs(250))), Some(Duration::from_secs(250)));
-        assert_eq!(standing(step, &state, edge), Standing::Waits);
-        assert_eq!(standing(step, &state, at(100_000)), Standing::Late);
+    fn id() -> StepId {
+        StepId::new("day1.a")
+    }
+
+    fn run(more: Vec<Event>) -> RunState {
+        fold([vec![session(vec![outline("day1.a", 1, &[])])], more].concat())
+    }
+
+    fn stands(state: &RunState, now: Timestamp) -> Standing {
+        standing(state.step(&id()).unwrap(), state, now)
+    }
+
+    fn waiting() -> Event {
+        Event::Waiting { step: id(), wait: Wait::new("the task ends", "41 %", Band::new(60, 180)) }
     }
 
     #[test]
-    fn an_ended_run_is_late_no_more() {
-        let state = Sample::stopped().state();
-        let step = state.step(&StepId::new("day1.clone/cp1")).unwrap();
-        assert_eq!(standing(step, &state, at(100_000)), Standing::Halted);
+    fn late_is_the_time_past_the_band_of_the_wait() {
+        let state = run(vec![Event::Intended { step: id(), attempt: 1 }, waiting()]);
+        let step = state.step(&id()).unwrap();
+        let edge = add(at(2), Duration::from_secs(180));
+        assert_eq!((late(step, edge), stands(&state, edge)), (None, Standing::Waits));
+        assert_eq!(late(step, add(edge, Duration::from_secs(250))), Some(Duration::from_secs(250)));
+        assert_eq!(stands(&state, at(100_000)), Standing::Late);
+    }
+
+    #[test]
+    fn an_ended_run_is_late_no_more_and_neither_is_one_that_lost_its_worker() {
+        let state = run(vec![waiting(), Event::Ended { outcome: Outcome::Stopped }]);
+        assert_eq!(stands(&state, at(100_000)), Standing::Halted);
         assert_eq!(clock_of(&state, at(100_000)), state.last.unwrap());
+        let lost = run(vec![waiting()]);
+        assert_eq!(stands(&lost, at(100_000)).without_a_worker(), Standing::Halted);
     }
 
     #[test]
     fn an_absent_step_says_what_keeps_it() {
-        let state = Sample::gate().state();
-        let template = state.step(&StepId::new("day1.template")).unwrap();
-        assert_eq!(standing(template, &state, at(100)), Standing::Gate);
+        let absent = || Event::Absent { step: id(), seen: "nothing".into() };
+        assert_eq!(stands(&run(vec![absent()]), at(9)), Standing::Gate);
+        let opened = Event::GateOpened { day: 1, by: "ann".into() };
+        assert_eq!(stands(&run(vec![opened, absent()]), at(9)), Standing::Ready);
+    }
+
+    #[test]
+    fn what_was_proven_and_is_no_longer_true_has_drifted_until_it_acts() {
+        let drifted = Event::Drifted { step: id(), why: "it is gone".into() };
+        let absent = Event::Absent { step: id(), seen: "nothing".into() };
+        let again = session(vec![outline("day1.a", 1, &[])]);
+        let events = vec![Event::Proven { step: id(), proof: proof() }, again];
+        assert_eq!(stands(&run(events.clone()), at(9)), Standing::Confirms);
+        let events = [events, vec![drifted, absent]].concat();
+        assert_eq!(stands(&run(events.clone()), at(9)), Standing::Drifted);
+        let acts = [events, vec![Event::Intended { step: id(), attempt: 1 }]].concat();
+        assert_eq!(stands(&run(acts), at(9)), Standing::Acts);
+    }
+
+    #[test]
+    fn a_program_reads_the_name_that_the_code_knows() {
+        for standing in Standing::ALL {
+            assert_eq!(serde_json::to_value(standing).unwrap(), standing.name());
+            assert_eq!(standing.word().to_lowercase(), standing.name());
+            assert!(standing.word().len() <= 8);
+        }
     }
 }
