@@ -1,5 +1,6 @@
 //! The only file that puts concrete things together: plan, clients, steps, journal, engine.
 use crate::base::clock::Clock;
+use crate::base::day::Day;
 use crate::base::file::{self, Unfit};
 use crate::base::names::Names;
 use crate::base::secret::Secret;
@@ -7,6 +8,7 @@ pub use crate::base::text::with_cause;
 use crate::base::trust::{Authority, Trust};
 use crate::base::vault::{Vault, VaultError};
 use crate::cozystack::{Component, Release};
+use crate::engine::course::Course;
 use crate::engine::decide::Rules;
 use crate::engine::driver::{Driver, Session};
 use crate::engine::failure::Failure;
@@ -68,7 +70,7 @@ pub struct Options {
     pub text: Option<String>,
     /// The run's folder.
     pub folder: PathBuf,
-    pub way: Way,
+    pub course: Course,
     /// The operator who asked this session for `--take-over`.
     pub take_over: Option<String>,
     /// VMIDs that a teardown is to take with it beside what the journal knows.
@@ -89,24 +91,6 @@ pub struct Adoption {
     pub run: String,
     /// The things that a person saw and agreed to.
     pub things: Vec<Adopted>,
-}
-
-/// The direction of the steps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
-    /// To the end of this day of the plan.
-    Until(u8),
-    /// Back: what the run made is removed. A lost cluster is not asked what lives in it.
-    Teardown { cluster_is_lost: bool },
-}
-
-impl Way {
-    fn until(self) -> u8 {
-        match self {
-            Way::Until(day) => day,
-            Way::Teardown { .. } => plan::TEARDOWN,
-        }
-    }
 }
 
 /// A run that is ready to go: locked, read back, connected; nothing has been asked of the target yet.
@@ -208,11 +192,12 @@ pub fn prepare(options: Options) -> Result<Prepared, Refusal> {
     let (release, components) = release_of(&plan)?;
     let clients = connect(&plan, secret)?;
     let http = http_client().map_err(|e| Refusal::Plan(format!("no HTTP client: {e}")))?;
-    let (steps, makes_secrets) = match options.way {
-        Way::Until(day) => (catalogue::steps(&plan, &components), day >= 2),
-        Way::Teardown { cluster_is_lost } => {
+    let (steps, makes_secrets) = match options.course {
+        Course::Forward { until } => (catalogue::steps(&plan, &components), until >= Day::Number(2)),
+        Course::Back { cluster_is_lost } => {
             (teardown::steps(&plan, &components, cluster_is_lost, &options.also), false)
         }
+        Course::Verify => (catalogue::steps(&plan, &components), false),
     };
     let (reading, changing) = open(Parts {
         plan: plan.clone(),
@@ -255,8 +240,7 @@ pub fn prepare(options: Options) -> Result<Prepared, Refusal> {
         plan: plan.name.clone(),
         plan_digest: loaded.digest.clone(),
         host: session::lock::host_name(),
-        until: options.way.until(),
-        backwards: matches!(options.way, Way::Teardown { .. }),
+        course: options.course,
         take_over: options.take_over,
         adopted: adopt.map(|adoption| adoption.things).unwrap_or_default(),
     };

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 use async_trait::async_trait;
 use cozyup::base::clock::Clock;
+use cozyup::base::day::Day;
+use cozyup::engine::course::Course;
 use cozyup::engine::decide::Rules;
 use cozyup::engine::driver::{Driver, Session};
 use cozyup::engine::failure::Failure;
@@ -64,7 +66,7 @@ fn steps() -> Vec<Arc<dyn Step<TestSite>>> {
     let step = |id: &str, after: &[&str]| {
         Arc::new(Make(Outline {
             id: StepId::new(id),
-            day: 1,
+            day: Day::Number(1),
             title: format!("make {id}"),
             after: after.iter().map(|a| StepId::new(a)).collect(),
             queue: None,
@@ -96,8 +98,7 @@ async fn drive(path: &Path, made: &Made) -> Result<(Outcome, RunState), JournalE
         plan: "p".into(),
         plan_digest: "d".into(),
         host: "h".into(),
-        until: 10,
-        backwards: false,
+        course: Course::Forward { until: Day::Number(10) },
         take_over: None,
         adopted: vec![],
     };

@@ -2,6 +2,7 @@
 //! It knows no product and imports nobody.
 pub mod answer;
 pub mod clock;
+pub mod day;
 pub mod file;
 pub mod glance;
 pub mod group;

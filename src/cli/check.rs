@@ -1,7 +1,8 @@
 //! `cozyup check PLAN`: day 0 alone.
 use super::Exit;
 use super::run::{Start, Style, execute};
-use crate::compose::Way;
+use crate::base::day::Day;
+use crate::engine::course::Course;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -25,8 +26,8 @@ impl Check {
         let forever = Duration::from_secs(10 * 365 * 86400);
         let patience = if self.once { Duration::ZERO } else { self.patience.unwrap_or(forever) };
         let style = if self.json { Style::Json } else { Style::Lines };
-        let start =
-            Start { way: Way::Until(0), patience: Some(patience), style, with_screen: true, ..Start::of(&self.plan) };
+        let course = Course::Forward { until: Day::Number(0) };
+        let start = Start { course, patience: Some(patience), style, with_screen: true, ..Start::of(&self.plan) };
         execute(start, state_dir).await
     }
 }

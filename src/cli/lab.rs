@@ -6,7 +6,8 @@ use super::{Exit, RunFlags, note, say, tell, with_next};
 use crate::base::file::{Unfit, own_dir, own_entries};
 use crate::base::process;
 use crate::base::text::with_cause;
-use crate::compose::{self, Way};
+use crate::compose;
+use crate::engine::course::Course;
 use crate::engine::state::RunState;
 use crate::lab::scenario::Scenario;
 use crate::lab::site::{self, Site};
@@ -303,7 +304,7 @@ impl RunInLab {
         }
         let start = Start {
             folder: Some(opened.run_folder()),
-            way: Way::Until(self.flags.until),
+            course: Course::Forward { until: self.flags.until() },
             take_over: self.flags.take_over,
             gates_by: Some(YES.to_string()),
             patience: self.flags.patience,

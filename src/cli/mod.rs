@@ -18,6 +18,7 @@ mod takeover;
 mod teardown;
 mod worker;
 
+use crate::base::day::Day;
 use crate::base::{known, place, text};
 use crate::compose::Refusal;
 use clap::{Parser, Subcommand};
@@ -129,7 +130,7 @@ enum Command {
 pub struct RunFlags {
     /// Stop when this day is proven
     #[arg(long, value_name = "DAY", default_value_t = crate::steps::catalogue::LAST_DAY, value_parser = clap::value_parser!(u8).range(0..=i64::from(crate::steps::catalogue::LAST_DAY)))]
-    pub until: u8,
+    until: u8,
     /// One JSON object a line
     #[arg(long)]
     pub json: bool,
@@ -139,6 +140,13 @@ pub struct RunFlags {
     /// Take the run from the jump host or process that works on it, when that one is gone or hangs
     #[arg(long)]
     pub take_over: bool,
+}
+
+impl RunFlags {
+    /// The last day that is to be proven.
+    pub fn until(&self) -> Day {
+        Day::Number(self.until)
+    }
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

@@ -103,7 +103,7 @@ fn days(outlines: &[Outline], commands: bool) -> String {
     for step in outlines {
         if today != Some(step.day) {
             today = Some(step.day);
-            out.push(format!("  day {}  {}", step.day, plan::day_name(step.day)));
+            out.push(format!("  {}  {}", step.day, plan::day_name(step.day)));
         }
         out.push(format!("    {} {:<34} {}", if step.changes { ' ' } else { '?' }, step.id, step.title));
         if commands {

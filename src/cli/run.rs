@@ -2,10 +2,12 @@
 //! on without this one.
 use super::{Exit, RunFlags, adopt, keys, note, say, takeover, tell, with_next};
 use crate::base::clock::Clock;
+use crate::base::day::Day;
 use crate::base::file::read_private;
 use crate::base::secret::Secret;
 use crate::base::text;
-use crate::compose::{self, Adoption, Way};
+use crate::compose::{self, Adoption};
+use crate::engine::course::Course;
 use crate::engine::record::Outcome;
 use crate::engine::request::Request;
 use crate::engine::state::RunState;
@@ -86,7 +88,7 @@ pub struct Start<'a> {
     pub plan: &'a Path,
     /// Replaces the folder that the plan's name gives.
     pub folder: Option<PathBuf>,
-    pub way: Way,
+    pub course: Course,
     /// `None`: asked for when it has to be.
     pub keys: Option<compose::Keys>,
     /// Take the run from whoever works on it.
@@ -117,7 +119,7 @@ impl<'a> Start<'a> {
         Start {
             plan,
             folder: None,
-            way: Way::Until(LAST_DAY),
+            course: Course::Forward { until: Day::Number(LAST_DAY) },
             keys: None,
             take_over: false,
             also: BTreeSet::new(),
@@ -169,7 +171,7 @@ impl Run {
     pub async fn run(self, state_dir: &Path) -> Exit {
         let style = if self.detach { Style::Detached } else { Style::of(self.lines, self.flags.json) };
         let mut start = Start {
-            way: Way::Until(self.flags.until),
+            course: Course::Forward { until: self.flags.until() },
             take_over: self.flags.take_over,
             gates_by: self.yes.then(|| YES.to_string()),
             patience: self.flags.patience,
@@ -251,7 +253,7 @@ pub async fn execute(start: Start<'_>, state_dir: &Path) -> Exit {
         Ok(joined) => joined,
         Err(e) => return cannot_join(&name, &e),
     };
-    if start.style == Style::Lines && matches!(start.way, Way::Until(_)) {
+    if start.style == Style::Lines && !start.course.is_back() {
         findings.iter().for_each(|f| say(f));
     }
     match start.with_screen {
@@ -293,19 +295,9 @@ async fn launch(start: &Start<'_>, name: &str, folder: &RunFolder, keys: compose
     let mut command = std::process::Command::new(std::env::current_exe()?);
     command.arg("worker").arg(start.plan).arg("--folder").arg(folder.path());
     command.args(["--title", &title]);
-    let (teardown, cluster_is_lost) = match start.way {
-        Way::Until(day) => {
-            command.args(["--until", &day.to_string()]);
-            (false, false)
-        }
-        Way::Teardown { cluster_is_lost } => (true, cluster_is_lost),
-    };
-    let flags =
-        [("--teardown", teardown), ("--cluster-is-lost", cluster_is_lost), ("--with-screen", start.with_screen)];
-    for (flag, set) in flags {
-        if set {
-            command.arg(flag);
-        }
+    command.arg("--course").arg(serde_json::to_string(&start.course)?);
+    if start.with_screen {
+        command.arg("--with-screen");
     }
     let numbers = [
         ("--patience-s", patience.map(|p| p.as_secs().to_string())),

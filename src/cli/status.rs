@@ -9,7 +9,7 @@ use crate::engine::record::Outcome;
 use crate::engine::standing::{Standing, clock_of, late, standing};
 use crate::engine::state::{RunState, StepState};
 use crate::engine::wait::Wait;
-use crate::plan::{day_title, resume_command};
+use crate::plan::day_title;
 use crate::session::client::{self, JoinError};
 use crate::session::folder::RunFolder;
 use crate::session::lock::{self, Owner};
@@ -78,7 +78,7 @@ impl Worker {
     }
 
     fn told(&self, state: &RunState) -> String {
-        let (owner, resume) = (&self.owner, resume_command(state.backwards));
+        let (owner, resume) = (&self.owner, state.course.resume_command());
         match self.answer {
             Answer::Answers => format!("goes on in {owner}"),
             Answer::Deaf => format!(
@@ -226,7 +226,7 @@ impl Shown<'_> {
 
     fn as_text(&self) -> String {
         let state = self.state;
-        let way = if state.backwards { "teardown of run" } else { "run" };
+        let way = if state.course.is_back() { "teardown of run" } else { "run" };
         let mut out = vec![format!(
             "{way} {} of plan {}: {} of {} steps proven; {}",
             state.run,
@@ -252,7 +252,7 @@ impl Shown<'_> {
 
     fn ending(&self) -> String {
         let state = self.state;
-        let resume = resume_command(state.backwards);
+        let resume = state.course.resume_command();
         match (state.ended, self.worker) {
             (Some(Outcome::Proven), _) => "proven".to_string(),
             (Some(Outcome::Blocked), _) => "ended as blocked".to_string(),

@@ -2,7 +2,8 @@
 use super::run::{Start, Style, execute, who};
 use super::{Exit, say, takeover, tell, worker};
 use crate::base::text;
-use crate::compose::{self, Options, Refusal, Way};
+use crate::compose::{self, Options, Refusal};
+use crate::engine::course::Course;
 use crate::engine::failure::Failure;
 use crate::engine::proof::Left;
 use crate::engine::step::{Observed, Outline};
@@ -80,13 +81,13 @@ pub async fn tear_down(start: Start<'_>, flags: &TeardownFlags, state_dir: &Path
             return Exit::Usage;
         }
     };
-    let way = Way::Teardown { cluster_is_lost: flags.cluster_is_lost };
+    let course = Course::Back { cluster_is_lost: flags.cluster_is_lost };
     let also: BTreeSet<u32> = flags.also.iter().copied().collect();
     let options = Options {
         plan: start.plan.to_path_buf(),
         text: start.text.get().cloned(),
         folder: folder.clone(),
-        way,
+        course,
         take_over: None,
         also: also.clone(),
         adopt: None,
@@ -128,7 +129,7 @@ pub async fn tear_down(start: Start<'_>, flags: &TeardownFlags, state_dir: &Path
         return Exit::Usage;
     }
     let start = Start {
-        way,
+        course,
         keys: Some(keys),
         take_over: flags.take_over,
         also,

@@ -4,7 +4,8 @@ use super::{Exit, say, tell, with_next};
 use crate::base::clock::Clock;
 use crate::base::file::write_private;
 use crate::base::text;
-use crate::compose::{self, Adoption, Options, Prepared, Refusal, Way};
+use crate::compose::{self, Adoption, Options, Prepared, Refusal};
+use crate::engine::course::Course;
 use crate::engine::journal::JournalError;
 use crate::engine::request::{Asked, Request};
 use crate::report::json;
@@ -35,13 +36,9 @@ pub struct Worker {
     plan: PathBuf,
     #[arg(long)]
     folder: PathBuf,
-    #[arg(long, default_value_t = 0)]
-    until: u8,
-    /// Take back what the run made
-    #[arg(long)]
-    teardown: bool,
-    #[arg(long)]
-    cluster_is_lost: bool,
+    /// A course in JSON
+    #[arg(long, value_parser = course)]
+    course: Course,
     /// Who tells this session to take the run from another place
     #[arg(long)]
     take_over: Option<String>,
@@ -67,6 +64,10 @@ pub struct Worker {
     speed: Option<f64>,
 }
 
+fn course(text: &str) -> serde_json::Result<Course> {
+    serde_json::from_str(text)
+}
+
 fn adoption(text: &str) -> serde_json::Result<Adoption> {
     serde_json::from_str(text)
 }
@@ -86,10 +87,7 @@ impl Worker {
             plan: self.plan.clone(),
             text,
             folder: self.folder.clone(),
-            way: match self.teardown {
-                true => Way::Teardown { cluster_is_lost: self.cluster_is_lost },
-                false => Way::Until(self.until),
-            },
+            course: self.course,
             take_over: self.take_over.clone(),
             also: self.also.iter().copied().collect(),
             adopt: self.adopt.clone(),

@@ -3,6 +3,7 @@ use super::record::{Event, Outcome};
 use super::state::{RunState, Status, StepState};
 use super::step::StepId;
 use crate::base::clock::add;
+use crate::base::day::Day;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -47,64 +48,105 @@ pub fn decide(state: &RunState, running: &BTreeMap<StepId, Verb>, rules: &Rules,
     if state.wanted().all(StepState::is_proven) {
         return vec![Effect::End(Outcome::Proven)];
     }
+    if !state.course.acts() {
+        return verify(state, running, now);
+    }
     let mut effects = Vec::new();
-    let mut queues = queue_loads(state);
-    let mut gates: BTreeSet<u8> = state.gates.keys().copied().collect();
-    let mut asked = state.gates_asked.clone();
-    let today = state.wanted().filter(|s| !s.is_proven()).map(|s| s.outline.day).min().unwrap_or(0);
-    for step in state.wanted().filter(|s| s.outline.day == today && !running.contains_key(&s.outline.id)) {
-        let id = &step.outline.id;
-        match &step.status {
-            Status::Proven => {}
-            Status::Pending => {
-                if is_ready(state, step) {
-                    effects.push(Effect::Start(id.clone(), Verb::Observe));
-                }
-            }
-            Status::Acted => effects.push(Effect::Start(id.clone(), Verb::Observe)),
-            // An act that no longer runs and left no record was cut off: look at the target.
-            Status::Acting => effects.push(Effect::Start(id.clone(), Verb::Observe)),
-            Status::Underway => effects.push(Effect::Start(id.clone(), Verb::Watch)),
-            Status::Retrying { again_at, .. } | Status::Blocked { again_at, .. } => {
-                if *again_at <= now {
-                    effects.push(Effect::Start(id.clone(), Verb::Observe));
-                } else {
-                    effects.push(Effect::WakeAt(*again_at));
-                }
-            }
-            Status::Absent => {
-                let day = step.outline.day;
-                if !gates.contains(&day) {
-                    match &rules.gates_by {
-                        Some(by) => {
-                            effects.push(Effect::Record(Event::GateOpened { day, by: by.clone() }));
-                            gates.insert(day);
-                        }
-                        None => {
-                            if asked.insert(day) {
-                                let compare = state.to_compare(day);
-                                effects.push(Effect::Record(Event::GateAsked { day, compare }));
-                            }
-                            continue;
-                        }
-                    }
-                }
-                if let Some(queue) = &step.outline.queue {
-                    let load = queues.entry(queue.name.as_str()).or_insert(0);
-                    if *load >= queue.limit {
-                        continue;
-                    }
-                    *load += 1;
-                }
-                effects.push(Effect::Record(Event::Intended { step: id.clone(), attempt: step.attempt + 1 }));
-                effects.push(Effect::Start(id.clone(), Verb::Act));
-            }
+    let mut entrance = Entrance::of(state, rules);
+    let today = today(state);
+    for step in state.wanted().filter(|s| Some(s.outline.day) == today && !running.contains_key(&s.outline.id)) {
+        effects.extend(look(state, step, now));
+        if step.status == Status::Absent {
+            effects.extend(entrance.act(state, step));
         }
     }
     if let Some(patience) = rules.patience {
-        effects.extend(patience_over(state, running, patience, now, today, &effects));
+        effects.extend(patience_over(state, running, patience, now, &effects));
     }
     effects
+}
+
+/// The day in hand: the first one with a step that is not proven.
+fn today(state: &RunState) -> Option<Day> {
+    state.wanted().filter(|s| !s.is_proven()).map(|s| s.outline.day).min()
+}
+
+/// The look at the target that the step needs now, or when it needs it.
+fn look(state: &RunState, step: &StepState, now: Timestamp) -> Option<Effect> {
+    let start = |verb| Some(Effect::Start(step.outline.id.clone(), verb));
+    match &step.status {
+        Status::Proven | Status::Absent => None,
+        Status::Pending if is_ready(state, step) => start(Verb::Observe),
+        Status::Pending => None,
+        // An act that no longer runs and left no record was cut off: look at the target.
+        Status::Acted | Status::Acting => start(Verb::Observe),
+        Status::Underway => start(Verb::Watch),
+        Status::Retrying { again_at, .. } | Status::Blocked { again_at, .. } if *again_at <= now => {
+            start(Verb::Observe)
+        }
+        Status::Retrying { again_at, .. } | Status::Blocked { again_at, .. } => Some(Effect::WakeAt(*again_at)),
+    }
+}
+
+/// Every step is looked at once, as far as what stands before it holds; then the run ends.
+fn verify(state: &RunState, running: &BTreeMap<StepId, Verb>, now: Timestamp) -> Vec<Effect> {
+    let open = |s: &&StepState| match &s.status {
+        Status::Pending | Status::Retrying { .. } => true,
+        Status::Absent
+        | Status::Acting
+        | Status::Acted
+        | Status::Underway
+        | Status::Blocked { .. }
+        | Status::Proven => false,
+    };
+    let idle = state.wanted().filter(open).filter(|s| !running.contains_key(&s.outline.id));
+    let effects: Vec<Effect> = idle.filter_map(|step| look(state, step, now)).collect();
+    match effects.is_empty() && running.is_empty() {
+        true => vec![Effect::End(Outcome::Blocked)],
+        false => effects,
+    }
+}
+
+/// What an act has to get past: the gate of its day, and its queue.
+struct Entrance<'a> {
+    rules: &'a Rules,
+    queues: BTreeMap<&'a str, usize>,
+    gates: BTreeSet<Day>,
+    asked: BTreeSet<Day>,
+}
+
+impl<'a> Entrance<'a> {
+    fn of(state: &'a RunState, rules: &'a Rules) -> Entrance<'a> {
+        let (gates, asked) = (state.gates.keys().copied().collect(), state.gates_asked.clone());
+        Entrance { rules, queues: queue_loads(state), gates, asked }
+    }
+
+    /// The act of an absent step, or the question that stands before it, or nothing while its queue is full.
+    fn act(&mut self, state: &RunState, step: &'a StepState) -> Vec<Effect> {
+        let (id, day) = (&step.outline.id, step.outline.day);
+        let mut effects = Vec::new();
+        if !self.gates.contains(&day) {
+            let Some(by) = &self.rules.gates_by else {
+                let compare = || state.to_compare(day);
+                return match self.asked.insert(day) {
+                    true => vec![Effect::Record(Event::GateAsked { day, compare: compare() })],
+                    false => Vec::new(),
+                };
+            };
+            effects.push(Effect::Record(Event::GateOpened { day, by: by.clone() }));
+            self.gates.insert(day);
+        }
+        if let Some(queue) = &step.outline.queue {
+            let load = self.queues.entry(queue.name.as_str()).or_insert(0);
+            if *load >= queue.limit {
+                return effects;
+            }
+            *load += 1;
+        }
+        effects.push(Effect::Record(Event::Intended { step: id.clone(), attempt: step.attempt + 1 }));
+        effects.push(Effect::Start(id.clone(), Verb::Act));
+        effects
+    }
 }
 
 fn is_ready(state: &RunState, step: &StepState) -> bool {
@@ -127,11 +169,11 @@ fn patience_over(
     running: &BTreeMap<StepId, Verb>,
     patience: Duration,
     now: Timestamp,
-    today: u8,
     effects: &[Effect],
 ) -> Option<Effect> {
     let mut last = None;
-    for step in state.wanted().filter(|s| s.outline.day == today) {
+    let today = today(state);
+    for step in state.wanted().filter(|s| Some(s.outline.day) == today) {
         match &step.status {
             Status::Proven => {}
             Status::Pending if !is_ready(state, step) => {}
@@ -157,9 +199,10 @@ fn patience_over(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::course::Course;
     use crate::engine::failure::Failure;
     use crate::engine::proof::Comparison;
-    use crate::engine::state::tests::{at, fold, outline, proof, session};
+    use crate::engine::state::tests::{at, fold, on_course, outline, proof, session};
     use crate::engine::step::Queue;
 
     fn id(s: &str) -> StepId {
@@ -196,11 +239,11 @@ mod tests {
     fn the_first_change_of_a_day_asks_once_and_acts_only_when_the_gate_is_open() {
         let steps = vec![outline("day1.a", 1, &[]), outline("day1.b", 1, &[])];
         let mut events = vec![session(steps), absent("day1.a"), absent("day1.b")];
-        let gate = Effect::Record(Event::GateAsked { day: 1, compare: Vec::new() });
+        let gate = Effect::Record(Event::GateAsked { day: Day::Number(1), compare: Vec::new() });
         assert_eq!(decide(&fold(events.clone()), &BTreeMap::new(), &asking(), at(9)), [gate]);
-        events.push(Event::GateAsked { day: 1, compare: Vec::new() });
+        events.push(Event::GateAsked { day: Day::Number(1), compare: Vec::new() });
         assert_eq!(decide(&fold(events.clone()), &BTreeMap::new(), &asking(), at(9)), []);
-        events.push(Event::GateOpened { day: 1, by: "ann".into() });
+        events.push(Event::GateOpened { day: Day::Number(1), by: "ann".into() });
         let effects = decide(&fold(events), &BTreeMap::new(), &asking(), at(9));
         assert_eq!(effects.first(), Some(&Effect::Record(Event::Intended { step: id("day1.a"), attempt: 1 })));
         assert_eq!(effects.get(1), Some(&Effect::Start(id("day1.a"), Verb::Act)));
@@ -217,9 +260,9 @@ mod tests {
             absent("day2.b"),
         ];
         let state = fold(events);
-        let gate = Effect::Record(Event::GateAsked { day: 2, compare: vec![it] });
+        let gate = Effect::Record(Event::GateAsked { day: Day::Number(2), compare: vec![it] });
         assert_eq!(decide(&state, &BTreeMap::new(), &asking(), at(9)), [gate]);
-        assert_eq!(state.to_compare(3), []);
+        assert_eq!(state.to_compare(Day::Number(3)), []);
     }
 
     #[test]
@@ -266,6 +309,24 @@ mod tests {
         let state = fold(vec![session(steps), blocked("day1.a")]);
         let running = BTreeMap::from([(id("day1.b"), Verb::Observe)]);
         assert!(!decide(&state, &running, &unattended(), at(500)).contains(&Effect::End(Outcome::Blocked)));
+    }
+
+    /// Issue 11, item 3: the course that only looks.
+    #[test]
+    fn a_verification_looks_at_every_step_once_asks_for_no_gate_and_acts_on_nothing() {
+        let steps = vec![outline("day1.a", 1, &[]), outline("day1.b", 1, &["day1.a"]), outline("day2.c", 2, &[])];
+        let first = on_course(session(steps), Course::Verify);
+        let observe = |step: &str| Effect::Start(id(step), Verb::Observe);
+        let none = BTreeMap::new();
+        let looks = decide(&fold(vec![first.clone()]), &none, &unattended(), at(9));
+        assert_eq!(looks, [observe("day1.a"), observe("day2.c")]);
+        let absent = fold(vec![first.clone(), absent("day1.a"), absent("day2.c")]);
+        let running = BTreeMap::from([(id("day2.c"), Verb::Observe)]);
+        assert_eq!(decide(&absent, &running, &unattended(), at(9)), []);
+        assert_eq!(decide(&absent, &none, &unattended(), at(9)), [Effect::End(Outcome::Blocked)]);
+        let proven = |step: &str| Event::Proven { step: id(step), proof: proof() };
+        let all = fold(vec![first, proven("day1.a"), proven("day1.b"), proven("day2.c")]);
+        assert_eq!(decide(&all, &none, &unattended(), at(9)), [Effect::End(Outcome::Proven)]);
     }
 
     #[test]

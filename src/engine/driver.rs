@@ -1,4 +1,5 @@
 //! Performs effects and feeds the answers back: the only await loop of the engine.
+use super::course::Course;
 use super::decide::{Effect, Rules, Verb, decide};
 use super::failure::{Class, Failure};
 use super::journal::{Journal, JournalError};
@@ -49,9 +50,7 @@ pub struct Session {
     pub plan: String,
     pub plan_digest: String,
     pub host: String,
-    pub until: u8,
-    /// Whether the steps take back what other sessions made.
-    pub backwards: bool,
+    pub course: Course,
     /// Who told it to take the run from whoever worked on it.
     pub take_over: Option<String>,
     /// Things of a run whose journal was lost, which this session takes up.
@@ -220,8 +219,7 @@ impl<S: Site> Loop<S> {
             cozyup: env!("CARGO_PKG_VERSION").to_string(),
             host: session.host,
             pid: std::process::id(),
-            until: session.until,
-            backwards: session.backwards,
+            course: session.course,
             take_over: session.take_over,
             adopted: session.adopted,
             steps,

@@ -92,11 +92,11 @@ impl Made {
 
     pub fn apply(&mut self, event: &Event) {
         match event {
-            Event::Session { backwards, adopted, .. } => {
-                self.backwards = *backwards;
+            Event::Session { course, adopted, .. } => {
+                self.backwards = course.is_back();
                 self.fresh.clear();
                 // A teardown that was given up is another one than the next.
-                if !backwards {
+                if !self.backwards {
                     self.back.clear();
                 }
                 for Adopted { step, thing } in adopted {
@@ -185,8 +185,9 @@ impl Made {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::course::Course;
     use crate::engine::failure::Failure;
-    use crate::engine::state::tests::{at, outline, proof, session};
+    use crate::engine::state::tests::{at, on_course, outline, proof, session};
 
     fn id() -> StepId {
         StepId::new("day1.clone/cp1")
@@ -209,24 +210,7 @@ mod tests {
     }
 
     fn backward() -> Event {
-        match forward() {
-            Event::Session { run, plan, plan_digest, cozyup, host, pid, until, take_over, adopted, steps, .. } => {
-                Event::Session {
-                    run,
-                    plan,
-                    plan_digest,
-                    cozyup,
-                    host,
-                    pid,
-                    until,
-                    backwards: true,
-                    take_over,
-                    adopted,
-                    steps,
-                }
-            }
-            other => other,
-        }
+        on_course(forward(), Course::Back { cluster_is_lost: false })
     }
 
     fn made(events: &[Event]) -> Made {

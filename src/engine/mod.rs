@@ -1,4 +1,5 @@
 //! Runs steps. Knows no product.
+pub mod course;
 pub mod decide;
 pub mod driver;
 pub mod failure;

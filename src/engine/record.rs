@@ -1,9 +1,11 @@
 //! The record of one event. The journal holds records in order, screens receive them, and one fold reads them.
+use super::course::Course;
 use super::failure::Failure;
 use super::made::Adopted;
 use super::proof::{Comparison, Proof};
 use super::step::{Outline, StepId};
 use super::wait::Wait;
+use crate::base::day::Day;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -39,11 +41,7 @@ pub enum Event {
         cozyup: String,
         host: String,
         pid: u32,
-        /// The last day that this session goes to.
-        until: u8,
-        /// Its steps take back what other sessions made.
-        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-        backwards: bool,
+        course: Course,
         /// The operator who asked for `--take-over`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         take_over: Option<String>,
@@ -54,13 +52,13 @@ pub enum Event {
     },
     /// The first change of this day waits for a person.
     GateAsked {
-        day: u8,
+        day: Day,
         /// The values that the person should compare before opening the gate.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         compare: Vec<Comparison>,
     },
     GateOpened {
-        day: u8,
+        day: Day,
         by: String,
     },
     /// The target does not have it yet.

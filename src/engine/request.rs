@@ -1,5 +1,6 @@
 //! What a person, a screen or a signal asks of a run.
 use super::step::StepId;
+use crate::base::day::Day;
 use serde::{Deserialize, Serialize};
 
 /// A request as a screen sends it. It does not say who asks: the worker knows that from the screen's greeting.
@@ -7,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[serde(tag = "ask", rename_all = "snake_case")]
 pub enum Request {
     /// Let the changes of this day begin.
-    OpenGate { day: u8 },
+    OpenGate { day: Day },
     /// Look at this step now, without waiting for the time of its next look.
     Retry { step: StepId },
     /// End at the next safe point.

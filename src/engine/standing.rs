@@ -195,6 +195,7 @@ pub fn elapsed(step: &StepState, now: Timestamp) -> Option<Duration> {
 mod tests {
     use super::*;
     use crate::base::clock::add;
+    use crate::base::day::Day;
     use crate::engine::record::{Event, Outcome};
     use crate::engine::state::tests::{at, fold, outline, proof, session};
     use crate::engine::step::StepId;
@@ -239,7 +240,7 @@ mod tests {
     fn an_absent_step_says_what_keeps_it() {
         let absent = || Event::Absent { step: id(), seen: "nothing".into() };
         assert_eq!(stands(&run(vec![absent()]), at(9)), Standing::Gate);
-        let opened = Event::GateOpened { day: 1, by: "ann".into() };
+        let opened = Event::GateOpened { day: Day::Number(1), by: "ann".into() };
         assert_eq!(stands(&run(vec![opened, absent()]), at(9)), Standing::Ready);
     }
 

@@ -1,10 +1,12 @@
 //! The one fold: what a run's records add up to. Used live, at recovery, in every view and in the report.
+use super::course::Course;
 use super::failure::Failure;
 use super::made::Made;
 use super::proof::{Comparison, Proof};
 use super::record::{Event, Outcome, Record};
 use super::step::{Outline, StepId};
 use super::wait::Wait;
+use crate::base::day::Day;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -140,9 +142,7 @@ pub struct RunState {
     pub plan_digest: String,
     pub host: String,
     pub pid: u32,
-    pub until: u8,
-    /// Whether the session takes back what others made.
-    pub backwards: bool,
+    pub course: Course,
     pub sessions: u32,
     pub started: Option<Timestamp>,
     pub last: Option<Timestamp>,
@@ -152,8 +152,8 @@ pub struct RunState {
     /// What was made, of all sessions.
     pub made: Arc<Made>,
     /// Gates that a person (or `--yes`) opened, with who.
-    pub gates: BTreeMap<u8, String>,
-    pub gates_asked: BTreeSet<u8>,
+    pub gates: BTreeMap<Day, String>,
+    pub gates_asked: BTreeSet<Day>,
     pub stop_asked: Option<String>,
     pub ended: Option<Outcome>,
     /// The journal says that it ended proven, and its own records do not bear that out: somebody changed it.
@@ -188,7 +188,7 @@ impl RunState {
 
     /// The steps that this session is to prove.
     pub fn wanted(&self) -> impl Iterator<Item = &StepState> {
-        self.steps.iter().filter(|s| s.outline.day <= self.until)
+        self.steps.iter().filter(|s| self.course.wants(s.outline.day))
     }
 
     pub fn proven(&self) -> usize {
@@ -196,8 +196,8 @@ impl RunState {
     }
 
     /// What the proofs of the day before ask a person to compare before the gate of `day` opens.
-    pub fn to_compare(&self, day: u8) -> Vec<Comparison> {
-        let before = self.steps.iter().filter(|s| s.is_proven() && s.outline.day.checked_add(1) == Some(day));
+    pub fn to_compare(&self, day: Day) -> Vec<Comparison> {
+        let before = self.steps.iter().filter(|s| s.is_proven() && s.outline.day.next() == Some(day));
         before.filter_map(|s| s.proof.as_ref()?.comparison().cloned()).collect()
     }
 
@@ -212,7 +212,7 @@ impl RunState {
     }
 
     /// The gate that waits for a person now, if any.
-    pub fn gate_waiting(&self) -> Option<u8> {
+    pub fn gate_waiting(&self) -> Option<Day> {
         self.gates_asked.iter().copied().find(|day| !self.gates.contains_key(day))
     }
 
@@ -224,18 +224,17 @@ impl RunState {
             Arc::make_mut(&mut self.made).apply(&record.event);
         }
         match &record.event {
-            Event::Session { run, plan, plan_digest, host, pid, until, backwards, steps, .. } => {
+            Event::Session { run, plan, plan_digest, host, pid, course, steps, .. } => {
                 // What was agreed to on the way there is no word about the way back, nor the other way round.
-                if *backwards || self.backwards {
+                if course.is_back() || self.course.is_back() {
                     self.gates.clear();
                 }
-                self.backwards = *backwards;
                 self.run.clone_from(run);
                 self.plan.clone_from(plan);
                 self.plan_digest.clone_from(plan_digest);
                 self.host.clone_from(host);
                 self.pid = *pid;
-                self.until = *until;
+                self.course = *course;
                 self.sessions += 1;
                 self.started.get_or_insert(at);
                 self.stop_asked = None;
@@ -400,7 +399,7 @@ pub mod tests {
     pub fn outline(id: &str, day: u8, after: &[&str]) -> Outline {
         Outline {
             id: StepId::new(id),
-            day,
+            day: Day::Number(day),
             title: id.into(),
             after: after.iter().map(|a| StepId::new(a)).collect(),
             queue: None,
@@ -434,12 +433,19 @@ pub mod tests {
             cozyup: "0".into(),
             host: "jump".into(),
             pid: 1,
-            until: 10,
-            backwards: false,
+            course: Course::Forward { until: Day::Number(10) },
             take_over: None,
             adopted: vec![],
             steps,
         }
+    }
+
+    /// The same session on another course.
+    pub fn on_course(mut event: Event, to: Course) -> Event {
+        if let Event::Session { course, .. } = &mut event {
+            *course = to;
+        }
+        event
     }
 
     pub fn fold(events: Vec<Event>) -> RunState {
@@ -555,24 +561,7 @@ pub mod tests {
         );
         // That it is refused later takes nothing away from having made it.
         assert_eq!(made(vec![there(), intended(), Event::Acted { step: step.clone() }, refused()]), ["day4.role"]);
-        let back = || match there() {
-            Event::Session { run, plan, plan_digest, cozyup, host, pid, until, take_over, adopted, steps, .. } => {
-                Event::Session {
-                    run,
-                    plan,
-                    plan_digest,
-                    cozyup,
-                    host,
-                    pid,
-                    until,
-                    backwards: true,
-                    take_over,
-                    adopted,
-                    steps,
-                }
-            }
-            other => other,
-        };
+        let back = || on_course(there(), Course::Back { cluster_is_lost: false });
         let asked = StepId::new("teardown.asked");
         assert_eq!(made(vec![there(), intended(), back(), proven(&asked)]), ["day4.role", "teardown.asked"]);
         assert_eq!(made(vec![there(), intended(), back(), proven(&asked), there()]), ["day4.role"]);

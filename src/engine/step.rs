@@ -4,6 +4,7 @@ use super::made::Made;
 use super::proof::Proof;
 use super::wait::{Band, Wait};
 use crate::base::clock::Clock;
+use crate::base::day::Day;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -55,8 +56,7 @@ pub struct Queue {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Outline {
     pub id: StepId,
-    /// Day of the plan, 0 to 10.
-    pub day: u8,
+    pub day: Day,
     /// The statement that the step makes true, for people: `clone cozy-new-cp1 (vm 1001) from template 9100`.
     pub title: String,
     /// Steps that must be proven first.

@@ -1,5 +1,6 @@
 //! How a record is told to people, and which records are news at all. The screen's log and the line mode both print what
 //! is told here; each adds its own clock, colour and layout.
+use super::course::Course;
 use super::failure::{Class, Failure};
 use super::record::{Event, Outcome, Record};
 use super::standing::Standing;
@@ -7,6 +8,7 @@ use super::state::{RunState, StepState};
 use super::step::StepId;
 use super::wait::Wait;
 use crate::base::clock::between;
+use crate::base::day::Day;
 use crate::base::text;
 use std::time::Duration;
 
@@ -16,6 +18,7 @@ pub enum News {
     Starts,
     GoesOn,
     Teardown,
+    Verifies,
     /// The run was taken from another place.
     TakesOver,
     /// Things of a run whose journal was lost were taken up.
@@ -50,6 +53,7 @@ impl News {
             News::Starts => "starts",
             News::GoesOn => "goes on",
             News::Teardown => "teardown",
+            News::Verifies => "verifies",
             News::TakesOver => "takeover",
             News::Adopts => "adopts",
             News::Asks => "asks",
@@ -74,9 +78,14 @@ impl News {
     /// The standing whose mark and colour it has on the screen; `None` for a line of a log and what is like one.
     pub fn standing(self) -> Option<Standing> {
         match self {
-            News::Starts | News::GoesOn | News::Teardown | News::TakesOver | News::Adopts | News::Gate | News::Acts => {
-                Some(Standing::Acts)
-            }
+            News::Starts
+            | News::GoesOn
+            | News::Teardown
+            | News::Verifies
+            | News::TakesOver
+            | News::Adopts
+            | News::Gate
+            | News::Acts => Some(Standing::Acts),
             News::Asks | News::Compare | News::Trusts => Some(Standing::Gate),
             News::Waits => Some(Standing::Waits),
             News::Proven | News::Holds | News::Ended(Outcome::Proven) => Some(Standing::Proven),
@@ -127,12 +136,12 @@ pub fn tell<'a>(record: &'a Record, state: &RunState) -> Vec<Told<'a>> {
     match &record.event {
         Event::Session { .. } => session(&record.event, state),
         Event::GateAsked { day, compare } => {
-            let asks = format!("day {day} changes the target: start with --yes, or begin it on the screen");
+            let asks = format!("{day} changes the target: start with --yes, or begin it on the screen");
             let compare =
                 compare.iter().map(|c| Told::run(News::Compare, format!("{}: {} with {}", c.of, c.value, c.with)));
             [Told::run(News::Asks, asks)].into_iter().chain(compare).collect()
         }
-        Event::GateOpened { by, .. } if state.backwards => {
+        Event::GateOpened { by, .. } if state.course.is_back() => {
             vec![Told::run(News::Gate, format!("agreed to by {by}"))]
         }
         Event::GateOpened { day, by } => gate_opened(*day, by, state),
@@ -168,16 +177,24 @@ pub fn tell<'a>(record: &'a Record, state: &RunState) -> Vec<Told<'a>> {
 }
 
 fn session<'a>(event: &Event, state: &RunState) -> Vec<Told<'a>> {
-    let Event::Session { run, plan, steps, until, backwards, take_over, adopted, host, pid, .. } = event else {
+    let Event::Session { run, plan, steps, course, take_over, adopted, host, pid, .. } = event else {
         return Vec::new();
     };
     let process = format!("; process {pid} on {host}");
-    let wanted = steps.iter().filter(|s| s.day <= *until).count();
-    let begins = match (*backwards, state.sessions) {
-        (true, _) => Told::run(News::Teardown, format!("of run {run} of plan {plan}: {wanted} steps{process}")),
-        (false, earlier) => {
-            let news = if earlier == 0 { News::Starts } else { News::GoesOn };
-            Told::run(news, format!("run {run} of plan {plan}: {wanted} steps, days 0 to {until}{process}"))
+    let wanted = steps.iter().filter(|s| course.wants(s.day)).count();
+    let begins = match course {
+        Course::Back { .. } => {
+            Told::run(News::Teardown, format!("of run {run} of plan {plan}: {wanted} steps{process}"))
+        }
+        Course::Verify => Told::run(News::Verifies, format!("run {run} of plan {plan}: {wanted} steps{process}")),
+        Course::Forward { until } => {
+            let news = if state.sessions == 0 { News::Starts } else { News::GoesOn };
+            let days = match until {
+                Day::Number(0) => "day 0".to_string(),
+                Day::Number(last) => format!("days 0 to {last}"),
+                Day::Teardown => until.to_string(),
+            };
+            Told::run(news, format!("run {run} of plan {plan}: {wanted} steps, {days}{process}"))
         }
     };
     let taken = take_over.iter().map(|by| Told::run(News::TakesOver, format!("asked for by {by}")));
@@ -186,8 +203,8 @@ fn session<'a>(event: &Event, state: &RunState) -> Vec<Told<'a>> {
     taken.chain(adopts).chain([begins]).collect()
 }
 
-fn gate_opened<'a>(day: u8, by: &str, state: &RunState) -> Vec<Told<'a>> {
-    let opened = Told::run(News::Gate, format!("day {day} begun by {by}"));
+fn gate_opened<'a>(day: Day, by: &str, state: &RunState) -> Vec<Told<'a>> {
+    let opened = Told::run(News::Gate, format!("{day} begun by {by}"));
     // Where nobody was asked, nobody has compared.
     let unseen = if state.gates_asked.contains(&day) { Vec::new() } else { state.to_compare(day) };
     let trusts = unseen
@@ -323,8 +340,8 @@ mod tests {
     fn the_gate_tells_what_to_compare_and_a_gate_that_nobody_was_asked_about_what_is_trusted() {
         let it = Comparison { of: "cp1".into(), value: "key".into(), with: "its console".into() };
         let proven = Event::Proven { step: id(), proof: proof().to_compare(it.clone()) };
-        let asked = Event::GateAsked { day: 2, compare: vec![it] };
-        let opened = Event::GateOpened { day: 2, by: "--yes".into() };
+        let asked = Event::GateAsked { day: Day::Number(2), compare: vec![it] };
+        let opened = Event::GateOpened { day: Day::Number(2), by: "--yes".into() };
         assert_eq!(words(&[first(), proven.clone(), asked.clone()])[2..], ["asks", "compare"]);
         assert_eq!(words(&[first(), proven.clone(), opened.clone()])[2..], ["gate", "trusts"]);
         assert_eq!(words(&[first(), proven, asked, opened])[4..], ["gate"]);

@@ -5,6 +5,7 @@ use super::made::Made;
 use super::step::{Context, Observed, Outline, Removal, Site, Step, StepId, Undo};
 use super::wait::Wait;
 use crate::base::clock::Clock;
+use crate::base::day::Day;
 use async_trait::async_trait;
 use futures::{StreamExt, stream};
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,8 +33,8 @@ pub fn undone(id: &StepId) -> Option<StepId> {
 }
 
 /// The steps that take `steps` back, last first: each waits for those that take back what stood on it, and what is on
-/// the jump host goes last. All are of the one day `day`.
-pub fn undoing<S: Site>(steps: &[Arc<dyn Step<S>>], day: u8) -> Vec<Undoing<S>> {
+/// the jump host goes last. All are on the day [`Day::Teardown`].
+pub fn undoing<S: Site>(steps: &[Arc<dyn Step<S>>]) -> Vec<Undoing<S>> {
     let bases = bases(steps);
     let removals = || steps.iter().filter_map(|step| Some((step, removal(&**step)?)));
     let mut out: Vec<Undoing<S>> = Vec::new();
@@ -49,7 +50,7 @@ pub fn undoing<S: Site>(steps: &[Arc<dyn Step<S>>], day: u8) -> Vec<Undoing<S>> 
         });
         let outline = Outline {
             id: undo_id(id),
-            day,
+            day: Day::Teardown,
             title: removal.title(),
             after: before.map(|(other, _)| undo_id(&other.outline().id)).collect(),
             queue: None,

@@ -20,7 +20,7 @@ pub mod properties;
 mod read;
 mod tree;
 
-pub use day::{TEARDOWN, day_name, day_title, resume_command};
+pub use day::{day_name, day_title};
 pub use finding::{Finding, Severity};
 pub use load::{Decoded, Loaded, PlanError, decode, load, load_own, of_text, parse};
 pub use model::Plan;

@@ -26,12 +26,14 @@ pub fn summary(summary: &Summary) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::day::Day;
     use crate::engine::record::Event;
     use crate::engine::state::tests::at;
 
     #[test]
     fn a_record_carries_schema_and_kind_beside_its_own_keys() {
-        let line = record(&Record { seq: 7, at: at(1), event: Event::GateAsked { day: 2, compare: Vec::new() } });
+        let line =
+            record(&Record { seq: 7, at: at(1), event: Event::GateAsked { day: Day::Number(2), compare: Vec::new() } });
         let value: Value = serde_json::from_str(&line).unwrap();
         assert_eq!(value["schema"], 2);
         assert_eq!(value["kind"], "record");

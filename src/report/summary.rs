@@ -1,5 +1,7 @@
 //! What a run left behind, in a form that a person can check.
+use crate::base::day::Day;
 use crate::base::text;
+use crate::engine::course::Course;
 use crate::engine::proof::Left;
 use crate::engine::record::Outcome;
 use crate::engine::state::RunState;
@@ -14,11 +16,8 @@ pub struct Summary {
     pub run: String,
     pub plan: String,
     pub outcome: Ending,
-    /// Last day that was asked for.
-    pub until: u8,
-    /// It was a teardown: what is proven is that nothing is left.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub teardown: bool,
+    /// What was asked for. Of a teardown what is proven is that nothing is left.
+    pub course: Course,
     pub steps: usize,
     pub proven: usize,
     pub blocked: Vec<Blocked>,
@@ -145,13 +144,12 @@ impl Summary {
             run: state.run.clone(),
             plan: state.plan.clone(),
             outcome: Ending::of(state.ended),
-            until: state.until,
-            teardown: state.backwards,
+            course: state.course,
             steps: state.wanted().count(),
             proven: state.proven(),
             blocked: blocked.collect(),
             remarks: remarks(state),
-            left_alone: if state.backwards { left_alone(state) } else { Vec::new() },
+            left_alone: if state.course.is_back() { left_alone(state) } else { Vec::new() },
             wall_s: (times.wall.as_secs_f64() * 1000.0).round() / 1000.0,
             critical_path_s: times.critical_path_s,
             speed: times.speed,
@@ -186,9 +184,11 @@ impl Summary {
 
     /// For people: plain lines.
     pub fn text(&self) -> String {
-        let what = match self.teardown {
-            true => "teardown".to_string(),
-            false => format!("days 0 to {}", self.until),
+        let what = match self.course {
+            Course::Forward { until: Day::Number(last) } => format!("days 0 to {last}"),
+            Course::Forward { until: until @ Day::Teardown } => until.to_string(),
+            Course::Back { .. } => "teardown".to_string(),
+            Course::Verify => "verified".to_string(),
         };
         let mut out = vec![format!("{}: {} of {} steps proven ({what})", self.outcome.word(), self.proven, self.steps)];
         for b in &self.blocked {
@@ -202,7 +202,7 @@ impl Summary {
             out.push(format!("left alone: {what}: it {why}"));
         }
         let mut maps = vec![("files (0600)", &self.files)];
-        if !self.teardown {
+        if !self.course.is_back() {
             out.push("nodes:".to_string());
             for n in &self.nodes {
                 out.push(format!("  {:<20} {:<12} vm {:<9} on {:<10} {}", n.name, n.role, n.vmid, n.host, n.address));

@@ -117,6 +117,7 @@ pub struct Attachment {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::day::Day;
     use crate::engine::record::Event;
     use crate::engine::state::tests::at;
     use crate::engine::step::StepId;
@@ -124,7 +125,7 @@ mod tests {
 
     #[test]
     fn a_record_keeps_its_own_keys_and_what_is_unknown_is_no_error() {
-        let record = Record { seq: 7, at: at(1), event: Event::GateAsked { day: 2, compare: Vec::new() } };
+        let record = Record { seq: 7, at: at(1), event: Event::GateAsked { day: Day::Number(2), compare: Vec::new() } };
         let line = serde_json::to_string(&FromWorker::Record(Box::new(record.clone()))).unwrap();
         let value: serde_json::Value = serde_json::from_str(&line).unwrap();
         assert_eq!(

@@ -1,9 +1,15 @@
 //! Short ways to write the outline of a step.
+use crate::base::day::Day;
 use crate::engine::step::{Outline, Queue, StepId};
 use crate::engine::wait::Band;
 
-/// A check: it reads, and changes nothing.
+/// A check of a day of the plan: it reads, and changes nothing.
 pub fn check(id: StepId, day: u8, title: impl Into<String>, band: Band, by_hand: impl Into<String>) -> Outline {
+    check_on(id, Day::Number(day), title, band, by_hand)
+}
+
+/// A check of `day`.
+pub fn check_on(id: StepId, day: Day, title: impl Into<String>, band: Band, by_hand: impl Into<String>) -> Outline {
     Outline {
         id,
         day,
@@ -17,9 +23,14 @@ pub fn check(id: StepId, day: u8, title: impl Into<String>, band: Band, by_hand:
     }
 }
 
-/// A step that brings something about.
+/// A step of a day of the plan that brings something about.
 pub fn change(id: StepId, day: u8, title: impl Into<String>, band: Band, by_hand: impl Into<String>) -> Outline {
-    Outline { changes: true, ..check(id, day, title, band, by_hand) }
+    change_on(id, Day::Number(day), title, band, by_hand)
+}
+
+/// A step of `day` that brings something about.
+pub fn change_on(id: StepId, day: Day, title: impl Into<String>, band: Band, by_hand: impl Into<String>) -> Outline {
+    Outline { changes: true, ..check_on(id, day, title, band, by_hand) }
 }
 
 impl Outline {

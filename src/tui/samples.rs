@@ -1,4 +1,6 @@
 //! Made-up runs for tests, record by record.
+use crate::base::day::Day;
+use crate::engine::course::Course;
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Evidence, Proof};
 use crate::engine::record::{Event, Outcome, Record};
@@ -21,7 +23,7 @@ pub struct Sample {
 fn outline(id: &str, day: u8, title: &str, after: &[&str]) -> Outline {
     Outline {
         id: StepId::new(id),
-        day,
+        day: Day::Number(day),
         title: title.into(),
         after: after.iter().map(|a| StepId::new(a)).collect(),
         queue: None,
@@ -73,8 +75,7 @@ impl Sample {
             cozyup: "0.1.0".into(),
             host: "jump".into(),
             pid: 4711,
-            until: 5,
-            backwards: false,
+            course: Course::Forward { until: Day::Number(5) },
             take_over: None,
             adopted: vec![],
             steps: steps(),
@@ -101,7 +102,7 @@ impl Sample {
             .proven(3, "day0.api")
             .proven(5, "day0.rights")
             .then(6, Event::Absent { step: StepId::new("day1.template"), seen: "no vm 9100".into() })
-            .then(6, Event::GateAsked { day: 1, compare: Vec::new() })
+            .then(6, Event::GateAsked { day: Day::Number(1), compare: Vec::new() })
     }
 
     /// The first clone is on its way since second 50; usual 60 s, late after 180 s.
@@ -112,7 +113,7 @@ impl Sample {
             Event::Waiting { step: StepId::new("day1.clone/cp1"), wait: wait.with_progress(done, 78, "MiB") }
         };
         Sample::gate()
-            .then(20, Event::GateOpened { day: 1, by: "ann on the screen".into() })
+            .then(20, Event::GateOpened { day: Day::Number(1), by: "ann on the screen".into() })
             .proven(40, "day1.template")
             .then(41, Event::Absent { step: StepId::new("day1.clone/cp2"), seen: "no vm 1002".into() })
             .then(45, Event::Intended { step: clone.clone(), attempt: 1 })
@@ -143,7 +144,7 @@ impl Sample {
 
     pub fn finished() -> Self {
         let mut sample = Sample::late_clone();
-        for (n, step) in steps().iter().enumerate().filter(|(_, s)| s.day > 0) {
+        for (n, step) in steps().iter().enumerate().filter(|(_, s)| s.day > Day::Number(0)) {
             sample = sample.proven(100 + n as i64 * 10, step.id.as_str());
         }
         sample.then(400, Event::Ended { outcome: Outcome::Proven })

@@ -1,4 +1,6 @@
 //! Records in the sizes and shares of a whole run against the lab's standard site.
+use cozyup::base::day::Day;
+use cozyup::engine::course::Course;
 use cozyup::engine::proof::{Evidence, Proof};
 use cozyup::engine::record::{Event, Record};
 use cozyup::engine::step::{Outline, StepId};
@@ -16,7 +18,7 @@ fn step(n: usize) -> StepId {
 fn outlines() -> Vec<Outline> {
     let outline = |n| Outline {
         id: step(n),
-        day: 1,
+        day: Day::Number(1),
         title: format!("clone cozy-new-node{n} (vm {}) from template 9100 to storage local-lvm", 1000 + n),
         after: vec![StepId::new("day1.template")],
         queue: None,
@@ -90,8 +92,7 @@ fn session() -> Event {
         cozyup: env!("CARGO_PKG_VERSION").into(),
         host: "jump".into(),
         pid: 1,
-        until: 1,
-        backwards: false,
+        course: Course::Forward { until: Day::Number(1) },
         take_over: None,
         adopted: vec![],
         steps: outlines(),

@@ -3,9 +3,10 @@
 use crate::rig::suffering::{Expected, suffer, undisturbed};
 use crate::rig::worker::{Death, End, Request, Tail, live};
 use crate::rig::{Rig, Shape};
+use cozyup::base::day::Day;
 #[allow(dead_code, reason = "the soak uses all of it")]
 use cozyup::base::secret::Secret;
-use cozyup::compose::Way;
+use cozyup::engine::course::Course;
 use cozyup::engine::record::{Event, Outcome, Record};
 use cozyup::lab::{iso, machine};
 use cozyup::talos::seed::{Seed, SeedConfig, seed};
@@ -59,7 +60,7 @@ fn sample() -> Seed {
 #[test]
 fn a_machine_takes_its_config_from_its_cdrom_and_is_never_in_maintenance_mode() {
     let rig = Rig::new(&until(2));
-    let life = live(&rig, Way::Until(2), &Death::Never, false, |work| work);
+    let life = live(&rig, Course::Forward { until: Day::Number(2) }, &Death::Never, false, |work| work);
     assert!(matches!(life.end, End::Ended(Outcome::Proven)), "{:?}", life.end);
     let console =
         rig.lab().look(|w| w.machines[&VMID].dmesg.from(0).map(|(_, line)| line.clone()).collect::<Vec<_>>().concat());
@@ -116,8 +117,10 @@ fn a_worker_killed_around_each_task_about_the_cdrom_leaves_the_same_and_no_cdrom
 fn a_teardown_takes_away_the_cdrom_of_a_run_that_ended_in_between() {
     for word in ["day2.seed handle_kept", "day1.start proven"] {
         let rig = Rig::new(&until(2));
-        live(&rig, Way::Until(2), &Death::After(word.into(), Tail::Whole), false, |work| work);
-        let life = live(&rig, Way::Teardown { cluster_is_lost: false }, &Death::Never, false, |work| work);
+        live(&rig, Course::Forward { until: Day::Number(2) }, &Death::After(word.into(), Tail::Whole), false, |work| {
+            work
+        });
+        let life = live(&rig, Course::Back { cluster_is_lost: false }, &Death::Never, false, |work| work);
         assert!(matches!(life.end, End::Ended(Outcome::Proven)), "{word}: {:?}", life.end);
         assert_eq!(cdroms(&rig), Vec::<String>::new(), "{word}");
     }
@@ -127,11 +130,17 @@ fn a_teardown_takes_away_the_cdrom_of_a_run_that_ended_in_between() {
 #[test]
 fn a_teardown_by_a_plan_without_cdroms_takes_away_the_one_that_is_left() {
     let rig = Rig::new(&until(2));
-    live(&rig, Way::Until(2), &Death::After("day2.seed proven".into(), Tail::Whole), false, |work| work);
+    live(
+        &rig,
+        Course::Forward { until: Day::Number(2) },
+        &Death::After("day2.seed proven".into(), Tail::Whole),
+        false,
+        |work| work,
+    );
     assert_eq!(cdroms(&rig).len(), 2, "a volume and a drive: {:?}", cdroms(&rig));
     let plan = std::fs::read_to_string(rig.plan()).unwrap();
     std::fs::write(rig.plan(), plan.replace("delivery: cdrom", "delivery: apply")).unwrap();
-    let life = live(&rig, Way::Teardown { cluster_is_lost: false }, &Death::Never, false, |work| work);
+    let life = live(&rig, Course::Back { cluster_is_lost: false }, &Death::Never, false, |work| work);
     assert!(matches!(life.end, End::Ended(Outcome::Proven)), "{:?}", life.end);
     assert_eq!(cdroms(&rig), Vec::<String>::new());
 }
@@ -140,9 +149,9 @@ fn a_teardown_by_a_plan_without_cdroms_takes_away_the_one_that_is_left() {
 #[test]
 fn a_run_that_goes_on_puts_no_cdrom_into_a_machine_that_has_its_config() {
     let rig = Rig::new(&until(2));
-    live(&rig, Way::Until(2), &Death::Never, false, |work| work);
+    live(&rig, Course::Forward { until: Day::Number(2) }, &Death::Never, false, |work| work);
     let before = rig.lab().changes().seen().len();
-    let life = live(&rig, Way::Until(2), &Death::Never, false, |work| work);
+    let life = live(&rig, Course::Forward { until: Day::Number(2) }, &Death::Never, false, |work| work);
     assert!(matches!(life.end, End::Ended(Outcome::Proven)), "{:?}", life.end);
     assert!(proven(&life.records, "day2.seed").unwrap().contains("has its config"));
     assert_eq!(rig.lab().changes().seen().len(), before, "something was changed");

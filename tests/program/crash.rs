@@ -93,7 +93,7 @@ fn an_upload_whose_answer_was_lost_is_waited_for_and_not_sent_again() {
     // The task outlasts the look at everything before it.
     rig.lab().with(|world| world.scenario.latency.upload_task_s = 300.0);
     for (death, text) in [(Death::Request(upload, Request::Done), "the worker dies"), (Death::Never, "the next one")] {
-        let life = crate::rig::worker::live(&rig, shape.way(), &death, false, |work| work);
+        let life = crate::rig::worker::live(&rig, shape.course(), &death, false, |work| work);
         assert!(!matches!(life.end, crate::rig::worker::End::Failed(_)), "{text}: {:?}", life.end);
     }
     let tasks = rig.lab().look(|world| world.pve.inventory());
@@ -110,7 +110,7 @@ fn told(rig: &Rig, before: &Standing, change: impl FnOnce(&mut cozyup::lab::worl
 fn the_comparison_sees_one_disk_or_file_too_much() {
     let shape = until(0);
     let rig = Rig::new(&shape);
-    crate::rig::worker::live(&rig, shape.way(), &Death::Never, false, |work| work);
+    crate::rig::worker::live(&rig, shape.course(), &Death::Never, false, |work| work);
     let before = standing::of(&rig);
     assert!(before.len() > 30, "{before:#?}");
     let wrong = told(&rig, &before, |world| {

@@ -4,8 +4,9 @@ use crate::rig::worker::{Death, Life, live};
 use crate::rig::{Rig, Shape};
 #[allow(dead_code, reason = "the soak uses all of it")]
 use async_trait::async_trait;
+use cozyup::base::day::Day;
 use cozyup::base::secret::Secret;
-use cozyup::compose::Way;
+use cozyup::engine::course::Course;
 use cozyup::engine::failure::Failure;
 use cozyup::engine::record::{Event, Record};
 use cozyup::engine::step::{Context, Observed, Outline, Step, Undo};
@@ -23,7 +24,7 @@ fn rig() -> Rig {
 }
 
 fn run(rig: &Rig, until: u8, death: &Death) -> Life {
-    live(rig, Way::Until(until), death, false, |work| work)
+    live(rig, Course::Forward { until: Day::Number(until) }, death, false, |work| work)
 }
 
 fn key(rig: &Rig) -> String {
@@ -122,7 +123,7 @@ fn an_impostor_that_comes_right_before_the_config_is_given_nothing() {
     let rig = rig();
     let lab = rig.lab().clone();
     let death = Death::After("day2.apply blocked".into(), crate::rig::worker::Tail::Whole);
-    let life = live(&rig, Way::Until(2), &death, false, |work| {
+    let life = live(&rig, Course::Forward { until: Day::Number(2) }, &death, false, |work| {
         work.with_steps(|step| Arc::new(TakenOver { step, lab: lab.clone() }))
     });
     let why = blocked(&life);

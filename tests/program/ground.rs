@@ -52,7 +52,7 @@ fn session(steps: usize) -> Value {
             "changes": true, "by_hand": ""})
     };
     serde_json::json!({"event": "session", "run": "0a0b0c0d", "plan": "cozy", "plan_digest": "", "cozyup": "0", "host": "jump",
-        "pid": 1, "until": 5, "steps": (0..steps).map(outline).collect::<Vec<_>>()})
+        "pid": 1, "course": {"forward": {"until": 5}}, "steps": (0..steps).map(outline).collect::<Vec<_>>()})
 }
 
 /// harm.md S10, S12: the promise is of every command, not of `run` alone.

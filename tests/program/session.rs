@@ -1,6 +1,8 @@
 //! A run and its screens: the worker goes on whatever happens to them, and says who may ask what.
 
 use crate::common::{SOON, Served, cozyup, records, send, text, until, worker_of};
+use cozyup::base::day::Day;
+use cozyup::engine::course::Course;
 use cozyup::engine::journal::Journal;
 use cozyup::engine::record::{Event, Record};
 use cozyup::session::client::{self, JoinError};
@@ -316,8 +318,7 @@ fn the_journal_of_another_plan_is_refused_with_both_names() {
         cozyup: "0.1.0".into(),
         host: "jump".into(),
         pid: 1,
-        until: 1,
-        backwards: false,
+        course: Course::Forward { until: Day::Number(1) },
         take_over: None,
         adopted: vec![],
         steps: Vec::new(),

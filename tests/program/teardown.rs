@@ -191,7 +191,11 @@ fn a_whole_cluster_is_taken_back_and_whatever_was_not_the_runs_own_is_still_ther
     let done = teardown(lab.state(), &["--confirm", NAME, "--json"]);
     assert_eq!(done.status.code(), Some(0), "{}", text(&done));
     let summary = records(&done).pop().unwrap();
-    assert_eq!((&summary["teardown"], &summary["outcome"]), (&json!(true), &json!("proven")), "{summary:#}");
+    assert_eq!(
+        (&summary["course"]["back"]["cluster_is_lost"], &summary["outcome"]),
+        (&json!(false), &json!("proven")),
+        "{summary:#}"
+    );
     for record in records(&done).iter().filter(|r| r["event"] == "proven") {
         assert!(!record["proof"]["readings"].as_array().unwrap().is_empty(), "{record:#}");
     }

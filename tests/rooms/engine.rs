@@ -1,7 +1,9 @@
 //! The engine over a target of its own making: what it does when the target, the disk or the process gives way.
 use async_trait::async_trait;
 use cozyup::base::clock::Clock;
+use cozyup::base::day::Day;
 use cozyup::base::secret::Secret;
+use cozyup::engine::course::Course;
 use cozyup::engine::decide::Rules;
 use cozyup::engine::driver::{Driver, Session};
 use cozyup::engine::failure::{Class, Failure};
@@ -160,7 +162,7 @@ fn make(id: &str, day: u8, after: &[&str]) -> Make {
     Make {
         outline: Outline {
             id: StepId::new(id),
-            day,
+            day: Day::Number(day),
             title: format!("make {id}"),
             after: after.iter().map(|a| StepId::new(a)).collect(),
             queue: None,
@@ -201,14 +203,18 @@ async fn drive_at(
     rules: Rules,
     requests: Vec<(u64, Asked)>,
 ) -> Run {
-    drive_any(clock, dir, target, boxed(steps), false, rules, requests).await
+    drive_any(clock, dir, target, boxed(steps), FORWARD, rules, requests).await
 }
+
+/// All of the plan.
+const FORWARD: Course = Course::Forward { until: Day::Number(10) };
+const BACK: Course = Course::Back { cluster_is_lost: false };
 
 /// The way back of a run of these steps.
 async fn take_back(dir: &Path, target: &Shared, steps: Vec<Make>, rules: Rules) -> Run {
-    let back = undoing(&boxed(steps), 10);
+    let back = undoing(&boxed(steps));
     let back = back.into_iter().map(|s| Arc::new(s) as Arc<dyn Step<TestSite>>).collect();
-    drive_any(Clock::real(), dir, target, back, true, rules, vec![]).await
+    drive_any(Clock::real(), dir, target, back, BACK, rules, vec![]).await
 }
 
 async fn drive_any(
@@ -216,7 +222,7 @@ async fn drive_any(
     dir: &Path,
     target: &Shared,
     steps: Vec<Arc<dyn Step<TestSite>>>,
-    backwards: bool,
+    course: Course,
     rules: Rules,
     requests: Vec<(u64, Asked)>,
 ) -> Run {
@@ -245,8 +251,7 @@ async fn drive_any(
         plan: "p".into(),
         plan_digest: "d".into(),
         host: "jump".into(),
-        until: 10,
-        backwards,
+        course,
         take_over: None,
         adopted: vec![],
     };
@@ -341,13 +346,13 @@ async fn a_gate_that_was_opened_there_is_asked_for_again_on_the_way_back_and_aft
     let asking = Rules { gates_by: None, patience: None };
     let stop = |second| vec![(second, Request::Stop.by("ann"))];
     let back = boxed(plan());
-    let back: Vec<_> = undoing(&back, 1).into_iter().map(|s| Arc::new(s) as Arc<dyn Step<TestSite>>).collect();
-    let run = drive_any(Clock::real(), dir.path(), &target, back, true, asking.clone(), stop(100)).await;
-    assert_eq!((run.outcome, run.state.gate_waiting()), (Outcome::Stopped, Some(1)));
+    let back: Vec<_> = undoing(&back).into_iter().map(|s| Arc::new(s) as Arc<dyn Step<TestSite>>).collect();
+    let run = drive_any(Clock::real(), dir.path(), &target, back, BACK, asking.clone(), stop(100)).await;
+    assert_eq!((run.outcome, run.state.gate_waiting()), (Outcome::Stopped, Some(Day::Teardown)));
     assert_eq!(target.lock().unwrap().things.len(), 3, "something was removed without a word");
     take_back(dir.path(), &target, plan(), yes()).await;
     let run = drive(dir.path(), &target, plan(), asking, stop(100)).await;
-    assert_eq!((run.outcome, run.state.gate_waiting()), (Outcome::Stopped, Some(1)));
+    assert_eq!((run.outcome, run.state.gate_waiting()), (Outcome::Stopped, Some(Day::Number(1))));
 }
 
 #[tokio::test(start_paused = true)]
@@ -523,10 +528,10 @@ async fn a_day_waits_at_its_gate_until_somebody_opens_it() {
     let dir = tempfile::tempdir().unwrap();
     let target = Shared::default();
     let asking = Rules { gates_by: None, patience: Some(Duration::from_secs(50)) };
-    let open = |day| Request::OpenGate { day }.by("ann");
+    let open = |day| Request::OpenGate { day: Day::Number(day) }.by("ann");
     let run = drive(dir.path(), &target, plan(), asking, vec![(1000, open(1)), (1000, open(2))]).await;
     assert_eq!(run.outcome, Outcome::Proven);
-    assert_eq!(run.state.gates.get(&1).map(String::as_str), Some("ann"));
+    assert_eq!(run.state.gates.get(&Day::Number(1)).map(String::as_str), Some("ann"));
     let asked = run.records.iter().filter(|r| matches!(r.event, Event::GateAsked { .. })).count();
     assert_eq!(asked, 2);
 }
@@ -627,8 +632,7 @@ async fn nothing_is_acted_on_when_the_journal_cannot_be_written() {
         plan: "p".into(),
         plan_digest: "d".into(),
         host: "h".into(),
-        until: 10,
-        backwards: false,
+        course: FORWARD,
         take_over: None,
         adopted: vec![],
     };

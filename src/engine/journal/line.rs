@@ -1,12 +1,13 @@
 //! One line: the record's own keys, then `"v"`, then `"sum"`, in this place in every version.
 //!
 //! The sum is the first 8 bytes of SHA-256 over the sum of the line before and this line without its own.
+use super::version_1;
 use crate::base::json;
 use crate::engine::record::Record;
 use aws_lc_rs::digest;
 
 /// Version of a line. It counts up when an older cozyup must not go on with what a newer one wrote.
-pub const VERSION: u64 = 1;
+pub const VERSION: u64 = 2;
 const SUM_LENGTH: usize = 16;
 /// `,"sum":"0123456789abcdef"}`
 const TAIL_LENGTH: usize = SUM_LENGTH + 10;
@@ -77,12 +78,14 @@ pub fn decode(line: &[u8], previous: Sum) -> Result<(Record, Sum), Flaw> {
     if tail.get(8..8 + SUM_LENGTH) != Some(sum.as_str()) {
         return Err(Flaw::Damaged("its checksum does not fit the lines before it".into()));
     }
-    match open.rsplit_once(",\"v\":").and_then(|(_, version)| version.parse().ok()) {
-        Some(VERSION) => {}
-        Some(version) => return Err(Flaw::Newer(format!("its version is {version}, this cozyup reads {VERSION}"))),
+    let record = match open.rsplit_once(",\"v\":").and_then(|(_, version)| version.parse().ok()) {
+        Some(VERSION) => json::read(text.as_bytes()),
+        Some(1) => version_1::read(text.as_bytes()),
+        Some(version) => {
+            return Err(Flaw::Newer(format!("its version is {version}, this cozyup reads 1 to {VERSION}")));
+        }
         None => return Err(Flaw::Newer("it does not say its version where every line does".into())),
-    }
+    };
     // The checksum fits, so it was written like this.
-    let record = json::read(text.as_bytes()).map_err(|e| Flaw::Newer(e.to_string()))?;
-    Ok((record, sum))
+    Ok((record.map_err(|e| Flaw::Newer(e.to_string()))?, sum))
 }

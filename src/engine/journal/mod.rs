@@ -7,6 +7,7 @@ pub mod properties;
 mod recover;
 #[cfg(test)]
 mod tests;
+mod version_1;
 
 use super::record::{Event, Record};
 use crate::base::file::sync_folder_of;

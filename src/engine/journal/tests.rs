@@ -1,6 +1,10 @@
 use super::follow::Follower;
+use super::line::Sum;
 use super::*;
+use crate::base::day::Day;
+use crate::engine::course::Course;
 use crate::engine::record::Event;
+use crate::engine::state::RunState;
 use crate::engine::state::tests::{at, outline, proof, session};
 use crate::engine::step::StepId;
 use proptest::prelude::*;
@@ -66,17 +70,60 @@ fn refused(path: &Path) -> JournalError {
 #[test]
 fn a_line_of_a_newer_version_is_refused_with_what_to_do() {
     let dir = tempfile::tempdir().unwrap();
-    let path = with_bodies(dir.path(), &[r#"{"other":"shape","v":2}"#]);
+    let path = with_bodies(dir.path(), &[r#"{"other":"shape","v":3}"#]);
     let error = refused(&path);
     assert!(error.to_string().contains("line 5"), "{error}");
-    assert!(error.to_string().contains("its version is 2"), "{error}");
+    assert!(error.to_string().contains("its version is 3"), "{error}");
     assert!(error.next().contains("was of 0)") && error.next().contains("cut nothing off"), "{}", error.next());
+}
+
+/// Version 1 said `until` and `backwards` for the course, and 255 for the day of a teardown.
+#[test]
+fn a_journal_of_version_1_is_read_and_its_run_goes_on() {
+    let outline = |id: &str, day: u8| {
+        format!(
+            r#"{{"id":"{id}","day":{day},"title":"t","after":[],"band":{{"usual_s":1,"late_s":2}},"changes":true,"momentary":false,"by_hand":""}}"#
+        )
+    };
+    let session = |keys: &str, steps: String| {
+        format!(
+            r#""event":"session","run":"r","plan":"p","plan_digest":"","cozyup":"0.1.0","host":"jump","pid":1,{keys},"steps":[{steps}]"#
+        )
+    };
+    let there = session(r#""until":2"#, [outline("day1.a", 1), outline("day3.b", 3)].join(","));
+    let back = session(r#""until":255,"backwards":true"#, outline("undo.day1.a", 255));
+    let events = [
+        there.as_str(),
+        r#""event":"gate_opened","day":1,"by":"ann""#,
+        back.as_str(),
+        r#""event":"gate_asked","day":255"#,
+        r#""event":"gate_opened","day":255,"by":"ann, who typed the name""#,
+    ];
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("journal.jsonl");
+    let (mut bytes, mut sum) = (Vec::new(), Sum::default());
+    for (n, event) in events.iter().enumerate() {
+        let open = format!(r#"{{"seq":{},"at":"1970-01-01T00:00:00Z",{event},"v":1"#, n + 1);
+        let (line, next) = line::sealed(open, sum);
+        bytes.extend(line.bytes());
+        sum = next;
+    }
+    std::fs::write(&path, bytes).unwrap();
+    let (mut journal, recovered) = Journal::open(&path).unwrap();
+    let there = RunState::of(&recovered.records[..2]);
+    assert_eq!(there.course, Course::Forward { until: Day::Number(2) });
+    assert_eq!((there.wanted().count(), there.gates.len()), (1, 1));
+    let back = RunState::of(&recovered.records);
+    assert_eq!(back.course, Course::Back { cluster_is_lost: false });
+    assert_eq!((back.wanted().count(), back.gates.contains_key(&Day::Teardown)), (1, true));
+    journal.append(&control(6, "bob")).unwrap();
+    assert_eq!(Journal::read(&path).unwrap().records.len(), 6);
 }
 
 #[test]
 fn an_event_that_is_not_known_is_no_damage_and_is_refused_as_newer() {
     let dir = tempfile::tempdir().unwrap();
-    let body = r#"{"seq":5,"at":"1970-01-01T00:00:00Z","event":"applause","loud":true,"v":1}"#;
+    let body = r#"{"seq":5,"at":"1970-01-01T00:00:00Z","event":"applause","loud":true,"v":2}"#;
     let error = refused(&with_bodies(dir.path(), &[body]));
     assert!(matches!(&error, JournalError::Newer { line: 5, what, .. } if what.contains("applause")), "{error:?}");
 }
@@ -84,7 +131,7 @@ fn an_event_that_is_not_known_is_no_damage_and_is_refused_as_newer() {
 #[test]
 fn a_key_that_is_not_known_is_left_in_its_line_while_the_run_goes_on() {
     let dir = tempfile::tempdir().unwrap();
-    let body = r#"{"seq":5,"at":"1970-01-01T00:00:00Z","event":"stop_asked","by":"ann","why":"tea","v":1}"#;
+    let body = r#"{"seq":5,"at":"1970-01-01T00:00:00Z","event":"stop_asked","by":"ann","why":"tea","v":2}"#;
     let path = with_bodies(dir.path(), &[body]);
     let before = std::fs::read(&path).unwrap();
     let (mut journal, recovered) = Journal::open(&path).unwrap();

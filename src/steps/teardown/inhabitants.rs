@@ -1,13 +1,13 @@
 //! `teardown.inhabitants`: nobody else has put anything into the cluster that would outlive it without an owner: volumes
 //! of the Proxmox CSI driver and VMs of Cluster API.
 use super::{no_cluster, nobody_to_ask};
+use crate::base::day::Day;
 use crate::cozystack::addons::CSI_DRIVER_NAME;
 use crate::engine::failure::Failure;
 use crate::engine::proof::Proof;
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::Band;
 use crate::kubernetes::{Error, Kind};
-use crate::plan::TEARDOWN;
 use crate::steps::cluster::{part, seen, text};
 use crate::steps::site::{Changing, Installation, Reading};
 use crate::steps::{failures, outlines};
@@ -26,7 +26,7 @@ pub struct Inhabitants {
 pub fn step(after: Vec<StepId>) -> Inhabitants {
     let title = "nobody's volumes or machines in Proxmox VE depend on the cluster";
     let by_hand = "kubectl get persistentvolumes\nkubectl get proxmoxmachines -A";
-    Inhabitants { outline: outlines::check(StepId::new(KIND), TEARDOWN, title, BAND, by_hand).after(after) }
+    Inhabitants { outline: outlines::check_on(StepId::new(KIND), Day::Teardown, title, BAND, by_hand).after(after) }
 }
 
 fn is_on_proxmox(volume: &Value) -> bool {

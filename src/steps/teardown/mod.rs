@@ -18,7 +18,6 @@ use crate::engine::failure::{Class, Failure};
 use crate::engine::proof::{Evidence, Proof};
 use crate::engine::step::{Context, Observed, Step, StepId};
 use crate::engine::undo::{Undoing, undo_id, undoing};
-use crate::plan::TEARDOWN;
 use crate::plan::model::{Delivery, NodePlan, Plan};
 use crate::proxmox::VmRow;
 use serde_json::json;
@@ -36,7 +35,7 @@ pub fn steps(plan: &Plan, components: &[Component], cluster_is_lost: bool, also:
     whole.integration.capmox.enabled = true;
     // A config on a CD-ROM may have been left by a run whose plan delivers over the network since.
     whole.talos.delivery = Delivery::Cdrom;
-    let mut removals = undoing(&catalogue::steps(&whole, components), TEARDOWN);
+    let mut removals = undoing(&catalogue::steps(&whole, components));
     let named = (!also.is_empty()).then(|| also::step(also));
     let named_id = named.as_ref().map(|step| step.outline().id.clone());
     let tests = undo_id(&StepId::new(cleanup::KIND));

@@ -1,10 +1,10 @@
 //! `teardown.nothing_left`: a last look over the whole site finds nothing of the run; copies of its mark are named.
 use super::strays::{Marked, marked, named};
+use crate::base::day::Day;
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Evidence, Left, Proof};
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::Band;
-use crate::plan::TEARDOWN;
 use crate::proxmox::UserRow;
 use crate::steps::addons::access;
 use crate::steps::cluster::part;
@@ -24,7 +24,7 @@ pub struct NothingLeft {
 pub fn step(after: Vec<StepId>) -> NothingLeft {
     let title = "nothing of this run is in Proxmox VE any more";
     let by_hand = "grep -l cozyup-run= /etc/pve/nodes/*/qemu-server/*.conf /etc/pve/user.cfg";
-    NothingLeft { outline: outlines::check(StepId::new(KIND), TEARDOWN, title, BAND, by_hand).after(after) }
+    NothingLeft { outline: outlines::check_on(StepId::new(KIND), Day::Teardown, title, BAND, by_hand).after(after) }
 }
 
 #[async_trait]

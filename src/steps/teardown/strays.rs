@@ -1,11 +1,11 @@
 //! `teardown.strays`: VMs of the run that are not in the plan, as after a node was taken out of it. What only carries a
 //! copy of its mark is told and left alone.
 use crate::base::answer::Answer;
+use crate::base::day::Day;
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Evidence, Proof};
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::Band;
-use crate::plan::TEARDOWN;
 use crate::proxmox::{Error, VmRow};
 use crate::steps::cluster::part;
 use crate::steps::owner::{self, Strange};
@@ -29,7 +29,7 @@ pub struct Strays {
 pub fn step(after: Vec<StepId>) -> Strays {
     let title = "destroy VMs of this run that the plan no longer names";
     let by_hand = "grep -l cozyup-run= /etc/pve/nodes/*/qemu-server/*.conf";
-    Strays { outline: outlines::change(StepId::new(KIND), TEARDOWN, title, BAND, by_hand).after(after) }
+    Strays { outline: outlines::change_on(StepId::new(KIND), Day::Teardown, title, BAND, by_hand).after(after) }
 }
 
 /// The guests of the site, and those of them that carry the run's mark.

@@ -1,4 +1,5 @@
 //! The screen of one run: its folded state, where the cursor stands, what lies over it.
+use crate::base::day::Day;
 use crate::engine::standing::{clock_of, standing};
 use crate::engine::state::RunState;
 use crate::engine::step::StepId;
@@ -22,7 +23,7 @@ pub enum Pane {
 /// A line of the pane of days.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Row {
-    Day(u8),
+    Day(Day),
     Step(StepId),
 }
 
@@ -37,7 +38,7 @@ pub enum Full {
 pub enum Dialog {
     /// `since`: when it came by itself, on the wall; zero when it was asked for.
     Gate {
-        day: u8,
+        day: Day,
         by_hand: bool,
         scroll: usize,
         since: Duration,
@@ -68,7 +69,7 @@ pub struct RunModel {
     /// The cursor goes by itself to what needs attention.
     pub follow: bool,
     /// Days that a person folded (`true`) or unfolded.
-    pub folded: BTreeMap<u8, bool>,
+    pub folded: BTreeMap<Day, bool>,
     pub pane: Pane,
     pub full: Option<Full>,
     pub dialog: Option<Dialog>,
@@ -77,7 +78,7 @@ pub struct RunModel {
     /// Log lines between the last one shown and the end; 0 follows.
     pub log_back: usize,
     /// Gates that were put off.
-    pub later: BTreeSet<u8>,
+    pub later: BTreeSet<Day>,
     /// The summary, once the engine has ended.
     pub result: Option<String>,
     /// This screen asked the run to stop.
@@ -94,7 +95,7 @@ impl RunModel {
             findings,
             state: RunState::default(),
             feed: Feed::default(),
-            cursor: Row::Day(0),
+            cursor: Row::Day(Day::Number(0)),
             follow: true,
             folded: BTreeMap::new(),
             pane: Pane::Days,
@@ -127,25 +128,25 @@ impl RunModel {
         self.result.is_some() || self.state.ended.is_some()
     }
 
-    pub fn days(&self) -> Vec<u8> {
-        let days: BTreeSet<u8> = self.state.wanted().map(|s| s.outline.day).collect();
+    pub fn days(&self) -> Vec<Day> {
+        let days: BTreeSet<Day> = self.state.wanted().map(|s| s.outline.day).collect();
         days.into_iter().collect()
     }
 
     /// Proven and all steps of a day.
-    pub fn day_counts(&self, day: u8) -> (usize, usize) {
+    pub fn day_counts(&self, day: Day) -> (usize, usize) {
         let steps = || self.state.wanted().filter(move |s| s.outline.day == day);
         (steps().filter(|s| s.is_proven()).count(), steps().count())
     }
 
     /// The first day that is not done, where the engine works; the last one when all is proven.
-    pub fn today(&self) -> u8 {
+    pub fn today(&self) -> Day {
         let open = self.state.wanted().filter(|s| !s.is_proven()).map(|s| s.outline.day).min();
-        open.or_else(|| self.state.wanted().map(|s| s.outline.day).max()).unwrap_or(0)
+        open.or_else(|| self.state.wanted().map(|s| s.outline.day).max()).unwrap_or(Day::Number(0))
     }
 
     /// Only the current day is unfolded, unless a person wants it otherwise.
-    pub fn is_folded(&self, day: u8) -> bool {
+    pub fn is_folded(&self, day: Day) -> bool {
         let done = self.day_counts(day);
         self.folded.get(&day).copied().unwrap_or(day != self.today() || done.0 == done.1)
     }
@@ -175,7 +176,7 @@ impl RunModel {
     /// The row under the cursor as it is drawn.
     pub fn current(&self) -> Row {
         let rows = self.rows();
-        rows.get(self.row_index(&rows)).cloned().unwrap_or(Row::Day(0))
+        rows.get(self.row_index(&rows)).cloned().unwrap_or(Row::Day(Day::Number(0)))
     }
 
     /// Moves the cursor to the step that needs attention most; stays where that is as good.
@@ -204,7 +205,7 @@ impl RunModel {
     }
 
     /// The steps of a day that will change the target and are not proven yet.
-    pub fn changes_of(&self, day: u8) -> impl Iterator<Item = &crate::engine::state::StepState> {
+    pub fn changes_of(&self, day: Day) -> impl Iterator<Item = &crate::engine::state::StepState> {
         self.state.wanted().filter(move |s| s.outline.day == day && s.outline.changes && !s.is_proven())
     }
 }

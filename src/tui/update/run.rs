@@ -1,10 +1,10 @@
 //! Keys and records on the screen of a run.
 use super::{Around, moved};
+use crate::base::day::Day;
 use crate::engine::record::{Outcome, Record};
 use crate::engine::standing::{clock_of, standing};
 use crate::engine::state::Status;
 use crate::engine::step::StepId;
-use crate::plan::resume_command;
 use crate::session::protocol::{Control, Request};
 use crate::tui::RunEnd;
 use crate::tui::keymap::Action;
@@ -146,13 +146,13 @@ fn in_dialog(run: &mut RunModel, dialog: Dialog, action: Action, around: &mut Ar
                 run.dialog = None;
                 // Until its record comes back the question must not come up again.
                 run.later.insert(day);
-                around.say(format!("day {day} begins"));
+                around.say(format!("{day} begins"));
                 vec![Cmd::Ask(Request::OpenGate { day })]
             }
             Action::Back => {
                 run.later.insert(day);
                 run.dialog = None;
-                around.say(format!("the run keeps waiting; g asks again for day {day}"));
+                around.say(format!("the run keeps waiting; g asks again for {day}"));
                 Vec::new()
             }
             Action::ByHand => {
@@ -334,7 +334,7 @@ fn open(run: &mut RunModel) {
 fn fold(run: &mut RunModel, folded: bool) {
     let day = match run.current() {
         Row::Day(day) => day,
-        Row::Step(id) => run.state.step(&id).map_or(0, |s| s.outline.day),
+        Row::Step(id) => run.state.step(&id).map_or(Day::Number(0), |s| s.outline.day),
     };
     run.folded.insert(day, folded);
     if folded {
@@ -358,7 +358,7 @@ fn retry(run: &RunModel, around: &mut Around<'_>) -> Vec<Cmd> {
         Row::Day(day) => run.state.wanted().filter(|s| s.outline.day == day).map(|s| s.outline.id.clone()).collect(),
     };
     if run.is_over() {
-        around.say(format!("the run has ended: `{}` goes on with it", resume_command(run.state.backwards)));
+        around.say(format!("the run has ended: `{}` goes on with it", run.state.course.resume_command()));
         return Vec::new();
     }
     let (waiting, rest): (Vec<StepId>, Vec<StepId>) =

@@ -8,6 +8,7 @@ use super::super::model::run::{Dialog, Full, Pane, Row, RunModel};
 use super::super::samples::{Sample, at};
 use super::super::session::Typist;
 use super::super::theme::Theme;
+use crate::base::day::Day;
 use crate::engine::record::{Event, Outcome, Record};
 use crate::engine::step::StepId;
 use crate::session::protocol::{Control, Request};
@@ -32,7 +33,7 @@ fn of(typist: &Typist) -> &RunModel {
 
 fn requests(typist: &Typist) -> Vec<String> {
     let shown = typist.commands.iter().filter_map(|c| match c {
-        Cmd::Ask(Request::OpenGate { day }) => Some(format!("gate {day}")),
+        Cmd::Ask(Request::OpenGate { day }) => Some(format!("gate of {day}")),
         Cmd::Ask(Request::Retry { step }) => Some(format!("retry {step}")),
         Cmd::Ask(Request::Stop) => Some("stop".to_string()),
         Cmd::Ask(Request::TakeControl) => Some("take control".to_string()),
@@ -55,11 +56,11 @@ fn record(typist: &mut Typist, second: i64, event: Event) {
 #[test]
 fn enter_at_the_gate_begins_the_day() {
     let mut typist = run(&Sample::gate(), 10);
-    assert!(matches!(of(&typist).dialog, Some(Dialog::Gate { day: 1, .. })));
+    assert!(matches!(of(&typist).dialog, Some(Dialog::Gate { day: Day::Number(1), .. })));
     typist.keys("<Enter>");
-    assert_eq!(requests(&typist), ["gate 1"]);
+    assert_eq!(requests(&typist), ["gate of day 1"]);
     assert!(of(&typist).dialog.is_none());
-    record(&mut typist, 11, Event::GateOpened { day: 1, by: "ann on the screen".into() });
+    record(&mut typist, 11, Event::GateOpened { day: Day::Number(1), by: "ann on the screen".into() });
     typist.shows_not("waits for you");
 }
 
@@ -68,13 +69,13 @@ fn a_gate_that_has_just_come_takes_no_enter_that_was_meant_for_something_else() 
     let mut typist = Typist::run(&Sample::fresh(), PLAIN);
     typist.clock(5);
     record(&mut typist, 6, Event::Absent { step: StepId::new("day1.template"), seen: String::new() });
-    record(&mut typist, 6, Event::GateAsked { day: 1, compare: Vec::new() });
+    record(&mut typist, 6, Event::GateAsked { day: Day::Number(1), compare: Vec::new() });
     typist.keys("<Enter>");
     assert!(requests(&typist).is_empty() && of(&typist).dialog.is_some());
     let wall = typist.model.wall + Duration::from_secs(1);
     typist.send(Msg::Clock { now: at(7), wall });
     typist.keys("<Enter>");
-    assert_eq!(requests(&typist), ["gate 1"]);
+    assert_eq!(requests(&typist), ["gate of day 1"]);
 }
 
 #[test]
@@ -86,13 +87,13 @@ fn a_gate_put_off_stays_put_off_until_g_asks_again() {
     typist.keys("k");
     typist.shows(&["day 1 waits for you"]);
     typist.keys("g<Enter>");
-    assert_eq!(requests(&typist), ["gate 1"]);
+    assert_eq!(requests(&typist), ["gate of day 1"]);
 }
 
 #[test]
 fn a_gate_that_somebody_else_opens_closes_its_question() {
     let mut typist = run(&Sample::gate(), 10);
-    record(&mut typist, 11, Event::GateOpened { day: 1, by: "bob".into() });
+    record(&mut typist, 11, Event::GateOpened { day: Day::Number(1), by: "bob".into() });
     assert!(of(&typist).dialog.is_none());
     typist.keys("<Enter>");
     assert!(requests(&typist).is_empty());
@@ -237,14 +238,14 @@ fn tab_goes_round_the_panes_and_enter_opens_what_has_the_keyboard() {
 fn days_fold_and_the_cursor_never_gets_lost() {
     let mut typist = run(&Sample::late_clone(), 60);
     typist.keys("<Left>");
-    assert_eq!(of(&typist).current(), Row::Day(1));
+    assert_eq!(of(&typist).current(), Row::Day(Day::Number(1)));
     assert!(!of(&typist).rows().contains(&Row::Step(StepId::new("day1.clone/cp2"))));
     typist.keys("<Enter>");
     typist.shows(&["clone cp2"]);
     typist.keys("<End>");
-    assert_eq!(of(&typist).current(), Row::Day(5));
+    assert_eq!(of(&typist).current(), Row::Day(Day::Number(5)));
     typist.keys("<Home><Up><Up>");
-    assert_eq!(of(&typist).current(), Row::Day(0));
+    assert_eq!(of(&typist).current(), Row::Day(Day::Number(0)));
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! One day as a page: how far it is, who began it, what it changes.
 use super::page::Page;
+use crate::base::day::Day;
 use crate::engine::standing::{clock_of, standing};
 use crate::plan::day_title;
 use crate::tui::model::Model;
 use crate::tui::model::run::RunModel;
 
-pub fn page(model: &Model, run: &RunModel, day: u8, width: u16) -> Page {
+pub fn page(model: &Model, run: &RunModel, day: Day, width: u16) -> Page {
     let theme = model.theme;
     let now = clock_of(&run.state, model.now);
     let mut page = Page::new(theme, width);

@@ -9,9 +9,10 @@
 //! +--------------------------------------+   +-------------------------------------+
 //! ```
 use super::page::{Page, dialog};
+use crate::base::day::Day;
 use crate::engine::record::Outcome;
 use crate::engine::state::Status;
-use crate::plan::{day_title, resume_command};
+use crate::plan::day_title;
 use crate::tui::model::Model;
 use crate::tui::model::run::{Dialog, RunModel};
 use crate::tui::theme::Sign;
@@ -57,7 +58,7 @@ fn show(
     (page.draw(buf, inner, scroll), usize::from(inner.height))
 }
 
-fn gate(model: &Model, run: &RunModel, day: u8, by_hand: bool, page: &mut Page) {
+fn gate(model: &Model, run: &RunModel, day: Day, by_hand: bool, page: &mut Page) {
     let theme = model.theme;
     let steps: Vec<_> = run.changes_of(day).collect();
     page.say(theme.asks(), 0, "Enter begins the day, Esc waits, m shows the commands by hand.");
@@ -103,7 +104,7 @@ fn what_stopping_does(model: &Model, run: &RunModel, page: &mut Page) {
         &format!(
             "Everything is in the journal in {}; `{}` goes on.",
             run.folder.display(),
-            resume_command(run.state.backwards)
+            run.state.course.resume_command()
         ),
     );
 }
@@ -149,16 +150,16 @@ fn stopping(model: &Model, run: &RunModel, page: &mut Page) {
     }
     page.blank();
     page.say(theme.asks(), 0, "q leaves now: the run ends at its safe point all the same.");
-    let go_on = resume_command(run.state.backwards);
+    let go_on = run.state.course.resume_command();
     page.say(theme.plain(), 0, &format!("`cozyup status` tells when it has, `{go_on}` goes on from there."));
 }
 
 fn result(model: &Model, run: &RunModel, page: &mut Page) {
     let theme = model.theme;
     let folder = run.folder.display();
-    let go_on = resume_command(run.state.backwards);
+    let go_on = run.state.course.resume_command();
     let next = match run.state.ended {
-        Some(Outcome::Proven) if run.state.backwards => {
+        Some(Outcome::Proven) if run.state.course.is_back() => {
             format!("nothing is left of the run but its record in {folder}")
         }
         Some(Outcome::Proven) => {

@@ -77,7 +77,7 @@ fn how(model: &Model, run: &RunModel, area: Rect, buf: &mut Buffer) {
         add(format!("LOOKS ON: {} has control (t)", theme.safe(who)), theme.asks());
     }
     if let Some(day) = state.gate_waiting().filter(|_| !run.is_over()) {
-        add(format!("{} day {day} waits for you: g", theme.mark(Standing::Gate)), theme.asks());
+        add(format!("{} {day} waits for you: g", theme.mark(Standing::Gate)), theme.asks());
     }
     if let Some(started) = state.started {
         add(format!("elapsed {}", spoken(between(started, now))), theme.plain());

@@ -8,6 +8,7 @@
 //!             cert-manager: install retries exhausted
 //! ```
 use super::page::{Page, pane};
+use crate::base::day::Day;
 use crate::engine::standing::{clock_of, standing};
 use crate::engine::state::{RunState, StepState};
 use crate::tui::model::Model;
@@ -18,7 +19,7 @@ use ratatui::layout::Rect;
 /// The steps of day 3 that wait for releases.
 pub fn waves(state: &RunState) -> impl Iterator<Item = &StepState> {
     let is_wave = |kind: &str| ["wave", "release", "component"].iter().any(|word| kind.contains(word));
-    state.wanted().filter(move |s| s.outline.day == 3 && is_wave(s.outline.id.kind()))
+    state.wanted().filter(move |s| s.outline.day == Day::Number(3) && is_wave(s.outline.id.kind()))
 }
 
 pub fn render(model: &Model, run: &RunModel, area: Rect, buf: &mut Buffer) {

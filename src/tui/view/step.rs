@@ -77,7 +77,7 @@ fn status(page: &mut Page, model: &Model, state: &RunState, step: &StepState, no
             let queue = step.outline.queue.as_ref();
             queue.map_or(String::new(), |q| format!("queue {}: {} at once", q.name, q.limit))
         }
-        Standing::Gate => format!("waits until you begin day {}: g", step.outline.day),
+        Standing::Gate => format!("waits until you begin {}: g", step.outline.day),
         Standing::Late => match &step.wait {
             Some((wait, _)) => format!("waits on: {}", wait.condition),
             None => "waits on: its act to end".to_string(),

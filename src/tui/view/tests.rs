@@ -1,5 +1,6 @@
 //! Each view at the sizes that matter, in colour and plain, and every view at any size.
 use super::render;
+use crate::base::day::Day;
 use crate::engine::proof::Comparison;
 use crate::engine::record::Event;
 use crate::engine::standing::Standing;
@@ -285,7 +286,7 @@ fn whatever_a_record_says_no_cell_of_any_view_holds_more_than_a_character() {
     for sample in Sample::all() {
         let sample = sample.saying(&hostile);
         for full in [None, Some(Full::Detail), Some(Full::Log), Some(Full::Findings)] {
-            let gate = Dialog::Gate { day: 1, by_hand: true, scroll: 0, since: Duration::ZERO };
+            let gate = Dialog::Gate { day: Day::Number(1), by_hand: true, scroll: 0, since: Duration::ZERO };
             for dialog in [None, Some(gate), Some(Dialog::Stopping), Some(Dialog::Result { scroll: 0 })] {
                 for size in [(80, 24), (160, 45), (40, 10), (20, 5), (1, 1)] {
                     let mut typist = run(&sample, 300, COLOUR);
@@ -359,11 +360,16 @@ fn a_real_frame_is_drawn_by_the_terminal_of_ratatui() {
     assert!(terminal.backend().to_string().contains("BLOCKED"));
 }
 
+/// Also days that no sample has.
+fn days() -> impl Strategy<Value = Day> {
+    prop_oneof![(0u8..=Day::LAST).prop_map(Day::Number), Just(Day::Teardown)]
+}
+
 fn any_model() -> impl Strategy<Value = Model> {
     let theme = (any::<bool>(), any::<bool>()).prop_map(|(colour, unicode)| Theme::new(colour, unicode));
     let dialog = prop_oneof![
         Just(None),
-        (0u8..12, any::<bool>(), 0usize..50)
+        (days(), any::<bool>(), 0usize..50)
             .prop_map(|(day, by_hand, scroll)| { Some(Dialog::Gate { day, by_hand, scroll, since: Duration::ZERO }) }),
         any::<bool>().prop_map(|stop| Some(Dialog::Quit { stop })),
         Just(Some(Dialog::Stopping)),
@@ -373,7 +379,7 @@ fn any_model() -> impl Strategy<Value = Model> {
     let full = prop_oneof![Just(None), Just(Some(Full::Detail)), Just(Some(Full::Log)), Just(Some(Full::Findings))];
     let pane = prop_oneof![Just(Pane::Days), Just(Pane::Detail), Just(Pane::Log)];
     let cursor = prop_oneof![
-        (0u8..12).prop_map(Row::Day),
+        days().prop_map(Row::Day),
         "(day[0-5]\\.(clone/cp1|api|wave/2|none))".prop_map(|s| Row::Step(crate::engine::step::StepId::new(&s))),
     ];
     let scrolls = (0usize..3000, 0usize..3000, 0usize..3000);

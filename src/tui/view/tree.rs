@@ -10,6 +10,7 @@
 //! From 64 columns on: also the usual time and the number of attempts.
 use super::page::{brief, cell, pane, rows, top_for};
 use crate::base::clock::between;
+use crate::base::day::Day;
 use crate::engine::standing::{Standing, clock_of, elapsed, standing};
 use crate::engine::state::StepState;
 use crate::plan::day_title;
@@ -54,7 +55,7 @@ fn marked(model: &Model, run: &RunModel, here: bool, style: Style) -> (&'static 
     }
 }
 
-fn day_line(model: &Model, run: &RunModel, day: u8, here: bool, width: usize, now: Timestamp) -> Line<'static> {
+fn day_line(model: &Model, run: &RunModel, day: Day, here: bool, width: usize, now: Timestamp) -> Line<'static> {
     let theme = model.theme;
     let (proven, all) = run.day_counts(day);
     let steps = || run.state.wanted().filter(|s| s.outline.day == day);

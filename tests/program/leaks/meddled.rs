@@ -1,6 +1,7 @@
 //! Files and peers that somebody has meddled with: the journal, the plan, the worker at the other end of the socket.
 use super::search::must_be_harmless;
 use crate::common::cozyup;
+use cozyup::base::day::Day;
 use cozyup::engine::failure::{Class, Failure};
 use cozyup::engine::journal::Journal;
 use cozyup::engine::record::{Event, Record};
@@ -35,7 +36,7 @@ fn records() -> Vec<Record> {
     let step = StepId::new("day0.api");
     let outline = Outline {
         id: step.clone(),
-        day: 0,
+        day: Day::Number(0),
         title: BAD.into(),
         after: Vec::new(),
         queue: None,
@@ -45,7 +46,7 @@ fn records() -> Vec<Record> {
         by_hand: BAD.into(),
     };
     let session = serde_json::json!({
-        "event": "session", "run": BAD, "plan": BAD, "plan_digest": BAD, "cozyup": BAD, "host": BAD, "pid": 1, "until": 0,
+        "event": "session", "run": BAD, "plan": BAD, "plan_digest": BAD, "cozyup": BAD, "host": BAD, "pid": 1, "course": {"forward": {"until": 0}},
         "steps": [outline],
     });
     let failure = Failure { class: Class::Refused, what: format!("{BAD}{}", "x".repeat(1 << 18)), next: BAD.into() };
@@ -53,7 +54,7 @@ fn records() -> Vec<Record> {
     [
         serde_json::from_value(session).unwrap(),
         log,
-        Event::GateOpened { day: 0, by: BAD.into() },
+        Event::GateOpened { day: Day::Number(0), by: BAD.into() },
         Event::Blocked { step, failure, again_at: Timestamp::UNIX_EPOCH },
     ]
     .into_iter()

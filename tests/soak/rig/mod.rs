@@ -4,7 +4,8 @@ pub mod suffering;
 pub mod twice;
 pub mod worker;
 
-use cozyup::compose::Way;
+use cozyup::base::day::Day;
+use cozyup::engine::course::Course;
 use cozyup::lab::scenario::Scenario;
 use cozyup::lab::site::{self, Running};
 use cozyup::lab::world::Lab;
@@ -23,8 +24,12 @@ pub struct Shape {
 }
 
 impl Shape {
-    pub fn way(&self) -> Way {
-        if self.teardown { Way::Teardown { cluster_is_lost: false } } else { Way::Until(self.until) }
+    pub fn course(&self) -> Course {
+        if self.teardown {
+            Course::Back { cluster_is_lost: false }
+        } else {
+            Course::Forward { until: Day::Number(self.until) }
+        }
     }
 }
 

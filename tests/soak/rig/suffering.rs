@@ -3,7 +3,9 @@ use super::standing::{self, Standing};
 use super::worker::{Death, End, Life, Request, live, word};
 use super::{Rig, Shape};
 use cozyup::base::clock::between;
-use cozyup::compose::{Way, Work};
+use cozyup::base::day::Day;
+use cozyup::compose::Work;
+use cozyup::engine::course::Course;
 use cozyup::engine::journal::Journal;
 use cozyup::engine::record::{Event, Outcome};
 use std::path::PathBuf;
@@ -48,7 +50,7 @@ impl Suffered {
 fn made(shape: &Shape) -> Rig {
     let rig = Rig::new(shape);
     if shape.teardown {
-        let life = live(&rig, Way::Until(shape.until), &Death::Never, false, |work| work);
+        let life = live(&rig, Course::Forward { until: Day::Number(shape.until) }, &Death::Never, false, |work| work);
         assert!(matches!(life.end, End::Ended(Outcome::Proven)), "before the teardown: {:?}", life.end);
     }
     rig
@@ -59,7 +61,7 @@ fn made(shape: &Shape) -> Rig {
 pub fn undisturbed(shape: &Shape) -> Expected {
     let rig = made(shape);
     let asked_before = rig.lab().changes().seen().len();
-    let life = live(&rig, shape.way(), &Death::Never, false, |work| work);
+    let life = live(&rig, shape.course(), &Death::Never, false, |work| work);
     assert!(matches!(life.end, End::Ended(Outcome::Proven)), "without a crash: {:?}", life.end);
     let requests = rig.lab().changes().seen();
     Expected {
@@ -86,7 +88,7 @@ pub fn suffer(
     let mut late = false;
     let mut secrets: Option<Vec<u8>> = None;
     for death in deaths.iter().chain([&Death::Never]) {
-        let life = live(&rig, shape.way(), death, late, &shape_work);
+        let life = live(&rig, shape.course(), death, late, &shape_work);
         late = death.request() == Some(Request::Late);
         let bundle = std::fs::read(rig.folder().join("secrets/secrets.yaml")).ok();
         if secrets.is_some() && bundle != secrets && !shape.teardown {

@@ -2,7 +2,8 @@
 //! poll of the engine writes records and starts tasks, and no task runs before the poll is over: so a journal that is cut
 //! back to any record of the last poll is what a crash right after that record leaves.
 use super::Rig;
-use cozyup::compose::{self, Options, Way, Work};
+use cozyup::compose::{self, Options, Work};
+use cozyup::engine::course::Course;
 use cozyup::engine::record::{Event, Outcome, Record};
 use cozyup::lab::changes::{Changes, Moment};
 use cozyup::session::lock;
@@ -170,10 +171,10 @@ pub fn word(event: &Event) -> String {
 }
 
 /// Runs a worker until it dies or ends. `late` is what an earlier one left at the server.
-pub fn live(rig: &Rig, way: Way, death: &Death, late: bool, shape: impl FnOnce(Work) -> Work) -> Life {
+pub fn live(rig: &Rig, course: Course, death: &Death, late: bool, shape: impl FnOnce(Work) -> Work) -> Life {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     death.prepare(rig.lab().changes());
-    let (before, mut life) = runtime.block_on(until_death(rig, way, death, late, shape));
+    let (before, mut life) = runtime.block_on(until_death(rig, course, death, late, shape));
     // What a killed process had in hand on other threads is cut off too; waiting for it is as near as it gets.
     runtime.shutdown_timeout(DEADLINE);
     // A program that it had just started keeps the lock's file open until it is that program.
@@ -190,13 +191,19 @@ pub fn live(rig: &Rig, way: Way, death: &Death, late: bool, shape: impl FnOnce(W
     life
 }
 
-async fn until_death(rig: &Rig, way: Way, death: &Death, late: bool, shape: impl FnOnce(Work) -> Work) -> (u64, Life) {
+async fn until_death(
+    rig: &Rig,
+    course: Course,
+    death: &Death,
+    late: bool,
+    shape: impl FnOnce(Work) -> Work,
+) -> (u64, Life) {
     let failed = |why: String| (0, Life { records: Vec::new(), end: End::Failed(why) });
     let options = Options {
         text: None,
         plan: rig.plan().to_path_buf(),
         folder: rig.folder(),
-        way,
+        course,
         take_over: None,
         also: Default::default(),
         adopt: None,

@@ -1,0 +1,84 @@
+//! Which way a session goes.
+use crate::base::day::Day;
+use serde::{Deserialize, Serialize};
+
+/// What a session is for, and how far it goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Course {
+    /// Makes true what the plan says, to the end of this day.
+    Forward { until: Day },
+    /// Removes what the run made.
+    Back {
+        /// The cluster can't be asked any more what lives in it, and a person said so.
+        cluster_is_lost: bool,
+    },
+    /// Looks at every step once and acts on none.
+    Verify,
+}
+
+/// Day 0 alone, which changes nothing: what is known of a run before its first record.
+impl Default for Course {
+    fn default() -> Course {
+        Course::Forward { until: Day::Number(0) }
+    }
+}
+
+impl Course {
+    /// Whether the session is to prove the steps of this day.
+    pub fn wants(self, day: Day) -> bool {
+        match self {
+            Course::Forward { until } => day <= until,
+            Course::Back { .. } | Course::Verify => true,
+        }
+    }
+
+    /// Whether it takes back what other sessions made.
+    pub fn is_back(self) -> bool {
+        match self {
+            Course::Back { .. } => true,
+            Course::Forward { .. } | Course::Verify => false,
+        }
+    }
+
+    /// Whether its steps may act.
+    pub fn acts(self) -> bool {
+        match self {
+            Course::Forward { .. } | Course::Back { .. } => true,
+            Course::Verify => false,
+        }
+    }
+
+    /// The command that goes on with the run.
+    pub fn resume_command(self) -> &'static str {
+        match self {
+            Course::Back { .. } => "cozyup teardown PLAN",
+            Course::Forward { .. } | Course::Verify => "cozyup run PLAN",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_course_is_kept_in_records_by_its_name() {
+        let kept = [
+            (Course::Forward { until: Day::Number(5) }, r#"{"forward":{"until":5}}"#),
+            (Course::Back { cluster_is_lost: true }, r#"{"back":{"cluster_is_lost":true}}"#),
+            (Course::Verify, r#""verify""#),
+        ];
+        for (course, json) in kept {
+            assert_eq!(serde_json::to_string(&course).unwrap(), json);
+            assert_eq!(serde_json::from_str::<Course>(json).unwrap(), course);
+        }
+    }
+
+    #[test]
+    fn forward_ends_with_its_day_and_the_others_want_every_step() {
+        let forward = Course::Forward { until: Day::Number(2) };
+        assert!(forward.wants(Day::Number(2)) && !forward.wants(Day::Number(3)) && !forward.wants(Day::Teardown));
+        assert!(Course::Back { cluster_is_lost: false }.wants(Day::Teardown) && Course::Verify.wants(Day::Number(9)));
+    }
+}
