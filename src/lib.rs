@@ -10,6 +10,7 @@ pub mod engine;
 pub mod kubernetes;
 pub mod plan;
 pub mod proxmox;
+pub mod release;
 pub mod report;
 pub mod session;
 pub mod steps;

@@ -1,8 +1,8 @@
 //! Which release holds the others back. During an install dozens of releases say "dependency not ready"; one of the
 //! few that do not say it is the one to look at.
 use super::health::Health;
-use super::release::Component;
 use crate::kubernetes::ReleaseStatus;
+use crate::release::Component;
 use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,9 +3,9 @@ use super::model::{
     AddressRange, ApiUrl, CapmoxPlan, CozystackPlan, CsiPlan, Delivery, ImagePlan, IntegrationPlan, LinstorPlan,
     NetworkPlan, NodePlan, PLAN_VERSION, Plan, Role, SitePlan, TalosPlan, TemplatePlan, TestPlan, Vmid,
 };
-use super::release::CURRENT;
 use super::write;
 use crate::base::tls::Fingerprint;
+use crate::release::Release;
 use ipnet::Ipv4Net;
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
@@ -104,6 +104,7 @@ pub fn plan(known: &Defaults) -> Plan {
         let first = address_pool.first().map_or(vip, |range| range.first);
         format!("{}.nip.io", first.to_string().replace('.', "-"))
     });
+    let release = Release::current();
     let disks = known.disk_storage.clone().unwrap_or_else(|| "local-lvm".into());
     let or = |value: &Option<String>, default: &str| value.clone().unwrap_or_else(|| default.into());
     Plan {
@@ -118,7 +119,7 @@ pub fn plan(known: &Defaults) -> Plan {
             pool: None,
         },
         image: ImagePlan {
-            url: or(&known.image_url, CURRENT.image_url),
+            url: or(&known.image_url, &release.image_url()),
             sha256: or(&known.image_sha256, FILL_IN),
             storage: or(&known.image_storage, "local"),
         },
@@ -144,18 +145,18 @@ pub fn plan(known: &Defaults) -> Plan {
             address_pool,
         },
         talos: TalosPlan {
-            version: CURRENT.talos.into(),
-            kubernetes: CURRENT.kubernetes.into(),
-            installer_image: CURRENT.installer_image.into(),
+            version: release.talos.version.clone(),
+            kubernetes: release.talos.kubernetes.clone(),
+            installer_image: release.talos.installer_image.clone(),
             install_disk: "/dev/sda".into(),
             delivery: Delivery::Apply,
             iso_storage: None,
         },
         cozystack: CozystackPlan {
-            version: CURRENT.cozystack.into(),
+            version: release.version.clone(),
             profile: "paas-proxmox".into(),
             root_host,
-            installer_url: or(&known.installer_url, CURRENT.installer_url),
+            installer_url: or(&known.installer_url, &release.installer.url),
             installer_sha256: known.installer_sha256.clone(),
             expose: vec!["api".into(), "dashboard".into()],
             telemetry: false,

@@ -9,7 +9,6 @@ pub mod lint;
 pub mod load;
 pub mod model;
 pub mod reference;
-pub mod release;
 pub mod show;
 pub mod version;
 pub mod write;

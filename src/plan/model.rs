@@ -274,9 +274,12 @@ pub struct TestPlan {
     pub ingress: bool,
 }
 
+/// StorageClasses that a run makes.
+pub const STORAGE_CLASSES: [&str; 3] = ["local", "replicated", "proxmox"];
+
 impl Default for TestPlan {
     fn default() -> Self {
-        let volumes = ["local", "replicated", "proxmox"].map(String::from).to_vec();
+        let volumes = STORAGE_CLASSES.map(String::from).to_vec();
         TestPlan { pod: true, volumes, load_balancer: true, dns: true, ingress: true }
     }
 }

@@ -1,9 +1,9 @@
 //! The one ordered list of steps.
 use super::site::Installation;
 use super::{day0, day1, day2, day3, day4, day5};
-use crate::cozystack::Component;
 use crate::engine::step::Step;
 use crate::plan::model::Plan;
+use crate::release::Component;
 use std::sync::Arc;
 
 /// The last day that has steps.

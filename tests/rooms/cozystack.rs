@@ -2,8 +2,8 @@
 use cozyup::base::secret::Secret;
 use cozyup::cozystack::addons::components::Components;
 use cozyup::cozystack::addons::{self, CapmoxInput, CsiInput, Object, Provider, ProxmoxAccess, TenantRoot};
-use cozyup::cozystack::{Release, waves};
 use cozyup::kubernetes::Kind;
+use cozyup::release::{Release, waves};
 use std::collections::BTreeSet;
 
 fn release() -> Release {

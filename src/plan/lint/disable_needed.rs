@@ -10,9 +10,10 @@ pub const RULE: Rule = Rule {
 };
 
 fn check(plan: &Plan) -> Vec<Problem> {
+    let needed = &super::release_of(plan).needed;
     super::components(plan)
         .into_iter()
-        .filter(|(_, name, enabled)| !enabled && NEEDED.contains(name))
+        .filter(|(_, name, enabled)| !enabled && needed.iter().any(|n| n == name))
         .map(|(key, name, _)| {
             let why =
                 "later steps of the run use it: storage, LoadBalancer addresses, certificates, tenants or Cluster API";
@@ -20,24 +21,3 @@ fn check(plan: &Plan) -> Vec<Problem> {
         })
         .collect()
 }
-
-const NEEDED: [&str; 18] = [
-    "capi-operator",
-    "capi-providers-bootstrap",
-    "capi-providers-core",
-    "capi-providers-cpprovider",
-    "cert-manager",
-    "cert-manager-crds",
-    "cert-manager-issuers",
-    "cozystack-api",
-    "cozystack-controller",
-    "cozystack-resource-definition-crd",
-    "cozystack-resource-definitions",
-    "etcd-operator",
-    "fluxcd",
-    "fluxcd-operator",
-    "linstor",
-    "metallb",
-    "piraeus-operator",
-    "snapshot-controller",
-];

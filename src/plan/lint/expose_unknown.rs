@@ -1,6 +1,6 @@
 //! An exposed service that CozyStack does not know.
 use super::{Plan, Problem, Rule, Severity};
-use crate::plan::release::release;
+use crate::release::Release;
 
 pub const RULE: Rule = Rule {
     id: "expose-unknown",
@@ -11,9 +11,8 @@ pub const RULE: Rule = Rule {
 };
 
 fn check(plan: &Plan) -> Vec<Problem> {
-    let Some(release) = release(&plan.cozystack.version) else { return Vec::new() };
-    let unknown =
-        plan.cozystack.expose.iter().enumerate().filter(|(_, name)| !release.exposable.contains(&name.as_str()));
+    let Some(release) = Release::known(&plan.cozystack.version) else { return Vec::new() };
+    let unknown = plan.cozystack.expose.iter().enumerate().filter(|(_, name)| !release.exposable.contains(name));
     unknown
         .map(|(i, name)| {
             let what = format!("`{name}` can't be exposed");

@@ -1,6 +1,5 @@
 //! Cdi-uploadproxy or vm-exportproxy exposed without KubeVirt.
 use super::{Plan, Problem, Rule, Severity};
-use crate::plan::release::PROFILE_WITHOUT_KUBEVIRT;
 
 pub const RULE: Rule = Rule {
     id: "expose-without-kubevirt",
@@ -11,8 +10,8 @@ pub const RULE: Rule = Rule {
 };
 
 fn check(plan: &Plan) -> Vec<Problem> {
-    let without =
-        plan.cozystack.profile == PROFILE_WITHOUT_KUBEVIRT || plan.cozystack.disable.iter().any(|c| c == "kubevirt");
+    let of_profile = super::release_of(plan).written_for(&plan.cozystack.profile).map(|(_, disabled)| disabled);
+    let without = of_profile.into_iter().flatten().chain(&plan.cozystack.disable).any(|name| name == "kubevirt");
     let names = plan.cozystack.expose.iter().enumerate();
     names
         .filter(|(_, name)| without && ["cdi-uploadproxy", "vm-exportproxy"].contains(&name.as_str()))

@@ -1,6 +1,6 @@
 //! An image that is neither .raw.xz nor .raw.
 use super::{Plan, Problem, Rule, Severity};
-use crate::plan::release::CURRENT;
+use crate::release::Release;
 
 pub const RULE: Rule = Rule {
     id: "image-format",
@@ -24,5 +24,10 @@ fn check(plan: &Plan) -> Vec<Problem> {
         }
         _ => "the run imports a raw disk, which it decompresses from xz itself: Proxmox VE can't",
     };
-    vec![Problem::new("image.url", format!("`{file}` is neither .raw.xz nor .raw"), why, CURRENT.image_url)]
+    vec![Problem::new(
+        "image.url",
+        format!("`{file}` is neither .raw.xz nor .raw"),
+        why,
+        Release::current().image_url(),
+    )]
 }

@@ -1,6 +1,6 @@
 //! An installer URL that is neither https nor http.
 use super::{Plan, Problem, Rule, Severity};
-use crate::plan::release::CURRENT;
+use crate::release::Release;
 
 pub const RULE: Rule = Rule {
     id: "installer-url",
@@ -16,5 +16,10 @@ fn check(plan: &Plan) -> Vec<Problem> {
         return Vec::new();
     }
     let why = "this machine fetches the manifest itself, over HTTP";
-    vec![Problem::new("cozystack.installer_url", format!("`{url}` is no https URL"), why, CURRENT.installer_url)]
+    vec![Problem::new(
+        "cozystack.installer_url",
+        format!("`{url}` is no https URL"),
+        why,
+        Release::current().installer.url.as_str(),
+    )]
 }

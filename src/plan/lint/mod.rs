@@ -3,6 +3,7 @@ use super::defaults::FILL_IN;
 use super::finding::{Finding, Severity};
 use super::model::{Override, Plan};
 use super::names::is_sha256;
+use crate::release::Release;
 use ipnet::Ipv4Net;
 use std::net::Ipv4Addr;
 
@@ -345,6 +346,11 @@ fn provider_files(plan: &Plan) -> Vec<ProviderFile<'_>> {
             sha256: capmox.ipam_components_sha256.as_deref(),
         },
     ]
+}
+
+/// The release that the plan names; for a rule that holds of any, the newest one where it names none that is known.
+fn release_of(plan: &Plan) -> &'static Release {
+    Release::known(&plan.cozystack.version).unwrap_or_else(Release::current)
 }
 
 /// Entries of `disable` (false) and `enable` (true).

@@ -11,10 +11,11 @@ pub const RULE: Rule = Rule {
 
 fn check(plan: &Plan) -> Vec<Problem> {
     let profile = plan.cozystack.profile.as_str();
-    let written = match profile {
-        "paas-proxmox" => "bundle-name: paas-full, KubeVirt and its Cluster API provider disabled",
-        "hybrid" => "bundle-name: paas-full with nothing disabled",
-        _ => return Vec::new(),
+    let written = match super::release_of(plan).written_for(profile) {
+        None => return Vec::new(),
+        Some((bundle, _)) if bundle == profile => return Vec::new(),
+        Some((bundle, [])) => format!("bundle-name: {bundle} with nothing disabled"),
+        Some((bundle, disabled)) => format!("bundle-name: {bundle} with {} disabled", disabled.join(", ")),
     };
     let why = format!(
         "no CozyStack release has a bundle of this name (v0.37.2, packages/core/platform/bundles): the cluster gets {written}; section integration says what is added"

@@ -1,7 +1,7 @@
 //! A Talos version below the one of the CozyStack release, or no version at all.
 use super::{Plan, Problem, Rule, Severity};
-use crate::plan::release::release;
 use crate::plan::version::version;
+use crate::release::Release;
 
 pub const RULE: Rule = Rule {
     id: "talos-too-old",
@@ -12,14 +12,14 @@ pub const RULE: Rule = Rule {
 };
 
 fn check(plan: &Plan) -> Vec<Problem> {
-    let Some(release) = release(&plan.cozystack.version) else { return Vec::new() };
-    if version(&plan.talos.version).is_some_and(|found| Some(found) >= version(release.talos)) {
+    let Some(release) = Release::known(&plan.cozystack.version) else { return Vec::new() };
+    if version(&plan.talos.version).is_some_and(|found| Some(found) >= version(&release.talos.version)) {
         return Vec::new();
     }
-    let what = format!("`{}` is not {} or later", plan.talos.version, release.talos);
+    let what = format!("`{}` is not {} or later", plan.talos.version, release.talos.version);
     let why = format!(
         "CozyStack {} is built on Talos {}: older ones lack its DRBD and ZFS modules",
-        release.cozystack, release.talos
+        release.version, release.talos.version
     );
-    vec![Problem::new("talos.version", what, why, release.talos)]
+    vec![Problem::new("talos.version", what, why, release.talos.version.as_str())]
 }

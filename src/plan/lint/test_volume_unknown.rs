@@ -1,6 +1,6 @@
 //! A volume test on a StorageClass that the run does not make.
 use super::{Plan, Problem, Rule, Severity};
-use crate::plan::release::STORAGE_CLASSES;
+use crate::plan::model::STORAGE_CLASSES;
 
 pub const RULE: Rule = Rule {
     id: "test-volume-unknown",

@@ -3,11 +3,11 @@
 //! The nodes pull them, maybe on another way out than this machine's: what does not answer is a remark, told before the
 //! cluster waits half an hour for an image.
 use super::{Check, of_jump_host};
-use crate::cozystack::Registry;
 use crate::engine::failure::Failure;
 use crate::engine::proof::Proof;
 use crate::engine::step::Context;
 use crate::plan::model::Plan;
+use crate::release::Registry;
 use crate::steps::site::Reading;
 use crate::steps::web::cause;
 use std::time::Duration;
@@ -104,7 +104,7 @@ async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cozystack::Release;
+    use crate::release::Release;
 
     #[test]
     fn a_silent_registry_is_told_with_what_to_open_and_who_needs_it() {

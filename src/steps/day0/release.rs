@@ -1,11 +1,12 @@
 //! `day0.release`: the CozyStack release is known, has the profile, and gets every setting that it requires.
 use super::{Check, of_jump_host, proof};
 use crate::cozystack::addons::Provider;
-use crate::cozystack::{Release, Selection, SettingsInput, settings};
+use crate::cozystack::{SettingsInput, settings};
 use crate::engine::failure::Failure;
 use crate::engine::proof::Proof;
 use crate::engine::step::Context;
 use crate::plan::model::Plan;
+use crate::release::{Release, Selection};
 use crate::steps::addons::provider_file;
 use crate::steps::platform::manifest;
 use crate::steps::site::Reading;

@@ -8,8 +8,8 @@ pub mod root_tenant;
 pub mod settings;
 pub mod version;
 
-use crate::cozystack::{Component, waves};
 use crate::plan::model::Plan;
+use crate::release::{Component, waves};
 use crate::steps::catalogue::Steps;
 use std::sync::Arc;
 

@@ -2,11 +2,12 @@
 //! goes on as soon as the last release does.
 use super::installer;
 use crate::base::answer::Answer;
-use crate::cozystack::{Blocker, Component, Health, root_blocker};
+use crate::cozystack::{Blocker, Health, root_blocker};
 use crate::engine::failure::{Class, Failure};
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::{Error, Kind, Reader, ReleaseStatus};
+use crate::release::Component;
 use crate::steps::cluster::{get, part, proven, seen};
 use crate::steps::platform::values::{NAME, NAMESPACE};
 use crate::steps::site::{Changing, Installation, Reading};

@@ -1,12 +1,12 @@
 //! `day3.settings`: namespace `cozy-system` and ConfigMap `cozystack` hold the plan's settings, before the installer
 //! reads them.
-use crate::cozystack::Release;
 use crate::cozystack::addons::Object;
 use crate::engine::failure::Failure;
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::Band;
 use crate::kubernetes::Kind;
 use crate::plan::model::Plan;
+use crate::release::Release;
 use crate::steps::cluster::{self, foreign, get, is_ours, ours, proven, seen, text};
 use crate::steps::platform::values::{self, EXPOSE, NAME, NAMESPACE};
 use crate::steps::site::{Changing, Installation, Reading};

@@ -44,7 +44,7 @@ pub fn steps(plan: &Plan) -> Steps {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cozystack::Release;
+    use crate::release::Release;
     use crate::steps::day0::tests::plan;
     use crate::steps::day3;
     use std::collections::BTreeSet;

@@ -1,7 +1,8 @@
 //! The settings of the plan as CozyStack's ConfigMap holds them.
-use crate::cozystack::{Release, SettingsInput, settings};
+use crate::cozystack::{SettingsInput, settings};
 use crate::engine::failure::Failure;
 use crate::plan::model::Plan;
+use crate::release::Release;
 use serde_json::Value;
 use std::collections::BTreeMap;
 

@@ -13,13 +13,13 @@ use super::day3::installer;
 use super::day5::cleanup;
 use super::failures;
 use super::site::{Reading, files};
-use crate::cozystack::Component;
 use crate::engine::failure::{Class, Failure};
 use crate::engine::proof::{Evidence, Proof};
 use crate::engine::step::{Context, Observed, Step, StepId};
 use crate::engine::undo::{Undoing, undo_id, undoing};
 use crate::plan::model::{Delivery, NodePlan, Plan};
 use crate::proxmox::VmRow;
+use crate::release::Component;
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::io;
@@ -163,8 +163,8 @@ pub fn delete(deleted: io::Result<()>, path: &Path) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cozystack::Release;
     use crate::engine::step::Undo;
+    use crate::release::Release;
     use crate::steps::day0::tests::plan;
     use std::collections::BTreeMap;
 

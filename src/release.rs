@@ -1,11 +1,16 @@
-//! A CozyStack release as data: `assets/releases/*.yaml`, and what a profile makes of it.
+//! A CozyStack release as data: `assets/releases/*.yaml`, and what a profile makes of it. Nothing else in the house says
+//! what a release holds; the rules of the plan and the steps both read it here.
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
-const EMBEDDED: [(&str, &str); 1] = [("v0.37.2", include_str!("../../assets/releases/v0.37.2.yaml"))];
+const EMBEDDED: [(&str, &str); 1] = [("v0.37.2", include_str!("../assets/releases/v0.37.2.yaml"))];
 
-/// tenant-root depends on these whatever is disabled, so nothing would ever become ready without them.
-const ALWAYS: [&str; 2] = ["cilium", "kubeovn"];
+/// Those built in, oldest first, each read once. A test reads every one of them.
+static KNOWN: LazyLock<Vec<Release>> =
+    LazyLock::new(|| Release::versions().filter_map(|version| Release::embedded(version).ok()).collect());
+/// Stands for a release only in a build without any.
+static NONE: LazyLock<Release> = LazyLock::new(Release::default);
 
 /// The gate that `oidc-enabled` opens.
 const OIDC: &str = "oidc";
@@ -34,7 +39,7 @@ pub enum Error {
     Circle { name: String },
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 pub struct Release {
     pub version: String,
     pub installer: Installer,
@@ -43,11 +48,19 @@ pub struct Release {
     /// Where the images of the platform come from.
     pub registries: Vec<Registry>,
     pub settings: Vec<Setting>,
+    /// Bundle files inside the installer image.
+    pub bundles: Vec<String>,
+    /// Names that `expose-services` understands.
+    pub exposable: Vec<String>,
+    /// Components that nobody can leave out.
+    pub indispensable: Vec<String>,
+    /// Components on which the steps of a run stand.
+    pub needed: Vec<String>,
     profiles: BTreeMap<String, Profile>,
     components: Vec<Entry>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 pub struct Installer {
     pub url: String,
     pub image: String,
@@ -57,7 +70,7 @@ pub struct Installer {
     pub version_config_map_value: String,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 pub struct Talos {
     pub version: String,
     pub kubernetes: String,
@@ -68,7 +81,7 @@ pub struct Talos {
     pub assets: BTreeMap<String, String>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 pub struct ClusterApi {
     pub core: String,
     /// Providers must speak this contract.
@@ -161,6 +174,37 @@ impl Release {
         Ok(release)
     }
 
+    /// The release of this version, read once; `None` when it is not built in.
+    pub fn known(version: &str) -> Option<&'static Release> {
+        KNOWN.iter().find(|release| release.version == version)
+    }
+
+    /// The release that a new plan asks for: the newest one.
+    pub fn current() -> &'static Release {
+        KNOWN.last().unwrap_or(&NONE)
+    }
+
+    /// Where the release publishes the disk image for a cloud-init drive: beside its installer manifest.
+    pub fn image_url(&self) -> String {
+        let folder = self.installer.url.rsplit_once('/').map_or("", |(folder, _)| folder);
+        format!("{folder}/{}", self.talos.assets.get("nocloud").map_or("", String::as_str))
+    }
+
+    /// Every component of the bundle, installed or not.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.components.iter().map(|e| e.name.as_str())
+    }
+
+    /// The components that are installed only when they are enabled.
+    pub fn optional(&self) -> impl Iterator<Item = &str> {
+        self.components.iter().filter(|e| e.optional).map(|e| e.name.as_str())
+    }
+
+    /// The bundle that is written for a profile, and what is disabled in it; `None` for no profile of the release.
+    pub fn written_for(&self, profile: &str) -> Option<(&str, &[String])> {
+        self.profiles.get(profile).map(|p| (p.bundle.as_str(), p.disable.as_slice()))
+    }
+
     /// The versions built in.
     pub fn versions() -> impl Iterator<Item = &'static str> {
         EMBEDDED.iter().map(|(v, _)| *v)
@@ -194,7 +238,7 @@ impl Release {
         let enable = joined(&found.enable, enable);
         for name in &disable {
             self.entry(name)?;
-            if ALWAYS.contains(&name.as_str()) {
+            if self.indispensable.contains(name) {
                 return Err(Error::Indispensable { name: name.clone() });
             }
         }
@@ -315,6 +359,36 @@ mod tests {
     }
 
     #[test]
+    fn every_release_that_is_built_in_is_read() {
+        assert_eq!(KNOWN.len(), EMBEDDED.len());
+        for release in KNOWN.iter() {
+            let known: BTreeSet<&str> = release.names().collect();
+            let named = release.needed.iter().chain(&release.indispensable);
+            let registries = release.registries.iter().flat_map(|r| &r.needed_by);
+            let outside = ["talos", "ingress"];
+            for name in named.chain(registries).filter(|name| !outside.contains(&name.as_str())) {
+                assert!(known.contains(name.as_str()), "{}: {name} is no component", release.version);
+            }
+            for (profile, _) in release.profiles() {
+                let (bundle, disabled) = release.written_for(profile).unwrap();
+                assert!(release.bundles.iter().any(|b| b == bundle), "{profile}: {bundle}");
+                assert!(
+                    !disabled.iter().any(|name| release.needed.contains(name)),
+                    "{profile} leaves out what is needed"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_bundle_of_the_first_release_has_its_fifty_eight_entries() {
+        let release = release();
+        assert_eq!((release.names().count(), release.optional().count()), (58, 8));
+        let image = "https://github.com/cozystack/cozystack/releases/download/v0.37.2/nocloud-amd64.raw.xz";
+        assert_eq!(release.image_url(), image);
+    }
+
+    #[test]
     fn a_release_that_is_not_built_in_is_refused_with_those_that_are() {
         let error = Release::embedded("v9.9.9").unwrap_err();
         assert_eq!(error.to_string(), "no release v9.9.9 is built in; there is v0.37.2");
@@ -335,7 +409,7 @@ mod tests {
 
     #[test]
     fn the_network_can_not_be_disabled() {
-        for name in ALWAYS {
+        for name in ["cilium", "kubeovn"] {
             let error = release().profile("paas-full", &names(&[name]), &[]).unwrap_err();
             assert_eq!(error, Error::Indispensable { name: name.to_string() });
         }
