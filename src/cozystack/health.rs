@@ -8,7 +8,8 @@ use crate::kubernetes::ReleaseStatus;
 use jiff::Timestamp;
 
 /// Reasons of Ready for a release that others hold back.
-const WAITS: [&str; 2] = ["DependencyNotReady", "SourceNotReady"];
+const DEPENDENCY: &str = "DependencyNotReady";
+const SOURCE: &str = "SourceNotReady";
 const RUNS: &str = "Progressing";
 /// How the reasons of a failed install, upgrade, test, rollback or uninstall end; the chart's download is no attempt.
 const FAILED: &str = "Failed";
@@ -28,8 +29,10 @@ pub enum Health<'a> {
     Ready,
     /// Flux has not come to it as it is written now.
     New,
-    /// For another release, or for its chart's source.
+    /// For another release.
     Waits(Words<'a>),
+    /// For its chart, which its source does not give.
+    WaitsForChart(Words<'a>),
     /// The first attempt on what is written now is under way.
     Runs(Words<'a>),
     /// Flux can't begin: no chart, wrong values, no rights. It tries again by itself.
@@ -54,7 +57,8 @@ impl<'a> Health<'a> {
         if release.suspended {
             return Health::Suspended;
         }
-        if release.is_ready() {
+        // Ready, and that speaks of the release as it is written now.
+        if release.ready == Some(true) && release.observed_generation >= release.generation {
             return Health::Ready;
         }
         let ready = Words { reason: &release.reason, message: &release.message, since: release.since };
@@ -64,8 +68,10 @@ impl<'a> Health<'a> {
         }
         let current = speaks_of_now(release.ready_generation);
         let says_no = release.ready == Some(false) && current;
-        if says_no && WAITS.contains(&ready.reason) {
-            return Health::Waits(ready);
+        match ready.reason {
+            DEPENDENCY if says_no => return Health::Waits(ready),
+            SOURCE if says_no => return Health::WaitsForChart(ready),
+            _ => {}
         }
         let failed = release.released.as_ref().filter(|r| !r.holds && speaks_of_now(r.generation));
         if let Some(failed) = failed {
@@ -91,7 +97,7 @@ impl<'a> Health<'a> {
     pub fn is_trouble(&self) -> bool {
         match self {
             Health::Hindered(_) | Health::Failed { .. } | Health::Stalled(_) | Health::Suspended => true,
-            Health::Ready | Health::New | Health::Waits(_) | Health::Runs(_) => false,
+            Health::Ready | Health::New | Health::Waits(_) | Health::WaitsForChart(_) | Health::Runs(_) => false,
         }
     }
 
@@ -101,9 +107,11 @@ impl<'a> Health<'a> {
             Health::Ready => "Ready",
             Health::New => "NotStarted",
             Health::Suspended => "Suspended",
-            Health::Waits(words) | Health::Runs(words) | Health::Hindered(words) | Health::Stalled(words) => {
-                words.reason
-            }
+            Health::Waits(words)
+            | Health::WaitsForChart(words)
+            | Health::Runs(words)
+            | Health::Hindered(words)
+            | Health::Stalled(words) => words.reason,
             Health::Failed { last, .. } => last.reason,
         }
     }
@@ -163,11 +171,11 @@ mod tests {
 
     #[test]
     fn who_waits_for_another_or_for_a_chart_has_no_trouble_of_its_own() {
-        for reason in WAITS {
-            let waits = after_two_failures(condition("Ready", "False", reason, "30"));
-            assert!(matches!(Health::of(&waits), Health::Waits(w) if w.reason == reason));
-            assert!(!Health::of(&waits).is_trouble());
-        }
+        let waits = after_two_failures(condition("Ready", "False", "DependencyNotReady", "30"));
+        assert!(matches!(Health::of(&waits), Health::Waits(w) if w.reason == "DependencyNotReady"));
+        let chart = after_two_failures(condition("Ready", "False", "SourceNotReady", "30"));
+        assert!(matches!(Health::of(&chart), Health::WaitsForChart(w) if w.reason == "SourceNotReady"));
+        assert!(!Health::of(&waits).is_trouble() && !Health::of(&chart).is_trouble());
         for reason in ["ArtifactFailed", "ValuesError", "StateError", "RESTClientError"] {
             let hindered = release(json!({"conditions": [condition("Ready", "False", reason, "30")]}));
             assert!(matches!(Health::of(&hindered), Health::Hindered(w) if w.reason == reason));

@@ -285,7 +285,7 @@ async fn snapshots_follow_the_events_and_a_gap_is_closed_by_a_new_list() {
     loop {
         let list = snapshots.next().await.unwrap().unwrap();
         let shown: Vec<String> =
-            list.iter().map(|r| format!("{}{}", r.name, if r.is_ready() { "+" } else { "-" })).collect();
+            list.iter().map(|r| format!("{}{}", r.name, if r.ready == Some(true) { "+" } else { "-" })).collect();
         seen.push(shown.join(" "));
         if shown == ["a+", "c+"] {
             break;

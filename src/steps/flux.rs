@@ -40,7 +40,7 @@ pub fn spoken(health: &Health<'_>) -> String {
         Health::New => "Flux has not come to it yet".to_string(),
         Health::Suspended => "suspended".to_string(),
         Health::Runs(told) => format!("{}{}", told.reason, moment(told.since)),
-        Health::Waits(told) => words(told, SHORT),
+        Health::Waits(told) | Health::WaitsForChart(told) => words(told, SHORT),
         Health::Hindered(told) => format!("{}{}", words(told, SHORT), moment(told.since)),
         Health::Stalled(told) => format!("Flux has given up: {}", words(told, SHORT)),
         Health::Failed { times: n, last, again } => {
@@ -66,7 +66,7 @@ pub fn failure(release: &ReleaseStatus, now: Timestamp) -> Option<Failure> {
     let by_itself =
         format!("{describe}. Flux tries again by itself; at once after: {again}. This step goes on when it is ready");
     match Health::of(release) {
-        Health::Ready | Health::New | Health::Runs(_) => None,
+        Health::Ready | Health::New | Health::Runs(_) | Health::Waits(_) => None,
         Health::Failed { times: n, last, again } => {
             let next = match again {
                 Some(since) => format!("; attempt {} runs{}", n + 1, moment(Some(since))),
@@ -88,8 +88,8 @@ pub fn failure(release: &ReleaseStatus, now: Timestamp) -> Option<Failure> {
                  -p '{{\"spec\":{{\"suspend\":false}}}}'. This step goes on when it is ready"
             ),
         )),
-        Health::Waits(told) if told.reason != "SourceNotReady" || !lasts(&told) => None,
-        Health::Waits(told) => Some(Failure::person(
+        Health::WaitsForChart(told) if !lasts(&told) => None,
+        Health::WaitsForChart(told) => Some(Failure::person(
             format!("release {place} waits for its chart ({}){}", words(&told, LONG), moment(told.since)),
             format!(
                 "read `kubectl describe helmcharts.source.toolkit.fluxcd.io -A` and the source that it names; \

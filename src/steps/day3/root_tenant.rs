@@ -4,9 +4,9 @@ use crate::engine::failure::Failure;
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::Kind;
-use crate::steps::cluster::{get, is_true, proven, said, seen};
+use crate::steps::cluster::{proven, seen};
 use crate::steps::site::{Changing, Installation, Reading};
-use crate::steps::{failures, follow, outlines};
+use crate::steps::{failures, flux, follow, outlines};
 use async_trait::async_trait;
 use std::time::Duration;
 
@@ -41,10 +41,9 @@ impl Step<Installation> for RootTenant {
         let wait = |text: String| Observed::Underway(Wait::new("the root tenant is ready", text, BAND));
         let mut readings = Vec::new();
         for name in RELEASES {
-            match get(&reader, &Kind::HELM_RELEASE, Some(TENANT_ROOT), name).await? {
-                Some(found) if is_true(&found.value, "Ready") => readings.push(seen(cx, &found)),
-                Some(found) => return Ok(wait(format!("release {name}: {}", said(&found.value, "Ready")))),
-                None => return Ok(wait(format!("there is no release {TENANT_ROOT}/{name} yet"))),
+            match flux::look(cx, &reader, TENANT_ROOT, name).await? {
+                flux::Look::Ready(evidence) => readings.push(evidence),
+                flux::Look::Lacks(what) => return Ok(wait(what)),
             }
         }
         match reader.get(&Kind::TENANT, Some(TENANT_ROOT), TenantRoot::NAME).await {

@@ -1,6 +1,7 @@
 //! cozyup's own client, whose answers the steps act on.
 use super::cluster::{Cluster, text};
 use cozyup::base::secret::Secret;
+use cozyup::cozystack::Health;
 use cozyup::kubernetes::{Error, Kind, connect};
 use futures::StreamExt;
 use serde_json::{Value, json};
@@ -101,12 +102,12 @@ pub async fn snapshots_follow_the_cluster(cluster: &Cluster) {
         }
     };
     let found = until(&mut snapshots, &|r: &Option<cozyup::kubernetes::ReleaseStatus>| r.is_some()).await.unwrap();
-    assert!(!found.is_ready() && found.generation == 1, "{found:?}");
+    assert!(!Health::of(&found).is_ready() && found.generation == 1, "{found:?}");
     let status = json!({"status": {"observedGeneration": 1, "conditions": [{"type": "Ready", "status": "True",
         "reason": "InstallSucceeded", "message": "done", "lastTransitionTime": "2026-01-01T00:00:00Z"}]}});
     let path = format!("/apis/helm.toolkit.fluxcd.io/v2/namespaces/{namespace}/helmreleases/r");
     cluster.patch(&format!("{path}/status"), super::cluster::MERGE, status).await.ok();
-    let ready = |r: &Option<cozyup::kubernetes::ReleaseStatus>| r.as_ref().is_some_and(|r| r.is_ready());
+    let ready = |r: &Option<cozyup::kubernetes::ReleaseStatus>| r.as_ref().is_some_and(|r| Health::of(r).is_ready());
     assert_eq!(until(&mut snapshots, &ready).await.unwrap().reason, "InstallSucceeded");
     cluster.delete(&path, Value::Null).await.ok();
     until(&mut snapshots, &|r: &Option<cozyup::kubernetes::ReleaseStatus>| r.is_none()).await;
