@@ -105,6 +105,16 @@ mod tests {
         needs(plan, network).into_iter().map(|n| n.path).collect()
     }
 
+    /// house.md, duplicates: README told the rights in a list of its own.
+    #[test]
+    fn the_role_of_the_readme_has_just_the_rights_that_a_whole_plan_needs() {
+        let readme = include_str!("../../../README.md");
+        let line = readme.lines().find(|line| line.contains("pveum role add Cozyup ")).unwrap();
+        let told: BTreeSet<&str> = line.split('"').nth(1).unwrap().split(' ').collect();
+        let needs = needs(&plan(), &NetworkPlace::Bridge);
+        assert_eq!(told, needs.iter().map(|n| n.privilege).collect());
+    }
+
     #[test]
     fn only_what_is_integrated_needs_rights_on_users_and_a_vlan_has_a_path_of_its_own() {
         let mut plan = plan();
