@@ -1,5 +1,5 @@
 //! cozyup: from a bare Proxmox VE site to a validated CozyStack cluster.
-//! The rooms of the house and who may import whom: `docs/ARCHITECTURE.md`.
+//! The rooms (top-level modules), and which of them may import which: `docs/ARCHITECTURE.md`.
 pub use cozyup_base as base;
 pub use cozyup_lab as lab;
 

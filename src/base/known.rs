@@ -18,7 +18,7 @@ use zeroize::{Zeroize, Zeroizing};
 /// The text that replaces a hidden value.
 pub const HIDDEN: &str = "[secret]";
 const WINDOW: usize = 12;
-/// A shorter value is a word: hiding it would garble innocent text and hide nothing.
+/// A shorter value is likely an ordinary word: hiding it would garble innocent text and protect nothing.
 const SHORTEST: usize = 8;
 /// Longer than any token or password.
 const SHORT: usize = 256;

@@ -1,4 +1,4 @@
-//! The ground every room stands on: clock, secrets and where they are kept, safe text, private files.
+//! The code that every room needs: clock, secrets and the vault that keeps them, safe text, private files.
 //! It knows no product and imports nobody.
 pub mod answer;
 pub mod clock;

@@ -48,7 +48,7 @@ struct New {
     /// Name of the run
     #[arg(long)]
     name: Option<String>,
-    /// The site's API, https://HOST:8006: its certificate is read, and with a token its nodes and storages
+    /// The site's API, `https://HOST:8006`: its certificate is read, and with a token its nodes and storages
     #[arg(long)]
     url: Option<String>,
     /// `user@realm!tokenid`; the secret comes from COZYUP_PROXMOX_TOKEN or --token-file

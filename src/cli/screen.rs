@@ -83,7 +83,7 @@ async fn in_lab(state_dir: &Path, at: &Where) -> Exit {
     exit
 }
 
-/// Plan files of a folder, each with a word on its state.
+/// Plan files of a folder, each with a short description of its state.
 fn plans_in(dir: &Path) -> Vec<(PathBuf, String)> {
     let files = std::fs::read_dir(dir).into_iter().flatten().flatten().map(|e| e.path());
     let yaml = files.filter(|p| p.extension().is_some_and(|e| e == "yaml" || e == "yml"));

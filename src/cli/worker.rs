@@ -25,7 +25,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use zeroize::Zeroizing;
 
-/// A run that is to end with its last screen bears being alone for so long: the first screen is on its way.
+/// The time that a run which ends with its last screen waits for its first screen before it stops.
 const ALONE: Duration = Duration::from_secs(10);
 const LOCK: Duration = Duration::from_secs(2);
 /// Of the wall.

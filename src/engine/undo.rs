@@ -74,7 +74,7 @@ fn removal<S: Site>(step: &dyn Step<S>) -> Option<&dyn Removal<S>> {
     }
 }
 
-/// Per step everything that it stands on, directly or not.
+/// Everything that a step depends on, directly or not, per step.
 fn bases<S: Site>(steps: &[Arc<dyn Step<S>>]) -> BTreeMap<StepId, BTreeSet<StepId>> {
     let mut all: BTreeMap<StepId, BTreeSet<StepId>> = BTreeMap::new();
     for step in steps {

@@ -94,7 +94,7 @@ impl Changer {
     /// Deletes exactly the object with this uid; dependents follow in the background. One that is gone is fine.
     ///
     /// # Errors
-    /// [`Error::Conflict`] when another object bears the name now; else see [`Error`].
+    /// [`Error::Conflict`] when another object has the name now; else see [`Error`].
     pub async fn delete(&self, kind: &Kind, namespace: Option<&str>, name: &str, uid: &str) -> Result<(), Error> {
         let options = json!({
             "apiVersion": "v1",

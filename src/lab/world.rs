@@ -14,7 +14,7 @@ use tokio::sync::watch;
 type Action = Box<dyn FnOnce(&mut World) + Send>;
 
 pub struct World {
-    /// The time of the event in hand. A timer runs at the time it was set for, so chains of timers never drift.
+    /// The time of the current event. A timer runs at the time it was set for, so chains of timers never drift.
     pub now: Timestamp,
     pub started: Timestamp,
     pub scenario: Scenario,

@@ -49,7 +49,7 @@ pub fn keys_table() -> String {
 
 /// A Markdown table with a row for every rule.
 pub fn rules_table() -> String {
-    let mut out = String::from("| rule | weight | may be set aside | refuses or warns of |\n|---|---|---|---|\n");
+    let mut out = String::from("| rule | severity | may be overridden | refuses or warns of |\n|---|---|---|---|\n");
     for (id, about) in FORM_RULES {
         out.push_str(&format!("| `{id}` | error | no | {about} |\n"));
     }

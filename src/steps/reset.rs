@@ -12,7 +12,7 @@ pub fn of_stranger(address: IpAddr) -> String {
     )
 }
 
-/// For the control planes of a cluster that goes as a whole: nobody is left whom they could leave in order.
+/// For the control planes of a cluster that is removed as a whole: no member remains that they could leave in order.
 pub fn of_whole_cluster() -> String {
     format!("`talosctl -n NODE {}`", reset_by_hand(false))
 }

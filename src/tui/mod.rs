@@ -80,7 +80,7 @@ pub async fn run(screen: RunScreen, finished: oneshot::Receiver<String>) -> io::
 /// The choices on the home screen.
 #[derive(Debug, Clone)]
 pub struct Home {
-    /// Known plan files, each with a word on its state.
+    /// Known plan files, each with a short description of its state.
     pub plans: Vec<(PathBuf, String)>,
     /// Name and sentence of each scenario.
     pub scenarios: Vec<(String, String)>,

@@ -7,3 +7,4 @@ mod plan;
 mod proxmox;
 mod safety_doc;
 mod talos;
+mod toolchain;

@@ -98,7 +98,7 @@ pub struct Journal {
     /// A record was refused by the disk. Whatever came after it would stand behind half a line, or behind a promise that
     /// was not kept: nothing more is taken.
     failed: bool,
-    /// Files that the run stands on. When a name no longer leads to its file, another process could be at work.
+    /// Files that the run depends on. When a name no longer leads to its file, another process could be at work.
     held: Vec<Held>,
     /// True when the files are also checked while nothing is recorded.
     watched: bool,

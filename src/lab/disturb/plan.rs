@@ -38,7 +38,7 @@ pub enum Kind {
     Flaps,
     /// Connections are accepted and reset.
     Reset,
-    /// The server shows a certificate of nobody's.
+    /// The server shows a self-signed certificate that nobody has accepted.
     Certificate,
     /// The connection is reset in the middle of the answer.
     Cut,

@@ -33,7 +33,7 @@ impl Identity {
     }
 }
 
-/// A fresh certificate of nobody's, as in maintenance mode.
+/// A fresh self-signed certificate, as in maintenance mode.
 ///
 /// # Errors
 /// The certificate library's.

@@ -332,7 +332,7 @@ pub fn maintenance_key(world: &World, vmid: u32) -> Option<String> {
     }
 }
 
-/// Opens a socket of the lab; addresses outside the lab's /24 are nobody's here.
+/// Opens a socket of the lab; addresses outside the lab's /24 are ignored.
 fn listen(world: &mut World, address: Ipv4Addr, port: u16, endpoint: Endpoint) {
     let [a, b, c, _] = world.base.octets();
     let [x, y, z, _] = address.octets();

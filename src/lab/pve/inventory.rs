@@ -1,4 +1,4 @@
-//! Everything that stands on the site, a line each, without what differs from one run to the next: for comparing two runs.
+//! Lists everything on the site, one line each, without what differs from one run to the next, to compare two runs.
 use super::vm::Power;
 use super::{Pve, task};
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! Day 0, check: everything the later days stand on, read before anything is changed.
+//! Day 0, check: everything that the later days depend on, read before anything is changed.
 pub mod addresses;
 pub mod alone;
 pub mod api_version;

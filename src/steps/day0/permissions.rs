@@ -188,7 +188,7 @@ mod tests {
         let mut rights = everything(&needs);
         rights.insert("/vms".into(), BTreeMap::new());
         assert_eq!(lacking(&needs, &rights).len(), VMS.len());
-        // Neither is what stands on /vms alone and does not go on.
+        // An entry on /vms alone that is not inherited by the paths below is not enough either.
         rights.extend(granted(&[("/vms", VMS.as_slice(), false)]));
         assert_eq!(lacking(&needs, &rights).len(), VMS.len());
     }

@@ -169,7 +169,7 @@ impl Signs {
             // The worker would be in a scope of it.
             "your user lingers, but its manager took no process: `systemd-run --user --scope true` says why".to_string()
         } else {
-            // By number: without one it would be the user of the session, whom `su` and `sudo` leave.
+            // By number: without one logind would take the user of the session, which `su` and `sudo` keep.
             format!(
                 "to let it live on, `cozyup stop`, `loginctl enable-linger {}` and the same command again",
                 self.uid

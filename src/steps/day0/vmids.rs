@@ -38,7 +38,7 @@ async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {
     let mut readings = vec![of_proxmox(cx, &guests.all)];
     let wanted = wanted(&site.plan);
     for (id, ..) in &wanted {
-        // Guests that the token may not see are in nobody's list, but their VMIDs are taken.
+        // Guests that the token may not see are in no list that it gets, but their VMIDs are taken.
         if guests.is_ours(*id) || guests.strange.contains_key(id) {
             continue;
         }

@@ -59,7 +59,7 @@ pub fn wanted(site: &Reading, node: &NodePlan, vm: &VmConfig) -> Result<Seed, Fa
     seed(&beside, &config).map_err(|e| Failure::defect(format!("make the seed of {}: {e}", node.name)))
 }
 
-/// The seeds of this run that stand on storages of `host`.
+/// The seeds of this run on the storages of `host`.
 pub struct Stored {
     /// Storage and volume.
     pub volumes: Vec<(String, Volume)>,

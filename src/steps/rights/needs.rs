@@ -25,7 +25,7 @@ pub struct Need {
     pub path: String,
     pub privilege: &'static str,
     /// It has to go on to the paths below: on `/vms`, since Proxmox VE deletes the entries of a VM together with the VM
-    /// (pve-access-control, `remove_vm_access`), and what stands on `/vms/ID` alone is gone after a teardown.
+    /// (pve-access-control, `remove_vm_access`), and an entry on `/vms/ID` alone is gone after a teardown.
     pub below: bool,
 }
 

@@ -1,5 +1,5 @@
 //! Teardown: everything that is the run's own is removed, last made first, and each removal is proven in the target.
-//! What stands on the jump host goes last. Nothing else is touched.
+//! Files on the jump host go last. Nothing else is touched.
 pub mod also;
 pub mod inhabitants;
 pub mod nothing_left;

@@ -4,7 +4,7 @@
 //! clone cp1 (vm 1001) from template 9100          title
 //! day1.clone/cp1
 //! ! LATE by 4 min 10 s                            mark and word, how long over the band
-//! waits until clone cp1: the task ends            the condition in hand
+//! waits until clone cp1: the task ends            the current condition
 //!       for 7 min 10 s (usual 1 min, late after 3 min)
 //!      seen transferred 41 of 78 MiB
 //!           [#####.....] 41 of 78 MiB, 52 %       only where the target reports a progress

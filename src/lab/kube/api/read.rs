@@ -71,7 +71,7 @@ pub fn list(world: &World, target: &Target, query: &Query, form: Form) -> Result
     let version = start.as_ref().map_or(store.version(), |s| s.rv);
     check_version(query, store)?;
     if store.since(version).is_none() {
-        // Whoever can bear an inconsistent list goes on with this one.
+        // A client that can accept an inconsistent list goes on with this one.
         let onward = start.map(|s| Continue { rv: store.version(), after: s.after }.write()).transpose()?;
         return Err(Refusal::Expired {
             onward: onward.unwrap_or_default(),

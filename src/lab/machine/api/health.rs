@@ -181,7 +181,7 @@ struct Run {
     nodes: Vec<Ipv4Addr>,
     deadline: Timestamp,
     at: usize,
-    /// When the check in hand began, and what was said of it last.
+    /// The beginning of the current check, and the last message about it.
     check: Option<(Timestamp, String)>,
     looked: bool,
 }
