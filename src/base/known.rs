@@ -1,6 +1,6 @@
 //! Every secret value that this process has held, and texts without them.
 //!
-//! A text is searched for any [`WINDOW`] bytes in a row of any value, so a value that was cut, wrapped or quoted in part is
+//! A text is searched for any `WINDOW` bytes in a row of any value, so a value that was cut, wrapped or quoted in part is
 //! found as well: as it is, in base64 (also inside of something longer), percent-encoded, and quoted as JSON. Kept are
 //! keyed hashes, no copies of the values. Tokens and passwords are also found in capitals, without dashes, in hexadecimal
 //! and in base32.
@@ -29,7 +29,7 @@ static KNOWN: LazyLock<RwLock<Known>> = LazyLock::new(RwLock::default);
 struct Known {
     keys: RandomState,
     values: HashSet<u64>,
-    /// Hashes of windows by their length: [`WINDOW`], and less for values that are shorter.
+    /// Hashes of windows by their length: `WINDOW`, and less for values that are shorter.
     windows: BTreeMap<usize, HashSet<u64>>,
     /// A bit for how a window begins: most places of a text are done with after one look at it.
     beginnings: Vec<u64>,

@@ -56,7 +56,7 @@ pub fn line(raw: &str) -> String {
     shorten(&clean(&known::hide(&ahead(raw, LINE_LIMIT))), LINE_LIMIT)
 }
 
-/// [`line`] for a text of several lines, at most `limit` bytes in all.
+/// [`line()`] for a text of several lines, at most `limit` bytes in all.
 pub fn lines(raw: &str, limit: usize) -> String {
     shorten(&clean_lines(&known::hide(&ahead(raw, limit))), limit)
 }

@@ -241,7 +241,7 @@ fn fail(exit: Exit, text: &str) -> ExitCode {
     exit.into()
 }
 
-/// Prints lines; what can't be printed shows in the exit code (see [`output`]).
+/// Prints lines; what can't be printed shows in the exit code (see `output`).
 pub fn say(lines: &str) {
     let text = text::clean_lines(&known::hide(lines));
     output::written(std::io::Write::write_fmt(&mut std::io::stdout(), format_args!("{text}\n")));

@@ -69,7 +69,7 @@ pub fn write(defaults: &Defaults) -> String {
     }
 }
 
-/// The plan whose text [`write`] gives.
+/// The plan whose text [`write()`] gives.
 pub fn plan(known: &Defaults) -> Plan {
     let subnet = known.subnet.unwrap_or(SUBNET);
     let gateway = known.gateway.unwrap_or_else(|| subnet.hosts().next().unwrap_or(subnet.network()));

@@ -2,7 +2,7 @@
 //!
 //! They are driven by events alone: [`settle`] reads what changed in the store since it looked last and lets each
 //! controller act, until nothing changes any more. What takes time is a timer of the world that acts and settles again.
-//! No controller polls; what failed (a release, a crashing container, a volume) is tried again every [`RETRY_S`] seconds.
+//! No controller polls; what failed (a release, a crashing container, a volume) is tried again every `RETRY_S` seconds.
 pub(super) mod balancer;
 pub mod bundle;
 mod capi;
