@@ -36,8 +36,8 @@ fn outline(id: &str, day: u8, title: &str, after: &[&str]) -> Outline {
 
 fn steps() -> Vec<Outline> {
     let mut steps = vec![
-        outline("day0.api", 0, "the API answers with the pinned certificate", &[]),
-        outline("day0.rights", 0, "the token has every right it needs", &[]),
+        outline("day0.proxmox", 0, "the API answers with the pinned certificate", &[]),
+        outline("day0.permissions", 0, "the token has every right it needs", &[]),
         outline("day1.template", 1, "build template 9100 cozy-talos", &[]),
     ];
     for n in 1..=3 {
@@ -48,7 +48,7 @@ fn steps() -> Vec<Outline> {
     }
     steps.push(outline("day2.bootstrap", 2, "bootstrap etcd once", &[]));
     for n in 1..=3 {
-        steps.push(outline(&format!("day3.wave/{n}"), 3, &format!("release wave {n} is Ready"), &[]));
+        steps.push(outline(&format!("day3.releases/wave-{n}"), 3, &format!("release wave {n} is Ready"), &[]));
     }
     steps.push(outline("day5.pod", 5, "a test pod runs and is gone again", &[]));
     steps
@@ -99,8 +99,8 @@ impl Sample {
     /// Day 0 is proven, day 1 waits for a person.
     pub fn gate() -> Self {
         Sample::fresh()
-            .proven(3, "day0.api")
-            .proven(5, "day0.rights")
+            .proven(3, "day0.proxmox")
+            .proven(5, "day0.permissions")
             .then(6, Event::Absent { step: StepId::new("day1.template"), seen: "no vm 9100".into() })
             .then(6, Event::GateAsked { day: Day::Number(1), compare: Vec::new() })
     }

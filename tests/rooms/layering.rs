@@ -45,7 +45,7 @@ const PACKAGES: [(&str, &[&str]); 3] =
 const TUI_ENGINE: [&str; 10] =
     ["course", "state", "record", "request", "proof", "standing", "step", "tell", "wait", "failure"];
 
-fn sources(dir: &Path, into: &mut Vec<PathBuf>) {
+pub fn sources(dir: &Path, into: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {

@@ -6,5 +6,6 @@ mod layering;
 mod plan;
 mod proxmox;
 mod safety_doc;
+mod screens;
 mod talos;
 mod toolchain;

@@ -2,7 +2,7 @@
 //! link with the hardware address that Proxmox VE gave to the VM's card.
 //!
 //! In maintenance mode that is the machine's own word, and its key is trusted on first use: whoever sits on the network
-//! can show the same. So the key is shown for comparison with the VM's console, and pinned ([`super::pin`]).
+//! can show the same. So the key is shown for comparison with the VM's console, and pinned ([`crate::steps::machine::pin`]).
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Evidence, Proof};
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};

@@ -25,8 +25,13 @@ pub fn page(model: &Model, run: &RunModel, day: Day, width: u16) -> Page {
         None => {}
     }
     let changes: Vec<_> = run.changes_of(day).collect();
-    if changes.is_empty() {
-        page.say(theme.plain(), 0, "changes nothing any more");
+    let changing = run.state.wanted().any(|s| s.outline.day == day && s.outline.changes);
+    if all == 0 {
+        page.say(theme.plain(), 0, "its steps are not known yet");
+    } else if !changing {
+        page.say(theme.plain(), 0, "reads only, changes nothing");
+    } else if changes.is_empty() {
+        page.say(theme.plain(), 0, "nothing is left to change");
     } else {
         page.blank();
         page.say(theme.strong(), 0, &format!("{} steps that may change something:", changes.len()));

@@ -26,9 +26,14 @@ pub fn render(model: &Model, run: &RunModel, dialog: &Dialog, body: Rect, buf: &
             let title = format!("{} begins", day_title(*day));
             show(model, body, buf, &title, *scroll, |page| gate(model, run, *day, *by_hand, page))
         }
-        Dialog::Quit { stop } => show(model, body, buf, "Leave this run?", 0, |page| quit(model, run, *stop, page)),
+        // The answers stand at the end: where not all has room, the marked one must be seen.
+        Dialog::Quit { stop } => {
+            show(model, body, buf, "Leave this run?", usize::MAX, |page| quit(model, run, *stop, page))
+        }
         Dialog::Stopping => show(model, body, buf, "The run is stopping", 0, |page| stopping(model, run, page)),
-        Dialog::Stop { stop } => show(model, body, buf, "Stop this run?", 0, |page| ask_stop(model, run, *stop, page)),
+        Dialog::Stop { stop } => {
+            show(model, body, buf, "Stop this run?", usize::MAX, |page| ask_stop(model, run, *stop, page))
+        }
         Dialog::Result { scroll } => {
             let title = match run.state.ended {
                 Some(Outcome::Proven) => "Proven",
@@ -62,11 +67,7 @@ fn gate(model: &Model, run: &RunModel, day: Day, by_hand: bool, page: &mut Page)
     let theme = model.theme;
     let steps: Vec<_> = run.changes_of(day).collect();
     page.say(theme.asks(), 0, "Enter begins the day, Esc waits, m shows the commands by hand.");
-    page.say(
-        theme.plain(),
-        0,
-        &format!("These {} steps may change the target; nothing has changed yet today:", steps.len()),
-    );
+    page.say(theme.plain(), 0, &format!("These {} steps may change the target once you begin the day:", steps.len()));
     let compare = run.state.to_compare(day);
     if !compare.is_empty() {
         page.say(theme.asks(), 0, "First compare what these machines say of themselves; it is trusted from then on:");

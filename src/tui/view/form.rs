@@ -70,9 +70,9 @@ fn header(model: &Model, home: &HomeModel, form: &FormModel, area: Rect, buf: &m
     let theme = model.theme;
     let place = match &form.path {
         Some(path) => theme.safe(&home.shown_path(path)),
-        None => "new, not saved yet".to_string(),
+        None => "not saved yet".to_string(),
     };
-    let state = if form.is_unsaved() { "  unsaved changes" } else { "" };
+    let state = if form.is_unsaved() && form.path.is_some() { "  unsaved changes" } else { "" };
     let counts =
         [(Severity::Error, form.wrong_count()), (Severity::Warning, 0), (Severity::Note, 0)].map(|(s, more)| {
             let n = form.count(s) + more;

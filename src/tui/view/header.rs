@@ -79,15 +79,22 @@ fn how(model: &Model, run: &RunModel, area: Rect, buf: &mut Buffer) {
     if let Some(day) = state.gate_waiting().filter(|_| !run.is_over()) {
         add(format!("{} {day} waits for you: g", theme.mark(Standing::Gate)), theme.asks());
     }
+    let mut times = Vec::new();
     if let Some(started) = state.started {
-        add(format!("elapsed {}", spoken(between(started, now))), theme.plain());
+        times.push((format!("elapsed {}", spoken(between(started, now))), theme.plain()));
     }
     match state.last {
         Some(last) if state.ended.is_none() => {
-            add(format!("last record {} ago", spoken(between(last, now))), theme.quiet());
+            times.push((format!("last record {} ago", spoken(between(last, now))), theme.quiet()));
         }
         Some(_) => {}
-        None => add("nothing recorded yet".to_string(), theme.quiet()),
+        None => times.push(("nothing recorded yet".to_string(), theme.quiet())),
+    }
+    // A time that is cut reads as another time.
+    for (text, style) in times {
+        if line.width() + text.width() + 2 <= usize::from(area.width) {
+            line.push_span(Span::styled(format!(" {text} "), style));
+        }
     }
     put_line(buf, area, &line);
 }

@@ -19,6 +19,7 @@ use crate::tui::theme::Sign;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
+use unicode_width::UnicodeWidthStr;
 
 pub fn render(model: &Model, home: &HomeModel, area: Rect, buf: &mut Buffer) -> Drawn {
     let (top, body, bottom) = frame_of(area, 1);
@@ -82,14 +83,17 @@ fn menu(model: &Model, home: &HomeModel, area: Rect, buf: &mut Buffer) -> Drawn 
     let plans = &home.home.plans;
     let cursor = home.cursor.checked_sub(Entry::ALL.len());
     let top = top_for(cursor.unwrap_or(0), plans.len(), inner.height);
+    // What is said of a plan may be a sentence, so it has the room behind the longest path, half of the width at least.
+    let widest = plans.iter().map(|(path, _)| theme.safe(&home.shown_path(path)).width()).max().unwrap_or(0);
+    let widest = widest.min(width / 2);
     rows(buf, inner, top, plans.len(), |n| match plans.get(n) {
         Some((path, word)) => {
             let here = cursor == Some(n);
             let sign = if here { theme.sign(Sign::Cursor) } else { " " };
-            let word = cell(theme, &theme.safe(word), 10);
-            let path = fit(theme, &theme.safe(&home.shown_path(path)), width.saturating_sub(15));
+            let path = cell(theme, &theme.safe(&home.shown_path(path)), widest);
+            let word = fit(theme, &theme.safe(word), width.saturating_sub(widest + 5));
             let style = if here { theme.selected() } else { theme.plain() };
-            Line::from(Span::styled(format!(" {sign} {word} {path}"), style))
+            Line::from(Span::styled(format!(" {sign} {path}  {word}"), style))
         }
         None => Line::default(),
     });
@@ -101,8 +105,8 @@ fn open(model: &Model, home: &HomeModel, area: Rect, buf: &mut Buffer) -> Drawn 
     put(buf, row(area, 1), " plan file", theme.strong());
     let field = Rect { x: area.x.saturating_add(12), width: area.width.saturating_sub(13), ..row(area, 1) };
     home.path.draw(buf, field, theme);
-    let from = format!(" relative to {}, ~/ is your home folder", home.home.cwd.display());
-    put(buf, row(area, 2), &fit(theme, &theme.safe(&from), usize::from(area.width)), theme.quiet());
+    let from = theme.safe(&format!("relative to {}, ~/ is your home folder", home.home.cwd.display()));
+    put(buf, row(area, 2), &fit(theme, &format!(" {from}"), usize::from(area.width)), theme.quiet());
     let rest = Rect { y: area.y.saturating_add(4), height: area.height.saturating_sub(4), ..area };
     if home.reading {
         put(buf, row(rest, 0), " reading ...", theme.working());
@@ -143,9 +147,7 @@ fn lab(model: &Model, home: &HomeModel, area: Rect, buf: &mut Buffer) -> Drawn {
     home.speed.draw(buf, field, theme);
     match home.speed() {
         Ok(speed) => {
-            let text = format!(
-                " {speed} seconds of the lab pass in one second; the whole plan takes about 20 minutes of them"
-            );
+            let text = format!(" {speed} lab seconds pass in a second; the plan takes about 20 lab minutes");
             put(buf, row(area, 2), &fit(theme, &text, usize::from(area.width)), theme.quiet());
         }
         Err(reason) => {

@@ -117,13 +117,11 @@ fn waits(page: &mut Page, model: &Model, step: &StepState, now: Timestamp) {
     page.pair(theme.plain(), 0, &label("for"), &band);
     page.pair(theme.plain(), 0, &label("seen"), &wait.seen);
     if let Some(progress) = &wait.progress {
-        let figures = format!(
-            "{} of {} {}, {} %",
-            progress.done,
-            progress.total,
-            theme.safe(&progress.unit),
-            percent(progress.done, progress.total)
-        );
+        let share = percent(progress.done, progress.total);
+        let figures = match progress.unit.as_str() {
+            "%" => format!("{share} %"),
+            unit => format!("{} of {} {}, {share} %", progress.done, progress.total, theme.safe(unit)),
+        };
         let width = page.width().saturating_sub(LABEL).min(30);
         let drawn = bar(theme, progress.done, progress.total, width);
         page.line(Line::from(vec![Span::styled(label(""), theme.quiet()), Span::styled(drawn, theme.working())]));

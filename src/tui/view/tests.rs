@@ -72,7 +72,7 @@ fn a_blocked_step_shows_the_failure_and_the_next_action() {
 #[test]
 fn the_gate_shows_the_keys_that_a_person_is_to_compare() {
     let it = Comparison { of: "cp1 at 10.0.0.201".into(), value: "o5Kp=".into(), with: "its console".into() };
-    let event = Event::Proven { step: StepId::new("day0.api"), proof: proof("so").to_compare(it) };
+    let event = Event::Proven { step: StepId::new("day0.proxmox"), proof: proof("so").to_compare(it) };
     run(&Sample::gate().then(7, event), 10, PLAIN).shows(&["= cp1 at 10.0.0.201: o5Kp= with its console"]);
 }
 
@@ -108,7 +108,7 @@ fn a_finished_run_shows_its_summary_files_and_what_comes_next() {
 fn the_evidence_of_a_step_has_system_question_answer_and_command() {
     let mut typist = run(&Sample::finished(), 500, PLAIN);
     typist.keys("<Home><Right><Down><Enter>");
-    typist.shows(&["day0.api is true", "1 Proxmox 1", "GET /nodes/pve/qemu/1001/config", "by hand pvesh get"]);
+    typist.shows(&["day0.proxmox is true", "1 Proxmox 1", "GET /nodes/pve/qemu/1001/config", "by hand pvesh get"]);
     assert!(!typist.screen().contains("value 40"), "the answer is longer than the screen");
     typist.keys("<End>");
     assert!(typist.screen().contains("value 40"), "{}", typist.screen());
@@ -116,7 +116,7 @@ fn the_evidence_of_a_step_has_system_question_answer_and_command() {
 
 #[test]
 fn a_large_screen_has_more_columns_and_the_release_waves() {
-    let wave = crate::engine::step::StepId::new("day3.wave/2");
+    let wave = crate::engine::step::StepId::new("day3.releases/wave-2");
     let wait = crate::engine::wait::Wait::new(
         "wave 2 is Ready",
         "cert-manager: pulling",
@@ -380,7 +380,8 @@ fn any_model() -> impl Strategy<Value = Model> {
     let pane = prop_oneof![Just(Pane::Days), Just(Pane::Detail), Just(Pane::Log)];
     let cursor = prop_oneof![
         days().prop_map(Row::Day),
-        "(day[0-5]\\.(clone/cp1|api|wave/2|none))".prop_map(|s| Row::Step(crate::engine::step::StepId::new(&s))),
+        "(day[0-5]\\.(clone/cp1|proxmox|releases/wave-2|none))"
+            .prop_map(|s| Row::Step(crate::engine::step::StepId::new(&s))),
     ];
     let scrolls = (0usize..3000, 0usize..3000, 0usize..3000);
     let run = (theme, 0usize..7, dialog, full, pane, cursor, scrolls, any::<i64>(), any::<bool>()).prop_map(
