@@ -7,6 +7,7 @@ mod kube_apiserver;
 mod kubectl;
 mod kubernetes;
 mod lab;
+mod machined;
 mod peer;
 mod pki;
 mod proxmox;

@@ -7,7 +7,7 @@ use super::super::world::World;
 use super::life::{self, Refused, later};
 use super::outside::{ControlPlaneFacts, NodeFacts};
 use super::{API_PORT, Api, KUBERNETES_PORT, Machine, Membership, Progress, Service, State, TALOS_VERSION};
-use super::{certificate, listen, outside, status};
+use super::{certificate, listen, outside, service, status};
 use cozyup_base::clock::{add, between};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -64,11 +64,11 @@ pub fn bootstrap(world: &mut World, vmid: u32) -> Result<(), Refused> {
         machine.images_at = add(now, Duration::from_secs_f64(pull.max(0.0)));
     }
     let images = between(now, machine.images_at).as_secs_f64();
-    machine.service(now, "etcd", State::Failed, "failed to run pre stage: context canceled");
+    machine.service(now, "etcd", State::Failed, "Failed to run pre stage: context canceled");
     machine.service(now, "etcd", State::Finished, "Bootstrap requested");
     // Another service of the same name, without the events of the first.
     machine.services.remove("etcd");
-    machine.waits(now, "etcd", "service \"cri\" to be \"up\", time sync, network, etcd spec");
+    machine.waits(now, "etcd", service::ETCD_WAITS);
     machine.service(now, "etcd", State::Preparing, "Running pre state");
     life::finish_boot(world, vmid);
     let starts = (world.scenario.latency.bootstrap_to_etcd_s - HEALTH_DELAY_S).max(0.0);
@@ -160,6 +160,7 @@ fn open_api(world: &mut World, vmid: u32) {
     let Some(identity) = issue(world, vmid) else { return };
     let Some(machine) = world.machines.get_mut(&vmid) else { return };
     machine.api = Api::Secure(identity);
+    machine.prepares(now, "apid");
     machine.service(now, "apid", State::Running, "Started task apid (PID 1650) for container apid");
     machine.health(now, "apid", true, "");
     let address = machine.address().0;
@@ -256,6 +257,7 @@ fn join(world: &mut World, vmid: u32) {
     let Some(machine) = world.machines.get_mut(&vmid) else { return };
     machine.etcd = Some(Membership { cluster, id, learner: true });
     machine.etcd_started = true;
+    machine.service(now, "etcd", State::Preparing, "Creating service runner");
     machine.service(now, "etcd", State::Running, ETCD_RUNS);
     machine.health(now, "etcd", false, "etcdserver: rpc not supported for learner");
     later(world, vmid, world.scenario.latency.join_s, move |world| promote(world, vmid));

@@ -1,12 +1,16 @@
-//! One machine's life: power, maintenance mode, applying a config, the boot of a configured machine, reset.
+//! One machine's life: power, maintenance mode, applying a config, the boot of a configured machine; `down` is its end.
+mod down;
+
 use super::super::net::Endpoint;
 use super::super::world::World;
 use super::config::{ConfigError, MachineConfig};
 use super::event::Kind;
 use super::{
-    API_PORT, Api, Machine, Progress, Stage, State, certificate, cluster, listen, outside, seeded, status, wire,
+    API_PORT, Api, Machine, Stage, State, certificate, cluster, listen, outside, seeded, service, status, wire,
 };
 use cozyup_base::clock::add;
+use down::go_dark;
+pub use down::{Wipe, reboot, reset, shutdown};
 use std::sync::Arc;
 use std::time::Duration;
 use wire::{phase_event, sequence_event, task_event};
@@ -19,8 +23,6 @@ const NAG: &str = "etcd is waiting to join the cluster, if this node is the firs
                    `talosctl bootstrap` against one of the following IPs:";
 /// The share of `services_s` after which the CRI runs and images are pulled.
 pub const CRI_SHARE: f64 = 0.3;
-/// The share of `stop_s` after which machined has stopped, a while before apid does.
-const MACHINED_SHARE: f64 = 0.5;
 
 /// Runs `action` after `seconds`, unless the machine was switched off or rebooted meanwhile.
 pub fn later(world: &mut World, vmid: u32, seconds: f64, action: impl FnOnce(&mut World) + Send + 'static) {
@@ -75,7 +77,9 @@ fn boot(world: &mut World, vmid: u32) {
         machine.phase(now, "", "earlyServices", phase_event::Action::Start);
         for id in ["auditd", "containerd", "dashboard", "machined", "syslogd", "udevd"] {
             machine.service(now, id, State::Starting, "Starting service");
-            machine.service(now, id, State::Running, "Service started as goroutine");
+            machine.prepares(now, id);
+            let runs = if id == "containerd" { service::CONTAINERD_RUNS } else { "Service started as goroutine" };
+            machine.service(now, id, State::Running, runs);
             if id != "dashboard" {
                 machine.health(now, id, true, "");
             }
@@ -196,13 +200,13 @@ pub fn open_secure(world: &mut World, vmid: u32) {
     machine.log(now, "boot sequence: 10 phase(s)");
     machine.phase(now, "", "startEverything", phase_event::Action::Start);
     machine.task(now, "", "startAllServices", task_event::Action::Start);
-    machine.waits(now, "apid", "api certificates");
-    machine.service(now, "cri", State::Starting, "Starting service");
+    machine.waits(now, "apid", service::APID_WAITS);
+    machine.waits(now, "cri", service::CRI_WAITS);
     machine.waits(now, "ext-lldpd", "service \"cri\" to be \"up\", extension service config");
-    machine.waits(now, "kubelet", "service \"cri\" to be \"up\", time sync, network");
+    machine.waits(now, "kubelet", service::KUBELET_WAITS);
     if machine.control_plane() {
-        machine.waits(now, "etcd", "service \"cri\" to be \"up\", time sync, network, etcd spec");
-        machine.waits(now, "trustd", "service \"containerd\" to be \"up\", time sync, network");
+        machine.waits(now, "etcd", service::ETCD_WAITS);
+        machine.waits(now, "trustd", service::TRUSTD_WAITS);
     }
     machine.api = Api::AwaitingTrustd;
     let addresses = vec![machine.address().0.to_string()];
@@ -226,12 +230,14 @@ fn images_wanted(world: &mut World, vmid: u32) {
     let Some(machine) = world.machines.get_mut(&vmid) else { return };
     let Some(config) = machine.config.clone() else { return };
     let address = machine.address().0;
-    machine.service(now, "cri", State::Running, "Process Process([\"/bin/containerd\"]) started with PID 1724");
+    machine.prepares(now, "cri");
+    machine.service(now, "cri", State::Running, service::CRI_RUNS);
     machine.health(now, "cri", true, "");
     if config.kubelet_subnets.is_empty() || config.kubelet_subnets.iter().any(|n| n.contains(&address)) {
         machine.service(now, "kubelet", State::Preparing, "Running pre state");
     }
     if machine.control_plane() {
+        machine.prepares(now, "trustd");
         machine.service(now, "trustd", State::Running, "Started task trustd (PID 1789) for container trustd");
         machine.health(now, "trustd", true, "");
         if config.etcd_subnets.is_empty() || config.etcd_subnets.iter().any(|n| n.contains(&address)) {
@@ -299,121 +305,6 @@ pub fn finish_boot(world: &mut World, vmid: u32) {
         machine.log(now, "boot sequence: done");
     }
     status::tell(world, vmid);
-}
-
-/// Goes down and boots again with a new boot id.
-pub fn reboot(world: &mut World, vmid: u32, actor: &str) {
-    leave(world, vmid, actor, "reboot", Stage::Rebooting);
-    later(world, vmid, world.scenario.latency.stop_s, move |world| restart(world, vmid));
-}
-
-/// Goes down and stays off, in Proxmox too.
-pub fn shutdown(world: &mut World, vmid: u32, actor: &str) {
-    leave(world, vmid, actor, "shutdown", Stage::ShuttingDown);
-    later(world, vmid, world.scenario.latency.stop_s, move |world| {
-        power_off(world, vmid);
-        outside::switched_off(world, vmid);
-    });
-}
-
-/// The part of the system disk that a reset wipes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wipe {
-    /// All of it, the boot loader and Talos too: what `talosctl reset` does when it is told no labels.
-    Disk,
-    /// The config with STATE, etcd's data and the images with EPHEMERAL; what boots the machine stays.
-    Partitions { state: bool, ephemeral: bool },
-    /// Only other disks.
-    Nothing,
-}
-
-/// Wipes, then boots or stays off. Only a `graceful` reset leaves etcd first.
-pub fn reset(world: &mut World, vmid: u32, actor: &str, graceful: bool, reboot: bool, wipe: Wipe) {
-    leave(world, vmid, actor, "reset", Stage::Resetting);
-    later(world, vmid, world.scenario.latency.stop_s, move |world| {
-        let address = world.machines.get(&vmid).map(|m| m.address().0);
-        go_dark(world, vmid);
-        if let (Some(machine), Some(address)) = (world.machines.get_mut(&vmid), address) {
-            let (config, data) = match wipe {
-                Wipe::Disk => (true, true),
-                Wipe::Partitions { state, ephemeral } => (state, ephemeral),
-                Wipe::Nothing => (false, false),
-            };
-            machine.wiped = wipe == Wipe::Disk;
-            if graceful {
-                // A member that has left etcd has no data of it either, whatever is wiped.
-                (machine.lost, machine.etcd, machine.split) = (None, None, false);
-            } else if data {
-                machine.lost = machine.as_lost();
-                (machine.etcd, machine.split) = (None, false);
-            }
-            if config {
-                (machine.config, machine.staged) = (None, None);
-            }
-            world.close((address, API_PORT).into());
-        }
-        if reboot {
-            restart(world, vmid);
-        } else {
-            power_off(world, vmid);
-            outside::switched_off(world, vmid);
-        }
-    });
-}
-
-fn leave(world: &mut World, vmid: u32, actor: &str, sequence: &str, stage: Stage) {
-    let now = world.now;
-    let Some(machine) = world.machines.get_mut(&vmid) else { return };
-    machine.stage = stage;
-    machine.sequence(now, actor, sequence, sequence_event::Action::Start);
-    machine.log(now, &format!("{sequence} sequence: 10 phase(s)"));
-    status::tell(world, vmid);
-    let Some(machine) = world.machines.get_mut(&vmid) else { return };
-    // The last that anybody hears of it: `talosctl reset` waits for this very task.
-    machine.phase(now, actor, "stopEverything", phase_event::Action::Start);
-    machine.task(now, actor, "stopAllServices", task_event::Action::Start);
-    later(world, vmid, world.scenario.latency.stop_s * MACHINED_SHARE, move |world| {
-        if let Some(machine) = world.machines.get_mut(&vmid) {
-            machine.machined_gone = true;
-        }
-    });
-}
-
-fn restart(world: &mut World, vmid: u32) {
-    go_dark(world, vmid);
-    let boot_id = boot_id(world);
-    let Some(old) = world.machines.remove(&vmid) else { return };
-    let mut machine = Machine::new(vmid, old.vm.clone(), boot_id);
-    machine.keep_disk_of(old);
-    world.machines.insert(vmid, machine);
-    boot(world, vmid);
-    cluster::settle(world);
-}
-
-/// Closes every socket of the machine and stops what runs on it.
-fn go_dark(world: &mut World, vmid: u32) {
-    let Some(machine) = world.machines.get(&vmid) else { return };
-    let name = machine.hostname();
-    let address = machine.address().0;
-    let vip = machine.vip().filter(|_| machine.vip_held);
-    let had_node = machine.registered == Progress::Done;
-    world.listeners.retain(|at, endpoint| {
-        let ours = at.ip() == address || vip.is_some_and(|vip| at.ip() == vip);
-        match endpoint {
-            Endpoint::TalosMaintenance { vmid: of } | Endpoint::TalosSecure { vmid: of } => *of != vmid,
-            Endpoint::Kubernetes { node } => !(ours && *node == name),
-            Endpoint::Proxmox | Endpoint::Service { .. } | Endpoint::Releases | Endpoint::Stranger => true,
-        }
-    });
-    let Some(machine) = world.machines.get_mut(&vmid) else { return };
-    machine.api = Api::Closed;
-    machine.services.clear();
-    machine.vip_held = false;
-    machine.api_server = Progress::No;
-    machine.registered = Progress::No;
-    if had_node {
-        outside::node_down(world, &name);
-    }
 }
 
 fn boot_id(world: &mut World) -> String {

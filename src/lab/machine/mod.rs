@@ -261,6 +261,12 @@ impl Machine {
         self.service(now, id, State::Waiting, &format!("Waiting for {conditions}"));
     }
 
+    /// What a service says between its conditions and its start.
+    fn prepares(&mut self, now: Timestamp, id: &str) {
+        self.service(now, id, State::Preparing, "Running pre state");
+        self.service(now, id, State::Preparing, "Creating service runner");
+    }
+
     fn health(&mut self, now: Timestamp, id: &str, healthy: bool, message: &str) {
         let Some(service) = self.services.get_mut(id) else { return };
         let told = if healthy { "Health check successful".into() } else { format!("Health check failed: {message}") };

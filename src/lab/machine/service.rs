@@ -2,6 +2,30 @@
 use jiff::Timestamp;
 use std::collections::VecDeque;
 
+/// What each service waits for at first, in Talos' order: its volumes, other services, conditions
+/// (`services/*.go`: `Volumes`, `DependsOn`, `Condition`).
+pub const APID_WAITS: &str = "service \"containerd\" to be \"up\", api certificates";
+pub const CRI_WAITS: &str = "volume \"/var/lib\" to be mounted, volume \"/var/lib/cni\" to be mounted, \
+                             volume \"/var/lib/containerd\" to be mounted, volume \"/var/run\" to be mounted, \
+                             volume \"/var/run/lock\" to be mounted, network";
+pub const ETCD_WAITS: &str = "volume \"/var/lib\" to be mounted, volume \"ETCD\" to be mounted, \
+                              service \"cri\" to be \"up\", time sync, network, etcd spec";
+pub const KUBELET_WAITS: &str = "volume \"/var/lib\" to be mounted, volume \"/var/lib/kubelet\" to be mounted, \
+                                 volume \"/var/log\" to be mounted, volume \"/var/log/audit\" to be mounted, \
+                                 volume \"/var/log/containers\" to be mounted, volume \"/var/log/pods\" to be mounted, \
+                                 volume \"/var/lib/kubelet/seccomp\" to be mounted, \
+                                 volume \"/var/lib/kubelet/seccomp/profiles\" to be mounted, \
+                                 volume \"/var/log/audit/kube\" to be mounted, volume \"/var/mnt\" to be mounted, \
+                                 service \"cri\" to be \"up\", time sync, network";
+pub const TRUSTD_WAITS: &str = "service \"containerd\" to be \"up\", time sync, network";
+
+/// The two containerds of a node: of its own services, and of pods.
+pub const CONTAINERD_RUNS: &str = "Process Process([\"/bin/containerd\" \"--address\" \
+                                   \"/system/run/containerd/containerd.sock\" \"--state\" \"/system/run/containerd\" \
+                                   \"--root\" \"/system/var/lib/containerd\"]) started with PID 1402";
+pub const CRI_RUNS: &str = "Process Process([\"/bin/containerd\" \"--address\" \"/run/containerd/containerd.sock\" \
+                            \"--config\" \"/etc/cri/containerd.toml\"]) started with PID 1724";
+
 /// The number of events that Talos keeps of a service.
 const KEPT: usize = 64;
 

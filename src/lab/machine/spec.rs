@@ -3,6 +3,7 @@
 use prost::Message;
 use prost::encoding::{self, WireType};
 use serde_yaml::{Mapping, Value};
+use std::net::Ipv4Addr;
 
 #[derive(Debug, Clone, Default)]
 pub struct Spec {
@@ -29,7 +30,8 @@ impl Spec {
                 let mut options = serde_saphyr::SerializerOptions::default();
                 options.indent_step = 4;
                 options.compact_list_indent = false;
-                serde_saphyr::to_string_with_options(&self.yaml, options).unwrap_or_default()
+                let text = serde_saphyr::to_string_with_options(&self.yaml, options).unwrap_or_default();
+                text.lines().map(|line| bare_address(line) + "\n").collect()
             }
         }
     }
@@ -122,9 +124,26 @@ impl Spec {
     }
 }
 
+/// Go's encoder puts no quotes round an IPv4 address, which is no number.
+fn bare_address(line: &str) -> String {
+    let quoted = line.strip_suffix('"').and_then(|rest| rest.rsplit_once('"'));
+    match quoted {
+        Some((before, text)) if text.parse::<Ipv4Addr>().is_ok() => format!("{before}{text}"),
+        Some(_) | None => line.to_string(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_stands_without_quotes_and_a_number_that_is_text_within_them() {
+        let spec = Spec::new().text(1, "address", "127.0.0.1").text(2, "number", "10.5");
+        assert_eq!(spec.yaml(), "address: 127.0.0.1\nnumber: \"10.5\"\n");
+        let listed = Spec::new().texts(1, "servers", &["10.0.0.1".to_string()]);
+        assert_eq!(listed.yaml(), "servers:\n    - 10.0.0.1\n");
+    }
 
     fn hex(bytes: &[u8]) -> String {
         bytes.iter().map(|b| format!("{b:02x}")).collect()

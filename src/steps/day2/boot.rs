@@ -170,7 +170,8 @@ mod tests {
     /// reports.md B28
     #[test]
     fn services_that_wait_for_the_time_alone_say_that_the_node_gets_none() {
-        let all = "Waiting for service \"cri\" to be \"up\", time sync, network, etcd spec";
+        let all = "Waiting for volume \"/var/lib\" to be mounted, volume \"ETCD\" to be mounted, \
+                   service \"cri\" to be \"up\", time sync, network, etcd spec";
         let etcd = |said| [service("etcd", "Waiting", None, said)];
         assert!(
             matches!(missing(&etcd(all), Role::ControlPlane), Some(Missing::Comes(_))),
@@ -186,6 +187,14 @@ mod tests {
         let failed = [service("etcd", "Failed", None, "failed to run pre stage: failed to pull image")];
         let told = "etcd is Failed: failed to run pre stage: failed to pull image";
         assert_eq!(missing(&failed, Role::ControlPlane), Some(Missing::Failed(told.into())));
+    }
+
+    /// As a real kubelet does when its first settings are replaced by those of the config.
+    #[test]
+    fn a_service_that_talos_stops_to_start_it_anew_has_not_failed() {
+        let stopped = [service("kubelet", "Failed", None, "Condition failed: context canceled")];
+        let told = "kubelet is Failed: Condition failed: context canceled";
+        assert_eq!(missing(&stopped, Role::Worker), Some(Missing::Comes(told.into())));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::engine::wait::{Band, Wait};
 use crate::plan::model::{NodePlan, Plan};
 use crate::steps::site::{Changing, Installation, Reading, address};
 use crate::steps::{failures, follow, outlines, reset};
+use crate::talos::client::changer::reset_by_hand;
 use crate::talos::client::facts::{EtcdMember, Service};
 use crate::talos::{Error, Secure, watch};
 use async_trait::async_trait;
@@ -104,6 +105,9 @@ async fn etcd_of(site: &Reading, node: &NodePlan) -> Result<Etcd, Failure> {
     let secure = Secure::connect(address(node), &site.admin()?).await.map_err(|e| failures::talos(&e, &doing))?;
     let services = secure.services().await.map_err(|e| failures::talos(&e, &doing))?;
     let etcd = services.value.iter().find(|s| s.id == "etcd");
+    if let Some(stopped) = etcd.filter(|s| s.was_stopped_by_a_bootstrap()) {
+        return Ok(Etcd::Unclear(stopped_for_good(stopped, node)));
+    }
     if let Some(unready) = unready(etcd) {
         return Ok(unready);
     }
@@ -113,6 +117,18 @@ async fn etcd_of(site: &Reading, node: &NodePlan) -> Result<Etcd, Failure> {
         Err(e) if e.is_transient() => Ok(Etcd::Unclear(format!("Running, but {e}"))),
         Err(e) => Err(failures::talos(&e, &doing)),
     }
+}
+
+/// The advice for the case that an etcd that a bootstrap stopped is not started again.
+fn stopped_for_good(etcd: &Service, node: &NodePlan) -> String {
+    format!(
+        "{}: {}; should it stay so, a second bootstrap came in the moment in which it started: `talosctl -n {at} reboot`, \
+         and where etcd does not come up then, nothing is in it yet: `talosctl -n {at} {}`, then run again",
+        etcd.state,
+        etcd.last_message,
+        reset_by_hand(false),
+        at = node.address
+    )
 }
 
 /// The state of an etcd service that can't answer a question for its members.
@@ -258,6 +274,29 @@ mod tests {
         }
         assert!(matches!(told("Failed", None), Some(Etcd::Failed(_))));
         assert!(told("Running", Some(true)).is_none());
+    }
+
+    /// As real machined leaves it when two calls come within moments.
+    #[test]
+    fn an_etcd_that_a_second_bootstrap_stopped_says_what_to_do_should_it_stay_so() {
+        let plan = crate::plan::defaults::plan(&crate::plan::defaults::Defaults::default());
+        let etcd = |state: &str, said: &str| Service {
+            id: "etcd".into(),
+            state: state.into(),
+            healthy: None,
+            last_message: said.into(),
+        };
+        let stopped = etcd("Finished", "Bootstrap requested");
+        assert!(stopped.was_stopped_by_a_bootstrap());
+        assert!(!etcd("Finished", "Service finished successfully").was_stopped_by_a_bootstrap());
+        let told = stopped_for_good(&stopped, &plan.nodes[0]);
+        let at = plan.nodes[0].address;
+        assert!(told.starts_with("Finished: Bootstrap requested; "), "{told}");
+        assert!(told.contains(&format!("`talosctl -n {at} reboot`")), "{told}");
+        assert!(
+            told.contains(&format!("`talosctl -n {at} reset --graceful=false --system-labels-to-wipe STATE")),
+            "{told}"
+        );
     }
 
     #[test]

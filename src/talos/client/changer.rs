@@ -62,7 +62,8 @@ impl Changer {
     }
 
     /// Starts a new etcd cluster on this node. Accepted is not done: watch the etcd service. Until etcd has data the node
-    /// takes the call again, and each stops the etcd service and starts it anew, which cuts the pull of its image short.
+    /// takes the call again, and each stops the etcd service and starts it anew, which cuts the pull of its image short; one
+    /// that comes just when etcd begins to write leaves it stopped.
     /// Never call it for a second node; Talos does not prevent it and the cluster would be two.
     ///
     /// # Errors
@@ -75,6 +76,10 @@ impl Changer {
         match node.call(client.bootstrap(request)).await {
             Ok(_) => Ok(accepted(&node, "Bootstrap", "bootstrap", "")),
             Err(Error::Refused { code: Code::AlreadyExists, .. }) => Err(Error::AlreadyBootstrapped),
+            // Said without a code of its own when the data came while Talos was about it; it has stopped etcd then.
+            Err(Error::Refused { code: Code::Unknown, text }) if text.ends_with("etcd data directory is not empty") => {
+                Err(Error::AlreadyBootstrapped)
+            }
             Err(Error::Refused { code: Code::FailedPrecondition, text }) => Err(too_early(text)),
             Err(other) => Err(other),
         }

@@ -110,15 +110,24 @@ impl Service {
         self.state == "Running" && self.healthy == Some(true)
     }
 
-    /// Its image could not be pulled, or the like. Talos does not start it again by itself.
+    /// Its image could not be pulled, or the like. Talos does not start it again by itself. A service that Talos itself
+    /// stops, to start it with other settings, passes through the same state in a blink: its last word is then that it was
+    /// cancelled.
     pub fn has_failed(&self) -> bool {
-        self.state == "Failed"
+        self.state == "Failed" && !self.last_message.ends_with("context canceled")
+    }
+
+    /// etcd was stopped to be started as a new cluster. It passes through this in a blink; where a second bootstrap came
+    /// just when etcd had begun to write, Talos stops it, refuses and leaves it like this (`BootstrapEtcd`).
+    pub fn was_stopped_by_a_bootstrap(&self) -> bool {
+        self.state == "Finished" && self.last_message == "Bootstrap requested"
     }
 
     /// Everything else is there, and the node does not know the time (`NewSyncCondition`). At first Talos lists all that a
     /// service waits for, then only what is still missing.
     pub fn waits_for_time(&self) -> bool {
-        self.state == "Waiting" && self.last_message.contains("time sync") && !self.last_message.contains("service ")
+        let waits = |what| self.last_message.contains(what);
+        self.state == "Waiting" && waits("time sync") && !waits("service ") && !waits("volume ")
     }
 }
 

@@ -4,7 +4,7 @@ mod configs;
 mod facts;
 mod handover;
 mod life;
-mod site;
+pub mod site;
 mod verbs;
 
 use crate::peer::{self, Following, Said};

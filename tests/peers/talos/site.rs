@@ -35,10 +35,15 @@ impl Site {
     }
 
     pub fn with(net: u8, change: impl FnOnce(&mut Scenario)) -> Self {
+        Site::at_speed(net, SPEED, change)
+    }
+
+    /// At `speed` lab seconds per second.
+    pub fn at_speed(net: u8, speed: f64, change: impl FnOnce(&mut Scenario)) -> Self {
         install_provider();
         let mut scenario: Scenario = serde_yaml::from_str(include_str!("../../../assets/lab/standard.yaml")).unwrap();
         change(&mut scenario);
-        let clock = Clock::scaled(jiff::Timestamp::now(), SystemTime::now(), SPEED);
+        let clock = Clock::scaled(jiff::Timestamp::now(), SystemTime::now(), speed);
         let (net, held) = free(net);
         let lab = Lab::new(World::new(scenario, net, clock.now()), clock);
         let runtime = Runtime::new().unwrap();
@@ -81,30 +86,9 @@ impl Site {
         self.lab.with(|w| machine::start(w, 1000 + u32::from(host), vm));
     }
 
-    /// The machine config as cozyup writes it: hosts from 211 on are workers.
+    /// The machine config as cozyup writes it; see [`node_config`].
     pub fn config(&self, host: u8) -> String {
-        let role = if host < 211 { Role::ControlPlane } else { Role::Worker };
-        let node = NodeConfig {
-            cluster_name: "cozy".into(),
-            endpoint: format!("https://{}:6443", self.address(200)),
-            role,
-            hostname: format!("node{host}"),
-            address: self.address(host),
-            subnet: format!("{}/24", self.address(0)).parse().unwrap(),
-            gateway: self.address(1),
-            dns: vec![self.address(1)],
-            ntp: Vec::new(),
-            vip: Some(self.address(200)),
-            mac: mac(host),
-            install_disk: "/dev/sda".into(),
-            installer_image: "ghcr.io/cozystack/cozystack/talos:v1.10.6".into(),
-            kubernetes_version: "v1.33.3".into(),
-            pod_cidr: "10.244.0.0/16".parse().unwrap(),
-            service_cidr: "10.96.0.0/16".parse().unwrap(),
-            dns_domain: "cozy.local".into(),
-            node_labels: Default::default(),
-            cert_sans: Vec::new(),
-        };
+        let node = node_config(self.address(0), host);
         config::render(&node, &BUNDLE).unwrap().expose().clone()
     }
 
@@ -168,6 +152,33 @@ impl Site {
     }
 }
 
+/// What cozyup would say in the config of a node of the /24 `net`: hosts from 211 on are workers.
+pub fn node_config(net: Ipv4Addr, host: u8) -> NodeConfig {
+    let [a, b, c, _] = net.octets();
+    let at = |host| Ipv4Addr::new(a, b, c, host);
+    NodeConfig {
+        cluster_name: "cozy".into(),
+        endpoint: format!("https://{}:6443", at(200)),
+        role: if host < 211 { Role::ControlPlane } else { Role::Worker },
+        hostname: format!("node{host}"),
+        address: at(host),
+        subnet: format!("{}/24", at(0)).parse().unwrap(),
+        gateway: at(1),
+        dns: vec![at(1)],
+        ntp: Vec::new(),
+        vip: Some(at(200)),
+        mac: mac(host),
+        install_disk: "/dev/sda".into(),
+        installer_image: "ghcr.io/cozystack/cozystack/talos:v1.10.6".into(),
+        kubernetes_version: "v1.33.3".into(),
+        pod_cidr: "10.244.0.0/16".parse().unwrap(),
+        service_cidr: "10.96.0.0/16".parse().unwrap(),
+        dns_domain: "cozy.local".into(),
+        node_labels: Default::default(),
+        cert_sans: Vec::new(),
+    }
+}
+
 /// The first such net that nobody has, held by a socket at its host 3 as `lab serve` holds its own.
 fn free(net: u8) -> (Ipv4Addr, TcpListener) {
     (20..=85)
@@ -179,7 +190,7 @@ fn free(net: u8) -> (Ipv4Addr, TcpListener) {
         .expect("a free net")
 }
 
-fn mac(host: u8) -> String {
+pub fn mac(host: u8) -> String {
     format!("bc:24:11:00:00:{host:02x}")
 }
 

@@ -1,7 +1,7 @@
 //! `ApplyConfiguration`: in maintenance mode and on a configured machine, which answer in different words.
 use super::super::life::{self, Refused, When};
 use super::super::{ConfigError, MachineConfig};
-use super::Node;
+use super::{Node, difference};
 use crate::world::World;
 use cozyup_talos_wire::machine as wire;
 use std::time::Duration;
@@ -84,8 +84,10 @@ impl Node {
         let mut answer =
             wire::ApplyConfiguration { mode: mode.into(), mode_details: details.into(), ..Default::default() };
         if asked.dry_run {
-            let same = present.text.expose() == config.text.expose();
-            let difference = if same { "No changes." } else { "(the lab does not show the lines that differ)" };
+            let difference = match difference::unified(present.text.expose(), config.text.expose()) {
+                same if same.is_empty() => "No changes.".to_string(),
+                difference => difference,
+            };
             answer.mode_details =
                 format!("Dry run summary:\n{details} (skipped in dry-run).\nConfig diff:\n\n{difference}");
             return Ok(answer);

@@ -1,6 +1,7 @@
 //! The Talos API of one machine on one connection: TLS, then the gRPC services over HTTP/2.
 mod apply;
 mod cosi;
+mod difference;
 mod etcd;
 mod gate;
 mod health;

@@ -48,7 +48,7 @@ impl Kind {
 }
 
 /// Type, controller, and what makes the resources of this type. The types without a maker stay empty in the lab.
-const MAKERS: [(&str, &str, Make); 35] = [
+const MAKERS: [(&str, &str, Make); 36] = [
     ("AddressStatuses.net.talos.dev", "network.AddressStatusController", state::addresses),
     ("DiscoveredVolumes.block.talos.dev", "block.DiscoveryController", hardware::volumes),
     ("Disks.block.talos.dev", "block.DisksController", hardware::disks),
@@ -70,6 +70,7 @@ const MAKERS: [(&str, &str, Make); 35] = [
     ("NodeIPs.kubernetes.talos.dev", "k8s.NodeIPController", state::node_ip),
     ("NodeStatuses.kubernetes.talos.dev", "k8s.NodeStatusController", state::node_status),
     ("Nodenames.kubernetes.talos.dev", "k8s.NodenameController", state::nodename),
+    ("OSRootSecrets.secrets.talos.dev", "secrets.RootOSController", state::os_root),
     ("PlatformMetadatas.talos.dev", "network.PlatformConfigController", state::platform),
     ("Processors.hardware.talos.dev", "hardware.SystemInfoController", hardware::processors),
     ("ResolverStatuses.net.talos.dev", "network.ResolverSpecController", state::resolvers),

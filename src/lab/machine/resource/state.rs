@@ -2,6 +2,8 @@
 use super::super::spec::Spec;
 use super::super::{Progress, Role, TALOS_VERSION, outside, status};
 use super::{Made, View};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use prost_types::value::Kind;
 use serde_yaml::{Mapping, Value};
 use std::collections::BTreeMap;
@@ -62,8 +64,9 @@ pub fn extensions(_: &View<'_>) -> Vec<Made> {
                     "compatibility",
                     Spec::new().message(1, "talos", Spec::new().text(1, "version", ">= v1.10.0")),
                 );
-            let spec = Spec::new().text(1, "image", format!("{index:03}.ghcr.io-siderolabs-{name}-{version}.sqsh"));
-            Made::new(index.to_string(), spec.message(2, "metadata", metadata))
+            let image = format!("{index:03}.ghcr.io-siderolabs-{name}-{version}");
+            let spec = Spec::new().text(1, "image", format!("{image}.sqsh"));
+            Made::new(image, spec.message(2, "metadata", metadata))
         })
         .collect()
 }
@@ -104,19 +107,21 @@ fn ip(address: Ipv4Addr) -> Spec {
 }
 
 pub fn node_addresses(view: &View<'_>) -> Vec<Made> {
-    let own = own_addresses(view);
+    let mut own = own_addresses(view);
     let made = |id: &str, addresses: &[(Ipv4Addr, u8)]| {
         let items = addresses.iter().map(|(address, length)| prefix(*address, *length)).collect();
         Made::new(id, Spec::new().messages(1, "addresses", items).number_shown(2, "sortAlgorithm", 0, "v1"))
     };
-    let first = own.get(..1).unwrap_or_default();
-    let mut all = vec![made("default", first)];
-    let ids: &[&str] = if view.configured() {
-        &["accumulative", "current", "current-no-k8s", "routed", "routed-no-k8s"]
-    } else {
-        &["accumulative", "current", "routed"]
-    };
-    all.extend(ids.iter().map(|id| made(id, &own)));
+    let mut all = vec![made("default", own.get(..1).unwrap_or_default())];
+    own.sort();
+    for id in ["accumulative", "current", "routed"] {
+        all.push(made(id, &own));
+        // Without a CNI no address is of Kubernetes' own networks.
+        if view.configured() {
+            all.push(made(&format!("{id}-no-k8s"), &own));
+            all.push(made(&format!("{id}-only-k8s"), &[]));
+        }
+    }
     all
 }
 
@@ -220,11 +225,12 @@ pub fn nodename(view: &View<'_>) -> Vec<Made> {
     if !view.configured() {
         return Vec::new();
     }
-    let spec = Spec::new().text(1, "nodename", view.machine.hostname()).text(2, "hostnameVersion", "1").flag(
-        3,
-        "skipNodeRegistration",
-        false,
-    );
+    // The name of the config is the second one where the platform gave another before.
+    let renamed = view.machine.vm.hostname.as_ref().is_some_and(|given| *given != view.machine.hostname());
+    let spec = Spec::new()
+        .text(1, "nodename", view.machine.hostname())
+        .text(2, "hostnameVersion", if renamed { "2" } else { "1" })
+        .flag(3, "skipNodeRegistration", false);
     vec![Made::new("nodename", spec)]
 }
 
@@ -294,10 +300,10 @@ pub fn etcd_spec(view: &View<'_>) -> Vec<Made> {
     let spec = Spec::new()
         .text(1, "name", machine.hostname())
         .messages(2, "advertisedAddresses", vec![ip(machine.address().0)])
-        .text(3, "image", "gcr.io/etcd-development/etcd:v3.5.21")
-        .map(4, "extraArgs", [])
         .messages(5, "listenPeerAddresses", vec![ip(machine.address().0)])
-        .messages(6, "listenClientAddresses", vec![ip(machine.address().0)]);
+        .messages(6, "listenClientAddresses", vec![ip(Ipv4Addr::LOCALHOST), ip(machine.address().0)])
+        .text(3, "image", "gcr.io/etcd-development/etcd:v3.5.21")
+        .map(4, "extraArgs", []);
     vec![Made::new("etcd", spec)]
 }
 
@@ -315,6 +321,33 @@ pub fn machine_config(view: &View<'_>) -> Vec<Made> {
     let Some(config) = &view.machine.config else { return Vec::new() };
     let text = config.text.expose();
     vec![Made::new("v1alpha1", Spec::new().bytes_shown(1, "", text.as_bytes().to_vec(), "").bare(text))]
+}
+
+/// What the machine's own certificates are made from. A worker has no key to sign with.
+pub fn os_root(view: &View<'_>) -> Vec<Made> {
+    let Some(config) = view.machine.config.as_ref().filter(|_| view.configured()) else { return Vec::new() };
+    let pem = |number, name: &str, pem: &str| {
+        Spec::new().bytes_shown(number, name, pem.as_bytes().to_vec(), &BASE64.encode(pem))
+    };
+    let certificate = || pem(1, "crt", &config.os_ca.crt);
+    let spec = match &config.os_ca.key {
+        Some(key) => {
+            let shown = BASE64.encode(key.expose());
+            let issuing = certificate().bytes_shown(2, "key", key.expose().clone().into_bytes(), &shown);
+            Spec::new().message(1, "issuingCA", issuing)
+        }
+        None => Spec::new().shown("issuingCA", Value::Null),
+    };
+    let (addresses, names): (Vec<&String>, Vec<&String>) =
+        config.cert_sans.iter().partition(|name| name.parse::<Ipv4Addr>().is_ok());
+    let addresses = addresses.into_iter().filter_map(|address| address.parse().ok()).map(ip).collect();
+    let names: Vec<String> = names.into_iter().cloned().collect();
+    let spec = spec
+        .messages(5, "acceptedCAs", vec![certificate()])
+        .messages(2, "certSANIPs", addresses)
+        .texts(3, "certSANDNSNames", &names)
+        .text(4, "token", config.token.expose());
+    vec![Made::new("os", spec)]
 }
 
 pub fn cluster_info(view: &View<'_>) -> Vec<Made> {
