@@ -6,7 +6,8 @@ use crate::talos::site::BUNDLE;
 use async_trait::async_trait;
 use cozyup::base::clock::Clock;
 use cozyup::base::secret::Secret;
-use cozyup::compose::{self, Keys, Prepared, Way};
+use cozyup::compose::{self, Keys, Prepared};
+use cozyup::engine::course::Course;
 use cozyup::engine::failure::Failure;
 use cozyup::engine::step::{Context, Observed, Outline, Step, Undo};
 use cozyup::plan::defaults::{self, Defaults};
@@ -44,7 +45,7 @@ impl Looks {
             plan,
             text: None,
             folder: run,
-            way: Way::Until(2),
+            course: Course::Verify,
             take_over: None,
             also: Default::default(),
             adopt: None,
