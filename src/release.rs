@@ -45,7 +45,7 @@ pub struct Release {
     pub installer: Installer,
     pub talos: Talos,
     pub cluster_api: ClusterApi,
-    /// Where the images of the platform come from.
+    /// The registries of the platform's images.
     pub registries: Vec<Registry>,
     pub settings: Vec<Setting>,
     /// Bundle files inside the installer image.

@@ -19,7 +19,7 @@ const OTHERS_WRITE: u32 = 0o002;
 /// As many as the kernel follows.
 const MOST_LINKS: usize = 40;
 
-/// Judges every folder on the way to `path`, not what lies there. A folder that does not exist yet belongs to nobody and passes.
+/// Judges every folder on the way to `path`, not what lies there. A folder that does not exist yet passes.
 ///
 /// # Errors
 /// See [`Unfit`].

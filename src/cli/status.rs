@@ -49,7 +49,7 @@ enum Answer {
 
 impl Worker {
     async fn of(folder: &Path, state: &RunState) -> Option<Worker> {
-        // A lock that can't be read is held by nobody whom this could name; who removed it has not ended the worker.
+        // An unreadable lock is treated as not held; removing the file has not ended the worker.
         let owner = lock::holder(&folder.join("lock")).ok().flatten().or_else(|| {
             let since = state.last.unwrap_or(Timestamp::UNIX_EPOCH);
             is_written(&folder.join("journal.jsonl")).then(|| Owner {
@@ -128,7 +128,7 @@ impl Status {
     }
 }
 
-/// The folder of a run, once nobody else has a hand in it; a word on what was repaired has been said.
+/// The folder of a run, after the check that nobody else can write to it; repairs have been reported.
 ///
 /// # Errors
 /// With what is wrong and what to do.

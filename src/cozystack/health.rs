@@ -1,4 +1,4 @@
-//! How a HelmRelease stands, read from what Flux's helm-controller writes.
+//! The health of a HelmRelease, read from what Flux's helm-controller writes.
 //!
 //! Read from helm-controller v1.3.0 (internal/controller, internal/reconcile) and watched on a real one. A release that
 //! fails is `Ready=False InstallFailed` only between two attempts: each attempt sets `Ready=Unknown Progressing` again, with
@@ -11,7 +11,8 @@ use jiff::Timestamp;
 const DEPENDENCY: &str = "DependencyNotReady";
 const SOURCE: &str = "SourceNotReady";
 const RUNS: &str = "Progressing";
-/// How the reasons of a failed install, upgrade, test, rollback or uninstall end; the chart's download is no attempt.
+/// The ending of the reasons of a failed install, upgrade, test, rollback or uninstall; the chart's download is no
+/// attempt.
 const FAILED: &str = "Failed";
 const NO_CHART: &str = "ArtifactFailed";
 
@@ -27,7 +28,7 @@ pub struct Words<'a> {
 pub enum Health<'a> {
     /// Ready as it is written now.
     Ready,
-    /// Flux has not come to it as it is written now.
+    /// Flux has not yet looked at its current generation.
     New,
     /// For another release.
     Waits(Words<'a>),
@@ -41,7 +42,7 @@ pub enum Health<'a> {
     Failed {
         /// Failed attempts in a row, 1 at the least.
         times: u64,
-        /// How the last one ended.
+        /// The end of the last attempt.
         last: Words<'a>,
         /// Since when the next one runs; `None` between two attempts.
         again: Option<Timestamp>,
@@ -93,7 +94,7 @@ impl<'a> Health<'a> {
         *self == Health::Ready
     }
 
-    /// Whether something is wrong with the release itself, and not merely slow or elsewhere.
+    /// True when something is wrong with the release itself, and not merely slow or elsewhere.
     pub fn is_trouble(&self) -> bool {
         match self {
             Health::Hindered(_) | Health::Failed { .. } | Health::Stalled(_) | Health::Suspended => true,

@@ -171,7 +171,7 @@ pub fn standing(step: &StepState, state: &RunState, now: Timestamp) -> Standing 
     }
 }
 
-/// How long a step on its way is over its band: the wait's, or its own where nothing is named that it waits for.
+/// The time by which a running step is over its band: the wait's, or its own when it names nothing that it waits for.
 pub fn late(step: &StepState, now: Timestamp) -> Option<Duration> {
     match &step.status {
         Status::Acting | Status::Acted | Status::Underway => {}
@@ -186,7 +186,7 @@ pub fn late(step: &StepState, now: Timestamp) -> Option<Duration> {
     band.is_late(since, now).then(|| between(since, now).saturating_sub(Duration::from_secs(band.late_s)))
 }
 
-/// How long the step took, or takes so far.
+/// The time that the step took, or has taken so far.
 pub fn elapsed(step: &StepState, now: Timestamp) -> Option<Duration> {
     Some(between(step.started?, step.finished.unwrap_or(now)))
 }

@@ -1,17 +1,17 @@
-//! Who may do what: effective permissions, roles, users, tokens, ACLs.
+//! Access control: effective permissions, roles, users, tokens, ACLs.
 use super::fields::{Fields, rows, whole};
 use crate::base::text::clean;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What the token itself may do: path, privilege, and whether the privilege goes on to the paths below. The server leaves
-/// out paths without any privilege and those that have none of their own, so nothing may be inferred from a path that is
+/// The token's own rights: path, privilege, and whether the privilege goes on to the paths below. The server leaves out
+/// paths without any privilege and those that have none of their own, so nothing may be inferred from a path that is
 /// not listed: ask for it ([`super::Reader::permissions_on`]).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Permissions(pub BTreeMap<String, BTreeMap<String, bool>>);
 
 impl Permissions {
-    /// What the answer says of exactly this path.
+    /// The answer's rights on exactly this path.
     pub fn on(&self, path: &str) -> BTreeMap<String, bool> {
         self.0.get(path).cloned().unwrap_or_default()
     }

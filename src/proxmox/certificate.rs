@@ -21,7 +21,7 @@ const DEADLINE: Duration = Duration::from_secs(15);
 const NAMES: usize = 12;
 /// The organisation of the authority that `pvecm` makes for every cluster (pve-cluster, `PVE/Cluster/Setup.pm`).
 const OWN_AUTHORITY: &str = "PVE Cluster Manager CA";
-/// How long before its end a certificate is worth a word. Proxmox VE renews its own two weeks before.
+/// The time before its end from which a certificate is worth a remark. Proxmox VE renews its own two weeks before.
 const SOON: Duration = Duration::from_secs(14 * 86_400);
 
 /// A leaf certificate as the server shows it.
@@ -36,7 +36,7 @@ pub struct Certificate {
     der: Vec<u8>,
 }
 
-/// How long a certificate is valid, seen from now.
+/// The validity of a certificate, seen from now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Validity {
     Good,
@@ -46,7 +46,8 @@ pub enum Validity {
 }
 
 impl Certificate {
-    /// Whether it says that Proxmox VE's own authority signed it, as is usual. Anybody can write that into a certificate.
+    /// True when it says that Proxmox VE's own authority signed it, as is usual. Anybody can write that into a
+    /// certificate.
     pub fn names_own_authority(&self) -> bool {
         self.issuer.contains(OWN_AUTHORITY)
     }
@@ -75,11 +76,11 @@ impl Certificate {
     }
 }
 
-/// What a server shows to whoever has not sent anything yet.
+/// The certificate that a server shows to a client that has not sent anything yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shown {
     pub certificate: Certificate,
-    /// Whether the authorities of this system vouch for it.
+    /// The verdict of this system's authorities.
     pub verified: Result<(), Distrust>,
 }
 

@@ -7,7 +7,7 @@ pub(super) const ORDINARY: usize = 4 << 20;
 /// Longest answer to the few questions about everything there is: guests of a cluster, volumes of a storage, rights. Five
 /// thousand guests are some 3 MiB.
 pub(super) const LARGE: usize = 16 << 20;
-/// What the values of one answer may take in memory, in bytes: some fifteen thousand guests.
+/// The memory that the values of one answer may take, in bytes: some fifteen thousand guests.
 const MEMORY: usize = 48 << 20;
 
 /// `data` of an answer. Never quotes the body: it may hold a secret.

@@ -4,7 +4,8 @@ use crate::base::secret::Secret;
 use reqwest::header::HeaderValue;
 use serde_json::Value;
 
-/// Why a text is no token's secret. Nothing in it repeats the text, but an id that has the form of one.
+/// The reason why a text is not a token's secret. Nothing in it repeats the text, except an id that has the form of
+/// one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
     #[error("it is empty")]
@@ -22,7 +23,7 @@ pub enum Unreadable {
 }
 
 impl Unreadable {
-    /// What a person does about it.
+    /// The next action for a person.
     pub fn next(&self) -> &'static str {
         match self {
             Unreadable::Empty => "write the token's secret (a UUID) into it",

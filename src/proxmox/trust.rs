@@ -44,15 +44,15 @@ impl Anchor {
         }
     }
 
-    /// Whether the server can't be verified from elsewhere.
+    /// True when the server can't be verified from elsewhere.
     pub fn is_nothing(&self) -> bool {
         matches!(self, Anchor::Nothing { .. })
     }
 }
 
 impl Reader {
-    /// What this reader's server can be verified by; `pin` is the fingerprint that the reader insists on, `node` any node
-    /// of the cluster.
+    /// The means by which this reader's server can be verified; `pin` is the fingerprint that the reader insists on,
+    /// `node` any node of the cluster.
     ///
     /// # Errors
     /// When the server can't be asked, or shows another certificate than `pin`.
@@ -87,7 +87,7 @@ fn armour(der: &[u8]) -> String {
     format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))
 }
 
-/// Whether a client that knows this authority alone would take the certificate for `host` now.
+/// True when a client that knows this authority alone would accept the certificate for `host` now.
 fn is_signed_by(leaf: &[u8], authority: &str, host: &str) -> bool {
     let mut roots = RootCertStore::empty();
     let all: Vec<CertificateDer<'_>> = CertificateDer::pem_slice_iter(authority.as_bytes()).flatten().collect();

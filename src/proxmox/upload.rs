@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 const WITHOUT_PROGRESS: Duration = Duration::from_secs(30);
 /// From the last byte to the answer: the server still hands the file to a task.
 const ANSWER: Duration = Duration::from_secs(60);
-/// How long a refusal may take that is asked for without the file; pveproxy holds one back for 3 s.
+/// The time that a refusal may take which is asked for without the file; pveproxy holds one back for 3 s.
 const REFUSAL: Duration = Duration::from_secs(6);
 const CHUNK: usize = 256 << 10;
 
@@ -140,7 +140,7 @@ impl Changer {
 
 type Source = Box<dyn AsyncRead + Send + Unpin>;
 
-/// What is sent, with the name that a failure gives it.
+/// The file to send, with the name that a failure gives it.
 struct Whole {
     size: u64,
     bytes: Source,
@@ -161,7 +161,7 @@ fn check(content: &str, filename: &str, sha256: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// What stands before and after the file's bytes.
+/// The text before and after the file's bytes.
 struct Envelope {
     boundary: String,
     head: String,

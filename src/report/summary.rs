@@ -1,4 +1,4 @@
-//! What a run left behind, in a form that a person can check.
+//! The result of a run, in a form that a person can check.
 use crate::base::day::Day;
 use crate::base::text;
 use crate::engine::course::Course;
@@ -21,10 +21,10 @@ pub struct Summary {
     pub steps: usize,
     pub proven: usize,
     pub blocked: Vec<Blocked>,
-    /// What a person should know or do although the steps are proven.
+    /// The remarks that a person should know or act on although the steps are proven.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub remarks: Vec<Remark>,
-    /// What a teardown found and did not touch.
+    /// The things that a teardown found and did not touch.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub left_alone: Vec<Left>,
     /// Seconds on the wall.
@@ -115,7 +115,7 @@ fn left_alone(state: &RunState) -> Vec<Left> {
     all
 }
 
-/// How long the run took, and in a lab how long it had to.
+/// The time that the run took, and in a lab the shortest time it could take.
 #[derive(Debug, Clone, Copy)]
 pub struct Times {
     pub wall: Duration,

@@ -87,7 +87,7 @@ pub async fn stop(
     vm::carry_out(cx, site, begun.map(Some), doing, band).await
 }
 
-/// Destroys the run's own VM, stopped before, with the disks that its configuration names; other disks are never deleted here.
+/// Destroys the run's own VM, stopped before, with the disks that its configuration names; no other disk is deleted.
 ///
 /// # Errors
 /// When Proxmox VE refuses, or the task fails.

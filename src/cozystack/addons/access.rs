@@ -1,4 +1,4 @@
-//! How an add-on in the cluster reaches Proxmox VE, and how it knows that it is the right one.
+//! The access of an add-on in the cluster to Proxmox VE, and the means by which it verifies the server.
 use crate::base::secret::Secret;
 use crate::base::text::hex;
 use aws_lc_rs::digest;

@@ -48,7 +48,7 @@ impl Provider {
         format!("{}-{version}", self.label())
     }
 
-    /// Where the provider's release has its components.
+    /// The URL of the components in the provider's release.
     pub fn url(self, version: &str) -> String {
         let (repository, file) = match self {
             Provider::Ipam => ("kubernetes-sigs/cluster-api-ipam-provider-in-cluster", "ipam-components.yaml"),
@@ -131,7 +131,7 @@ fn selector(provider: Provider) -> Value {
     json!({"selector": {"matchLabels": {PROVIDER_LABEL: provider.label()}}})
 }
 
-/// Whether a Deployment's or a pod's manager was started with these credentials.
+/// True when a Deployment's or a pod's manager was started with these credentials.
 pub fn has_credentials(pod_spec: &Value, digest: &str) -> bool {
     let containers = pod_spec.get("containers").and_then(Value::as_array);
     let mut env = containers.into_iter().flatten().filter_map(|c| c.get("env")?.as_array()).flatten();

@@ -56,7 +56,7 @@ impl Pve {
         }
     }
 
-    /// How many tasks of each kind there have been for each thing, by how they ended.
+    /// The number of tasks of each kind for each thing, by how they ended.
     fn tasks_into(&self, lines: &mut Inventory) {
         let mut counts: BTreeMap<String, usize> = BTreeMap::new();
         for task::Task { kind, id, end, .. } in &self.tasks {

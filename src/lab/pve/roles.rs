@@ -72,7 +72,7 @@ const GROUPS: [Group; 7] = [
     Group { name: "Mapping", root: &[], admin: &["Mapping.Modify"], user: &["Mapping.Use"], audit: &["Mapping.Audit"] },
 ];
 
-/// Whether this version knows the privilege: 9 took `VM.Monitor` apart.
+/// True when this version knows the privilege: 9 took `VM.Monitor` apart.
 fn exists(privilege: &str, major: u32) -> bool {
     match privilege {
         "VM.Monitor" => major < 9,

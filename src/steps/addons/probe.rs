@@ -22,18 +22,18 @@ const PATIENCE: i64 = 2;
 /// Lines of the log that are looked through.
 const TAIL: u32 = 20;
 
-/// Which Secret an add-on reads its credentials from, and where in it.
+/// The Secret from which an add-on reads its credentials, and the keys in it.
 pub struct Credentials {
     pub access: Access,
     pub namespace: &'static str,
     pub secret: &'static str,
     /// Keys of the URL, the token's id and its secret.
     pub keys: [&'static str; 3],
-    /// What the add-on puts behind the URL before `/version`.
+    /// The path that the add-on puts behind the URL before `/version`.
     pub path: &'static str,
 }
 
-/// How the probe stands.
+/// The state of the probe.
 #[derive(Debug)]
 pub enum State {
     /// There is none with these credentials.
@@ -180,7 +180,7 @@ fn ended(log: &str) -> Option<End> {
     Some(End { curl: numbers.next()?.parse().ok()?, status: numbers.next()?.parse().ok()? })
 }
 
-/// Why an attempt brought no answer, in words.
+/// The reason why an attempt brought no answer, in words.
 fn what(end: End) -> String {
     match (end.curl, end.status) {
         (6, _) => "its host name is not known in the cluster".to_string(),
@@ -195,7 +195,7 @@ fn what(end: End) -> String {
     }
 }
 
-/// What a person does about it; by curl's exit status and the HTTP status, which are documented, not by words.
+/// The next action for a person, by curl's exit status and the HTTP status, which are documented, not by words.
 fn failure(end: End, credentials: &Credentials, trust: &Trust, log: &str) -> Failure {
     let url = trust.access.url();
     let Credentials { access, namespace, secret, .. } = credentials;

@@ -1,4 +1,5 @@
-//! What an add-on is told of Proxmox VE: where it is, who the add-on is there, and by what it knows the server.
+//! The facts about Proxmox VE that an add-on is given: its URL, the add-on's identity there, and the means to verify
+//! the server.
 use crate::base::answer::Answer;
 use crate::cozystack::addons::ProxmoxAccess;
 use crate::engine::failure::Failure;

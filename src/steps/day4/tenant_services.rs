@@ -39,7 +39,7 @@ pub fn step(plan: &Plan) -> TenantServices {
     TenantServices { outline }
 }
 
-/// What the tenant should run: ours, beside what somebody switched on already.
+/// The services that the tenant should run: ours, beside those that somebody switched on already.
 fn wanted(live: Option<&Value>) -> TenantRoot {
     let on = |pointer: &str| live.and_then(|l| l.pointer(pointer)).and_then(Value::as_bool).unwrap_or(false);
     TenantRoot { etcd: true, ingress: true, monitoring: on("/spec/monitoring"), seaweedfs: on("/spec/seaweedfs") }

@@ -41,7 +41,7 @@ fn provider_id(region: &str, node: &NodePlan) -> String {
     format!("proxmox://{region}/{}", node.vmid)
 }
 
-/// What a node's `spec.providerID` lacks; it can be set once and never changed.
+/// The part that a node's `spec.providerID` lacks; it can be set once and never changed.
 fn look_id(name: &str, wanted: &str, found: &str) -> Labels {
     if found == wanted {
         return Labels::Fine;
@@ -56,7 +56,7 @@ fn look_id(name: &str, wanted: &str, found: &str) -> Labels {
     ))
 }
 
-/// How one node's labels stand.
+/// The state of one node's labels.
 #[derive(Debug, PartialEq)]
 enum Labels {
     Fine,

@@ -16,18 +16,18 @@ pub const PLAIN: [&str; 8] = ["cat", "echo", "false", "hostname", "ls", "nslooku
 /// Files by path below the mount.
 pub type Files = BTreeMap<String, String>;
 
-/// What a script can reach.
+/// The part of the world that a script can reach.
 pub struct Machine<'a> {
     pub hostname: &'a str,
     /// Mount path and the volume mounted there.
     pub mounts: &'a [(String, String)],
     /// Files of every volume.
     pub files: &'a mut BTreeMap<String, Files>,
-    /// What the cluster's DNS answers; `None` while it does not answer.
+    /// The names of the cluster's DNS; `None` while it does not answer.
     pub names: &'a Option<Names>,
     /// The container's environment.
     pub env: &'a BTreeMap<String, String>,
-    /// What servers have answered to this pod.
+    /// The servers' answers to this pod.
     pub answers: &'a Answers,
     /// The first request of the script that has no answer yet: what the script did then does not count.
     pub wanted: Option<Request>,

@@ -1,4 +1,4 @@
-//! `node` and `nodes` in a request's metadata: the machines that a call is for. Without them it is for the machine dialled.
+//! `node` and `nodes` in a request's metadata: the machines of a call. Without them it is for the machine dialled.
 use super::super::super::world::World;
 use super::super::{Api, Machine};
 use super::{Node, stream};

@@ -74,7 +74,7 @@ fn normalized(path: &str) -> Option<String> {
     Some(format!("/{}", path.split('/').filter(|s| !s.is_empty()).collect::<Vec<_>>().join("/")))
 }
 
-/// Whether Proxmox knows such objects.
+/// True when Proxmox knows such objects.
 fn is_acl_path(path: &str) -> bool {
     let segments: Vec<&str> = path.split('/').skip(1).collect();
     match segments.as_slice() {

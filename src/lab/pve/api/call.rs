@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub type Params = BTreeMap<String, String>;
 
-/// What a handler answers; `total` goes beside `data`.
+/// A handler's answer; `total` goes beside `data`.
 pub struct Good {
     pub data: Value,
     pub total: Option<usize>,

@@ -9,7 +9,7 @@ use crate::world::World;
 use cozyup_base::clock::between;
 use serde_json::{Value, json};
 
-/// How often Proxmox's status daemon tells the cluster what guests a node has, in lab seconds.
+/// The interval at which Proxmox's status daemon tells the cluster what guests a node has, in lab seconds.
 const STATUS_PERIOD_S: u64 = 10;
 
 const AUDIT: Need = Need::All("/", &["Sys.Audit"]);
@@ -214,7 +214,7 @@ fn options(world: &mut World, call: &Call) -> Outcome {
     Ok(json!({"keyboard": "en-us", "mac_prefix": "BC:24:11", "allowed-tags": []}).into())
 }
 
-/// What the lab does not simulate, said plainly.
+/// The answer for calls that the lab does not simulate, in plain words.
 pub fn not_simulated(_: &mut World, call: &Call) -> Outcome {
     Err(Failure::died(format!("the lab does not simulate this call (VM {})", call.vmid())))
 }

@@ -5,21 +5,21 @@ use crate::world::Lab;
 use crate::world::World;
 use std::time::Duration;
 
-/// How often Proxmox looks whether the task has ended, in lab time.
+/// The interval at which Proxmox checks whether the task has ended, in lab time.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// What a list of storages costs: the server activates, one after the other, each enabled storage that holds one of the
-/// wanted contents; a wanted name is looked at only afterwards (measured on 8.4.1).
+/// The time that a list of storages takes: the server activates, one after the other, each enabled storage that holds
+/// one of the wanted contents; a wanted name is looked at only afterwards (measured on 8.4.1).
 pub fn of_storages(world: &World, call: &Call) -> Duration {
     let asked = |holds: &dyn Fn(&str) -> bool| call.get("content").is_none_or(|c| c.split(',').any(holds));
     let storages = world.pve.storages.values().filter(|s| !s.disabled && s.is_on(call.node()));
     storages.filter(|s| asked(&|content| s.holds(content))).map(|s| s.latency).sum()
 }
 
-/// How long a caller wants to wait.
+/// The time that a caller wants to wait.
 pub struct Patience {
     seconds: i64,
-    /// What stands before the task's words when it fails.
+    /// The text before the task's words when it fails.
     failed: String,
 }
 

@@ -62,7 +62,7 @@ pub const DNS_NAME: Kind = Kind::Format(|value| {
 pub const MAC: Kind = Kind::Format(|value| {
     is_unicast(value).then_some(()).ok_or_else(|| "value does not look like a valid unicast MAC address".into())
 });
-/// What a drive can be made of: a volume, a size, a path, nothing.
+/// The source of a drive: a volume, a size, a path, nothing.
 pub const VOLUME: Kind = Kind::Format(|value| {
     let named = value.split_once(':').is_some_and(|(storage, name)| storage.len() > 1 && !name.is_empty());
     let fine = named || matches!(value, "none" | "cdrom") || value.starts_with('/') || is_decimal(value);
@@ -92,7 +92,7 @@ fn is_label(text: &str) -> bool {
 }
 
 impl Kind {
-    /// What Proxmox calls the type of a value that may not come as a list; `None` where it may.
+    /// Proxmox's name for the type of a value that may not come as a list; `None` when it may.
     pub fn type_name(self) -> Option<&'static str> {
         match self {
             Kind::List(_) => None,

@@ -354,7 +354,7 @@ fn clone_target(world: &World, call: &Call, name: &str, target: Option<&str>) ->
     Ok(())
 }
 
-/// Whether every drive of the VM is on shared storage.
+/// True when every drive of the VM is on shared storage.
 ///
 /// # Errors
 /// The caller may not take space where a drive goes.

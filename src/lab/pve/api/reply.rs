@@ -27,13 +27,13 @@ pub enum Reply {
 #[derive(Clone)]
 pub struct HungUp;
 
-/// Whether error bodies say what went wrong; before libpve-http-server-perl 5.2 only the reason phrase did.
+/// True when error bodies say what went wrong; before libpve-http-server-perl 5.2 only the reason phrase did.
 fn explains(version: Version) -> bool {
     version >= Version(8, 4, 0)
 }
 
 impl Reply {
-    /// Whether the server lets the caller wait for it: refused credentials, also refused uploads.
+    /// True when the server lets the caller wait for it: refused credentials, also refused uploads.
     pub fn is_delayed(&self) -> bool {
         match self {
             Reply::Bare(failure) => matches!(failure.status, 401 | 403),

@@ -12,10 +12,10 @@ use tokio::time::timeout;
 
 /// Largest body of anything but an upload, in bytes.
 const BODY_LIMIT: usize = 512 << 10;
-/// How long a client may take for the next piece of a body (wall time: the socket is real).
+/// The time in which the next piece of a body must come (wall time: the socket is real).
 pub const BODY_PATIENCE: Duration = Duration::from_secs(60);
 
-/// Which of the two answers the client wants.
+/// The form of the answer that the client wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Style {
     Json,
@@ -23,7 +23,7 @@ pub enum Style {
     Extjs,
 }
 
-/// Where a request goes.
+/// The target of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
     /// Style and decoded path segments of `/api2/json/nodes/pve`.
@@ -52,7 +52,7 @@ pub fn target(uri: &str) -> Target {
     Target::Call(style, path.split('/').filter(|s| !s.is_empty()).map(decode).collect())
 }
 
-/// What Proxmox's server refuses before it asks who calls.
+/// The refusals of Proxmox's server that come before it asks who calls.
 pub fn readable(parts: &Parts) -> Result<(), Reply> {
     let method = parts.method.as_str();
     if !matches!(method, "GET" | "POST" | "PUT" | "DELETE") {
@@ -75,7 +75,7 @@ pub fn content_type(parts: &Parts) -> &str {
     parts.headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default()
 }
 
-/// What came with a request.
+/// The parameters that came with a request.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Given {
     pub params: Params,
@@ -109,7 +109,7 @@ pub async fn given(parts: &Parts, body: Body) -> Result<Given, Failure> {
         _ => Given::default(),
     };
     given.take(form(parts.uri.query().unwrap_or_default()));
-    // What browsers add so that nothing answers from a cache.
+    // Browsers add this parameter so that nothing answers from a cache.
     given.params.remove("_dc");
     Ok(given)
 }

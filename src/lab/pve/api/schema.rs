@@ -57,7 +57,7 @@ const DISK: &[Part] = &[
     ("snapshot", Kind::Boolean),
     ("werror", Kind::Choice(&["enospc", "ignore", "report", "stop"])),
 ];
-/// How fast a disk may be.
+/// The speed limits of a disk.
 const LIMITS: &[Part] = &[
     ("bps", COUNT),
     ("bps_max_length", SECONDS),

@@ -1,4 +1,4 @@
-//! Who calls: API tokens, tickets and their cross-site guard.
+//! Sign-in: API tokens, tickets and their cross-site guard.
 use super::request::decode;
 use crate::pve::Version;
 use crate::pve::rights::Who;
@@ -8,7 +8,7 @@ use hyper::HeaderMap;
 use hyper::header::{AUTHORIZATION, COOKIE};
 
 const TOKEN: &str = "PVEAPIToken";
-/// How long a ticket lasts, in seconds.
+/// The life of a ticket, in seconds.
 pub const TICKET_LIFE_S: u64 = 2 * 3600;
 
 /// # Errors
@@ -38,7 +38,7 @@ pub fn caller(world: &World, headers: &HeaderMap, method: &str, upload: bool) ->
     Ok(who)
 }
 
-/// Whether a request brings an API token, right or wrong.
+/// True when a request brings an API token, right or wrong.
 pub fn has_token(headers: &HeaderMap) -> bool {
     let text = headers.get(AUTHORIZATION).and_then(|v| v.to_str().ok());
     text.and_then(|text| value_of(text, TOKEN)).is_some_and(|v| !v.is_empty())

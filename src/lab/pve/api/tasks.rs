@@ -48,7 +48,7 @@ fn upid(call: &Call) -> Result<&str, Failure> {
     }
 }
 
-/// Whether the UPID names the caller as its owner; whoever else needs `otherwise` on the node.
+/// Checks that the UPID names the caller as its owner; anybody else needs `otherwise` on the node.
 fn check_owner(world: &mut World, call: &Call, upid: &str, otherwise: &str) -> Result<(), Failure> {
     let user = upid.split(':').nth(7).unwrap_or_default();
     let caller = call.who.id();
