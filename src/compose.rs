@@ -9,6 +9,7 @@ use crate::base::trust::{Authority, Trust};
 use crate::base::vault::{Vault, VaultError};
 use crate::engine::course::Course;
 use crate::engine::decide::Rules;
+use crate::engine::doubt::Outside;
 use crate::engine::driver::{Driver, Session};
 use crate::engine::failure::Failure;
 use crate::engine::journal::{Journal, JournalError};
@@ -18,13 +19,14 @@ use crate::engine::request::Asked;
 use crate::engine::state::RunState;
 use crate::engine::step::{Observed, Outline, Step};
 use crate::engine::undo;
+use crate::observe::{self, Observer, Progress};
 use crate::plan::model::Plan;
 use crate::plan::{self, Loaded};
 use crate::release::{Component, Release};
 use crate::session::folder::RunFolder;
 use crate::session::lock::{LockError, Owner, RunLock, host_name};
 use crate::steps::claim::Claim;
-use crate::steps::site::{Installation, MARK, Parts, Reconnect, open};
+use crate::steps::site::{Installation, MARK, Parts, Reading, Reconnect, open};
 use crate::steps::{catalogue, teardown};
 use crate::{proxmox, session};
 use serde::{Deserialize, Serialize};
@@ -102,6 +104,8 @@ pub struct Prepared {
     pub last_seq: u64,
     pub records: mpsc::UnboundedReceiver<Arc<Record>>,
     pub requests: mpsc::UnboundedSender<Asked>,
+    /// Observes beside the work, once it runs; a run does without it.
+    pub observer: Observer,
     pub work: Work,
 }
 
@@ -190,6 +194,8 @@ pub fn prepare(options: Options) -> Result<Prepared, Refusal> {
         None => state_before.run.clone(),
     };
     let (release, components) = release_of(&plan)?;
+    // The observer's own: what hangs there takes no place from the steps.
+    let (watching, _) = connect(&plan, secret.clone())?;
     let clients = connect(&plan, secret)?;
     let http = http_client().map_err(|e| Refusal::Plan(format!("no HTTP client: {e}")))?;
     let (steps, makes_secrets) = match options.course {
@@ -225,14 +231,26 @@ pub fn prepare(options: Options) -> Result<Prepared, Refusal> {
     });
     let (feed, records) = mpsc::unbounded_channel();
     let (requests, inbox) = mpsc::unbounded_channel();
+    let (inside, outside) = Outside::channel();
+    let reading = Arc::new(reading);
+    let observer = Observer::new(observe::Parts {
+        plan: plan.clone(),
+        clock: options.clock.clone(),
+        proxmox: watching,
+        admin: of_site(&reading, Reading::admin),
+        cluster: of_site(&reading, Reading::kubernetes),
+        inside,
+        progress: Progress::of(state_before.made.steps()),
+    });
     let driver = Driver {
         steps,
-        reading: Arc::new(reading),
+        reading,
         changing: Arc::new(changing),
         clock: options.clock,
         journal,
         state: state_before,
         rules: Rules { gates_by: options.gates_by, patience: options.patience },
+        outside,
         feed,
     };
     let session = Session {
@@ -252,8 +270,18 @@ pub fn prepare(options: Options) -> Result<Prepared, Refusal> {
         last_seq,
         records,
         requests,
+        observer,
         work: Work { driver, session, inbox, _lock: lock },
     })
+}
+
+/// What a site gives once it has what it takes; until then nothing.
+fn of_site<T: 'static>(
+    site: &Arc<Reading>,
+    get: impl Fn(&Reading) -> Result<T, Failure> + Send + Sync + 'static,
+) -> Arc<dyn Fn() -> Option<T> + Send + Sync> {
+    let site = site.clone();
+    Arc::new(move || get(&site).ok())
 }
 
 fn connect(plan: &Plan, secret: Secret<String>) -> Result<(proxmox::Reader, proxmox::Changer), Refusal> {

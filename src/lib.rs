@@ -8,6 +8,8 @@ pub mod compose;
 pub mod cozystack;
 pub mod engine;
 pub mod kubernetes;
+pub mod observe;
+pub mod observed;
 pub mod plan;
 pub mod proxmox;
 pub mod release;

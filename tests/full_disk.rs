@@ -6,6 +6,7 @@ use cozyup::base::clock::Clock;
 use cozyup::base::day::Day;
 use cozyup::engine::course::Course;
 use cozyup::engine::decide::Rules;
+use cozyup::engine::doubt::Outside;
 use cozyup::engine::driver::{Driver, Session};
 use cozyup::engine::failure::Failure;
 use cozyup::engine::journal::{Journal, JournalError};
@@ -27,6 +28,7 @@ struct TestSite;
 impl Site for TestSite {
     type Reading = Made;
     type Changing = Made;
+    type Fact = String;
 
     async fn may_act(_: &dyn Context, _: &Self::Reading, _: &Self::Changing) -> Result<(), Failure> {
         Ok(())
@@ -91,6 +93,7 @@ async fn drive(path: &Path, made: &Made) -> Result<(Outcome, RunState), JournalE
         journal,
         state: RunState::of(&recovered.records),
         rules: Rules { gates_by: Some("--yes".into()), patience: None },
+        outside: Outside::nobody(),
         feed,
     };
     let session = Session {

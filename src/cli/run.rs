@@ -393,7 +393,7 @@ enum Leaving {
 }
 
 async fn in_lines(style: Style, name: &str, attachment: Attachment, first: u64, leaving: Leaving) -> Exit {
-    let Attachment { history, records, requests, ended, control: _control, mut denials } = attachment;
+    let Attachment { history, records, requests, ended, control: _control, views: _, mut denials } = attachment;
     let signals = tokio::spawn(leave_on_signals(requests, name.to_string(), leaving));
     let denied = tokio::spawn(async move {
         while let Some(why) = denials.recv().await {

@@ -116,7 +116,7 @@ pub async fn run(name: &str, folder: &Path, welcome: Welcome, attachment: Attach
     };
     let pid = welcome.pid;
     let (end, finished) = oneshot::channel();
-    let Attachment { history, records, requests, control, denials, ended } = attachment;
+    let Attachment { history, records, requests, control, views, denials, ended } = attachment;
     let lost_text = lost(name);
     let mut ending = tokio::spawn(async move {
         let ended = ended.await.ok();
@@ -129,7 +129,7 @@ pub async fn run(name: &str, folder: &Path, welcome: Welcome, attachment: Attach
         findings: plan.findings.iter().map(ToString::to_string).collect(),
         plan: Arc::new(plan.plan),
         clock: welcome.clock.as_deref().and_then(Clock::of_spec).unwrap_or_else(Clock::real),
-        attachment: Attachment { history, records, requests, control, denials, ended: nothing },
+        attachment: Attachment { history, records, requests, control, views, denials, ended: nothing },
         folder: folder.to_path_buf(),
         title: welcome.title,
     };

@@ -8,6 +8,7 @@ use crate::compose::{self, Adoption, Options, Prepared, Refusal};
 use crate::engine::course::Course;
 use crate::engine::journal::JournalError;
 use crate::engine::request::{Asked, Request};
+use crate::observed::Board;
 use crate::report::json;
 use crate::report::summary::{Summary, Times};
 use crate::session::client;
@@ -113,16 +114,21 @@ impl Worker {
     }
 
     async fn work(self, prepared: Prepared, listener: tokio::net::UnixListener, clock: Clock, began: Instant) -> Exit {
-        let Prepared { plan, loaded, folder, last_seq, mut records, requests, work } = prepared;
+        let Prepared { plan, loaded, folder, last_seq, mut records, requests, observer, work } = prepared;
         let (written_in, written) = watch::channel(last_seq);
         let (ended_in, ended) = watch::channel(None);
-        let door = Door::new(folder.journal(), self.title, clock.spec(), requests.clone(), written, ended);
+        let views = Board::default();
+        let door =
+            Door::new(folder.journal(), self.title, clock.spec(), requests.clone(), written, ended, views.clone());
         let screens = door.screens();
+        let progress = observer.progress();
+        let observing = tokio::spawn(observer.run(door.screens(), views));
         let serving = tokio::spawn(door.serve(listener));
         let findings = loaded.findings.iter().map(ToString::to_string).collect();
         answer(&Started::Ready { first: last_seq + 1, findings });
         let telling = tokio::spawn(async move {
             while let Some(record) = records.recv().await {
+                progress.send_if_modified(|progress| progress.take(&record));
                 // Screens read the journal; they only need to know that there is more.
                 let _ = written_in.send(record.seq);
             }
@@ -133,6 +139,7 @@ impl Worker {
         // A folder that was taken away may be another one's by now, with a worker of its own.
         let still_ours = !matches!(result, Err(JournalError::Displaced(_)));
         signals.abort();
+        observing.abort();
         if let Some(alone) = alone {
             alone.abort();
         }

@@ -56,7 +56,8 @@ pub fn decide(state: &RunState, running: &BTreeMap<StepId, Verb>, rules: &Rules,
     let today = today(state);
     for step in state.wanted().filter(|s| Some(s.outline.day) == today && !running.contains_key(&s.outline.id)) {
         effects.extend(look(state, step, now));
-        if step.status == Status::Absent {
+        // What it stands on and has drifted too, or is in doubt, comes first.
+        if step.status == Status::Absent && is_ready(state, step) && !is_doubted(running, step) {
             effects.extend(entrance.act(state, step));
         }
     }
@@ -151,6 +152,11 @@ impl<'a> Entrance<'a> {
 
 fn is_ready(state: &RunState, step: &StepState) -> bool {
     step.outline.after.iter().all(|id| state.step(id).is_none_or(StepState::is_proven))
+}
+
+/// Whether a step that it stands on is being looked at again, or acted on.
+fn is_doubted(running: &BTreeMap<StepId, Verb>, step: &StepState) -> bool {
+    step.outline.after.iter().any(|id| running.contains_key(id))
 }
 
 fn queue_loads(state: &RunState) -> BTreeMap<&str, usize> {
@@ -327,6 +333,22 @@ mod tests {
         let proven = |step: &str| Event::Proven { step: id(step), proof: proof() };
         let all = fold(vec![first, proven("day1.a"), proven("day1.b"), proven("day2.c")]);
         assert_eq!(decide(&all, &none, &unattended(), at(9)), [Effect::End(Outcome::Proven)]);
+    }
+
+    #[test]
+    fn a_drifted_step_waits_for_what_it_stands_on_and_for_what_is_in_doubt() {
+        let drifted = |step: &str| Event::Drifted { step: id(step), why: "gone".into() };
+        let proven = |step: &str| Event::Proven { step: id(step), proof: proof() };
+        let steps = vec![outline("day1.a", 1, &[]), outline("day1.b", 1, &["day1.a"])];
+        let mut events = vec![session(steps), proven("day1.a"), proven("day1.b"), drifted("day1.b"), absent("day1.b")];
+        let looking = BTreeMap::from([(id("day1.a"), Verb::Observe)]);
+        assert_eq!(decide(&fold(events.clone()), &looking, &unattended(), at(9)), []);
+        let alone = decide(&fold(events.clone()), &BTreeMap::new(), &unattended(), at(9));
+        assert!(alone.contains(&Effect::Start(id("day1.b"), Verb::Act)), "{alone:?}");
+        events.extend([drifted("day1.a"), absent("day1.a")]);
+        let both = decide(&fold(events), &BTreeMap::new(), &unattended(), at(9));
+        assert!(both.contains(&Effect::Start(id("day1.a"), Verb::Act)), "{both:?}");
+        assert!(!both.contains(&Effect::Start(id("day1.b"), Verb::Act)), "{both:?}");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Performs effects and feeds the answers back: the only await loop of the engine.
 use super::course::Course;
 use super::decide::{Effect, Rules, Verb, decide};
+use super::doubt::{Doubting, Outside, Verdict, resting};
 use super::failure::{Class, Failure};
 use super::journal::{Journal, JournalError};
 use super::made::{Adopted, Made};
@@ -65,6 +66,8 @@ pub struct Driver<S: Site> {
     pub journal: Journal,
     pub state: RunState,
     pub rules: Rules,
+    /// What an observer of the target tells.
+    pub outside: Outside<S::Fact>,
     /// Receives every new record, after it is in the journal.
     pub feed: mpsc::UnboundedSender<Arc<Record>>,
 }
@@ -148,6 +151,7 @@ struct Loop<S: Site> {
     log_lines: HashMap<StepId, u32>,
     /// When a blocked step's failure was recorded last, and for how long it is no news from then on.
     told: HashMap<StepId, (jiff::Timestamp, Duration)>,
+    doubting: Doubting,
 }
 
 impl<S: Site> Driver<S> {
@@ -173,9 +177,10 @@ impl<S: Site> Driver<S> {
             stopping: Arc::new(AtomicBool::new(false)),
             log_lines: HashMap::new(),
             told: HashMap::new(),
+            doubting: Doubting::default(),
         };
         this.begin(session)?;
-        let mut open = true;
+        let (mut open, mut watched) = (true, true);
         loop {
             let wake = match this.advance()? {
                 Next::Wait(wake) => wake,
@@ -194,6 +199,11 @@ impl<S: Site> Driver<S> {
                 request = requests.recv(), if open => match request {
                     Some(asked) => this.request(asked)?,
                     None => open = false,
+                },
+                Some(notice) = this.driver.outside.notices.recv() => this.record(Event::Noticed { notice })?,
+                changed = this.driver.outside.doubts.changed(), if watched => match changed {
+                    Ok(()) => this.doubt(),
+                    Err(_) => watched = false,
                 },
                 error = this.driver.journal.displaced() => return Err(error),
                 () = sleep => {}
@@ -247,6 +257,8 @@ impl<S: Site> Loop<S> {
                 Effect::Record(event) => self.record(event)?,
                 Effect::Start(step, verb) => self.start(step, verb),
                 Effect::WakeAt(at) => wake = Some(wake.map_or(at, |w| w.min(at))),
+                // What is in doubt is looked at before the run ends on it.
+                Effect::End(Outcome::Proven) if self.doubting.is_open() => {}
                 Effect::End(outcome) => {
                     self.tasks.abort_all();
                     self.record(Event::Ended { outcome })?;
@@ -312,10 +324,28 @@ impl<S: Site> Loop<S> {
         if !current {
             return Ok(());
         }
+        let doubted = self.doubting.ends(&id, self.driver.clock.now());
+        if doubted && let Answer::Observed(observed) = &answer {
+            match self.doubting.judge(&id, observed) {
+                Verdict::Stands => return Ok(()),
+                Verdict::Drifted(why) => self.record(Event::Drifted { step: id.clone(), why: text::line(&why) })?,
+            }
+        }
         match answer {
             Answer::Observed(Ok(observed)) => self.observed(id, observed),
             Answer::Acted(Ok(())) => self.record(Event::Acted { step: id }),
             Answer::Observed(Err(failure)) | Answer::Acted(Err(failure)) => self.failed(id, failure),
+        }
+    }
+
+    /// Looks again at the proven steps that rest on what the target contradicts.
+    fn doubt(&mut self) {
+        let doubts = self.driver.outside.doubts.borrow_and_update().clone();
+        let now = self.driver.clock.now();
+        for id in resting(self.by_id.values(), &self.driver.state, &doubts) {
+            if !self.running.contains_key(&id) && self.doubting.begins(&id, now) {
+                self.start(id, Verb::Observe);
+            }
         }
     }
 

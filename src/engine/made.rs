@@ -84,6 +84,7 @@ impl Made {
             | Event::Failed { .. }
             | Event::Drifted { .. }
             | Event::Log { .. }
+            | Event::Noticed { .. }
             | Event::RetryAsked { .. }
             | Event::StopAsked { .. }
             | Event::ControlTaken { .. } => false,
@@ -143,6 +144,7 @@ impl Made {
             | Event::Blocked { .. }
             | Event::Drifted { .. }
             | Event::Log { .. }
+            | Event::Noticed { .. }
             | Event::RetryAsked { .. }
             | Event::StopAsked { .. }
             | Event::ControlTaken { .. }

@@ -2,6 +2,7 @@
 use super::course::Course;
 use super::failure::Failure;
 use super::made::Adopted;
+use super::notice::Notice;
 use super::proof::{Comparison, Proof};
 use super::step::{Outline, StepId};
 use super::wait::Wait;
@@ -109,6 +110,10 @@ pub enum Event {
         source: String,
         line: String,
     },
+    /// Something changed in the target beside the steps.
+    Noticed {
+        notice: Notice,
+    },
     RetryAsked {
         step: StepId,
         by: String,
@@ -144,6 +149,7 @@ impl Event {
             | Event::Failed { .. }
             | Event::Blocked { .. }
             | Event::Log { .. }
+            | Event::Noticed { .. }
             | Event::RetryAsked { .. }
             | Event::ControlTaken { .. } => false,
         }

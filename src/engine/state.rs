@@ -315,6 +315,8 @@ impl RunState {
             Event::Drifted { step, why } => self.on(step, at, |s| {
                 s.drifted = Some(why.clone());
                 s.to_confirm = false;
+                // What comes now is no late effect of the act that was proven.
+                s.acted_at = None;
                 s.started = Some(at);
                 s.finished = None;
             }),
@@ -333,8 +335,8 @@ impl RunState {
                 }
             }),
             Event::StopAsked { by } => self.stop_asked = Some(by.clone()),
-            // Who holds control is a matter of the worker that lives, not of the run.
-            Event::ControlTaken { .. } => {}
+            // Who holds control is a matter of the worker that lives, not of the run; a notice tells of the target alone.
+            Event::ControlTaken { .. } | Event::Noticed { .. } => {}
             Event::Ended { outcome: Outcome::Proven } if !self.wanted().all(StepState::is_proven) => {
                 self.disputed = true
             }

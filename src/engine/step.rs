@@ -92,6 +92,8 @@ pub enum Observed {
 pub trait Site: Send + Sync + 'static {
     type Reading: Send + Sync;
     type Changing: Send + Sync;
+    /// Something that may be true in the target and that an observer can contradict.
+    type Fact: Clone + Ord + fmt::Debug + Send + Sync;
 
     /// Asked right before every act: whether this process is the one that may change the target.
     ///
@@ -138,6 +140,12 @@ pub trait Step<S: Site>: Send + Sync {
     /// # Errors
     /// When the target refused or could not be reached.
     async fn act(&self, cx: &dyn Context, site: &S::Reading, change: &S::Changing) -> Result<(), Failure>;
+
+    /// What its proof rests on: when an observer sees that one of these is no longer so, the step is looked at again at
+    /// once. Nothing by default: then the next session looks.
+    fn rests_on(&self) -> Vec<S::Fact> {
+        Vec::new()
+    }
 
     /// Declares how the act is taken back. There is no default: whoever writes a step has to say it.
     fn undo(&self) -> Undo<'_, S>;

@@ -43,6 +43,10 @@ pub enum News {
     RetryAsked,
     Control,
     Stops,
+    /// Something changed in the target beside the steps; whether for the better.
+    Noticed {
+        better: bool,
+    },
     Ended(Outcome),
 }
 
@@ -71,6 +75,7 @@ impl News {
             News::RetryAsked => "retry",
             News::Control => "control",
             News::Stops => "stops",
+            News::Noticed { .. } => "noticed",
             News::Ended(_) => "ended",
         }
     }
@@ -88,10 +93,12 @@ impl News {
             | News::Acts => Some(Standing::Acts),
             News::Asks | News::Compare | News::Trusts => Some(Standing::Gate),
             News::Waits => Some(Standing::Waits),
-            News::Proven | News::Holds | News::Ended(Outcome::Proven) => Some(Standing::Proven),
+            News::Proven | News::Holds | News::Noticed { better: true } | News::Ended(Outcome::Proven) => {
+                Some(Standing::Proven)
+            }
             News::Retries | News::RetryAsked => Some(Standing::Retries),
             News::Blocked | News::Ended(Outcome::Blocked) => Some(Standing::Blocked),
-            News::Drifted => Some(Standing::Drifted),
+            News::Drifted | News::Noticed { better: false } => Some(Standing::Drifted),
             News::Stops | News::Ended(Outcome::Stopped) => Some(Standing::Halted),
             News::Log | News::Control => None,
         }
@@ -113,6 +120,11 @@ pub struct Told<'a> {
 impl<'a> Told<'a> {
     fn run(news: News, text: impl AsRef<str>) -> Told<'a> {
         Told { news, step: None, class: None, text: text::clean(text.as_ref()), more: Vec::new() }
+    }
+
+    /// A notice in the words of who knows its kind.
+    pub fn noticed(better: bool, text: impl AsRef<str>) -> Told<'a> {
+        Told::run(News::Noticed { better }, text)
     }
 
     fn step(news: News, step: &'a StepId, text: impl AsRef<str>) -> Told<'a> {
@@ -160,6 +172,8 @@ pub fn tell<'a>(record: &'a Record, state: &RunState) -> Vec<Told<'a>> {
         Event::Blocked { step, failure, .. } => blocked(step, failure, state.step(step)).into_iter().collect(),
         Event::Drifted { step, why } => vec![Told::step(News::Drifted, step, why)],
         Event::Log { step, source, line } => vec![Told::step(News::Log, step, format!("{source}: {line}"))],
+        // The engine knows no kind of it: `observed::tell` finds the words.
+        Event::Noticed { notice } => vec![Told::noticed(false, &notice.kind)],
         Event::RetryAsked { step, by } => vec![Told::step(News::RetryAsked, step, format!("asked by {by}"))],
         Event::ControlTaken { by } => vec![Told::run(News::Control, format!("taken by {by}"))],
         Event::StopAsked { by } => {

@@ -219,7 +219,7 @@ impl<R: Row> Kept<R> {
                 return self.relist().await;
             };
             let Some(watch) = &mut self.watch else {
-                match open(&self.wire, &R::KIND, None, None, &from, WATCH_SECONDS).await {
+                match open(&self.wire, &R::KIND, None, R::FIELD, &from, WATCH_SECONDS).await {
                     Ok(events) => {
                         let events = events.ready_chunks(BURST);
                         self.watch = Some(Watch { events, opened: Instant::now(), heard: false });
@@ -253,7 +253,7 @@ impl<R: Row> Kept<R> {
         if std::mem::replace(&mut self.fresh, true) {
             sleep(SHORTEST_PAUSE).await;
         }
-        let listed: Listed<R::Slim> = all_pages(&self.wire, &R::KIND, None, None, None, reader::Kept::Part).await?;
+        let listed: Listed<R::Slim> = all_pages(&self.wire, &R::KIND, None, None, R::FIELD, reader::Kept::Part).await?;
         self.rows = listed.items.iter().map(|slim| (key::<R>(slim), R::of(slim))).collect();
         self.version = Some(listed.resource_version);
         Ok(self.rows.values().cloned().collect())

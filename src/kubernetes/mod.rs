@@ -15,6 +15,7 @@ mod rows;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod warnings;
 mod wire;
 
 pub use changer::{Changer, FIELD_MANAGER};
@@ -24,3 +25,4 @@ pub use follow::Snapshots;
 pub use kind::Kind;
 pub use reader::{Listed, Reader, Version};
 pub use rows::{NodeStatus, PodStatus, ReleaseStatus, Said};
+pub use warnings::EventStatus;

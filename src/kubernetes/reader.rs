@@ -4,6 +4,7 @@ use super::evidence;
 use super::follow::{self, Snapshots};
 use super::kind::Kind;
 use super::rows::{NodeStatus, PodStatus, ReleaseStatus, Row};
+use super::warnings::EventStatus;
 use super::wire::{Ask, Wire, object_path, with_query};
 use crate::base::answer::{Answer, RAW_LIMIT};
 use crate::base::text;
@@ -197,6 +198,16 @@ impl Reader {
 
     /// All nodes, again after every change. See [`Snapshots`].
     pub fn watch_nodes(&self) -> Snapshots<NodeStatus> {
+        follow::snapshots(self.wire.clone())
+    }
+
+    /// All pods, again after every change. See [`Snapshots`].
+    pub fn watch_pods(&self) -> Snapshots<PodStatus> {
+        follow::snapshots(self.wire.clone())
+    }
+
+    /// All warnings that the cluster keeps, again after every change. See [`Snapshots`].
+    pub fn watch_warnings(&self) -> Snapshots<EventStatus> {
         follow::snapshots(self.wire.clone())
     }
 

@@ -85,6 +85,8 @@ pub struct PodStatus {
 /// A row, and the part of the object that it is made from.
 pub(super) trait Row: Sized + Clone + Send + Unpin + 'static {
     const KIND: Kind;
+    /// Which of them are asked for; `None`: all.
+    const FIELD: Option<&'static str> = None;
     type Slim: DeserializeOwned + Serialize + Clone + Send + Unpin + 'static;
     fn of(slim: &Self::Slim) -> Self;
     fn metadata(slim: &Self::Slim) -> &Metadata;

@@ -12,6 +12,7 @@ mod decode;
 mod error;
 mod evidence;
 mod fields;
+mod overview;
 mod path;
 #[cfg(any(test, fuzzing))]
 pub mod properties;
@@ -31,6 +32,7 @@ pub use certificate::{Certificate, NodeCertificate, ROOT_CA, Shown, Validity, pr
 pub use changer::{Changer, CloneOptions, Grantee};
 pub use config::{Disk, Net, VmConfig};
 pub use error::{Error, Front, Unreached};
+pub use overview::{GuestUse, HostUse, Overview, StorageUse, TaskRow};
 pub use reader::Reader;
 pub use site::{
     Bridge, ClusterNode, ClusterStatus, NodeRow, NodeStatus, StorageConfig, StorageRow, Version, Vnet, Volume,

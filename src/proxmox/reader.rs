@@ -4,6 +4,7 @@ use super::certificate::{self, NodeCertificate};
 use super::config::{self, VmConfig};
 use super::connection::Connection;
 use super::error::Error;
+use super::overview::{self, Overview, TaskRow};
 use super::path::{Path, asked, by_hand};
 use super::site::{self, Bridge, ClusterStatus, NodeRow, NodeStatus, StorageConfig, StorageRow, Version, Vnet, Volume};
 use super::task::{self, LogLine, TaskStatus};
@@ -148,6 +149,21 @@ impl Reader {
     /// Guests of the whole cluster that the token may see, a few seconds late.
     pub async fn resources(&self) -> Answered<Vec<VmRow>> {
         self.ask(&["cluster", "resources"], &[("type", "vm")], vm::resources).await
+    }
+
+    /// Guests, nodes and storages of the whole cluster that the token may see, a few seconds late.
+    pub async fn overview(&self) -> Answered<Overview> {
+        self.ask(&["cluster", "resources"], &[], overview::overview).await
+    }
+
+    /// The tasks of late of the whole cluster. A token without `Sys.Audit` on `/` sees none, not even its own.
+    pub async fn cluster_tasks(&self) -> Answered<Vec<TaskRow>> {
+        self.ask(&["cluster", "tasks"], &[], overview::tasks).await
+    }
+
+    /// The tasks of late of one node: those of the token, and with `Sys.Audit` on the node everybody's.
+    pub async fn node_tasks(&self, node: &str) -> Answered<Vec<TaskRow>> {
+        self.ask(&["nodes", node, "tasks"], &[("source", "all")], overview::tasks).await
     }
 
     /// The node's own QEMU guests that the token may see, up to date.

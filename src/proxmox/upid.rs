@@ -10,6 +10,9 @@ pub struct Upid {
     node: String,
     kind: String,
     id: String,
+    user: String,
+    /// Unix seconds.
+    started: i64,
 }
 
 impl Upid {
@@ -26,6 +29,16 @@ impl Upid {
     /// What the task works on; for `qmclone` the source's VMID, for `imgcopy` nothing.
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// Who began it: `root@pam`, or `cozyup@pve!wizard` of a token.
+    pub fn user(&self) -> &str {
+        &self.user
+    }
+
+    /// When it began, in Unix seconds.
+    pub fn started(&self) -> i64 {
+        self.started
     }
 
     pub fn as_str(&self) -> &str {
@@ -64,7 +77,14 @@ impl FromStr for Upid {
         {
             return Err("not a UPID: a field has a form that Proxmox VE does not write".to_string());
         }
-        Ok(Upid { text: text.to_string(), node: node.to_string(), kind: kind.to_string(), id: id.to_string() })
+        Ok(Upid {
+            text: text.to_string(),
+            node: node.to_string(),
+            kind: kind.to_string(),
+            id: id.to_string(),
+            user: user.to_string(),
+            started: i64::from_str_radix(started, 16).unwrap_or_default(),
+        })
     }
 }
 
@@ -92,6 +112,7 @@ mod tests {
     fn a_upid_tells_its_node_kind_and_id() {
         let upid: Upid = CLONE.parse().unwrap();
         assert_eq!((upid.node(), upid.kind(), upid.id()), ("pve-1", "qmclone", "9000"));
+        assert_eq!((upid.user(), upid.started()), ("cozy@pve!wizard", 0x68FB_0C11));
         assert_eq!(upid.to_string(), CLONE);
     }
 

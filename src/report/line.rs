@@ -2,7 +2,8 @@
 use crate::base::clock::between;
 use crate::engine::record::Record;
 use crate::engine::state::RunState;
-use crate::engine::tell::{Told, tell};
+use crate::engine::tell::Told;
+use crate::observed::tell;
 use std::time::Duration;
 
 /// The lines that tell `record`, or none when it has no news. `state` is what was known before it.

@@ -1,6 +1,7 @@
 //! A screen's side of the socket.
 use super::protocol::{Attachment, Control, Ended, FromWorker, Hello, PROTOCOL, Request, ToWorker, Welcome};
 use super::socket::{self, Lines};
+use crate::observed::Board;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -54,13 +55,20 @@ pub async fn join(folder: &Path, who: &str, read_only: bool) -> Result<(Welcome,
     let (control_in, control) = watch::channel(welcome.control.clone());
     let (denials_in, denials) = mpsc::unbounded_channel();
     let (ended_in, ended_out) = oneshot::channel();
-    let mut wire = Wire { records: records_in, control: control_in, denials: denials_in, ended: Some(ended_in) };
+    let views = Board::default();
+    let mut wire = Wire {
+        records: records_in,
+        control: control_in,
+        views: views.clone(),
+        denials: denials_in,
+        ended: Some(ended_in),
+    };
     if let Some(ended) = ended {
         wire.end(ended);
     } else {
         tokio::spawn(talk(lines, wire, asked));
     }
-    Ok((welcome, Attachment { history, records, requests, control, denials, ended: ended_out }))
+    Ok((welcome, Attachment { history, records, requests, control, views, denials, ended: ended_out }))
 }
 
 /// Returns the worker's greeting, for callers that only want to know whether it lives. Waits at most `patience`.
@@ -113,7 +121,7 @@ async fn catch_up(lines: &mut Lines) -> Result<(Welcome, History, Option<Ended>)
             (Some(FromWorker::CaughtUp), Some(welcome)) => return Ok((welcome.clone(), history, None)),
             (Some(FromWorker::Ended(ended)), Some(welcome)) => return Ok((welcome.clone(), history, Some(ended))),
             (Some(FromWorker::CaughtUp | FromWorker::Ended(_)), None) => {}
-            (Some(FromWorker::Control(_) | FromWorker::Unknown), _) => {}
+            (Some(FromWorker::Control(_) | FromWorker::View(_) | FromWorker::Unknown), _) => {}
         }
     }
 }
@@ -121,6 +129,7 @@ async fn catch_up(lines: &mut Lines) -> Result<(Welcome, History, Option<Ended>)
 struct Wire {
     records: mpsc::UnboundedSender<Arc<crate::engine::record::Record>>,
     control: watch::Sender<Control>,
+    views: Board,
     denials: mpsc::UnboundedSender<String>,
     ended: Option<oneshot::Sender<Ended>>,
 }
@@ -144,9 +153,12 @@ async fn talk(mut lines: Lines, mut wire: Wire, mut asked: mpsc::UnboundedReceiv
                 match message {
                     FromWorker::Record(record) => drop(wire.records.send(Arc::from(record))),
                     FromWorker::Control(control) => drop(wire.control.send(control)),
+                    FromWorker::View(snapshot) if snapshot.is_known() => {
+                        wire.views.put(*snapshot);
+                    }
                     FromWorker::Denied { why, next } => drop(wire.denials.send(format!("{why}; {next}"))),
                     FromWorker::Ended(ended) => return wire.end(ended),
-                    FromWorker::Welcome(_) | FromWorker::CaughtUp | FromWorker::Unknown => {}
+                    FromWorker::Welcome(_) | FromWorker::CaughtUp | FromWorker::View(_) | FromWorker::Unknown => {}
                 }
             }
             request = asked.recv() => match request {

@@ -4,12 +4,14 @@
 //! screen: hello (version, cursor, who)            worker: welcome | denied
 //!                                                 worker: record, record, ... caught_up, record ...
 //! screen: ask (open_gate | retry | stop | ...)    worker: (the record that follows) | denied
-//!                                                 worker: control (who may ask now), ended
+//!                                                 worker: control (who may ask now), view, ended
 //! ```
+//! A view is the last value of one kind of thing that was observed. It comes beside the records, in no fixed order with them.
 //! What one side does not know of the other it leaves alone; a version apart is refused with both named.
 use super::socket::Message;
 use crate::engine::record::Record;
 pub use crate::engine::request::Request;
+use crate::observed::{Board, Snapshot};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -85,6 +87,7 @@ pub enum FromWorker {
     /// Everything that had happened when the screen came has been said.
     CaughtUp,
     Control(Control),
+    View(Box<Snapshot>),
     Denied {
         why: String,
         next: String,
@@ -108,6 +111,8 @@ pub struct Attachment {
     pub records: mpsc::UnboundedReceiver<Arc<Record>>,
     pub requests: mpsc::UnboundedSender<Request>,
     pub control: watch::Receiver<Control>,
+    /// What was observed last of each kind.
+    pub views: Board,
     /// Requests that were not taken: why, and what to do.
     pub denials: mpsc::UnboundedReceiver<String>,
     /// Closed without a value when the worker is gone.
@@ -121,6 +126,7 @@ mod tests {
     use crate::engine::record::Event;
     use crate::engine::state::tests::at;
     use crate::engine::step::StepId;
+    use crate::observed::{Pods, View};
     use crate::session::socket::parse;
 
     #[test]
@@ -142,6 +148,12 @@ mod tests {
         for nonsense in ["", "{}", "[]", "{\"kind\":7}", "{\"kind\":\"ask\""] {
             assert!(parse::<ToWorker>(nonsense).is_err(), "{nonsense}");
         }
+        let view = Snapshot::new(at(1), View::Pods(Pods { total: 2, ..Pods::default() }));
+        let line = serde_json::to_string(&FromWorker::View(Box::new(view.clone()))).unwrap();
+        assert!(line.starts_with(r#"{"kind":"view","version":1,"#), "{line}");
+        assert_eq!(parse::<FromWorker>(&line).unwrap(), FromWorker::View(Box::new(view)));
+        let shapeless = r#"{"kind":"view","version":2,"what":[]}"#;
+        assert_eq!(parse::<FromWorker>(shapeless).unwrap(), FromWorker::Unknown);
         let ask = ToWorker::Ask(Request::Retry { step: StepId::new("day1.a") });
         assert_eq!(serde_json::from_str::<ToWorker>(&serde_json::to_string(&ask).unwrap()).unwrap(), ask);
     }

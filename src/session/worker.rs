@@ -4,6 +4,7 @@ use super::socket::{self, Lines};
 use crate::base::text;
 use crate::engine::journal::follow::Follower;
 use crate::engine::request::Asked;
+use crate::observed::Board;
 use jiff::Timestamp;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -31,6 +32,8 @@ pub struct Door {
     /// Number of the last record in the journal.
     pub written: watch::Receiver<u64>,
     pub ended: watch::Receiver<Option<Ended>>,
+    /// What was observed last of each kind.
+    pub views: Board,
     desk: Arc<Desk>,
 }
 
@@ -72,9 +75,10 @@ impl Door {
         requests: mpsc::UnboundedSender<Asked>,
         written: watch::Receiver<u64>,
         ended: watch::Receiver<Option<Ended>>,
+        views: Board,
     ) -> Door {
         let desk = Desk { holder: Mutex::new(None), changed: watch::Sender::new(0), screens: watch::Sender::new(0) };
-        Door { journal, title, clock, requests, written, ended, desk: Arc::new(desk) }
+        Door { journal, title, clock, requests, written, ended, views, desk: Arc::new(desk) }
     }
 
     /// The number of attached screens, as it changes.
@@ -157,6 +161,7 @@ impl Door {
     async fn tell(&self, mut lines: Lines, screen: u64, who: &str, hello: &Hello) -> io::Result<()> {
         let (mut written, mut ended) = (self.written.clone(), self.ended.clone());
         let mut control = self.desk.changed.subscribe();
+        let mut views = self.views.news();
         let mut follower = Some(Follower::open(&self.journal).map_err(io::Error::other)?);
         let mut first = true;
         loop {
@@ -191,6 +196,11 @@ impl Door {
                     }
                 }
                 _ = ended.changed() => {}
+                () = views.wait() => {
+                    for snapshot in views.take() {
+                        socket::feed(&mut lines, &FromWorker::View(Box::new(Arc::unwrap_or_clone(snapshot)))).await?;
+                    }
+                }
                 _ = control.changed() => {
                     socket::send(&mut lines, &FromWorker::Control(self.desk.control(screen))).await?;
                 }

@@ -7,6 +7,7 @@ use crate::base::text::with_cause;
 use crate::base::vault::{Vault, VaultError};
 use crate::engine::failure::Failure;
 use crate::engine::step::{Context, Site, StepId};
+use crate::observed::Fact;
 use crate::plan::model::{NodePlan, Plan};
 use crate::proxmox::VmConfig;
 use crate::release::{Component, Release};
@@ -32,6 +33,7 @@ pub struct Installation;
 impl Site for Installation {
     type Reading = Reading;
     type Changing = Changing;
+    type Fact = Fact;
 
     async fn may_act(cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
         claim::hold(cx, site, change).await

@@ -2,7 +2,8 @@
 use crate::engine::record::Record;
 use crate::engine::state::RunState;
 use crate::engine::step::StepId;
-use crate::engine::tell::{News, Told, tell};
+use crate::engine::tell::{News, Told};
+use crate::observed::tell;
 use jiff::Timestamp;
 use std::collections::VecDeque;
 

@@ -1,6 +1,7 @@
 //! The messages that reach the model, and the commands that the model gives to the world.
 use super::{HomeChoice, RunEnd};
 use crate::engine::record::Record;
+use crate::observed::Snapshot;
 use crate::plan::{Finding, Plan};
 use crate::session::protocol::{Control, Request};
 use crossterm::event::KeyEvent;
@@ -23,6 +24,8 @@ pub enum Msg {
     Records(Vec<Arc<Record>>),
     /// The engine has ended, with its summary for people.
     Finished(String),
+    /// What was observed of the target, the newest of each kind that changed.
+    Observed(Vec<Arc<Snapshot>>),
     /// The screen that may ask things of the run has changed.
     Control(Control),
     /// The run did not take a request: why, and what to do.

@@ -68,6 +68,7 @@ pub async fn run(screen: RunScreen, finished: oneshot::Receiver<String>) -> io::
         records: Some(attachment.records),
         requests: Some(attachment.requests),
         control: Some(attachment.control),
+        views: Some(attachment.views.news()),
         denials: Some(attachment.denials),
         finished: Some(finished),
     };

@@ -1,6 +1,7 @@
 //! Everything a screen knows. Only `update` changes it; views borrow it.
 pub mod form;
 pub mod home;
+pub mod observed;
 pub mod run;
 
 use super::keymap::Context;

@@ -7,6 +7,7 @@ use super::update::update;
 use super::view::view;
 use crate::base::clock::Clock;
 use crate::engine::record::Record;
+use crate::observed::{News, Snapshot};
 use crate::plan::{self, PlanError};
 use crate::session::protocol::{Control, Request};
 use std::collections::VecDeque;
@@ -34,6 +35,7 @@ pub struct Feeds {
     pub records: Option<mpsc::UnboundedReceiver<Arc<Record>>>,
     pub requests: Option<mpsc::UnboundedSender<Request>>,
     pub control: Option<watch::Receiver<Control>>,
+    pub views: Option<News>,
     pub denials: Option<mpsc::UnboundedReceiver<String>>,
     pub finished: Option<oneshot::Receiver<String>>,
 }
@@ -47,6 +49,7 @@ impl Feeds {
             records: None,
             requests: None,
             control: None,
+            views: None,
             denials: None,
             finished: None,
         }
@@ -173,6 +176,10 @@ pub async fn run(mut model: Model, mut feeds: Feeds) -> io::Result<End> {
                 inbox.push(Msg::Control(control));
                 due = Some(Instant::now());
             }
+            snapshots = observed(&mut feeds.views) => {
+                inbox.push(Msg::Observed(snapshots));
+                due.get_or_insert(soon);
+            }
             why = denied(&mut feeds.denials) => {
                 inbox.push(Msg::Denied(why));
                 due = Some(Instant::now());
@@ -231,6 +238,16 @@ async fn changed(control: &mut Option<watch::Receiver<Control>>) -> Control {
     // The worker is gone: nothing changes any more.
     *control = None;
     pending().await
+}
+
+async fn observed(views: &mut Option<News>) -> Vec<Arc<Snapshot>> {
+    match views {
+        Some(views) => {
+            views.wait().await;
+            views.take()
+        }
+        None => pending().await,
+    }
 }
 
 async fn denied(denials: &mut Option<mpsc::UnboundedReceiver<String>>) -> String {

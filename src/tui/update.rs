@@ -40,6 +40,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Cmd> {
         Msg::Key(_)
         | Msg::Paste(_)
         | Msg::Records(_)
+        | Msg::Observed(_)
         | Msg::Finished(_)
         | Msg::Control(_)
         | Msg::Denied(_)
@@ -88,6 +89,10 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Cmd> {
             run::records(run, &records, &around);
             Vec::new()
         }
+        (Msg::Observed(snapshots), Screen::Run(run)) => {
+            run.observed.take(snapshots);
+            Vec::new()
+        }
         (Msg::Finished(text), Screen::Run(run)) => run::finished(run, text),
         (Msg::Control(control), Screen::Run(run)) => {
             run::control(run, control, &mut around);
@@ -107,7 +112,9 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Cmd> {
         // These messages were meant for the other screen.
         (Msg::Clock { .. } | Msg::Resized, _)
         | (Msg::Paste(_) | Msg::Loaded { .. } | Msg::Saved { .. }, Screen::Run(_))
-        | (Msg::Records(_) | Msg::Finished(_) | Msg::Control(_) | Msg::Denied(_), Screen::Home(_)) => Vec::new(),
+        | (Msg::Records(_) | Msg::Observed(_) | Msg::Finished(_) | Msg::Control(_) | Msg::Denied(_), Screen::Home(_)) => {
+            Vec::new()
+        }
     }
 }
 

@@ -13,6 +13,7 @@ mod releases;
 mod run;
 mod step;
 mod tree;
+mod waves;
 
 use super::model::{Drawn, Model, Screen};
 use page::put;

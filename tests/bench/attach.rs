@@ -26,7 +26,8 @@ pub fn first_frame(disk: &Path) {
         let (requests, _asked) = mpsc::unbounded_channel();
         let (_written, last) = watch::channel(count as u64);
         let (_ended, ended) = watch::channel(None);
-        let door = Door::new(journal, "lab standard".into(), None, requests, last, ended);
+        let views = cozyup::observed::Board::default();
+        let door = Door::new(journal, "lab standard".into(), None, requests, last, ended, views);
         let (mut joining, mut whole) = (Vec::new(), Vec::new());
         runtime.block_on(async {
             let serving = tokio::spawn(door.serve(socket::listen(folder.path()).unwrap()));

@@ -4,6 +4,7 @@ mod attach;
 mod figure;
 mod journal;
 mod memory;
+mod observe;
 mod sample;
 
 use std::path::Path;
@@ -25,6 +26,9 @@ fn main() {
     }
     if wanted("memory") {
         memory::of_a_worker(disk.path());
+    }
+    if wanted("observe") {
+        observe::cost(disk.path());
     }
 }
 

@@ -13,6 +13,7 @@ mod first_use;
 mod ground;
 mod lab_run;
 mod leaks;
+mod observe;
 mod session;
 mod teardown;
 mod two_hosts;

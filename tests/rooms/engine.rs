@@ -5,6 +5,7 @@ use cozyup::base::day::Day;
 use cozyup::base::secret::Secret;
 use cozyup::engine::course::Course;
 use cozyup::engine::decide::Rules;
+use cozyup::engine::doubt::Outside;
 use cozyup::engine::driver::{Driver, Session};
 use cozyup::engine::failure::{Class, Failure};
 use cozyup::engine::journal::Journal;
@@ -20,6 +21,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::mpsc;
+
+mod doubt;
 
 /// A world of named things that take some looks to appear.
 #[derive(Default)]
@@ -41,6 +44,7 @@ struct TestSite;
 impl Site for TestSite {
     type Reading = Shared;
     type Changing = Shared;
+    type Fact = String;
 
     async fn may_act(_: &dyn Context, _: &Shared, change: &Shared) -> Result<(), Failure> {
         change.lock().unwrap().forbidden.clone().map_or(Ok(()), Err)
@@ -54,6 +58,7 @@ struct Make {
     panics: bool,
     /// Where there are some, see [`Make::chatter`].
     words: String,
+    rests_on: Vec<String>,
 }
 
 #[async_trait]
@@ -89,6 +94,10 @@ impl Step<TestSite> for Make {
                 Observed::Underway(Wait::new("it is ready", format!("{left} to go"), Band::new(5, 20)))
             }
         })
+    }
+
+    fn rests_on(&self) -> Vec<String> {
+        self.rests_on.clone()
     }
 
     fn undo(&self) -> Undo<'_, TestSite> {
@@ -174,6 +183,7 @@ fn make(id: &str, day: u8, after: &[&str]) -> Make {
         looks: 2,
         panics: false,
         words: String::new(),
+        rests_on: vec![format!("{id} is there")],
     }
 }
 
@@ -203,7 +213,7 @@ async fn drive_at(
     rules: Rules,
     requests: Vec<(u64, Asked)>,
 ) -> Run {
-    drive_any(clock, dir, target, boxed(steps), FORWARD, rules, requests).await
+    drive_any(clock, dir, target, boxed(steps), FORWARD, rules, requests, Outside::nobody()).await
 }
 
 /// All of the plan.
@@ -214,9 +224,10 @@ const BACK: Course = Course::Back { cluster_is_lost: false };
 async fn take_back(dir: &Path, target: &Shared, steps: Vec<Make>, rules: Rules) -> Run {
     let back = undoing(&boxed(steps));
     let back = back.into_iter().map(|s| Arc::new(s) as Arc<dyn Step<TestSite>>).collect();
-    drive_any(Clock::real(), dir, target, back, BACK, rules, vec![]).await
+    drive_any(Clock::real(), dir, target, back, BACK, rules, vec![], Outside::nobody()).await
 }
 
+#[allow(clippy::too_many_arguments, reason = "each caller leaves out another part")]
 async fn drive_any(
     clock: Clock,
     dir: &Path,
@@ -225,6 +236,7 @@ async fn drive_any(
     course: Course,
     rules: Rules,
     requests: Vec<(u64, Asked)>,
+    outside: Outside<String>,
 ) -> Run {
     let (journal, recovered) = Journal::open(&dir.join("journal")).unwrap();
     let (feed, mut records) = mpsc::unbounded_channel();
@@ -244,6 +256,7 @@ async fn drive_any(
         journal,
         state: RunState::of(&recovered.records),
         rules,
+        outside,
         feed,
     };
     let session = Session {
@@ -347,7 +360,8 @@ async fn a_gate_that_was_opened_there_is_asked_for_again_on_the_way_back_and_aft
     let stop = |second| vec![(second, Request::Stop.by("ann"))];
     let back = boxed(plan());
     let back: Vec<_> = undoing(&back).into_iter().map(|s| Arc::new(s) as Arc<dyn Step<TestSite>>).collect();
-    let run = drive_any(Clock::real(), dir.path(), &target, back, BACK, asking.clone(), stop(100)).await;
+    let run =
+        drive_any(Clock::real(), dir.path(), &target, back, BACK, asking.clone(), stop(100), Outside::nobody()).await;
     assert_eq!((run.outcome, run.state.gate_waiting()), (Outcome::Stopped, Some(Day::Teardown)));
     assert_eq!(target.lock().unwrap().things.len(), 3, "something was removed without a word");
     take_back(dir.path(), &target, plan(), yes()).await;
@@ -625,6 +639,7 @@ async fn nothing_is_acted_on_when_the_journal_cannot_be_written() {
         journal: Journal::on_open_file(Path::new("/dev/full"), full),
         state: RunState::default(),
         rules: yes(),
+        outside: Outside::nobody(),
         feed,
     };
     let session = Session {

@@ -5,7 +5,7 @@ mod clone;
 mod create;
 mod disk;
 pub mod inventory;
-mod lifecycle;
+pub mod lifecycle;
 mod property;
 mod rights;
 mod roles;

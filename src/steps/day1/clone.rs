@@ -3,6 +3,7 @@ use crate::engine::failure::Failure;
 use crate::engine::proof::{Evidence, Proof};
 use crate::engine::step::{Context, Observed, Outline, Removal, Step, StepId, Undo};
 use crate::engine::wait::Band;
+use crate::observed::Fact;
 use crate::plan::model::{NodePlan, Plan};
 use crate::proxmox::CloneOptions;
 use crate::steps::removal;
@@ -71,6 +72,10 @@ impl Step<Installation> for Clone {
         };
         let begun = change.proxmox.clone_vm(&template.host, u32::from(template.vmid), &options).await;
         vm::carry_out(cx, site, begun.map(Some), &self.doing, BAND).await
+    }
+
+    fn rests_on(&self) -> Vec<Fact> {
+        vec![Fact::VmThere(u32::from(self.node.vmid))]
     }
 
     fn undo(&self) -> Undo<'_, Installation> {

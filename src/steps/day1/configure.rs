@@ -3,6 +3,7 @@ use crate::engine::failure::Failure;
 use crate::engine::proof::{Evidence, Proof};
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::Band;
+use crate::observed::Fact;
 use crate::plan::model::{NetworkPlan, NodePlan, Plan};
 use crate::proxmox::VmConfig;
 use crate::steps::site::{Changing, Installation, Reading};
@@ -173,6 +174,10 @@ impl Step<Installation> for Configure {
         options.extend(config.digest().map(|d| ("digest", d.to_string())));
         let begun = change.proxmox.configure_vm(&node.host, vmid, &options).await;
         vm::carry_out(cx, site, begun, doing, BAND).await
+    }
+
+    fn rests_on(&self) -> Vec<Fact> {
+        vec![Fact::VmThere(u32::from(self.node.vmid))]
     }
 
     fn undo(&self) -> Undo<'_, Installation> {

@@ -4,6 +4,7 @@ use crate::engine::failure::Failure;
 use crate::engine::proof::{Evidence, Proof};
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::Band;
+use crate::observed::Fact;
 use crate::plan::model::{NodePlan, Plan};
 use crate::steps::site::{Changing, Installation, Reading};
 use crate::steps::vm;
@@ -74,6 +75,10 @@ impl Step<Installation> for DataDisk {
         options.extend(config.digest().map(|d| ("digest", d.to_string())));
         let begun = change.proxmox.configure_vm(&node.host, vmid, &options).await;
         vm::carry_out(cx, site, begun, doing, BAND).await
+    }
+
+    fn rests_on(&self) -> Vec<Fact> {
+        vec![Fact::VmThere(u32::from(self.node.vmid))]
     }
 
     fn undo(&self) -> Undo<'_, Installation> {

@@ -4,6 +4,7 @@ use crate::engine::failure::Failure;
 use crate::engine::proof::{Evidence, Proof};
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::Band;
+use crate::observed::Fact;
 use crate::plan::model::NodePlan;
 use crate::steps::site::{Changing, Installation, Reading};
 use crate::steps::vm;
@@ -64,6 +65,10 @@ impl Step<Installation> for Resize {
         let wanted = format!("{}G", node.system_disk_gib);
         let begun = change.proxmox.resize_disk(&node.host, u32::from(node.vmid), DISK, &wanted).await;
         vm::carry_out(cx, site, begun, doing, BAND).await
+    }
+
+    fn rests_on(&self) -> Vec<Fact> {
+        vec![Fact::VmThere(u32::from(self.node.vmid))]
     }
 
     fn undo(&self) -> Undo<'_, Installation> {

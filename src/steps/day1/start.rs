@@ -3,6 +3,7 @@ use crate::engine::failure::Failure;
 use crate::engine::proof::{Evidence, Proof};
 use crate::engine::step::{Context, Observed, Outline, Removal, Step, StepId, Undo};
 use crate::engine::wait::Band;
+use crate::observed::Fact;
 use crate::plan::model::{NodePlan, Plan};
 use crate::steps::day2::seed;
 use crate::steps::removal::{self, Found};
@@ -62,6 +63,11 @@ impl Step<Installation> for Start {
         vm::confirm(cx, site, &node.host, node.vmid, doing).await?;
         let begun = change.proxmox.start_vm(&node.host, u32::from(node.vmid)).await;
         vm::carry_out(cx, site, begun.map(Some), doing, BAND).await
+    }
+
+    fn rests_on(&self) -> Vec<Fact> {
+        let vmid = u32::from(self.node.vmid);
+        vec![Fact::VmThere(vmid), Fact::VmRunning(vmid)]
     }
 
     fn undo(&self) -> Undo<'_, Installation> {

@@ -4,6 +4,7 @@ use crate::engine::failure::Failure;
 use crate::engine::proof::{Evidence, Proof};
 use crate::engine::step::{Context, Observed, Outline, Removal, Step, StepId, Undo};
 use crate::engine::wait::Band;
+use crate::observed::Fact;
 use crate::plan::model::Plan;
 use crate::steps::image::image_file;
 use crate::steps::removal;
@@ -104,6 +105,10 @@ impl Step<Installation> for TemplateVm {
         options.extend(site.plan.site.pool.clone().map(|pool| ("pool", pool)));
         let begun = change.proxmox.create_vm(&site.plan.template.host, &options).await;
         vm::carry_out(cx, site, begun.map(Some), &self.doing, BAND).await
+    }
+
+    fn rests_on(&self) -> Vec<Fact> {
+        vec![Fact::VmThere(self.vmid)]
     }
 
     fn undo(&self) -> Undo<'_, Installation> {

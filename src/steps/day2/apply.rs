@@ -6,6 +6,7 @@ use crate::engine::failure::Failure;
 use crate::engine::proof::{Evidence, Proof};
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::Band;
+use crate::observed::Fact;
 use crate::plan::model::NodePlan;
 use crate::steps::machine::closed;
 use crate::steps::machine::pin;
@@ -96,6 +97,10 @@ impl Step<Installation> for Apply {
             cx.log("talos", &warning);
         }
         Ok(())
+    }
+
+    fn rests_on(&self) -> Vec<Fact> {
+        vec![Fact::VmThere(u32::from(self.node.vmid))]
     }
 
     fn undo(&self) -> Undo<'_, Installation> {

@@ -8,6 +8,7 @@ use crate::engine::failure::Failure;
 use crate::engine::proof::{Evidence, Proof};
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
+use crate::observed::Fact;
 use crate::plan::model::{NodePlan, Plan, Role};
 use crate::steps::site::{Changing, Installation, Reading, address};
 use crate::steps::{failures, follow, outlines};
@@ -109,6 +110,11 @@ impl Step<Installation> for Boot {
 
     async fn act(&self, _cx: &dyn Context, _site: &Reading, _change: &Changing) -> Result<(), Failure> {
         Err(outlines::nothing_to_do(&self.outline))
+    }
+
+    fn rests_on(&self) -> Vec<Fact> {
+        let vmid = u32::from(self.node.vmid);
+        vec![Fact::VmThere(vmid), Fact::VmRunning(vmid)]
     }
 
     fn undo(&self) -> Undo<'_, Installation> {

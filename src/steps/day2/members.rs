@@ -3,6 +3,7 @@ use crate::engine::failure::Failure;
 use crate::engine::proof::{Evidence, Proof};
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
+use crate::observed::Fact;
 use crate::plan::model::{NodePlan, Plan};
 use crate::steps::site::{Changing, Installation, Reading, address};
 use crate::steps::{failures, outlines};
@@ -86,6 +87,10 @@ impl Step<Installation> for Members {
 
     async fn act(&self, _cx: &dyn Context, _site: &Reading, _change: &Changing) -> Result<(), Failure> {
         Err(outlines::nothing_to_do(&self.outline))
+    }
+
+    fn rests_on(&self) -> Vec<Fact> {
+        self.control_planes.iter().map(|node| Fact::EtcdMember(node.name.clone())).collect()
     }
 
     fn undo(&self) -> Undo<'_, Installation> {

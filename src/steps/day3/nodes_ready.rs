@@ -3,6 +3,7 @@ use crate::engine::failure::Failure;
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::{Kind, NodeStatus};
+use crate::observed::Fact;
 use crate::plan::model::Plan;
 use crate::steps::cluster::{proven, seen};
 use crate::steps::site::{Changing, Installation, Reading};
@@ -17,13 +18,14 @@ const AGENT: &str = "node.cilium.io/agent-not-ready";
 
 pub struct NodesReady {
     outline: Outline,
+    nodes: Vec<String>,
 }
 
 pub fn step(plan: &Plan) -> NodesReady {
     let title = format!("all {} nodes are Ready", plan.nodes.len());
     let outline = outlines::check(StepId::new(KIND), 3, title, BAND, "kubectl get nodes -o wide")
         .after([StepId::new(super::installer::KIND)]);
-    NodesReady { outline }
+    NodesReady { outline, nodes: plan.nodes.iter().map(|n| n.name.clone()).collect() }
 }
 
 /// The reason why the node can't carry pods yet.
@@ -57,6 +59,10 @@ impl Step<Installation> for NodesReady {
 
     async fn act(&self, _cx: &dyn Context, _site: &Reading, _change: &Changing) -> Result<(), Failure> {
         Err(outlines::nothing_to_do(&self.outline))
+    }
+
+    fn rests_on(&self) -> Vec<Fact> {
+        self.nodes.iter().cloned().map(Fact::NodeReady).collect()
     }
 
     fn undo(&self) -> Undo<'_, Installation> {

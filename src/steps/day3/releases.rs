@@ -7,6 +7,7 @@ use crate::engine::failure::{Class, Failure};
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::{Error, Kind, Reader, ReleaseStatus};
+use crate::observed::Fact;
 use crate::release::Component;
 use crate::steps::cluster::{get, part, proven, seen};
 use crate::steps::platform::values::{NAME, NAMESPACE};
@@ -155,6 +156,10 @@ impl Step<Installation> for Wave {
 
     async fn act(&self, _cx: &dyn Context, _site: &Reading, _change: &Changing) -> Result<(), Failure> {
         Err(outlines::nothing_to_do(&self.outline))
+    }
+
+    fn rests_on(&self) -> Vec<Fact> {
+        self.members.iter().map(|member| Fact::release(&member.namespace, &member.name)).collect()
     }
 
     fn undo(&self) -> Undo<'_, Installation> {

@@ -4,6 +4,7 @@ use crate::engine::proof::{Evidence, Proof};
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::Kind;
+use crate::observed::Fact;
 use crate::plan::model::Plan;
 use crate::steps::site::{Changing, Installation, Reading};
 use crate::steps::{failures, follow, outlines};
@@ -15,11 +16,13 @@ const BAND: Band = Band::new(10, 120);
 
 pub struct Nodes {
     outline: Outline,
+    nodes: Vec<String>,
 }
 
 pub fn step(plan: &Plan) -> Nodes {
     let title = format!("all {} nodes are Ready and take work", plan.nodes.len());
-    Nodes { outline: outlines::check(StepId::new(KIND), 5, title, BAND, "kubectl get nodes") }
+    let nodes = plan.nodes.iter().map(|n| n.name.clone()).collect();
+    Nodes { outline: outlines::check(StepId::new(KIND), 5, title, BAND, "kubectl get nodes"), nodes }
 }
 
 #[async_trait]
@@ -47,6 +50,10 @@ impl Step<Installation> for Nodes {
 
     async fn act(&self, _cx: &dyn Context, _site: &Reading, _change: &Changing) -> Result<(), Failure> {
         Err(outlines::nothing_to_do(&self.outline))
+    }
+
+    fn rests_on(&self) -> Vec<Fact> {
+        self.nodes.iter().cloned().map(Fact::NodeReady).collect()
     }
 
     fn undo(&self) -> Undo<'_, Installation> {

@@ -5,6 +5,7 @@ use crate::engine::proof::{Evidence, Proof};
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::Kind;
+use crate::observed::Fact;
 use crate::plan::model::Plan;
 use crate::steps::site::{Changing, Installation, Reading};
 use crate::steps::{failures, flux, follow, outlines};
@@ -61,6 +62,10 @@ impl Step<Installation> for Releases {
 
     async fn act(&self, _cx: &dyn Context, _site: &Reading, _change: &Changing) -> Result<(), Failure> {
         Err(outlines::nothing_to_do(&self.outline))
+    }
+
+    fn rests_on(&self) -> Vec<Fact> {
+        vec![Fact::AllReleasesSound]
     }
 
     fn undo(&self) -> Undo<'_, Installation> {

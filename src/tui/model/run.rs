@@ -7,6 +7,7 @@ use crate::plan::Plan;
 use crate::session::protocol::Control;
 use crate::tui::feed::Feed;
 use crate::tui::keymap::Context;
+use crate::tui::model::observed::Observed;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -84,6 +85,8 @@ pub struct RunModel {
     /// This screen asked the run to stop.
     pub stopped_here: bool,
     pub control: Control,
+    /// What the target was seen to be, beside the records.
+    pub observed: Observed,
 }
 
 impl RunModel {
@@ -108,6 +111,7 @@ impl RunModel {
             result: None,
             stopped_here: false,
             control: Control { yours: true, by: None },
+            observed: Observed::default(),
         }
     }
 

@@ -4,8 +4,9 @@
 //!  cozyup  lab standard x60  plan cozy-new  run 1a2b3c4d           day 1 Machines
 //!  proven 3/11 [###.......]  X 1 BLOCKED  ! 1 LATE  elapsed 12 min  last record 2 s ago
 //! ```
+//! At the right of the second line, where there is room: how long ago each system answered the worker's observer.
 //! Counts of blocked and late steps, and a gate that waits, stand only where there are some.
-use super::page::{bar, fit, put, put_line, row};
+use super::page::{bar, brief, fit, put, put_line, row};
 use crate::base::clock::between;
 use crate::base::text::spoken;
 use crate::engine::record::Outcome;
@@ -96,5 +97,28 @@ fn how(model: &Model, run: &RunModel, area: Rect, buf: &mut Buffer) {
             line.push_span(Span::styled(format!(" {text} "), style));
         }
     }
+    let free = usize::from(area.width).saturating_sub(line.width());
     put_line(buf, area, &line);
+    contacts(model, run, free, area, buf);
+}
+
+/// How old the last answer of each system is, at the right, where there is room for it.
+fn contacts(model: &Model, run: &RunModel, free: usize, area: Rect, buf: &mut Buffer) {
+    let theme = model.theme;
+    if run.is_over() {
+        return;
+    }
+    let mut line = Line::default();
+    for age in run.observed.ages(clock_of(&run.state, model.now)) {
+        let (text, style) = match (age.silent, age.last) {
+            (Some(silent), _) => (format!("{} silent {}", age.name, brief(silent)), theme.late()),
+            (None, Some(last)) => (format!("{} {}", age.name, brief(last)), theme.quiet()),
+            (None, None) => continue,
+        };
+        line.push_span(Span::styled(format!(" {text} "), style));
+    }
+    if line.width() > 0 && line.width() <= free {
+        let width = u16::try_from(line.width()).unwrap_or(area.width);
+        put_line(buf, Rect { x: area.right().saturating_sub(width), width, ..area }, &line);
+    }
 }

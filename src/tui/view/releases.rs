@@ -1,50 +1,64 @@
-//! The HelmReleases of day 3, wave by wave, as far as the records know them. Only on a large screen.
+//! The HelmReleases of the cluster as the worker's observer saw them last. Only on a large screen.
 //!
 //! ```text
 //!  HelmReleases -------------------
-//!  + proven   release wave 1 is Ready
-//!             cilium, kubeovn are Ready
-//!  ~ waits    release wave 2 is Ready       3 of 8
-//!             cert-manager: install retries exhausted
+//!  38 of 41 ready, 1 in trouble
+//!  X failed    cozy-linstor/linstor (2)
+//!              InstallFailed: context deadline exceeded
+//!  ~ waits     cozy-goldpinger/goldpinger
+//!  + ready     cozy-cilium/cilium
 //! ```
 use super::page::{Page, pane};
-use crate::base::day::Day;
-use crate::engine::standing::{clock_of, standing};
-use crate::engine::state::{RunState, StepState};
+use crate::engine::standing::Standing;
+use crate::observed::{Release, ReleaseState, Releases};
 use crate::tui::model::Model;
-use crate::tui::model::run::RunModel;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-/// The steps of day 3 that wait for releases.
-pub fn waves(state: &RunState) -> impl Iterator<Item = &StepState> {
-    let is_wave = |kind: &str| ["wave", "release", "component"].iter().any(|word| kind.contains(word));
-    state.wanted().filter(move |s| s.outline.day == Day::Number(3) && is_wave(s.outline.id.kind()))
-}
-
-pub fn render(model: &Model, run: &RunModel, area: Rect, buf: &mut Buffer) {
+pub fn render(model: &Model, releases: &Releases, area: Rect, buf: &mut Buffer) {
     let theme = model.theme;
     let inner = pane(buf, theme, area, "HelmReleases", false, false);
-    let now = clock_of(&run.state, model.now);
     let mut page = Page::new(theme, inner.width);
-    // The wave in hand is brought into view.
-    let mut first_open = None;
-    for step in waves(&run.state) {
-        if first_open.is_none() && !step.is_proven() {
-            first_open = Some(page.len().saturating_sub(1));
+    let troubled = match releases.troubled {
+        0 => String::new(),
+        n => format!(", {n} in trouble"),
+    };
+    page.say(theme.strong(), 0, &format!("{} of {} ready{troubled}", releases.ready, releases.total));
+    for release in &releases.rows {
+        let standing = standing(release.state);
+        let label = format!("{} {:<9}", theme.mark(standing), release.state.as_str());
+        let times = if release.failures > 0 { format!(" ({})", release.failures) } else { String::new() };
+        page.pair(theme.standing(standing), 0, &label, &format!("{}/{}{times}", release.namespace, release.name));
+        if let Some(why) = why(release) {
+            page.say(theme.plain(), 12, &why);
         }
-        let standing = standing(step, &run.state, now);
-        let label = format!("{} {:<9}", theme.mark(standing), standing.word());
-        page.pair(theme.standing(standing), 0, &label, &step.outline.title);
-        let seen = match (&step.wait, &step.proof) {
-            (Some((wait, _)), _) => {
-                let count = wait.progress.as_ref().map(|p| format!("{} of {} {}: ", p.done, p.total, p.unit));
-                format!("{}{}", count.unwrap_or_default(), wait.seen)
-            }
-            (None, Some(proof)) => proof.summary().to_string(),
-            (None, None) => continue,
-        };
-        page.say(theme.plain(), 11, &seen);
     }
-    page.draw(buf, inner, first_open.unwrap_or(0));
+    page.draw(buf, inner, 0);
+}
+
+/// Flux's words, of a release that is neither ready nor merely in line behind another.
+fn why(release: &Release) -> Option<String> {
+    match release.state {
+        ReleaseState::Ready | ReleaseState::Waits | ReleaseState::New | ReleaseState::Unknown => None,
+        ReleaseState::Failed
+        | ReleaseState::Stalled
+        | ReleaseState::Suspended
+        | ReleaseState::Hindered
+        | ReleaseState::Runs => {
+            let parts = [release.reason.as_str(), release.message.as_str()];
+            let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+            (!parts.is_empty()).then(|| parts.join(": "))
+        }
+    }
+}
+
+fn standing(state: ReleaseState) -> Standing {
+    match state {
+        ReleaseState::Ready => Standing::Proven,
+        ReleaseState::Failed | ReleaseState::Hindered => Standing::Retries,
+        ReleaseState::Stalled | ReleaseState::Suspended => Standing::Blocked,
+        ReleaseState::Runs => Standing::Acts,
+        ReleaseState::Waits | ReleaseState::New => Standing::Waits,
+        ReleaseState::Unknown => Standing::Pending,
+    }
 }

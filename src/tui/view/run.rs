@@ -12,7 +12,7 @@
 //! ```
 //! Below 70 columns the pane with the keyboard has the width alone; below 16 rows there is no log.
 use super::page::{Page, pane};
-use super::{detail, dialogs, footer, frame_of, header, log, releases, tree};
+use super::{detail, dialogs, footer, frame_of, header, log, releases, tree, waves};
 use crate::tui::model::run::{Full, Pane, RunModel};
 use crate::tui::model::{Drawn, Model};
 use ratatui::buffer::Buffer;
@@ -85,7 +85,8 @@ fn panes(model: &Model, run: &RunModel, body: Rect, buf: &mut Buffer) -> Drawn {
             Pane::Log => Drawn { page: log::render(model, run, upper, buf, false), ..Drawn::default() },
         };
     }
-    let with_releases = upper.width >= 140 && releases::waves(&run.state).next().is_some();
+    let seen = run.observed.releases().filter(|seen| upper.width >= 140 && seen.total > 0);
+    let with_releases = upper.width >= 140 && (seen.is_some() || waves::waves(&run.state).next().is_some());
     let (days, side) = match (upper.width, with_releases) {
         (_, true) => (66, 46),
         (120.., false) => (66, 0),
@@ -101,8 +102,10 @@ fn panes(model: &Model, run: &RunModel, body: Rect, buf: &mut Buffer) -> Drawn {
         true => (0, log::render(model, run, middle, buf, false)),
         false => detail::render(model, run, middle, buf, with_releases),
     };
-    if with_releases {
-        releases::render(model, run, right, buf);
+    match seen {
+        Some(seen) => releases::render(model, seen, right, buf),
+        None if with_releases => waves::render(model, run, right, buf),
+        None => {}
     }
     let page = match run.pane {
         Pane::Days => days_rows,

@@ -5,6 +5,7 @@ use crate::engine::proof::Comparison;
 use crate::engine::record::Event;
 use crate::engine::standing::Standing;
 use crate::engine::step::StepId;
+use crate::observed::{Backend, Cause, Contacts, Release, ReleaseState, Releases, Snapshot, View};
 use crate::plan::defaults::{Defaults, plan};
 use crate::session::protocol::Control;
 use crate::tui::Home;
@@ -115,19 +116,35 @@ fn the_evidence_of_a_step_has_system_question_answer_and_command() {
 }
 
 #[test]
-fn a_large_screen_has_more_columns_and_the_release_waves() {
-    let wave = crate::engine::step::StepId::new("day3.releases/wave-2");
-    let wait = crate::engine::wait::Wait::new(
-        "wave 2 is Ready",
-        "cert-manager: pulling",
-        crate::engine::wait::Band::new(60, 900),
-    );
+fn a_large_screen_has_more_columns_and_the_releases_that_were_observed() {
     let mut typist = run(&Sample::late_clone(), 100, COLOUR);
-    let event = crate::engine::record::Event::Waiting { step: wave, wait: wait.with_progress(3, 8, "releases") };
-    let record = crate::engine::record::Record { seq: 99, at: at(99), event };
-    typist.send(Msg::Records(vec![Arc::new(record)]));
     typist.resize((160, 45));
-    typist.shows(&["HelmReleases", "release wave 2 is Ready", "3 of 8 releases: cert-manager:", "~30s"]);
+    typist.shows_not("of 41 ready");
+    let row = |name: &str, state, failures| Release {
+        namespace: "cozy-x".into(),
+        name: name.into(),
+        state,
+        reason: "InstallFailed".into(),
+        message: "timed \u{1b}[31mout".into(),
+        revision: String::new(),
+        failures,
+        since: None,
+    };
+    let rows = vec![row("linstor", ReleaseState::Failed, 2), row("cilium", ReleaseState::Ready, 0)];
+    let releases = View::Releases(Releases { total: 41, ready: 38, troubled: 1, rows });
+    let mut contacts = Contacts::default();
+    contacts.answered(&Backend::Proxmox, at(97));
+    contacts.failed(&Backend::Kubernetes, at(40), Cause::Silent);
+    let seen = [releases, View::Contacts(contacts)].map(|view| Arc::new(Snapshot::new(at(99), view)));
+    typist.send(Msg::Observed(seen.to_vec()));
+    typist.shows(&[
+        "HelmReleases",
+        "38 of 41 ready, 1 in trouble",
+        "cozy-x/linstor (2)",
+        "InstallFailed: timed",
+        "~30s",
+    ]);
+    typist.shows(&["ready    cozy-x/cilium", "proxmox 3s", "k8s silent "]);
     typist.resize((80, 24));
     assert!(!typist.screen().contains("HelmReleases"));
 }

@@ -1,0 +1,167 @@
+//! The observer: reads what the days that have begun have made, beside the steps and never in their way. It changes nothing.
+//!
+//! ```text
+//! Proxmox VE  every 2 to 5 s   ---\                    /--> board: snapshots for every screen
+//! Talos       every 5 s        ----> watches (pure) ---+--> notices: records of the journal
+//! Kubernetes  four watches     ---/                    \--> doubts: facts that proofs rest on and that are not so
+//! ```
+//! Each system is asked by a task of its own, so that one that hangs holds up nothing else.
+mod ask_cluster;
+mod ask_machines;
+mod ask_site;
+mod cluster;
+mod gate;
+mod machines;
+mod outlet;
+mod pace;
+mod progress;
+mod releases;
+mod site;
+mod tasks;
+
+pub use outlet::Calls;
+pub use progress::Progress;
+
+use crate::base::clock::Clock;
+use crate::engine::doubt::Inside;
+use crate::observed::{Board, Fact};
+use crate::plan::model::Plan;
+use crate::talos::secrets::ClientCertificate;
+use crate::{kubernetes, proxmox};
+use outlet::Outlet;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// The administrator's certificate, once the cluster's secrets exist.
+pub type AdminOf = Arc<dyn Fn() -> Option<ClientCertificate> + Send + Sync>;
+/// A client of the cluster, once there is a kubeconfig.
+pub type ClusterOf = Arc<dyn Fn() -> Option<kubernetes::Reader> + Send + Sync>;
+
+/// What an observer needs.
+pub struct Parts {
+    pub plan: Arc<Plan>,
+    pub clock: Clock,
+    /// A connection of its own: what hangs here takes no place from the steps.
+    pub proxmox: proxmox::Reader,
+    pub admin: AdminOf,
+    pub cluster: ClusterOf,
+    pub inside: Inside<Fact>,
+    /// How far earlier sessions went.
+    pub progress: Progress,
+}
+
+pub struct Observer {
+    parts: Parts,
+    progress: watch::Sender<Progress>,
+    calls: Arc<Calls>,
+}
+
+/// What each task of the observer works with.
+struct Around {
+    plan: Arc<Plan>,
+    clock: Clock,
+    outlet: Outlet,
+    calls: Arc<Calls>,
+    progress: watch::Receiver<Progress>,
+    screens: watch::Receiver<usize>,
+}
+
+impl Observer {
+    pub fn new(parts: Parts) -> Observer {
+        let progress = watch::Sender::new(parts.progress);
+        Observer { parts, progress, calls: Arc::default() }
+    }
+
+    /// Hears of every record: what a record tells of the run's progress goes in here.
+    pub fn progress(&self) -> watch::Sender<Progress> {
+        self.progress.clone()
+    }
+
+    /// How many questions were asked so far.
+    pub fn calls(&self) -> Arc<Calls> {
+        self.calls.clone()
+    }
+
+    /// Observes until it is dropped. `screens`: how many are attached now.
+    pub async fn run(self, screens: watch::Receiver<usize>, board: Board) {
+        let Observer { parts, progress, calls } = self;
+        let Parts { plan, clock, proxmox, admin, cluster, inside, progress: _ } = parts;
+        let outlet = Outlet::new(clock.clone(), board, inside, progress.subscribe());
+        let progress = progress.subscribe();
+        let around = Arc::new(Around { plan, clock, outlet, calls, progress, screens });
+        let mut tasks = JoinSet::new();
+        tasks.spawn(ask_site::run(around.clone(), proxmox));
+        tasks.spawn(ask_machines::run(around.clone(), admin));
+        tasks.spawn(ask_cluster::run(around, cluster));
+        while tasks.join_next().await.is_some() {}
+    }
+}
+
+impl Around {
+    /// Returns once a step of `day` has been looked at, in this session or an earlier one.
+    async fn begun(&self, day: u8) {
+        let mut progress = self.progress.clone();
+        if progress.wait_for(|p| p.day.is_some_and(|begun| begun >= day)).await.is_err() {
+            // Nobody tells of progress any more: what has not begun does not begin.
+            std::future::pending::<()>().await;
+        }
+    }
+
+    fn is_watched(&self) -> bool {
+        *self.screens.borrow() > 0
+    }
+
+    /// Waits `pause` of the run's clock, twice that when no screen is attached.
+    async fn rest(&self, pause: Duration) {
+        tokio::time::sleep(pace::on_the_wall(&self.clock, pace::attended(pause, self.is_watched()))).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::outlet::tests::outlet;
+    use super::*;
+    use crate::plan::defaults::{Defaults, plan};
+
+    /// Seconds that a pause of five lasts with so many screens.
+    async fn rested(screens: usize) -> u64 {
+        let progress = watch::Sender::new(Progress::default());
+        let around = Around {
+            plan: Arc::new(plan(&Defaults::default())),
+            clock: Clock::real(),
+            outlet: outlet(false).0,
+            calls: Arc::default(),
+            progress: progress.subscribe(),
+            screens: watch::Sender::new(screens).subscribe(),
+        };
+        let began = tokio::time::Instant::now();
+        around.rest(Duration::from_secs(5)).await;
+        began.elapsed().as_secs()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn two_screens_cost_no_more_questions_than_one_and_none_costs_half_as_many() {
+        assert_eq!((rested(0).await, rested(1).await, rested(2).await), (10, 5, 5));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_asked_about_a_day_waits_until_the_day_has_begun() {
+        let progress = watch::Sender::new(Progress::default());
+        let around = Around {
+            plan: Arc::new(plan(&Defaults::default())),
+            clock: Clock::real(),
+            outlet: outlet(false).0,
+            calls: Arc::default(),
+            progress: progress.subscribe(),
+            screens: watch::Sender::new(1).subscribe(),
+        };
+        let day = Duration::from_secs(86_400);
+        assert!(tokio::time::timeout(day, around.begun(1)).await.is_err());
+        progress.send_replace(Progress { day: Some(2), backwards: false });
+        around.begun(1).await;
+        around.begun(2).await;
+        assert!(tokio::time::timeout(day, around.begun(3)).await.is_err());
+    }
+}

@@ -1,0 +1,19 @@
+//! What an observer tells of the target, as values: snapshots for screens, notices for the journal, facts that proofs rest
+//! on. Whoever shows or records them needs no client of any system.
+mod board;
+mod contact;
+mod fact;
+mod notice;
+mod site;
+mod snapshot;
+mod telling;
+mod workload;
+
+pub use board::{Board, News, PACE};
+pub use contact::{Backend, Cause, Contact, Contacts};
+pub use fact::Fact;
+pub use notice::{Noticed, TaskOf};
+pub use site::{Host, Machine, Machines, Member, Power, Site, Storage, Task, Vm, VmThere};
+pub use snapshot::{KIND_COUNT, Kind, Snapshot, VERSION, View};
+pub use telling::tell;
+pub use workload::{Event, Events, Node, Nodes, Pod, Pods, Release, ReleaseState, Releases};

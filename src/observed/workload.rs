@@ -1,0 +1,178 @@
+//! The cluster from the inside: releases, nodes, pods, events.
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// How a HelmRelease stands, without the words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReleaseState {
+    /// At least one attempt has failed since the last success.
+    Failed,
+    /// Flux has given up.
+    Stalled,
+    /// Somebody told Flux to leave it alone.
+    Suspended,
+    /// Flux can't begin.
+    Hindered,
+    /// An attempt is under way and none has failed.
+    Runs,
+    /// For another release or for its chart.
+    Waits,
+    /// Flux has not come to it as it is written now.
+    New,
+    Ready,
+    #[serde(other)]
+    Unknown,
+}
+
+impl ReleaseState {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ReleaseState::Failed => "failed",
+            ReleaseState::Stalled => "stalled",
+            ReleaseState::Suspended => "suspended",
+            ReleaseState::Hindered => "hindered",
+            ReleaseState::Runs => "runs",
+            ReleaseState::Waits => "waits",
+            ReleaseState::New => "new",
+            ReleaseState::Ready => "ready",
+            ReleaseState::Unknown => "unknown",
+        }
+    }
+
+    /// Whether something is wrong with the release itself.
+    pub fn is_trouble(self) -> bool {
+        match self {
+            ReleaseState::Failed | ReleaseState::Stalled | ReleaseState::Suspended | ReleaseState::Hindered => true,
+            ReleaseState::Runs
+            | ReleaseState::Waits
+            | ReleaseState::New
+            | ReleaseState::Ready
+            | ReleaseState::Unknown => false,
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Release {
+    pub namespace: String,
+    pub name: String,
+    pub state: ReleaseState,
+    /// Flux's word; empty where it has none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// The beginning of Flux's message, of a release that is not ready.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
+    /// The chart's version that was tried last.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub revision: String,
+    /// Failed attempts in a row.
+    #[serde(default)]
+    pub failures: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Releases {
+    pub total: usize,
+    pub ready: usize,
+    /// With trouble of their own.
+    pub troubled: usize,
+    /// Those with trouble first, then those on their way, then the ready ones: at most [`Releases::MOST`].
+    pub rows: Vec<Release>,
+}
+
+impl Releases {
+    pub const MOST: usize = 150;
+    /// Bytes of a message.
+    pub const MESSAGE: usize = 200;
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Node {
+    pub name: String,
+    pub ready: bool,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// `v1.33.3`
+    pub version: String,
+    pub roles: Vec<String>,
+    /// Beside those of its role: `key:Effect`; the first ones.
+    pub taints: Vec<String>,
+    /// A node of the plan.
+    pub planned: bool,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Nodes {
+    pub total: usize,
+    pub ready: usize,
+    /// The plan's first; at most [`Nodes::MOST`].
+    pub rows: Vec<Node>,
+}
+
+impl Nodes {
+    pub const MOST: usize = 100;
+    /// Roles, and taints, of a node that are listed.
+    pub const MOST_MARKS: usize = 8;
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pod {
+    pub namespace: String,
+    pub name: String,
+    pub phase: String,
+    /// `ImagePullBackOff`, `CrashLoopBackOff`, `Unschedulable`, ...
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    pub restarts: u64,
+    /// Empty while it is unscheduled.
+    pub node: String,
+}
+
+/// Counts of all pods; rows of those that neither run nor have come to their end.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pods {
+    pub total: usize,
+    pub ready: usize,
+    /// Of all pods, by phase: `Running`, `Pending`, `Succeeded`, `Failed`, `Unknown`.
+    pub phases: BTreeMap<String, usize>,
+    /// All that neither are ready nor have succeeded.
+    pub troubled: usize,
+    /// The first of those, the ones with a reason before the others: at most [`Pods::MOST`].
+    pub rows: Vec<Pod>,
+}
+
+impl Pods {
+    pub const MOST: usize = 100;
+}
+
+/// A warning that Kubernetes recorded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    pub at: Option<Timestamp>,
+    /// `Pod cozy-system/x`
+    pub about: String,
+    pub reason: String,
+    /// The beginning of the message.
+    pub message: String,
+    /// How often it was recorded.
+    pub count: u64,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Events {
+    /// Warnings that the cluster keeps.
+    pub total: usize,
+    /// The newest, newest first: at most [`Events::MOST`].
+    pub rows: Vec<Event>,
+}
+
+impl Events {
+    pub const MOST: usize = 50;
+    /// Bytes of a message.
+    pub const MESSAGE: usize = 200;
+}

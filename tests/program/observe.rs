@@ -1,0 +1,263 @@
+//! The observer beside a run against a lab: what others do to the target is told, and what they undo is not green any more.
+use crate::rig::{Rig, Shape};
+use cozyup::base::day::Day;
+use cozyup::compose::{self, Options};
+use cozyup::engine::course::Course;
+use cozyup::engine::record::{Event, Outcome, Record};
+use cozyup::engine::request::{Asked, Request};
+use cozyup::lab::disturb;
+use cozyup::lab::kube::control::nodes;
+use cozyup::lab::pve::lifecycle;
+use cozyup::observe::Calls;
+use cozyup::observed::{Board, Kind, Noticed, Snapshot, View};
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+/// Lab seconds in a second of the wall.
+const SPEED: f64 = 240.0;
+/// Of the wall, for whatever a test waits for.
+const SOON: Duration = Duration::from_secs(120);
+/// The one machine of the small site.
+const VMID: u32 = 1001;
+
+/// A run in this process with an observer beside it, as the worker has them, and one screen.
+struct Watched {
+    records: mpsc::UnboundedReceiver<Arc<Record>>,
+    requests: mpsc::UnboundedSender<Asked>,
+    seen: Vec<Arc<Record>>,
+    board: Board,
+    calls: Arc<Calls>,
+    run: JoinHandle<Outcome>,
+    observing: JoinHandle<()>,
+    _screens: watch::Sender<usize>,
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.observing.abort();
+        self.run.abort();
+    }
+}
+
+impl Watched {
+    /// Every gate but those of `waits_at` and later days is open.
+    fn start(rig: &Rig, until: u8, waits_at: Option<u8>) -> Watched {
+        let options = Options {
+            text: None,
+            plan: rig.plan().to_path_buf(),
+            folder: rig.folder(),
+            course: Course::Forward { until: Day::Number(until) },
+            take_over: None,
+            also: Default::default(),
+            adopt: None,
+            gates_by: waits_at.is_none().then(|| "--yes".to_string()),
+            patience: None,
+            clock: rig.site().clock(),
+            reconnect: Arc::new(|| Box::pin(async { Ok("this process answered".to_string()) })),
+            keys: compose::Keys::default(),
+        };
+        let prepared = compose::prepare(options).unwrap();
+        let requests = prepared.requests;
+        for day in 0..waits_at.unwrap_or(0) {
+            requests.send(Request::OpenGate { day: Day::Number(day) }.by("ann")).unwrap();
+        }
+        let (board, screens) = (Board::default(), watch::Sender::new(1));
+        let (progress, calls) = (prepared.observer.progress(), prepared.observer.calls());
+        let observing = tokio::spawn(prepared.observer.run(screens.subscribe(), board.clone()));
+        let (records_in, records) = mpsc::unbounded_channel();
+        let mut feed = prepared.records;
+        tokio::spawn(async move {
+            while let Some(record) = feed.recv().await {
+                progress.send_if_modified(|progress| progress.take(&record));
+                let _ = records_in.send(record);
+            }
+        });
+        let work = prepared.work;
+        let run = tokio::spawn(async move { work.run().await.unwrap().0 });
+        Watched { records, requests, seen: Vec::new(), board, calls, run, observing, _screens: screens }
+    }
+
+    /// The next record that `is_it` takes, from here on.
+    async fn record<T>(&mut self, what: &str, mut is_it: impl FnMut(&Record) -> Option<T>) -> T {
+        let looking = async {
+            loop {
+                let record = self.records.recv().await.unwrap_or_else(|| panic!("the run has ended before {what}"));
+                self.seen.push(record.clone());
+                if let Some(found) = is_it(&record) {
+                    return found;
+                }
+            }
+        };
+        let found = tokio::time::timeout(SOON, looking).await;
+        found.unwrap_or_else(|_| panic!("not within {SOON:?}: {what}; the last records: {:#?}", self.last()))
+    }
+
+    fn last(&self) -> Vec<String> {
+        let told = |r: &Arc<Record>| serde_json::to_string(&**r).unwrap().chars().take(300).collect();
+        self.seen.iter().rev().take(8).map(told).collect()
+    }
+
+    async fn gate(&mut self, wanted: u8) {
+        let gate =
+            |r: &Record| matches!(&r.event, Event::GateAsked { day, .. } if *day == Day::Number(wanted)).then_some(());
+        self.record(&format!("the gate of day {wanted}"), gate).await;
+    }
+
+    async fn drifted(&mut self, wanted: &str) -> String {
+        let drifted = |r: &Record| match &r.event {
+            Event::Drifted { step, why } if step.as_str() == wanted => Some(why.clone()),
+            _ => None,
+        };
+        self.record(&format!("{wanted} is drifted"), drifted).await
+    }
+
+    async fn proven(&mut self, wanted: &str) {
+        let proven =
+            |r: &Record| matches!(&r.event, Event::Proven { step, .. } if step.as_str() == wanted).then_some(());
+        self.record(&format!("{wanted} is proven"), proven).await;
+    }
+
+    async fn board(&self, kind: Kind, mut is_it: impl FnMut(&View) -> bool) -> Arc<Snapshot> {
+        let mut news = self.board.news();
+        let looking = async {
+            loop {
+                if let Some(snapshot) = self.board.last(kind).filter(|s| is_it(&s.view)) {
+                    return snapshot;
+                }
+                news.wait().await;
+                news.take();
+            }
+        };
+        tokio::time::timeout(SOON, looking).await.unwrap_or_else(|_| panic!("not within {SOON:?}: {kind:?}"))
+    }
+
+    fn noticed(&self) -> Vec<Noticed> {
+        let all = self.seen.iter().filter_map(|record| match &record.event {
+            Event::Noticed { notice } => notice.read(),
+            _ => None,
+        });
+        all.collect()
+    }
+
+    fn asked(&self) -> [u64; 3] {
+        [&self.calls.proxmox, &self.calls.talos, &self.calls.kubernetes].map(|n| n.load(Ordering::Relaxed))
+    }
+}
+
+fn rig() -> Rig {
+    cozyup::base::tls::install_provider();
+    Rig::new(&Shape { scenario: "small", until: 5, teardown: false, speed: SPEED })
+}
+
+fn block<T>(what: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let done = runtime.block_on(what);
+    runtime.shutdown_background();
+    done
+}
+
+fn is_running(view: &View) -> bool {
+    matches!(view, View::Site(site) if site.vms.iter().any(|vm| {
+        vm.vmid == VMID && vm.there.as_ref().is_some_and(|t| t.power == cozyup::observed::Power::Running)
+    }))
+}
+
+/// screen.md A1, A2: `qm stop` by a person, in the middle of a session.
+#[test]
+fn a_vm_that_a_person_stops_drifts_at_once_is_told_with_task_and_user_and_is_started_again() {
+    let rig = rig();
+    block(async {
+        let mut run = Watched::start(&rig, 2, Some(2));
+        run.gate(2).await;
+        run.board(Kind::Site, is_running).await;
+        rig.lab().with(|world| drop(lifecycle::stop(world, VMID, "qmstop", "root@pam")));
+        let why = run.drifted("day1.start/cp1").await;
+        assert!(why.contains("vm 1001 is stopped"), "{why}");
+        run.proven("day1.start/cp1").await;
+        run.board(Kind::Site, is_running).await;
+        let again = |r: &Record| match &r.event {
+            Event::Noticed { notice } => notice.read::<Noticed>().filter(|n| matches!(n, Noticed::VmRuns { .. })),
+            _ => None,
+        };
+        run.record("the VM is told to run again", again).await;
+        let told = run.noticed();
+        let stops: Vec<_> = told.iter().filter(|n| matches!(n, Noticed::VmStopped { .. })).collect();
+        let [Noticed::VmStopped { vmid: VMID, task: Some(task), .. }] = stops.as_slice() else { panic!("{told:?}") };
+        assert_eq!((task.kind.as_str(), task.user.as_str()), ("qmstop", "root@pam"));
+        let [proxmox, _, kubernetes] = run.asked();
+        assert!(proxmox > 0 && kubernetes == 0, "day 3 has not begun: {:?}", run.asked());
+    });
+}
+
+#[test]
+fn nothing_is_asked_for_days_that_have_not_begun() {
+    let rig = rig();
+    block(async {
+        let mut run = Watched::start(&rig, 0, None);
+        assert_eq!((&mut run.run).await.unwrap(), Outcome::Proven);
+        assert_eq!(run.asked(), [0, 0, 0], "day 0 makes nothing");
+        drop(run);
+        let mut run = Watched::start(&rig, 2, Some(1));
+        run.gate(1).await;
+        run.board(Kind::Site, |_| true).await;
+        let [proxmox, talos, kubernetes] = run.asked();
+        assert!(proxmox > 0 && talos == 0 && kubernetes == 0, "{:?}", run.asked());
+    });
+}
+
+/// screen.md A2: the cluster itself, and that what the screens get holds no secret.
+#[test]
+fn a_node_that_falls_in_day_4_makes_day_3_drifted_and_no_snapshot_holds_a_secret() {
+    let rig = rig();
+    block(async {
+        let mut run = Watched::start(&rig, 4, Some(4));
+        run.gate(4).await;
+        let all_ready = |view: &View| matches!(view, View::Nodes(nodes) if nodes.total == 1 && nodes.ready == 1);
+        run.board(Kind::Nodes, all_ready).await;
+        let sound = |view: &View| matches!(view, View::Releases(r) if r.total >= 40 && r.ready == r.total);
+        run.board(Kind::Releases, sound).await;
+        run.board(Kind::Pods, |view| matches!(view, View::Pods(pods) if pods.total > 10)).await;
+        run.board(Kind::Events, |_| true).await;
+        let etcd = |view: &View| matches!(view, View::Machines(m) if m.members.as_ref().is_some_and(|m| m.len() == 1));
+        run.board(Kind::Machines, etcd).await;
+        let answers = |view: &View| matches!(view, View::Contacts(c) if c.all.len() == 3 && c.all.iter().all(|c| c.last.is_some()));
+        run.board(Kind::Contacts, answers).await;
+        rig.lab().with(|world| nodes::down(world, "cp1"));
+        let why = run.drifted("day3.nodes_ready").await;
+        assert!(why.contains("cp1 is not Ready"), "{why}");
+        let told = |r: &Record| match &r.event {
+            Event::Noticed { notice } => notice.read::<Noticed>().filter(|n| matches!(n, Noticed::NodeNotReady { .. })),
+            _ => None,
+        };
+        if !run.noticed().iter().any(|n| matches!(n, Noticed::NodeNotReady { .. })) {
+            run.record("the fallen node is told", told).await;
+        }
+        let mut texts = String::new();
+        for kind in [Kind::Site, Kind::Machines, Kind::Releases, Kind::Nodes, Kind::Pods, Kind::Events, Kind::Contacts]
+        {
+            texts.push_str(&serde_json::to_string(&*run.board.last(kind).unwrap()).unwrap());
+        }
+        let token = std::fs::read_to_string(&rig.site().token_file).unwrap();
+        assert!(!texts.contains(token.trim()) && !texts.contains("PRIVATE KEY") && texts.len() < 200 << 10);
+        run.requests.send(Request::Stop.by("ann")).unwrap();
+    });
+}
+
+/// A backend that takes questions and never answers them is nothing to the run.
+#[test]
+fn an_observer_that_gets_no_answer_holds_up_nothing() {
+    let rig = rig();
+    let silent = serde_json::from_value::<disturb::Disturbance>(
+        serde_json::json!({"api": "proxmox", "kind": "silent", "match": "GET /api2/json/cluster/resources$"}),
+    );
+    rig.lab().with(|world| world.disturbances = disturb::Plan::of(&[silent.unwrap()]));
+    block(async {
+        let mut run = Watched::start(&rig, 1, None);
+        assert_eq!((&mut run.run).await.unwrap(), Outcome::Proven);
+        assert!(run.asked()[0] > 0 && run.board.last(Kind::Site).is_none(), "it did ask: {:?}", run.asked());
+    });
+}
