@@ -75,13 +75,7 @@ impl Changer {
         let request = BootstrapRequest { recover_etcd: false, recover_skip_hash_check: false };
         match node.call(client.bootstrap(request)).await {
             Ok(_) => Ok(accepted(&node, "Bootstrap", "bootstrap", "")),
-            Err(Error::Refused { code: Code::AlreadyExists, .. }) => Err(Error::AlreadyBootstrapped),
-            // Said without a code of its own when the data came while Talos was about it; it has stopped etcd then.
-            Err(Error::Refused { code: Code::Unknown, text }) if text.ends_with("etcd data directory is not empty") => {
-                Err(Error::AlreadyBootstrapped)
-            }
-            Err(Error::Refused { code: Code::FailedPrecondition, text }) => Err(too_early(text)),
-            Err(other) => Err(other),
+            Err(error) => Err(bootstrap_refused(error)),
         }
     }
 
@@ -143,6 +137,19 @@ pub(super) async fn apply(node: &Node, config: &Secret<String>, dry_run: bool) -
     Ok(Answer::new("machine.MachineService/ApplyConfiguration", raw, by_hand, applied))
 }
 
+/// The cause of a refused bootstrap, by Talos' code or words.
+fn bootstrap_refused(error: Error) -> Error {
+    match error {
+        Error::Refused { code: Code::AlreadyExists, .. } => Error::AlreadyBootstrapped,
+        // Said without a code of its own when the data came while Talos was about it; it has stopped etcd then.
+        Error::Refused { code: Code::Unknown, text } if text.ends_with("etcd data directory is not empty") => {
+            Error::AlreadyBootstrapped
+        }
+        Error::Refused { code: Code::FailedPrecondition, text } => too_early(text),
+        other => other,
+    }
+}
+
 /// The reason why a bootstrap is refused for now. Talos has one code for all of them, so its words decide
 /// (`Server.Bootstrap`).
 fn too_early(text: String) -> Error {
@@ -174,4 +181,17 @@ pub fn reset_by_hand(graceful: bool) -> String {
 fn accepted(node: &Node, call: &str, by_hand: &str, actor: &str) -> Answer<()> {
     let raw = json!({"accepted": true, "actor": actor}).to_string();
     Answer::new(format!("machine.MachineService/{call}"), raw, node.by_hand(by_hand), ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As real machined says it when two calls come within moments.
+    #[test]
+    fn a_bootstrap_that_is_refused_without_a_code_since_there_is_data_is_one_too_many() {
+        let refused = |text: &str| bootstrap_refused(Error::Refused { code: Code::Unknown, text: text.into() });
+        assert!(matches!(refused("etcd data directory is not empty"), Error::AlreadyBootstrapped));
+        assert!(matches!(refused("failed to stop etcd"), Error::Refused { .. }));
+    }
 }
