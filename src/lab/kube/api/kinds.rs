@@ -1,4 +1,5 @@
 //! The table of everything the API can serve, and which of it is served now.
+use super::events;
 use crate::kube::store::Resource;
 use crate::world::World;
 use serde_json::Value;
@@ -87,8 +88,10 @@ impl Kind {
         self.kind.to_ascii_lowercase()
     }
 
+    /// Where its objects are in the store: events of both groups are the same.
     pub fn resource(&self) -> Resource {
-        Resource::new(self.group, self.plural)
+        let group = if events::is_other_view(self) { "" } else { self.group };
+        Resource::new(group, self.plural)
     }
 
     pub fn is(&self, group: &str, plural: &str) -> bool {
@@ -220,6 +223,9 @@ pub static KINDS: &[Kind] = &[
     Kind::custom("postgresql.cnpg.io", "v1", "Cluster", "clusters"),
     Kind::custom("grafana.integreatly.org", "v1beta1", "Grafana", "grafanas"),
     Kind::custom("snapshot.storage.k8s.io", "v1", "VolumeSnapshot", "volumesnapshots").short(&["vs"]),
+    Kind::custom("snapshot.storage.k8s.io", "v1", "VolumeSnapshotClass", "volumesnapshotclasses")
+        .cluster()
+        .short(&["vsclass", "vsclasses"]),
     Kind::custom("operator.victoriametrics.com", "v1beta1", "VMAlert", "vmalerts"),
     Kind::custom("operator.victoriametrics.com", "v1beta1", "VMCluster", "vmclusters"),
     Kind::custom("kamaji.clastix.io", "v1alpha1", "DataStore", "datastores").cluster(),

@@ -4,6 +4,7 @@ mod admission;
 mod authorize;
 mod decode;
 mod discovery;
+mod events;
 mod fields;
 mod identity;
 mod kinds;

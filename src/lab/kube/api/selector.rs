@@ -1,4 +1,5 @@
 //! Label and field selectors: which objects a list, a watch or a deletecollection is about.
+use super::events;
 use super::kinds::Kind;
 use super::path::{Query, Target};
 use super::refusal::Refusal;
@@ -145,7 +146,8 @@ fn fields(kind: &'static Kind, query: &Query) -> Result<Vec<(String, String, boo
             if !selectable(path) {
                 return Err(Refusal::bad(unknown_field(kind, path)));
             }
-            Ok((path.to_string(), value.to_string(), equal))
+            let stored = if events::is_other_view(kind) { events::stored_path(path) } else { path.to_string() };
+            Ok((stored, value.to_string(), equal))
         })
         .collect()
 }

@@ -97,7 +97,7 @@ fn columns(kind: &Kind) -> Vec<Column> {
             AGE,
             wide("VolumeMode", At("/spec/volumeMode")),
         ],
-        ("", "events") => vec![
+        ("" | "events.k8s.io", "events") => vec![
             column("Last Seen", Of(event_last_seen)),
             column("Type", At("/type")),
             column("Reason", At("/reason")),
@@ -307,7 +307,7 @@ fn row(kind: &Kind, columns: &[Column], object: &Value, include: Include, now: T
 
 /// Names of events are of no interest.
 fn starts_with_name(kind: &Kind) -> bool {
-    !kind.is("", "events")
+    kind.plural != "events"
 }
 
 fn name(kind: &Kind, object: &Value) -> String {

@@ -1,4 +1,5 @@
 //! In which form an answer is wanted: whole objects, their metadata alone, or the table that `kubectl get` prints.
+use super::events;
 use super::kinds::Kind;
 use super::path::Query;
 use super::refusal::Refusal;
@@ -67,9 +68,10 @@ impl Serialize for Shown<'_> {
             map.serialize_entry("apiVersion", &self.kind.api_version())?;
             map.serialize_entry("kind", self.kind.kind)?;
         }
+        let other_view = events::is_other_view(self.kind);
         for (name, value) in self.object.as_object().into_iter().flatten() {
             if name != "apiVersion" && name != "kind" {
-                map.serialize_entry(name, value)?;
+                map.serialize_entry(if other_view { events::shown(name) } else { name }, value)?;
             }
         }
         map.end()

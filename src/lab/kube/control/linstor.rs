@@ -9,6 +9,10 @@ use std::collections::BTreeSet;
 
 pub const PROVISIONER: &str = "linstor.csi.linbit.com";
 const HOSTNAME: &str = "linbit.com/hostname";
+/// After the install cert-manager writes the certificate of LINSTOR's API once more, and what uses it is started again.
+const RELOAD_S: f64 = 20.0;
+/// How the reloader marks a container that it starts again; the value stands for the certificate.
+const RELOADED: (&str, &str) = ("STAKATER_LINSTOR_API_TLS_SECRET", "5d1c7c2f0e6f4b6b8f0f1b0c5a0f8c0d2b7d3a11");
 
 fn satellite_key(node: &str) -> Key {
     Key::new("piraeus.io", "linstorsatellites", "", node)
@@ -40,11 +44,33 @@ pub fn installed(world: &mut World) {
             "spec": spec});
         world.put_object(Key::new("piraeus.io", "linstorsatelliteconfigurations", "", name), own);
     }
+    // Of the chart too; who serves its kind is a release of its own.
+    let class = json!({"apiVersion": "snapshot.storage.k8s.io/v1", "kind": "VolumeSnapshotClass", "metadata": {
+            "annotations": {"snapshot.storage.kubernetes.io/is-default-class": "true"}},
+        "driver": PROVISIONER, "deletionPolicy": "Delete"});
+    world.put_object(Key::new("snapshot.storage.k8s.io", "volumesnapshotclasses", "", "linstor-snapshots"), class);
+    world.after(RELOAD_S, |world| {
+        reload(world);
+        settle(world);
+    });
     storage::driver_object(world, PROVISIONER);
     nodes_changed(world);
     for (key, _) in world.objects("piraeus.io", "linstorsatelliteconfigurations", None) {
         configuration_changed(world, &key, None);
     }
+}
+
+/// The reloader: a variable more in the pods of what carries its annotation, so that they are made anew.
+fn reload(world: &mut World) {
+    let key = Key::new("apps", "deployments", "cozy-linstor", "linstor-controller");
+    if world.object(&key).is_none() {
+        return;
+    }
+    world.change_object(&key, |deployment| {
+        deployment["metadata"]["annotations"]["reloader.stakater.com/auto"] = json!("true");
+        deployment["spec"]["template"]["spec"]["containers"][0]["env"] =
+            json!([{"name": RELOADED.0, "value": RELOADED.1}]);
+    });
 }
 
 /// Every node gets a satellite, and what the configurations say about it.
