@@ -53,6 +53,7 @@ kinds! {
     CUSTOM_RESOURCE_DEFINITION =
         cluster("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions");
     HELM_RELEASE = namespaced("helm.toolkit.fluxcd.io", "v2", "HelmRelease", "helmreleases");
+    HELM_CHART = namespaced("source.toolkit.fluxcd.io", "v1", "HelmChart", "helmcharts");
     HELM_REPOSITORY = namespaced("source.toolkit.fluxcd.io", "v1", "HelmRepository", "helmrepositories");
     LINSTOR_SATELLITE = cluster("piraeus.io", "v1", "LinstorSatellite", "linstorsatellites");
     LINSTOR_SATELLITE_CONFIGURATION =

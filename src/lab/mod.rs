@@ -4,6 +4,7 @@
     clippy::indexing_slicing,
     reason = "reads of JSON values by key never panic; what is written to is made an object first"
 )]
+mod built_in;
 pub mod changes;
 pub mod critical;
 pub mod disturb;

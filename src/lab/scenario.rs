@@ -1,4 +1,5 @@
 //! A scenario: a site, its latencies and its faults, as YAML that a person can read (`assets/lab/*.yaml`).
+use super::built_in;
 use super::disturb::Disturbance;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -43,6 +44,12 @@ pub struct ProxmoxSite {
     /// Guests that are there already, not ours.
     #[serde(default)]
     pub guests: Vec<Guest>,
+    /// The kernels of the VMs find the first two disks in another order: `/dev/sda` is the one at scsi1.
+    #[serde(default)]
+    pub disks_swapped: bool,
+    /// A resource pool, which the lab's plan then names; the guests that are there already are in none.
+    #[serde(default)]
+    pub pool: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -243,6 +250,8 @@ pub enum FaultKind {
     ClockOff { seconds: i64 },
     /// This HelmRelease fails to install, with this message.
     ReleaseStuck { release: String, message: String },
+    /// Whatever pods ask Proxmox VE is answered with this status by something in between, with 0 not at all.
+    PodsMeet { status: u16 },
 }
 
 impl super::world::World {
@@ -270,29 +279,13 @@ impl super::world::World {
                 | FaultKind::AddressTaken { .. }
                 | FaultKind::CloneLock
                 | FaultKind::CloneKilled
-                | FaultKind::ReleaseStuck { .. },
+                | FaultKind::ReleaseStuck { .. }
+                | FaultKind::PodsMeet { .. },
             )
             | None => 0,
         }
     }
 }
-
-/// The scenarios that come with cozyup, by name.
-const BUILT_IN: [(&str, &str); 13] = [
-    ("standard", include_str!("../../assets/lab/standard.yaml")),
-    ("missing-right", include_str!("../../assets/lab/missing-right.yaml")),
-    ("storage-full", include_str!("../../assets/lab/storage-full.yaml")),
-    ("vmid-taken", include_str!("../../assets/lab/vmid-taken.yaml")),
-    ("address-taken", include_str!("../../assets/lab/address-taken.yaml")),
-    ("clone-lock", include_str!("../../assets/lab/clone-lock.yaml")),
-    ("release-stuck", include_str!("../../assets/lab/release-stuck.yaml")),
-    ("bad-line", include_str!("../../assets/lab/bad-line.yaml")),
-    ("by-cdrom", include_str!("../../assets/lab/by-cdrom.yaml")),
-    ("never-heals", include_str!("../../assets/lab/never-heals.yaml")),
-    ("local-storages", include_str!("../../assets/lab/local-storages.yaml")),
-    ("thick-zfs", include_str!("../../assets/lab/thick-zfs.yaml")),
-    ("upgraded", include_str!("../../assets/lab/upgraded.yaml")),
-];
 
 #[derive(Debug, thiserror::Error)]
 pub enum ScenarioError {
@@ -304,7 +297,7 @@ pub enum ScenarioError {
 
 impl Scenario {
     pub fn names() -> impl Iterator<Item = &'static str> {
-        BUILT_IN.iter().map(|(name, _)| *name)
+        built_in::ALL.iter().map(|(name, _)| *name)
     }
 
     /// A built-in scenario, or one in a file when `name` ends in `.yaml`. `extends: NAME` takes everything that the
@@ -323,7 +316,7 @@ fn wrong(name: &str, why: impl ToString) -> ScenarioError {
 }
 
 fn document(name: &str) -> Result<serde_yaml::Value, ScenarioError> {
-    let text = match BUILT_IN.iter().find(|(n, _)| *n == name) {
+    let text = match built_in::ALL.iter().find(|(n, _)| *n == name) {
         Some((_, text)) => (*text).to_string(),
         None if name.ends_with(".yaml") => std::fs::read_to_string(name).map_err(|e| wrong(name, e))?,
         None => return Err(ScenarioError::Unknown(name.to_string())),
@@ -334,7 +327,7 @@ fn document(name: &str) -> Result<serde_yaml::Value, ScenarioError> {
         None => Ok(value),
         Some(parent) => {
             let parent = parent.as_str().ok_or_else(|| wrong(name, "`extends` is not a name"))?.to_string();
-            if !BUILT_IN.iter().any(|(n, _)| *n == parent) || parent == name {
+            if !built_in::ALL.iter().any(|(n, _)| *n == parent) || parent == name {
                 return Err(ScenarioError::Unknown(parent));
             }
             let mut base = document(&parent)?;
@@ -375,7 +368,8 @@ pub fn occupy(world: &mut super::world::World) {
             | FaultKind::CloneLock
             | FaultKind::CloneKilled
             | FaultKind::ClockOff { .. }
-            | FaultKind::ReleaseStuck { .. } => None,
+            | FaultKind::ReleaseStuck { .. }
+            | FaultKind::PodsMeet { .. } => None,
         })
         .collect();
     for host in taken {

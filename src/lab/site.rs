@@ -218,6 +218,12 @@ async fn pick_net(wanted: Option<u8>) -> io::Result<(Ipv4Addr, TcpListener)> {
     Err(last.unwrap_or_else(|| io::Error::other("no loopback net is free for the lab")))
 }
 
+/// The token's file, and the line that names the site's pool.
+fn with_pool(world: &World, token_file: &Path) -> String {
+    let pool = world.scenario.proxmox.pool.as_ref().map(|pool| format!("\n  pool: {pool}")).unwrap_or_default();
+    format!("{}{pool}", token_file.display())
+}
+
 /// The plan for this lab, as a person would write it.
 fn plan_text(world: &World, token_id: &str, token_file: &Path, can_ingress: bool) -> String {
     use std::fmt::Write;
@@ -317,7 +323,7 @@ tests:
         delivery = world.scenario.delivery,
         pve = at(PROXMOX),
         fingerprint = world.pve.fingerprint(),
-        token_file = token_file.display(),
+        token_file = with_pool(world, token_file),
         image_sha = world.releases.image_sha256,
         vip = at(200),
         root_host = root_host(world),

@@ -46,6 +46,17 @@ pub enum Grantee {
     Group(String),
 }
 
+impl Grantee {
+    /// The parameter that names him, and his id.
+    fn named(&self) -> (&'static str, &str) {
+        match self {
+            Grantee::User(id) => ("users", id.as_str()),
+            Grantee::Token(id) => ("tokens", id.as_str()),
+            Grantee::Group(id) => ("groups", id.as_str()),
+        }
+    }
+}
+
 type Pairs<'a> = Vec<(&'a str, &'a str)>;
 
 fn pairs<K: AsRef<str>, V: AsRef<str>>(options: &[(K, V)]) -> Pairs<'_> {
@@ -157,6 +168,11 @@ impl Changer {
         self.change(Method::POST, &["access", "roles"], &form).await.map(drop)
     }
 
+    /// The role then holds these and no others.
+    pub async fn set_role(&self, role: &str, privileges: &[&str]) -> Result<(), Error> {
+        self.change(Method::PUT, &["access", "roles", role], &[("privs", &privileges.join(","))]).await.map(drop)
+    }
+
     pub async fn delete_role(&self, role: &str) -> Result<(), Error> {
         self.delete(&["access", "roles", role], &[]).await.map(drop)
     }
@@ -173,12 +189,15 @@ impl Changer {
     }
 
     pub async fn set_acl(&self, path: &str, role: &str, to: &Grantee, propagate: bool) -> Result<(), Error> {
-        let whom = match to {
-            Grantee::User(id) => ("users", id.as_str()),
-            Grantee::Token(id) => ("tokens", id.as_str()),
-            Grantee::Group(id) => ("groups", id.as_str()),
-        };
+        let whom = to.named();
         let form = [("path", path), ("roles", role), whom, ("propagate", flag(propagate))];
+        self.change(Method::PUT, &["access", "acl"], &form).await.map(drop)
+    }
+
+    /// Takes one entry away; no error when there is none.
+    pub async fn remove_acl(&self, path: &str, role: &str, from: &Grantee) -> Result<(), Error> {
+        let (kind, id) = from.named();
+        let form = [("path", path), ("roles", role), (kind, id), ("delete", flag(true))];
         self.change(Method::PUT, &["access", "acl"], &form).await.map(drop)
     }
 

@@ -24,6 +24,8 @@ pub fn payload(bytes: &[u8]) {
         harmless(&found.address);
     }
     spec::<block::DiskSpec>(resources::DISKS, bytes);
+    spec::<block::SystemDiskSpec>(resources::SYSTEM_DISK, bytes);
+    spec::<block::DiscoveredVolumeSpec>(resources::DISCOVERED, bytes);
     spec::<runtime::ExtensionStatusSpec>(resources::EXTENSIONS, bytes);
     if let Ok(info) = ServiceInfo::decode(bytes) {
         let id = info.id.clone();

@@ -84,18 +84,25 @@ impl Drop for Served {
 /// The standard lab of `cozyup lab run --keep`, at speed 240, with what it left behind.
 pub struct Kept {
     state: tempfile::TempDir,
+    scenario: String,
 }
 
 impl Kept {
     pub fn with_run_until(day: &str) -> Kept {
-        let lab = Kept { state: tempfile::tempdir().unwrap() };
+        Kept::of("standard", day)
+    }
+
+    /// Of another lab than the standard one.
+    pub fn of(scenario: &str, day: &str) -> Kept {
+        let lab = Kept { state: tempfile::tempdir().unwrap(), scenario: scenario.to_string() };
         let run = lab.run_until(day, &[]);
         assert_eq!(run.status.code(), Some(0), "{}", text(&run));
         lab
     }
 
     pub fn run_until(&self, day: &str, more: &[&str]) -> Output {
-        let arguments = ["lab", "run", "--keep", "--json", "--speed", "240", "--until", day];
+        let arguments =
+            ["lab", "run", "--scenario", &self.scenario, "--keep", "--json", "--speed", "240", "--until", day];
         cozyup(self.state(), &[&arguments[..], more].concat()).output().unwrap()
     }
 
@@ -104,7 +111,7 @@ impl Kept {
     }
 
     pub fn folder(&self) -> PathBuf {
-        self.state().join("lab/standard")
+        self.state().join("lab").join(&self.scenario)
     }
 
     pub fn run_folder(&self) -> PathBuf {

@@ -9,6 +9,7 @@ mod cdrom;
 mod contact;
 mod crash;
 mod day0;
+mod day4;
 mod first_use;
 mod ground;
 mod lab_run;

@@ -2,6 +2,7 @@
 //! the changing half fills in apiVersion, kind, name and namespace.
 mod access;
 mod capmox;
+mod cluster_credentials;
 pub mod components;
 mod csi;
 mod network;
@@ -13,6 +14,7 @@ pub use capmox::{
     CAPMOX_CREDENTIALS, CLUSTER_API_NAMESPACE, CREDENTIALS_ENV, CapmoxInput, Provider, capmox, has_credentials,
     provider_components,
 };
+pub use cluster_credentials::cluster_credentials;
 pub use csi::{CSI_CONFIG, CSI_DRIVER_NAME, CSI_NAMESPACE, CsiInput, proxmox_csi};
 pub use network::{METALLB_NAMESPACE, address_pool};
 pub use storage::{linstor_pool, storage_classes};

@@ -138,6 +138,7 @@ pub fn vm(name: &str, net: u8, address: u8) -> Vm {
         uuid: format!("00000000-0000-4000-8000-0000000000{address:02x}"),
         system_disk_gib: 50,
         extra_disks: vec![("scsi1".into(), 256)],
+        swapped: false,
         address: (Ipv4Addr::new(127, 86, net, address), 24),
         gateway: Some(Ipv4Addr::new(127, 86, net, 1)),
         nameservers: vec![Ipv4Addr::new(127, 86, net, 1)],

@@ -19,6 +19,8 @@ pub struct Vm {
     pub system_disk_gib: u64,
     /// Slot (`scsi1`) and GiB of every disk but the system disk and CD-ROMs.
     pub extra_disks: Vec<(String, u64)>,
+    /// The kernel found the first two disks in another order.
+    pub swapped: bool,
     /// From the cloud-init drive or the CD-ROM, with its prefix length.
     pub address: (Ipv4Addr, u8),
     pub gateway: Option<Ipv4Addr>,
@@ -66,20 +68,35 @@ pub struct NodeFacts {
     pub kubernetes_version: String,
     /// `v1.10.6`
     pub talos_version: String,
-    /// Device (`/dev/sdb`) and GiB.
+    /// Every name of a device (`/dev/sdb`, and udev's by its id) and GiB.
     pub data_disks: Vec<(String, u64)>,
 }
 
 impl Vm {
     /// Every disk that can be installed on, the system disk first.
     pub fn devices(&self) -> impl Iterator<Item = String> {
-        ('a'..='z').map(|letter| format!("/dev/sd{letter}")).take(1 + self.extra_disks.len())
+        let mut letters: Vec<char> = ('a'..='z').take(1 + self.extra_disks.len()).collect();
+        if self.swapped && letters.len() > 1 {
+            letters.swap(0, 1);
+        }
+        letters.into_iter().map(|letter| format!("/dev/sd{letter}"))
     }
 
-    /// Device and GiB of all disks but the system disk.
-    pub fn data_disks(&self) -> Vec<(String, u64)> {
-        self.devices().skip(1).zip(self.extra_disks.iter().map(|(_, gib)| *gib)).collect()
+    /// The disk that Talos runs from, without `/dev/`.
+    pub fn system_disk(&self) -> String {
+        self.devices().next().unwrap_or_default().trim_start_matches("/dev/").to_string()
     }
+
+    /// Every name of a device and GiB of all disks but the system disk.
+    pub fn data_disks(&self) -> Vec<(String, u64)> {
+        let named = self.devices().skip(1).zip(&self.extra_disks);
+        named.flat_map(|(device, (slot, gib))| [(device, *gib), (by_id(slot), *gib)]).collect()
+    }
+}
+
+/// udev's name of the disk in a slot.
+pub fn by_id(slot: &str) -> String {
+    format!("/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_drive-{slot}")
 }
 
 /// The VM behind a machine; `None` when it does not exist, has no Talos disk or no static address:
@@ -98,6 +115,7 @@ pub fn vm(world: &World, vmid: u32) -> Option<Vm> {
         uuid: facts.uuid,
         system_disk_gib: facts.system_disk_gib,
         extra_disks: facts.extra_disks,
+        swapped: world.scenario.proxmox.disks_swapped,
         address: given.address.or(facts.address).or(own)?,
         gateway: given.gateway.or(facts.gateway),
         nameservers: if given.nameservers.is_empty() { facts.nameservers } else { given.nameservers },

@@ -139,6 +139,9 @@ impl Pve {
             let vm = pve.foreign_vm(guest.vmid, &guest.name, &guest.node, guest.memory_mib, guest.running);
             pve.vms.insert(guest.vmid, vm);
         }
+        if let Some(pool) = &site.pool {
+            pve.rights.pools.insert(pool.clone(), rights::Pool::default());
+        }
         pve
     }
 
@@ -192,6 +195,18 @@ impl Pve {
     pub fn token_valid(&self, id: &str, secret: &str) -> bool {
         let enabled = id.split_once('!').and_then(|(user, _)| self.rights.users.get(user)).is_some_and(|u| u.enabled);
         enabled && self.rights.token(id).is_some_and(|t| t.secret.expose() == secret)
+    }
+
+    /// `/vms/ID` of the VM with this name.
+    pub fn path_of(&self, name: &str) -> Option<String> {
+        let vm = self.vms.values().find(|vm| vm.config.get("name").is_some_and(|own| own == name));
+        vm.map(|vm| format!("/vms/{}", vm.vmid))
+    }
+
+    /// Whether the token `user!token` has the privilege on this path.
+    pub fn may(&self, user: &str, token: &str, path: &str, privilege: &str) -> bool {
+        let who = rights::Who { user: user.to_string(), token: Some(token.to_string()) };
+        self.rights.privileges(&who, path).contains_key(privilege)
     }
 
     fn allocate_named(
@@ -279,7 +294,8 @@ fn seat_strangers(world: &mut World) {
             | FaultKind::CloneLock
             | FaultKind::CloneKilled
             | FaultKind::ClockOff { .. }
-            | FaultKind::ReleaseStuck { .. } => None,
+            | FaultKind::ReleaseStuck { .. }
+            | FaultKind::PodsMeet { .. } => None,
         })
         .collect();
     for vmid in wanted {

@@ -1,4 +1,5 @@
-//! Who acts on Proxmox VE from inside the cluster: role, user and token of each add-on, and what they may do.
+//! Who acts on Proxmox VE from inside the cluster: user, token and roles of each add-on. Where the roles stand is in
+//! [`super::grants`].
 use crate::base::answer::Answer;
 use crate::base::secret::Secret;
 use crate::engine::failure::Failure;
@@ -13,36 +14,66 @@ use std::path::PathBuf;
 /// How the names of the files begin that keep tokens.
 pub const SECRET: &str = "proxmox-token-";
 
+/// A role in Proxmox VE that an add-on's user has on one kind of path.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Role {
+    /// Which step makes it: `csi-storage` is the second part of `day4.proxmox_role/csi-storage`.
+    pub step: &'static str,
+    /// `CozyCSIStorage`
+    pub name: &'static str,
+    always: &'static [&'static str],
+    /// One of these, whichever this Proxmox VE knows first: names change between versions.
+    either: &'static [&'static str],
+    /// What an earlier cozyup made this role of, when the role stood on `/`; empty when there was none.
+    former: &'static [&'static str],
+}
+
 /// One add-on's way into Proxmox VE.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Access {
     /// `csi`, `capmox`
     pub name: &'static str,
-    pub role: &'static str,
     pub user: &'static str,
     pub token: &'static str,
-    always: &'static [&'static str],
-    /// One of these, whichever this Proxmox VE knows first: names change between versions.
-    either: &'static [&'static str],
+    pub roles: &'static [&'static Role],
 }
 
-/// Volumes: made, resized, attached to VMs.
-pub const CSI: Access = Access {
-    name: "csi",
-    role: "CozyCSI",
-    user: "kubernetes-csi@pve",
-    token: "csi",
-    always: &["VM.Audit", "VM.Config.Disk", "Datastore.Allocate", "Datastore.AllocateSpace", "Datastore.Audit"],
+/// Finding the node's VM and attaching disks to it.
+pub const CSI_VM: Role =
+    Role { step: "csi", name: "CozyCSI", always: &["VM.Audit", "VM.Config.Disk"], either: &[], former: CSI_FORMER };
+/// Making, finding and deleting volumes. Reading the storage's configuration and deleting a volume ask for
+/// `Datastore.Allocate` (pve-storage, API2/Storage/Config.pm and Content.pm).
+pub const CSI_STORAGE: Role = Role {
+    step: "csi-storage",
+    name: "CozyCSIStorage",
+    always: &["Datastore.Allocate", "Datastore.AllocateSpace", "Datastore.Audit"],
     either: &[],
+    former: &[],
 };
+const CSI_FORMER: &[&str] =
+    &["VM.Audit", "VM.Config.Disk", "Datastore.Allocate", "Datastore.AllocateSpace", "Datastore.Audit"];
 
-/// Machines: cloned, sized, given a cloud-init image (uploaded as ISO, removed again), started, destroyed.
-pub const CAPMOX: Access = Access {
-    name: "capmox",
-    role: "CozyCapmox",
-    user: "capmox@pve",
-    token: "capi",
+/// Machines of the add-on's own: made, sized, started, stopped, destroyed.
+pub const CAPMOX_VM: Role = Role {
+    step: "capmox",
+    name: "CozyCapmox",
     always: &[
+        "VM.Allocate",
+        "VM.Audit",
+        "VM.PowerMgmt",
+        "VM.Config.CDROM",
+        "VM.Config.CPU",
+        "VM.Config.Cloudinit",
+        "VM.Config.Disk",
+        "VM.Config.HWType",
+        "VM.Config.Memory",
+        "VM.Config.Network",
+        "VM.Config.Options",
+    ],
+    // Running `cloud-init status` by the guest agent: Proxmox VE 9 wants the first for `agent/exec` and takes it for every
+    // other question to the agent too; 8 has one privilege for all of them.
+    either: &["VM.GuestAgent.Unrestricted", "VM.Monitor"],
+    former: &[
         "VM.Allocate",
         "VM.Audit",
         "VM.Clone",
@@ -62,9 +93,55 @@ pub const CAPMOX: Access = Access {
         "SDN.Use",
         "Sys.Audit",
     ],
-    // Running `cloud-init status` by the guest agent: Proxmox VE 9 wants the first for `agent/exec` and takes it for every
-    // other question to the agent too; 8 has one privilege for all of them.
-    either: &["VM.GuestAgent.Unrestricted", "VM.Monitor"],
+};
+/// Cloning the template.
+pub const CAPMOX_TEMPLATE: Role = Role {
+    step: "capmox-template",
+    name: "CozyCapmoxTemplate",
+    always: &["VM.Audit", "VM.Clone"],
+    either: &[],
+    former: &[],
+};
+/// Seeing the hosts and the state of the Proxmox cluster, and that a VM is there.
+pub const CAPMOX_AUDIT: Role = Role {
+    step: "capmox-audit",
+    name: "CozyCapmoxAudit",
+    always: &["Sys.Audit", "VM.Audit"],
+    either: &[],
+    former: &[],
+};
+/// Disks of the machines.
+pub const CAPMOX_DISKS: Role = Role {
+    step: "capmox-disks",
+    name: "CozyCapmoxDisks",
+    always: &["Datastore.AllocateSpace", "Datastore.Audit"],
+    either: &[],
+    former: &[],
+};
+/// The ISO image with a machine's config: uploaded, put into the machine, deleted again.
+pub const CAPMOX_FILES: Role = Role {
+    step: "capmox-files",
+    name: "CozyCapmoxFiles",
+    always: &["Datastore.Allocate", "Datastore.AllocateTemplate", "Datastore.Audit"],
+    either: &[],
+    former: &[],
+};
+/// The machines' network.
+pub const CAPMOX_NETWORK: Role =
+    Role { step: "capmox-network", name: "CozyCapmoxNetwork", always: &["SDN.Use"], either: &[], former: &[] };
+
+/// Volumes: made, resized, attached to the cluster's own nodes. After the driver's own documents (docs/install.md of
+/// sergelogvinov/proxmox-csi-plugin) and the calls of its version 0.14.
+pub const CSI: Access =
+    Access { name: "csi", user: "kubernetes-csi@pve", token: "csi", roles: &[&CSI_VM, &CSI_STORAGE] };
+
+/// Machines. After capmox's own documents (docs/advanced-setups.md of ionos-cloud/cluster-api-provider-proxmox, "RBAC with
+/// least privileges") and the calls of its version 0.7.7.
+pub const CAPMOX: Access = Access {
+    name: "capmox",
+    user: "capmox@pve",
+    token: "capi",
+    roles: &[&CAPMOX_VM, &CAPMOX_TEMPLATE, &CAPMOX_AUDIT, &CAPMOX_DISKS, &CAPMOX_FILES, &CAPMOX_NETWORK],
 };
 
 /// The users of Proxmox VE, all of them. A token without the right to see them gets a shorter list and no refusal, and what
@@ -95,6 +172,29 @@ pub fn of(plan: &Plan) -> Vec<Access> {
     wanted.into_iter().filter(|(_, enabled)| *enabled).map(|(access, _)| access).collect()
 }
 
+impl Role {
+    /// What the role holds on a Proxmox VE that has these roles; `Administrator` holds every privilege there is.
+    pub fn privileges(&self, roles: &BTreeMap<String, BTreeSet<String>>) -> BTreeSet<String> {
+        self.known(self.always, roles)
+    }
+
+    /// What an earlier cozyup made it of; `None` when it never made it of anything else.
+    pub fn former(&self, roles: &BTreeMap<String, BTreeSet<String>>) -> Option<BTreeSet<String>> {
+        (!self.former.is_empty()).then(|| self.known(self.former, roles))
+    }
+
+    fn known(&self, always: &[&str], roles: &BTreeMap<String, BTreeSet<String>>) -> BTreeSet<String> {
+        let known = roles.get("Administrator");
+        let one = self.either.iter().find(|p| known.is_some_and(|k| k.contains(**p)));
+        always.iter().chain(one).map(ToString::to_string).collect()
+    }
+
+    /// What it holds whatever the version.
+    pub fn needed(&self) -> &'static [&'static str] {
+        self.always
+    }
+}
+
 impl Access {
     /// `kubernetes-csi@pve!csi`
     pub fn token_id(&self) -> String {
@@ -116,16 +216,9 @@ impl Access {
         site.secret(&self.secret_name())
     }
 
-    /// What the role holds on a Proxmox VE that has these roles; `Administrator` holds every privilege there is.
-    pub fn privileges(&self, roles: &BTreeMap<String, BTreeSet<String>>) -> BTreeSet<String> {
-        let known = roles.get("Administrator");
-        let one = self.either.iter().find(|p| known.is_some_and(|k| k.contains(**p)));
-        self.always.iter().chain(one).map(ToString::to_string).collect()
-    }
-
-    /// What the token must be able to do whatever the version.
-    pub fn needed(&self) -> &'static [&'static str] {
-        self.always
+    /// The role of this name, if it is one of the add-on's.
+    pub fn role(&self, name: &str) -> Option<&'static Role> {
+        self.roles.iter().find(|role| role.name == name).copied()
     }
 }
 
@@ -139,16 +232,34 @@ mod tests {
 
     #[test]
     fn the_guest_agents_privilege_is_the_one_that_this_proxmox_knows() {
-        assert!(CAPMOX.privileges(&roles(&["VM.Monitor"])).contains("VM.Monitor"));
+        assert!(CAPMOX_VM.privileges(&roles(&["VM.Monitor"])).contains("VM.Monitor"));
         // cozystack.md 2.5
-        let nine = CAPMOX.privileges(&roles(&["VM.GuestAgent.Audit", "VM.GuestAgent.Unrestricted"]));
+        let nine = CAPMOX_VM.privileges(&roles(&["VM.GuestAgent.Audit", "VM.GuestAgent.Unrestricted"]));
         assert!(nine.contains("VM.GuestAgent.Unrestricted") && !nine.contains("VM.Monitor"));
-        assert_eq!(CSI.privileges(&roles(&["VM.Monitor"])).len(), 5);
+        assert_eq!(CSI_VM.privileges(&roles(&["VM.Monitor"])).len(), 2);
+        assert_eq!(CAPMOX_VM.former(&roles(&["VM.Monitor"])).unwrap().len(), 19);
+        assert_eq!(CSI_STORAGE.former(&roles(&[])), None);
+    }
+
+    /// issue 10 A5
+    #[test]
+    fn a_role_holds_privileges_of_one_kind_of_object_only() {
+        for role in CSI.roles.iter().chain(CAPMOX.roles) {
+            let kinds: BTreeSet<&str> = role.needed().iter().filter_map(|p| p.split('.').next()).collect();
+            assert!(kinds.len() == 1 || role.name == CAPMOX_AUDIT.name, "{}: {kinds:?}", role.name);
+        }
+        assert!(!CSI.roles.iter().any(|role| role.needed().contains(&"VM.PowerMgmt")));
     }
 
     #[test]
     fn ids_are_those_that_the_add_ons_are_told() {
         assert_eq!((CSI.token_id(), CAPMOX.token_id()), ("kubernetes-csi@pve!csi".into(), "capmox@pve!capi".into()));
         assert_eq!(CAPMOX.secret_name(), "proxmox-token-capmox");
+        let mut steps: Vec<&str> = CSI.roles.iter().chain(CAPMOX.roles).map(|role| role.step).collect();
+        // The first role of each is the one whose step an earlier cozyup had too.
+        assert!(steps.contains(&CSI.name) && steps.contains(&CAPMOX.name));
+        steps.sort_unstable();
+        steps.dedup();
+        assert_eq!(steps.len(), CSI.roles.len() + CAPMOX.roles.len());
     }
 }

@@ -7,10 +7,11 @@ use crate::engine::failure::Failure;
 use crate::engine::proof::Proof;
 use crate::engine::step::Context;
 use crate::plan::model::Plan;
-use crate::proxmox::{Error, Permissions};
+use crate::proxmox::Permissions;
 use crate::steps::failures;
 use crate::steps::rights::grant::{self, Standing};
 use crate::steps::rights::needs::{Need, NetworkPlace, needs};
+use crate::steps::rights::network;
 use crate::steps::site::Reading;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,7 +27,7 @@ pub fn step(plan: &Plan) -> Check {
 type Granted = BTreeMap<String, BTreeMap<String, bool>>;
 
 async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {
-    let network = network(site).await?;
+    let network = network::place(site).await?;
     let needs = needs(&site.plan, &network);
     let paths: BTreeSet<&str> = needs.iter().map(|n| n.path.as_str()).collect();
     let (mut readings, mut granted) = (Vec::new(), Granted::new());
@@ -42,31 +43,6 @@ async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {
         return proof(&format!("{} rights on {} paths are there", privileges.len(), paths.len()), &[], readings);
     }
     Err(refused(site, &network, &missing, &granted).await)
-}
-
-/// Reads on which path the right to use the bridge is checked.
-async fn network(site: &Reading) -> Result<NetworkPlace, Failure> {
-    let bridge = &site.plan.network.bridge;
-    match site.proxmox.vnets().await {
-        Ok(vnets) => {
-            if let Some(found) = vnets.value.into_iter().find(|v| v.vnet == *bridge) {
-                return Ok(NetworkPlace::Vnet { zone: found.zone });
-            }
-        }
-        // A site without the packages of the software-defined network.
-        Err(Error::Server { .. } | Error::Forbidden { .. } | Error::NotFound { .. }) => {}
-        Err(e) => return Err(failures::proxmox(&e, "list the networks of the site")),
-    }
-    match site.proxmox.bridges(&site.plan.template.host).await {
-        Ok(bridges) if bridges.value.iter().any(|b| b.iface == *bridge && b.kind == "vnet") => {
-            Ok(NetworkPlace::UnknownZone)
-        }
-        // `day0.api_version` reports a missing node.
-        Ok(_) | Err(Error::NoSuchNode { .. } | Error::NotFound { .. } | Error::Forbidden { .. }) => {
-            Ok(NetworkPlace::Bridge)
-        }
-        Err(e) => Err(failures::proxmox(&e, &format!("list the bridges of {}", site.plan.template.host))),
-    }
 }
 
 fn missing(needs: &BTreeSet<Need>, granted: &Granted) -> BTreeSet<Need> {
@@ -168,6 +144,8 @@ mod tests {
             [
                 "Datastore.AllocateSpace on /storage/local-lvm",
                 "Datastore.Audit on /storage/local-lvm",
+                // For the entries of the add-ons there.
+                "Permissions.Modify on /storage/local-lvm",
                 "VM.Clone on /vms and the VMs below it",
                 "VM.PowerMgmt on /vms/1002",
             ]
@@ -187,9 +165,10 @@ mod tests {
         let needs = needs(&plan(), &NetworkPlace::Bridge);
         let mut rights = everything(&needs);
         rights.insert("/vms".into(), BTreeMap::new());
-        assert_eq!(lacking(&needs, &rights).len(), VMS.len());
+        // And the right to enter capmox's role there.
+        assert_eq!(lacking(&needs, &rights).len(), VMS.len() + 1);
         // An entry on /vms alone that is not inherited by the paths below is not enough either.
         rights.extend(granted(&[("/vms", VMS.as_slice(), false)]));
-        assert_eq!(lacking(&needs, &rights).len(), VMS.len());
+        assert_eq!(lacking(&needs, &rights).len(), VMS.len() + 1);
     }
 }

@@ -32,7 +32,7 @@ async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {
         selection.disable.join(","),
         data.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join(" ")
     );
-    let (pinned, believed) = trusted(plan);
+    let (pinned, believed) = trusted(plan, release);
     let answer = format!(
         "{answer}; pinned by SHA-256: {}; trusted on first use: {}",
         if pinned.is_empty() { "nothing".to_string() } else { pinned.join(", ") },
@@ -54,11 +54,13 @@ async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {
 
 /// Lists what gets rights in the cluster or on its machines: first what the plan pins by SHA-256, then what is trusted
 /// on first use.
-fn trusted(plan: &Plan) -> (Vec<String>, Vec<String>) {
+fn trusted(plan: &Plan, release: &Release) -> (Vec<String>, Vec<String>) {
     let installer = manifest::file(plan);
     let mut all = vec![
         ("Talos image".to_string(), true),
         (installer.what.to_string(), installer.is_pinned()),
+        // Day 3 refuses another one, unless the plan pins the manifest that names it.
+        (format!("installer image of CozyStack {}", release.version), release.installer.image.contains("@sha256:")),
         (plan.talos.installer_image.clone(), plan.talos.installer_image.contains("@sha256:")),
     ];
     if plan.integration.capmox.enabled {
@@ -126,14 +128,16 @@ mod tests {
     #[test]
     fn what_is_pinned_and_what_is_believed_is_told_apart() {
         let mut plan = plan();
-        let (pinned, believed) = trusted(&plan);
-        assert_eq!(pinned, ["Talos image"]);
+        let release = Release::embedded("v0.37.2").unwrap();
+        let (pinned, believed) = trusted(&plan, &release);
+        assert_eq!(pinned, ["Talos image", "installer image of CozyStack v0.37.2"]);
         assert_eq!(believed.len(), 5, "{believed:?}");
         plan.cozystack.installer_sha256 = Some("a".repeat(64));
         plan.integration.capmox.components_sha256 = Some("a".repeat(64));
         plan.integration.csi.enabled = false;
-        let (pinned, believed) = trusted(&plan);
-        assert_eq!(pinned, ["Talos image", "installer manifest", "components of capmox"]);
+        let (pinned, believed) = trusted(&plan, &release);
+        let all = ["Talos image", "installer manifest", "installer image of CozyStack v0.37.2", "components of capmox"];
+        assert_eq!(pinned, all);
         assert_eq!(believed.len(), 2, "{believed:?}");
     }
 

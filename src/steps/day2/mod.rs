@@ -5,6 +5,7 @@ pub mod boot;
 pub mod bootstrap;
 pub mod config;
 pub mod deliver;
+pub mod disks;
 pub mod members;
 pub mod nodes;
 pub mod secrets;
@@ -34,6 +35,7 @@ pub fn steps(plan: &Plan) -> Steps {
     steps.push(Arc::new(members::step(plan)));
     steps.push(Arc::new(access::step(plan)));
     steps.push(Arc::new(nodes::step(plan)));
+    steps.push(Arc::new(disks::step(plan)));
     steps
 }
 

@@ -40,6 +40,26 @@ fn tag(image: &str) -> &str {
     image.rsplit('/').next().and_then(|last| last.split_once(':')).map_or("", |(_, tag)| tag)
 }
 
+/// `sha256:…` of `registry/installer:v0.37.2@sha256:…`
+fn digest(image: &str) -> Option<&str> {
+    image.split_once('@').map(|(_, digest)| digest)
+}
+
+/// An image of the Deployment that is not the release's own, bit by bit.
+fn stranger<'a>(deployment: &'a Value, release: &str) -> Option<&'a str> {
+    let images = items(deployment, "/spec/template/spec/containers").map(|c| text(c, "/image"));
+    let mut others = images.filter(|image| digest(image).is_none() || digest(image) != digest(release));
+    others.next()
+}
+
+/// Installer images get every right in the cluster. A manifest that the plan pins is a person's own decision.
+fn unknown_image(image: &str, release: &str) -> Failure {
+    Failure::refused(
+        format!("the installer's manifest names the image {image}, and the release was built as {release}"),
+        "find out who changed the manifest; set cozystack.installer_sha256 in the plan to its SHA-256 only when you trust that image",
+    )
+}
+
 /// The trouble that keeps the installer's pods from running; see [`workload::trouble`].
 ///
 /// # Errors
@@ -69,9 +89,20 @@ impl Step<Installation> for Installer {
         if let Some(image) = other {
             return Ok(Observed::Absent(format!("it runs the image {image}")));
         }
+        let file = manifest::file(&site.plan);
+        let release = &site.release.installer.image;
+        let other = stranger(deployment, release);
+        if let Some(image) = other.filter(|_| !file.is_pinned()) {
+            return Ok(Observed::Conflict(unknown_image(image, release)));
+        }
         if is_up(deployment) {
-            let summary = format!("Deployment {NAMESPACE}/{NAME} of {} is available", self.version);
-            let file = manifest::file(&site.plan);
+            let image = match other {
+                None => "with the release's own image, by digest".to_string(),
+                Some(image) => format!(
+                    "deviation: {image} is not the release's own image; the manifest is pinned by the plan's SHA-256"
+                ),
+            };
+            let summary = format!("Deployment {NAMESPACE}/{NAME} of {} is available {image}", self.version);
             return Ok(file.recorded(site, proven(summary, vec![seen(cx, &found)])?));
         }
         let why = match trouble(&reader, deployment).await? {
@@ -84,6 +115,13 @@ impl Step<Installation> for Installer {
     async fn act(&self, _cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
         let objects = manifest::parse(&manifest::file(&site.plan).fetch(site).await?.text, site.label())?;
         let reader = site.kubernetes()?;
+        let release = &site.release.installer.image;
+        let deployments = objects.iter().filter(|o| o.kind == Kind::DEPLOYMENT);
+        if let Some(image) = deployments.filter_map(|o| stranger(&o.body, release)).next()
+            && !manifest::file(&site.plan).is_pinned()
+        {
+            return Err(unknown_image(image, release));
+        }
         for o in &objects {
             if let Some(live) = get(&reader, &o.kind, o.namespace.as_deref(), &o.name).await?
                 && !is_ours(site, &live.value)
@@ -106,6 +144,31 @@ impl Step<Installation> for Installer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// issue 10 C13
+    #[test]
+    fn an_image_is_the_releases_own_by_its_digest_and_by_nothing_else() {
+        let release = "ghcr.io/cozystack/cozystack/installer:v0.37.2@sha256:aa";
+        let with = |images: &[&str]| {
+            let containers: Vec<Value> = images.iter().map(|image| serde_json::json!({"image": image})).collect();
+            let deployment = serde_json::json!({"spec": {"template": {"spec": {"containers": containers}}}});
+            stranger(&deployment, release).map(String::from)
+        };
+        assert_eq!(with(&[release, "mirror.local/installer:v0.37.2@sha256:aa"]), None);
+        for other in ["ghcr.io/cozystack/cozystack/installer:v0.37.2", "ghcr.io/x/installer:v0.37.2@sha256:ab"] {
+            assert_eq!(with(&[release, other]).as_deref(), Some(other));
+        }
+        let told = unknown_image("x", release);
+        assert!(told.next.contains("cozystack.installer_sha256"), "{told}");
+    }
+
+    #[test]
+    fn the_releases_installer_is_named_by_digest() {
+        let release = crate::release::Release::embedded("v0.37.2").unwrap();
+        let sha256 = digest(&release.installer.image).and_then(|d| d.strip_prefix("sha256:")).unwrap();
+        assert!(sha256.len() == 64 && sha256.bytes().all(|b| b.is_ascii_hexdigit()));
+        assert_eq!(tag(&release.installer.image), release.version);
+    }
 
     #[test]
     fn the_tag_of_an_image_is_found_beside_ports_and_digests() {

@@ -113,6 +113,16 @@ fn template(deployment: &Value) -> &Value {
     deployment.pointer("/spec/template/spec").unwrap_or(&Value::Null)
 }
 
+/// What the probe found, and what capmox itself says before it ends: it asks Proxmox VE as soon as it is started.
+async fn together(reader: &Reader, failure: Failure) -> Result<Failure, Failure> {
+    let found = get(reader, &Kind::DEPLOYMENT, Some(CLUSTER_API_NAMESPACE), DEPLOYMENT).await?;
+    let Some(found) = found else { return Ok(failure) };
+    Ok(match trouble(reader, CLUSTER_API_NAMESPACE, &found.value).await? {
+        Some(words) => Failure { what: format!("{}; capmox itself: {words}", failure.what), ..failure },
+        None => failure,
+    })
+}
+
 /// How a provider stands.
 #[derive(Debug, PartialEq)]
 enum State {
@@ -193,7 +203,7 @@ impl Step<Installation> for Capmox {
         }
         match probe::look(cx, site, &CREDENTIALS_OF, &trust).await? {
             probe::State::Missing(what) => return Ok(Observed::Absent(what)),
-            probe::State::Refused(failure) => return Err(failure),
+            probe::State::Refused(failure) => return Err(together(&reader, failure).await?),
             probe::State::Underway(what) => lacks.push(what),
             probe::State::Answered(evidence) => readings.extend(evidence),
         }

@@ -1,4 +1,5 @@
 //! `day4.csi`: volumes of the cluster can lie on the plan's Proxmox storage.
+use crate::base::answer::Answer;
 use crate::cozystack::addons::{
     CREDENTIALS, CSI_CONFIG, CSI_DRIVER_NAME, CSI_NAMESPACE, CsiInput, Object, proxmox_csi,
 };
@@ -92,6 +93,60 @@ async fn other_driver(reader: &Reader) -> Result<Option<Failure>, Failure> {
     )))
 }
 
+/// The chart as Flux fetched it.
+struct Chart {
+    found: Answer<Value>,
+    /// Under which name its digest is recorded.
+    name: String,
+    sha256: String,
+}
+
+/// The chart of the release, compared with what this run saw first; `None` while Flux has none.
+///
+/// # Errors
+/// When it is another one than before.
+async fn chart(site: &Reading, reader: &Reader) -> Result<Option<Chart>, Failure> {
+    let place = format!("{CSI_NAMESPACE}-{RELEASE}");
+    let Some(found) = get(reader, &Kind::HELM_CHART, Some(CSI_NAMESPACE), &place).await? else { return Ok(None) };
+    let sha256 = text(&found.value, "/status/artifact/digest").strip_prefix("sha256:").unwrap_or_default().to_string();
+    let version = &site.plan.integration.csi.chart_version;
+    // What Flux has may still be the chart of an earlier version.
+    if sha256.is_empty() || text(&found.value, "/status/artifact/revision") != version {
+        return Ok(None);
+    }
+    let name = format!("chart proxmox-csi-plugin {version}");
+    let next = "name another chart version in integration.csi.chart_version only when you trust it";
+    site.digests().agree(&name, &sha256, next)?;
+    Ok(Some(Chart { found, name, sha256 }))
+}
+
+/// The proof with the chart's digest, which is then compared at every later look.
+fn recorded(observed: Observed, chart: Option<Chart>) -> Observed {
+    match (observed, chart) {
+        (Observed::Satisfied(proof), Some(chart)) => Observed::Satisfied(proof.records(chart.name, chart.sha256)),
+        (observed, _) => observed,
+    }
+}
+
+/// The driver on every node of the plan, or where it is not registered.
+///
+/// # Errors
+/// When the nodes' drivers can't be listed.
+async fn registered(cx: &dyn Context, site: &Reading, reader: &Reader) -> Result<Result<Evidence, String>, Failure> {
+    let listed = reader.list(&Kind::CSI_NODE, None, None).await;
+    let listed = listed.map_err(|e| failures::kubernetes(&e, "list the CSINodes"))?;
+    let names = site.plan.nodes.iter().map(|n| n.name.as_str());
+    let without: Vec<&str> = names.filter(|n| !has_driver(&listed.value, n)).collect();
+    if !without.is_empty() {
+        return Ok(Err(format!("the driver is not registered on {}", without.join(", "))));
+    }
+    let rows = listed.value.iter().map(|n| {
+        let own = items(n, "/spec/drivers").find(|d| text(d, "/name") == CSI_DRIVER_NAME);
+        json!({"node": n.pointer("/metadata/name"), "driver": own})
+    });
+    Ok(Ok(seen(cx, &part(&listed, "this driver on each node", rows))))
+}
+
 fn has_driver(csi_nodes: &[Value], node: &str) -> bool {
     csi_nodes
         .iter()
@@ -120,6 +175,8 @@ impl Step<Installation> for Csi {
             flux::Look::Ready(reading) => readings.push(reading),
             flux::Look::Lacks(lack) => lacks.push(lack),
         }
+        let chart = chart(site, &reader).await?;
+        readings.extend(chart.iter().map(|chart| seen(cx, &chart.found)));
         match get(&reader, &Kind::CSI_DRIVER, None, CSI_DRIVER_NAME).await? {
             Some(found) => readings.push(seen(cx, &found)),
             None => lacks.push(format!("there is no CSIDriver {CSI_DRIVER_NAME} yet")),
@@ -129,18 +186,9 @@ impl Step<Installation> for Csi {
             Some(found) => lacks.push(format!("StorageClass {CLASS} is of {}", text(&found.value, "/provisioner"))),
             None => lacks.push(format!("there is no StorageClass {CLASS} yet")),
         }
-        let listed = reader.list(&Kind::CSI_NODE, None, None).await;
-        let listed = listed.map_err(|e| failures::kubernetes(&e, "list the CSINodes"))?;
-        let without: Vec<&str> =
-            site.plan.nodes.iter().map(|n| n.name.as_str()).filter(|n| !has_driver(&listed.value, n)).collect();
-        if without.is_empty() {
-            let rows = listed.value.iter().map(|n| {
-                let own = items(n, "/spec/drivers").find(|d| text(d, "/name") == CSI_DRIVER_NAME);
-                json!({"node": n.pointer("/metadata/name"), "driver": own})
-            });
-            readings.push(seen(cx, &part(&listed, "this driver on each node", rows)));
-        } else {
-            lacks.push(format!("the driver is not registered on {}", without.join(", ")));
+        match registered(cx, site, &reader).await? {
+            Ok(evidence) => readings.push(evidence),
+            Err(lack) => lacks.push(lack),
         }
         let pods = reader.list(&Kind::POD, Some(CSI_NAMESPACE), Some(CONTROLLER)).await;
         let pods = pods.map_err(|e| failures::kubernetes(&e, "list the pods of the driver's controller"))?;
@@ -164,7 +212,7 @@ impl Step<Installation> for Csi {
             readings.push(Evidence::of("Proxmox", cx.clock().now(), &trust.anchor));
             let (nodes, by) = (site.plan.nodes.len(), trust::spoken(&trust.anchor.value));
             let summary = format!("the driver is registered on {nodes} nodes and its token is taken from inside; {by}");
-            return proven(summary, readings);
+            return Ok(recorded(proven(summary, readings)?, chart));
         }
         Ok(Observed::Underway(Wait::new("the CSI driver works on every node", lacks.join("; "), BAND)))
     }

@@ -5,8 +5,9 @@ use crate::engine::failure::Failure;
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::Kind;
-use crate::plan::model::Plan;
+use crate::plan::model::{LinstorPlan, NodePlan, Plan};
 use crate::steps::cluster::{self, Standing, condition, is_true, items, part, proven, said, seen, standing, text};
+use crate::steps::machine::disks;
 use crate::steps::site::{Changing, Installation, Reading};
 use crate::steps::{failures, follow, outlines};
 use async_trait::async_trait;
@@ -55,27 +56,32 @@ fn lack(node: &str, pool: &str, satellites: &[Value]) -> Option<String> {
     Some(format!("{node}: {}", said(satellite, open)))
 }
 
-/// A satellite that has refused the pool for so long that somebody has to look at its disk.
-fn refused(site: &Reading, satellites: &[Value], now: Timestamp) -> Option<Failure> {
-    let linstor = &site.plan.integration.linstor;
+/// A satellite that has refused the pool for so long that somebody has to look at its disk, and what it says.
+fn refused<'a>(nodes: &'a [NodePlan], satellites: &'a [Value], now: Timestamp) -> Option<(&'a NodePlan, &'a str)> {
     let late = Duration::from_secs(BAND.late_s);
-    site.plan.nodes.iter().find_map(|node| {
+    nodes.iter().find_map(|node| {
         let configured = condition(find(&node.name, satellites)?, "Configured")?;
         let lasts = configured.status == "False" && configured.since.is_some_and(|s| between(s, now) > late);
-        lasts.then(|| {
-            Failure::person(
-                format!("the satellite of {} can't set up pool {}: {}", node.name, linstor.pool, configured.message),
-                format!(
-                    "check that {} is the node's empty data disk: talosctl -n {} get disks; wipe leftovers with \
-                     talosctl -n {} wipe disk {}; LINSTOR tries again by itself",
-                    linstor.device,
-                    node.address,
-                    node.address,
-                    linstor.device.trim_start_matches("/dev/")
-                ),
-            )
-        })
+        lasts.then_some((node, configured.message))
     })
+}
+
+/// `name` is the kernel's for the plan's device; Talos wipes by that alone.
+fn failure(linstor: &LinstorPlan, node: &NodePlan, said: &str, name: Option<&str>) -> Failure {
+    let (device, at) = (&linstor.device, node.address);
+    let wipe = match name {
+        Some(name) => format!("wipe leftovers with talosctl -n {at} wipe disk {name}, which is {device}"),
+        None => format!(
+            "find the kernel's name of {device} (dev_path and symlinks in talosctl -n {at} get disks -o yaml), and wipe \
+             leftovers with talosctl -n {at} wipe disk NAME"
+        ),
+    };
+    Failure::person(
+        format!("the satellite of {} can't set up pool {}: {said}", node.name, linstor.pool),
+        format!(
+            "check that {device} is the node's empty data disk: talosctl -n {at} get disks; {wipe}; LINSTOR tries again by itself"
+        ),
+    )
 }
 
 #[async_trait]
@@ -103,8 +109,10 @@ impl Step<Installation> for LinstorPools {
             readings.extend(applied.iter().map(|a| seen(cx, a)));
             return proven(format!("{} satellites are configured with pool {pool}", nodes.len()), readings);
         }
-        if let Some(failure) = refused(site, &listed.value, cx.clock().now()) {
-            return Err(failure);
+        if let Some((node, said)) = refused(nodes, &listed.value, cx.clock().now()) {
+            let linstor = &site.plan.integration.linstor;
+            let name = disks::kernel_name(site, node, &linstor.device).await;
+            return Err(failure(linstor, node, said, name.as_deref()));
         }
         let (done, total) = ((nodes.len() - lacks.len()) as u64, nodes.len() as u64);
         let wait = Wait::new(format!("{total} satellites are configured"), lacks.join("; "), BAND);
@@ -134,6 +142,16 @@ mod tests {
                 {"type": "Available", "status": "True", "observedGeneration": 2},
                 {"type": "Configured", "status": configured, "reason": "Error", "message": "no /dev/sdb",
                  "observedGeneration": 2}]}})]
+    }
+
+    /// reports.md B36: `talosctl wipe disk` takes the kernel's names only.
+    #[test]
+    fn what_is_to_be_wiped_is_named_as_the_kernel_names_it() {
+        let mut plan = crate::steps::day0::tests::plan();
+        plan.integration.linstor.device = "/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_drive-scsi1".into();
+        let told = |name| failure(&plan.integration.linstor, &plan.nodes[0], "no", name).next;
+        assert!(told(Some("sdc")).contains("wipe disk sdc, which is /dev/disk/by-id/"), "{}", told(Some("sdc")));
+        assert!(told(None).contains("wipe disk NAME") && !told(None).contains("wipe disk disk"), "{}", told(None));
     }
 
     #[test]

@@ -27,8 +27,8 @@ pub fn steps(plan: &Plan) -> Steps {
         steps.push(Arc::new(expose));
     }
     for access in access::of(plan) {
-        steps.push(Arc::new(proxmox_role::step(access)));
-        steps.push(Arc::new(proxmox_user::step(access)));
+        steps.extend(proxmox_role::steps(access).map(|step| Arc::new(step) as _));
+        steps.push(Arc::new(proxmox_user::step(plan, access)));
         steps.push(Arc::new(proxmox_token::step(access)));
     }
     if plan.integration.csi.enabled {

@@ -1,16 +1,16 @@
-//! `day4.proxmox_role/NAME`: a role in Proxmox VE with exactly the privileges that the add-on needs.
+//! `day4.proxmox_role/NAME`: a role in Proxmox VE with exactly the privileges that the add-on needs on one kind of object.
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Evidence, Left, Proof};
 use crate::engine::step::{Context, Observed, Outline, Removal, Step, StepId, Undo};
 use crate::engine::wait::Band;
-use crate::steps::addons::access::Access;
+use crate::steps::addons::access::{Access, Role};
 use crate::steps::cluster::part;
 use crate::steps::removal::removed;
 use crate::steps::site::{Changing, Installation, Reading};
 use crate::steps::{failures, outlines};
 use async_trait::async_trait;
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 pub const KIND: &str = "day4.proxmox_role";
@@ -19,13 +19,25 @@ const BAND: Band = Band::new(5, 30);
 pub struct ProxmoxRole {
     outline: Outline,
     access: Access,
+    role: &'static Role,
 }
 
-pub fn step(access: Access) -> ProxmoxRole {
-    let title = format!("role {} holds what {} may do in Proxmox VE", access.role, access.name);
-    let by_hand = format!("pveum role add {} --privs \"{}\"", access.role, access.needed().join(" "));
-    let outline = outlines::change(StepId::of(KIND, access.name), 4, title, BAND, by_hand);
-    ProxmoxRole { outline, access }
+/// One step for each role of the add-on.
+pub fn steps(access: Access) -> impl Iterator<Item = ProxmoxRole> {
+    access.roles.iter().map(move |role| {
+        let title = format!("role {} holds what {} may do in Proxmox VE", role.name, access.name);
+        let by_hand = format!("pveum role add {} --privs \"{}\"", role.name, role.needed().join(" "));
+        let outline = outlines::change(StepId::of(KIND, role.step), 4, title, BAND, by_hand);
+        ProxmoxRole { outline, access, role }
+    })
+}
+
+/// What is to be done about a role that is there.
+enum Found {
+    Right,
+    /// As an earlier version of cozyup made it for this run, when it stood on `/`.
+    Former,
+    Other(Failure),
 }
 
 /// A role carries no mark, so only its privileges can tell whether it is the one that is meant.
@@ -48,6 +60,19 @@ fn other(role: &str, found: &BTreeSet<String>, wanted: &BTreeSet<String>) -> Opt
     ))
 }
 
+impl ProxmoxRole {
+    fn judge(&self, found: &BTreeSet<String>, roles: &BTreeMap<String, BTreeSet<String>>, made: bool) -> Found {
+        // A role carries no mark: only the journal tells that it may be changed.
+        if made && self.role.former(roles).is_some_and(|former| former == *found) {
+            return Found::Former;
+        }
+        match other(self.role.name, found, &self.role.privileges(roles)) {
+            Some(failure) => Found::Other(failure),
+            None => Found::Right,
+        }
+    }
+}
+
 #[async_trait]
 impl Step<Installation> for ProxmoxRole {
     fn outline(&self) -> &Outline {
@@ -56,12 +81,18 @@ impl Step<Installation> for ProxmoxRole {
 
     async fn observe(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
         let roles = site.proxmox.roles().await.map_err(|e| failures::proxmox(&e, "read the roles"))?;
-        let role = self.access.role;
+        let role = self.role.name;
         let Some(found) = roles.value.get(role) else {
             return Ok(Observed::Absent(format!("there is no role {role}")));
         };
-        if let Some(conflict) = other(role, found, &self.access.privileges(&roles.value)) {
-            return Ok(Observed::Conflict(conflict));
+        match self.judge(found, &roles.value, site.made(&self.outline.id)) {
+            Found::Right => {}
+            Found::Former => {
+                return Ok(Observed::Absent(format!(
+                    "role {role} has what an earlier cozyup gave it on the whole site"
+                )));
+            }
+            Found::Other(conflict) => return Ok(Observed::Conflict(conflict)),
         }
         let row = part(&roles, "the row of this role", [json!({"roleid": role, "privs": found})]);
         let evidence = Evidence::of("Proxmox", cx.clock().now(), &row);
@@ -71,13 +102,21 @@ impl Step<Installation> for ProxmoxRole {
 
     async fn act(&self, _cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
         let roles = site.proxmox.roles().await.map_err(|e| failures::proxmox(&e, "read the roles"))?;
-        if roles.value.contains_key(self.access.role) {
-            return Ok(());
-        }
-        let privileges = self.access.privileges(&roles.value);
+        let role = self.role.name;
+        let privileges = self.role.privileges(&roles.value);
         let privileges: Vec<&str> = privileges.iter().map(String::as_str).collect();
-        let made = change.proxmox.create_role(self.access.role, &privileges).await;
-        made.map_err(|e| failures::proxmox(&e, &format!("create role {}", self.access.role)))
+        let Some(found) = roles.value.get(role) else {
+            let made = change.proxmox.create_role(role, &privileges).await;
+            return made.map_err(|e| failures::proxmox(&e, &format!("create role {role}")));
+        };
+        match self.judge(found, &roles.value, site.made(&self.outline.id)) {
+            Found::Former => {
+                let narrowed = change.proxmox.set_role(role, &privileges).await;
+                narrowed.map_err(|e| failures::proxmox(&e, &format!("change role {role}")))
+            }
+            Found::Right => Ok(()),
+            Found::Other(conflict) => Err(conflict),
+        }
     }
 
     fn undo(&self) -> Undo<'_, Installation> {
@@ -92,15 +131,15 @@ impl Step<Installation> for ProxmoxRole {
 #[async_trait]
 impl Removal<Installation> for ProxmoxRole {
     fn title(&self) -> String {
-        format!("delete role {}", self.access.role)
+        format!("delete role {}", self.role.name)
     }
 
     fn by_hand(&self) -> String {
-        format!("pveum role delete {}", self.access.role)
+        format!("pveum role delete {}", self.role.name)
     }
 
     async fn gone(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
-        let role = self.access.role;
+        let role = self.role.name;
         let roles = site.proxmox.roles().await.map_err(|e| failures::proxmox(&e, "read the roles"))?;
         let now = cx.clock().now();
         let Some(found) = roles.value.get(role) else {
@@ -146,13 +185,24 @@ impl Removal<Installation> for ProxmoxRole {
 
     async fn remove(&self, cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
         let Observed::Absent(_) = self.gone(cx, site).await? else { return Ok(()) };
-        removed(change.proxmox.delete_role(self.access.role).await, &format!("delete role {}", self.access.role))
+        removed(change.proxmox.delete_role(self.role.name).await, &format!("delete role {}", self.role.name))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// issue 10 A5: only what this run made is taken down from what it was.
+    #[test]
+    fn a_role_as_an_earlier_cozyup_made_it_is_narrowed_when_the_journal_knows_it() {
+        let step = steps(crate::steps::addons::access::CSI).next().unwrap();
+        let roles = BTreeMap::new();
+        let former = step.role.former(&roles).unwrap();
+        assert!(matches!(step.judge(&former, &roles, true), Found::Former));
+        assert!(matches!(step.judge(&former, &roles, false), Found::Other(_)));
+        assert!(matches!(step.judge(&step.role.privileges(&roles), &roles, false), Found::Right));
+    }
 
     #[test]
     fn a_role_with_other_privileges_is_a_conflict_that_names_them() {

@@ -4,14 +4,16 @@ use crate::engine::failure::Failure;
 use crate::engine::proof::{Evidence, Left, Proof};
 use crate::engine::step::{Context, Observed, Outline, Removal, Step, StepId, Undo};
 use crate::engine::wait::Band;
-use crate::proxmox::{Error, Permissions, Target, TokenRow, connect};
+use crate::proxmox::{Error, Reader, Target, TokenRow, connect};
 use crate::steps::addons::access::{self, Access};
+use crate::steps::addons::grants;
 use crate::steps::cluster::part;
 use crate::steps::removal::removed;
 use crate::steps::site::{Changing, Installation, Reading};
 use crate::steps::{failures, outlines};
 use async_trait::async_trait;
 use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 pub const KIND: &str = "day4.proxmox_token";
@@ -71,28 +73,73 @@ impl ProxmoxToken {
         )
     }
 
-    /// What the token says of itself; `None` when Proxmox does not take the kept secret.
-    async fn permissions(&self, site: &Reading) -> Result<Option<Answer<Permissions>>, Failure> {
-        let doing = format!("ask as {} what it may do", self.access.token_id());
+    /// Asks as the token itself.
+    fn reader(&self, site: &Reading) -> Result<Reader, Failure> {
         let target = Target {
             url: site.plan.site.url.to_string(),
             token_id: self.access.token_id(),
             secret: self.access.secret(site)?,
             trust: site.proxmox.trust().clone(),
         };
-        let (reader, _) = connect(target).map_err(|e| failures::proxmox(&e, &doing))?;
-        match reader.permissions().await {
-            Ok(permissions) => Ok(Some(permissions)),
-            Err(Error::Unauthorized { .. }) => Ok(None),
-            Err(e) => Err(failures::proxmox(&e, &doing)),
+        let connected = connect(target);
+        connected.map(|(reader, _)| reader).map_err(|e| failures::proxmox(&e, &self.doing()))
+    }
+
+    fn doing(&self) -> String {
+        format!("ask as {} what it may do", self.access.token_id())
+    }
+
+    /// What the token may do on each of these paths; `None` when Proxmox does not take the kept secret.
+    async fn permissions(&self, site: &Reading, paths: &BTreeSet<&str>) -> Result<Option<Rights>, Failure> {
+        let reader = self.reader(site)?;
+        let mut all = Rights::new();
+        for path in paths {
+            match reader.permissions_on(path).await {
+                Ok(answer) => drop(all.insert((*path).to_string(), answer)),
+                Err(Error::Unauthorized { .. }) => return Ok(None),
+                Err(e) => return Err(failures::proxmox(&e, &self.doing())),
+            }
         }
+        Ok(Some(all))
     }
 }
 
-/// The privileges that the token lacks on `/`.
-fn lacks(permissions: &Permissions, needed: &'static [&'static str]) -> Vec<&'static str> {
-    let has = permissions.on("/");
-    needed.iter().copied().filter(|p| !has.contains_key(*p)).collect()
+/// What the token may do, by path.
+type Rights = BTreeMap<String, Answer<BTreeMap<String, bool>>>;
+/// Above everything that an add-on works with: what its token may do there reaches strangers' objects.
+const ABOVE: [&str; 4] = ["/", "/vms", "/storage", "/nodes"];
+
+/// What the token lacks: `VM.Audit on /vms/1001`.
+fn lacks(needed: &BTreeMap<String, BTreeSet<&'static str>>, rights: &Rights) -> Vec<String> {
+    let of_path = |(path, wanted): (&String, &BTreeSet<&'static str>)| {
+        let has = rights.get(path).map(|answer| &answer.value);
+        let missing = wanted.iter().copied().filter(|p| !has.is_some_and(|has| has.contains_key(*p)));
+        let missing: Vec<&str> = missing.collect();
+        (!missing.is_empty()).then(|| format!("{} on {path}", missing.join(" ")))
+    };
+    needed.iter().filter_map(of_path).collect()
+}
+
+/// What it may do above its own objects without needing it: somebody gave it to the user.
+fn more(needed: &BTreeMap<String, BTreeSet<&'static str>>, rights: &Rights) -> Vec<String> {
+    let of_path = |path: &&str| {
+        let has = &rights.get(*path)?.value;
+        let wanted = needed.get(*path);
+        let much: Vec<&str> = has
+            .iter()
+            // An entry of ours on the path itself ends there, and does nothing for other kinds of objects.
+            .filter(|(privilege, below)| **below && !wanted.is_some_and(|w| w.contains(privilege.as_str())))
+            .map(|(privilege, _)| privilege.as_str())
+            .collect();
+        // What is needed differs between versions by a privilege of the guest agent.
+        let much: Vec<&str> = much.into_iter().filter(|p| wanted.is_none() || !is_of_agent(p)).collect();
+        (!much.is_empty()).then(|| format!("{} on {path}", much.join(" ")))
+    };
+    ABOVE.iter().filter_map(of_path).collect()
+}
+
+fn is_of_agent(privilege: &str) -> bool {
+    privilege == "VM.Monitor" || privilege.starts_with("VM.GuestAgent.")
 }
 
 #[async_trait]
@@ -116,20 +163,33 @@ impl Step<Installation> for ProxmoxToken {
         if !path.exists() {
             return Ok(Observed::Absent(format!("the secret of token {id} was never kept in {}", path.display())));
         }
-        let Some(permissions) = self.permissions(site).await? else {
+        let wanted = grants::of(site, &self.access).await?;
+        let needed = grants::needed(&self.access, &wanted);
+        let paths: BTreeSet<&str> = needed.keys().map(String::as_str).chain(ABOVE).collect();
+        let Some(rights) = self.permissions(site, &paths).await? else {
             return Ok(Observed::Absent(format!("the kept secret is not that of token {id}")));
         };
-        let lacks = lacks(&permissions.value, self.access.needed());
+        let lacks = lacks(&needed, &rights);
         if !lacks.is_empty() {
             return Err(Failure::refused(
-                format!("token {id} lacks {} on /", lacks.join(" ")),
-                format!("see what it has: pveum user token permissions {} {}", self.access.user, self.access.token),
+                format!("token {id} lacks {}", lacks.join(", ")),
+                format!(
+                    "see what it has (pveum user token permissions {} {}) and who took it away",
+                    self.access.user, self.access.token
+                ),
             ));
         }
         let now = cx.clock().now();
-        let summary = format!("token {id} is taken and has all {} privileges on /", self.access.needed().len());
-        let proof = Proof::new(summary, Evidence::of(format!("Proxmox as {id}"), now, &permissions));
-        Ok(Observed::Satisfied(proof.and(Evidence::of("Proxmox", now, &listed))))
+        let mut summary = format!("token {id} is taken and has what it needs on {} objects", needed.len());
+        match more(&needed, &rights) {
+            much if much.is_empty() => summary.push_str(", and nothing on the whole site"),
+            much => summary.push_str(&format!("; deviation: somebody gave it more: {}", much.join(", "))),
+        }
+        let mut proof = Proof::new(summary, Evidence::of("Proxmox", now, &listed));
+        for answer in rights.values() {
+            proof = proof.and(Evidence::of(format!("Proxmox as {id}"), now, answer));
+        }
+        Ok(Observed::Satisfied(proof))
     }
 
     async fn act(&self, cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
@@ -202,16 +262,43 @@ impl Removal<Installation> for ProxmoxToken {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::steps::addons::access::CSI;
-    use std::collections::BTreeMap;
+    use crate::steps::addons::access::{CAPMOX, CSI};
+    use crate::steps::day0::tests::plan;
+
+    fn rights(all: &[(&str, &[(&str, bool)])]) -> Rights {
+        let one = |(path, has): &(&str, &[(&str, bool)])| {
+            let has = has.iter().map(|(p, below)| ((*p).to_string(), *below)).collect();
+            ((*path).to_string(), Answer::new("", "", "", has))
+        };
+        all.iter().map(one).collect()
+    }
+
+    /// issue 10 A5
+    #[test]
+    fn a_token_must_have_its_privileges_on_each_of_its_objects() {
+        let needed = grants::needed(&CSI, &grants::of_plan(&plan(), &CSI));
+        let mut has: Rights = needed
+            .iter()
+            .map(|(path, all)| {
+                let all = all.iter().map(|p| ((*p).to_string(), false)).collect();
+                (path.clone(), Answer::new("", "", "", all))
+            })
+            .collect();
+        assert!(lacks(&needed, &has).is_empty());
+        has.get_mut("/vms/1002").unwrap().value.remove("VM.Audit");
+        assert_eq!(lacks(&needed, &has), ["VM.Audit on /vms/1002"]);
+    }
 
     #[test]
-    fn a_token_must_have_every_privilege_at_the_root() {
-        let granted = |privileges: &[&str]| {
-            let all = privileges.iter().map(|p| (p.to_string(), true)).collect::<BTreeMap<_, _>>();
-            Permissions(BTreeMap::from([("/".to_string(), all)]))
-        };
-        assert!(lacks(&granted(CSI.needed()), CSI.needed()).is_empty());
-        assert_eq!(lacks(&granted(&CSI.needed()[1..]), CSI.needed()), ["VM.Audit"]);
+    fn what_it_may_do_on_the_whole_site_is_told() {
+        let needed = grants::needed(&CSI, &grants::of_plan(&plan(), &CSI));
+        let all = rights(&[("/", &[("VM.PowerMgmt", true)]), ("/vms", &[("VM.PowerMgmt", true)]), ("/storage", &[])]);
+        assert_eq!(more(&needed, &all), ["VM.PowerMgmt on /", "VM.PowerMgmt on /vms"]);
+        let needed = grants::needed(&CAPMOX, &grants::of_plan(&plan(), &CAPMOX));
+        let all = rights(&[
+            ("/", &[("Sys.Audit", false), ("VM.Audit", false)]),
+            ("/vms", &[("VM.PowerMgmt", true), ("VM.Monitor", true)]),
+        ]);
+        assert!(more(&needed, &all).is_empty(), "what the plan without a pool needs is no surprise");
     }
 }

@@ -1,10 +1,13 @@
-//! `day4.proxmox_user/NAME`: a user in Proxmox VE that has the add-on's role everywhere, and no password.
+//! `day4.proxmox_user/NAME`: a user in Proxmox VE without a password, that has the add-on's roles on the objects which it
+//! works with.
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Evidence, Left, Proof};
 use crate::engine::step::{Context, Observed, Outline, Removal, Step, StepId, Undo};
 use crate::engine::wait::Band;
-use crate::proxmox::{AclRow, Grantee, UserRow};
+use crate::plan::model::Plan;
+use crate::proxmox::{Grantee, UserRow};
 use crate::steps::addons::access::{self, Access};
+use crate::steps::addons::grants::{self, Difference};
 use crate::steps::cluster::part;
 use crate::steps::removal::removed;
 use crate::steps::site::{Changing, Installation, Reading};
@@ -21,17 +24,25 @@ pub struct ProxmoxUser {
     access: Access,
 }
 
-pub fn step(access: Access) -> ProxmoxUser {
-    let Access { name, role, user, .. } = access;
-    let title = format!("user {user} has role {role}");
-    let by_hand = format!("pveum user add {user}\npveum acl modify / --users {user} --roles {role} --propagate 1");
+pub fn step(plan: &Plan, access: Access) -> ProxmoxUser {
+    let Access { name, user, .. } = access;
+    let entries = grants::of_plan(plan, &access);
+    let title = format!("user {user} has its roles on {} objects and no others", entries.len());
+    let by_hand = format!("pveum user add {user}\n{}", grants::by_hand(user, &entries));
     let outline = outlines::change(StepId::of(KIND, name), 4, title, BAND, by_hand)
-        .after([StepId::of(super::proxmox_role::KIND, name)]);
+        .after(access.roles.iter().map(|role| StepId::of(super::proxmox_role::KIND, role.step)));
     ProxmoxUser { outline, access }
 }
 
-fn grants(row: &AclRow, access: &Access) -> bool {
-    row.path == "/" && row.kind == "user" && row.ugid == access.user && row.roleid == access.role && row.propagate
+/// What is still to be done, in words.
+fn open(user: &str, difference: &Difference) -> Option<String> {
+    if let Some(first) = difference.missing.first() {
+        let more = difference.missing.len() - 1;
+        let more = if more == 0 { String::new() } else { format!(" and {more} entries more") };
+        return Some(format!("user {user} does not have role {} on {}{more} yet", first.role, first.path));
+    }
+    let first = difference.stale.first()?;
+    Some(format!("user {user} has role {} on {}, where nothing of this plan needs it", first.role, first.path))
 }
 
 /// Why a user is not this run's own; `None` when it is.
@@ -60,7 +71,7 @@ impl Step<Installation> for ProxmoxUser {
     }
 
     async fn observe(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
-        let Access { user, role, .. } = self.access;
+        let user = self.access.user;
         let users = access::users(site).await?;
         let Some(found) = users.value.iter().find(|u| u.userid == user) else {
             return Ok(Observed::Absent(format!("there is no user {user}")));
@@ -72,23 +83,27 @@ impl Step<Installation> for ProxmoxUser {
             let next = format!("if it may act again: pveum user modify {user} --enable 1");
             return Ok(Observed::Conflict(Failure::person(format!("user {user} is disabled"), next)));
         }
+        let wanted = grants::of(site, &self.access).await?;
         let acl = site.proxmox.acl().await.map_err(|e| failures::proxmox(&e, "read the permissions"))?;
-        let Some(grant) = acl.value.iter().find(|row| grants(row, &self.access)) else {
-            return Ok(Observed::Absent(format!("user {user} does not have role {role} on / yet")));
-        };
+        let difference = grants::difference(&self.access, &wanted, &acl.value);
+        if let Some(what) = open(user, &difference) {
+            return Ok(Observed::Absent(what));
+        }
         let now = cx.clock().now();
         let user_row = json!({"userid": found.userid, "enable": found.enabled, "comment": found.comment});
-        let acl_row =
-            json!({"path": grant.path, "ugid": grant.ugid, "roleid": grant.roleid, "propagate": grant.propagate});
-        let proof = Proof::new(
-            format!("user {user} is this run's and has role {role} on / and below"),
-            Evidence::of("Proxmox", now, &part(&users, "the row of this user", [user_row])),
-        );
-        Ok(Observed::Satisfied(proof.and(Evidence::of("Proxmox", now, &part(&acl, "the row of this user", [acl_row])))))
+        let rows = grants::entries_of(&acl.value, &self.access)
+            .map(|row| json!({"path": row.path, "ugid": row.ugid, "roleid": row.roleid, "propagate": row.propagate}));
+        let rows = part(&acl, "the rows of this user", rows);
+        let mut summary = format!("user {user} is this run's and has its roles on {} objects", wanted.len());
+        if let Some((role, path)) = difference.others.first() {
+            summary.push_str(&format!("; somebody gave it role {role} on {path} too"));
+        }
+        let evidence = Evidence::of("Proxmox", now, &part(&users, "the row of this user", [user_row]));
+        Ok(Observed::Satisfied(Proof::new(summary, evidence).and(Evidence::of("Proxmox", now, &rows))))
     }
 
     async fn act(&self, cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
-        let Access { user, role, .. } = self.access;
+        let user = self.access.user;
         let users = access::users(site).await?;
         match users.value.iter().find(|u| u.userid == user) {
             Some(found) => {
@@ -101,8 +116,22 @@ impl Step<Installation> for ProxmoxUser {
                 made.map_err(|e| failures::proxmox(&e, &format!("create user {user}")))?;
             }
         }
-        let given = change.proxmox.set_acl("/", role, &Grantee::User(user.to_string()), true).await;
-        given.map_err(|e| failures::proxmox(&e, &format!("give {user} role {role}")))
+        let wanted = grants::of(site, &self.access).await?;
+        let acl = site.proxmox.acl().await.map_err(|e| failures::proxmox(&e, "read the permissions"))?;
+        let difference = grants::difference(&self.access, &wanted, &acl.value);
+        let grantee = Grantee::User(user.to_string());
+        for entry in &difference.missing {
+            let given = change.proxmox.set_acl(&entry.path, entry.role, &grantee, entry.propagate).await;
+            given.map_err(|e| failures::proxmox(&e, &format!("give {user} role {} on {}", entry.role, entry.path)))?;
+        }
+        // The user and the role are this run's own, and so is what they were once given. Last, so that nothing is missing
+        // in between.
+        for entry in &difference.stale {
+            let taken = change.proxmox.remove_acl(&entry.path, entry.role, &grantee).await;
+            let doing = format!("take role {} on {} from {user}", entry.role, entry.path);
+            taken.map_err(|e| failures::proxmox(&e, &doing))?;
+        }
+        Ok(())
     }
 
     fn undo(&self) -> Undo<'_, Installation> {
@@ -151,18 +180,25 @@ impl Removal<Installation> for ProxmoxUser {
 mod tests {
     use super::*;
     use crate::steps::addons::access::CSI;
+    use crate::steps::day0::tests::plan;
 
     #[test]
-    fn only_a_grant_that_reaches_everything_counts() {
-        let row = |path: &str, kind: &str, propagate: bool| AclRow {
-            path: path.into(),
-            roleid: CSI.role.into(),
-            ugid: CSI.user.into(),
-            kind: kind.into(),
-            propagate,
-        };
-        assert!(grants(&row("/", "user", true), &CSI));
-        assert!(!grants(&row("/", "user", false), &CSI) && !grants(&row("/vms", "user", true), &CSI));
-        assert!(!grants(&row("/", "group", true), &CSI));
+    fn what_is_missing_is_told_before_what_is_too_much() {
+        let wanted = grants::of_plan(&plan(), &CSI);
+        let stale = wanted.iter().take(1).cloned().collect();
+        let mut difference = Difference { missing: wanted.into_iter().collect(), stale, others: Vec::new() };
+        assert!(open("u", &difference).unwrap().contains("on /storage/local-lvm and 3 entries more yet"));
+        difference.missing.clear();
+        assert!(open("u", &difference).unwrap().contains("where nothing of this plan needs it"));
+        assert_eq!(open("u", &Difference::default()), None);
+    }
+
+    #[test]
+    fn by_hand_each_entry_is_a_line_of_its_own() {
+        let by_hand = step(&plan(), CSI).outline.by_hand;
+        assert!(
+            by_hand.contains("pveum acl modify /vms/1001 --users kubernetes-csi@pve --roles CozyCSI --propagate 0")
+        );
+        assert!(!by_hand.contains("modify / "), "{by_hand}");
     }
 }

@@ -1,5 +1,6 @@
 //! The privileges that the token must have, path by path, for the calls of days 0 to 5 and of the teardown.
 use crate::plan::model::Plan;
+use crate::steps::addons::grants;
 use crate::steps::day0::hosts;
 use std::collections::BTreeSet;
 
@@ -66,12 +67,14 @@ pub fn needs(plan: &Plan, network: &NetworkPlace) -> BTreeSet<Need> {
         need(&format!("/storage/{}", plan.integration.csi.storage), &["Datastore.Audit"]);
     }
     if plan.integration.csi.enabled || plan.integration.capmox.enabled {
-        // Roles, users of realm pve without groups, tokens for them, and ACLs on /
+        // Roles, users of realm pve without groups, tokens for them, and ACLs where their roles stand
         // (pve-access-control, API2/{Role,User,ACL}.pm).
         need("/access", &["Sys.Modify"]);
         need("/access/realm/pve", &["Realm.AllocateUser"]);
         need("/access/groups", &["User.Modify"]);
-        need("/", &["Permissions.Modify"]);
+        for (path, below) in grants::modified(plan, network) {
+            add(&path, below, &["Permissions.Modify"]);
+        }
     }
     if let Some(pool) = &plan.site.pool {
         // Rights on a pool are rights on its members, and making one of them asks the pool alone.
@@ -86,7 +89,8 @@ pub fn needs(plan: &Plan, network: &NetworkPlace) -> BTreeSet<Need> {
     needs
 }
 
-fn network_path(plan: &Plan, network: &NetworkPlace) -> Option<String> {
+/// None where the zone of the network can't be read.
+pub fn network_path(plan: &Plan, network: &NetworkPlace) -> Option<String> {
     let zone = match network {
         NetworkPlace::Bridge => "localnetwork",
         NetworkPlace::Vnet { zone } => zone,
@@ -149,6 +153,22 @@ mod tests {
         for privilege in ["Datastore.Allocate", "Datastore.AllocateTemplate", "Datastore.Audit"] {
             assert!(needs.contains(&Need { path: "/storage/nas".into(), privilege, below: false }), "{privilege}");
         }
+    }
+
+    /// issue 10 A5: who hands out rights needs the right to on those objects, and not on the whole site.
+    #[test]
+    fn rights_are_handed_out_where_the_add_ons_roles_stand() {
+        let mut plan = plan();
+        let on = |plan: &Plan| -> BTreeSet<(String, bool)> {
+            let all = needs(plan, &NetworkPlace::Bridge).into_iter().filter(|n| n.privilege == "Permissions.Modify");
+            all.map(|n| (n.path, n.below)).collect()
+        };
+        assert!(on(&plan).contains(&("/vms".to_string(), true)));
+        plan.site.pool = Some("cozy".into());
+        let within = on(&plan);
+        assert!(within.contains(&("/pool/cozy".to_string(), false)) && !within.iter().any(|(p, _)| p == "/vms"));
+        plan.integration.capmox.enabled = false;
+        assert_eq!(on(&plan), BTreeSet::from([("/storage/local-lvm".to_string(), false)]));
     }
 
     /// reports.md B17.

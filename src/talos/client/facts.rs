@@ -92,6 +92,21 @@ pub struct Disk {
     pub model: String,
     pub readonly: bool,
     pub cdrom: bool,
+    /// `virtio`, `ata`: the bus that it hangs on; empty for what hangs on none.
+    pub transport: String,
+    /// udev's names of it: `/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_drive-scsi1`.
+    pub symlinks: Vec<String>,
+}
+
+/// What Talos found on a disk or a partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Content {
+    /// `/dev/sdb`
+    pub dev_path: String,
+    /// The disk of a partition, else empty.
+    pub parent: String,
+    /// `gpt`, `xfs`, `zfs`, …; empty when it knows nothing there.
+    pub name: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

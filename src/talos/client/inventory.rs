@@ -1,7 +1,7 @@
 //! The calls that both kinds of connection can make: they read the machine and its devices.
-use super::facts::{self, Address, Disk, Link, MachineStatus};
+use super::facts::{self, Address, Content, Disk, Link, MachineStatus};
 use super::node::Node;
-use super::resources::{ADDRESSES, DISKS, EXTENSIONS, LINKS, MACHINE_STATUS};
+use super::resources::{ADDRESSES, DISCOVERED, DISKS, EXTENSIONS, LINKS, MACHINE_STATUS, SYSTEM_DISK};
 use crate::base::answer::Answer;
 use crate::talos::error::Error;
 use crate::talos::wire::talos::resource::definitions::{block, network, runtime};
@@ -34,8 +34,25 @@ impl Node {
             model: spec.model,
             readonly: spec.readonly,
             cdrom: spec.cdrom,
+            transport: spec.transport,
+            symlinks: spec.symlinks,
         };
         Ok(answer.map(|all| all.into_iter().map(disk).collect()))
+    }
+
+    pub async fn system_disk(&self) -> Result<Answer<String>, Error> {
+        let answer = self.get::<block::SystemDiskSpec>(SYSTEM_DISK, "system-disk").await?;
+        Ok(answer.map(|spec| spec.dev_path))
+    }
+
+    pub async fn contents(&self) -> Result<Answer<Vec<Content>>, Error> {
+        let answer = self.list::<block::DiscoveredVolumeSpec>(DISCOVERED).await?;
+        let content = |(_, spec): (String, block::DiscoveredVolumeSpec)| Content {
+            dev_path: spec.dev_path,
+            parent: spec.parent_dev_path,
+            name: spec.name,
+        };
+        Ok(answer.map(|all| all.into_iter().map(content).collect()))
     }
 
     pub async fn extensions(&self) -> Result<Answer<Vec<(String, String)>>, Error> {

@@ -13,7 +13,7 @@ use super::wire::talos::resource::definitions::runtime;
 use crate::base::answer::Answer;
 use crate::base::secret::Secret;
 use crate::base::tls::ByLeaf;
-use facts::{Address, Applied, Disk, Link, MachineStatus, Stage};
+use facts::{Address, Applied, Content, Disk, Link, MachineStatus, Stage};
 use node::Node;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -145,6 +145,22 @@ impl Secure {
     /// When the node does not answer.
     pub async fn disks(&self) -> Result<Answer<Vec<Disk>>, Error> {
         self.node.disks().await
+    }
+
+    /// The disk that Talos runs from, as the kernel names it: `/dev/sda`.
+    ///
+    /// # Errors
+    /// When the node does not answer.
+    pub async fn system_disk(&self) -> Result<Answer<String>, Error> {
+        self.node.system_disk().await
+    }
+
+    /// What is on the disks and their partitions.
+    ///
+    /// # Errors
+    /// When the node does not answer.
+    pub async fn contents(&self) -> Result<Answer<Vec<Content>>, Error> {
+        self.node.contents().await
     }
 
     /// Name and version of each system extension in the image.

@@ -78,6 +78,7 @@ impl Site {
             uuid: format!("00000000-0000-4000-8000-0000000000{host:02x}"),
             system_disk_gib: 50,
             extra_disks: vec![("scsi1".into(), 256)],
+            swapped: false,
             address: (self.address(host), 24),
             gateway: Some(self.address(1)),
             nameservers: vec![self.address(1)],

@@ -2,6 +2,7 @@
 //! (pkg/apis/core/v1/conversion.go and pkg/apis/events/v1/conversion.go of Kubernetes).
 use super::kinds::Kind;
 use serde_json::Value;
+use std::borrow::Cow;
 
 pub const GROUP: &str = "events.k8s.io";
 pub const PLURAL: &str = "events";
@@ -41,13 +42,23 @@ fn renamed(event: Value, name: impl Fn(String) -> String) -> Value {
     }
 }
 
+/// The object as it is stored, of one that a client of this kind wrote.
+pub fn stored(kind: &Kind, object: Value) -> Value {
+    if is_other_view(kind) { to_core(object) } else { object }
+}
+
+/// The stored object as a client of this kind knows it.
+pub fn seen<'a>(kind: &Kind, object: &'a Value) -> Cow<'a, Value> {
+    if is_other_view(kind) { Cow::Owned(from_core(object.clone())) } else { Cow::Borrowed(object) }
+}
+
 /// As `events.k8s.io` shows it.
-pub fn from_core(event: Value) -> Value {
+fn from_core(event: Value) -> Value {
     renamed(event, |field| shown(&field).to_string())
 }
 
 /// As it is stored.
-pub fn to_core(event: Value) -> Value {
+fn to_core(event: Value) -> Value {
     renamed(event, |field| stored_path(&field))
 }
 

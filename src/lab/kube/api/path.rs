@@ -25,7 +25,8 @@ pub struct Target {
 
 impl Target {
     pub fn key(&self, name: &str) -> crate::kube::store::Key {
-        crate::kube::store::Key::new(self.kind.group, self.kind.plural, &self.namespace, name)
+        let (resource, namespace) = (self.kind.resource(), self.namespace.clone());
+        crate::kube::store::Key { resource, namespace, name: name.to_string() }
     }
 }
 

@@ -1,19 +1,17 @@
 //! create, update, patch and delete: from what a client sends to what the store keeps.
 use super::admission;
 use super::decode::{Source, decode};
-use super::events;
 use super::kinds::Kind;
 use super::manage::{self, Writer};
 use super::patch::{PatchType, patched};
 use super::path::{Part, Query, Target};
 use super::read;
 use super::refusal::{Cause, MODIFIED, Refusal};
-use super::scale;
-use super::security;
 use super::selector::Filter;
 use super::structural;
 use super::validate;
 use super::view::Form;
+use super::{scale, security};
 use crate::kube::settle;
 use crate::kube::store::{Key, Store, seconds};
 use crate::world::World;
@@ -57,7 +55,7 @@ impl Request<'_> {
     fn decode(&mut self, world: &World, object: Value, source: Source) -> Result<Value, Refusal> {
         let (object, unknown) = decode(self.kind(), object, source, self.query, read::store(world)?)?;
         self.unknown = unknown;
-        Ok(if events::is_other_view(self.kind()) { events::to_core(object) } else { object })
+        Ok(super::events::stored(self.kind(), object))
     }
 
     fn dry_run(&self, options: &'static str) -> Result<bool, Refusal> {
@@ -287,8 +285,8 @@ pub fn patch(world: &mut World, mut request: Request, by: PatchType) -> Result<W
     let object = match target.part {
         Part::Scale => scale::checked(&patched(kind, &scale::of(&live), &body, by)?)?,
         Part::Whole | Part::Status | Part::Log | Part::Finalize | Part::Inside => {
-            let shown = if events::is_other_view(kind) { events::from_core(live.clone()) } else { live.clone() };
-            request.decode(world, patched(kind, &shown, &body, by)?, Source::Patch)?
+            let seen = super::events::seen(kind, &live);
+            request.decode(world, patched(kind, &seen, &body, by)?, Source::Patch)?
         }
     };
     let stated = text(&object, "/metadata/name");

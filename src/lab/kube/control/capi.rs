@@ -1,6 +1,6 @@
 //! The Cluster API operator: providers from applied to Ready, or refused with a reason.
 use super::objects::{condition, is_deleting, is_true, set_condition, text, uid};
-use super::{components, pods, products};
+use super::{components, pods, products, proxmox};
 use crate::kube::settle;
 use crate::kube::store::{Key, seconds};
 use crate::world::World;
@@ -120,14 +120,17 @@ pub fn deployment_changed(world: &mut World, deployment: &Key) {
 }
 
 /// Why capmox's manager ends as soon as it is started: it asks Proxmox VE for its version first.
-pub fn manager_refusal(world: &World, key: &Key, pod: &Value) -> Option<String> {
+pub fn manager_refusal(world: &mut World, key: &Key, pod: &Value) -> Option<String> {
     if pod["metadata"]["labels"]["cluster.x-k8s.io/provider"] != "infrastructure-proxmox" {
         return None;
     }
     let env = pods::environment(world, key, pod).ok()?;
     let of = |name: &str| env.get(name).map(String::as_str).unwrap_or_default();
+    let between = proxmox::met(world).map(|status| proxmox::gone_wrong(status, of("PROXMOX_URL")));
     let why = if of("PROXMOX_TOKEN").is_empty() {
         return None;
+    } else if let Some(why) = &between {
+        why
     } else if of("PROXMOX_URL").contains("/api2") {
         "501 Method 'GET /api2/json/api2/json/version' not implemented"
     } else if world.pve.token_valid(of("PROXMOX_TOKEN"), of("PROXMOX_SECRET")) {

@@ -22,7 +22,7 @@ const DEADLINE: Duration = Duration::from_secs(10);
 /// Exit statuses of curl.
 const COULD_NOT_CONNECT: i32 = 7;
 const HTTP_ERROR: i32 = 22;
-const TIMED_OUT: i32 = 28;
+pub const TIMED_OUT: i32 = 28;
 const NOT_VERIFIED: i32 = 60;
 const NO_ANSWER: i32 = 52;
 const WRONG_URL: i32 = 3;

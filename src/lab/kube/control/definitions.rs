@@ -13,6 +13,10 @@ const FILES: [&str; 6] = [
     include_str!("../../../../assets/lab/definitions/piraeus.yaml"),
 ];
 
+/// What the snapshot controller's release brings: group and plural.
+pub const SNAPSHOTS: [(&str, &str); 2] =
+    [("snapshot.storage.k8s.io", "volumesnapshots"), ("snapshot.storage.k8s.io", "volumesnapshotclasses")];
+
 static ALL: LazyLock<Vec<Value>> = LazyLock::new(|| {
     let documents = FILES.iter().flat_map(|file| serde_yaml::Deserializer::from_str(file));
     documents.filter_map(|document| Option::<Value>::deserialize(document).ok().flatten()).collect()

@@ -6,6 +6,7 @@
 pub(super) mod balancer;
 pub mod bundle;
 mod capi;
+mod charts;
 mod components;
 pub mod curl;
 mod definitions;
@@ -16,7 +17,7 @@ pub mod nodes;
 pub mod objects;
 pub mod pods;
 mod products;
-mod proxmox;
+pub mod proxmox;
 mod releases;
 pub mod shell;
 mod storage;
@@ -164,6 +165,7 @@ fn dispatch(world: &mut World, key: &Key, gone: Option<&Value>) {
         ("storage.k8s.io", "storageclasses") => storage::wake(world),
         ("helm.toolkit.fluxcd.io", "helmreleases") => {
             releases::reconcile(world, key, gone);
+            charts::release_changed(world, key, gone);
             tenants::release_changed(world, key);
         }
         ("source.toolkit.fluxcd.io", "helmrepositories") => releases::repository_changed(world, key, gone),

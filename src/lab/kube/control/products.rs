@@ -261,7 +261,7 @@ fn api_services(world: &mut World, available: bool) {
 }
 
 /// Why the chart's workloads would not come up.
-pub fn refusal(world: &World, release: &Value) -> Option<String> {
+pub fn refusal(world: &mut World, release: &Value) -> Option<String> {
     if proxmox::is_driver(release) {
         return proxmox::refusal(world, release);
     }
@@ -398,7 +398,7 @@ fn brought_by(release: &str) -> &'static [Brought] {
         "etcd-operator" => &[("etcd.aenix.io", "etcdclusters")],
         "postgres-operator" => &[("postgresql.cnpg.io", "clusters")],
         "grafana-operator" => &[("grafana.integreatly.org", "grafanas")],
-        "snapshot-controller" => &[("snapshot.storage.k8s.io", "volumesnapshots")],
+        "snapshot-controller" => &definitions::SNAPSHOTS,
         "victoria-metrics-operator" => {
             &[("operator.victoriametrics.com", "vmclusters"), ("operator.victoriametrics.com", "vmalerts")]
         }

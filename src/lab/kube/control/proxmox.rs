@@ -1,7 +1,9 @@
-//! Proxmox CSI: the one place where the cluster touches the simulated Proxmox VE.
+//! Proxmox CSI and what else in the cluster touches the simulated Proxmox VE.
+use super::curl::{self, Answer};
 use super::objects::{is_ready_now, items, text};
 use super::storage;
 use crate::kube::store::Key;
+use crate::scenario::FaultKind;
 use crate::world::World;
 use base64::Engine as _;
 use serde::Deserialize;
@@ -26,6 +28,34 @@ struct Site {
     token_secret: String,
 }
 
+/// The port of Proxmox VE's API.
+const PORT: &str = ":8006/";
+
+/// What stands between pods and Proxmox VE: the status that it answers with, 0 for none at all.
+pub fn met(world: &mut World) -> Option<u16> {
+    let bites = world.bites(|fault| matches!(fault, FaultKind::PodsMeet { .. }));
+    if let Some(FaultKind::PodsMeet { status }) = bites { Some(status) } else { None }
+}
+
+/// What a pod is told that asks Proxmox VE, when it does not get through to it.
+pub fn in_between(world: &mut World, url: &str) -> Option<Answer> {
+    if !url.contains(PORT) {
+        return None;
+    }
+    Some(match met(world)? {
+        0 => Err((curl::TIMED_OUT, "Connection timed out after 20001 milliseconds".to_string())),
+        status => Ok((status, format!("<html>{status}</html>"))),
+    })
+}
+
+/// The words of a client in Go about the same.
+pub fn gone_wrong(status: u16, host: &str) -> String {
+    match status {
+        0 => format!("Get \\\"{host}/api2/json/version\\\": dial tcp: i/o timeout"),
+        status => format!("{status} Method 'GET /api2/json/api2/json/version' not implemented"),
+    }
+}
+
 /// Whether this HelmRelease installs the driver.
 pub fn is_driver(release: &Value) -> bool {
     text(release, "/spec/chart/spec/chart").ends_with("proxmox-csi-plugin")
@@ -36,18 +66,34 @@ pub fn is_configuration(release: &Value, secret: &str) -> bool {
     is_driver(release) && text(release, "/spec/values/existingConfigSecret") == secret
 }
 
-/// Why the driver does not come up: its configuration is missing, or Proxmox VE does not take its token.
-pub fn refusal(world: &World, release: &Value) -> Option<String> {
+/// The sites of the driver's configuration.
+///
+/// # Errors
+/// When it is not there.
+fn sites(world: &World, release: &Value) -> Result<Vec<Site>, String> {
     let namespace = text(release, "/metadata/namespace");
     let name = text(release, "/spec/values/existingConfigSecret");
     let key = release.pointer("/spec/values/existingConfigSecretKey").and_then(Value::as_str).unwrap_or("config.yaml");
-    let Some(secret) = world.object(&Key::new("", "secrets", namespace, name)) else {
-        return Some(format!("MountVolume.SetUp failed for volume \"cloud-config\": secret \"{name}\" not found"));
-    };
+    let secret = world.object(&Key::new("", "secrets", namespace, name));
+    let secret = secret
+        .ok_or_else(|| format!("MountVolume.SetUp failed for volume \"cloud-config\": secret \"{name}\" not found"))?;
     let raw = secret_value(secret, key).unwrap_or_default();
-    let sites = serde_saphyr::from_str::<Configuration>(&raw).map(|c| c.clusters).unwrap_or_default();
+    Ok(serde_saphyr::from_str::<Configuration>(&raw).map(|c| c.clusters).unwrap_or_default())
+}
+
+/// Why the driver does not come up: its configuration is missing, it does not reach Proxmox VE, or that does not take its
+/// token.
+pub fn refusal(world: &mut World, release: &Value) -> Option<String> {
+    let sites = match sites(world, release) {
+        Ok(sites) => sites,
+        Err(why) => return Some(why),
+    };
     if sites.is_empty() {
         return Some("failed to read cloud config: no clusters in it".into());
+    }
+    // Its controller ends and is started again, and Helm waits for it.
+    if met(world).is_some() {
+        return Some("timed out waiting for the condition".into());
     }
     sites
         .iter()
@@ -144,6 +190,31 @@ pub fn can_provision(world: &World, node: &str) -> Result<(), String> {
     Err(format!("error generating accessibility requirements: no topology key found on CSINode {node}"))
 }
 
+/// What the driver's calls ask of its token for a volume on this node: `GET /storage/ID`, the storage's content, a new
+/// image, and the VM's configuration, read and changed (sergelogvinov/proxmox-csi-plugin 0.14, pkg/csi/controller.go).
+///
+/// # Errors
+/// Proxmox VE's words.
+fn may(world: &mut World, storage: &str, node: &str) -> Result<(), String> {
+    let Some(release) = release(world) else { return Ok(()) };
+    let Some(site) = sites(world, &release)?.into_iter().next() else { return Ok(()) };
+    let Some((user, token)) = site.token_id.split_once('!') else { return Ok(()) };
+    let (on_storage, on_vm) = (format!("/storage/{storage}"), world.pve.path_of(node));
+    let mut asked: Vec<(String, &str)> = vec![
+        (on_storage.clone(), "Datastore.Allocate"),
+        (on_storage.clone(), "Datastore.Audit"),
+        (on_storage, "Datastore.AllocateSpace"),
+    ];
+    // A node of a test may have no VM.
+    asked.extend(on_vm.into_iter().flat_map(|vm| [(vm.clone(), "VM.Audit"), (vm, "VM.Config.Disk")]));
+    for (path, privilege) in asked {
+        if !world.pve.may(user, token, &path, privilege) {
+            return Err(format!("403 Permission check failed ({path}, {privilege})"));
+        }
+    }
+    Ok(())
+}
+
 /// Makes the volume on the class's storage: its handle, and where it can be reached from.
 ///
 /// # Errors
@@ -151,6 +222,7 @@ pub fn can_provision(world: &World, node: &str) -> Result<(), String> {
 pub fn create(world: &mut World, class: &Value, node: &str, volume: &str, gib: u64) -> Result<(String, Value), String> {
     let (region, zone) = labels(world, node).ok_or("the node lost its topology labels")?;
     let storage = text(class, "/parameters/storage");
+    may(world, storage, node)?;
     // The driver gives its volumes to this VMID, which nobody has.
     let disk = format!("vm-9999-{volume}");
     let volid = world.pve.create_volume(storage, &disk, gib)?;

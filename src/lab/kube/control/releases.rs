@@ -340,7 +340,7 @@ fn chart(release: &Value) -> String {
     format!("{}@{}", text(release, "/spec/chart/spec/chart"), chart_version(release))
 }
 
-fn chart_version(release: &Value) -> String {
+pub fn chart_version(release: &Value) -> String {
     let asked = text(release, "/spec/chart/spec/version");
     let exact = asked.starts_with(|c: char| c.is_ascii_digit());
     if exact { asked.to_string() } else { bundle::graph().version.trim_start_matches('v').to_string() }
@@ -363,7 +363,6 @@ fn succeed(world: &mut World, key: &Key, release: &Value) {
         "digest": format!("sha256:{:064x}", super::objects::hash(&release["spec"].to_string())),
         "configDigest": format!("sha256:{:064x}", super::objects::hash(&release["spec"]["values"].to_string())),
     });
-    chart_object(world, key, release);
     let history: Vec<Value> = [snapshot].into_iter().chain(before).collect();
     products::installed(world, key, release);
     world.change_object(key, |r| {
@@ -379,41 +378,6 @@ fn succeed(world: &mut World, key: &Key, release: &Value) {
     });
     world.tell(key, "Normal", reason, &message);
     products::settled(world, key);
-}
-
-/// The chart as the source controller fetched it, beside its source.
-fn chart_object(world: &mut World, key: &Key, release: &Value) {
-    let at = seconds(world.now);
-    let wanted = &release["spec"]["chart"]["spec"];
-    let source = wanted["sourceRef"].clone();
-    let namespace = source["namespace"].as_str().unwrap_or(&key.namespace).to_string();
-    let (chart, version) = (text(release, "/spec/chart/spec/chart"), chart_version(release));
-    let name = format!("{}-{}", key.namespace, key.name);
-    let path = format!("helmchart/{namespace}/{name}/{chart}-{version}.tgz");
-    let object = json!({
-        "apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "HelmChart", "metadata": {"labels": labels(key)},
-        "spec": {"chart": chart, "version": wanted["version"].as_str().unwrap_or("*"), "interval": "5m0s",
-            "reconcileStrategy": wanted["reconcileStrategy"].as_str().unwrap_or("ChartVersion"),
-            "sourceRef": {"kind": source["kind"], "name": source["name"]}},
-        "status": {
-            "observedGeneration": 1, "observedChartName": chart,
-            "artifact": {
-                "digest": format!("sha256:{:064x}", super::objects::hash(&format!("{chart}@{version}"))),
-                "revision": version, "path": path, "lastUpdateTime": at,
-                "url": format!("http://source-controller.cozy-fluxcd.svc/{path}"),
-            },
-        },
-    });
-    let chart = Key::new("source.toolkit.fluxcd.io", "helmcharts", &namespace, &name);
-    if world
-        .object(&chart)
-        .is_none_or(|old| old["status"]["artifact"]["digest"] != object["status"]["artifact"]["digest"])
-    {
-        world.apply_object(chart.clone(), object);
-        world.change_object(&chart, |c| {
-            set_condition(c, &at, "Ready", "True", "ChartPullSucceeded", &format!("pulled '{path}'"));
-        });
-    }
 }
 
 /// True when every workload and LoadBalancer of the release has what it needs.

@@ -284,14 +284,14 @@ impl wire::machine_service_server::MachineService for Api {
             request.metadata(),
             |messages| wire::MountsResponse { messages },
             |vmid| {
-                let size = self.0.read(vmid, |_, m| m.vm.system_disk_gib << 30)?;
-                let stat = |filesystem: &str, size: u64, mounted_on: &str| wire::MountStat {
-                    filesystem: filesystem.into(),
+                let (size, system) = self.0.read(vmid, |_, m| (m.vm.system_disk_gib << 30, m.vm.system_disk()))?;
+                let stat = |partition: u8, size: u64, mounted_on: &str| wire::MountStat {
+                    filesystem: format!("/dev/{system}{partition}"),
                     size,
                     available: size / 10 * 8,
                     mounted_on: mounted_on.into(),
                 };
-                let stats = vec![stat("/dev/sda6", size, "/var"), stat("/dev/sda5", 100 << 20, "/system/state")];
+                let stats = vec![stat(6, size, "/var"), stat(5, 100 << 20, "/system/state")];
                 Ok(wire::Mounts { stats, ..Default::default() })
             },
         )

@@ -10,14 +10,15 @@ pub struct Storage(pub Node);
 /// The reason why a disk or partition of the machine can't be wiped.
 fn unfit(machine: &Machine, device: &str, used_too: bool) -> Option<Status> {
     let disks = disk_list(&machine.vm);
-    let partition = device.strip_prefix("sda").is_some_and(|n| VOLUMES.iter().any(|(_, number)| n == *number));
+    let system = machine.vm.system_disk();
+    let partition = device.strip_prefix(&system).is_some_and(|n| VOLUMES.iter().any(|(_, number)| n == *number));
     let Some(disk) = disks.iter().find(|d| d.name == device || (partition && d.system)) else {
         return Some(Status::not_found(format!("blockdevice {device:?} not found")));
     };
     if disk.readonly() {
         return Some(Status::failed_precondition(format!("blockdevice {device:?} is read-only")));
     }
-    let volume = VOLUMES.iter().find(|(_, number)| device == disk.name || device == format!("sda{number}"));
+    let volume = VOLUMES.iter().find(|(_, number)| device == disk.name || device == format!("{system}{number}"));
     volume.filter(|_| disk.system && !used_too).map(|(volume, _)| {
         Status::failed_precondition(format!("blockdevice {device:?} is in use by volume {volume:?}"))
     })

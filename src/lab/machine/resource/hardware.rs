@@ -1,5 +1,5 @@
 //! Resources about disks, links and the rest of the VM.
-use super::super::outside::Vm;
+use super::super::outside::{Vm, by_id};
 use super::super::spec::Spec;
 use super::{Made, View};
 
@@ -105,11 +105,7 @@ fn disk_spec(disk: &Disk) -> Spec {
     match disk.kind {
         DiskKind::Loop => spec,
         DiskKind::Cdrom => spec.text(11, "transport", "ata").flag(12, "rotational", true),
-        DiskKind::Drive => spec.text(11, "transport", "virtio").texts(
-            18,
-            "symlinks",
-            &[format!("/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_drive-{}", disk.slot)],
-        ),
+        DiskKind::Drive => spec.text(11, "transport", "virtio").texts(18, "symlinks", &[by_id(&disk.slot)]),
     }
 }
 
@@ -128,8 +124,10 @@ pub fn pretty(bytes: u64) -> String {
     if value < 10.0 { format!("{value:.1} {unit}") } else { format!("{value:.0} {unit}") }
 }
 
-pub fn system_disk(_: &View<'_>) -> Vec<Made> {
-    vec![Made::new("system-disk", Spec::new().text(1, "diskID", "sda").text(2, "devPath", "/dev/sda"))]
+pub fn system_disk(view: &View<'_>) -> Vec<Made> {
+    let disk = view.machine.vm.system_disk();
+    let path = format!("/dev/{disk}");
+    vec![Made::new("system-disk", Spec::new().text(1, "diskID", disk).text(2, "devPath", path))]
 }
 
 /// Label and size of the partitions of the nocloud image; EPHEMERAL takes the rest.
@@ -167,22 +165,24 @@ pub fn volumes(view: &View<'_>) -> Vec<Made> {
         let spec = volume(&disk.name, "disk", disk.size, discovered);
         Made::new(&disk.name, if disk.kind == DiskKind::Cdrom { spec.text(6, "label", "cidata") } else { spec })
     });
+    let system = vm.system_disk();
     let partitions = (1u64..).zip(partitions(vm)).map(|(index, (label, filesystem, size))| {
-        let name = format!("sda{index}");
+        let name = format!("{system}{index}");
         let spec = volume(&name, "partition", size, filesystem);
         // Only XFS carries the partition's name in itself.
         let spec = if filesystem == "xfs" { spec.text(6, "label", label) } else { spec };
         let spec = spec
             .text(12, "partition_label", label)
             .number(13, "partition_index", index)
-            .text(16, "parent", "sda")
-            .text(18, "parent_dev_path", "/dev/sda");
+            .text(16, "parent", &system)
+            .text(18, "parent_dev_path", format!("/dev/{system}"));
         Made::new(name, spec)
     });
     disks.chain(partitions).collect()
 }
 
 pub fn volume_statuses(view: &View<'_>) -> Vec<Made> {
+    let system = view.machine.vm.system_disk();
     (1u64..)
         .zip(partitions(&view.machine.vm))
         .filter(|(_, (label, ..))| ["META", "STATE", "EPHEMERAL"].contains(label))
@@ -194,9 +194,9 @@ pub fn volume_statuses(view: &View<'_>) -> Vec<Made> {
             };
             let spec = spec.number_shown(16, "type", 0, "partition");
             let spec = if located {
-                spec.text(2, "location", format!("/dev/sda{index}"))
+                spec.text(2, "location", format!("/dev/{system}{index}"))
                     .number(8, "partitionIndex", index)
-                    .text(7, "parentLocation", "/dev/sda")
+                    .text(7, "parentLocation", format!("/dev/{system}"))
                     .number(9, "size", size)
                     .text(13, "prettySize", pretty(size))
             } else {
@@ -211,9 +211,11 @@ pub fn mounts(view: &View<'_>) -> Vec<Made> {
     if !view.configured() {
         return Vec::new();
     }
-    [("EPHEMERAL", "/dev/sda6", "/var"), ("STATE", "/dev/sda5", "/system/state")]
+    let system = view.machine.vm.system_disk();
+    [("EPHEMERAL", 6, "/var"), ("STATE", 5, "/system/state")]
         .into_iter()
-        .map(|(id, source, target)| {
+        .map(|(id, index, target)| {
+            let source = format!("/dev/{system}{index}");
             let spec = Spec::new().text(1, "source", source).text(2, "target", target).text(3, "filesystemType", "xfs");
             Made::new(id, spec.texts(4, "options", &["rw".into(), "noatime".into()]).flag(5, "encrypted", false))
         })
