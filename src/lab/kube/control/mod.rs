@@ -111,6 +111,13 @@ fn changes(world: &mut World) -> Vec<(Key, Option<Value>)> {
     found
 }
 
+/// A HelmRelease, and what follows it: its chart, and the tenant that it stands for.
+fn release_changed(world: &mut World, key: &Key, gone: Option<&Value>) {
+    releases::reconcile(world, key, gone);
+    charts::release_changed(world, key, gone);
+    tenants::release_changed(world, key);
+}
+
 fn dispatch(world: &mut World, key: &Key, gone: Option<&Value>) {
     if let Some(object) = gone {
         workloads::collect(world, key, object);
@@ -163,11 +170,7 @@ fn dispatch(world: &mut World, key: &Key, gone: Option<&Value>) {
             capi::deployment_changed(world, key);
         }
         ("storage.k8s.io", "storageclasses") => storage::wake(world),
-        ("helm.toolkit.fluxcd.io", "helmreleases") => {
-            releases::reconcile(world, key, gone);
-            charts::release_changed(world, key, gone);
-            tenants::release_changed(world, key);
-        }
+        ("helm.toolkit.fluxcd.io", "helmreleases") => release_changed(world, key, gone),
         ("source.toolkit.fluxcd.io", "helmrepositories") => releases::repository_changed(world, key, gone),
         ("apps.cozystack.io", "tenants") => tenants::reconcile(world, key, gone),
         ("metallb.io", _) => balancer::wake(world),
