@@ -162,7 +162,7 @@ pub fn prepare(options: Options) -> Result<Prepared, Refusal> {
         )),
         LockError::Io { .. } => state(&with_cause(&e), folder.path()),
     })?;
-    folder.tidy().map_err(unfit)?;
+    let place = folder.take_up().map_err(unfit)?;
     let sealed = |e: VaultError| Refusal::State { what: with_cause(&e), next: e.next() };
     let vault = Vault::open(&folder.secrets(), options.keys.identity.as_ref()).map_err(sealed)?;
     let (mut journal, recovered) = Journal::open(&folder.journal()).map_err(|e| match e {
@@ -220,7 +220,7 @@ pub fn prepare(options: Options) -> Result<Prepared, Refusal> {
         // A clock that was handed over is a lab's.
         ntp_port: if options.clock.spec().is_some() { crate::lab::site::TIME_PORT } else { crate::base::sntp::PORT },
         reconnect: options.reconnect,
-        claim: Claim::here(&host_name(), folder.path(), options.clock.now()),
+        claim: Claim::here(&host_name(), folder.path(), &place, options.clock.now()),
         take_over: options.take_over.clone(),
         shown: state_before.shown(),
         made: state_before.made.steps().cloned().collect(),
@@ -419,7 +419,7 @@ pub fn recorded(folder: &Path) -> Result<Vec<Record>, JournalError> {
 
 /// The clock of this process: real, unless whoever started it says otherwise (the lab does, for the programs it starts).
 pub fn clock_of_environment() -> Clock {
-    std::env::var(CLOCK_VARIABLE).ok().and_then(|spec| Clock::of_spec(&spec)).unwrap_or_else(Clock::real)
+    std::env::var(CLOCK_VARIABLE).ok().and_then(|spec| Clock::of_spec(&spec)).unwrap_or_else(Clock::of_machine)
 }
 
 /// The name resolution of this process. On loopback, or in a lab's time, the machine's resolver is never asked: such a

@@ -2,7 +2,9 @@
 //!
 //! Built on tokio's clock, so tests run on paused time.
 use jiff::{SignedDuration, Timestamp};
+use std::fmt;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 /// A clock that reads `origin + (elapsed since start) x speed`.
@@ -11,12 +13,47 @@ pub struct Clock {
     origin: Timestamp,
     started: tokio::time::Instant,
     speed: f64,
+    wall: Option<Wall>,
+}
+
+/// What this machine's clock says now. People, NTP and a sleep move it; the run's own time goes on evenly.
+#[derive(Clone)]
+struct Wall(Arc<dyn Fn() -> Timestamp + Send + Sync>);
+
+impl fmt::Debug for Wall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Wall")
+    }
 }
 
 impl Clock {
     /// The wall clock at normal speed.
     pub fn real() -> Self {
-        Clock { origin: Timestamp::now(), started: tokio::time::Instant::now(), speed: 1.0 }
+        Clock { origin: Timestamp::now(), started: tokio::time::Instant::now(), speed: 1.0, wall: None }
+    }
+
+    /// [`Clock::real`], beside this machine's clock as it is at each moment.
+    pub fn of_machine() -> Self {
+        Clock::real().beside(Timestamp::now)
+    }
+
+    /// This clock, which also knows what `wall` says meanwhile. Waits, bands and the times of records stay with the even
+    /// time: a wall clock that jumps makes nothing late, nothing early and no duration negative.
+    #[must_use]
+    pub fn beside(mut self, wall: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
+        self.wall = Some(Wall(Arc::new(wall)));
+        self
+    }
+
+    /// What the date is: the wall clock's word where it is known. For certificates, never for durations.
+    pub fn date(&self) -> Timestamp {
+        self.wall.as_ref().map_or_else(|| self.now(), |wall| wall.0())
+    }
+
+    /// How far the wall clock is before this one, negative when it is behind: what it jumped since the start, and how long
+    /// the machine slept.
+    pub fn moved(&self) -> SignedDuration {
+        self.date().duration_since(self.now())
     }
 
     /// A clock that read `origin` at the wall time `wall_start` and runs `speed` times as fast.
@@ -25,12 +62,15 @@ impl Clock {
         let speed = if speed.is_finite() { speed.clamp(0.001, 100_000.0) } else { 1.0 };
         let since = SystemTime::now().duration_since(wall_start).unwrap_or_default();
         let origin = add(origin, since.mul_f64(speed));
-        Clock { origin, started: tokio::time::Instant::now(), speed }
+        Clock { origin, started: tokio::time::Instant::now(), speed, wall: None }
     }
 
     /// The text from which [`Clock::of_spec`] makes the same clock in another process: `ORIGIN,WALL_MS,SPEED`. `None`
     /// for a clock that goes as the wall does.
     pub fn spec(&self) -> Option<String> {
+        if self.wall.is_some() {
+            return None;
+        }
         let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let (here, there) = (self.now(), Timestamp::now());
         let apart = between(here, there).max(between(there, here));
@@ -97,6 +137,24 @@ mod tests {
         clock.sleep(Duration::from_secs(3600)).await;
         assert_eq!(before.elapsed().as_secs(), 60);
         assert_eq!(between(start, clock.now()).as_secs(), 3600);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wall_clock_that_jumps_moves_the_date_and_nothing_else() {
+        for hours in [8, -2] {
+            let start = Timestamp::from_second(1_800_000_000).unwrap();
+            let jump = SignedDuration::from_hours(hours);
+            let clock = Clock::scaled(start, SystemTime::now(), 1.0);
+            let even = clock.clone();
+            let clock = clock.beside(move || even.now() + jump);
+            let before = clock.now();
+            let deadline = add(before, Duration::from_secs(60));
+            clock.sleep_until(deadline).await;
+            assert_eq!(between(before, clock.now()).as_secs(), 60, "{hours}");
+            assert_eq!((clock.moved().as_hours(), clock.date().duration_since(clock.now()).as_hours()), (hours, hours));
+            assert_eq!(clock.within(Duration::from_secs(5), async { 1 }).await, Some(1));
+            assert_eq!(clock.spec(), None, "a machine whose clock was moved is no lab");
+        }
     }
 
     #[test]

@@ -42,7 +42,8 @@ pub async fn ask(start: &Start<'_>, state_dir: &Path, id: &str, agreed: bool) ->
     let (reader, _) = compose::clients(&plan, keys.token)?;
     let found = adopt::look(&plan, &reader, &format!("{MARK}{id}")).await;
     let lost = found.map_err(|failure| declined(format!("{}\nnext: {}", failure.what, failure.next)))?;
-    let here = Claim::here(&crate::session::lock::host_name(), &folder, start.clock.now());
+    // A folder without a journal is no place yet: whoever works on the run is elsewhere, or lost with its folder.
+    let here = Claim::here(&crate::session::lock::host_name(), &folder, "", start.clock.now());
     if let Some(other) = lost.holder.as_ref().filter(|holder| !holder.is_of(&here) && !start.take_over) {
         return Err(declined(format!(
             "run {id} is worked on from {} since {}, as the template's notes say\n\

@@ -115,7 +115,7 @@ pub async fn tear_down(start: Start<'_>, flags: &TeardownFlags, state_dir: &Path
             Ok(survey) => {
                 say(&survey.text);
                 if flags.list || survey.is_over {
-                    return Exit::Proven;
+                    return if survey.is_held { Exit::Blocked } else { Exit::Proven };
                 }
             }
             Err(refusal) => {
@@ -154,6 +154,8 @@ struct Survey {
     refused: Option<String>,
     /// There is nothing to remove.
     is_over: bool,
+    /// Something is in the way, or can't be told.
+    is_held: bool,
 }
 
 fn list(name: &str, found: &[(Outline, Result<Observed, Failure>)]) -> Survey {
@@ -209,7 +211,12 @@ fn list(name: &str, found: &[(Outline, Result<Observed, Failure>)]) -> Survey {
             out.extend(lines);
         }
     }
-    Survey { text: out.join("\n"), refused, is_over }
+    Survey { text: out.join("\n"), refused, is_over, is_held: is_held(found) }
+}
+
+fn is_held(found: &[(Outline, Result<Observed, Failure>)]) -> bool {
+    let counts = found.iter().filter(|(outline, _)| outline.id.kind() != nothing_left::KIND);
+    counts.into_iter().any(|(_, observed)| matches!(observed, Ok(Observed::Conflict(_)) | Err(_)))
 }
 
 fn line_of(left: &Left) -> String {
@@ -241,6 +248,20 @@ fn agree(name: &str, confirmed: Option<&str>) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_list_with_something_in_the_way_is_no_success() {
+        let outline = crate::engine::state::tests::outline("day1.clone/cp1", 1, &[]);
+        let away = || Failure::retryable("no answer", "look at the network");
+        for (observed, is_held) in [
+            (Err(away()), true),
+            (Ok(Observed::Conflict(away())), true),
+            (Ok(Observed::Absent("vm 1001 is there".into())), false),
+        ] {
+            let survey = list("cozy", &[(outline.clone(), observed)]);
+            assert_eq!((survey.is_held, survey.text.contains("in the way:")), (is_held, is_held), "{}", survey.text);
+        }
+    }
 
     #[test]
     fn only_the_runs_own_name_agrees() {

@@ -5,11 +5,15 @@ use super::doubt::{Doubting, Outside, Verdict, resting};
 use super::failure::{Class, Failure};
 use super::journal::{Journal, JournalError};
 use super::made::{Adopted, Made};
+use super::pace::{
+    BACKOFF_S, LOOK_AGAIN, LOOK_LATER, LOOKS, TASK_BACKOFF_S, TELL_AGAIN, TELL_NUMBERS, TRIES, TRY_LATER, nth,
+};
 use super::record::{Event, Outcome, Record};
 use super::request::{Asked, Request};
 use super::state::{RunState, Status};
 use super::step::{Context, Observed, Outline, Site, Step, StepId};
 use super::wait::Wait;
+use super::wall_clock::WallClock;
 use crate::base::clock::{Clock, add, between};
 use crate::base::{json, text};
 use async_trait::async_trait;
@@ -24,23 +28,6 @@ use tokio::task::{AbortHandle, JoinSet};
 pub(super) const OBSERVE_DEADLINE: Duration = Duration::from_secs(90);
 /// One act may take this long on the wall; it returns when the change is accepted, so this is for uploads.
 const ACT_DEADLINE: Duration = Duration::from_secs(3 * 3600);
-/// Pauses between tries, in seconds of the clock; the last one repeats.
-const BACKOFF_S: [u64; 6] = [2, 4, 8, 15, 20, 30];
-/// How often a blocked step is looked at again.
-const LOOK_AGAIN: Duration = Duration::from_secs(10);
-/// And after this many looks, less often.
-const LOOKS: u32 = 60;
-const LOOK_LATER: Duration = Duration::from_secs(30);
-/// After an act whose task failed in the target, in seconds; the last one repeats. Each try is one more failed task in a
-/// list that other people read.
-const TASK_BACKOFF_S: [u64; 6] = [10, 20, 40, 80, 160, 300];
-/// Where a look is a further try of the act, two records each: after this many of them, less often still.
-const TRIES: u32 = 240;
-const TRY_LATER: Duration = Duration::from_secs(120);
-/// A look that finds a blocked step as it was is recorded after twice the time of the last such record, up to this.
-const TELL_AGAIN: Duration = Duration::from_secs(3600);
-/// And up to this where only numbers differ: a screen should not show old ones for an hour.
-const TELL_NUMBERS: Duration = Duration::from_secs(60);
 /// Log lines kept per step.
 const LOG_LIMIT: u32 = 400;
 
@@ -152,6 +139,7 @@ struct Loop<S: Site> {
     /// When a blocked step's failure was recorded last, and for how long it is no news from then on.
     told: HashMap<StepId, (jiff::Timestamp, Duration)>,
     doubting: Doubting,
+    wall_clock: WallClock,
 }
 
 impl<S: Site> Driver<S> {
@@ -178,6 +166,7 @@ impl<S: Site> Driver<S> {
             log_lines: HashMap::new(),
             told: HashMap::new(),
             doubting: Doubting::default(),
+            wall_clock: WallClock::default(),
         };
         this.begin(session)?;
         let (mut open, mut watched) = (true, true);
@@ -187,12 +176,6 @@ impl<S: Site> Driver<S> {
                 Next::Ended(outcome) => return Ok((outcome, this.driver.state)),
             };
             let clock = this.driver.clock.clone();
-            let sleep = async {
-                match wake {
-                    Some(at) => clock.sleep_until(at).await,
-                    None => std::future::pending().await,
-                }
-            };
             tokio::select! {
                 Some(joined) = this.tasks.join_next_with_id() => this.joined(joined)?,
                 Some(note) = inbox.recv() => this.note(note)?,
@@ -206,9 +189,17 @@ impl<S: Site> Driver<S> {
                     Err(_) => watched = false,
                 },
                 error = this.driver.journal.displaced() => return Err(error),
-                () = sleep => {}
+                () = until(&clock, wake) => {}
             }
         }
+    }
+}
+
+/// Returns at `wake`; without one never.
+async fn until(clock: &Clock, wake: Option<jiff::Timestamp>) {
+    match wake {
+        Some(at) => clock.sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -266,7 +257,16 @@ impl<S: Site> Loop<S> {
                 }
             }
         }
+        self.tell_of_the_wall_clock()?;
         Ok(Next::Wait(wake))
+    }
+
+    fn tell_of_the_wall_clock(&mut self) -> Result<(), JournalError> {
+        let Some(step) = self.running.keys().next().cloned() else { return Ok(()) };
+        match self.wall_clock.news(&self.driver.clock) {
+            Some(line) => self.record(Event::Log { step, source: "clock".to_string(), line }),
+            None => Ok(()),
+        }
     }
 
     fn start(&mut self, id: StepId, verb: Verb) {
@@ -500,12 +500,6 @@ impl<S: Site> Loop<S> {
             }
         }
     }
-}
-
-/// The pause after so many failures; the last one repeats.
-fn nth(pauses: &[u64], failures: u32) -> Duration {
-    let n = usize::try_from(failures).unwrap_or(usize::MAX).min(pauses.len().saturating_sub(1));
-    Duration::from_secs(pauses.get(n).copied().unwrap_or(30))
 }
 
 async fn look<S: Site>(step: &dyn Step<S>, hands: &Hands, reading: &S::Reading) -> Result<Observed, Failure> {

@@ -3,6 +3,7 @@ pub mod client;
 pub mod folder;
 pub mod launch;
 pub mod lock;
+mod place;
 #[cfg(any(test, fuzzing))]
 pub mod properties;
 pub mod protocol;

@@ -140,3 +140,28 @@ fn other(e: LinesCodecError) -> io::Error {
         LinesCodecError::MaxLineLengthExceeded => io::Error::other("a line is longer than any message"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::protocol::ToWorker;
+    use tokio::io::AsyncWriteExt;
+
+    #[tokio::test]
+    async fn a_line_that_is_longer_than_any_message_is_given_up_while_it_comes() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let sending = tokio::spawn(async move {
+            let (piece, mut sent) = (vec![b'x'; 1 << 20], 0);
+            while theirs.write_all(&piece).await.is_ok() {
+                sent += piece.len();
+            }
+            sent
+        });
+        let mut lines = lines(ours);
+        let error = receive::<ToWorker>(&mut lines).await.unwrap_err();
+        assert!(error.to_string().contains("longer than any message"), "{error}");
+        drop(lines);
+        let sent = sending.await.unwrap();
+        assert!((LONGEST_LINE - (1 << 20)..LONGEST_LINE + (4 << 20)).contains(&sent), "{sent}");
+    }
+}

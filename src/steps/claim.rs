@@ -26,11 +26,14 @@ pub struct Claim {
 }
 
 impl Claim {
-    /// This machine's, for the run in `folder`.
-    pub fn here(host: &str, folder: &Path, since: Timestamp) -> Claim {
+    /// This machine's, for the run in `folder`. `id` tells it from a copy of this machine, see `session::place`.
+    pub fn here(host: &str, folder: &Path, id: &str, since: Timestamp) -> Claim {
         let machine = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
         let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_path_buf());
-        let whole = format!("{host}\n{}\n{}", machine.trim(), folder.display());
+        let mut whole = format!("{host}\n{}\n{}", machine.trim(), folder.display());
+        if !id.is_empty() {
+            whole = format!("{whole}\n{id}");
+        }
         let sum = digest::digest(&digest::SHA256, whole.as_bytes());
         let place = text::hex(sum.as_ref()).chars().take(8).collect();
         let plain = |c: char| if c.is_ascii_alphanumeric() || ".-_".contains(c) { c } else { '-' };
@@ -194,10 +197,12 @@ mod tests {
     fn another_folder_or_another_host_is_another_place() {
         let dir = tempfile::tempdir().unwrap();
         let other = tempfile::tempdir().unwrap();
-        let here = Claim::here("jump1", dir.path(), Timestamp::UNIX_EPOCH);
-        assert!(here.is_of(&Claim::here("jump1", dir.path(), Timestamp::now())));
-        assert!(!here.is_of(&Claim::here("jump1", other.path(), Timestamp::UNIX_EPOCH)));
-        assert!(!here.is_of(&Claim::here("jump2", dir.path(), Timestamp::UNIX_EPOCH)));
-        assert_eq!(Claim::here("a b/c\u{1b}", dir.path(), Timestamp::UNIX_EPOCH).host, "a-b-c-");
+        let at = |host: &str, folder: &Path, id: &str| Claim::here(host, folder, id, Timestamp::UNIX_EPOCH);
+        let here = at("jump1", dir.path(), "");
+        assert!(here.is_of(&Claim::here("jump1", dir.path(), "", Timestamp::now())));
+        assert!(!here.is_of(&at("jump1", other.path(), "")));
+        assert!(!here.is_of(&at("jump2", dir.path(), "")));
+        assert!(!here.is_of(&at("jump1", dir.path(), "1f")));
+        assert_eq!(at("a b/c\u{1b}", dir.path(), "").host, "a-b-c-");
     }
 }

@@ -67,7 +67,7 @@ impl ReleaseFile<'_> {
         };
         let bytes = match url.starts_with('/') {
             true => self.read().await?,
-            false => tokio::time::timeout(DEADLINE, self.download(site)).await.map_err(|_| late())??,
+            false => tokio::time::timeout(DEADLINE, self.download(&site.http)).await.map_err(|_| late())??,
         };
         let sha256 = hex(digest::digest(&digest::SHA256, &bytes).as_ref());
         match self.sha256 {
@@ -102,9 +102,9 @@ impl ReleaseFile<'_> {
         if bytes.len() > self.limit { Err(self.too_large()) } else { Ok(bytes) }
     }
 
-    async fn download(&self, site: &Reading) -> Result<Vec<u8>, Failure> {
+    async fn download(&self, http: &reqwest::Client) -> Result<Vec<u8>, Failure> {
         let url = self.url;
-        let mut response = web::ask(&site.http, Method::GET, url).await?;
+        let mut response = web::ask(http, Method::GET, url).await?;
         let cut = |e: &reqwest::Error| {
             Failure::retryable(
                 format!("fetch {url}: {}", web::cause(e)),
@@ -145,6 +145,27 @@ mod tests {
         let failure = file("u").verify("aa", "BB").unwrap_err();
         assert!(failure.what.contains("the plan wants BB") && failure.next.contains("a.sha256"), "{failure}");
         assert!(file("u").verify("aa", " AA").is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_file_of_a_server_that_sends_for_ever_is_read_as_far_as_such_a_file_goes() {
+        use tokio::io::AsyncWriteExt as _;
+        crate::base::tls::install_provider();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/m", listener.local_addr().unwrap());
+        let serving = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            assert!(stream.read(&mut [0; 1024]).await.unwrap() > 0, "no question");
+            let mut sent = stream.write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n").await;
+            while sent.is_ok() {
+                sent = stream.write_all(&[b'x'; 1 << 16]).await;
+            }
+        });
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let endless = ReleaseFile { limit: 1 << 20, ..file(&url) };
+        let failure = endless.download(&http).await.unwrap_err();
+        assert!(failure.what.contains("has more than 1048576 bytes: that is no manifest"), "{failure}");
+        serving.await.unwrap();
     }
 
     #[tokio::test]

@@ -219,7 +219,7 @@ impl Reading {
         }
         let admin = self
             .bundle()?
-            .admin_certificate(self.clock.now())
+            .admin_certificate(self.clock.date())
             .map_err(|e| Failure::broken(format!("no administrator certificate: {e}"), "check the secrets bundle"))?;
         *cached = Some(admin.clone());
         Ok(admin)

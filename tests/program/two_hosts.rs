@@ -94,6 +94,29 @@ fn a_copy_of_the_run_yields_to_the_first_place_until_it_is_told_to_take_over_and
     assert_eq!(acts(&yielded), 0);
 }
 
+/// harm.md: a clone of the jump host has its machine id, its name and the whole folder, but other network cards.
+#[test]
+fn a_clone_of_the_jump_host_is_another_place_until_it_is_told_to_take_over() {
+    let site = Places::with_run_until("1");
+    // The same folder, as it is on the clone: its cards are not those that stand in it.
+    let place = site.first.run_folder().join("place");
+    let kept: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&place).unwrap()).unwrap();
+    assert_eq!(site.at_first("1").status.code(), Some(0), "the same machine goes on");
+    let cloned = serde_json::json!({"id": kept["id"], "cards": ["0a:00:00:00:00:01"]});
+    std::fs::write(&place, cloned.to_string()).unwrap();
+    let refused = site.at_first("2");
+    assert_eq!(refused.status.code(), Some(1), "{}", text(&refused));
+    assert!(blocked(&refused).contains("is worked on from"), "{}", blocked(&refused));
+    assert_eq!(acts(&refused), 0);
+    let taken = site.first.run_until("2", &["--patience", "20s", "--take-over"]);
+    assert_eq!(taken.status.code(), Some(0), "{}", text(&taken));
+    // Back on the first machine, with the folder as it was there.
+    std::fs::write(&place, kept.to_string()).unwrap();
+    let yielded = site.at_first("3");
+    assert_eq!(yielded.status.code(), Some(1), "{}", text(&yielded));
+    assert_eq!(acts(&yielded), 0);
+}
+
 #[test]
 fn a_worker_that_hangs_is_ended_by_a_take_over_and_only_by_that() {
     let site = Places::with_run_until("0");

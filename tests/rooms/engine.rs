@@ -26,20 +26,20 @@ mod doubt;
 
 /// A world of named things that take some looks to appear.
 #[derive(Default)]
-struct Target {
+pub(super) struct Target {
     things: BTreeMap<String, u32>,
     acts: Vec<String>,
     acting_now: usize,
     most_at_once: usize,
-    refuse: Option<Failure>,
+    pub(super) refuse: Option<Failure>,
     /// Somebody else is at work.
     forbidden: Option<Failure>,
     /// How the task of every act ends.
     task_fails: Option<Failure>,
 }
 
-type Shared = Arc<Mutex<Target>>;
-struct TestSite;
+pub(super) type Shared = Arc<Mutex<Target>>;
+pub(super) struct TestSite;
 #[async_trait]
 impl Site for TestSite {
     type Reading = Shared;
@@ -51,7 +51,7 @@ impl Site for TestSite {
     }
 }
 
-struct Make {
+pub(super) struct Make {
     outline: Outline,
     /// Looks until the thing is ready after the act.
     looks: u32,
@@ -187,17 +187,17 @@ fn make(id: &str, day: u8, after: &[&str]) -> Make {
     }
 }
 
-struct Run {
-    records: Vec<Arc<Record>>,
-    outcome: Outcome,
+pub(super) struct Run {
+    pub(super) records: Vec<Arc<Record>>,
+    pub(super) outcome: Outcome,
     state: RunState,
 }
 
-fn plan() -> Vec<Make> {
+pub(super) fn plan() -> Vec<Make> {
     vec![make("day1.a", 1, &[]), make("day1.b", 1, &["day1.a"]), make("day2.c", 2, &[])]
 }
 
-fn boxed(steps: Vec<Make>) -> Vec<Arc<dyn Step<TestSite>>> {
+pub(super) fn boxed(steps: Vec<Make>) -> Vec<Arc<dyn Step<TestSite>>> {
     steps.into_iter().map(|s| Arc::new(s) as Arc<dyn Step<TestSite>>).collect()
 }
 
@@ -217,7 +217,7 @@ async fn drive_at(
 }
 
 /// All of the plan.
-const FORWARD: Course = Course::Forward { until: Day::Number(10) };
+pub(super) const FORWARD: Course = Course::Forward { until: Day::Number(10) };
 const BACK: Course = Course::Back { cluster_is_lost: false };
 
 /// The way back of a run of these steps.
@@ -228,7 +228,7 @@ async fn take_back(dir: &Path, target: &Shared, steps: Vec<Make>, rules: Rules) 
 }
 
 #[allow(clippy::too_many_arguments, reason = "each caller leaves out another part")]
-async fn drive_any(
+pub(super) async fn drive_any(
     clock: Clock,
     dir: &Path,
     target: &Shared,
@@ -276,7 +276,7 @@ async fn drive_any(
     Run { records: seen, outcome, state }
 }
 
-fn yes() -> Rules {
+pub(super) fn yes() -> Rules {
     Rules { gates_by: Some("--yes".into()), patience: Some(Duration::from_secs(300)) }
 }
 

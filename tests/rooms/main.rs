@@ -8,5 +8,8 @@ mod plan;
 mod proxmox;
 mod safety_doc;
 mod screens;
+mod supply_chain;
 mod talos;
+mod talos_limits;
 mod toolchain;
+mod wall_clock;

@@ -29,7 +29,7 @@ use tokio_rustls::TlsAcceptor;
 use tonic::{Request, Response, Status};
 
 static OURS: LazyLock<Bundle> = LazyLock::new(|| Bundle::generate(Timestamp::now()).unwrap());
-static THEIRS: LazyLock<Bundle> = LazyLock::new(|| Bundle::generate(Timestamp::now()).unwrap());
+pub(super) static THEIRS: LazyLock<Bundle> = LazyLock::new(|| Bundle::generate(Timestamp::now()).unwrap());
 
 fn admin(bundle: &Bundle) -> ClientCertificate {
     bundle.admin_certificate(Timestamp::now()).unwrap()
@@ -37,7 +37,7 @@ fn admin(bundle: &Bundle) -> ClientCertificate {
 
 /// A node as a value; the stage is shared with the test.
 #[derive(Clone)]
-struct Fake {
+pub(super) struct Fake {
     stage: Arc<Mutex<runtime::MachineStage>>,
     changed: Arc<Notify>,
     watched: Arc<Notify>,
@@ -52,7 +52,7 @@ struct Fake {
 }
 
 impl Fake {
-    fn new(maintenance: bool) -> Self {
+    pub(super) fn new(maintenance: bool) -> Self {
         let stage = if maintenance { runtime::MachineStage::Maintenance } else { runtime::MachineStage::Booting };
         Fake {
             stage: Arc::new(Mutex::new(stage)),
@@ -124,12 +124,12 @@ impl State for Fake {
             "Disks.block.talos.dev" => vec![
                 resource(
                     "sda",
-                    "dev_path: /dev/sda\n",
+                    &format!("dev_path: /dev/sda\n{}", crate::talos_limits::padding()),
                     &block::DiskSpec { size: 50 << 30, dev_path: "/dev/sda".into(), ..Default::default() },
                 ),
                 resource(
                     "sr0",
-                    "cdrom: true\n",
+                    &format!("cdrom: true\n{}", crate::talos_limits::padding()),
                     &block::DiskSpec { cdrom: true, dev_path: "/dev/sr0".into(), ..Default::default() },
                 ),
             ],
@@ -254,7 +254,7 @@ impl MachineService for Fake {
 
 /// Serves `fake` on port 50000 of `address`, with a certificate of `signer`; with `clients` only those get in.
 /// Gives the server's SPKI fingerprint through the first connection of whoever asks.
-async fn serve(fake: &Fake, address: Ipv4Addr, signer: &Bundle, mutual: bool) -> tokio::task::JoinHandle<()> {
+pub async fn serve(fake: &Fake, address: Ipv4Addr, signer: &Bundle, mutual: bool) -> tokio::task::JoinHandle<()> {
     let file: serde_yaml::Value = serde_yaml::from_str(signer.to_yaml().unwrap().expose()).unwrap();
     let decoded = |key: &str| {
         use base64::Engine;
@@ -303,7 +303,7 @@ async fn serve(fake: &Fake, address: Ipv4Addr, signer: &Bundle, mutual: bool) ->
     })
 }
 
-fn at(host: u8) -> (Ipv4Addr, IpAddr) {
+pub(super) fn at(host: u8) -> (Ipv4Addr, IpAddr) {
     let address = Ipv4Addr::new(127, 99, 50, host);
     (address, IpAddr::V4(address))
 }

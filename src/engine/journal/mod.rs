@@ -6,6 +6,8 @@ mod line;
 pub mod properties;
 mod recover;
 #[cfg(test)]
+mod released;
+#[cfg(test)]
 mod tests;
 mod version_1;
 
