@@ -13,7 +13,6 @@ use crate::engine::doubt::Outside;
 use crate::engine::driver::{Driver, Session};
 use crate::engine::failure::Failure;
 use crate::engine::journal::{Journal, JournalError};
-use crate::engine::made::Adopted;
 use crate::engine::record::{Outcome, Record};
 use crate::engine::request::Asked;
 use crate::engine::state::RunState;
@@ -25,11 +24,11 @@ use crate::plan::{self, Loaded};
 use crate::release::{Component, Release};
 use crate::session::folder::RunFolder;
 use crate::session::lock::{LockError, Owner, RunLock, host_name};
+use crate::session::order::{Adoption, Keys};
 use crate::steps::claim::Claim;
 use crate::steps::site::{Installation, MARK, Parts, Reading, Reconnect, open};
 use crate::steps::{catalogue, teardown};
 use crate::{proxmox, session};
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -56,15 +55,6 @@ pub enum Refusal {
     State { what: String, next: String },
 }
 
-/// The secrets that a person gave beside the plan.
-#[derive(Clone, Default)]
-pub struct Keys {
-    /// The token's secret, where it does not come from the plan's file.
-    pub token: Option<Secret<String>>,
-    /// The key of sealed secrets.
-    pub identity: Option<Secret<String>>,
-}
-
 #[derive(Clone)]
 pub struct Options {
     pub plan: PathBuf,
@@ -84,15 +74,6 @@ pub struct Options {
     pub clock: Clock,
     pub reconnect: Reconnect,
     pub keys: Keys,
-}
-
-/// A run that is taken up without its journal.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Adoption {
-    /// The id of the lost run, which its mark ends in.
-    pub run: String,
-    /// The things that a person saw and agreed to.
-    pub things: Vec<Adopted>,
 }
 
 /// A run that is ready to go: locked, read back, connected; nothing has been asked of the target yet.

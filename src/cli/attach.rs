@@ -1,7 +1,9 @@
 //! `cozyup attach [RUN]`: a further screen on a run that goes on, and `cozyup stop [RUN]`.
-use super::run::{Style, cannot_join, lost, show, who};
-use super::status::{find, judged, name_of};
-use super::{Exit, say, tell};
+use super::exit::Exit;
+use super::output::{say, tell};
+use super::person::who;
+use super::runs::{find, judged, name_of};
+use super::show::{Style, cannot_join, lost, show};
 use crate::engine::request::Request;
 use crate::session::client;
 use crate::session::protocol::{Attachment, Welcome};

@@ -1,6 +1,8 @@
 //! `cozyup check PLAN`: day 0 alone.
-use super::Exit;
-use super::run::{Start, Style, execute};
+use super::exit::Exit;
+use super::flags::duration;
+use super::show::Style;
+use super::start::{Start, execute};
 use crate::base::day::Day;
 use crate::engine::course::Course;
 use std::path::{Path, PathBuf};
@@ -17,7 +19,7 @@ pub struct Check {
     #[arg(long)]
     pub once: bool,
     /// Give up after this long, e.g. 90s, 30m, 2h (default: never)
-    #[arg(long, value_name = "TIME", value_parser = super::duration)]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
     pub patience: Option<Duration>,
 }
 

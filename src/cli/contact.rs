@@ -2,7 +2,7 @@
 //!
 //! A certificate that this system's authorities vouch for passes. Any other one is a person's to accept, as with ssh: by
 //! comparing its fingerprint with the one on the node's own console.
-use super::{say, tell};
+use super::output::{say, tell};
 use crate::base::tls::Fingerprint;
 use crate::base::trust::{Authority, Distrust, Trust};
 use crate::plan::model::ApiUrl;

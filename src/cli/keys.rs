@@ -1,11 +1,12 @@
 //! Secrets that a person gives beside the plan: the token's secret, and the key or passphrase of sealed secrets. They
 //! are never an argument and never printed. They come from the environment (the token alone), from a file, or are typed
 //! without an echo.
-use super::{tell, with_next};
+use super::output::{tell, with_next};
 use crate::base::file::read_private;
 use crate::base::secret::Secret;
 use crate::base::vault::{self, Key, VaultError};
-use crate::compose::{self, Keys};
+use crate::compose;
+use crate::session::order::Keys;
 use crossterm::event::{Event, KeyCode, KeyModifiers, read};
 use crossterm::terminal::{disable_raw_mode, enable_raw_mode};
 use std::io::{IsTerminal, Write};

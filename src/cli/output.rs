@@ -1,6 +1,7 @@
-//! Checks that everything printed has reached standard output. A command whose answer was lost has not answered, so it
+//! What commands print: answers, errors, notes. Checks that everything printed has reached standard output. A command whose answer was lost has not answered, so it
 //! does not exit as if it had; a reader that has seen enough (`| head -1`) is no error.
-use super::{Exit, tell};
+use super::exit::Exit;
+use crate::base::{known, text};
 use std::io::{self, ErrorKind, Write};
 use std::sync::OnceLock;
 
@@ -26,4 +27,36 @@ pub fn exit(exit: Exit) -> Exit {
             Exit::Usage
         }
     }
+}
+
+/// Longest line of an error.
+const ERROR_LIMIT: usize = 8 * 1024;
+
+/// Prints an error as the tool prints all of them: what, then what to do.
+pub fn tell(text: &str) {
+    for (i, line) in text.lines().enumerate() {
+        let line = text::lines(line, ERROR_LIMIT);
+        // Nobody is left to tell when standard error is closed.
+        let _ = std::io::Write::write_fmt(
+            &mut std::io::stderr(),
+            format_args!("{}{line}\n", if i == 0 && !line.starts_with("error") { "error: " } else { "" }),
+        );
+    }
+}
+
+/// The error with its causes, then the next action.
+pub fn with_next(error: &dyn std::error::Error, next: &str) -> String {
+    format!("{}\nnext: {next}", text::with_cause(error))
+}
+
+/// A word beside the errors, e.g. of what was repaired.
+pub fn note(text: &str) {
+    let _ =
+        std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("note: {}\n", text::lines(text, ERROR_LIMIT)));
+}
+
+/// Prints lines; what can't be printed shows in the exit code ([`exit`]).
+pub fn say(lines: &str) {
+    let text = text::clean_lines(&known::hide(lines));
+    written(std::io::Write::write_fmt(&mut std::io::stdout(), format_args!("{text}\n")));
 }

@@ -1,6 +1,8 @@
 //! `cozyup plan new|check|show`.
+use super::choices;
 use super::contact::{self, Stranger};
-use super::{Exit, choices, say, tell};
+use super::exit::Exit;
+use super::output::{say, tell};
 use crate::base::trust::{Authority, Trust};
 use crate::compose::{self, plan_error};
 use crate::engine::step::Outline;

@@ -1,7 +1,8 @@
 //! `cozyup secrets seal|unseal|show`: the secrets of a run, encrypted at rest or not.
+use super::exit::Exit;
 use super::keys::{self, told};
-use super::status::{self, find, name_of};
-use super::{Exit, say, tell, with_next};
+use super::output::{note, say, tell, with_next};
+use super::runs::{find, judged, name_of};
 use crate::base::text::with_cause;
 use crate::base::vault::{self, Vault, VaultError};
 use crate::session::folder::RunFolder;
@@ -86,7 +87,7 @@ fn folder_of(state_dir: &Path, run: Option<&str>) -> Result<(String, PathBuf), S
 fn changed(state_dir: &Path, run: Option<&str>, work: impl Fn(&Path) -> Result<&'static str, String>) -> Done {
     let (name, path) = folder_of(state_dir, run).map_err(usage)?;
     let (folder, words) = RunFolder::open(&path).map_err(|e| usage(with_next(&e, &e.next())))?;
-    words.iter().for_each(|word| super::note(word));
+    words.iter().for_each(|word| note(word));
     let _lock = RunLock::take(&folder.lock(), &Owner::here()).map_err(|e| match e {
         LockError::Held(by) => {
             (Exit::Locked, format!("the run {name} is held by {by}\nnext: `cozyup stop {name}` stops it"))
@@ -100,7 +101,7 @@ fn changed(state_dir: &Path, run: Option<&str>, work: impl Fn(&Path) -> Result<&
 
 fn shown(state_dir: &Path, run: &str, name: Option<&str>) -> Done {
     let (run, folder) = folder_of(state_dir, Some(run)).map_err(usage)?;
-    let dir = status::judged(&folder).map_err(usage)?.secrets();
+    let dir = judged(&folder).map_err(usage)?.secrets();
     let there = vault::list(&dir).map_err(|e| usage(told(&e)))?;
     let Some(name) = name else {
         there.iter().for_each(|name| say(name));

@@ -1,5 +1,5 @@
 //! Keeps secrets from leaving this process by other ways: core dumps, other processes, files that everybody can read.
-use super::tell;
+use super::output::tell;
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit, umask};
 
 /// No copy of the memory on a disk, and none for other processes: with `NotDumpable` the kernel writes no core, not even

@@ -1,6 +1,8 @@
 //! `cozyup status [RUN]`: what the journal says, also while nobody works on the run.
-use super::run::who;
-use super::{Exit, note, say, tell, with_next};
+use super::exit::Exit;
+use super::output::{say, tell, with_next};
+use super::person::who;
+use super::runs::{find, judged};
 use crate::base::clock::{Clock, between};
 use crate::base::{process, text};
 use crate::compose::recorded;
@@ -11,11 +13,10 @@ use crate::engine::state::{RunState, StepState};
 use crate::engine::wait::Wait;
 use crate::plan::day_title;
 use crate::session::client::{self, JoinError};
-use crate::session::folder::RunFolder;
 use crate::session::lock::{self, Owner};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 #[derive(Debug, clap::Args)]
@@ -125,50 +126,6 @@ impl Status {
             None if blocked || state.disputed => Exit::Blocked,
             None => Exit::Stopped,
         }
-    }
-}
-
-/// The folder of a run, after the check that nobody else can write to it; repairs have been reported.
-///
-/// # Errors
-/// With what is wrong and what to do.
-pub fn judged(folder: &Path) -> Result<RunFolder, String> {
-    let (folder, words) = RunFolder::existing(folder).map_err(|e| with_next(&e, &e.next()))?;
-    words.iter().for_each(|word| note(word));
-    Ok(folder)
-}
-
-/// Folders of runs: of plans, and of the lab's scenarios.
-pub fn folders(state_dir: &Path) -> Vec<PathBuf> {
-    let inside = |dir: PathBuf| {
-        let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
-        entries.map(|e| e.path()).collect::<Vec<_>>()
-    };
-    let mut all = inside(state_dir.join("runs"));
-    all.extend(inside(state_dir.join("lab")).into_iter().map(|d| d.join("run")));
-    all.retain(|d| d.join("journal.jsonl").is_file());
-    all
-}
-
-pub fn name_of(folder: &Path) -> String {
-    let name = if folder.ends_with("run") { folder.parent().and_then(Path::file_name) } else { folder.file_name() };
-    name.unwrap_or_default().to_string_lossy().into_owned()
-}
-
-pub fn find(state_dir: &Path, wanted: Option<&str>) -> Result<PathBuf, String> {
-    let mut all = folders(state_dir);
-    all.sort_by_key(|d| std::fs::metadata(d.join("journal.jsonl")).and_then(|m| m.modified()).ok());
-    match wanted {
-        None => all.pop().ok_or_else(|| {
-            format!(
-                "there is no run in {}\nnext: start one with `cozyup run PLAN` or `cozyup lab run`",
-                state_dir.display()
-            )
-        }),
-        Some(name) => all.iter().rev().find(|d| name_of(d) == name).cloned().ok_or_else(|| {
-            let known: Vec<String> = all.iter().map(|d| name_of(d)).collect();
-            format!("there is no run {name} in {}; there are: {}", state_dir.display(), known.join(", "))
-        }),
     }
 }
 

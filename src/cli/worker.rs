@@ -1,11 +1,11 @@
 //! `cozyup worker`, hidden: the process that does the work of a run. `cozyup run` starts it; screens attach to it.
-use super::run::{exit_of, heard};
-use super::{Exit, say, tell, with_next};
+use super::exit::Exit;
+use super::output::{say, tell, with_next};
+use super::prepare::prepare;
 use crate::base::clock::Clock;
 use crate::base::file::write_private;
 use crate::base::text;
-use crate::compose::{self, Adoption, Options, Prepared, Refusal};
-use crate::engine::course::Course;
+use crate::compose::{self, Options, Prepared, Refusal};
 use crate::engine::journal::JournalError;
 use crate::engine::request::{Asked, Request};
 use crate::observed::Board;
@@ -13,6 +13,7 @@ use crate::report::json;
 use crate::report::summary::{Summary, Times};
 use crate::session::client;
 use crate::session::launch::Started;
+use crate::session::order::{Keys, Order};
 use crate::session::protocol::Ended;
 use crate::session::socket;
 use crate::session::worker::Door;
@@ -28,49 +29,13 @@ use zeroize::Zeroizing;
 
 /// The time that a run which ends with its last screen waits for its first screen before it stops.
 const ALONE: Duration = Duration::from_secs(10);
-const LOCK: Duration = Duration::from_secs(2);
 /// Of the wall.
 const RECONNECT: Duration = Duration::from_secs(20);
 
 #[derive(Debug, clap::Args)]
 pub struct Worker {
-    plan: PathBuf,
-    #[arg(long)]
+    /// The run's folder; everything else is in the order on standard input
     folder: PathBuf,
-    /// A course in JSON
-    #[arg(long, value_parser = course)]
-    course: Course,
-    /// Who tells this session to take the run from another place
-    #[arg(long)]
-    take_over: Option<String>,
-    /// A VMID that a teardown takes with it
-    #[arg(long)]
-    also: Vec<u32>,
-    /// An adoption in JSON
-    #[arg(long, value_parser = adoption)]
-    adopt: Option<Adoption>,
-    /// Who has opened every gate beforehand
-    #[arg(long)]
-    gates_by: Option<String>,
-    #[arg(long)]
-    patience_s: Option<u64>,
-    #[arg(long)]
-    title: String,
-    /// Stop when no screen is attached any more
-    #[arg(long)]
-    with_screen: bool,
-    #[arg(long)]
-    critical_path_s: Option<f64>,
-    #[arg(long)]
-    speed: Option<f64>,
-}
-
-fn course(text: &str) -> serde_json::Result<Course> {
-    serde_json::from_str(text)
-}
-
-fn adoption(text: &str) -> serde_json::Result<Adoption> {
-    serde_json::from_str(text)
 }
 
 impl Worker {
@@ -79,25 +44,15 @@ impl Worker {
         let _ = rustix::process::setsid();
         super::shield::private_files();
         let began = Instant::now();
-        let mut said = Zeroizing::new(String::new());
-        // Without a word the token's secret comes from the plan's file.
-        let _ = std::io::stdin().read_to_string(&mut said);
-        let clock = compose::clock_of_environment();
-        let (keys, text) = heard(&said);
-        let options = Options {
-            plan: self.plan.clone(),
-            text,
-            folder: self.folder.clone(),
-            course: self.course,
-            take_over: self.take_over.clone(),
-            also: self.also.iter().copied().collect(),
-            adopt: self.adopt.clone(),
-            gates_by: self.gates_by.clone(),
-            patience: self.patience_s.map(Duration::from_secs),
-            clock: clock.clone(),
-            reconnect: reconnect(&self.folder),
-            keys,
+        let mut said = Zeroizing::new(Vec::new());
+        // A part of an order is none.
+        let _ = std::io::stdin().read_to_end(&mut said);
+        let (order, keys) = match Order::read(&said) {
+            Ok(read) => read,
+            Err(e) => return refuse(&Refusal::State { what: e.to_string(), next: e.next().into() }),
         };
+        let clock = compose::clock_of_environment();
+        let options = self.options(&order, keys, clock.clone());
         let prepared = match prepare(options).await {
             Ok(prepared) => prepared,
             Err(refusal) => return refuse(&refusal),
@@ -105,7 +60,7 @@ impl Worker {
         let listening = write_private(&prepared.folder.plan(), prepared.loaded.text.as_bytes())
             .and_then(|()| socket::listen(prepared.folder.path()));
         match listening {
-            Ok(listener) => self.work(prepared, listener, clock, began).await,
+            Ok(listener) => work(order, prepared, listener, clock, began).await,
             Err(e) => refuse(&Refusal::State {
                 what: format!("the run's folder can't be used: {e}"),
                 next: format!("check free space and permissions of {}", self.folder.display()),
@@ -113,57 +68,78 @@ impl Worker {
         }
     }
 
-    async fn work(self, prepared: Prepared, listener: tokio::net::UnixListener, clock: Clock, began: Instant) -> Exit {
-        let Prepared { plan, loaded, folder, last_seq, mut records, requests, observer, work } = prepared;
-        let (written_in, written) = watch::channel(last_seq);
-        let (ended_in, ended) = watch::channel(None);
-        let views = Board::default();
-        let door =
-            Door::new(folder.journal(), self.title, clock.spec(), requests.clone(), written, ended, views.clone());
-        let screens = door.screens();
-        let progress = observer.progress();
-        let observing = tokio::spawn(observer.run(door.screens(), views));
-        let serving = tokio::spawn(door.serve(listener));
-        let findings = loaded.findings.iter().map(ToString::to_string).collect();
-        answer(&Started::Ready { first: last_seq + 1, findings });
-        let telling = tokio::spawn(async move {
-            while let Some(record) = records.recv().await {
-                progress.send_if_modified(|progress| progress.take(&record));
-                // Screens read the journal; they only need to know that there is more.
-                let _ = written_in.send(record.seq);
-            }
-        });
-        let signals = tokio::spawn(stop_on_signals(requests.clone()));
-        let alone = self.with_screen.then(|| tokio::spawn(stop_when_alone(screens, requests)));
-        let result = work.run().await;
-        // A folder that was taken away may be another one's by now, with a worker of its own.
-        let still_ours = !matches!(result, Err(JournalError::Displaced(_)));
-        signals.abort();
-        observing.abort();
-        if let Some(alone) = alone {
-            alone.abort();
+    fn options(&self, order: &Order, keys: Keys, clock: Clock) -> Options {
+        Options {
+            plan: PathBuf::from(&order.plan),
+            text: Some(order.text.clone()),
+            folder: self.folder.clone(),
+            course: order.course,
+            take_over: order.take_over.clone(),
+            also: order.also.clone(),
+            adopt: order.adopt.clone(),
+            gates_by: order.gates_by.clone(),
+            patience: order.patience,
+            clock,
+            reconnect: reconnect(&self.folder),
+            keys,
         }
-        // It ends with the engine's end of the feed; it can only fail by a panic of its own.
-        let _ = telling.await;
-        let (exit, text, summary) = match result {
-            Ok((outcome, state)) => {
-                let times = Times { wall: began.elapsed(), critical_path_s: self.critical_path_s, speed: self.speed };
-                let summary = Summary::of(&state, &plan, folder.path(), times);
-                (exit_of(outcome), summary.text(), json::summary(&summary))
-            }
-            Err(e) => (Exit::Blocked, format!("error: {}", with_next(&e, &e.next())), String::new()),
-        };
-        ended_in.send_replace(Some(Ended { exit: exit as u8, text, summary }));
-        // See above.
-        let _ = serving.await;
-        // The lock goes with the process; a socket without one would only make the next screen wait.
-        if still_ours {
-            let _ = socket::remove(folder.path());
-        }
-        exit
     }
 }
 
+async fn work(
+    order: Order,
+    prepared: Prepared,
+    listener: tokio::net::UnixListener,
+    clock: Clock,
+    began: Instant,
+) -> Exit {
+    let Prepared { plan, loaded, folder, last_seq, mut records, requests, observer, work } = prepared;
+    let (written_in, written) = watch::channel(last_seq);
+    let (ended_in, ended) = watch::channel(None);
+    let views = Board::default();
+    let door = Door::new(folder.journal(), order.title, clock.spec(), requests.clone(), written, ended, views.clone());
+    let screens = door.screens();
+    let progress = observer.progress();
+    let observing = tokio::spawn(observer.run(door.screens(), views));
+    let serving = tokio::spawn(door.serve(listener));
+    let findings = loaded.findings.iter().map(ToString::to_string).collect();
+    answer(&Started::Ready { first: last_seq + 1, findings });
+    let telling = tokio::spawn(async move {
+        while let Some(record) = records.recv().await {
+            progress.send_if_modified(|progress| progress.take(&record));
+            // Screens read the journal; they only need to know that there is more.
+            let _ = written_in.send(record.seq);
+        }
+    });
+    let signals = tokio::spawn(stop_on_signals(requests.clone()));
+    let alone = order.with_screen.then(|| tokio::spawn(stop_when_alone(screens, requests)));
+    let result = work.run().await;
+    // A folder that was taken away may be another one's by now, with a worker of its own.
+    let still_ours = !matches!(result, Err(JournalError::Displaced(_)));
+    signals.abort();
+    observing.abort();
+    if let Some(alone) = alone {
+        alone.abort();
+    }
+    // It ends with the engine's end of the feed; it can only fail by a panic of its own.
+    let _ = telling.await;
+    let (exit, text, summary) = match result {
+        Ok((outcome, state)) => {
+            let times = Times { wall: began.elapsed(), critical_path_s: order.critical_path_s, speed: order.speed };
+            let summary = Summary::of(&state, &plan, folder.path(), times);
+            (Exit::from(outcome), summary.text(), json::summary(&summary))
+        }
+        Err(e) => (Exit::Blocked, format!("error: {}", with_next(&e, &e.next())), String::new()),
+    };
+    ended_in.send_replace(Some(Ended { exit: exit as u8, text, summary }));
+    // See above.
+    let _ = serving.await;
+    // The lock goes with the process; a socket without one would only make the next screen wait.
+    if still_ours {
+        let _ = socket::remove(folder.path());
+    }
+    exit
+}
 /// A process of its own session asks this worker for an answer.
 fn reconnect(folder: &Path) -> Reconnect {
     let folder = folder.to_path_buf();
@@ -202,17 +178,6 @@ impl Probe {
                 tell(&compose::with_cause(&e));
                 Exit::Usage
             }
-        }
-    }
-}
-
-/// A worker that was killed a moment ago may hold the lock for as long as the kernel needs to end it.
-pub async fn prepare(options: Options) -> Result<Prepared, Refusal> {
-    let began = Instant::now();
-    loop {
-        match compose::prepare(options.clone()) {
-            Err(Refusal::Locked(_)) if began.elapsed() < LOCK => tokio::time::sleep(LOCK / 100).await,
-            other => return other,
         }
     }
 }

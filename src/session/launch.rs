@@ -55,13 +55,13 @@ fn scoped(command: &std::process::Command, runtime: &Path) -> Command {
 ///
 /// # Errors
 /// When it can't be started or ends without a word.
-pub async fn start(mut command: Command, log: &Path, said: Option<&str>) -> io::Result<Started> {
+pub async fn start(mut command: Command, log: &Path, said: &[u8]) -> io::Result<Started> {
     let log_file = OpenOptions::new().create(true).append(true).mode(0o600).open(log)?;
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log_file).kill_on_drop(false);
     let mut child = command.spawn()?;
     if let Some(mut stdin) = child.stdin.take() {
         // A worker that is gone already says why below.
-        let _ = stdin.write_all(said.unwrap_or_default().as_bytes()).await;
+        let _ = stdin.write_all(said).await;
     }
     let mut line = String::new();
     if let Some(stdout) = child.stdout.take() {
@@ -102,11 +102,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut command = Command::new("/bin/sh");
         command.args(["-c", "echo no room >&2; exit 3"]);
-        let error = start(command, &dir.path().join("log"), None).await.unwrap_err().to_string();
+        let error = start(command, &dir.path().join("log"), b"").await.unwrap_err().to_string();
         assert_eq!(error, "the worker ended as it started: no room");
         let mut command = Command::new("/bin/sh");
         command.args(["-c", r#"read secret; echo "{\"kind\":\"refused\",\"exit\":2,\"text\":\"$secret\"}""#]);
-        let said = start(command, &dir.path().join("log"), Some("heard\n")).await.unwrap();
+        let said = start(command, &dir.path().join("log"), b"heard\n").await.unwrap();
         assert_eq!(said, Started::Refused { exit: 2, text: "heard".into() });
     }
 }

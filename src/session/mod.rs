@@ -3,6 +3,7 @@ pub mod client;
 pub mod folder;
 pub mod launch;
 pub mod lock;
+pub mod order;
 mod place;
 #[cfg(any(test, fuzzing))]
 pub mod properties;

@@ -6,6 +6,7 @@ use cozyup::engine::course::Course;
 use cozyup::lab::site::Site;
 use cozyup::observe::Calls;
 use cozyup::observed::{Board, Kind};
+use cozyup::session::order::Keys;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -71,7 +72,7 @@ fn options(site: &Site, state: &Path, clock: Clock) -> Options {
         patience: None,
         clock,
         reconnect: Arc::new(|| Box::pin(async { Ok("this process answered".to_string()) })),
-        keys: compose::Keys::default(),
+        keys: Keys::default(),
     }
 }
 

@@ -10,6 +10,7 @@ use cozyup::lab::kube::control::nodes;
 use cozyup::lab::pve::lifecycle;
 use cozyup::observe::Calls;
 use cozyup::observed::{Board, Kind, Noticed, Snapshot, View};
+use cozyup::session::order::Keys;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -58,7 +59,7 @@ impl Watched {
             patience: None,
             clock: rig.site().clock(),
             reconnect: Arc::new(|| Box::pin(async { Ok("this process answered".to_string()) })),
-            keys: compose::Keys::default(),
+            keys: Keys::default(),
         };
         let prepared = compose::prepare(options).unwrap();
         let requests = prepared.requests;

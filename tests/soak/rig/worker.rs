@@ -7,6 +7,7 @@ use cozyup::engine::course::Course;
 use cozyup::engine::record::{Event, Outcome, Record};
 use cozyup::lab::changes::{Changes, Moment};
 use cozyup::session::lock;
+use cozyup::session::order::Keys;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::path::Path;
@@ -211,7 +212,7 @@ async fn until_death(
         patience: None,
         clock: rig.site().clock(),
         reconnect: Arc::new(|| Box::pin(async { Ok("this process answered".to_string()) })),
-        keys: compose::Keys::default(),
+        keys: Keys::default(),
     };
     let prepared = match compose::prepare(options) {
         Ok(prepared) => prepared,

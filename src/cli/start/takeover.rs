@@ -1,7 +1,7 @@
 //! A run whose worker holds it and does not answer: who asks for it with `--take-over` ends that process and goes on.
-use super::run::who;
 use crate::base::process;
 use crate::base::text::quoted;
+use crate::cli::person::who;
 use crate::session::client::{self, JoinError};
 use crate::session::lock::{self, Owner};
 use std::path::Path;

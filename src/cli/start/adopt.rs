@@ -1,8 +1,10 @@
 //! `cozyup run PLAN --adopt NAME.ID`: takes up a run whose folder or journal was lost, after showing what of it is there.
-use super::run::Start;
-use super::{Exit, say};
+use super::Start;
 use crate::base::text;
-use crate::compose::{self, Adoption, Refusal};
+use crate::cli::exit::Exit;
+use crate::cli::output::say;
+use crate::compose::{self, Refusal};
+use crate::session::order::Adoption;
 use crate::steps::adopt::{self, Lost};
 use crate::steps::claim::Claim;
 use crate::steps::site::{MARK, files};
@@ -33,7 +35,7 @@ pub async fn ask(start: &Start<'_>, state_dir: &Path, id: &str, agreed: bool) ->
     let loaded = crate::plan::load(start.plan).map_err(|e| declined(compose::plan_error(&e)))?;
     let plan = loaded.plan;
     let run = run_of(id, &plan.name).map_err(declined)?;
-    let folder = start.folder.clone().unwrap_or_else(|| state_dir.join("runs").join(&plan.name));
+    let folder = start.folder_in(state_dir, &plan.name);
     let journal = folder.join("journal.jsonl");
     if std::fs::metadata(&journal).is_ok_and(|found| found.len() > 0) {
         return Err(compose::has_a_run(&plan.name, &journal).into());
