@@ -25,6 +25,10 @@ pub struct Scenario {
     pub disturbances: Vec<Disturbance>,
 }
 
+fn kernel() -> String {
+    "6.17.2-1-pve".into()
+}
+
 fn apply() -> String {
     "apply".into()
 }
@@ -41,6 +45,10 @@ pub struct ProxmoxSite {
     /// The behaviour of the time server at the gateway.
     #[serde(default)]
     pub time: TimeServer,
+    /// The token has privileges in `pool` alone, beside those on storages and bridges, as a company gives it that shares its
+    /// site; the lab's plan then leaves out the add-ons, whose users it may not make.
+    #[serde(default)]
+    pub pool_token: bool,
     /// Guests that are there already, not ours.
     #[serde(default)]
     pub guests: Vec<Guest>,
@@ -69,6 +77,9 @@ pub struct ProxmoxNode {
     /// The node's own version, when it differs from the site's, as within an upgrade.
     #[serde(default)]
     pub version: Option<String>,
+    /// Release of its kernel.
+    #[serde(default = "kernel")]
+    pub kernel: String,
     pub cores: u32,
     pub memory_gib: u64,
 }
@@ -264,26 +275,6 @@ impl super::world::World {
             let healed = fault.heal_s.is_some_and(|heal| lasted >= heal);
             (!healed).then(|| fault.kind.clone())
         })
-    }
-}
-
-impl super::world::World {
-    /// By how many seconds the site's clocks are ahead of the lab's.
-    pub fn clock_off(&mut self) -> i64 {
-        match self.bites(|kind| matches!(kind, FaultKind::ClockOff { .. })) {
-            Some(FaultKind::ClockOff { seconds }) => seconds,
-            Some(
-                FaultKind::MissingPrivilege { .. }
-                | FaultKind::StorageFull { .. }
-                | FaultKind::VmidTaken { .. }
-                | FaultKind::AddressTaken { .. }
-                | FaultKind::CloneLock
-                | FaultKind::CloneKilled
-                | FaultKind::ReleaseStuck { .. }
-                | FaultKind::PodsMeet { .. },
-            )
-            | None => 0,
-        }
     }
 }
 

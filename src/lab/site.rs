@@ -224,12 +224,20 @@ fn with_pool(world: &World, token_file: &Path) -> String {
     format!("{}{pool}", token_file.display())
 }
 
+/// Whether the add-ons are on, and the storages that are tested: a token of one pool may make no users for them.
+fn addons(world: &World) -> (bool, &'static str) {
+    match world.scenario.proxmox.pool_token {
+        true => (false, "local, replicated"),
+        false => (true, "local, replicated, proxmox"),
+    }
+}
+
 /// The plan for this lab, as a person would write it.
 fn plan_text(world: &World, token_id: &str, token_file: &Path, can_ingress: bool) -> String {
     use std::fmt::Write;
     let at = |host: u8| world.address(host);
     let releases = format!("http://{}:{RELEASES_PORT}", at(RELEASES));
-    let first = world.scenario.nodes.first();
+    let (first, (addons, volumes)) = (world.scenario.nodes.first(), addons(world));
     let host = first.map_or("pve", |n| n.host.as_str());
     let mut nodes = String::new();
     for n in &world.scenario.nodes {
@@ -300,12 +308,12 @@ integration:
     pool: data
     device: /dev/sdb
   csi:
-    enabled: true
+    enabled: {addons}
     storage: local-lvm
     region: pve
     chart_version: 0.3.16
   capmox:
-    enabled: true
+    enabled: {addons}
     version: v0.7.7
     ipam_version: v1.0.3
     components_url: {releases}/{CAPMOX_NAME}
@@ -314,7 +322,7 @@ integration:
     ipam_components_sha256: {ipam_sha}
 tests:
   pod: true
-  volumes: [local, replicated, proxmox]
+  volumes: [{volumes}]
   load_balancer: true
   dns: true
   ingress: {can_ingress}

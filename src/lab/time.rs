@@ -1,6 +1,6 @@
 //! The time server of the lab, at its gateway: tells the site's time over SNTP.
-use super::scenario::TimeServer;
-use super::world::Lab;
+use super::scenario::{FaultKind, TimeServer};
+use super::world::{Lab, World};
 use cozyup_base::clock::add;
 use cozyup_base::sntp::{self, Said};
 use std::time::Duration;
@@ -22,6 +22,26 @@ pub async fn serve(socket: UdpSocket, lab: Lab) {
         if let Some(answer) = question.get(..length).and_then(|question| sntp::answer(question, &said)) {
             // Whoever asked may be gone already.
             let _ = socket.send_to(&answer, from).await;
+        }
+    }
+}
+
+impl World {
+    /// By how many seconds the site's clocks are ahead of the lab's.
+    pub fn clock_off(&mut self) -> i64 {
+        match self.bites(|kind| matches!(kind, FaultKind::ClockOff { .. })) {
+            Some(FaultKind::ClockOff { seconds }) => seconds,
+            Some(
+                FaultKind::MissingPrivilege { .. }
+                | FaultKind::StorageFull { .. }
+                | FaultKind::VmidTaken { .. }
+                | FaultKind::AddressTaken { .. }
+                | FaultKind::CloneLock
+                | FaultKind::CloneKilled
+                | FaultKind::ReleaseStuck { .. }
+                | FaultKind::PodsMeet { .. },
+            )
+            | None => 0,
         }
     }
 }

@@ -106,6 +106,11 @@ fn copy(world: &mut World, upid: &str, seconds: f64) {
         let full = job.full || is_cloud_init(&drive);
         let manner = if full { "full" } else { "linked" };
         task::say_after(world, upid, begun, format!("create {manner} clone of drive {slot} ({})", drive.head));
+        let lvm = world.pve.storages.get(disk::storage_of(&volid)).is_some_and(|s| s.kind.starts_with("lvm"));
+        if lvm {
+            let name = volid.split_once(':').map_or("", |(_, name)| name);
+            task::say_after(world, upid, begun, format!("  Logical volume \"{name}\" created."));
+        }
         if full && world.pve.version >= Version(9, 2, 0) {
             task::say_after(world, upid, begun, format!("allocated target volume '{volid}'"));
         }

@@ -1,12 +1,14 @@
 //! Creating a VM (`qmcreate`) and changing its configuration.
 use super::disk::{self, Wanted};
-use super::property::{Nic, Property};
+use super::property::{GIB, MIB, Nic, Property};
 use super::storage::Volume;
 use super::vm::{Config, Vm, is_cloud_init, is_drive, is_numbered};
 use super::{lifecycle, random_uuid, task};
 use crate::world::World;
 use std::collections::BTreeMap;
 
+/// Of a volume group, by default.
+pub const EXTENT: u64 = 4 * MIB;
 /// The QEMU that `meta` names.
 const QEMU: &str = "10.1.2";
 
@@ -60,8 +62,11 @@ pub fn create(world: &mut World, create: Create) -> String {
     for (slot, drive) in &made {
         if let Some(volid) = &drive.allocated {
             let (storage, name) = volid.split_once(':').unwrap_or_default();
+            let source = create.change.drives.get(slot).and_then(|wanted| wanted.import());
+            source.iter().for_each(|from| task::say_after(world, &upid, seconds, full_clone_of(from)));
             if world.pve.storages.get(storage).is_some_and(|s| s.kind.starts_with("lvm")) {
-                task::say_after(world, &upid, seconds, format!("  Logical volume \"{name}\" created."));
+                let lines = drive.import.and_then(rounded).into_iter().chain([lv_created(name)]);
+                lines.for_each(|line| task::say_after(world, &upid, seconds, line));
             }
             if let Some(bytes) = drive.import {
                 let lasts = world.scenario.latency.import_s;
@@ -144,19 +149,39 @@ pub fn fill_addresses(world: &mut World, config: &mut Config, all: bool) {
     }
 }
 
-/// Changes the configuration now.
+fn full_clone_of(volid: &str) -> String {
+    format!("create full clone of drive ({volid})")
+}
+
+fn lv_created(name: &str) -> String {
+    format!("  Logical volume \"{name}\" created.")
+}
+
+/// What lvcreate says of a size that is no whole number of extents.
+fn rounded(bytes: u64) -> Option<String> {
+    let whole = bytes.div_ceil(EXTENT) * EXTENT;
+    (whole != bytes).then(|| format!("  Rounding up size to full physical extent {}", in_gib(whole)))
+}
+
+/// As LVM writes sizes: `1.22 GiB`.
+pub fn in_gib(bytes: u64) -> String {
+    format!("{:.2} GiB", bytes as f64 / GIB as f64)
+}
+
+/// Changes the configuration now; what a task that does it says of the drives in its log.
 ///
 /// # Errors
 /// The VM is locked, or a drive could not be made.
-pub fn change(world: &mut World, vmid: u32, change: Change) -> Result<(), String> {
+pub fn change(world: &mut World, vmid: u32, change: Change) -> Result<Vec<String>, String> {
     let Some(vm) = world.pve.vms.get(&vmid) else { return Err(format!("VM {vmid} does not exist")) };
     vm.unlocked()?;
     let node = vm.node.clone();
     for key in &change.delete {
         remove_option(world, &node, vmid, key);
     }
+    let mut said = Vec::new();
     for (slot, wanted) in change.drives {
-        set_drive(world, &node, vmid, &slot, wanted)?;
+        said.extend(set_drive(world, &node, vmid, &slot, wanted)?);
     }
     let mut options = change.options;
     let addresses: Vec<(String, String)> = world.pve.vms.get(&vmid).map(known_addresses).unwrap_or_default();
@@ -175,7 +200,7 @@ pub fn change(world: &mut World, vmid: u32, change: Change) -> Result<(), String
             vm.set(&key, Some(value));
         }
     }
-    Ok(())
+    Ok(said)
 }
 
 /// A card that is set again without an address keeps the one it has.
@@ -198,14 +223,15 @@ fn remove_option(world: &mut World, node: &str, vmid: u32, key: &str) {
     }
 }
 
-fn set_drive(world: &mut World, node: &str, vmid: u32, slot: &str, wanted: Wanted) -> Result<(), String> {
+fn set_drive(world: &mut World, node: &str, vmid: u32, slot: &str, wanted: Wanted) -> Result<Vec<String>, String> {
     let old = world.pve.vms.get(&vmid).and_then(|vm| vm.config.get(slot)).map(|v| Property::parse(v, "file"));
     let made = disk::make(world, node, vmid, &wanted)?;
     if let Some(volume) = made.allocated.as_deref().and_then(|v| volume_mut(world, node, v)) {
         volume.vmid = Some(vmid);
     }
     let head = Property::parse(&made.value, "file").head;
-    let Some(vm) = world.pve.vms.get_mut(&vmid) else { return Ok(()) };
+    let said = made.allocated.as_deref().map(|volid| drive_lines(world, slot, volid, &made.value)).unwrap_or_default();
+    let Some(vm) = world.pve.vms.get_mut(&vmid) else { return Ok(said) };
     vm.config.retain(|key, value| !(is_numbered(key, "unused", 255) && *value == head));
     if let Some(old) = old.filter(|o| o.head != head && o.head != "none") {
         if is_cloud_init(&old) {
@@ -217,7 +243,19 @@ fn set_drive(world: &mut World, node: &str, vmid: u32, slot: &str, wanted: Wante
     if let Some(vm) = world.pve.vms.get_mut(&vmid) {
         vm.set(slot, Some(made.value));
     }
-    Ok(())
+    Ok(said)
+}
+
+/// The lines of a task's log about a drive that was made.
+fn drive_lines(world: &World, slot: &str, volid: &str, value: &str) -> Vec<String> {
+    let (storage, name) = volid.split_once(':').unwrap_or_default();
+    let lvm = world.pve.storages.get(storage).is_some_and(|s| s.kind.starts_with("lvm"));
+    let mut lines: Vec<String> = lvm.then(|| lv_created(name)).into_iter().collect();
+    lines.push(format!("{slot}: successfully created disk '{value}'"));
+    if is_cloud_init(&Property::parse(value, "file")) {
+        lines.push("generating cloud-init ISO".into());
+    }
+    lines
 }
 
 fn volume_mut<'a>(world: &'a mut World, node: &str, volid: &str) -> Option<&'a mut Volume> {
@@ -231,7 +269,7 @@ pub fn change_in_task(
     vmid: u32,
     shown: &str,
     user: &str,
-    work: impl FnOnce(&mut World) -> Result<(), String> + Send + 'static,
+    work: impl FnOnce(&mut World, &str) -> Result<(), String> + Send + 'static,
 ) -> String {
     let node = world.pve.vms.get(&vmid).map(|vm| vm.node.clone()).unwrap_or_default();
     let upid = task::begin(world, &node, "qmconfig", &vmid.to_string(), user);
@@ -240,7 +278,7 @@ pub fn change_in_task(
     let id = upid.clone();
     world.after(delay, move |world| {
         if task::running(world, &id) {
-            let result = work(world);
+            let result = work(world, &id);
             task::finish(world, &id, result);
         }
     });

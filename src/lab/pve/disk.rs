@@ -144,8 +144,16 @@ pub fn allocate(world: &mut World, node: &str, storage: &str, vmid: u32, volume:
 }
 
 fn import_source(world: &World, node: &str, volid: &str) -> Result<Volume, String> {
-    let found = world.pve.volume(node, volid).cloned();
-    found.ok_or_else(|| format!("cannot import from '{volid}' - volume '{volid}' does not exist"))
+    if let Some(found) = world.pve.volume(node, volid) {
+        return Ok(found.clone());
+    }
+    // A file that somebody uploaded is looked at before anything else is done with it.
+    let (storage, name) = volid.split_once(':').unwrap_or_default();
+    let store = world.pve.storages.get(storage).ok_or_else(|| no_storage(storage))?;
+    Err(match name.split_once('/') {
+        Some(("import", file)) => format!("failed to stat '{}'", store.path("import", file)),
+        _ => format!("cannot import from '{volid}' - could not get size of {volid}"),
+    })
 }
 
 /// Frees every volume of a VM that never came to be.
@@ -162,6 +170,17 @@ pub fn free(world: &mut World, node: &str, volid: &str) {
     {
         store.remove(node, name);
     }
+}
+
+/// The VM that a disk's name names.
+pub fn owner_of(volid: &str) -> Option<u32> {
+    let (_, name) = volid.split_once(':')?;
+    if ["iso/", "vztmpl/", "import/", "backup/", "snippets/"].iter().any(|folder| name.starts_with(folder)) {
+        return None;
+    }
+    let name = name.rsplit('/').next()?;
+    let rest = name.strip_prefix("vm-").or_else(|| name.strip_prefix("base-"))?;
+    rest.split('-').next()?.parse().ok()
 }
 
 /// The storage of a volid.

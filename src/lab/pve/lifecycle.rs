@@ -2,7 +2,7 @@
 use super::property::{Property, parse_size, print_size};
 use super::storage::Volume;
 use super::vm::{Power, Vm, is_cdrom, is_cloud_init, is_numbered};
-use super::{disk, full, task};
+use super::{create, disk, full, task};
 use crate::machine;
 use crate::world::World;
 
@@ -167,7 +167,7 @@ pub fn resize(
     may: impl FnOnce(&mut World, &str) -> Result<(), String> + Send + 'static,
 ) -> String {
     let seconds = world.scenario.latency.resize_s;
-    run(world, vmid, "resize", user, seconds, move |world, _| {
+    run(world, vmid, "resize", user, seconds, move |world, upid| {
         let found = vm(world, vmid)?;
         found.unlocked()?;
         let drive = found.config.get(&slot).map(|v| Property::parse(v, "file"));
@@ -176,11 +176,20 @@ pub fn resize(
             return Err("you can't resize a cdrom".into());
         }
         may(world, disk::storage_of(&drive.head))?;
-        resize_now(world, vmid, &slot, drive, &size)
+        let said = resize_now(world, vmid, &slot, drive, &size)?;
+        said.into_iter().for_each(|line| task::say(world, upid, line));
+        Ok(())
     })
 }
 
-fn resize_now(world: &mut World, vmid: u32, slot: &str, mut drive: Property, size: &str) -> Result<(), String> {
+/// What lvextend prints, where it is one.
+fn resize_now(
+    world: &mut World,
+    vmid: u32,
+    slot: &str,
+    mut drive: Property,
+    size: &str,
+) -> Result<Vec<String>, String> {
     let node = vm(world, vmid)?.node.clone();
     let old = drive.option("size").and_then(parse_size).unwrap_or(0);
     let new = match size.strip_prefix('+') {
@@ -191,9 +200,13 @@ fn resize_now(world: &mut World, vmid: u32, slot: &str, mut drive: Property, siz
         return Err("shrinking disks is not supported".into());
     }
     if new == old {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let (storage, name) = drive.head.split_once(':').unwrap_or_default();
+    let said = match world.pve.storages.get(storage).is_some_and(|s| s.kind.starts_with("lvm")) {
+        true => resized(name, old, new),
+        false => Vec::new(),
+    };
     if full(world, storage) {
         let store = world.pve.storages.get(storage);
         return Err(store.map(|s| s.no_room(name)).unwrap_or_default());
@@ -206,7 +219,15 @@ fn resize_now(world: &mut World, vmid: u32, slot: &str, mut drive: Property, siz
     if let Some(vm) = world.pve.vms.get_mut(&vmid) {
         vm.config.insert(slot.into(), drive.print());
     }
-    Ok(())
+    Ok(said)
+}
+
+fn resized(name: &str, old: u64, new: u64) -> Vec<String> {
+    let size = |bytes: u64| format!("{} ({} extents)", create::in_gib(bytes), bytes.div_ceil(create::EXTENT));
+    vec![
+        format!("  Size of logical volume pve/{name} changed from {} to {}.", size(old), size(new)),
+        format!("  Logical volume pve/{name} successfully resized."),
+    ]
 }
 
 /// The VM is marked at once; its disks are renamed when the task ends.
@@ -228,6 +249,7 @@ pub fn template(world: &mut World, vmid: u32, user: &str) -> String {
                 store.insert(&vm.node, &base, volume);
                 drive.head = store.volid(&base);
                 task::say(world, upid, renamed);
+                task::say(world, upid, format!("  Logical volume pve/{base} changed."));
             }
             if let Some(vm) = world.pve.vms.get_mut(&vmid) {
                 vm.config.insert(slot.into(), drive.print());

@@ -2,10 +2,12 @@
 pub mod api;
 mod certificate;
 mod clone;
+mod confined;
 mod create;
 mod disk;
 pub mod inventory;
 pub mod lifecycle;
+mod pressure;
 mod property;
 mod rights;
 mod roles;
@@ -56,6 +58,7 @@ struct Node {
     address: Ipv4Addr,
     cores: u32,
     memory: u64,
+    kernel: String,
     /// `9.1.2`
     version: String,
 }
@@ -116,6 +119,7 @@ impl Pve {
                 address: Ipv4Addr::new(a, b, c, host),
                 cores: node.cores,
                 memory: node.memory_gib * GIB,
+                kernel: node.kernel.clone(),
                 version: node.version.clone().unwrap_or_else(|| site.version.clone()),
             }
         };
@@ -141,6 +145,10 @@ impl Pve {
         }
         if let Some(pool) = &site.pool {
             pve.rights.pools.insert(pool.clone(), rights::Pool::default());
+            if site.pool_token {
+                let networks: Vec<String> = site.bridges.iter().map(Bridge::path).collect();
+                pve.rights.confine(pool, &site.storages, &networks);
+            }
         }
         pve
     }

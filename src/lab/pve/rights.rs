@@ -132,6 +132,8 @@ pub struct Rights {
     pub acls: Vec<Acl>,
     pub tickets: BTreeMap<String, Ticket>,
     pub pools: BTreeMap<String, Pool>,
+    /// Groups of users, with their comments.
+    pub groups: BTreeMap<String, Option<String>>,
 }
 
 /// The privileges on one object, each with whether it reaches what is below.
@@ -163,6 +165,7 @@ impl Rights {
             acls: vec![acl],
             tickets: BTreeMap::new(),
             pools: BTreeMap::new(),
+            groups: BTreeMap::new(),
         }
     }
 

@@ -191,6 +191,33 @@ impl Storage {
         if self.kind == "lvmthin" { clone.to_string() } else { format!("{base}/{clone}") }
     }
 
+    /// # Errors
+    /// What the storage's plugin says of a name that none of its volumes can have (`parse_volname`).
+    pub fn check_name(&self, name: &str) -> Result<(), String> {
+        let is_disk = |name: &str| {
+            let rest = ["vm-", "base-", "subvol-"].iter().find_map(|stem| name.strip_prefix(stem));
+            rest.and_then(|rest| rest.split_once('-')).is_some_and(|(id, own)| is_number(id) && !own.is_empty())
+        };
+        let ends = |endings: &[&str]| endings.iter().any(|e| name.to_ascii_lowercase().ends_with(e));
+        let (kind, fine) = if self.file_based() {
+            let fine = match name.split_once('/').map(|(folder, _)| folder) {
+                Some("iso") => ends(&[".iso", ".img"]),
+                Some("import") => ends(&[".ova", ".ovf", ".qcow2", ".raw", ".vmdk"]),
+                Some("vztmpl" | "backup" | "snippets") => true,
+                Some(folder) => is_number(folder),
+                None => false,
+            };
+            ("directory", fine)
+        } else {
+            match self.kind.as_str() {
+                "zfspool" => ("zfs", name.split('/').all(is_disk)),
+                "rbd" => ("rbd", name.split('/').all(is_disk)),
+                _ => ("lvm", is_disk(name)),
+            }
+        };
+        fine.then_some(()).ok_or_else(|| format!("unable to parse {kind} volume name '{name}'"))
+    }
+
     /// Where the node has a file of this storage.
     pub fn path(&self, content: &str, file: &str) -> String {
         let root = if self.name == "local" { "/var/lib/vz".to_string() } else { format!("/mnt/pve/{}", self.name) };
@@ -232,6 +259,10 @@ impl Storage {
             "trying to acquire lock...".into()
         }
     }
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
 }
 
 #[cfg(test)]

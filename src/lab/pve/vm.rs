@@ -345,10 +345,7 @@ impl Pve {
         let most = self.node(&vm.node).map_or(u32::MAX, |n| n.cores);
         row["cpus"] = json!(vm.cores().min(most));
         if self.version.0 >= 9 {
-            row["memhost"] = row["mem"].clone();
-            if vm.config.keys().any(|key| is_numbered(key, "serial", 3)) {
-                row["serial"] = json!(1);
-            }
+            super::pressure::since_nine(vm, &mut row);
         }
         row
     }

@@ -93,7 +93,6 @@ pub const ROUTES: &[Route] = &[
         change_user,
     ),
     route("DELETE", "/access/users/{userid}", Need::Rule(may_remove_user), &[], remove_user),
-    route("GET", "/access/groups", Need::Anyone, &[], super::cluster::none),
     route("GET", "/access/users/{userid}/token", Need::Rule(may_set_tokens), &[], tokens),
     route("GET", "/access/users/{userid}/token/{tokenid}", Need::Rule(may_set_tokens), &[], token),
     route("POST", "/access/users/{userid}/token/{tokenid}", Need::Rule(may_set_tokens), &TOKEN_PARAMS, add_token),
@@ -390,7 +389,7 @@ fn add_user(world: &mut World, call: &Call) -> Outcome {
     if call.get("password").is_some() && !matches!(realm, "pam" | "pve") {
         return Err(Failure::died(format!("create user failed: auth domain '{realm}' does not exist")));
     }
-    if let Some(group) = items(call.text("groups")).next() {
+    if let Some(group) = items(call.text("groups")).find(|g| !world.pve.rights.groups.contains_key(*g)) {
         return Err(Failure::died(format!("create user failed: no such group '{group}'")));
     }
     let user = User {
@@ -412,7 +411,7 @@ fn may_change_user(world: &mut World, call: &Call) -> Result<(), Failure> {
 fn change_user(world: &mut World, call: &Call) -> Outcome {
     let id = call.text("userid");
     let failed = |why: Failure| why.under("update user failed");
-    if let Some(group) = items(call.text("groups")).next() {
+    if let Some(group) = items(call.text("groups")).find(|g| !world.pve.rights.groups.contains_key(*g)) {
         return Err(failed(Failure::died(format!("no such group '{group}'"))));
     }
     let user = world.pve.rights.users.get_mut(id).ok_or_else(|| failed(no_user(id)))?;

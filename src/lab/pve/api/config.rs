@@ -6,8 +6,9 @@ use super::route::{Need, Route, needed, optional, route};
 use super::schema;
 use crate::pve::Version;
 use crate::pve::create::{self, Change};
-use crate::pve::disk::{Source, Wanted, no_storage, storage_of};
+use crate::pve::disk::{Source, Wanted, no_storage, owner_of, storage_of};
 use crate::pve::property::{Nic, Property};
+use crate::pve::task;
 use crate::pve::vm::{Config, Vm, is_cdrom, is_cloud_init, is_drive, is_numbered};
 use crate::world::World;
 use serde_json::{Value, json};
@@ -297,9 +298,8 @@ fn check_drive(world: &mut World, call: &Call, slot: &str, drive: &Wanted) -> Re
         return Err(Failure::died(why));
     }
     let storage = storage_of(volid);
-    if !world.pve.storages.contains_key(storage) {
-        return Err(Failure::died(no_storage(storage)));
-    }
+    let store = world.pve.storages.get(storage).ok_or_else(|| Failure::died(no_storage(storage)))?;
+    store.check_name(volid.split_once(':').map_or("", |(_, name)| name)).map_err(Failure::died)?;
     let folder = folder_of(volid);
     let images = !matches!(folder, "iso" | "vztmpl" | "backup" | "import" | "snippets");
     let owner = world.pve.volume(call.node(), volid).and_then(|v| v.vmid);
@@ -343,14 +343,6 @@ pub fn check_volume(world: &mut World, call: &Call, own: Option<u32>, volid: &st
         }
         None => Err(Failure::died(format!("missing privileges to access {volid}"))),
     }
-}
-
-/// The VM that a disk's name names.
-fn owner_of(volid: &str) -> Option<u32> {
-    let (_, name) = volid.split_once(':')?;
-    let name = name.rsplit('/').next()?;
-    let rest = name.strip_prefix("vm-").or_else(|| name.strip_prefix("base-"))?;
-    rest.split('-').next()?.parse().ok()
 }
 
 fn read(world: &mut World, call: &Call) -> Outcome {
@@ -433,8 +425,8 @@ fn check_balloon(vm: &Vm, change: &Change) -> Result<(), Failure> {
     }
 }
 
-/// What is checked only while the change is made: in the task, when there is one.
-fn apply(world: &mut World, call: &Call, mut change: Change) -> Result<(), Failure> {
+/// What is checked only while the change is made: in the task, when there is one. What such a task says in its log.
+fn apply(world: &mut World, call: &Call, mut change: Change) -> Result<Vec<String>, Failure> {
     let vm = guest(world, call)?;
     // It may have changed since the task began.
     check_digest(vm, call)?;
@@ -466,8 +458,7 @@ fn apply(world: &mut World, call: &Call, mut change: Change) -> Result<(), Failu
         }
     }
     order_of_boot(&config, &mut change)?;
-    create::change(world, call.vmid(), change)?;
-    Ok(())
+    Ok(create::change(world, call.vmid(), change)?)
 }
 
 /// Every device of `boot` has to be there. Devices that go leave an order that there is, and new CD-ROMs join it.
@@ -517,7 +508,11 @@ fn post(world: &mut World, call: &Call) -> Outcome {
         .map(|(k, v)| format!("-{k} {}", if k == "cipassword" { "<hidden>" } else { v }))
         .collect();
     let (vmid, worker) = (call.vmid(), call.clone());
-    let work = move |world: &mut World| apply(world, &worker, change).map_err(|why| why.as_text());
+    let work = move |world: &mut World, upid: &str| {
+        let said = apply(world, &worker, change).map_err(|why| why.as_text())?;
+        said.into_iter().for_each(|line| task::say(world, upid, line));
+        Ok(())
+    };
     upid(create::change_in_task(world, vmid, &shown.join(" "), &call.who.id(), work))
 }
 

@@ -5,6 +5,7 @@ mod call;
 mod cluster;
 mod config;
 mod delay;
+mod groups;
 mod kind;
 mod nodes;
 mod pools;

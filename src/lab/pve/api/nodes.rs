@@ -98,7 +98,7 @@ fn node<'a>(world: &'a World, call: &Call) -> Result<&'a Node, Failure> {
 fn status(world: &mut World, call: &Call) -> Outcome {
     let node = node(world, call)?;
     let used = memory_used(world, &node.name).min(node.memory);
-    let kernel = "6.17.2-1-pve";
+    let kernel = &node.kernel;
     let mut status = json!({
         "uptime": uptime(world), "loadavg": ["0.42", "0.38", "0.31"], "cpu": 0.04, "wait": 0, "idle": 0,
         "kversion": format!("Linux {kernel} #1 SMP PREEMPT_DYNAMIC"),

@@ -4,6 +4,7 @@ use super::acl::check_modify;
 use super::call::{Call, Failure, Outcome, done, rows};
 use super::kind::{Kind, WORDS};
 use super::route::{Need, Param, Route, needed, optional, route};
+use crate::pve::pressure::PRESSURES;
 use crate::pve::rights::Pool;
 use crate::world::World;
 use serde_json::{Value, json};
@@ -57,7 +58,7 @@ fn members(world: &World, pool: &Pool, call: &Call) -> Value {
         row["template"] = json!(i32::from(vm.is_template()));
         row["maxcpu"] = row["cpus"].take();
         if let Some(row) = row.as_object_mut() {
-            for own in ["cpus", "pid", "serial"] {
+            for own in ["cpus", "pid", "serial"].into_iter().chain(PRESSURES) {
                 row.remove(own);
             }
         }

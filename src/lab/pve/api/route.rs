@@ -1,7 +1,7 @@
 //! The table of endpoints: method, path, parameters, rights. What no row has is answered with 501.
 use super::call::{Call, Failure, Outcome, Params};
 use super::kind::{Kind, MISSING, STORAGE, UNKNOWN, VMID};
-use super::{access, acl, cluster, config, nodes, pools, qemu, storage, tasks};
+use super::{access, acl, cluster, config, groups, nodes, pools, qemu, storage, tasks};
 use crate::world::World;
 use std::collections::BTreeMap;
 
@@ -106,6 +106,7 @@ fn table() -> impl Iterator<Item = &'static Route> {
         tasks::ROUTES,
         access::ROUTES,
         acl::ROUTES,
+        groups::ROUTES,
         pools::ROUTES,
     ]
     .into_iter()

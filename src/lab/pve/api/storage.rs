@@ -5,7 +5,7 @@ use super::kind::{KIBIBYTES, Kind, NODE, STORAGE, URL, VMID, WORDS};
 use super::nodes::may_fetch;
 use super::route::{Need, Route, needed, optional, route};
 use super::upload;
-use crate::pve::disk::no_storage;
+use crate::pve::disk::{no_storage, owner_of};
 use crate::pve::property::parse_size;
 use crate::pve::storage::{Storage, Volume};
 use crate::pve::{full, task};
@@ -79,7 +79,7 @@ pub const ROUTES: &[Route] = &[
         Need::Rule(may_download),
         &[
             needed("url", URL),
-            needed("content", Kind::Choice(upload::CONTENTS)),
+            needed("content", CONTENT),
             needed("filename", Kind::Short(255)),
             optional("checksum", Kind::Text).with("checksum-algorithm"),
             optional("checksum-algorithm", Kind::Choice(upload::ALGORITHMS)).with("checksum"),
@@ -93,7 +93,7 @@ pub const ROUTES: &[Route] = &[
         "/nodes/{node}/storage/{storage}/upload",
         Need::All("/storage/{storage}", &["Datastore.AllocateTemplate"]),
         &[
-            needed("content", Kind::Choice(upload::CONTENTS)),
+            needed("content", CONTENT),
             needed("filename", Kind::Short(255)),
             optional("checksum", Kind::Text).with("checksum-algorithm"),
             optional("checksum-algorithm", Kind::Choice(upload::ALGORITHMS)).with("checksum"),
@@ -130,6 +130,14 @@ const CONTENT: Kind = Kind::Format(|value| {
     let known = ["images", "rootdir", "vztmpl", "iso", "backup", "snippets", "import", "none"];
     known.contains(&value).then_some(()).ok_or_else(|| format!("invalid content type '{value}'"))
 });
+
+/// # Errors
+/// What the schema says of a content type that can't come from outside.
+pub fn check_content(call: &Call) -> Result<(), Failure> {
+    Kind::Choice(upload::CONTENTS)
+        .check("content", call.text("content"))
+        .map_err(|why| Failure::parameter("content", why))
+}
 
 fn configuration(storage: &Storage) -> Value {
     let mut row = json!({
@@ -325,21 +333,7 @@ fn volume_of<'a>(world: &World, call: &'a Call) -> Result<(String, &'a str), Fai
         None => volume,
     };
     let store = named(world, call)?;
-    if store.file_based() {
-        let ends = |endings: &[&str]| endings.iter().any(|e| name.to_ascii_lowercase().ends_with(e));
-        let known = match name.split_once('/').map(|(folder, _)| folder) {
-            Some("iso") => ends(&[".iso", ".img"]),
-            Some("import") => ends(&[".ova", ".ovf", ".qcow2", ".raw", ".vmdk"]),
-            Some("vztmpl" | "backup" | "snippets") => true,
-            Some(folder) => folder.bytes().all(|b| b.is_ascii_digit()),
-            None => false,
-        };
-        if !known {
-            return Err(Failure::died(format!("unable to parse directory volume name '{name}'")));
-        }
-    } else if store.kind.starts_with("lvm") && !(name.starts_with("vm-") || name.starts_with("base-")) {
-        return Err(Failure::died(format!("unable to parse lvm volume name '{name}'")));
-    }
+    store.check_name(name).map_err(Failure::died)?;
     Ok((store.volid(name), name))
 }
 
@@ -384,7 +378,8 @@ fn delete(world: &mut World, call: &Call) -> Outcome {
     let storage = named(world, call)?;
     let node = call.node().to_string();
     let file = storage.file_based().then(|| storage.path("", &name));
-    let owner = storage.volume(&node, &name).and_then(|v| v.vmid);
+    // By its name, also of one that is not there.
+    let owner = owner_of(&volid);
     let id = owner.map_or_else(|| storage.name.clone(), |vmid| format!("{vmid}@{}", storage.name));
     let started = task::begin(world, &node, "imgdel", &id, &call.who.id());
     let seconds = world.scenario.latency.destroy_s;
@@ -417,6 +412,7 @@ fn may_download(world: &mut World, call: &Call) -> Result<(), Failure> {
 
 /// Accepted like on a real host; the lab's hosts reach no other server, so the task fails unless the file is there.
 fn download(world: &mut World, call: &Call) -> Outcome {
+    check_content(call)?;
     let storage = usable(world, call.text("storage"), call.node())?;
     let content = call.text("content");
     if !storage.file_based() {

@@ -10,6 +10,8 @@ use serde_json::Value;
 use std::net::Ipv4Addr;
 use std::time::SystemTime;
 
+mod words;
+
 const IMAGE: u64 = 1_306_525_696;
 
 struct Site {
@@ -96,7 +98,14 @@ impl Site {
     }
 
     async fn image(&self) {
-        let file = upload::Received { size: IMAGE, sha256: "ab".repeat(32), checksum: None, bytes: None, disk: IMAGE };
+        let file = upload::Received {
+            size: IMAGE,
+            sha256: "ab".repeat(32),
+            checksum: None,
+            bytes: None,
+            qcow2: false,
+            disk: IMAGE,
+        };
         let params = [("content", "import"), ("filename", "talos.raw")];
         let upid = self.ask_with("POST", "/nodes/pve/storage/local/upload", &params, Some(file)).unwrap();
         assert_eq!(self.end(upid.as_str().unwrap()).await, "OK");
@@ -233,8 +242,10 @@ async fn the_log_of_a_clone_grows_with_time_and_ends_with_the_verdict() {
     wait(11.4).await;
     let half = site.log(&clone);
     assert_eq!(half[0], "create full clone of drive ide2 (local-lvm:vm-9100-cloudinit)");
-    assert_eq!(half[1], "create full clone of drive scsi0 (local-lvm:base-9100-disk-0)");
-    assert_eq!(half[2], "transferred 0.0 B of 1.2 GiB (0.00%)");
+    assert_eq!(half[1], "  Logical volume \"vm-1001-cloudinit\" created.");
+    assert_eq!(half[2], "create full clone of drive scsi0 (local-lvm:base-9100-disk-0)");
+    assert_eq!(half[3], "  Logical volume \"vm-1001-disk-0\" created.");
+    assert_eq!(half[4], "transferred 0.0 B of 1.2 GiB (0.00%)");
     let percent: f64 = half.last().unwrap().rsplit_once('(').unwrap().1.trim_end_matches("%)").parse().unwrap();
     assert!((48.0..=51.0).contains(&percent), "{half:?}");
     assert_eq!(site.end(&clone).await, "OK");
@@ -441,16 +452,6 @@ async fn templates_and_running_vms_refuse_in_proxmoxs_words() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_bridge_that_is_not_there_is_noticed_at_the_start() {
-    let site = Site::standard();
-    site.done("POST", "/nodes/pve/qemu", &[("vmid", "700"), ("net0", "virtio,bridge=vmbr9")]).await;
-    let start = site.start("POST", "/nodes/pve/qemu/700/status/start", &[]);
-    // The task's end names no reason; its log does.
-    assert_eq!(site.end(&start).await, "start failed: QEMU exited with code 1");
-    assert!(site.log(&start).contains(&"bridge 'vmbr9' does not exist".to_string()), "{:?}", site.log(&start));
-}
-
-#[tokio::test(start_paused = true)]
 async fn destroying_a_vm_gives_its_space_back() {
     let site = Site::standard();
     site.image().await;
@@ -460,17 +461,6 @@ async fn destroying_a_vm_gives_its_space_back() {
     assert!(used() > before);
     site.done("DELETE", "/nodes/pve/qemu/9100", &[]).await;
     assert_eq!(used(), before);
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_image_that_is_not_there_fails_the_create_and_leaves_nothing() {
-    let site = Site::standard();
-    let upid = site.start("POST", "/nodes/pve/qemu", &TEMPLATE);
-    let why = site.end(&upid).await;
-    assert!(why.starts_with("unable to create VM 9100 - cannot import from 'local:import/talos.raw'"), "{why}");
-    assert!(site.ask("GET", "/nodes/pve/qemu/9100/config", &[]).is_err());
-    let left = site.get("/nodes/pve/storage/local-lvm/content");
-    assert_eq!(left, serde_json::json!([]));
 }
 
 #[tokio::test(start_paused = true)]
@@ -567,6 +557,7 @@ async fn uploads_are_taken_by_file_storages_that_hold_such_content() {
             sha256: "cd".repeat(32),
             checksum: Some("cd".repeat(32)),
             bytes: None,
+            qcow2: false,
             disk: 5,
         };
         let params =

@@ -2,7 +2,7 @@
 //! of small CD-ROMs, which its machines read.
 use super::call::{Call, Failure, Outcome, Params, task as upid};
 use super::request::BODY_PATIENCE;
-use super::storage::usable;
+use super::storage::{check_content, usable};
 use crate::pve::storage::Volume;
 use crate::pve::{Version, full, task};
 use crate::world::World;
@@ -18,6 +18,8 @@ pub const ALGORITHMS: &[&str] = &["md5", "sha1", "sha224", "sha256", "sha384", "
 pub const CONTENTS: &[&str] = &["iso", "vztmpl", "import"];
 /// Everything before the file has to fit in this many bytes.
 const HEAD_LIMIT: usize = 64 << 10;
+/// How a qcow2 file begins.
+const QCOW2: &[u8] = b"QFI\xfb";
 /// The file's first bytes, kept for reading a qcow2 header.
 const PEEK: usize = 32;
 /// The longest CD-ROM whose bytes are kept.
@@ -32,6 +34,8 @@ pub struct Received {
     pub checksum: Option<String>,
     /// What is in it, where that matters: in a CD-ROM, as far as one with a config is large.
     pub bytes: Option<Vec<u8>>,
+    /// Whether it begins as a qcow2 file does.
+    pub qcow2: bool,
     /// Size of the disk inside: from the header of a qcow2 file, else the size of the file.
     pub disk: u64,
 }
@@ -173,7 +177,8 @@ impl Form {
         file.take(self.held.get(..end).unwrap_or_default());
         let disk = qcow2_size(&file.peek).unwrap_or(file.size);
         let (bytes, checksum) = (file.kept, file.other.map(hex));
-        let received = Received { size: file.size, sha256: hex(file.sha256), checksum, bytes, disk };
+        let qcow2 = file.peek.starts_with(QCOW2);
+        let received = Received { size: file.size, sha256: hex(file.sha256), checksum, bytes, qcow2, disk };
         Ok((self.params, received))
     }
 }
@@ -195,7 +200,7 @@ fn hex(context: Context) -> String {
 
 /// The virtual size in the header of a qcow2 image: eight bytes at 24, big endian.
 fn qcow2_size(head: &[u8]) -> Option<u64> {
-    let size: [u8; 8] = head.strip_prefix(b"QFI\xfb").and(head.get(24..32))?.try_into().ok()?;
+    let size: [u8; 8] = head.strip_prefix(QCOW2).and(head.get(24..32))?.try_into().ok()?;
     Some(u64::from_be_bytes(size))
 }
 
@@ -242,8 +247,22 @@ pub fn file_name(world: &World, content: &str, filename: &str) -> Result<String,
     if fine { Ok(name) } else { Err(Failure::parameter("filename", why)) }
 }
 
+/// # Errors
+/// The file has another checksum than the form says.
+fn verified(world: &mut World, upid: &str, call: &Call, file: &Received) -> Result<(), String> {
+    let Some(want) = call.get("checksum").filter(|_| call.get("checksum-algorithm").is_some()) else { return Ok(()) };
+    let got = file.checksum.as_ref().unwrap_or(&file.sha256);
+    if got.eq_ignore_ascii_case(want) {
+        task::say(world, upid, "calculating checksum...OK, checksum verified");
+        return Ok(());
+    }
+    task::say(world, upid, "calculating checksum...");
+    Err(format!("checksum mismatch: got '{got}' != expect '{want}'"))
+}
+
 /// The call behind the upload: checks, and the `imgcopy` task that puts the file in its place.
 pub fn store(world: &mut World, call: &Call) -> Outcome {
+    check_content(call)?;
     let storage = usable(world, call.text("storage"), call.node())?;
     if !storage.file_based() {
         return Err(Failure::died(format!("can't upload to storage type '{}'", storage.kind)));
@@ -263,15 +282,9 @@ pub fn store(world: &mut World, call: &Call) -> Outcome {
     // On the node that was contacted, whichever the path names.
     let started = task::begin(world, &call.local, "imgcopy", "", &call.who.id());
     task::say(world, &started, format!("starting file import from: {spool}"));
-    let mut result = Ok(());
-    if let Some(want) = call.get("checksum").filter(|_| call.get("checksum-algorithm").is_some()) {
-        let got = file.checksum.clone().unwrap_or_else(|| file.sha256.clone());
-        if got.eq_ignore_ascii_case(want) {
-            task::say(world, &started, "calculating checksum...OK, checksum verified");
-        } else {
-            task::say(world, &started, "calculating checksum...");
-            result = Err(format!("checksum mismatch: got '{got}' != expect '{want}'"));
-        }
+    let mut result = verified(world, &started, call, &file);
+    if result.is_ok() && filename.ends_with(".qcow2") && !file.qcow2 {
+        result = Err(format!("qemu-img: Could not open '{spool}': Image is not in qcow2 format"));
     }
     if result.is_ok() {
         task::say(world, &started, format!("target node: {node}"));
