@@ -18,6 +18,14 @@ pub struct Disk {
     pub cdrom: bool,
 }
 
+impl Disk {
+    /// Whether it is Proxmox VE's own drive for a guest's first configuration (`STORAGE:vm-101-cloudinit`).
+    pub fn is_cloud_init(&self) -> bool {
+        let name = self.volid.rsplit([':', '/']).next().unwrap_or_default();
+        name.strip_prefix("vm-").is_some_and(|rest| rest.split('.').next().unwrap_or_default().ends_with("-cloudinit"))
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Net {
     /// `virtio`, `e1000`, …

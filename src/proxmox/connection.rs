@@ -3,7 +3,7 @@ use super::Target;
 use super::cause::vanished_meanwhile;
 use super::certificate::{describe, system};
 use super::decode::{LARGE, ORDINARY, data};
-use super::error::{Error, Unreached};
+use super::error::{Error, Unreached, without_tls};
 use super::evidence::beginning;
 use super::path::{Path, asked};
 use super::refusal::{Said, refusal};
@@ -255,7 +255,7 @@ impl Connection {
         };
         let error = match (why, seen) {
             (Some(why), Some(found)) => Error::Certificate { found: Box::new(found), trust: self.trust.clone(), why },
-            _ => unreachable,
+            _ => without_tls(unreachable, tls),
         };
         Trouble { error, cut: false }
     }

@@ -1,6 +1,7 @@
 //! What goes wrong between cozyup and Proxmox VE, told apart by what one does next.
 use super::cause::{Cause, TokenFault};
 use super::certificate::Certificate;
+use super::refusal::forbidden;
 use crate::base::trust::{Distrust, Trust};
 use std::collections::BTreeMap;
 
@@ -61,6 +62,8 @@ pub enum Error {
 pub enum Unreached {
     /// The name of the host leads nowhere.
     Name,
+    /// Something listens that speaks no TLS, or none that this program speaks too.
+    NoTls,
     /// Nothing listens, or there is no way.
     NoConnection,
     /// The connection was taken and closed before TLS had begun.
@@ -109,8 +112,24 @@ impl Error {
         }
     }
 
+    /// The refusal in these words of Proxmox VE, with object and privilege where they name them.
+    pub fn forbidden(text: &str) -> Self {
+        forbidden(text.to_string())
+    }
+
     pub(super) fn parameter(name: &str, text: &str) -> Self {
         Error::Parameters { errors: BTreeMap::from([(name.to_string(), text.to_string())]) }
+    }
+}
+
+/// What is said of a server whose first words are no TLS, or that takes none of our versions and ciphers.
+pub(super) fn without_tls(unreachable: Error, tls: &rustls::Error) -> Error {
+    match (unreachable, tls) {
+        (
+            Error::Unreachable { what, .. },
+            rustls::Error::InvalidMessage(_) | rustls::Error::PeerIncompatible(_) | rustls::Error::AlertReceived(_),
+        ) => Error::Unreachable { what, how: Unreached::NoTls },
+        (other, _) => other,
     }
 }
 
@@ -129,7 +148,7 @@ fn certificate_text(found: &Certificate, trust: &Trust, why: &Distrust) -> Strin
     }
 }
 
-fn parameters_text(errors: &BTreeMap<String, String>) -> String {
+pub(super) fn parameters_text(errors: &BTreeMap<String, String>) -> String {
     let each: Vec<String> = errors.iter().map(|(name, text)| format!("{name}: {text}")).collect();
     if each.is_empty() { "parameter verification failed".to_string() } else { each.join("; ") }
 }

@@ -25,6 +25,7 @@ mod trust;
 mod upid;
 mod upload;
 mod vm;
+mod words;
 
 pub use access::{AclRow, Permissions, TokenRow, UserRow};
 pub use cause::{Cause, TokenFault};

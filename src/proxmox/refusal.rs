@@ -3,7 +3,7 @@
 //! Since libpve-http-server-perl 5.2.0 (PVE 8.4) the message is in the body; before it was only the reason phrase of
 //! the status line, as it still is where pveproxy itself answers (401, 595, 596).
 use super::cause::{Cause, TokenFault};
-use super::error::{Error, Front};
+use super::error::{Error, Front, parameters_text};
 use crate::base::text::{clean, shorten};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -30,13 +30,13 @@ pub(super) fn refusal(said: &Said) -> Error {
     let json: Option<Value> = serde_json::from_str(said.body).ok();
     let errors = json.as_ref().map(errors_of).unwrap_or_default();
     let text = text_of(json.as_ref(), said.reason, said.canonical, said.body);
-    if let Some(front) = in_front(said, json.is_some()) {
+    if let Some(front) = in_front(said, json.as_ref(), &text) {
         let server = said.server.filter(|s| !s.starts_with(ITSELF)).map(str::to_string);
         return Error::InFront { status: said.status, front, server, text };
     }
     match said.status {
         401 => Error::Unauthorized { fault: TokenFault::of(&text), text },
-        403 => forbidden(text),
+        403 => denied(text),
         400 if !errors.is_empty() => parameters(errors),
         596 if text.contains("certificate") => Error::NodeCertificate { node: None, text },
         502..=504 | 595..=599 => Error::Busy { status: Some(said.status), text: format!("{text} ({})", said.status) },
@@ -47,28 +47,48 @@ pub(super) fn refusal(said: &Said) -> Error {
 /// How Proxmox VE's own servers call themselves.
 const ITSELF: &str = "pve-api-daemon";
 
-/// What a reverse proxy, a gateway or a web server in front of Proxmox VE said in its place. Its own answers are JSON or
-/// empty, its 401 always has a reason of its own ("No ticket", "invalid token value!"), and the statuses here are none of
-/// its (pve-http-server, `PVE/APIServer/AnyEvent.pm`).
-fn in_front(said: &Said, json: bool) -> Option<Front> {
-    let page = !json && said.body.trim_start().starts_with('<');
+/// Whether this is an answer of the API itself: all of its own have `data`, those to wrong parameters have `errors`.
+fn is_own(json: &Value) -> bool {
+    json.get("data").is_some() || json.get("errors").is_some_and(Value::is_object)
+}
+
+/// What a reverse proxy, a gateway or a web server in front of Proxmox VE said in its place. Its own answers are JSON with
+/// `data`, or empty with the reason in the status line; its 401 always has a reason of its own ("No ticket", "invalid token
+/// value!"), its 403 says which check failed, and some of the statuses here are none of its (pve-http-server,
+/// `PVE/APIServer/AnyEvent.pm`).
+fn in_front(said: &Said, json: Option<&Value>, text: &str) -> Option<Front> {
+    if json.is_some_and(is_own) {
+        return None;
+    }
+    let foreign = json.is_some() || said.body.trim_start().starts_with('<');
     let reason = said.reason.is_some_and(|r| !r.trim().is_empty());
+    let by_itself = said.server.is_some_and(|s| s.starts_with(ITSELF));
     match said.status {
-        407 | 511 => Some(Front::Login),
-        401 if said.wants_login || page || (!reason && !json) => Some(Front::Login),
-        413 => Some(Front::BodyLimit),
-        429 => Some(Front::RateLimit),
-        404 | 405 | 410 | 421 if !json => Some(Front::OtherPlace),
         300..=399 => {
             let to = said.location.unwrap_or_default().to_ascii_lowercase();
-            let login = ["login", "auth", "sso", "signin"].iter().any(|word| to.contains(word));
+            let login = ["login", "auth", "sso", "signin", "saml", "oidc"].iter().any(|word| to.contains(word));
             Some(if login { Front::Login } else { Front::Redirect })
         }
-        403 if page => Some(Front::Denied),
-        502..=504 if page => Some(Front::NoBackend),
-        400..=599 if page => Some(Front::OtherPlace),
+        407 | 495 | 496 | 511 => Some(Front::Login),
+        401 if said.wants_login || foreign || !reason => Some(Front::Login),
+        413 => Some(Front::BodyLimit),
+        429 => Some(Front::RateLimit),
+        404 | 405 | 410 | 421 => Some(Front::OtherPlace),
+        403 if !by_itself && !text.contains("ermission check failed") => Some(Front::Denied),
+        451 => Some(Front::Denied),
+        500..=504 | 520..=530 if foreign => Some(Front::NoBackend),
+        400..=599 if foreign => Some(Front::OtherPlace),
         _ => None,
     }
+}
+
+/// A 403, which is not always about a right that somebody could give.
+fn denied(text: String) -> Error {
+    let cause = Cause::of(&text);
+    if matches!(cause, Cause::NoSuchPool | Cause::RootOnly) {
+        return Error::Server { status: 403, text, cause };
+    }
+    forbidden(text)
 }
 
 /// With object and privilege where the text names them.
@@ -82,25 +102,34 @@ fn by_text(status: u16, text: String) -> Error {
         Cause::Exists => Error::Exists { text },
         Cause::Lock => Error::Locked { text },
         Cause::NoQuorum => Error::Busy { status: Some(status), text },
+        Cause::Forbidden => forbidden(text),
         Cause::NotThere => Error::NotFound { text },
         Cause::NoSuchNode => Error::NoSuchNode { text },
         cause => Error::Server { status, text, cause },
     }
 }
 
+/// Causes that say more of a wrong parameter than that it is one.
+const STANDS_ALONE: [Cause; 5] =
+    [Cause::NoSuchStorage, Cause::StorageContent, Cause::RootOnly, Cause::VolumeName, Cause::NotOffered];
+
 fn parameters(errors: BTreeMap<String, String>) -> Error {
     if let (1, Some((name, text))) = (errors.len(), errors.iter().next()) {
         if name == "upid" && text.contains("no such task") {
             return Error::NoSuchTask;
         }
-        if text.contains("already exists") {
+        let cause = Cause::of(text);
+        if cause == Cause::Exists {
             return Error::Exists { text: text.clone() };
         }
-        if text.starts_with("No such ") {
-            return Error::NotFound { text: text.clone() };
+        if STANDS_ALONE.contains(&cause) {
+            return Error::Server { status: 400, text: format!("{name}: {text}"), cause };
         }
     }
-    Error::Parameters { errors }
+    match errors.values().any(|text| Cause::of(text) == Cause::NotOffered) {
+        true => Error::Server { status: 400, text: parameters_text(&errors), cause: Cause::NotOffered },
+        false => Error::Parameters { errors },
+    }
 }
 
 fn errors_of(json: &Value) -> BTreeMap<String, String> {
@@ -255,7 +284,12 @@ mod tests {
         assert_eq!(errors["name"], "invalid format - x");
         assert_eq!(errors.len(), 2);
         assert_eq!(of(400, "{\"errors\":{\"upid\":\"no such task\"}}"), Error::NoSuchTask);
-        assert!(matches!(of(400, "{\"errors\":{\"storage\":\"No such storage.\"}}"), Error::NotFound { .. }));
+        let storage = of(400, "{\"errors\":{\"storage\":\"No such storage.\"}}");
+        assert!(matches!(storage, Error::Server { status: 400, cause: Cause::NoSuchStorage, .. }), "{storage:?}");
+        // Of an older server: it is not the plan that is wrong.
+        let unknown = "property is not defined in schema and the schema does not allow additional properties";
+        let older = of(400, &format!("{{\"errors\":{{\"a\":\"x\",\"import-working-storage\":\"{unknown}\"}}}}"));
+        assert!(matches!(older, Error::Server { cause: Cause::NotOffered, .. }), "{older:?}");
         assert!(matches!(of(400, "{\"errors\":{\"vmid\":\"VM 101 already exists\"}}"), Error::Exists { .. }));
     }
 

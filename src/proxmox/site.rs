@@ -119,6 +119,8 @@ pub struct NodeStatus {
     pub rootfs_avail: u64,
     /// `pve-manager/9.1.2/9d436f37a0ac4172`
     pub pveversion: String,
+    /// Release of the running kernel: `6.14.11-4-pve`.
+    pub kernel: Option<String>,
 }
 
 impl NodeStatus {
@@ -145,6 +147,11 @@ pub(super) fn node_status(data: &Value) -> Result<NodeStatus, String> {
         memory_free: memory.number("free").unwrap_or_default(),
         rootfs_avail: rootfs.number("avail").unwrap_or_default(),
         pveversion: fields.text("pveversion").unwrap_or_default(),
+        // Before 8.1 there is only the line of `uname`: `Linux 6.5.11-8-pve #1 SMP ...`.
+        kernel: fields
+            .inside("current-kernel")
+            .and_then(|kernel| kernel.text("release"))
+            .or_else(|| fields.text("kversion")?.split_whitespace().nth(1).map(str::to_string)),
     })
 }
 

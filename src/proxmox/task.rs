@@ -1,8 +1,6 @@
 //! What a task says of itself: state, end, log, progress.
 use super::cause::Cause;
-use super::error::Error;
 use super::fields::{Fields, rows};
-use super::refusal::forbidden;
 use super::upid::Upid;
 use crate::base::text::shorten;
 use serde_json::Value;
@@ -19,41 +17,29 @@ pub enum TaskExit {
     Ok,
     /// Done, with so many warnings in the log.
     Warnings(u64),
-    /// `unexpected status` when the worker was killed or the node went down.
-    Failed(String),
+    /// `text` is the task's last word, `unexpected status` when its worker was killed or its node went down; `cause` is
+    /// what that means.
+    Failed {
+        cause: Cause,
+        text: String,
+    },
 }
 
 impl TaskExit {
+    /// An end with these last words of the task's log: `OK`, `WARNINGS: 2`, or an error.
+    pub fn of(text: &str) -> TaskExit {
+        match text.strip_prefix("WARNINGS: ").map(str::parse) {
+            Some(Ok(count)) => TaskExit::Warnings(count),
+            _ if text == "OK" => TaskExit::Ok,
+            _ => TaskExit::Failed { cause: Cause::of(text), text: text.to_string() },
+        }
+    }
+
     /// True when the work is done, with or without warnings.
     pub fn is_success(&self) -> bool {
         match self {
             TaskExit::Ok | TaskExit::Warnings(_) => true,
-            TaskExit::Failed(_) => false,
-        }
-    }
-
-    /// True when the task gave up on a lock somebody else held: the same call may succeed later.
-    pub fn is_lock(&self) -> bool {
-        match self {
-            TaskExit::Ok | TaskExit::Warnings(_) => false,
-            TaskExit::Failed(text) => Cause::of(text) == Cause::Lock,
-        }
-    }
-
-    /// Why it failed, as far as the task's last word tells.
-    pub fn cause(&self) -> Option<Cause> {
-        match self {
-            TaskExit::Ok | TaskExit::Warnings(_) => None,
-            TaskExit::Failed(text) => Some(Cause::of(text)),
-        }
-    }
-
-    /// The right that the task's worker lacked. Some rights Proxmox VE looks at only there: those on the storage of a
-    /// resize, on each drive and on the tags of a changed configuration.
-    pub fn forbidden(&self) -> Option<Error> {
-        match self {
-            TaskExit::Failed(text) if text.contains("Permission check failed") => Some(forbidden(text.clone())),
-            TaskExit::Ok | TaskExit::Warnings(_) | TaskExit::Failed(_) => None,
+            TaskExit::Failed { .. } => false,
         }
     }
 }
@@ -65,6 +51,9 @@ pub struct LogLine {
     pub text: String,
 }
 
+/// What the server writes when a task's log has no last word; older ones leave the field out.
+const NO_WORD: &str = "unexpected status";
+
 pub(super) fn status(data: &Value) -> Result<TaskStatus, String> {
     let fields = Fields::of(data)?;
     let running = match fields.need_text("status")?.as_str() {
@@ -72,16 +61,8 @@ pub(super) fn status(data: &Value) -> Result<TaskStatus, String> {
         "stopped" => false,
         other => return Err(format!("a task's status is `{other}`")),
     };
-    let exit = (!running).then(|| exit(&fields.text("exitstatus").unwrap_or_else(|| "unexpected status".to_string())));
+    let exit = (!running).then(|| TaskExit::of(&fields.text("exitstatus").unwrap_or_else(|| NO_WORD.to_string())));
     Ok(TaskStatus { running, exit })
-}
-
-fn exit(text: &str) -> TaskExit {
-    match text.strip_prefix("WARNINGS: ").map(str::parse) {
-        Some(Ok(count)) => TaskExit::Warnings(count),
-        _ if text == "OK" => TaskExit::Ok,
-        _ => TaskExit::Failed(text.to_string()),
-    }
 }
 
 /// The list of active tasks has ended ones too, until they are archived.
@@ -132,6 +113,7 @@ pub fn progress_of(lines: &[LogLine]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proxmox::Error;
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -144,9 +126,19 @@ mod tests {
         let end = |t: &str| status(&json!({"status": "stopped", "exitstatus": t})).unwrap().exit.unwrap();
         assert_eq!(end("OK"), TaskExit::Ok);
         assert_eq!(end("WARNINGS: 2"), TaskExit::Warnings(2));
-        assert_eq!(end("clone failed: x"), TaskExit::Failed("clone failed: x".to_string()));
-        assert!(end("clone failed: can't lock file '/var/lock/x' - got timeout").is_lock());
-        assert!(!end("WARNINGS: many").is_success());
+        let failed = |cause, text: &str| TaskExit::Failed { cause, text: text.to_string() };
+        for (cause, text) in [
+            (Cause::Unknown, "clone failed: x"),
+            (Cause::Lock, "clone failed: can't lock file '/var/lock/x' - got timeout"),
+            (Cause::Unknown, "WARNINGS: many"),
+            (Cause::WorkerGone, "unexpected status"),
+            (Cause::WorkerGone, "unable to create VM 1 - received interrupt"),
+            (Cause::ProgramFailed, "import failed: command 'cp -- a b' failed: exit code 1"),
+            (Cause::Systemd, "start failed: org.freedesktop.systemd1.UnitExists: Unit 1.scope already exists."),
+        ] {
+            assert_eq!(end(text), failed(cause, text));
+            assert!(!end(text).is_success());
+        }
     }
 
     #[test]
@@ -158,25 +150,21 @@ mod tests {
         assert!(running(&json!([{"upid": "1", "status": "RUNNING"}])).unwrap_err().contains("not a UPID"));
     }
 
+    /// Some rights Proxmox VE looks at only in the worker: those on the storage of a resize, on each drive and on tags.
     #[test]
     fn a_right_that_the_worker_lacked_is_named_as_in_any_other_refusal() {
-        let end = |t: &str| status(&json!({"status": "stopped", "exitstatus": t})).unwrap().exit.unwrap().forbidden();
-        let Some(Error::Forbidden { path, privilege, .. }) =
-            end("403 Permission check failed (/storage/local-lvm, Datastore.AllocateSpace)")
-        else {
-            panic!("no refusal")
-        };
+        let text = "403 Permission check failed (/storage/local-lvm, Datastore.AllocateSpace)";
+        let TaskExit::Failed { cause: Cause::Forbidden, text } = TaskExit::of(text) else { panic!("no refusal") };
+        let Error::Forbidden { path, privilege, .. } = Error::forbidden(&text) else { panic!("no refusal") };
         assert_eq!(path.as_deref(), Some("/storage/local-lvm"));
         assert_eq!(privilege.as_deref(), Some("Datastore.AllocateSpace"));
-        assert_eq!(end("OK"), None);
-        assert_eq!(end("disk 'scsi9' does not exist"), None);
     }
 
     #[test]
     fn a_running_task_has_no_end_and_a_killed_one_an_unexpected_one() {
         assert_eq!(status(&json!({"status": "running"})).unwrap(), TaskStatus { running: true, exit: None });
         let killed = status(&json!({"status": "stopped"})).unwrap().exit;
-        assert_eq!(killed, Some(TaskExit::Failed("unexpected status".to_string())));
+        assert_eq!(killed, Some(TaskExit::of("unexpected status")));
         assert!(status(&json!({"status": "queued"})).is_err());
     }
 

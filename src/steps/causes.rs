@@ -1,106 +1,125 @@
 //! The next action for a refused call or a failed task, by its cause. These sentences are made here and nowhere else.
 use crate::base::text::quoted;
 use crate::engine::failure::Failure;
-use crate::proxmox::{Cause, Front, TokenFault, Unreached};
+use crate::proxmox::Cause;
 
 /// `what` says what was tried and what came of it, in Proxmox VE's own words.
 pub fn failure(cause: Cause, what: String) -> Failure {
     match cause {
-        Cause::Lock => Failure::retryable(what, "another task holds the lock; cozyup tries again when it may be free"),
-        Cause::NoQuorum => Failure::retryable(
-            what,
-            "the cluster has no quorum: `pvecm status` on a node says which ones are missing; cozyup goes on when it is back",
-        ),
-        Cause::Exists => Failure::refused(what, "it exists and is not ours: choose another id or name in the plan"),
-        Cause::NotThere => Failure::person(
-            what,
-            "it is not there: when this run made it, restore it or run again so that it is made anew; else correct its name \
-             in the plan",
-        ),
+        Cause::Lock => Failure::retryable(what, LOCK),
+        Cause::NoQuorum => Failure::retryable(what, NO_QUORUM),
+        Cause::Exists => Failure::refused(what, EXISTS),
+        Cause::NotThere => Failure::person(what, NOT_THERE),
+        Cause::ClusterFilesystem => Failure::retryable(what, CLUSTER_FILESYSTEM),
+        Cause::Forbidden => Failure::refused(what, UNNAMED_RIGHT),
+        Cause::RootOnly => Failure::broken(what, ROOT_ONLY),
+        Cause::NotOffered => Failure::refused(what, NOT_OFFERED),
+        Cause::NoSuchPool => Failure::person(what, NO_SUCH_POOL),
         Cause::NoSuchNode => Failure::person(what, NO_SUCH_NODE),
-        Cause::StorageFull => Failure::person(
-            what,
-            "the storage is full: `pvesm status` on the node shows how much is free, and `df -h`, `lvs` or `zfs list` what \
-             takes it; make room there or name another storage in the plan (template.storage, image.storage); the step goes \
-             on by itself",
-        ),
-        Cause::StorageOffline => Failure::person(
-            what,
-            "the storage can't be used on this node: `pvesm status` there says which one; bring it back (mount, pool, \
-             network), or name another one in the plan; the step goes on by itself",
-        ),
-        Cause::StorageSlow => Failure::retryable(
-            what,
-            "a storage of this node answers too slowly: `pvesm status` there shows which one; a dead NFS or iSCSI server that \
-             nobody needs is best disabled (pvesm set STORAGE --disable 1); cozyup tries again",
-        ),
-        Cause::StorageContent => Failure::person(
-            what,
-            "the storage does not take this: Datacenter > Storage > STORAGE > Content shows what it takes; add what is \
-             missing there, beside what is there, or name another storage in the plan",
-        ),
-        Cause::NotShared => Failure::refused(
-            what,
-            "a machine on another host than the template needs a storage that both hosts share: name a shared one in the plan \
-             (template.storage), or put the machine on the template's host (nodes[].host)",
-        ),
-        Cause::NoBridge => Failure::person(
-            what,
-            "the machine's network card needs a bridge or vnet that this node has not: Node > System > Network there (create \
-             it, then Apply Configuration), or name another one in the plan (network.bridge); the step goes on by itself",
-        ),
-        Cause::NoVirtualisation => Failure::person(
-            what,
-            "switch on hardware virtualisation (VT-x, AMD-V) in the firmware of this node, or nested virtualisation where the \
-             node is itself a VM; `ls -l /dev/kvm` there shows it; the step goes on by itself",
-        ),
-        Cause::TooManyCpus => Failure::person(
-            what,
-            "give the machine fewer cores in the plan (nodes[].cores), or put it on a host with more",
-        ),
-        Cause::NoMemory => Failure::person(
-            what,
-            "the node has not enough free memory: stop a guest there, give the machine less (nodes[].memory_mib), or put it \
-             on another host (nodes[].host); the step goes on by itself",
-        ),
-        Cause::InUse => Failure::person(
-            what,
-            "linked clones still need this volume: their owners have to remove them, or make full clones of them, first; \
-             `qm list` and `pvesm list STORAGE` on the node show them",
-        ),
-        Cause::Protected => Failure::refused(
-            what,
-            "somebody protected it against removal: VM > Options > Protection; ask who did, and switch it off only when it is \
-             really to go",
-        ),
-        Cause::HaManaged => Failure::person(
-            what,
-            "the HA manager keeps this VM: remove it from Datacenter > HA first (ha-manager remove vm:VMID)",
-        ),
-        Cause::Running => Failure::retryable(what, "it runs and has to be off for this; cozyup looks again"),
-        Cause::ChangedMeanwhile => {
-            Failure::retryable(what, "the VM's configuration changed meanwhile; cozyup looks again")
-        }
-        Cause::Corrupted => Failure::retryable(
-            what,
-            "the file did not arrive as it was sent: cozyup sends it again; if it stays so, suspect the memory or the disk of \
-             this machine or of the node, or a proxy in between",
-        ),
-        Cause::WorkerGone => Failure::retryable(what, "cozyup looks at what the task left behind"),
-        Cause::TimedOut => Failure::retryable(
-            what,
-            "something within the node took too long: look at its load (top, iostat) and at `pvesm status`; cozyup tries again",
-        ),
-        Cause::QemuEnded => Failure::person(
-            what,
-            "QEMU did not start: the log of the start task on the node says why (Node > Task History); the step goes on by itself",
-        ),
-        Cause::Unknown => Failure::person(
-            what,
-            "read the message; `journalctl -u pvedaemon -u pveproxy` on the node says more; cozyup looks again by itself",
-        ),
+        Cause::NodeSsh => Failure::person(what, NODE_SSH),
+        Cause::NoSuchStorage => Failure::person(what, NO_SUCH_STORAGE),
+        Cause::StorageFull => Failure::person(what, STORAGE_FULL),
+        Cause::StorageOffline => Failure::person(what, STORAGE_OFFLINE),
+        Cause::StorageSlow => Failure::retryable(what, STORAGE_SLOW),
+        Cause::StorageReadOnly => Failure::person(what, STORAGE_READ_ONLY),
+        Cause::StorageBroken => Failure::person(what, STORAGE_BROKEN),
+        Cause::VolumeName => Failure::person(what, VOLUME_NAME),
+        Cause::VolumeExists => Failure::person(what, VOLUME_EXISTS),
+        Cause::VolumeOpen => Failure::retryable(what, VOLUME_OPEN),
+        Cause::BadImage => Failure::person(what, BAD_IMAGE),
+        Cause::StorageContent => Failure::person(what, STORAGE_CONTENT),
+        Cause::NotShared => Failure::refused(what, NOT_SHARED),
+        Cause::NoBridge => Failure::person(what, NO_BRIDGE),
+        Cause::NoVlan => Failure::person(what, NO_VLAN),
+        Cause::NoVirtualisation => Failure::person(what, NO_VIRTUALISATION),
+        Cause::TooManyCpus => Failure::person(what, TOO_MANY_CPUS),
+        Cause::NoMemory => Failure::person(what, NO_MEMORY),
+        Cause::InUse => Failure::person(what, IN_USE),
+        Cause::Protected => Failure::refused(what, PROTECTED),
+        Cause::HaManaged => Failure::person(what, HA_MANAGED),
+        Cause::Running => Failure::retryable(what, RUNNING),
+        Cause::ChangedMeanwhile => Failure::retryable(what, CHANGED_MEANWHILE),
+        Cause::Corrupted => Failure::retryable(what, CORRUPTED),
+        Cause::WorkerGone => Failure::retryable(what, WORKER_GONE),
+        Cause::Systemd => Failure::retryable(what, SYSTEMD),
+        Cause::ProgramFailed => Failure::person(what, PROGRAM_FAILED),
+        Cause::TimedOut => Failure::retryable(what, TIMED_OUT),
+        Cause::QemuEnded => Failure::person(what, QEMU_ENDED),
+        Cause::Unknown => Failure::person(what, UNKNOWN),
     }
 }
+
+const LOCK: &str = "another task holds the lock; cozyup tries again when it may be free";
+const NO_QUORUM: &str =
+    "the cluster has no quorum: `pvecm status` on a node says which ones are missing; cozyup goes on when it is back";
+const EXISTS: &str = "it exists and is not ours: choose another id or name in the plan";
+const NOT_THERE: &str = "it is not there: when this run made it, restore it or run again so that it is made anew; else correct its name \
+     in the plan";
+const CLUSTER_FILESYSTEM: &str = "the cluster's file system (pmxcfs) does not answer on this node: `systemctl status pve-cluster` there, and \
+     `journalctl -u pve-cluster`; cozyup goes on when it is back";
+const ROOT_ONLY: &str = "Proxmox VE lets only root@pam do this, and no role gives it: nothing that cozyup does should need it; report \
+     this message with the version of Proxmox VE (pveversion)";
+const NOT_OFFERED: &str = "this node's Proxmox VE does not know a call or value that cozyup uses: `pveversion` there shows its version, and \
+     8.4 or newer is needed on every node of the plan; upgrade it, or name other hosts";
+const NO_SUCH_POOL: &str = "there is no resource pool of this name: `pvesh get /pools` on a node shows them; correct site.pool in the plan, or \
+     make it (Datacenter > Permissions > Pools); the step goes on by itself";
+const NODE_SSH: &str = "the node that was asked can't log in to the other one by SSH, over which it hands the file on: on it, `ssh \
+     root@OTHER` shows why, and `pvecm updatecerts` mends the keys of the cluster; or give the other node's own address \
+     in site.url; the step goes on by itself";
+const NO_SUCH_STORAGE: &str = "the site has no storage of this name: `pvesm status` on a node shows them; correct it in the plan \
+     (template.storage, image.storage, talos.iso_storage, integration.csi.storage)";
+const STORAGE_FULL: &str = "the storage is full: `pvesm status` on the node shows how much is free, and `df -h`, `lvs` or `zfs list` what \
+     takes it; make room there or name another storage in the plan (template.storage, image.storage); the step goes \
+     on by itself";
+const STORAGE_OFFLINE: &str = "the storage can't be used on this node: `pvesm status` there says which one; bring it back (mount, pool, \
+     network), or name another one in the plan; the step goes on by itself";
+const STORAGE_SLOW: &str = "a storage of this node answers too slowly: `pvesm status` there shows which one; a dead NFS or iSCSI server that \
+     nobody needs is best disabled (pvesm set STORAGE --disable 1); cozyup tries again";
+const STORAGE_READ_ONLY: &str = "the node may not write to the storage: look how it is mounted there (`mount`), and at the server's export (read-only, \
+     root squashed); the step goes on by itself";
+const STORAGE_BROKEN: &str = "the hardware under the storage reports errors: `dmesg -T` on the node, `smartctl -a`, `zpool status`; mend it, or name \
+     another storage in the plan; trust no disk that was written there meanwhile";
+const VOLUME_NAME: &str = "a storage of this kind has no volumes of such a name: compare the storages of the plan (template.storage, \
+     image.storage) with Datacenter > Storage";
+const VOLUME_EXISTS: &str = "a disk of this name lies on the storage already, and nobody can tell here whose it is: `pvesm list STORAGE --vmid \
+     VMID` on the node shows it; if nobody needs it, `pvesm free VOLUME`; the step goes on by itself";
+const VOLUME_OPEN: &str = "something still has the volume open (a VM, a backup, a scan of the node's LVM): cozyup tries again; if it stays so, \
+     `lsof` or `lvs -o+lv_device_open`, `zfs holds` or `rbd status` on the node shows who";
+const BAD_IMAGE: &str = "the file is no disk image of the format that its name says: check image.url and image.sha256 (a page of a proxy \
+     instead of the image is the usual cause); remove the file from the jump host's cache and start the run again";
+const STORAGE_CONTENT: &str = "the storage does not take this: Datacenter > Storage > STORAGE > Content shows what it takes; add what is \
+     missing there, beside what is there, or name another storage in the plan";
+const NOT_SHARED: &str = "a machine on another host than the template needs a storage that both hosts share: name a shared one in the plan \
+     (template.storage), or put the machine on the template's host (nodes[].host)";
+const NO_BRIDGE: &str = "the machine's network card needs a bridge or vnet that this node has not: Node > System > Network there (create \
+     it, then Apply Configuration), or name another one in the plan (network.bridge); the step goes on by itself";
+const NO_VLAN: &str = "the bridge can't carry the plan's VLAN: make it VLAN aware (Node > System > Network > bridge > VLAN aware, then Apply \
+     Configuration), give it a physical port, or correct network.vlan; the step goes on by itself";
+const NO_VIRTUALISATION: &str = "switch on hardware virtualisation (VT-x, AMD-V) in the firmware of this node, or nested virtualisation where the \
+     node is itself a VM; `ls -l /dev/kvm` there shows it; the step goes on by itself";
+const TOO_MANY_CPUS: &str = "give the machine fewer cores in the plan (nodes[].cores), or put it on a host with more";
+const NO_MEMORY: &str = "the node has not enough free memory: stop a guest there, give the machine less (nodes[].memory_mib), or put it \
+     on another host (nodes[].host); the step goes on by itself";
+const IN_USE: &str = "linked clones still need this volume: their owners have to remove them, or make full clones of them, first; \
+     `qm list` and `pvesm list STORAGE` on the node show them";
+const PROTECTED: &str = "somebody protected it against removal: VM > Options > Protection; ask who did, and switch it off only when it is \
+     really to go";
+const HA_MANAGED: &str =
+    "the HA manager keeps this VM: remove it from Datacenter > HA first (ha-manager remove vm:VMID)";
+const RUNNING: &str = "it runs and has to be off for this; cozyup looks again";
+const CORRUPTED: &str = "the file did not arrive as it was sent: cozyup sends it again; if it stays so, suspect the memory or the disk of \
+     this machine or of the node, or a proxy in between";
+const WORKER_GONE: &str = "cozyup looks at what the task left behind";
+const SYSTEMD: &str = "systemd on the node did not take the VM's scope: an older one of it is still there, or systemd does not answer; \
+     cozyup tries again; if it stays so and no such VM runs: `systemctl stop VMID.scope` there, `systemctl status dbus`";
+const PROGRAM_FAILED: &str = "a program that the node ran has failed: the task's log there says why (Node > Task History); the step goes on by \
+     itself";
+const TIMED_OUT: &str =
+    "something within the node took too long: look at its load (top, iostat) and at `pvesm status`; cozyup tries again";
+const QEMU_ENDED: &str = "QEMU did not start: the log of the start task on the node says why (Node > Task History); the step goes on by itself";
+const UNKNOWN: &str =
+    "read the message; `journalctl -u pvedaemon -u pveproxy` on the node says more; cozyup looks again by itself";
+const CHANGED_MEANWHILE: &str = "the VM's configuration changed meanwhile; cozyup looks again";
 
 /// Says how to give a right without taking another one away: an entry of its own on `path` would replace what the user
 /// inherits there, and an entry for a token without privilege separation is never looked at (pve-access-control,
@@ -113,116 +132,19 @@ pub fn missing_right(path: &str, privilege: &str) -> String {
     )
 }
 
+/// Of a refusal that names neither object nor privilege.
+pub const UNNAMED_RIGHT: &str = "the token lacks a right that Proxmox VE does not name here: compare `pveum user permissions USER` on a \
+     node with the role in README; add what is missing to the role that the user has there";
+
 /// reports.md B10: a node's name from somebody else's example.
 const NO_SUCH_NODE: &str = "the site has no Proxmox node of this name: `pvecm nodes` or the tree of the web interface shows the names; \
      correct template.host and nodes[].host in the plan";
-
-pub fn unreached(how: Unreached, what: String) -> Failure {
-    Failure::retryable(
-        what,
-        match how {
-            Unreached::Name => {
-                "the name in site.url leads nowhere from this machine: `getent hosts NAME` here; write an address, or mend \
-                 the name service; cozyup tries again"
-            }
-            Unreached::NoConnection => {
-                "nothing answers there: check the way to the node (ping, a firewall, port 8006) and `systemctl status \
-                 pveproxy` on it; cozyup tries again"
-            }
-            Unreached::ClosedAtOnce => {
-                "the connection is taken and closed at once: pveproxy does that to clients that ALLOW_FROM or DENY_FROM in \
-                 /etc/default/pveproxy shut out, and a firewall may; let this machine's address in; cozyup tries again"
-            }
-            Unreached::Cut | Unreached::Other => "check the network and pveproxy; cozyup tries again",
-        },
-    )
-}
-
-pub fn in_front(front: Front, what: String) -> Failure {
-    let past = "or give the node's own address in site.url (https://NODE:8006)";
-    match front {
-        Front::Login => Failure::person(
-            what,
-            format!(
-                "something in front of Proxmox VE wants a login of its own, not the token: let cozyup past it (by this \
-                 machine's address, or for /api2), {past}"
-            ),
-        ),
-        Front::BodyLimit => Failure::person(
-            what,
-            format!(
-                "this is the limit of a proxy, not of Proxmox VE: the image is more than a GiB; raise the limit there (nginx: \
-                 client_max_body_size 0), {past}"
-            ),
-        ),
-        Front::RateLimit => {
-            Failure::retryable(what, format!("raise the limit there, {past}; cozyup tries again, with growing pauses"))
-        }
-        Front::Denied => Failure::person(
-            what,
-            format!(
-                "a proxy, a gateway or a web filter refuses this; Proxmox VE has not been asked: let it pass, {past}"
-            ),
-        ),
-        Front::Redirect => Failure::person(
-            what,
-            format!(
-                "the token is never sent after a redirection: write the address that is meant into site.url, {past}"
-            ),
-        ),
-        Front::NoBackend => Failure::retryable(
-            what,
-            format!(
-                "the proxy gets no answer from Proxmox VE: look at both (systemctl status pveproxy), {past}; cozyup tries again"
-            ),
-        ),
-        Front::OtherPlace => Failure::person(
-            what,
-            format!(
-                "another server than Proxmox VE answers: site.url has to lead to its API on port 8006; correct it, {past}"
-            ),
-        ),
-    }
-}
-
-pub fn token(fault: TokenFault, what: String) -> Failure {
-    Failure::person(
-        what,
-        match fault {
-            TokenFault::NoSuchUser => {
-                "the user of the token is not there: correct site.token_id, or make user, role and token as README says \
-                 (`pveum user list` on a node shows who is there)"
-            }
-            TokenFault::NoSuchToken => {
-                "the user is there, the token is not: `pveum user token list USER` on a node shows its names; correct \
-                 site.token_id, or make it (pveum user token add USER NAME --privsep 0), write its secret into the token's \
-                 file, stop the run and start it again"
-            }
-            TokenFault::Expired => {
-                "the token or its user has expired: `pveum user token modify USER NAME --expire 0` (or `pveum user modify USER \
-                 --expire 0`) lets cozyup go on by itself"
-            }
-            TokenFault::Disabled => {
-                "the user is disabled: `pveum user modify USER --enable 1` lets cozyup go on by itself"
-            }
-            TokenFault::WrongSecret => {
-                "the token is there, its secret is another one: write the secret that belongs to it into the token's file; if \
-                 it is lost, make a new token (pveum user token remove, then add); stop the run and start it again"
-            }
-            TokenFault::Unknown => {
-                "check the token id in the plan and the token's secret file; `pveum user token list USER` shows when it \
-                 expires: `pveum user token modify USER TOKENID --expire 0` lets cozyup go on by itself; if it is lost or \
-                 revoked, make a new one (pveum user token add USER TOKENID), stop the run and start it again"
-            }
-        },
-    )
-}
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::engine::failure::Class;
-    use crate::proxmox::Error;
+    use crate::proxmox::{Error, Front};
     use crate::steps::failures;
 
     fn told(error: Error) -> Failure {
@@ -239,24 +161,6 @@ mod tests {
         let failure = server("Can't clone to non-shared storage 'local-lvm'");
         assert_eq!(failure.class, Class::Refused);
         assert!(failure.next.contains("template.storage") && failure.next.contains("nodes[].host"), "{}", failure.next);
-    }
-
-    /// reports.md B05
-    #[test]
-    fn a_login_in_front_of_proxmox_is_not_the_tokens_fault() {
-        let text = "Unauthorized".to_string();
-        let failure = told(Error::InFront { status: 401, front: Front::Login, server: Some("nginx".into()), text });
-        assert_eq!(failure.class, Class::Person);
-        assert!(failure.what.contains("`nginx` in front of proxmox wants a login of its own"), "{}", failure.what);
-        assert!(failure.next.contains(":8006") && !failure.next.contains("pveum"), "{}", failure.next);
-    }
-
-    /// reports.md B07
-    #[test]
-    fn a_proxys_limit_of_bodies_is_named_as_that() {
-        let text = "Request Entity Too Large".to_string();
-        let failure = told(Error::InFront { status: 413, front: Front::BodyLimit, server: None, text });
-        assert!(failure.next.contains("limit of a proxy") && !failure.next.contains("journalctl"), "{}", failure.next);
     }
 
     /// reports.md B09
@@ -287,25 +191,6 @@ mod tests {
             let failure = server(text);
             assert!(failure.next.contains("pvesm status") && !failure.next.contains("journalctl"), "{}", failure.next);
         }
-    }
-
-    /// reports.md B24: each refusal of a token has its own next step.
-    #[test]
-    fn a_refused_token_says_what_is_wrong_with_it() {
-        let next = |text: &str| told(Error::Unauthorized { text: text.into(), fault: TokenFault::of(text) }).next;
-        assert!(next("no such user ('a@pve')").contains("pveum user list"));
-        assert!(next("no such token 'x' for user 'a@pve'").contains("token list"));
-        assert!(next("token 'a@pve!x' access expired").contains("--expire 0"));
-        assert!(next("user 'a@pve' is disabled").contains("--enable 1"));
-        assert!(next("invalid token value!").contains("its secret is another one"));
-    }
-
-    /// proxmox.md part 2 section 3, row ALLOW_FROM
-    #[test]
-    fn a_connection_that_is_closed_at_once_names_allow_from() {
-        let failure = told(Error::Unreachable { what: "x".into(), how: Unreached::ClosedAtOnce });
-        assert_eq!(failure.class, Class::Retryable);
-        assert!(failure.next.contains("ALLOW_FROM"), "{}", failure.next);
     }
 
     /// proxmox.md part 2 2.2

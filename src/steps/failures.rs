@@ -3,7 +3,7 @@ use crate::base::trust::{Distrust, Trust};
 use crate::engine::failure::Failure;
 use crate::plan::model::NodePlan;
 use crate::proxmox::Cause;
-use crate::steps::causes;
+use crate::steps::{causes, reaching};
 use crate::{kubernetes, proxmox, talos};
 use tonic::Code;
 
@@ -11,7 +11,7 @@ pub fn proxmox(error: &proxmox::Error, doing: &str) -> Failure {
     use proxmox::Error;
     let what = format!("{doing}: {error}");
     match error {
-        Error::Unreachable { how, .. } => causes::unreached(*how, what),
+        Error::Unreachable { how, .. } => reaching::unreached(*how, what),
         Error::Busy { status: Some(596), .. } => Failure::retryable(
             what,
             "the node behind the one that was asked gave no answer in time: it is slow, cut off, or a storage of it does not \
@@ -25,15 +25,11 @@ pub fn proxmox(error: &proxmox::Error, doing: &str) -> Failure {
         Error::NoSuchTask => Failure::retryable(what, "cozyup looks again"),
         Error::Locked { .. } => causes::failure(Cause::Lock, what),
         Error::Certificate { found, trust, why } => Failure::refused(what, certificate(found, trust, why)),
-        Error::Unauthorized { fault, .. } => causes::token(*fault, what),
+        Error::Unauthorized { fault, .. } => reaching::token(*fault, what),
         Error::Forbidden { path: Some(path), privilege: Some(privilege), .. } => {
             Failure::refused(what, causes::missing_right(path, privilege))
         }
-        Error::Forbidden { .. } => Failure::refused(
-            what,
-            "the token lacks a right that Proxmox VE does not name here: compare `pveum user permissions USER` on a node with \
-             the role in README; add what is missing to the role that the user has there",
-        ),
+        Error::Forbidden { .. } => causes::failure(Cause::Forbidden, what),
         Error::Exists { .. } => causes::failure(Cause::Exists, what),
         Error::NotFound { .. } => causes::failure(Cause::NotThere, what),
         Error::NoSuchNode { .. } => causes::failure(Cause::NoSuchNode, what),
@@ -43,8 +39,12 @@ pub fn proxmox(error: &proxmox::Error, doing: &str) -> Failure {
              on that node `pvecm updatecerts -f`, then `systemctl restart pveproxy` on both; or give that node's own address in \
              site.url; the step goes on by itself",
         ),
-        Error::InFront { front, .. } => causes::in_front(*front, what),
-        Error::Parameters { .. } => Failure::broken(what, "the server refuses a value: correct the plan key it names"),
+        Error::InFront { front, .. } => reaching::in_front(*front, what),
+        Error::Parameters { .. } => Failure::broken(
+            what,
+            "the server refuses a value: correct the plan's key that it comes from and start the run again; a value that no key \
+             gives is to be reported, with the version of Proxmox VE (pveversion)",
+        ),
         Error::Server { cause, .. } => causes::failure(*cause, what),
         Error::Target { .. } => Failure::person(what, "correct the site section of the plan"),
         Error::Answer { .. } => {

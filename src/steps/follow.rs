@@ -27,7 +27,7 @@ pub async fn task(cx: &dyn Context, site: &Reading, upid: &Upid, what: &str, ban
             cx.log(upid.kind(), &format!("done, with {count} warnings in its log on {}", upid.node()));
             Ok(())
         }
-        Some(exit @ TaskExit::Failed(_)) => Err(task_failure(site, &exit, upid, what).await),
+        Some(TaskExit::Failed { cause, text }) => Err(task_failure(site, cause, &text, upid, what).await),
         None => Err(Failure::retryable(
             format!("{what}: {} knows its task no more", upid.node()),
             "cozyup looks at what the task left behind",
@@ -124,27 +124,20 @@ fn tell_log(cx: &dyn Context, upid: &Upid, lines: &[LogLine], after: &mut u64, t
     }
 }
 
-/// The failure that a task's end means. Only the task's log says why QEMU did not start.
-async fn task_failure(site: &Reading, exit: &TaskExit, upid: &Upid, what: &str) -> Failure {
-    let text = match exit {
-        TaskExit::Failed(text) => text.as_str(),
-        TaskExit::Ok | TaskExit::Warnings(_) => "",
-    };
-    if let Some(refused) = exit.forbidden() {
-        return failures::proxmox(&refused, what);
-    }
+/// The failure that a task's end means. Only the task's log says why a program on the node failed, QEMU too.
+async fn task_failure(site: &Reading, cause: Cause, text: &str, upid: &Upid, what: &str) -> Failure {
     let said = format!("{what}: {text}");
-    match exit.cause().unwrap_or(Cause::Unknown) {
+    match cause {
+        Cause::Forbidden => failures::proxmox(&proxmox::Error::forbidden(text), what),
         Cause::WorkerGone => {
-            causes::failure(Cause::WorkerGone, format!("{said}: its worker was killed, or {} restarted", upid.node()))
+            causes::failure(cause, format!("{said}: its worker was killed, or {} restarted", upid.node()))
         }
-        Cause::QemuEnded => match site.proxmox.task_log(upid, 0).await.ok().and_then(|log| reason_of(&log)) {
-            Some(reason) => match Cause::of(&reason) {
-                Cause::Unknown => causes::failure(Cause::QemuEnded, format!("{said}: {reason}")),
-                cause => causes::failure(cause, format!("{said}: {reason}")),
-            },
-            None => causes::failure(Cause::QemuEnded, said),
-        },
+        Cause::QemuEnded | Cause::ProgramFailed => {
+            match site.proxmox.task_log(upid, 0).await.ok().and_then(|log| reason_of(&log)) {
+                Some(reason) => causes::failure(of_log(cause, &reason), format!("{said}: {reason}")),
+                None => causes::failure(cause, said),
+            }
+        }
         Cause::Unknown => Failure::person(
             said,
             format!(
@@ -154,6 +147,14 @@ async fn task_failure(site: &Reading, exit: &TaskExit, upid: &Upid, what: &str) 
             ),
         ),
         cause => causes::failure(cause, said),
+    }
+}
+
+/// The cause that the last lines of a log tell, or else what the task's end said.
+fn of_log(said: Cause, reason: &str) -> Cause {
+    match Cause::of(reason) {
+        Cause::Unknown => said,
+        cause => cause,
     }
 }
 

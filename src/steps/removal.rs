@@ -16,7 +16,9 @@ use serde_json::json;
 pub enum Found {
     /// It is there and is this run's own.
     Ours { host: String, config: Answer<VmConfig> },
-    /// It is not, or not yet to be told: the observation that says so.
+    /// Its VMID is free: what says so.
+    Free(Box<Proof>),
+    /// It is somebody else's, or not yet to be told: the observation that says so.
     Not(Box<Observed>),
 }
 
@@ -39,7 +41,7 @@ pub async fn find(cx: &dyn Context, site: &Reading, vmid: u32, doing: &str, band
         let now = cx.clock().now();
         let vmids = part(&all, "the VMIDs", all.value.iter().map(|r| json!(r.vmid)));
         let proof = Proof::new(format!("there is no vm {vmid}"), Evidence::of("Proxmox", now, &free));
-        return Ok(not(Observed::Satisfied(proof.and(Evidence::of("Proxmox", now, &vmids)))));
+        return Ok(Found::Free(Box::new(proof.and(Evidence::of("Proxmox", now, &vmids)))));
     };
     if row.kind != "qemu" {
         return Ok(left_alone(cx, &all, row, &Strange::Unmarked("is no virtual machine".into())));
@@ -130,22 +132,21 @@ pub async fn destroyed(
     doing: &str,
     band: Band,
 ) -> Result<Observed, Failure> {
-    let observed = match find(cx, site, vmid, doing, band).await? {
+    let proof = match find(cx, site, vmid, doing, band).await? {
         Found::Ours { host, config } => {
             let name = config.value.name().unwrap_or_default();
             return vm::absent(cx, site, format!("vm {vmid} ({name}) is on {host}"), doing, band).await;
         }
-        Found::Not(observed) => *observed,
+        // The volumes of a guest that is somebody else's are that guest's.
+        Found::Not(observed) => return Ok(*observed),
+        Found::Free(proof) => *proof,
     };
-    let Observed::Satisfied(proof) = observed else { return Ok(observed) };
     let content = site.proxmox.storage_content(host, storage, "images").await;
     let content = content.map_err(|e| failures::proxmox(&e, &format!("list storage {storage} of {host}")))?;
     let left: Vec<&str> = content.value.iter().filter(|v| v.vmid == Some(vmid)).map(|v| v.volid.as_str()).collect();
     let shown = part(&content, &format!("volumes of vm {vmid}"), left.iter().map(|volid| json!(volid)));
-    // Of a guest that is somebody else's they are that guest's.
-    let is_free = proof.readings().any(|r| r.asked.contains("nextid"));
     let proof = proof.and(Evidence::of("Proxmox", cx.clock().now(), &shown));
-    match left.first().filter(|_| is_free) {
+    match left.first() {
         Some(volid) if owner::maker(&site.plan, vmid).is_some_and(|maker| cx.made().has(&maker)) => {
             Ok(Observed::Conflict(Failure::person(
                 format!("vm {vmid} is gone, its disk {volid} is left"),

@@ -17,7 +17,7 @@ const UPID: &str = "UPID:pve2:000A1B2C:05F5E100:68FB0C11:qmclone:9000:cozy@pve!w
 
 /// What the server does with one request.
 #[derive(Clone)]
-enum Reply {
+pub enum Reply {
     /// Writes these bytes and closes.
     Says(Vec<u8>),
     /// Closes without a word.
@@ -134,7 +134,7 @@ fn data(data: &str) -> Reply {
 }
 
 /// What the client makes of one answer to `GET /nodes/pve1/qemu/999/config`.
-async fn error_for(reply: Reply) -> Error {
+pub async fn error_for(reply: Reply) -> Error {
     let server = server(vec![reply]).await;
     server.connect().0.vm_config("pve1", 999).await.unwrap_err()
 }
@@ -164,7 +164,7 @@ async fn an_old_server_says_it_in_the_status_line_and_a_new_one_in_the_body() {
 #[tokio::test]
 async fn a_refused_token_is_unauthorized_even_with_an_empty_body() {
     let error = error_for(says("401 Authentication failed!", "", "")).await;
-    assert_eq!(error, Error::Unauthorized { text: "Authentication failed!".to_string(), fault: TokenFault::Unknown });
+    assert_eq!(error, Error::Unauthorized { text: "Authentication failed!".to_string(), fault: TokenFault::Untold });
     assert!(!error.is_transient());
 }
 
@@ -222,8 +222,8 @@ async fn every_refusal_is_the_same_to_the_client_from_an_old_server_and_from_a_n
             "hostname lookup 'nope' failed - failed to get address info for: nope: Name or service not known",
             "no such node",
         ),
-        died("storage 'x' does not exist", "not found"),
-        died("pool 'x' does not exist", "not found"),
+        died("storage 'x' does not exist", "server"),
+        died("pool 'x' does not exist", "server"),
         died("ACL update failed: role 'X' does not exist", "not found"),
         died("no such user ('x@pve')", "not found"),
         died("no such token 'x' for user 'y@pve'", "not found"),
@@ -250,8 +250,8 @@ async fn every_refusal_is_the_same_to_the_client_from_an_old_server_and_from_a_n
         denied("Permission check failed (/vms/101, VM.Config.Disk)", "forbidden"),
         denied("Permission check failed (/storage/local, Datastore.AllocateSpace|Datastore.Audit)", "forbidden"),
         denied("Permission check failed", "forbidden"),
-        denied("Permission check failed (user != root@pam)", "forbidden"),
-        denied("Permission check failed (pool 'x' does not exist)", "forbidden"),
+        denied("Permission check failed (user != root@pam)", "server"),
+        denied("Permission check failed (pool 'x' does not exist)", "server"),
         (401, "authentication failure", "", "unauthorized"),
         wrong("{\"newid\":\"property is missing and it is not optional\"}", "parameters"),
         wrong(
@@ -259,7 +259,7 @@ async fn every_refusal_is_the_same_to_the_client_from_an_old_server_and_from_a_n
             "parameters",
         ),
         wrong("{\"vmid\":\"VM 101 already exists\"}", "exists"),
-        wrong("{\"storage\":\"No such storage.\"}", "not found"),
+        wrong("{\"storage\":\"No such storage.\"}", "server"),
         wrong("{\"upid\":\"no such task\"}", "no such task"),
         wrong("{\"upid\":\"unable to parse worker upid\"}", "parameters"),
         wrong("{\"tokenid\":\"Token already exists.\"}", "exists"),
@@ -326,7 +326,7 @@ async fn a_reason_phrase_beyond_ascii_is_lost_and_the_status_still_understood() 
     let text = "Internal Server Error".to_string();
     assert_eq!(error, Error::Server { status: 500, text, cause: Cause::Unknown });
     let body = "{\"data\":null,\"message\":\"storage 'L\u{f6}schen' does not exist\\n\"}";
-    assert_eq!(class(&error_for(json("500 x", body)).await), "not found");
+    assert_eq!(class(&error_for(json("500 x", body)).await), "server");
 }
 
 #[tokio::test]

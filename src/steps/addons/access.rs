@@ -160,6 +160,23 @@ pub async fn users(site: &Reading) -> Result<Answer<Vec<UserRow>>, Failure> {
     ))
 }
 
+/// As [`users`], but a part of the list will do for a run that never made a user of an add-on: there is none to be found.
+/// `makes_users` is the kind of the step that makes them.
+///
+/// # Errors
+/// As [`users`].
+pub async fn users_to_remove(
+    cx: &dyn Context,
+    site: &Reading,
+    makes_users: &str,
+) -> Result<Answer<Vec<UserRow>>, Failure> {
+    let made = [CSI, CAPMOX].iter().any(|a| cx.made().has(&StepId::of(makes_users, a.name)));
+    match made || cx.made().is_adopted() {
+        true => users(site).await,
+        false => site.proxmox.users().await.map_err(|e| failures::proxmox(&e, "read the users")),
+    }
+}
+
 /// Whether the journal knows the act of `kind` for the add-on whose user this is. A comment can be copied or written by
 /// anybody; the name of the user and the journal can't.
 pub fn is_made(cx: &dyn Context, kind: &str, user: &str) -> bool {

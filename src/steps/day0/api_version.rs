@@ -5,8 +5,8 @@ use crate::engine::proof::Proof;
 use crate::engine::step::Context;
 use crate::plan::model::Plan;
 use crate::proxmox::{ClusterStatus, Version};
-use crate::steps::failures;
 use crate::steps::site::Reading;
+use crate::steps::{failures, kernels};
 use std::collections::BTreeSet;
 
 pub const KIND: &str = "day0.api_version";
@@ -36,10 +36,12 @@ async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {
     }
     // Within a cluster that is being upgraded each node has its own version, and does its own work by it.
     let (mut readings, mut old, mut newer) = (vec![of_proxmox(cx, &version), of_proxmox(cx, &cluster)], vec![], vec![]);
+    let mut running = Vec::new();
     for host in &hosts {
         let status = site.proxmox.node_status(host).await;
         let status = status.map_err(|e| failures::proxmox(&e, &format!("read the status of {host}")))?;
         readings.push(of_proxmox(cx, &status));
+        running.push((*host, status.value.kernel.clone()));
         let Some(own) = status.value.version() else { continue };
         if is_too_old(&own) {
             old.push(format!("Proxmox VE {} on {host}", own.version));
@@ -50,6 +52,8 @@ async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {
     if !old.is_empty() {
         return Err(too_old(&old.join(", ")));
     }
+    let running: Vec<(&str, Option<&str>)> = running.iter().map(|(host, kernel)| (*host, kernel.as_deref())).collect();
+    newer.extend(kernels::remarks(&site.plan, &running));
     let quorum = if cluster.value.quorate.is_some() { "the cluster has quorum" } else { "a node without a cluster" };
     let summary =
         format!("Proxmox VE {}, {quorum}, online: {}", found.version, hosts.into_iter().collect::<Vec<_>>().join(", "));

@@ -114,6 +114,7 @@ mod tests {
             memory_free: 0,
             rootfs_avail: 50 * GIB,
             pveversion: String::new(),
+            kernel: None,
         }
     }
 

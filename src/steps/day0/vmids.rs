@@ -4,9 +4,9 @@ use crate::engine::failure::Failure;
 use crate::engine::proof::Proof;
 use crate::engine::step::Context;
 use crate::plan::model::Plan;
-use crate::steps::failures;
 use crate::steps::site::Reading;
 use crate::steps::vm::guests::{self, Guests};
+use crate::steps::{failures, neighbours};
 
 pub const KIND: &str = "day0.vmids";
 
@@ -58,7 +58,11 @@ async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {
         0 => format!("{} VMIDs and names are free", wanted.len()),
         _ => format!("{own} of {} VMIDs are this run's own VMs, the others are free", wanted.len()),
     };
-    proof(&summary, &[], readings)
+    let among = neighbours::around(&site.plan).and_then(|range| {
+        neighbours::remark(&range, &neighbours::unknown_in(&range, &guests.all.value, |id| site.plan.has_vmid(id)))
+    });
+    let remarks: Vec<String> = among.into_iter().collect();
+    proof(&summary, &remarks, readings)
 }
 
 fn problems(plan: &Plan, guests: &Guests) -> Vec<String> {

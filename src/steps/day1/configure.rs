@@ -115,7 +115,7 @@ fn sorted(text: &str, separators: &[char]) -> String {
 }
 
 fn has_cloud_init(config: &VmConfig) -> bool {
-    config.get("ide2").is_some_and(|drive| first(drive).contains("cloudinit"))
+    config.disk("ide2").is_some_and(|drive| drive.is_cloud_init())
 }
 
 #[async_trait]

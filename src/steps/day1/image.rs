@@ -46,7 +46,7 @@ fn standing(stored: &Stored, kept: &Kept, volume: &str) -> Result<String, String
             // The file grows while the task copies it, and has its full size before the task has ended.
             Kept::Running => Err(format!("{volid} is being written")),
             // Nothing else tells a part from the whole where the server tells no size.
-            Kept::Ended(TaskExit::Failed(why)) if bytes.is_none() => {
+            Kept::Ended(TaskExit::Failed { text: why, .. }) if bytes.is_none() => {
                 Err(format!("{volid} may be incomplete: its upload ended with `{why}`"))
             }
             Kept::Ended(_) | Kept::Unknown => {
@@ -196,7 +196,7 @@ mod tests {
 
     #[test]
     fn a_file_of_unknown_size_is_whole_only_when_its_upload_did_not_fail() {
-        let failed = Kept::Ended(TaskExit::Failed("unexpected status".into()));
+        let failed = Kept::Ended(TaskExit::of("unexpected status"));
         let stored = |bytes| Stored::Whole("local:import/t.raw".into(), bytes);
         assert!(standing(&stored(None), &failed, "t").unwrap_err().contains("incomplete"));
         assert!(standing(&stored(Some(5)), &failed, "t").is_ok());

@@ -94,6 +94,7 @@ impl Removal<Installation> for Start {
         let doing = format!("stop vm {vmid} ({})", self.node.name);
         let host = match removal::find(cx, site, vmid, &doing, BAND).await? {
             Found::Ours { host, .. } => host,
+            Found::Free(proof) => return Ok(Observed::Satisfied(*proof)),
             Found::Not(observed) => return Ok(*observed),
         };
         let status = site.proxmox.vm_status(&host, vmid).await.map_err(|e| failures::proxmox(&e, &doing))?;

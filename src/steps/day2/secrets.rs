@@ -102,7 +102,7 @@ async fn still_needed(cx: &dyn Context, site: &Reading) -> Result<(), Failure> {
         let maker = StepId::of(clone::KIND, &node.name);
         let vmid = u32::from(node.vmid);
         let Some(row) = all.value.iter().find(|row| row.vmid == vmid && row.kind == "qemu") else { continue };
-        let config = match site.proxmox.vm_config(&row.node, vmid).await {
+        let config = match site.vm_config(&row.node, vmid).await {
             Ok(config) => config.value,
             Err(Error::NotFound { .. }) => continue,
             Err(e) => return Err(failed(e)),

@@ -48,7 +48,7 @@ pub fn step(plan: &Plan, node: &NodePlan) -> Seed {
 fn occupied(site: &Reading, node: &NodePlan, vm: &VmConfig) -> Option<Failure> {
     let disk = vm.disk(SLOT)?;
     let ours = seed_file::inserted(site, node.vmid.into(), vm).iter().any(|(slot, _)| slot == SLOT);
-    if ours || (disk.cdrom && disk.volid.contains("cloudinit")) {
+    if ours || (disk.cdrom && disk.is_cloud_init()) {
         return None;
     }
     Some(Failure::person(
@@ -246,6 +246,7 @@ impl Removal<Installation> for Seed {
                 let proof = Proof::new("", self.seen(cx, &config));
                 (proof, host)
             }
+            Found::Free(proof) => (*proof, node.host.clone()),
             Found::Not(observed) => match *observed {
                 Observed::Satisfied(proof) => (proof, node.host.clone()),
                 other => return Ok(other),
@@ -275,7 +276,7 @@ impl Removal<Installation> for Seed {
             Found::Ours { host, config } => {
                 take_away(cx, site, change, (&host, vmid), Some(&config.value), &doing).await
             }
-            Found::Not(_) => take_away(cx, site, change, (&self.node.host, vmid), None, &doing).await,
+            Found::Free(_) | Found::Not(_) => take_away(cx, site, change, (&self.node.host, vmid), None, &doing).await,
         }
     }
 }

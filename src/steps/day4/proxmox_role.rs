@@ -1,4 +1,5 @@
 //! `day4.proxmox_role/NAME`: a role in Proxmox VE with exactly the privileges that the add-on needs on one kind of object.
+use crate::base::answer::Answer;
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Evidence, Left, Proof};
 use crate::engine::step::{Context, Observed, Outline, Removal, Step, StepId, Undo};
@@ -9,6 +10,7 @@ use crate::steps::removal::removed;
 use crate::steps::site::{Changing, Installation, Reading};
 use crate::steps::{failures, outlines};
 use async_trait::async_trait;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -147,6 +149,11 @@ impl Removal<Installation> for ProxmoxRole {
             let evidence = Evidence::of("Proxmox", now, &names);
             return Ok(Observed::Satisfied(Proof::new(format!("there is no role {role}"), evidence)));
         };
+        // A role carries no mark: only the journal tells who made it.
+        if !site.made(&self.outline.id) {
+            let row = part(&roles, "the row of this role", [json!({"roleid": role, "privs": found})]);
+            return Ok(others(role, now, &row));
+        }
         // Who else has the role is in no list for a token that may not see it, and would lose what the role gives.
         let rights = |path: &'static str| async move {
             site.proxmox.permissions_on(path).await.map_err(|e| failures::proxmox(&e, "read the token's rights"))
@@ -167,11 +174,10 @@ impl Removal<Installation> for ProxmoxRole {
             .filter(|row| row.roleid == role && row.ugid != self.access.user)
             .map(|row| json!([row.path, row.ugid]))
             .collect();
-        // A role carries no mark: only the journal tells who made it.
-        if site.made(&self.outline.id) && used.is_empty() {
+        if used.is_empty() {
             return Ok(Observed::Absent(format!("role {role} is there")));
         }
-        let why = if used.is_empty() { "was not made by this run" } else { "is used by others too" };
+        let why = "is used by others too";
         let row = part(&roles, "the row of this role", [json!({"roleid": role, "privs": found})]);
         let left = Left::new(format!("role {role}"), why);
         let proof =
@@ -187,6 +193,13 @@ impl Removal<Installation> for ProxmoxRole {
         let Observed::Absent(_) = self.gone(cx, site).await? else { return Ok(()) };
         removed(change.proxmox.delete_role(self.role.name).await, &format!("delete role {}", self.role.name))
     }
+}
+
+/// A role that this run did not make.
+fn others(role: &str, now: Timestamp, row: &Answer<()>) -> Observed {
+    let proof =
+        Proof::new(format!("role {role} was not made by this run: left alone"), Evidence::of("Proxmox", now, row));
+    Observed::Satisfied(proof.leaving([Left::new(format!("role {role}"), "was not made by this run")]))
 }
 
 #[cfg(test)]

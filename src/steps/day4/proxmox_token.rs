@@ -4,7 +4,7 @@ use crate::engine::failure::Failure;
 use crate::engine::proof::{Evidence, Left, Proof};
 use crate::engine::step::{Context, Observed, Outline, Removal, Step, StepId, Undo};
 use crate::engine::wait::Band;
-use crate::proxmox::{Error, Reader, Target, TokenRow, connect};
+use crate::proxmox::{Error, Reader, Target, TokenRow, UserRow, connect};
 use crate::steps::addons::access::{self, Access};
 use crate::steps::addons::grants;
 use crate::steps::cluster::part;
@@ -37,8 +37,8 @@ pub fn step(access: Access) -> ProxmoxToken {
 impl ProxmoxToken {
     /// The token as Proxmox lists it; none while its user is not there. Of a user that is not there Proxmox VE answers every
     /// question about tokens with a bare 403, whoever asks, so the users are asked for first.
-    async fn listed(&self, site: &Reading) -> Result<Option<Answer<TokenRow>>, Failure> {
-        if !access::users(site).await?.value.iter().any(|u| u.userid == self.access.user) {
+    async fn listed(&self, site: &Reading, users: &Answer<Vec<UserRow>>) -> Result<Option<Answer<TokenRow>>, Failure> {
+        if !users.value.iter().any(|u| u.userid == self.access.user) {
             return Ok(None);
         }
         match site.proxmox.tokens(self.access.user).await {
@@ -150,7 +150,7 @@ impl Step<Installation> for ProxmoxToken {
 
     async fn observe(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
         let id = self.access.token_id();
-        let Some(listed) = self.listed(site).await? else {
+        let Some(listed) = self.listed(site, &access::users(site).await?).await? else {
             return Ok(Observed::Absent(format!("there is no token {id}")));
         };
         if let Some(why) = self.strange(cx, site, &listed.value) {
@@ -195,7 +195,7 @@ impl Step<Installation> for ProxmoxToken {
     async fn act(&self, cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
         let Access { user, token, .. } = self.access;
         let id = self.access.token_id();
-        if let Some(listed) = self.listed(site).await? {
+        if let Some(listed) = self.listed(site, &access::users(site).await?).await? {
             if let Some(why) = self.strange(cx, site, &listed.value) {
                 return Err(self.foreign(why));
             }
@@ -236,7 +236,8 @@ impl Removal<Installation> for ProxmoxToken {
     async fn gone(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
         let id = self.access.token_id();
         let now = cx.clock().now();
-        if let Some(listed) = self.listed(site).await? {
+        let users = access::users_to_remove(cx, site, super::proxmox_user::KIND).await?;
+        if let Some(listed) = self.listed(site, &users).await? {
             let Some(why) = self.strange(cx, site, &listed.value) else {
                 return Ok(Observed::Absent(format!("token {id} is there")));
             };
@@ -244,7 +245,6 @@ impl Removal<Installation> for ProxmoxToken {
             let proof = Proof::new(summary, Evidence::of("Proxmox", now, &listed));
             return Ok(Observed::Satisfied(proof.leaving([Left::new(format!("token {id}"), why)])));
         }
-        let users = access::users(site).await?;
         let known = users.value.iter().any(|u| u.userid == self.access.user);
         let ids = part(&users, "the user ids", users.value.iter().map(|u| json!(u.userid)));
         let why = if known { "its user has no such token" } else { "its user does not exist" };

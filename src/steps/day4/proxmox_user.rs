@@ -155,7 +155,7 @@ impl Removal<Installation> for ProxmoxUser {
 
     async fn gone(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
         let user = self.access.user;
-        let users = access::users(site).await?;
+        let users = access::users_to_remove(cx, site, KIND).await?;
         let now = cx.clock().now();
         let evidence = |rows: Vec<Value>| Evidence::of("Proxmox", now, &part(&users, "the user ids", rows));
         let ids = users.value.iter().map(|u| json!(u.userid)).collect();

@@ -39,7 +39,7 @@ impl Step<Installation> for Also {
         let named = || all.value.iter().filter(|r| site.also.contains(&r.vmid));
         let mut others = Vec::new();
         for row in named() {
-            let whose = match site.proxmox.vm_config(&row.node, row.vmid).await {
+            let whose = match site.vm_config(&row.node, row.vmid).await {
                 _ if row.kind != "qemu" => "is no virtual machine".to_string(),
                 Ok(config) if site.is_ours(config.value.description()) => continue,
                 Ok(config) => claim::whose(config.value.description()),

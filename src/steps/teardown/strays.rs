@@ -60,7 +60,7 @@ pub async fn marked(cx: &dyn Context, site: &Reading) -> Result<Marked, Failure>
 }
 
 async fn judged(cx: &dyn Context, site: &Reading, row: VmRow) -> Result<Option<(VmRow, Result<(), Strange>)>, Failure> {
-    match site.proxmox.vm_config(&row.node, row.vmid).await {
+    match site.vm_config(&row.node, row.vmid).await {
         Ok(config) => {
             let whose = owner::of_vm(cx, site, row.vmid, &config.value);
             Ok(Some((row, whose)))

@@ -42,7 +42,7 @@ pub async fn read(cx: &dyn Context, site: &Reading) -> Result<Guests, Failure> {
             guests.strange.insert(row.vmid, unknown());
             continue;
         }
-        match site.proxmox.vm_config(&row.node, row.vmid).await {
+        match site.vm_config(&row.node, row.vmid).await {
             Ok(config) => match owner::of_vm(cx, site, row.vmid, &config.value) {
                 Ok(()) => {
                     guests.ours.insert(row.vmid, config.value);

@@ -55,7 +55,7 @@ pub async fn confirm(
     doing: &str,
 ) -> Result<VmConfig, Failure> {
     let vmid = vmid.into();
-    let config = site.proxmox.vm_config(host, vmid).await.map_err(|e| failures::proxmox(&e, doing))?.value;
+    let config = site.vm_config(host, vmid).await.map_err(|e| failures::proxmox(&e, doing))?.value;
     match owner::of_vm(cx, site, vmid, &config) {
         Ok(()) => Ok(config),
         Err(why) => Err(strange(site, host, vmid, &why)),
@@ -77,12 +77,8 @@ pub async fn look(
         let config = match site.vm_config(host, vmid).await {
             Ok(config) => config,
             Err(Error::NotFound { text }) => return Ok(Look::Not(absent(cx, site, text, doing, band).await?)),
-            // It joins the pool, and may be seen through it, only at the end of its task.
-            Err(Error::Forbidden { text, .. })
-                if site.plan.site.pool.is_some() && follow::is_running(cx, site, doing).await? =>
-            {
-                let wait = Wait::new(format!("{doing}: the task ends"), text, band);
-                return Ok(Look::Not(Observed::Underway(wait)));
+            Err(Error::Forbidden { text, .. }) if may_join_the_pool(cx, site, vmid, doing).await? => {
+                return Ok(Look::Not(Observed::Underway(until_in_the_pool(site, host, vmid, &text, band))));
             }
             Err(e) => return Err(failures::proxmox(&e, doing)),
         };
@@ -114,6 +110,23 @@ pub async fn look(
         // The task may have ended between the two questions.
         task_has_ended = true;
     }
+}
+
+fn until_in_the_pool(site: &Reading, host: &str, vmid: u32, text: &str, band: Band) -> Wait {
+    let pool = site.plan.site.pool.as_deref().unwrap_or_default();
+    let by_hand = format!("pvesh set /pools/{} --vms {vmid}", quoted(pool));
+    let seen = format!("{text}; if no task on {host} makes it any more, there: {by_hand}");
+    Wait::new(format!("vm {vmid} is in the resource pool {pool}"), seen, band)
+}
+
+/// Whether a VM that the token may not see can be this run's all the same: it joins the plan's pool, and may be seen through
+/// it, only at the end of the task that makes it. A crash right after the call leaves that task without a handle.
+async fn may_join_the_pool(cx: &dyn Context, site: &Reading, vmid: u32, doing: &str) -> Result<bool, Failure> {
+    if site.plan.site.pool.is_none() {
+        return Ok(false);
+    }
+    let called = owner::maker(&site.plan, vmid).is_some_and(|maker| cx.made().has(&maker));
+    Ok(called || follow::is_running(cx, site, doing).await?)
 }
 
 /// The configuration of a clone that was cut off names no disk, so that without the last option its disks would stay.
