@@ -16,5 +16,6 @@ mod lab_run;
 mod leaks;
 mod observe;
 mod session;
+mod shared_site;
 mod teardown;
 mod two_hosts;
