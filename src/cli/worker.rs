@@ -7,8 +7,11 @@ use crate::base::file::write_private;
 use crate::base::text;
 use crate::compose::{self, Options, Prepared, Refusal};
 use crate::engine::journal::JournalError;
+use crate::engine::record::Outcome;
 use crate::engine::request::{Asked, Request};
+use crate::engine::state::RunState;
 use crate::observed::Board;
+use crate::plan::model::Plan;
 use crate::report::json;
 use crate::report::summary::{Summary, Times};
 use crate::session::client;
@@ -123,15 +126,9 @@ async fn work(
     }
     // It ends with the engine's end of the feed; it can only fail by a panic of its own.
     let _ = telling.await;
-    let (exit, text, summary) = match result {
-        Ok((outcome, state)) => {
-            let times = Times { wall: began.elapsed(), critical_path_s: order.critical_path_s, speed: order.speed };
-            let summary = Summary::of(&state, &plan, folder.path(), times);
-            (Exit::from(outcome), summary.text(), json::summary(&summary))
-        }
-        Err(e) => (Exit::Blocked, format!("error: {}", with_next(&e, &e.next())), String::new()),
-    };
-    ended_in.send_replace(Some(Ended { exit: exit as u8, text, summary }));
+    let times = Times { wall: began.elapsed(), critical_path_s: order.critical_path_s, speed: order.speed };
+    let (exit, ended) = ending(result, &plan, folder.path(), times);
+    ended_in.send_replace(Some(ended));
     // See above.
     let _ = serving.await;
     // The lock goes with the process; a socket without one would only make the next screen wait.
@@ -140,6 +137,23 @@ async fn work(
     }
     exit
 }
+/// What the screens are told last, and the exit of this process.
+fn ending(
+    result: Result<(Outcome, RunState), JournalError>,
+    plan: &Plan,
+    folder: &Path,
+    times: Times,
+) -> (Exit, Ended) {
+    let (exit, text, summary) = match result {
+        Ok((outcome, state)) => {
+            let summary = Summary::of(&state, plan, folder, times);
+            (Exit::from(outcome), summary.text(), json::summary(&summary))
+        }
+        Err(e) => (Exit::Blocked, format!("error: {}", with_next(&e, &e.next())), String::new()),
+    };
+    (exit, Ended { exit: exit as u8, text, summary })
+}
+
 /// A process of its own session asks this worker for an answer.
 fn reconnect(folder: &Path) -> Reconnect {
     let folder = folder.to_path_buf();
