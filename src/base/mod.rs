@@ -7,6 +7,7 @@ pub mod file;
 pub mod glance;
 pub mod group;
 pub mod held;
+pub mod iso;
 pub mod json;
 pub mod known;
 pub mod logind;

@@ -77,11 +77,18 @@ fn version_2(network: &Value, mac: &str) -> Given {
             continue;
         }
         given.address = texts(card.get("addresses")).iter().find_map(|a| prefixed(a, None));
-        given.gateway = text(card, "gateway4").and_then(|g| g.parse().ok());
+        given.gateway = text(card, "gateway4").or_else(|| default_route(card)).and_then(|g| g.parse().ok());
         let servers = card.get("nameservers").and_then(|n| n.get("addresses"));
         given.nameservers = texts(servers).iter().filter_map(|a| a.parse().ok()).collect();
     }
     given
+}
+
+/// Where the route of everything else leads.
+fn default_route(card: &Value) -> Option<String> {
+    let routes = card.get("routes").and_then(Value::as_sequence)?;
+    let route = routes.iter().find(|route| text(route, "to").as_deref() == Some("0.0.0.0/0"))?;
+    text(route, "via")
 }
 
 /// `10.0.0.201/24`, or an address and its dotted mask.

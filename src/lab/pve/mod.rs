@@ -12,7 +12,7 @@ mod property;
 mod rights;
 mod roles;
 mod storage;
-mod task;
+pub(crate) mod task;
 mod vm;
 
 use self::certificate::Certificate;

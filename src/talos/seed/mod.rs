@@ -3,14 +3,13 @@
 //!
 //! Talos v1.10.6 (`platform/nocloud`) takes the first block device whose volume is named `cidata`, reads `user-data` as its
 //! machine config unless the first line is `#cloud-config` or `#include`, and the network from `network-config` before that.
-mod iso;
 
 use super::config::yaml::{list, map, text, words};
+use crate::base::iso::{self, File};
 use crate::base::secret::Secret;
 use crate::base::text::hex;
 use aws_lc_rs::digest;
 use ipnet::Ipv4Net;
-use iso::File;
 use serde_yaml::Value;
 use std::net::Ipv4Addr;
 use zeroize::Zeroizing;

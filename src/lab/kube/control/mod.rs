@@ -7,6 +7,7 @@ pub(super) mod balancer;
 pub mod bundle;
 mod capi;
 mod charts;
+mod cluster_api;
 mod components;
 pub mod curl;
 mod definitions;
@@ -134,6 +135,7 @@ fn dispatch(world: &mut World, key: &Key, gone: Option<&Value>) {
             releases::secret_changed(world, key);
             capi::wake(world);
             pods::wake(world, Some(&key.namespace));
+            cluster_api::wake(world, &key.namespace);
         }
         ("", "nodes") => {
             workloads::nodes_changed(world);
@@ -174,6 +176,9 @@ fn dispatch(world: &mut World, key: &Key, gone: Option<&Value>) {
         ("source.toolkit.fluxcd.io", "helmrepositories") => releases::repository_changed(world, key, gone),
         ("apps.cozystack.io", "tenants") => tenants::reconcile(world, key, gone),
         ("metallb.io", _) => balancer::wake(world),
+        (cluster_api::CORE | cluster_api::INFRASTRUCTURE | cluster_api::IPAM, _) => {
+            cluster_api::reconcile(world, key, gone);
+        }
         ("operator.cluster.x-k8s.io", _) => capi::reconcile(world, key, gone),
         ("piraeus.io", "linstorsatelliteconfigurations") => linstor::configuration_changed(world, key, gone),
         _ => {}

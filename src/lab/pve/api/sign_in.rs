@@ -53,7 +53,9 @@ fn value_of(text: &str, key: &str) -> Option<String> {
     Some(decode(rest.split(';').next().unwrap_or_default()))
 }
 
-fn by_token(world: &World, value: &str) -> Result<Who, String> {
+/// # Errors
+/// The reason of a 401.
+pub fn by_token(world: &World, value: &str) -> Result<Who, String> {
     let (id, secret) = value.rsplit_once('=').ok_or("no tokenid specified")?;
     let (user, token) = id
         .split_once('!')

@@ -1,0 +1,181 @@
+//! Cluster API core, the in-cluster address provider and capmox: machines that are objects first and VMs then.
+//!
+//! What they do, in which order and under which conditions follows their sources (Cluster API v1.10.1, IPAM in-cluster
+//! v1.0.3, capmox v0.7.7). What is left out stands in docs/LAB.md.
+mod addresses;
+mod clusters;
+mod gate;
+mod infrastructure;
+mod machines;
+mod proxmox;
+mod virtual_machine;
+
+use super::objects::{is_deleting, items, text, uid};
+use crate::kube::settle;
+use crate::kube::store::{Key, seconds};
+use crate::world::World;
+use serde_json::{Value, json};
+
+pub const CORE: &str = "cluster.x-k8s.io";
+pub const INFRASTRUCTURE: &str = "infrastructure.cluster.x-k8s.io";
+pub const IPAM: &str = "ipam.cluster.x-k8s.io";
+/// Names the Cluster that an object belongs to.
+pub const CLUSTER_LABEL: &str = "cluster.x-k8s.io/cluster-name";
+/// After how long capmox looks again at what is not ready, in seconds (`DefaultReconcilerRequeue`).
+const REQUEUE_S: f64 = 10.0;
+
+pub fn reconcile(world: &mut World, key: &Key, gone: Option<&Value>) {
+    if let Some(object) = gone {
+        collect(world, key, object);
+        return wake(world, &key.namespace);
+    }
+    let Some(object) = world.object(key).cloned() else { return };
+    match (key.resource.group.as_str(), key.resource.plural.as_str()) {
+        (CORE, "clusters") => clusters::reconcile(world, key, &object),
+        (CORE, "machines") => machines::reconcile(world, key, &object),
+        (INFRASTRUCTURE, "proxmoxclusters") => {
+            infrastructure::reconcile(world, key, &object);
+            wake_core(world, &key.namespace);
+        }
+        (INFRASTRUCTURE, "proxmoxmachines") => {
+            virtual_machine::reconcile(world, key, &object);
+            wake_core(world, &key.namespace);
+        }
+        (IPAM, "ipaddressclaims") => addresses::reconcile(world, key, &object),
+        (IPAM, "ipaddresses" | "inclusterippools") => wake_machines(world, &key.namespace),
+        _ => {}
+    }
+}
+
+/// A Secret or a provider changed: whoever waited for it looks again.
+pub fn wake(world: &mut World, namespace: &str) {
+    for (group, plural) in [(INFRASTRUCTURE, "proxmoxclusters"), (IPAM, "ipaddressclaims")] {
+        for (key, object) in world.objects(group, plural, Some(namespace)) {
+            match plural {
+                "proxmoxclusters" => infrastructure::reconcile(world, &key, &object),
+                _ => addresses::reconcile(world, &key, &object),
+            }
+        }
+    }
+    wake_core(world, namespace);
+    wake_machines(world, namespace);
+}
+
+fn wake_core(world: &mut World, namespace: &str) {
+    for (key, object) in world.objects(CORE, "clusters", Some(namespace)) {
+        clusters::reconcile(world, &key, &object);
+    }
+    for (key, object) in world.objects(CORE, "machines", Some(namespace)) {
+        machines::reconcile(world, &key, &object);
+    }
+}
+
+fn wake_machines(world: &mut World, namespace: &str) {
+    for (key, object) in world.objects(INFRASTRUCTURE, "proxmoxmachines", Some(namespace)) {
+        virtual_machine::reconcile(world, &key, &object);
+    }
+}
+
+/// Looks at the object again after `seconds`, once however often it is asked for.
+fn again(world: &mut World, key: &Key, object: &Value, after: f64) {
+    let mark = format!("again {} {}", key.resource.plural, uid(object));
+    if !world.begin(mark.clone()) {
+        return;
+    }
+    let (key, uid) = (key.clone(), uid(object));
+    world.after(after, move |world| {
+        world.done(&mark);
+        if world.is_still(&key, &uid) {
+            reconcile(world, &key, None);
+            settle(world);
+        }
+    });
+}
+
+/// What the garbage collector does when an owner is gone.
+fn collect(world: &mut World, key: &Key, owner: &Value) {
+    let owner = uid(owner);
+    let owned = |object: &Value| items(object, "/metadata/ownerReferences").any(|o| o["uid"] == owner.as_str());
+    const KINDS: [(&str, &str); 7] = [
+        (CORE, "machines"),
+        (INFRASTRUCTURE, "proxmoxclusters"),
+        (INFRASTRUCTURE, "proxmoxmachines"),
+        (IPAM, "inclusterippools"),
+        (IPAM, "ipaddressclaims"),
+        (IPAM, "ipaddresses"),
+        ("", "secrets"),
+    ];
+    for (group, plural) in KINDS {
+        for (key, _) in world.select(group, plural, Some(&key.namespace), owned) {
+            delete(world, &key);
+        }
+    }
+}
+
+/// Deletes as the API does: with a finalizer the object stays until its controller lets go.
+fn delete(world: &mut World, key: &Key) {
+    let Some(object) = world.object(key) else { return };
+    if is_deleting(object) {
+        return;
+    }
+    if items(object, "/metadata/finalizers").next().is_none() {
+        world.remove_object(key);
+        return;
+    }
+    let at = seconds(world.now);
+    world.change_object(key, |object| {
+        object["metadata"]["deletionTimestamp"] = json!(at);
+        object["metadata"]["deletionGracePeriodSeconds"] = json!(0);
+    });
+}
+
+/// Whether it had to be added.
+fn hold(world: &mut World, key: &Key, finalizer: &str) -> bool {
+    let Some(object) = world.object(key) else { return false };
+    if is_deleting(object) || items(object, "/metadata/finalizers").any(|f| f == finalizer) {
+        return false;
+    }
+    world.change_object(key, |object| match object["metadata"]["finalizers"].as_array_mut() {
+        Some(all) => all.push(json!(finalizer)),
+        None => object["metadata"]["finalizers"] = json!([finalizer]),
+    })
+}
+
+/// Takes the finalizer away; without any left an object that is being deleted goes.
+fn release(world: &mut World, key: &Key, finalizer: &str) {
+    world.change_object(key, |object| {
+        if let Some(all) = object["metadata"]["finalizers"].as_array_mut() {
+            all.retain(|f| f != finalizer);
+        }
+    });
+    let is_over = |o: &Value| is_deleting(o) && items(o, "/metadata/finalizers").next().is_none();
+    if world.object(key).is_some_and(is_over) {
+        world.remove_object(key);
+    }
+}
+
+/// Adds an owner reference unless the object has it.
+fn own(world: &mut World, key: &Key, owner: &Value, controller: bool) {
+    let Some(object) = world.object(key) else { return };
+    if items(object, "/metadata/ownerReferences").any(|o| o["uid"] == owner["metadata"]["uid"]) {
+        return;
+    }
+    let mut reference = json!({"apiVersion": owner["apiVersion"], "kind": owner["kind"],
+        "name": owner["metadata"]["name"], "uid": owner["metadata"]["uid"]});
+    if controller {
+        reference["controller"] = json!(true);
+        reference["blockOwnerDeletion"] = json!(true);
+    }
+    world.change_object(key, |object| match object["metadata"]["ownerReferences"].as_array_mut() {
+        Some(all) => all.push(reference),
+        None => object["metadata"]["ownerReferences"] = json!([reference]),
+    });
+}
+
+/// The owner of this kind, if it is still there.
+fn owner<'a>(world: &'a World, key: &Key, object: &Value, kind: &str, plural: &str) -> Option<(Key, &'a Value)> {
+    let reference = items(object, "/metadata/ownerReferences").find(|o| o["kind"] == kind)?;
+    let key = Key::new(CORE, plural, &key.namespace, text(reference, "/name"));
+    let found = world.object(&key)?;
+    Some((key, found))
+}

@@ -1,0 +1,58 @@
+//! capmox's requests to Proxmox VE: the very table of the lab's API, with the rights of the token in the cluster.
+use crate::pve::api::Failure;
+use crate::pve::{api, task};
+use crate::world::World;
+use serde_json::Value;
+
+/// Whose requests these are.
+pub struct Client {
+    pub token: String,
+    pub secret: String,
+}
+
+/// How a task stands.
+pub enum Job {
+    Running,
+    Done,
+    Failed(String),
+    /// Proxmox VE knows no such task.
+    Unknown,
+}
+
+impl Client {
+    pub fn ask(&self, world: &mut World, method: &str, path: &str, given: &[(&str, String)]) -> Result<Value, Failure> {
+        api::inside(world, &format!("{}={}", self.token, self.secret), method, path, given)
+    }
+
+    /// Name of the storage on this node that takes ISO images: the first, as capmox chooses.
+    pub fn iso_storage(&self, world: &mut World, node: &str) -> Result<String, String> {
+        let path = format!("/nodes/{node}/storage");
+        let all = self.ask(world, "GET", &path, &[]).map_err(|e| e.as_text())?;
+        let of =
+            |s: &&Value| s["content"].as_str().is_some_and(|c| c.split(',').any(|c| c == "iso")) && s["enabled"] == 1;
+        let found = all.as_array().into_iter().flatten().find(of).and_then(|s| s["storage"].as_str());
+        found.map(str::to_string).ok_or_else(|| "no datastores found that support iso content".to_string())
+    }
+
+    pub fn upload_iso(
+        &self,
+        world: &mut World,
+        node: &str,
+        storage: &str,
+        name: &str,
+        image: Vec<u8>,
+    ) -> Result<String, Failure> {
+        api::upload_inside(world, &format!("{}={}", self.token, self.secret), node, storage, name, image)
+    }
+}
+
+pub fn job(world: &World, upid: &str) -> Job {
+    match task::find(world, upid) {
+        None => Job::Unknown,
+        Some(found) => match &found.end {
+            None => Job::Running,
+            Some((_, exit)) if exit == "OK" => Job::Done,
+            Some((_, exit)) => Job::Failed(exit.clone()),
+        },
+    }
+}
