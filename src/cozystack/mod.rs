@@ -2,6 +2,7 @@
 //! add-ons that cozyup installs beside it.
 pub mod addons;
 mod blocker;
+pub mod cluster_api;
 mod health;
 mod settings;
 

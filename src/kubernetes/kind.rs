@@ -66,6 +66,11 @@ kinds! {
         namespaced("operator.cluster.x-k8s.io", "v1alpha2", "InfrastructureProvider", "infrastructureproviders");
     PROXMOX_MACHINE =
         namespaced("infrastructure.cluster.x-k8s.io", "v1alpha1", "ProxmoxMachine", "proxmoxmachines");
+    PROXMOX_CLUSTER =
+        namespaced("infrastructure.cluster.x-k8s.io", "v1alpha1", "ProxmoxCluster", "proxmoxclusters");
+    CLUSTER = namespaced("cluster.x-k8s.io", "v1beta1", "Cluster", "clusters");
+    MACHINE = namespaced("cluster.x-k8s.io", "v1beta1", "Machine", "machines");
+    IP_ADDRESS_CLAIM = namespaced("ipam.cluster.x-k8s.io", "v1beta1", "IPAddressClaim", "ipaddressclaims");
     IPAM_PROVIDER = namespaced("operator.cluster.x-k8s.io", "v1alpha2", "IPAMProvider", "ipamproviders");
 }
 

@@ -57,8 +57,17 @@ pub fn chain(scenario: &Scenario, until: u8) -> Vec<Link> {
     add(4, "integrate storage, tenant services, CSI and Cluster API providers", integration);
     add(5, "run the test pods and volumes", l.volume_bind_s + l.pod_start_s);
     add(5, "remove the tests", l.namespace_delete_s);
+    // capmox looks at what is under way every so many seconds, so each of its requests costs as much.
+    let looks = |seconds: f64| (seconds / REQUEUE_S).ceil().max(1.0) * REQUEUE_S;
+    let requests = looks(l.clone_s) + 2.0 * looks(l.config_s) + looks(l.upload_task_s) + looks(l.start_s);
+    add(6, "let Cluster API clone, configure and start a VM", requests);
+    add(6, "let it stop and destroy the VM", looks(l.stop_s) + looks(l.destroy_s));
+    add(6, "remove its namespace", l.namespace_delete_s);
     chain
 }
+
+/// As capmox: `kube/control/cluster_api`.
+const REQUEUE_S: f64 = 10.0;
 
 pub fn seconds(chain: &[Link]) -> f64 {
     chain.iter().map(|l| l.seconds).sum()

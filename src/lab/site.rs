@@ -75,7 +75,7 @@ pub struct Site {
     /// server, the platform's names to the address that the root ingress gets.
     #[serde(default)]
     pub names: String,
-    /// Lab seconds of the critical path to the end of day 5.
+    /// Lab seconds of the critical path to the end of day 6.
     pub critical_path_s: f64,
 }
 
@@ -155,7 +155,7 @@ pub async fn start(options: Options) -> io::Result<Running> {
         clock_origin: origin,
         clock_wall_ms,
         names: names(&world),
-        critical_path_s: critical::seconds(&critical::chain(&world.scenario, 5)),
+        critical_path_s: critical::seconds(&critical::chain(&world.scenario, 6)),
     };
     let lab = Lab::new(world, site.clock());
     let (problems_in, problems) = mpsc::unbounded_channel();
@@ -326,6 +326,8 @@ tests:
   load_balancer: true
   dns: true
   ingress: {can_ingress}
+  machine_vmids: 9500-9509
+  machine_addresses: {machines_first}-{machines_last}
 ",
         name = world.scenario.name,
         delivery = world.scenario.delivery,
@@ -335,6 +337,8 @@ tests:
         image_sha = world.releases.image_sha256,
         vip = at(200),
         root_host = root_host(world),
+        machines_first = at(180),
+        machines_last = at(185),
         pool_first = at(POOL_FIRST),
         pool_last = at(250),
         manifest_sha = world.releases.manifest_sha256,

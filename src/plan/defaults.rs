@@ -1,7 +1,7 @@
 //! The plan that `cozyup plan new` writes: the product's defaults, with what the live site showed in their place.
 use super::model::{
     AddressRange, ApiUrl, CapmoxPlan, CozystackPlan, CsiPlan, Delivery, ImagePlan, IntegrationPlan, LinstorPlan,
-    NetworkPlan, NodePlan, PLAN_VERSION, Plan, Role, SitePlan, TalosPlan, TemplatePlan, TestPlan, Vmid,
+    NetworkPlan, NodePlan, PLAN_VERSION, Plan, Role, SitePlan, TalosPlan, TemplatePlan, TestPlan, Vmid, VmidRange,
 };
 use super::write;
 use crate::base::tls::Fingerprint;
@@ -100,6 +100,7 @@ pub fn plan(known: &Defaults) -> Plan {
         add(&mut layout, format!("cozy-new-worker{n}"), Role::Worker, 1011, 211);
     }
     let address_pool = layout.pool();
+    let (machine_vmids, machine_addresses) = (layout.vmids(9500, 10), layout.run(180, 6));
     let root_host = known.root_host.clone().unwrap_or_else(|| {
         let first = address_pool.first().map_or(vip, |range| range.first);
         format!("{}.nip.io", first.to_string().replace('.', "-"))
@@ -181,7 +182,7 @@ pub fn plan(known: &Defaults) -> Plan {
                 ipam_components_sha256: None,
             },
         },
-        tests: TestPlan::default(),
+        tests: TestPlan { machine_vmids, machine_addresses, ..TestPlan::default() },
         overrides: Vec::new(),
     }
 }
@@ -223,6 +224,22 @@ impl Layout {
         let free = (from..=999_999_999).find(|id| !self.taken_vmids.contains(id)).unwrap_or(from);
         self.taken_vmids.insert(free);
         Vmid::new(free).unwrap_or(Vmid::LOWEST)
+    }
+
+    /// `count` free VMIDs in a row from `from` on.
+    fn vmids(&self, from: u32, count: u32) -> Option<VmidRange> {
+        let is_free = |first: &u32| (*first..first + count).all(|id| !self.taken_vmids.contains(&id));
+        let first = (from..1_000_000).step_by(count as usize).find(is_free)?;
+        Some(VmidRange { first: Vmid::new(first).ok()?, last: Vmid::new(first + count - 1).ok()? })
+    }
+
+    /// `count` free addresses in a row below the machines, from `octet` on; only in a /24.
+    fn run(&self, octet: u32, count: u32) -> Option<AddressRange> {
+        let base = self.base?;
+        let address = |octet: u32| Ipv4Addr::from(base.saturating_add(octet));
+        let is_free = |first: &u32| (*first..first + count).all(|octet| self.free.contains(&address(octet)));
+        let first = (octet..200 - count).find(is_free)?;
+        Some(AddressRange { first: address(first), last: address(first + count - 1) })
     }
 
     /// The longest run of free addresses, in a /24 among .212 to .250: .210 and .211 stay free for workers.

@@ -1,6 +1,6 @@
 //! The plan as a form: one field per scalar or list key, one set of fields per machine.
 use super::keys;
-use super::model::{AddressRange, ApiUrl, Delivery, NodePlan, Plan, Role, Vmid};
+use super::model::{AddressRange, ApiUrl, Delivery, NodePlan, Plan, Role, Vmid, VmidRange};
 use super::read::plain;
 use crate::base::tls::Fingerprint;
 use ipnet::Ipv4Net;
@@ -90,6 +90,7 @@ typed! {
     ApiUrl: str::parse;
     Fingerprint: str::parse;
     AddressRange: str::parse;
+    VmidRange: str::parse;
     Ipv4Addr: |s| formed(s, "IPv4 address: write four numbers, 10.0.0.201");
     Ipv4Net: |s| formed(s, "IPv4 network: write ADDRESS/BITS, 10.0.0.0/24");
 }
@@ -213,6 +214,8 @@ static FIELDS: LazyLock<Vec<Field>> = LazyLock::new(|| {
         tests.load_balancer,
         tests.dns,
         tests.ingress,
+        tests.machine_vmids,
+        tests.machine_addresses,
     ]
 });
 

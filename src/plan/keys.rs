@@ -1,5 +1,5 @@
 //! Every key of the plan file, once: the reader, the writer, the form and `docs/PLAN.md` are made from this table.
-use super::model::{AddressRange, ApiUrl, Delivery, Role};
+use super::model::{AddressRange, ApiUrl, Delivery, Role, VmidRange};
 use crate::base::tls::Fingerprint;
 use ipnet::Ipv4Net;
 use std::net::Ipv4Addr;
@@ -78,6 +78,8 @@ const CIDR: Format = Format {
 };
 const RANGE: Format =
     Format { title: "address range", rule: "wrong-value", check: |s| s.parse::<AddressRange>().map(drop) };
+const VMIDS: Format =
+    Format { title: "range of VMIDs", rule: "wrong-value", check: |s| s.parse::<VmidRange>().map(drop) };
 const URL: Format = Format { title: "https URL", rule: "api-url", check: |s| s.parse::<ApiUrl>().map(drop) };
 const FINGERPRINT: Format =
     Format { title: "SHA-256 fingerprint", rule: "wrong-value", check: |s| s.parse::<Fingerprint>().map(drop) };
@@ -402,6 +404,22 @@ static TESTS: &[Key] = &[
         .or("true"),
     key("dns", "DNS test", Kind::Flag, "true", "Names resolve inside the cluster.").or("true"),
     key("ingress", "ingress test", Kind::Flag, "true", "The root ingress answers for the root host.").or("true"),
+    key(
+        "machine_vmids",
+        "VMIDs of day 6",
+        Kind::Formed(&VMIDS),
+        "9500-9509",
+        "VMIDs for the VMs that Cluster API makes on day 6 and removes again: free, and nobody else's.",
+    )
+    .optional("day 6 makes no VM"),
+    key(
+        "machine_addresses",
+        "addresses of day 6",
+        Kind::Formed(&RANGE),
+        "10.0.0.180-10.0.0.185",
+        "Addresses for these VMs, three at the least: free, and outside any DHCP range.",
+    )
+    .optional("day 6 makes no VM"),
 ];
 
 static OVERRIDE: &[Key] = &[

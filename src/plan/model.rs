@@ -272,6 +272,19 @@ pub struct TestPlan {
     pub load_balancer: bool,
     pub dns: bool,
     pub ingress: bool,
+    /// VMIDs for the VMs that Cluster API makes on day 6 and removes again; absent with `machine_addresses`: no such test.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub machine_vmids: Option<VmidRange>,
+    /// Addresses for these VMs; the first is the endpoint of a control plane that nobody starts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub machine_addresses: Option<AddressRange>,
+}
+
+impl TestPlan {
+    /// What day 6 makes VMs with, when the plan wants them and capmox is there to make them.
+    pub fn machines(&self) -> Option<(VmidRange, AddressRange)> {
+        Some((self.machine_vmids?, self.machine_addresses?))
+    }
 }
 
 /// StorageClasses that a run makes.
@@ -280,7 +293,15 @@ pub const STORAGE_CLASSES: [&str; 3] = ["local", "replicated", "proxmox"];
 impl Default for TestPlan {
     fn default() -> Self {
         let volumes = STORAGE_CLASSES.map(String::from).to_vec();
-        TestPlan { pod: true, volumes, load_balancer: true, dns: true, ingress: true }
+        TestPlan {
+            pod: true,
+            volumes,
+            load_balancer: true,
+            dns: true,
+            ingress: true,
+            machine_vmids: None,
+            machine_addresses: None,
+        }
     }
 }
 
@@ -327,6 +348,55 @@ impl From<Vmid> for u32 {
 impl fmt::Display for Vmid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0)
+    }
+}
+
+/// VMIDs from the first to the last, both included: `9500-9509`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct VmidRange {
+    pub first: Vmid,
+    pub last: Vmid,
+}
+
+impl VmidRange {
+    /// How many VMIDs the range holds.
+    pub fn count(&self) -> u32 {
+        self.last.0.saturating_sub(self.first.0) + 1
+    }
+
+    pub fn contains(&self, vmid: u32) -> bool {
+        (self.first.0..=self.last.0).contains(&vmid)
+    }
+}
+
+impl FromStr for VmidRange {
+    type Err = String;
+    fn from_str(s: &str) -> Result<Self, String> {
+        let wrong = || format!("`{s}` is no range of VMIDs: write FIRST-LAST, e.g. 9500-9509");
+        let (a, b) = s.split_once('-').ok_or_else(wrong)?;
+        let vmid = |text: &str| Vmid::new(text.trim().parse().map_err(|_| wrong())?);
+        let (first, last) = (vmid(a)?, vmid(b)?);
+        if first > last { Err(format!("range `{s}` ends before it starts")) } else { Ok(VmidRange { first, last }) }
+    }
+}
+
+impl TryFrom<String> for VmidRange {
+    type Error = String;
+    fn try_from(s: String) -> Result<Self, String> {
+        s.parse()
+    }
+}
+
+impl From<VmidRange> for String {
+    fn from(range: VmidRange) -> String {
+        range.to_string()
+    }
+}
+
+impl fmt::Display for VmidRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.first, self.last)
     }
 }
 

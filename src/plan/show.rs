@@ -64,6 +64,8 @@ pub fn show(plan: &Plan) -> String {
     let wanted: Vec<&str> = named.into_iter().filter(|(on, _)| *on).map(|(_, name)| name).collect();
     out.row("objects", listed(&wanted));
     out.row("volumes", listed(&tests.volumes));
+    let machines = tests.machines().map(|(vmids, addresses)| format!("VMIDs {vmids}, addresses {addresses}"));
+    out.row("VMs by Cluster API", machines.unwrap_or_else(|| "no".to_string()));
     if !plan.overrides.is_empty() {
         out.heading("overrides");
         for set_aside in &plan.overrides {

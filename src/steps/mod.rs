@@ -12,6 +12,7 @@ pub mod day2;
 pub mod day3;
 pub mod day4;
 pub mod day5;
+pub mod day6;
 pub mod digests;
 pub mod failures;
 pub mod flux;

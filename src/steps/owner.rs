@@ -2,6 +2,7 @@
 //! copies notes with a clone and with a backup's restore, and anybody may write them.
 use super::claim;
 use super::day1::{clone, template_vm};
+use super::day6::machine;
 use super::site::Reading;
 use crate::base::text;
 use crate::engine::made::{Origin, Thing};
@@ -36,7 +37,10 @@ pub fn maker(plan: &Plan, vmid: u32) -> Option<StepId> {
     if u32::from(plan.template.vmid) == vmid {
         return Some(StepId::new(template_vm::KIND));
     }
-    plan.nodes.iter().find(|n| u32::from(n.vmid) == vmid).map(|n| StepId::of(clone::KIND, &n.name))
+    let planned = plan.nodes.iter().find(|n| u32::from(n.vmid) == vmid).map(|n| StepId::of(clone::KIND, &n.name));
+    // Cluster API chooses among these.
+    let by_cluster_api = || plan.tests.machines().is_some_and(|(vmids, _)| vmids.contains(vmid));
+    planned.or_else(|| by_cluster_api().then(|| StepId::new(machine::KIND)))
 }
 
 /// The reason why the run may not change a VM.

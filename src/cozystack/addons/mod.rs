@@ -5,6 +5,7 @@ mod capmox;
 mod cluster_credentials;
 pub mod components;
 mod csi;
+mod machine;
 mod network;
 mod storage;
 mod tenant;
@@ -16,6 +17,7 @@ pub use capmox::{
 };
 pub use cluster_credentials::cluster_credentials;
 pub use csi::{CSI_CONFIG, CSI_DRIVER_NAME, CSI_NAMESPACE, CsiInput, proxmox_csi};
+pub use machine::{MachineTest, machine_test};
 pub use network::{METALLB_NAMESPACE, address_pool};
 pub use storage::{linstor_pool, storage_classes};
 pub use tenant::{TENANT_ROOT, TenantRoot};

@@ -52,6 +52,9 @@ mod ipam_version;
 mod iso_storage_unused;
 mod kubernetes_version;
 mod linstor_pool_name;
+mod machine_addresses;
+mod machine_test;
+mod machine_vmids;
 mod memory_step;
 mod no_control_plane;
 mod override_refused;
@@ -189,6 +192,9 @@ pub static RULES: &[Rule] = &[
     csi_chart_version::RULE,
     csi_region::RULE,
     linstor_pool_name::RULE,
+    machine_addresses::RULE,
+    machine_test::RULE,
+    machine_vmids::RULE,
     token_id::RULE,
     token_of_root::RULE,
     token_file_relative::RULE,

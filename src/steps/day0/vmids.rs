@@ -4,6 +4,7 @@ use crate::engine::failure::Failure;
 use crate::engine::proof::Proof;
 use crate::engine::step::Context;
 use crate::plan::model::Plan;
+use crate::proxmox::VmRow;
 use crate::steps::site::Reading;
 use crate::steps::vm::guests::{self, Guests};
 use crate::steps::{failures, neighbours};
@@ -35,6 +36,7 @@ async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {
         ));
     }
     let mut problems = problems(&site.plan, &guests);
+    problems.extend(of_cluster_api(&site.plan, &guests));
     let mut readings = vec![of_proxmox(cx, &guests.all)];
     let wanted = wanted(&site.plan);
     for (id, ..) in &wanted {
@@ -83,11 +85,25 @@ fn problems(plan: &Plan, guests: &Guests) -> Vec<String> {
     problems
 }
 
+/// Guests in the range that the plan keeps for Cluster API, which are not what an earlier session of this run made there.
+fn of_cluster_api(plan: &Plan, guests: &Guests) -> Vec<String> {
+    let Some((vmids, _)) = plan.tests.machines() else { return Vec::new() };
+    let strange = guests.all.value.iter().filter(|r| vmids.contains(r.vmid) && !guests.is_ours(r.vmid));
+    let told = |r: &VmRow| {
+        let called = r.name.as_deref().unwrap_or("without a name");
+        format!(
+            "VMID {} is taken on {} by {called}, and tests.machine_vmids keeps {vmids} for Cluster API",
+            r.vmid, r.node
+        )
+    };
+    strange.map(told).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::base::answer::Answer;
-    use crate::proxmox::{VmConfig, VmRow};
+    use crate::proxmox::VmConfig;
     use crate::steps::day0::tests::plan;
     use std::collections::BTreeMap;
 
@@ -128,6 +144,19 @@ mod tests {
                 "VMID 1003 is taken on pve2 by old, which is of the cozyup run x.1"
             ]
         );
+    }
+
+    #[test]
+    fn a_guest_in_the_range_of_cluster_api_is_told() {
+        let mut plan = plan();
+        plan.tests.machine_vmids = Some("9500-9509".parse().unwrap());
+        plan.tests.machine_addresses = Some("10.0.0.180-10.0.0.185".parse().unwrap());
+        let told = of_cluster_api(&plan, &guests(vec![row(9503, "anns", "pve"), row(9510, "near", "pve")], &[]));
+        assert_eq!(
+            told,
+            ["VMID 9503 is taken on pve by anns, and tests.machine_vmids keeps 9500-9509 for Cluster API"]
+        );
+        assert!(of_cluster_api(&plan, &guests(vec![row(9503, "smoke-0", "pve")], &[9503])).is_empty());
     }
 
     #[test]

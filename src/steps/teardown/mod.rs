@@ -11,6 +11,7 @@ use super::day1::{start, template_vm};
 use super::day2::secrets;
 use super::day3::installer;
 use super::day5::cleanup;
+use super::day6::removal;
 use super::failures;
 use super::site::{Reading, files};
 use crate::engine::failure::{Class, Failure};
@@ -38,14 +39,15 @@ pub fn steps(plan: &Plan, components: &[Component], cluster_is_lost: bool, also:
     let mut removals = undoing(&catalogue::steps(&whole, components));
     let named = (!also.is_empty()).then(|| also::step(also));
     let named_id = named.as_ref().map(|step| step.outline().id.clone());
-    let tests = undo_id(&StepId::new(cleanup::KIND));
+    // What has to be asked of the cluster, before anything of it goes.
+    let tests = [cleanup::KIND, removal::KIND].map(|kind| undo_id(&StepId::new(kind)));
     if cluster_is_lost {
-        removals.retain(|r| r.outline.id != tests);
-        removals.iter_mut().for_each(|r| r.outline.after.retain(|id| *id != tests));
+        removals.retain(|r| !tests.contains(&r.outline.id));
+        removals.iter_mut().for_each(|r| r.outline.after.retain(|id| !tests.contains(id)));
     }
     removals.iter_mut().for_each(|r| r.outline.after.extend(named_id.clone()));
     let (tests, mut rest): (Vec<Undoing<_>>, Vec<Undoing<_>>) =
-        removals.into_iter().partition(|r| r.outline.id == tests);
+        removals.into_iter().partition(|r| tests.contains(&r.outline.id));
     let first = StepId::new(inhabitants::KIND);
     let strays_id = StepId::new(strays::KIND);
     let template = undo_id(&StepId::new(template_vm::KIND));

@@ -37,7 +37,8 @@ pub async fn read(cx: &dyn Context, site: &Reading) -> Result<Guests, Failure> {
     let all = site.proxmox.resources().await.map_err(|e| failures::proxmox(&e, "list the guests"))?;
     let mut guests = Guests { all, ours: BTreeMap::new(), strange: BTreeMap::new(), unborn: Vec::new() };
     let unknown = || "is not this run's".to_string();
-    for row in guests.all.value.iter().filter(|r| site.plan.has_vmid(r.vmid)) {
+    let by_cluster_api = |vmid: u32| site.plan.tests.machines().is_some_and(|(vmids, _)| vmids.contains(vmid));
+    for row in guests.all.value.iter().filter(|r| site.plan.has_vmid(r.vmid) || by_cluster_api(r.vmid)) {
         if row.kind != "qemu" {
             guests.strange.insert(row.vmid, unknown());
             continue;

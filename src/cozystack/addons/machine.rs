@@ -1,0 +1,167 @@
+//! A VM that Cluster API makes: the whole chain of objects, since without any one of them no VM comes.
+//!
+//! capmox acts on a ProxmoxMachine only when a Machine owns it, its Cluster's infrastructure is ready and the Machine names
+//! a Secret with bootstrap data (capmox v0.7.7, `internal/controller/proxmoxmachine_controller.go`). Namespaces are written
+//! out: without Cluster API's webhooks nobody fills them in.
+use super::{Maker, Object};
+use crate::kubernetes::Kind;
+use serde_json::{Value, json};
+use std::net::Ipv4Addr;
+
+/// Cluster API's label for what belongs to a Cluster.
+const CLUSTER_LABEL: &str = "cluster.x-k8s.io/cluster-name";
+const PORT: u16 = 6443;
+
+/// One VM, cloned from the template, that joins nothing.
+pub struct MachineTest {
+    /// Name of the Cluster; the machine is `NAME-0`.
+    pub name: String,
+    pub namespace: String,
+    /// Proxmox node of the template.
+    pub host: String,
+    pub template: u32,
+    /// Storage of the VM's disk.
+    pub storage: String,
+    pub bridge: String,
+    pub vlan: Option<u16>,
+    /// Resource pool that the VM goes to.
+    pub pool: Option<String>,
+    /// First and last VMID that capmox may take.
+    pub vmids: (u32, u32),
+    /// Never answered: the endpoint of a control plane that nobody starts. Not among `addresses`.
+    pub endpoint: Ipv4Addr,
+    /// `10.0.0.181-10.0.0.185`
+    pub addresses: String,
+    pub prefix: u8,
+    pub gateway: Ipv4Addr,
+    pub dns: Vec<Ipv4Addr>,
+    pub cores: u32,
+    /// A multiple of 8.
+    pub memory_mib: u64,
+    /// The VM's notes in Proxmox VE.
+    pub notes: String,
+}
+
+impl MachineTest {
+    /// Of Machine, ProxmoxMachine and VM.
+    pub fn machine(&self) -> String {
+        format!("{}-0", self.name)
+    }
+
+    fn secret(&self) -> String {
+        format!("{}-bootstrap", self.name)
+    }
+}
+
+/// Secret, ProxmoxCluster, Cluster, ProxmoxMachine, Machine. Whoever deletes the Cluster deletes all of it in the right
+/// order; deleting anything else first leaves finalizers behind.
+pub fn machine_test(run: &str, input: &MachineTest) -> Vec<Object> {
+    let maker = Maker::new(run, Some(&input.namespace));
+    let of_cluster = [(CLUSTER_LABEL, input.name.as_str())];
+    let infrastructure = |kind: Kind, name: &str| json!({"apiVersion": kind.api_version(), "kind": kind.kind, "namespace": input.namespace, "name": name});
+    let endpoint = json!({"host": input.endpoint, "port": PORT});
+    let secret = json!({
+        "type": "cluster.x-k8s.io/secret",
+        "stringData": {"format": "cloud-config", "value": "#cloud-config\n"},
+    });
+    let proxmox_cluster = json!({"spec": {
+        "controlPlaneEndpoint": endpoint,
+        "ipv4Config": {"addresses": [input.addresses], "prefix": input.prefix, "gateway": input.gateway, "metric": 100},
+        "dnsServers": input.dns,
+    }});
+    let cluster = json!({"spec": {
+        "controlPlaneEndpoint": endpoint,
+        "infrastructureRef": infrastructure(Kind::PROXMOX_CLUSTER, &input.name),
+    }});
+    let machine = json!({"spec": {
+        "clusterName": input.name,
+        "bootstrap": {"dataSecretName": input.secret()},
+        "infrastructureRef": infrastructure(Kind::PROXMOX_MACHINE, &input.machine()),
+    }});
+    vec![
+        maker.labelled(Kind::SECRET, &input.secret(), &of_cluster, secret),
+        maker.object(Kind::PROXMOX_CLUSTER, &input.name, proxmox_cluster),
+        maker.object(Kind::CLUSTER, &input.name, cluster),
+        maker.labelled(Kind::PROXMOX_MACHINE, &input.machine(), &of_cluster, proxmox_machine(input)),
+        maker.labelled(Kind::MACHINE, &input.machine(), &of_cluster, machine),
+    ]
+}
+
+fn proxmox_machine(input: &MachineTest) -> Value {
+    let mut card = json!({"bridge": input.bridge, "model": "virtio"});
+    if let (Some(vlan), Value::Object(card)) = (input.vlan, &mut card) {
+        card.insert("vlan".into(), vlan.into());
+    }
+    let mut spec = json!({
+        "sourceNode": input.host,
+        "templateID": input.template,
+        "full": true,
+        "storage": input.storage,
+        "numSockets": 1,
+        "numCores": input.cores,
+        "memoryMiB": input.memory_mib,
+        "description": input.notes,
+        "vmIDRange": {"start": input.vmids.0, "end": input.vmids.1},
+        "network": {"default": card},
+        // Talos' image has neither a guest agent nor cloud-init: without these capmox waits for them for ever.
+        "checks": {"skipCloudInitStatus": true, "skipQemuGuestAgent": true},
+    });
+    if let (Some(pool), Value::Object(spec)) = (&input.pool, &mut spec) {
+        spec.insert("pool".into(), pool.as_str().into());
+    }
+    json!({"spec": spec})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn input() -> MachineTest {
+        MachineTest {
+            name: "smoke".into(),
+            namespace: "cozyup-vms".into(),
+            host: "pve".into(),
+            template: 9100,
+            storage: "local-lvm".into(),
+            bridge: "vmbr0".into(),
+            vlan: Some(12),
+            pool: None,
+            vmids: (9500, 9509),
+            endpoint: Ipv4Addr::new(10, 0, 0, 180),
+            addresses: "10.0.0.181-10.0.0.185".into(),
+            prefix: 24,
+            gateway: Ipv4Addr::new(10, 0, 0, 1),
+            dns: vec![Ipv4Addr::new(10, 0, 0, 1)],
+            cores: 1,
+            memory_mib: 1024,
+            notes: "cozyup-run=x.1".into(),
+        }
+    }
+
+    #[test]
+    fn every_reference_has_a_namespace_and_leads_to_one_of_the_objects() {
+        let objects = machine_test("x.1", &input());
+        for object in &objects {
+            let Some(reference) = object.body.pointer("/spec/infrastructureRef") else { continue };
+            assert_eq!(reference["namespace"], "cozyup-vms", "{object:?}");
+            let there =
+                objects.iter().any(|o| reference["kind"] == o.kind.kind && reference["name"] == o.name.as_str());
+            assert!(there, "{object:?} refers to nothing: {reference}");
+        }
+        assert!(objects.iter().all(|o| o.namespace.as_deref() == Some("cozyup-vms")));
+    }
+
+    #[test]
+    fn the_machine_has_an_owner_in_sight_and_bootstrap_data() {
+        let objects = machine_test("x.1", &input());
+        let of = |kind: Kind| objects.iter().find(|o| o.kind == kind).unwrap();
+        let machine = of(Kind::MACHINE);
+        assert_eq!(machine.body["spec"]["bootstrap"]["dataSecretName"], of(Kind::SECRET).name.as_str());
+        assert_eq!(machine.body["spec"]["clusterName"], of(Kind::CLUSTER).name.as_str());
+        let spec = &of(Kind::PROXMOX_MACHINE).body["spec"];
+        assert_eq!(spec["network"]["default"]["vlan"], 12);
+        assert_eq!(spec["memoryMiB"].as_u64().unwrap() % 8, 0);
+        let pool = &of(Kind::PROXMOX_CLUSTER).body["spec"];
+        assert_ne!(pool["ipv4Config"]["addresses"][0], pool["controlPlaneEndpoint"]["host"]);
+    }
+}

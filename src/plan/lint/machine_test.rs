@@ -1,0 +1,43 @@
+//! VMs by Cluster API that are asked for by half, or without the provider that makes them.
+use super::{Plan, Problem, Rule, Severity};
+
+pub const RULE: Rule = Rule {
+    id: "machine-test",
+    severity: Severity::Error,
+    overridable: false,
+    about: "VMs of day 6 with VMIDs and no addresses, with addresses and no VMIDs, or without capmox",
+    check,
+};
+
+fn check(plan: &Plan) -> Vec<Problem> {
+    let why = "day 6 needs both, and capmox, to let Cluster API make a VM";
+    let tests = &plan.tests;
+    match (tests.machine_vmids, tests.machine_addresses) {
+        (None, None) => Vec::new(),
+        (Some(_), None) => {
+            vec![Problem::new(
+                "tests.machine_vmids",
+                "there are VMIDs and no addresses",
+                why,
+                "set tests.machine_addresses too, or leave both out",
+            )]
+        }
+        (None, Some(_)) => {
+            vec![Problem::new(
+                "tests.machine_addresses",
+                "there are addresses and no VMIDs",
+                why,
+                "set tests.machine_vmids too, or leave both out",
+            )]
+        }
+        (Some(_), Some(_)) if !plan.integration.capmox.enabled => {
+            vec![Problem::new(
+                "tests.machine_vmids",
+                "capmox is switched off",
+                why,
+                "integration.capmox.enabled: true, or leave machine_vmids and machine_addresses out",
+            )]
+        }
+        (Some(_), Some(_)) => Vec::new(),
+    }
+}

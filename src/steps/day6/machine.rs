@@ -1,0 +1,158 @@
+//! `day6.machine`: Cluster API is given the whole chain of objects for one VM, and says that the VM is there.
+use super::objects::{self, NAMESPACE, words};
+use crate::cozystack::cluster_api::{Made, Progress};
+use crate::engine::failure::Failure;
+use crate::engine::made::Thing;
+use crate::engine::proof::{Evidence, Proof};
+use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
+use crate::engine::wait::{Band, Wait};
+use crate::kubernetes::Kind;
+use crate::plan::model::Plan;
+use crate::steps::cluster::{self, Standing, get, standing, text};
+use crate::steps::owner;
+use crate::steps::site::{Changing, Installation, Reading};
+use crate::steps::{follow, outlines};
+use async_trait::async_trait;
+use std::time::Duration;
+
+pub const KIND: &str = "day6.machine";
+/// capmox clones in full, and looks every ten seconds at what is under way.
+const BAND: Band = Band::new(180, 900);
+
+pub struct Machine {
+    outline: Outline,
+}
+
+pub fn step(plan: &Plan) -> Machine {
+    let title = "Cluster API makes a VM";
+    let by_hand = format!(
+        "kubectl get -n {NAMESPACE} clusters.cluster.x-k8s.io,machines.cluster.x-k8s.io,{}\nqm list",
+        Kind::PROXMOX_MACHINE.resource()
+    );
+    let mut after = vec![StepId::new(super::namespace::KIND), StepId::new(super::lone_machines::KIND)];
+    // The days are in order; only a run whose plan makes no VM at once needs no more.
+    after.retain(|_| plan.tests.machines().is_some());
+    Machine { outline: outlines::change(StepId::new(KIND), 6, title, BAND, by_hand).after(after).momentary() }
+}
+
+/// A VM that Cluster API made, as the journal keeps it.
+pub fn thing(made: &Made) -> Thing {
+    Thing::new(owner::VM, made.vmid, Some(made.uuid.clone()))
+}
+
+/// What the steps say of a machine that is not made yet.
+///
+/// # Errors
+/// What capmox can't do by itself.
+fn underway(progress: &Progress) -> Result<Observed, Failure> {
+    let wait = || Ok(Observed::Underway(Wait::new("Cluster API says that the VM is there", words(progress), BAND)));
+    match progress {
+        Progress::Refused { reason, .. } => Err(Failure::person(
+            format!("capmox can't make the VM: {}", words(progress)),
+            match reason.as_str() {
+                "CloningFailed" => {
+                    "read what Proxmox VE says: a right of capmox's token, a storage that is full, or a template that is \
+                     gone; capmox tries again by itself when the cause is gone"
+                }
+                _ => "read what Proxmox VE says; capmox tries again by itself when the cause is gone",
+            },
+        )),
+        Progress::Failed { .. } => Err(Failure::person(
+            words(progress),
+            format!(
+                "take the cause away (free VMIDs in tests.machine_vmids, the template in its place), then delete the \
+                 Cluster so that all of it is made anew: kubectl delete -n {NAMESPACE} cluster.cluster.x-k8s.io smoke"
+            ),
+        )),
+        Progress::NoOwner
+        | Progress::Unseen
+        | Progress::WaitsForInfrastructure
+        | Progress::WaitsForBootstrapData
+        | Progress::WaitsForAddress
+        | Progress::Working(_)
+        | Progress::TaskFailed(_)
+        | Progress::Deleting
+        | Progress::Made(_) => wait(),
+    }
+}
+
+#[async_trait]
+impl Step<Installation> for Machine {
+    fn outline(&self) -> &Outline {
+        &self.outline
+    }
+
+    async fn observe(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
+        let test = objects::test(site)?;
+        let applied = match standing(site, &objects::all(site)?).await? {
+            Standing::Conflict(failure) => return Ok(Observed::Conflict(failure)),
+            Standing::Applied(applied) => applied,
+            Standing::Absent(what) => return absent(site, what).await,
+        };
+        let reader = site.kubernetes()?;
+        let name = test.machine();
+        let vm = get(&reader, &Kind::PROXMOX_MACHINE, Some(NAMESPACE), &name).await?;
+        let machine = get(&reader, &Kind::MACHINE, Some(NAMESPACE), &name).await?;
+        let (Some(vm), Some(machine)) = (vm, machine) else {
+            return Ok(Observed::Absent(format!("machine {name} is gone")));
+        };
+        let phase = text(&machine.value, "/status/phase").to_string();
+        let made = match Progress::of(&vm.value) {
+            Progress::Made(made) => made,
+            progress => return underway(&progress),
+        };
+        // `Running` would need a node, and this VM joins nothing.
+        if phase != "Provisioned" {
+            let seen = format!("the VM is vm {}, and the Machine is `{phase}`", made.vmid);
+            return Ok(Observed::Underway(Wait::new("the Machine is Provisioned", seen, BAND)));
+        }
+        let now = cx.clock().now();
+        let summary = format!("Cluster API says: vm {} on {}, {}", made.vmid, made.node, made.address);
+        let mut proof = Proof::new(summary, Evidence::of("Kubernetes", now, &vm));
+        proof = proof.and(Evidence::of("Kubernetes", now, &machine));
+        proof = applied.iter().take(1).fold(proof, |p, answer| p.and(Evidence::of("Kubernetes", now, answer)));
+        Ok(Observed::Satisfied(proof.owning(thing(&made))))
+    }
+
+    async fn act(&self, _cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
+        cluster::apply(change, &objects::all(site)?).await
+    }
+
+    fn undo(&self) -> Undo<'_, Installation> {
+        Undo::With(super::removal::KIND)
+    }
+
+    async fn changed(&self, cx: &dyn Context, site: &Reading) {
+        follow::object(cx, site, &Kind::PROXMOX_MACHINE, Some(NAMESPACE), None, Duration::from_secs(5)).await;
+    }
+}
+
+/// Before anything is applied the range has to be empty: whatever lies in it is counted as Cluster API's later on.
+async fn absent(site: &Reading, what: String) -> Result<Observed, Failure> {
+    let (_, guests) = objects::guests(site).await?;
+    let is_begun =
+        get(&site.kubernetes()?, &Kind::CLUSTER, Some(NAMESPACE), &objects::test(site)?.name).await?.is_some();
+    if guests.is_empty() || is_begun {
+        return Ok(Observed::Absent(what));
+    }
+    let named: Vec<String> = guests.iter().map(objects::shown).collect();
+    Ok(Observed::Conflict(Failure::refused(
+        format!("the VMIDs that the plan keeps for Cluster API are in use: {}", named.join(", ")),
+        "give the plan another range (tests.machine_vmids), or remove those VMs yourself if nobody needs them",
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_task_is_waited_for_and_a_refusal_is_told() {
+        let heals = underway(&Progress::TaskFailed("VM 9500 already running".into())).unwrap();
+        assert!(matches!(heals, Observed::Underway(ref wait) if wait.seen.contains("already running")), "{heals:?}");
+        let refused =
+            Progress::Refused { reason: "CloningFailed".into(), message: "403 Permission check failed".into() };
+        let failure = underway(&refused).unwrap_err();
+        assert!(failure.what.contains("403 Permission check failed") && failure.next.contains("right"), "{failure:?}");
+    }
+}
