@@ -6,6 +6,7 @@ pub mod catalogue;
 pub mod causes;
 pub mod claim;
 pub mod cluster;
+pub mod cluster_api;
 pub mod day0;
 pub mod day1;
 pub mod day2;

@@ -88,6 +88,11 @@ pub struct Kept {
 }
 
 impl Kept {
+    /// Nothing runs in it yet.
+    pub fn new() -> Kept {
+        Kept { state: tempfile::tempdir().unwrap(), scenario: "standard".to_string() }
+    }
+
     pub fn with_run_until(day: &str) -> Kept {
         Kept::of("standard", day)
     }

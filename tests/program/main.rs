@@ -10,6 +10,7 @@ mod contact;
 mod crash;
 mod day0;
 mod day4;
+mod day6;
 mod first_use;
 mod ground;
 mod lab_run;

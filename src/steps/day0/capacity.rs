@@ -6,7 +6,7 @@ use crate::engine::proof::Proof;
 use crate::engine::step::Context;
 use crate::plan::model::{NodePlan, Plan};
 use crate::proxmox::{NodeStatus, VmRow};
-use crate::steps::day6::objects::MEMORY_MIB;
+use crate::steps::cluster_api::MEMORY_MIB;
 use crate::steps::failures;
 use crate::steps::site::Reading;
 use crate::steps::vm::guests;

@@ -1,6 +1,5 @@
 //! `day6.cleanup`: the namespace of day 6 is gone. It is deleted last: together with its Cluster, finalizers would stay.
 use super::namespace::strange;
-use super::objects::NAMESPACE;
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Evidence, Proof};
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
@@ -8,6 +7,7 @@ use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::Kind;
 use crate::plan::model::Plan;
 use crate::steps::cluster::{part, text};
+use crate::steps::cluster_api::NAMESPACE;
 use crate::steps::site::{Changing, Installation, Reading};
 use crate::steps::{failures, outlines};
 use async_trait::async_trait;

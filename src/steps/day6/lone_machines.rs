@@ -1,5 +1,4 @@
 //! `day6.lone_machines`: every ProxmoxMachine of the cluster, and whether a VM can come of it. An object alone makes none.
-use super::objects::words;
 use crate::base::text::shorten;
 use crate::cozystack::cluster_api::Progress;
 use crate::engine::failure::Failure;
@@ -9,6 +8,7 @@ use crate::engine::wait::Band;
 use crate::kubernetes::Kind;
 use crate::plan::model::Plan;
 use crate::steps::cluster::{part, text};
+use crate::steps::cluster_api::words;
 use crate::steps::site::{Changing, Installation, Reading};
 use crate::steps::{failures, outlines};
 use async_trait::async_trait;

@@ -1,5 +1,4 @@
 //! `day6.machine`: Cluster API is given the whole chain of objects for one VM, and says that the VM is there.
-use super::objects::{self, NAMESPACE, words};
 use crate::cozystack::cluster_api::{Made, Progress};
 use crate::engine::failure::Failure;
 use crate::engine::made::Thing;
@@ -9,6 +8,7 @@ use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::Kind;
 use crate::plan::model::Plan;
 use crate::steps::cluster::{self, Standing, get, standing, text};
+use crate::steps::cluster_api::{self, NAMESPACE, words};
 use crate::steps::owner;
 use crate::steps::site::{Changing, Installation, Reading};
 use crate::steps::{follow, outlines};
@@ -83,8 +83,8 @@ impl Step<Installation> for Machine {
     }
 
     async fn observe(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
-        let test = objects::test(site)?;
-        let applied = match standing(site, &objects::all(site)?).await? {
+        let test = cluster_api::test(site)?;
+        let applied = match standing(site, &cluster_api::all(site)?).await? {
             Standing::Conflict(failure) => return Ok(Observed::Conflict(failure)),
             Standing::Applied(applied) => applied,
             Standing::Absent(what) => return absent(site, what).await,
@@ -115,7 +115,7 @@ impl Step<Installation> for Machine {
     }
 
     async fn act(&self, _cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
-        cluster::apply(change, &objects::all(site)?).await
+        cluster::apply(change, &cluster_api::all(site)?).await
     }
 
     fn undo(&self) -> Undo<'_, Installation> {
@@ -129,13 +129,13 @@ impl Step<Installation> for Machine {
 
 /// Before anything is applied the range has to be empty: whatever lies in it is counted as Cluster API's later on.
 async fn absent(site: &Reading, what: String) -> Result<Observed, Failure> {
-    let (_, guests) = objects::guests(site).await?;
+    let (_, guests) = cluster_api::guests(site).await?;
     let is_begun =
-        get(&site.kubernetes()?, &Kind::CLUSTER, Some(NAMESPACE), &objects::test(site)?.name).await?.is_some();
+        get(&site.kubernetes()?, &Kind::CLUSTER, Some(NAMESPACE), &cluster_api::test(site)?.name).await?.is_some();
     if guests.is_empty() || is_begun {
         return Ok(Observed::Absent(what));
     }
-    let named: Vec<String> = guests.iter().map(objects::shown).collect();
+    let named: Vec<String> = guests.iter().map(cluster_api::shown).collect();
     Ok(Observed::Conflict(Failure::refused(
         format!("the VMIDs that the plan keeps for Cluster API are in use: {}", named.join(", ")),
         "give the plan another range (tests.machine_vmids), or remove those VMs yourself if nobody needs them",

@@ -3,7 +3,6 @@ pub mod cleanup;
 pub mod lone_machines;
 pub mod machine;
 pub mod namespace;
-pub mod objects;
 pub mod removal;
 pub mod vm;
 

@@ -1,5 +1,4 @@
 //! `day6.namespace`: a namespace of day 6's own. The system label keeps CozyStack's lineage webhook out of it.
-use super::objects::NAMESPACE;
 use crate::cozystack::addons::{MANAGED_BY, RUN_LABEL};
 use crate::engine::failure::Failure;
 use crate::engine::made::{Origin, Thing};
@@ -9,6 +8,7 @@ use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::Kind;
 use crate::plan::model::Plan;
 use crate::steps::cluster::{is_ours, text};
+use crate::steps::cluster_api::NAMESPACE;
 use crate::steps::site::{Changing, Installation, Reading};
 use crate::steps::{failures, follow, outlines};
 use async_trait::async_trait;

@@ -1,5 +1,4 @@
 //! `day6.removal`: the Cluster is deleted, and with it the VM: no object, no VM, no CD-ROM of it is left.
-use super::objects::{self, NAMESPACE};
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Evidence, Proof};
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
@@ -8,6 +7,7 @@ use crate::kubernetes::Kind;
 use crate::plan::model::Plan;
 use crate::proxmox::VmRow;
 use crate::steps::cluster::{foreign, get, is_ours, text};
+use crate::steps::cluster_api::{self, NAMESPACE};
 use crate::steps::site::{Changing, Installation, Reading};
 use crate::steps::{failures, outlines, teardown};
 use async_trait::async_trait;
@@ -35,13 +35,13 @@ fn by_hand() -> String {
 /// Names of the CD-ROMs that capmox makes for VMs of the range.
 fn is_cdrom(plan: &Plan, volid: &str) -> bool {
     let vmid = volid.rsplit('/').next().and_then(|f| f.strip_prefix("user-data-")?.strip_suffix(".iso")?.parse().ok());
-    vmid.is_some_and(|vmid| objects::range(plan).is_some_and(|range| range.contains(vmid)))
+    vmid.is_some_and(|vmid| cluster_api::range(plan).is_some_and(|range| range.contains(vmid)))
 }
 
 /// What is still in Proxmox VE, with the readings that say so.
 async fn left(cx: &dyn Context, site: &Reading) -> Result<(Vec<VmRow>, Vec<String>, Vec<Evidence>), Failure> {
     let now = cx.clock().now();
-    let (all, guests) = objects::guests(site).await?;
+    let (all, guests) = cluster_api::guests(site).await?;
     let mut readings = vec![Evidence::of("Proxmox", now, &all)];
     let host = &site.plan.template.host;
     let storages = site.proxmox.storages(host).await;
@@ -59,7 +59,7 @@ async fn left(cx: &dyn Context, site: &Reading) -> Result<(Vec<VmRow>, Vec<Strin
 
 impl Removal {
     async fn look(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
-        let name = objects::test(site)?.name;
+        let name = cluster_api::test(site)?.name;
         let reader = site.kubernetes()?;
         let wait = |seen: String| Ok(Observed::Underway(Wait::new("the VM and its objects are gone", seen, BAND)));
         if let Some(cluster) = get(&reader, &Kind::CLUSTER, Some(NAMESPACE), &name).await? {
@@ -70,7 +70,7 @@ impl Removal {
                 return Ok(Observed::Absent(format!("Cluster {name} is there")));
             }
             let (guests, ..) = left(cx, site).await?;
-            let named: Vec<String> = guests.iter().map(objects::shown).collect();
+            let named: Vec<String> = guests.iter().map(cluster_api::shown).collect();
             return wait(format!("Cluster {name} is being deleted; in Proxmox VE: {}", listed(&named)));
         }
         let mut readings = Vec::new();
@@ -100,7 +100,7 @@ impl Removal {
     }
 
     async fn delete(&self, site: &Reading, change: &Changing) -> Result<(), Failure> {
-        let name = objects::test(site)?.name;
+        let name = cluster_api::test(site)?.name;
         let Some(cluster) = get(&site.kubernetes()?, &Kind::CLUSTER, Some(NAMESPACE), &name).await? else {
             return Ok(());
         };
@@ -120,7 +120,7 @@ fn listed(names: &[String]) -> String {
 /// Objects are gone, and a VM of the range is not: whose it is can't be proven.
 fn stray_left(stray: &VmRow) -> Failure {
     Failure::person(
-        format!("{} is left in the range of Cluster API, and no object knows it", objects::shown(stray)),
+        format!("{} is left in the range of Cluster API, and no object knows it", cluster_api::shown(stray)),
         format!(
             "capmox makes a second clone now and then; if its notes are this run's, remove it on {}: qm stop {vmid}; \
              qm destroy {vmid} --purge; else move it out of tests.machine_vmids; the step goes on by itself",

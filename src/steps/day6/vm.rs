@@ -1,5 +1,4 @@
 //! `day6.vm`: the VM that Cluster API speaks of is in Proxmox VE, as it was asked for, made by capmox, and alone.
-use super::objects::{self, NAMESPACE};
 use crate::base::text::size;
 use crate::cozystack::cluster_api::{Made, Progress};
 use crate::engine::failure::Failure;
@@ -9,8 +8,9 @@ use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::Kind;
 use crate::plan::model::Plan;
 use crate::proxmox::{VmConfig, VmRow};
+use crate::steps::addons::access::CAPMOX;
 use crate::steps::cluster::get;
-use crate::steps::day4::access::CAPMOX;
+use crate::steps::cluster_api::{self, NAMESPACE};
 use crate::steps::site::{Changing, Installation, Reading};
 use crate::steps::{failures, outlines};
 use async_trait::async_trait;
@@ -27,7 +27,7 @@ pub struct Vm {
 }
 
 pub fn step(plan: &Plan) -> Vm {
-    let range = objects::range(plan).map(|range| range.to_string()).unwrap_or_default();
+    let range = cluster_api::range(plan).map(|range| range.to_string()).unwrap_or_default();
     let title = format!("Proxmox VE shows that VM, and no other in {range}");
     let by_hand = "qm list\nqm config VMID\npvesh get /nodes/NODE/tasks --vmid VMID";
     let outline = outlines::check(StepId::new(KIND), 6, title, BAND, by_hand)
@@ -48,8 +48,8 @@ fn differences(site: &Plan, made: &Made, name: &str, row: &VmRow, config: &VmCon
     differs("its name", name.to_string(), row.name.clone().unwrap_or_default());
     differs("its node", made.node.clone(), row.node.clone());
     differs("its status", "running".into(), row.status.clone());
-    differs("its number of cores", objects::CORES.to_string(), (config.cores() * config.sockets()).to_string());
-    differs("its memory", format!("{} MiB", objects::MEMORY_MIB), format!("{} MiB", config.memory()));
+    differs("its number of cores", cluster_api::CORES.to_string(), (config.cores() * config.sockets()).to_string());
+    differs("its memory", format!("{} MiB", cluster_api::MEMORY_MIB), format!("{} MiB", config.memory()));
     let card = config.net("net0");
     differs("its bridge", site.network.bridge.clone(), card.and_then(|c| c.bridge).unwrap_or_default());
     let disk = config.disk(DISK).map(|d| d.volid).unwrap_or_default();
@@ -65,7 +65,7 @@ impl Step<Installation> for Vm {
     }
 
     async fn observe(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
-        let name = objects::test(site)?.machine();
+        let name = cluster_api::test(site)?.machine();
         let told = get(&site.kubernetes()?, &Kind::PROXMOX_MACHINE, Some(NAMESPACE), &name).await?;
         let Some(Progress::Made(made)) = told.as_ref().map(|told| Progress::of(&told.value)) else {
             return Err(Failure::retryable(
@@ -73,7 +73,7 @@ impl Step<Installation> for Vm {
                 "cozyup looks again; day6.machine makes it anew",
             ));
         };
-        let (all, guests) = objects::guests(site).await?;
+        let (all, guests) = cluster_api::guests(site).await?;
         let Some(row) = guests.iter().find(|row| row.vmid == made.vmid) else {
             return Err(Failure::person(
                 format!("Cluster API says that vm {} is there, and Proxmox VE has no such VM", made.vmid),
@@ -120,8 +120,8 @@ impl Step<Installation> for Vm {
             "vm {} ({name}) runs on {} with {} core and {}, made by {}",
             made.vmid,
             row.node,
-            objects::CORES,
-            size(objects::MEMORY_MIB << 20),
+            cluster_api::CORES,
+            size(cluster_api::MEMORY_MIB << 20),
             CAPMOX.user,
         );
         let proof = Proof::new(summary, Evidence::of("Proxmox", now, &config))
@@ -148,7 +148,10 @@ impl Step<Installation> for Vm {
 /// capmox clones twice now and then, when it reads a stale cache; the second VM is known to nobody afterwards.
 pub fn second_clone(stray: &VmRow, made: u32) -> Failure {
     Failure::person(
-        format!("{} lies in the range of Cluster API beside vm {made}, and no object knows it", objects::shown(stray)),
+        format!(
+            "{} lies in the range of Cluster API beside vm {made}, and no object knows it",
+            cluster_api::shown(stray)
+        ),
         format!(
             "capmox makes a second clone now and then: if its name and notes are those of vm {made}, remove it on {}: \
              qm stop {vmid}; qm destroy {vmid} --purge; else move it out of tests.machine_vmids",

@@ -1,0 +1,96 @@
+//! Day 6 as a person sees it: Cluster API makes a VM, Proxmox VE shows it, and nothing of it is left in either.
+use crate::common::{Kept, cozyup, records, send, text, until, worker_of};
+use cozyup::base::secret::Secret;
+use cozyup::base::trust::Trust;
+use cozyup::lab::site::Site;
+use cozyup::proxmox::{self, Reader, VmRow};
+use rustix::process::Signal;
+use serde_json::Value;
+use std::path::Path;
+
+const RANGE: std::ops::RangeInclusive<u32> = 9500..=9509;
+
+fn reader(site: &Site) -> Reader {
+    cozyup::base::tls::install_provider();
+    let secret = std::fs::read_to_string(&site.token_file).unwrap();
+    let target = proxmox::Target {
+        url: site.url.clone(),
+        token_id: site.token_id.clone(),
+        secret: Secret::new(secret.trim().to_string()),
+        trust: Trust::Leaf(site.fingerprint.parse().unwrap()),
+    };
+    proxmox::connect(target).unwrap().0
+}
+
+fn guests(reader: &Reader) -> Vec<VmRow> {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let all = runtime.block_on(reader.resources()).unwrap().value;
+    all.into_iter().filter(|row| RANGE.contains(&row.vmid)).collect()
+}
+
+fn isos(reader: &Reader) -> Vec<String> {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let all = runtime.block_on(reader.storage_content("pve", "local", "iso")).unwrap().value;
+    all.into_iter().map(|volume| volume.volid).collect()
+}
+
+fn proof<'a>(records: &'a [Value], step: &str) -> &'a Value {
+    let found = records.iter().find(|r| r["event"] == "proven" && r["step"] == step);
+    &found.unwrap_or_else(|| panic!("{step} was not proven"))["proof"]
+}
+
+/// The run of the standard lab until its worker has recorded `event` of `step`, and no further.
+fn killed_behind(state: &Path, step: &str, event: &str) {
+    let printed = state.join("printed");
+    let file = std::fs::File::create(&printed).unwrap();
+    let arguments = ["lab", "run", "--keep", "--json", "--speed", "120"];
+    let mut child = cozyup(state, &arguments).stdout(file).spawn().unwrap();
+    until(&format!("{step} {event}"), || {
+        let text = String::from_utf8_lossy(&std::fs::read(&printed).unwrap()).into_owned();
+        let all = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        assert!(child.try_wait().unwrap().is_none(), "the run ended early:\n{text}");
+        all.into_iter().any(|r| r["step"] == step && r["event"] == event).then_some(())
+    });
+    send(worker_of(&state.join("lab/standard/run")).expect("a worker"), Signal::KILL).unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn a_vm_by_cluster_api_is_read_back_in_proxmox_and_leaves_nothing() {
+    let lab = Kept::new();
+    let run = lab.run_until("6", &[]);
+    assert_eq!(run.status.code(), Some(0), "{}", text(&run));
+    let records = records(&run);
+    let vm = proof(&records, "day6.vm");
+    assert!(vm["summary"].as_str().unwrap().contains("made by capmox@pve"), "{vm:#}");
+    let systems: Vec<&str> = vm["readings"].as_array().unwrap().iter().map(|r| r["system"].as_str().unwrap()).collect();
+    assert!(systems.contains(&"Proxmox") && systems.contains(&"Kubernetes"), "{systems:?}");
+    // What Cluster API calls the VM and what Proxmox VE says of it are one.
+    let owned = &proof(&records, "day6.machine")["owned"];
+    let config = vm["readings"][0]["answer"].as_str().unwrap();
+    assert!(config.contains(owned["uid"].as_str().unwrap()), "{owned} is not in {config}");
+    let reader = reader(&lab.site());
+    assert!(guests(&reader).is_empty(), "{:?}", guests(&reader));
+    assert!(!isos(&reader).iter().any(|iso| iso.contains("user-data-")), "{:?}", isos(&reader));
+}
+
+#[test]
+fn a_teardown_of_a_run_killed_while_cluster_api_makes_its_vm_leaves_no_vm() {
+    let lab = Kept::new();
+    killed_behind(lab.state(), "day6.machine", "acted");
+    let reader = reader(&lab.site());
+    until("capmox has cloned", || (!guests(&reader).is_empty()).then_some(()));
+    let teardown = cozyup(lab.state(), &["lab", "teardown", "--confirm", "standard"]).output().unwrap();
+    assert_eq!(teardown.status.code(), Some(0), "{}", text(&teardown));
+    assert!(guests(&reader).is_empty(), "{:?}", guests(&reader));
+    assert!(!isos(&reader).iter().any(|iso| iso.contains("user-data-")), "{:?}", isos(&reader));
+}
+
+#[test]
+fn a_run_killed_while_its_vm_is_removed_goes_on_to_the_same_end() {
+    let lab = Kept::new();
+    killed_behind(lab.state(), "day6.removal", "acted");
+    let run = lab.run_until("6", &[]);
+    assert_eq!(run.status.code(), Some(0), "{}", text(&run));
+    assert!(guests(&reader(&lab.site())).is_empty());
+}
