@@ -38,7 +38,7 @@ pub use reader::Reader;
 pub use site::{
     Bridge, ClusterNode, ClusterStatus, NodeRow, NodeStatus, StorageConfig, StorageRow, Version, Vnet, Volume,
 };
-pub use task::{LogLine, TaskExit, TaskRow, TaskStatus, progress_of, reason_of};
+pub use task::{LogLine, TaskExit, TaskStatus, progress_of, reason_of};
 pub use token::{Unreadable, read as read_token};
 pub use trust::Anchor;
 pub use upid::Upid;

@@ -7,7 +7,7 @@ use super::error::Error;
 use super::overview::{self, Overview, TaskRow};
 use super::path::{Path, asked, by_hand};
 use super::site::{self, Bridge, ClusterStatus, NodeRow, NodeStatus, StorageConfig, StorageRow, Version, Vnet, Volume};
-use super::task::{self, LogLine, TaskRow, TaskStatus};
+use super::task::{self, LogLine, TaskStatus};
 use super::upid::Upid;
 use super::vm::{self, VmRow, VmStatus};
 use crate::base::answer::Answer;
@@ -233,7 +233,7 @@ impl Reader {
     /// everybody's.
     pub async fn tasks_of(&self, node: &str, vmid: u32) -> Answered<Vec<TaskRow>> {
         let query = [("source", "all"), ("vmid", &*vmid.to_string()), ("limit", "50")];
-        self.ask(&["nodes", node, "tasks"], &query, task::rows_of).await
+        self.ask(&["nodes", node, "tasks"], &query, overview::tasks).await
     }
 
     /// At most 500 lines from `start` (counted from 0) on. The last line of a running task may still grow: ask again

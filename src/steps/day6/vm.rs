@@ -108,7 +108,7 @@ impl Step<Installation> for Vm {
         }
         let tasks = site.proxmox.tasks_of(&row.node, made.vmid).await;
         let tasks = tasks.map_err(|e| failures::proxmox(&e, &format!("list the tasks of vm {}", made.vmid)))?;
-        let by_capmox = tasks.value.iter().filter(|task| task.user.starts_with(CAPMOX.user)).count();
+        let by_capmox = tasks.value.iter().filter(|task| task.upid.user().starts_with(CAPMOX.user)).count();
         if by_capmox == 0 {
             return Err(Failure::person(
                 format!("no task of {} is in the history of vm {}: somebody else made it", CAPMOX.user, made.vmid),
