@@ -1,7 +1,7 @@
 //! The shortest time in which a scenario can be finished: the chain of what must follow what, by the lab's own latencies.
 //! A run that is faster has skipped something; a run that is much slower waits without need.
 use super::kube;
-use super::scenario::Scenario;
+use super::scenario::{Latency, Scenario};
 
 /// One link of the chain, in lab seconds.
 #[derive(Debug, Clone)]
@@ -57,13 +57,21 @@ pub fn chain(scenario: &Scenario, until: u8) -> Vec<Link> {
     add(4, "integrate storage, tenant services, CSI and Cluster API providers", integration);
     add(5, "run the test pods and volumes", l.volume_bind_s + l.pod_start_s);
     add(5, "remove the tests", l.namespace_delete_s);
-    // capmox looks at what is under way every so many seconds, so each of its requests costs as much.
+    for (what, seconds) in by_cluster_api(l) {
+        add(6, what, seconds);
+    }
+    chain
+}
+
+/// Day 6. capmox looks at what is under way every so many seconds, so each of its requests costs as much.
+fn by_cluster_api(l: &Latency) -> [(&'static str, f64); 3] {
     let looks = |seconds: f64| (seconds / REQUEUE_S).ceil().max(1.0) * REQUEUE_S;
     let requests = looks(l.clone_s) + 2.0 * looks(l.config_s) + looks(l.upload_task_s) + looks(l.start_s);
-    add(6, "let Cluster API clone, configure and start a VM", requests);
-    add(6, "let it stop and destroy the VM", looks(l.stop_s) + looks(l.destroy_s));
-    add(6, "remove its namespace", l.namespace_delete_s);
-    chain
+    [
+        ("let Cluster API clone, configure and start a VM", requests),
+        ("let it stop and destroy the VM", looks(l.stop_s) + looks(l.destroy_s)),
+        ("remove its namespace", l.namespace_delete_s),
+    ]
 }
 
 /// As capmox: `kube/control/cluster_api`.

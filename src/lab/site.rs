@@ -193,6 +193,11 @@ fn names(world: &World) -> String {
     registries.into_iter().chain([platform]).collect::<Vec<_>>().join(",")
 }
 
+/// Where Cluster API makes its VMs.
+fn machines_of_day_6(world: &World) -> String {
+    format!("machine_vmids: 9500-9509\n  machine_addresses: {}-{}", world.address(180), world.address(185))
+}
+
 fn root_host(world: &World) -> String {
     format!("{}.nip.io", world.address(POOL_FIRST).to_string().replace('.', "-"))
 }
@@ -326,8 +331,7 @@ tests:
   load_balancer: true
   dns: true
   ingress: {can_ingress}
-  machine_vmids: 9500-9509
-  machine_addresses: {machines_first}-{machines_last}
+  {machines}
 ",
         name = world.scenario.name,
         delivery = world.scenario.delivery,
@@ -337,8 +341,7 @@ tests:
         image_sha = world.releases.image_sha256,
         vip = at(200),
         root_host = root_host(world),
-        machines_first = at(180),
-        machines_last = at(185),
+        machines = machines_of_day_6(world),
         pool_first = at(POOL_FIRST),
         pool_last = at(250),
         manifest_sha = world.releases.manifest_sha256,

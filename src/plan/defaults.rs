@@ -100,7 +100,6 @@ pub fn plan(known: &Defaults) -> Plan {
         add(&mut layout, format!("cozy-new-worker{n}"), Role::Worker, 1011, 211);
     }
     let address_pool = layout.pool();
-    let (machine_vmids, machine_addresses) = (layout.vmids(9500, 10), layout.run(180, 6));
     let root_host = known.root_host.clone().unwrap_or_else(|| {
         let first = address_pool.first().map_or(vip, |range| range.first);
         format!("{}.nip.io", first.to_string().replace('.', "-"))
@@ -182,7 +181,7 @@ pub fn plan(known: &Defaults) -> Plan {
                 ipam_components_sha256: None,
             },
         },
-        tests: TestPlan { machine_vmids, machine_addresses, ..TestPlan::default() },
+        tests: layout.tests(),
         overrides: Vec::new(),
     }
 }
@@ -224,6 +223,17 @@ impl Layout {
         let free = (from..=999_999_999).find(|id| !self.taken_vmids.contains(id)).unwrap_or(from);
         self.taken_vmids.insert(free);
         Vmid::new(free).unwrap_or(Vmid::LOWEST)
+    }
+
+    /// All tests, those of day 6 with a range of VMIDs and addresses of their own where there is one.
+    fn tests(&self) -> TestPlan {
+        let (machine_vmids, machine_addresses) = (self.vmids(9500, 10), self.run(180, 6));
+        let both = machine_vmids.is_some() && machine_addresses.is_some();
+        TestPlan {
+            machine_vmids: machine_vmids.filter(|_| both),
+            machine_addresses: machine_addresses.filter(|_| both),
+            ..TestPlan::default()
+        }
     }
 
     /// `count` free VMIDs in a row from `from` on.

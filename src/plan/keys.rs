@@ -1,4 +1,6 @@
 //! Every key of the plan file, once: the reader, the writer, the form and `docs/PLAN.md` are made from this table.
+mod validation;
+
 use super::model::{AddressRange, ApiUrl, Delivery, Role, VmidRange};
 use crate::base::tls::Fingerprint;
 use ipnet::Ipv4Net;
@@ -122,8 +124,14 @@ pub static PLAN: &[Key] = &[
     key("talos", "talos", Kind::Section(TALOS), "", "Talos Linux and Kubernetes."),
     key("cozystack", "cozystack", Kind::Section(COZYSTACK), "", "The platform."),
     key("integration", "integration", Kind::Section(INTEGRATION), "", "Storage and the ties to Proxmox VE."),
-    key("tests", "tests", Kind::Section(TESTS), "", "What day 5 proves with real objects, each removed afterwards.")
-        .or("all tests"),
+    key(
+        "tests",
+        "tests",
+        Kind::Section(validation::TESTS),
+        "",
+        "What day 5 proves with real objects, each removed afterwards.",
+    )
+    .or("all tests"),
     key(
         "overrides",
         "overrides",
@@ -388,38 +396,6 @@ static CAPMOX: &[Key] = &[
         "SHA-256 of IPAM's components, 64 lower-case hexadecimal digits.",
     )
     .optional("recorded when they are read first, and compared from then on"),
-];
-
-static TESTS: &[Key] = &[
-    key("pod", "pod test", Kind::Flag, "true", "A pod starts and answers.").or("true"),
-    key(
-        "volumes",
-        "volume tests",
-        Kind::Texts,
-        "[local, replicated, proxmox]",
-        "StorageClasses on which a real volume is made, written and read.",
-    )
-    .or("[local, replicated, proxmox]"),
-    key("load_balancer", "LoadBalancer test", Kind::Flag, "true", "A pool address answers from this machine.")
-        .or("true"),
-    key("dns", "DNS test", Kind::Flag, "true", "Names resolve inside the cluster.").or("true"),
-    key("ingress", "ingress test", Kind::Flag, "true", "The root ingress answers for the root host.").or("true"),
-    key(
-        "machine_vmids",
-        "VMIDs of day 6",
-        Kind::Formed(&VMIDS),
-        "9500-9509",
-        "VMIDs for the VMs that Cluster API makes on day 6 and removes again: free, and nobody else's.",
-    )
-    .optional("day 6 makes no VM"),
-    key(
-        "machine_addresses",
-        "addresses of day 6",
-        Kind::Formed(&RANGE),
-        "10.0.0.180-10.0.0.185",
-        "Addresses for these VMs, three at the least: free, and outside any DHCP range.",
-    )
-    .optional("day 6 makes no VM"),
 ];
 
 static OVERRIDE: &[Key] = &[

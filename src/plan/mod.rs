@@ -18,6 +18,7 @@ mod names;
 pub mod properties;
 mod read;
 mod tree;
+mod vmid;
 
 pub use day::{day_name, day_title};
 pub use finding::{Finding, Severity};

@@ -64,8 +64,7 @@ pub fn show(plan: &Plan) -> String {
     let wanted: Vec<&str> = named.into_iter().filter(|(on, _)| *on).map(|(_, name)| name).collect();
     out.row("objects", listed(&wanted));
     out.row("volumes", listed(&tests.volumes));
-    let machines = tests.machines().map(|(vmids, addresses)| format!("VMIDs {vmids}, addresses {addresses}"));
-    out.row("VMs by Cluster API", machines.unwrap_or_else(|| "no".to_string()));
+    out.row("VMs by Cluster API", by_cluster_api(plan));
     if !plan.overrides.is_empty() {
         out.heading("overrides");
         for set_aside in &plan.overrides {
@@ -74,6 +73,13 @@ pub fn show(plan: &Plan) -> String {
     }
     hazards(plan, &mut out);
     out.0
+}
+
+fn by_cluster_api(plan: &Plan) -> String {
+    match plan.tests.machines() {
+        Some((vmids, addresses)) => format!("VMIDs {vmids}, addresses {addresses}"),
+        None => "no".to_string(),
+    }
 }
 
 fn machines(plan: &Plan, out: &mut Lines) {

@@ -4,6 +4,7 @@ mod answers;
 mod budgets;
 mod commands;
 mod cozystack;
+mod day_6;
 mod engine;
 mod layering;
 mod plan;

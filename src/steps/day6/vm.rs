@@ -1,4 +1,5 @@
 //! `day6.vm`: the VM that Cluster API speaks of is in Proxmox VE, as it was asked for, made by capmox, and alone.
+use crate::base::answer::Answer;
 use crate::base::text::size;
 use crate::cozystack::cluster_api::{Made, Progress};
 use crate::engine::failure::Failure;
@@ -7,7 +8,7 @@ use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::Kind;
 use crate::plan::model::Plan;
-use crate::proxmox::{VmConfig, VmRow};
+use crate::proxmox::{TaskRow, VmConfig, VmRow, Volume};
 use crate::steps::addons::access::CAPMOX;
 use crate::steps::cluster::get;
 use crate::steps::cluster_api::{self, NAMESPACE};
@@ -93,28 +94,10 @@ impl Step<Installation> for Vm {
                 "look who changed it (Task history of the VM in Proxmox VE); the step looks again by itself",
             ));
         }
-        let Some(cdrom) = config.value.disk(CDROM).map(|disk| disk.volid) else {
+        let Some((content, tasks)) = made_by_capmox(site, row, &config.value).await? else {
             let seen = format!("{CDROM} is empty");
             return Ok(Observed::Underway(Wait::new("the CD-ROM with its bootstrap data is in its drive", seen, BAND)));
         };
-        let storage = cdrom.split_once(':').map(|(storage, _)| storage).unwrap_or_default().to_string();
-        let content = site.proxmox.storage_content(&row.node, &storage, "iso").await;
-        let content = content.map_err(|e| failures::proxmox(&e, &format!("list storage {storage}")))?;
-        if !content.value.iter().any(|volume| volume.volid == cdrom) {
-            return Err(Failure::person(
-                format!("vm {} has {cdrom} in its drive, which is not on storage {storage}", made.vmid),
-                "the VM would not start again: see who removed the image; delete the Cluster to have it made anew",
-            ));
-        }
-        let tasks = site.proxmox.tasks_of(&row.node, made.vmid).await;
-        let tasks = tasks.map_err(|e| failures::proxmox(&e, &format!("list the tasks of vm {}", made.vmid)))?;
-        let by_capmox = tasks.value.iter().filter(|task| task.upid.user().starts_with(CAPMOX.user)).count();
-        if by_capmox == 0 {
-            return Err(Failure::person(
-                format!("no task of {} is in the history of vm {}: somebody else made it", CAPMOX.user, made.vmid),
-                "see the VM's Task history in Proxmox VE; Sys.Audit on the node lets the run's token read it",
-            ));
-        }
         let now = cx.clock().now();
         let summary = format!(
             "vm {} ({name}) runs on {} with {} core and {}, made by {}",
@@ -143,6 +126,37 @@ impl Step<Installation> for Vm {
     async fn changed(&self, cx: &dyn Context, _site: &Reading) {
         cx.clock().sleep(Duration::from_secs(5)).await;
     }
+}
+
+/// The CD-ROM's storage and the VM's tasks, which show that capmox made it; `None` while the drive is empty.
+///
+/// # Errors
+/// When the CD-ROM or its tasks are not there, or can't be read.
+async fn made_by_capmox(
+    site: &Reading,
+    row: &VmRow,
+    config: &VmConfig,
+) -> Result<Option<(Answer<Vec<Volume>>, Answer<Vec<TaskRow>>)>, Failure> {
+    let Some(cdrom) = config.disk(CDROM).map(|disk| disk.volid) else { return Ok(None) };
+    let storage = cdrom.split_once(':').map(|(storage, _)| storage).unwrap_or_default().to_string();
+    let content = site.proxmox.storage_content(&row.node, &storage, "iso").await;
+    let content = content.map_err(|e| failures::proxmox(&e, &format!("list storage {storage}")))?;
+    if !content.value.iter().any(|volume| volume.volid == cdrom) {
+        return Err(Failure::person(
+            format!("vm {} has {cdrom} in its drive, which is not on storage {storage}", row.vmid),
+            "the VM would not start again: see who removed the image; delete the Cluster to have it made anew",
+        ));
+    }
+    let tasks = site.proxmox.tasks_of(&row.node, row.vmid).await;
+    let tasks = tasks.map_err(|e| failures::proxmox(&e, &format!("list the tasks of vm {}", row.vmid)))?;
+    let by_capmox = tasks.value.iter().filter(|task| task.upid.user().starts_with(CAPMOX.user)).count();
+    if by_capmox == 0 {
+        return Err(Failure::person(
+            format!("no task of {} is in the history of vm {}: somebody else made it", CAPMOX.user, row.vmid),
+            "see the VM's Task history in Proxmox VE; Sys.Audit on the node lets the run's token read it",
+        ));
+    }
+    Ok(Some((content, tasks)))
 }
 
 /// capmox clones twice now and then, when it reads a stale cache; the second VM is known to nobody afterwards.

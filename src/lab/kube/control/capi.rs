@@ -1,6 +1,6 @@
 //! The Cluster API operator: providers from applied to Ready, or refused with a reason.
 use super::objects::{condition, is_deleting, is_true, set_condition, text, uid};
-use super::{components, pods, products, proxmox};
+use super::{cluster_api, components, pods, products, proxmox};
 use crate::kube::settle;
 use crate::kube::store::{Key, seconds};
 use crate::world::World;
@@ -19,7 +19,17 @@ pub fn wake(world: &mut World) {
     }
 }
 
+/// A provider may have waited for the Secret, or a machine.
+pub fn secret_changed(world: &mut World, namespace: &str) {
+    wake(world);
+    cluster_api::wake(world, namespace);
+}
+
+/// A provider of the operator, or an object that a provider's controller looks after.
 pub fn reconcile(world: &mut World, key: &Key, gone: Option<&Value>) {
+    if key.resource.group != GROUP {
+        return cluster_api::reconcile(world, key, gone);
+    }
     let Some(provider) = world.object(key).cloned() else { return };
     if gone.is_some() {
         return;

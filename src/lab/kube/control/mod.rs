@@ -133,9 +133,8 @@ fn dispatch(world: &mut World, key: &Key, gone: Option<&Value>) {
         }
         ("", "secrets") => {
             releases::secret_changed(world, key);
-            capi::wake(world);
+            capi::secret_changed(world, &key.namespace);
             pods::wake(world, Some(&key.namespace));
-            cluster_api::wake(world, &key.namespace);
         }
         ("", "nodes") => {
             workloads::nodes_changed(world);
@@ -176,10 +175,7 @@ fn dispatch(world: &mut World, key: &Key, gone: Option<&Value>) {
         ("source.toolkit.fluxcd.io", "helmrepositories") => releases::repository_changed(world, key, gone),
         ("apps.cozystack.io", "tenants") => tenants::reconcile(world, key, gone),
         ("metallb.io", _) => balancer::wake(world),
-        (cluster_api::CORE | cluster_api::INFRASTRUCTURE | cluster_api::IPAM, _) => {
-            cluster_api::reconcile(world, key, gone);
-        }
-        ("operator.cluster.x-k8s.io", _) => capi::reconcile(world, key, gone),
+        (group, _) if group.ends_with("cluster.x-k8s.io") => capi::reconcile(world, key, gone),
         ("piraeus.io", "linstorsatelliteconfigurations") => linstor::configuration_changed(world, key, gone),
         _ => {}
     }

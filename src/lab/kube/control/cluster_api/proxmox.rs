@@ -5,6 +5,7 @@ use crate::world::World;
 use serde_json::Value;
 
 /// Whose requests these are.
+#[derive(Clone)]
 pub struct Client {
     pub token: String,
     pub secret: String,

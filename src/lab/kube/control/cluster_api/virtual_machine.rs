@@ -1,12 +1,14 @@
 //! capmox's ProxmoxMachine: from an object to a running VM, one request to Proxmox VE after the other, and back.
+mod clone;
+mod seed;
+mod settings;
+
 use super::proxmox::{Client, Job, job};
-use super::{CLUSTER_LABEL, INFRASTRUCTURE, IPAM, REQUEUE_S, again, gate, hold, owner, release};
-use crate::kube::control::objects::{is_deleting, items, set_condition, text};
-use crate::kube::control::proxmox::secret_value;
+use super::{INFRASTRUCTURE, IPAM, REQUEUE_S, again, gate, hold, owner, release};
+use crate::kube::control::objects::{is_deleting, set_condition, text};
 use crate::kube::store::{Key, seconds};
 use crate::world::World;
 use cozyup_base::clock::add;
-use cozyup_base::iso::{self, File};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -110,18 +112,7 @@ impl Machine<'_> {
             world.change_object(self.key, |o| o["spec"]["providerID"] = json!(id));
         }
         let is_new = !running && self.object["status"]["ready"] != true;
-        if is_new {
-            if let Some(look) = self.configure(world, &path, &config) {
-                return look;
-            }
-            if let Some(look) = self.resize(world, &path, &config) {
-                return look;
-            }
-        }
-        if let Some(look) = self.address(world, &path, &config) {
-            return look;
-        }
-        if let Some(look) = self.bootstrap(world, &path, vmid, &config, &uuid) {
+        if let Some(look) = self.prepare(world, &path, vmid, &config, &uuid, is_new) {
             return look;
         }
         if !running {
@@ -134,6 +125,25 @@ impl Machine<'_> {
             return Look::Refused("", "error waiting for agent".into());
         }
         Look::Ready
+    }
+
+    /// Everything before the start, one request in each look.
+    fn prepare(
+        &self,
+        world: &mut World,
+        path: &str,
+        vmid: u64,
+        config: &Value,
+        uuid: &str,
+        is_new: bool,
+    ) -> Option<Look> {
+        let settings = match is_new {
+            true => self.configure(world, path, config).or_else(|| self.resize(world, path, config)),
+            false => None,
+        };
+        settings
+            .or_else(|| self.address(world, path, config))
+            .or_else(|| self.bootstrap(world, path, vmid, config, uuid))
     }
 
     /// The task that is under way, if one is.
@@ -166,149 +176,6 @@ impl Machine<'_> {
         }
     }
 
-    fn clone_vm(&self, world: &mut World) -> Look {
-        if self.object["status"]["conditions"].is_null() {
-            self.condition(world, "Cloning", "");
-        }
-        let vmid = match self.free_vmid(world) {
-            Ok(Some(vmid)) => vmid,
-            Ok(None) => return Look::Failed("InsufficientResources".into(), "No vmid available in range".into()),
-            Err(why) => return Look::Refused("CloningFailed", why),
-        };
-        let mut given = vec![("newid", vmid.to_string()), ("name", self.key.name.clone())];
-        for (name, field) in [
-            ("description", "description"),
-            ("storage", "storage"),
-            ("pool", "pool"),
-            ("format", "format"),
-            ("target", "target"),
-        ] {
-            if let Some(value) = self.spec[field].as_str() {
-                given.push((name, value.to_string()));
-            }
-        }
-        given.push(("full", if self.spec["full"] == false { "0".into() } else { "1".into() }));
-        let (node, template) = match self.template(world) {
-            Ok(found) => found,
-            Err(why) => return Look::Failed("VMTemplateNotFound".into(), why),
-        };
-        match self.client.ask(world, "POST", &format!("/nodes/{node}/qemu/{template}/clone"), &given) {
-            Ok(upid) => {
-                let target = self.spec["target"].as_str().unwrap_or(&node).to_string();
-                world.change_object(self.key, |o| o["spec"]["virtualMachineID"] = json!(vmid));
-                self.status(world, |status| {
-                    status["taskRef"] = upid;
-                    status["proxmoxNode"] = json!(target);
-                });
-                Look::Later
-            }
-            Err(e) => Look::Refused("CloningFailed", e.as_text()),
-        }
-    }
-
-    /// Node and VMID of the template: named, or the one whose tags are exactly those that are asked for.
-    fn template(&self, world: &mut World) -> Result<(String, u64), String> {
-        if let Some(id) = self.spec["templateID"].as_u64() {
-            return Ok((text(&self.spec, "/sourceNode").to_string(), id));
-        }
-        let mut wanted: Vec<&str> =
-            items(&self.spec, "/templateSelector/matchTags").filter_map(Value::as_str).collect();
-        wanted.sort_unstable();
-        let all = self.client.ask(world, "GET", "/cluster/resources", &[]).map_err(|e| e.as_text())?;
-        let fits = |vm: &&Value| {
-            let mut tags: Vec<&str> = vm["tags"].as_str().unwrap_or_default().split(';').collect();
-            tags.sort_unstable();
-            vm["template"] == 1 && tags == wanted
-        };
-        let found: Vec<&Value> = all.as_array().into_iter().flatten().filter(fits).collect();
-        match found.as_slice() {
-            [one] => Ok((text(one, "/node").to_string(), one["vmid"].as_u64().unwrap_or_default())),
-            other => Err(format!(
-                "VM template not found: found {} VM templates with tags {:?}",
-                other.len(),
-                wanted.join(";")
-            )),
-        }
-    }
-
-    /// The first of the range that no machine of the cluster has and Proxmox VE calls free; none when all are taken.
-    fn free_vmid(&self, world: &mut World) -> Result<Option<u64>, String> {
-        let bound = |name: &str| self.spec["vmIDRange"][name].as_u64();
-        let (Some(from), Some(to)) = (bound("start"), bound("end")) else {
-            let next = self.client.ask(world, "GET", "/cluster/nextid", &[]).map_err(|e| e.as_text())?;
-            return Ok(next.as_str().and_then(|n| n.parse().ok()).or(next.as_u64()));
-        };
-        let label = &self.object["metadata"]["labels"][CLUSTER_LABEL];
-        let of_cluster = |m: &Value| m["metadata"]["labels"][CLUSTER_LABEL] == *label;
-        let machines = world.select(INFRASTRUCTURE, "proxmoxmachines", Some(&self.key.namespace), of_cluster);
-        let used: Vec<u64> = machines.iter().filter_map(|(_, m)| m["spec"]["virtualMachineID"].as_u64()).collect();
-        for vmid in (from..=to).filter(|v| !used.contains(v)) {
-            if self.client.ask(world, "GET", "/cluster/nextid", &[("vmid", vmid.to_string())]).is_ok() {
-                return Ok(Some(vmid));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Sizes, notes, card and tags in one request, while the VM is new.
-    fn configure(&self, world: &mut World, path: &str, config: &Value) -> Option<Look> {
-        let mut given: Vec<(&str, String)> = Vec::new();
-        for (name, field) in [("sockets", "numSockets"), ("cores", "numCores"), ("memory", "memoryMiB")] {
-            let wanted = self.spec[field].as_u64().filter(|n| *n > 0);
-            if let Some(wanted) = wanted.filter(|n| number(&config[name]) != Some(*n)) {
-                given.push((name, wanted.to_string()));
-            }
-        }
-        if let Some(notes) = self.spec["description"].as_str()
-            && text(config, "/description").trim_end() != notes
-        {
-            given.push(("description", notes.to_string()));
-        }
-        let card = &self.spec["network"]["default"];
-        if let Some(bridge) = card["bridge"].as_str() {
-            let model = card["model"].as_str().unwrap_or("virtio");
-            let mut wanted = format!("{model},bridge={bridge}");
-            for (name, field) in [("mtu", "mtu"), ("tag", "vlan")] {
-                if let Some(n) = card[field].as_u64() {
-                    wanted.push_str(&format!(",{name}={n}"));
-                }
-            }
-            let has = text(config, "/net0");
-            if !has.contains(&format!("bridge={bridge}")) || !has.starts_with(model) {
-                given.push((CARD, wanted));
-            }
-        }
-        let mut tags: Vec<&str> = text(config, "/tags").split(';').filter(|t| !t.is_empty()).collect();
-        let before = tags.len();
-        for tag in items(&self.spec, "/tags").filter_map(Value::as_str) {
-            if !tags.contains(&tag) {
-                tags.push(tag);
-            }
-        }
-        if tags.len() > before {
-            given.push(("tags", tags.join(";")));
-        }
-        if given.is_empty() {
-            return None;
-        }
-        Some(self.begun(world, "POST", &format!("{path}/config"), &given, ""))
-    }
-
-    /// It only grows, and nobody waits for the task.
-    fn resize(&self, world: &mut World, path: &str, config: &Value) -> Option<Look> {
-        let volume = &self.spec["disks"]["bootVolume"];
-        let (disk, size) = (volume["disk"].as_str()?, volume["sizeGb"].as_u64()?);
-        let wanted = format!("{size}G");
-        if text(config, &format!("/{disk}")).contains(&format!("size={wanted}")) {
-            return None;
-        }
-        let given = [("disk", disk.to_string()), ("size", wanted)];
-        match self.client.ask(world, "PUT", &format!("{path}/resize"), &given) {
-            Ok(_) => None,
-            Err(e) => Some(Look::Refused("", e.as_text())),
-        }
-    }
-
     /// An address from the pool; it is written among the VM's tags before it counts.
     fn address(&self, world: &mut World, path: &str, config: &Value) -> Option<Look> {
         if self.object["status"]["ipAddresses"].is_object() {
@@ -337,85 +204,6 @@ impl Machine<'_> {
         }
         self.status(world, |status| status["ipAddresses"] = json!({CARD: {"ipv4": address}}));
         Some(Look::Later)
-    }
-
-    /// The CD-ROM that the VM boots with.
-    fn bootstrap(&self, world: &mut World, path: &str, vmid: u64, config: &Value, uuid: &str) -> Option<Look> {
-        if self.object["status"]["bootstrapDataProvided"] == true {
-            return None;
-        }
-        let secret = text(&self.machine, "/spec/bootstrap/dataSecretName");
-        let key = Key::new("", "secrets", &self.key.namespace, secret);
-        let Some(data) = world.object(&key).and_then(|s| secret_value(s, "value")) else {
-            let why = format!("failed to retrieve bootstrap data secret: secrets \"{secret}\" not found");
-            return Some(Look::Refused("WaitingForBootstrapData", why));
-        };
-        let storage = match self.client.iso_storage(world, &self.node) {
-            Ok(storage) => storage,
-            Err(why) => return Some(Look::Refused("VMProvisionFailed", why)),
-        };
-        let name = format!("user-data-{vmid}.iso");
-        let volume = format!("{storage}:iso/{name}");
-        let drive = text(config, &format!("/{CDROM}")).to_string();
-        if !drive.contains(&volume) {
-            let (meta, network) = (self.meta_data(uuid), self.network_config(text(config, "/net0")));
-            let files = [("meta-data", &meta), ("network-config", &network), ("user-data", &data)];
-            let files = files.map(|(name, text)| File { name, bytes: text.as_bytes() });
-            let image = iso::image("cidata", &files).to_vec();
-            if let Err(e) = self.client.upload_iso(world, &self.node, &storage, &name, image) {
-                let why = format!("unable to inject CloudInit ISO: {}", e.as_text());
-                return Some(Look::Refused("VMProvisionFailed", why));
-            }
-            let order = text(config, "/boot").to_string();
-            let tags = text(config, "/tags");
-            let tags = if tags.is_empty() { CLOUD_INIT_TAG.into() } else { format!("{tags};{CLOUD_INIT_TAG}") };
-            let given =
-                [(CDROM, format!("{volume},media=cdrom")), ("boot", format!("{order};{CDROM}")), ("tags", tags)];
-            // The upload has to be over before the drive can be had.
-            let (client, path, key) = (
-                Client { token: self.client.token.clone(), secret: self.client.secret.clone() },
-                path.to_string(),
-                self.key.clone(),
-            );
-            let after = world.scenario.latency.upload_task_s;
-            let uid = text(&self.object, "/metadata/uid").to_string();
-            if world.begin(format!("cdrom {uid}")) {
-                world.after(after + 0.1, move |world| {
-                    world.done(&format!("cdrom {uid}"));
-                    if world.is_still(&key, &uid) {
-                        // A refusal shows at the next look: the drive is not there, and all of it is tried again.
-                        let _ = client.ask(world, "POST", &format!("{path}/config"), &given);
-                    }
-                });
-            }
-            return Some(Look::Later);
-        }
-        self.status(world, |status| status["bootstrapDataProvided"] = json!(true));
-        None
-    }
-
-    fn meta_data(&self, uuid: &str) -> String {
-        let mut text = format!("instance-id: {uuid}\nlocal-hostname: {0}\nhostname: {0}\n", self.key.name);
-        if self.spec["metadataSettings"]["providerIDInjection"] == true {
-            text.push_str(&format!("provider-id: proxmox://{uuid}\n"));
-        }
-        text
-    }
-
-    fn network_config(&self, card: &str) -> String {
-        let mac = card.split(',').next().and_then(|c| c.split_once('=')).map(|(_, mac)| mac.to_lowercase());
-        let pool = &self.infrastructure["spec"];
-        let servers: Vec<&str> = items(pool, "/dnsServers").filter_map(Value::as_str).collect();
-        let address = text(&self.object, &format!("/status/ipAddresses/{CARD}/ipv4"));
-        format!(
-            "network:\n  version: 2\n  renderer: networkd\n  ethernets:\n    eth0:\n      match:\n        macaddress: {}\n      \
-             dhcp4: 'no'\n      dhcp6: 'no'\n      addresses:\n      - '{address}/{}'\n      routes:\n      - to: 0.0.0.0/0\n        \
-             metric: 100\n        via: {}\n      nameservers:\n        addresses: {}\n",
-            mac.unwrap_or_default(),
-            pool["ipv4Config"]["prefix"],
-            text(pool, "/ipv4Config/gateway"),
-            json!(servers),
-        )
     }
 
     fn addresses(&self, world: &mut World) {

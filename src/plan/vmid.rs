@@ -1,0 +1,91 @@
+//! VMIDs of Proxmox VE, one and a range of them.
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// A Proxmox VE guest id, 100 to 999999999.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "u32", into = "u32")]
+pub struct Vmid(u32);
+
+impl Vmid {
+    pub const LOWEST: Vmid = Vmid(100);
+
+    /// # Errors
+    /// When `id` is outside 100..=999999999.
+    pub fn new(id: u32) -> Result<Self, String> {
+        if (100..=999_999_999).contains(&id) {
+            Ok(Vmid(id))
+        } else {
+            Err(format!("VMID {id} is outside 100 to 999999999"))
+        }
+    }
+}
+
+impl TryFrom<u32> for Vmid {
+    type Error = String;
+    fn try_from(id: u32) -> Result<Self, String> {
+        Vmid::new(id)
+    }
+}
+
+impl From<Vmid> for u32 {
+    fn from(v: Vmid) -> u32 {
+        v.0
+    }
+}
+
+impl fmt::Display for Vmid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// VMIDs from the first to the last, both included: `9500-9509`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct VmidRange {
+    pub first: Vmid,
+    pub last: Vmid,
+}
+
+impl VmidRange {
+    /// How many VMIDs the range holds.
+    pub fn count(&self) -> u32 {
+        self.last.0.saturating_sub(self.first.0) + 1
+    }
+
+    pub fn contains(&self, vmid: u32) -> bool {
+        (self.first.0..=self.last.0).contains(&vmid)
+    }
+}
+
+impl FromStr for VmidRange {
+    type Err = String;
+    fn from_str(s: &str) -> Result<Self, String> {
+        let wrong = || format!("`{s}` is no range of VMIDs: write FIRST-LAST, e.g. 9500-9509");
+        let (a, b) = s.split_once('-').ok_or_else(wrong)?;
+        let vmid = |text: &str| Vmid::new(text.trim().parse().map_err(|_| wrong())?);
+        let (first, last) = (vmid(a)?, vmid(b)?);
+        if first > last { Err(format!("range `{s}` ends before it starts")) } else { Ok(VmidRange { first, last }) }
+    }
+}
+
+impl TryFrom<String> for VmidRange {
+    type Error = String;
+    fn try_from(s: String) -> Result<Self, String> {
+        s.parse()
+    }
+}
+
+impl From<VmidRange> for String {
+    fn from(range: VmidRange) -> String {
+        range.to_string()
+    }
+}
+
+impl fmt::Display for VmidRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.first, self.last)
+    }
+}

@@ -1,0 +1,23 @@
+//! What the tests of the plan say of day 6's keys.
+use crate::plan::Edits;
+use serde_json::{Map, Value};
+
+/// Rules with edits of a good plan that break them, and what the finding's line holds.
+pub fn broken() -> Vec<(&'static str, Edits, &'static str)> {
+    vec![
+        ("machine-vmids", vec![("machine_vmids: 9500-9509", "machine_vmids: 9000-9100")], "machine_vmids"),
+        (
+            "machine-addresses",
+            vec![("machine_addresses: 10.0.0.180-10.0.0.185", "machine_addresses: 10.0.0.199-10.0.0.203")],
+            "machine_addresses",
+        ),
+        ("machine-test", vec![("  machine_vmids: 9500-9509\n", "")], "machine_addresses"),
+    ]
+}
+
+/// These two come together or not at all.
+pub fn remove_the_other(section: &mut Map<String, Value>, name: &str) {
+    if name.starts_with("machine_") {
+        section.retain(|other, _| !other.starts_with("machine_"));
+    }
+}
