@@ -57,9 +57,7 @@ pub fn chain(scenario: &Scenario, until: u8) -> Vec<Link> {
     add(4, "integrate storage, tenant services, CSI and Cluster API providers", integration);
     add(5, "run the test pods and volumes", l.volume_bind_s + l.pod_start_s);
     add(5, "remove the tests", l.namespace_delete_s);
-    for (what, seconds) in by_cluster_api(l) {
-        add(6, what, seconds);
-    }
+    by_cluster_api(l).into_iter().for_each(|(what, seconds)| add(6, what, seconds));
     chain
 }
 

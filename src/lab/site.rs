@@ -193,9 +193,17 @@ fn names(world: &World) -> String {
     registries.into_iter().chain([platform]).collect::<Vec<_>>().join(",")
 }
 
-/// Where Cluster API makes its VMs.
-fn machines_of_day_6(world: &World) -> String {
-    format!("machine_vmids: 9500-9509\n  machine_addresses: {}-{}", world.address(180), world.address(185))
+/// The plan's section `tests`.
+fn tests(world: &World, can_ingress: bool) -> String {
+    let (addons, volumes) = addons(world);
+    let mut text = format!("tests:\n  pod: true\n  volumes: [{volumes}]\n  load_balancer: true\n  dns: true");
+    text.push_str(&format!("\n  ingress: {can_ingress}"));
+    // Without capmox nobody makes them.
+    if addons {
+        let (first, last) = (world.address(180), world.address(185));
+        text.push_str(&format!("\n  machine_vmids: 9500-9509\n  machine_addresses: {first}-{last}"));
+    }
+    text
 }
 
 fn root_host(world: &World) -> String {
@@ -242,7 +250,7 @@ fn plan_text(world: &World, token_id: &str, token_file: &Path, can_ingress: bool
     use std::fmt::Write;
     let at = |host: u8| world.address(host);
     let releases = format!("http://{}:{RELEASES_PORT}", at(RELEASES));
-    let (first, (addons, volumes)) = (world.scenario.nodes.first(), addons(world));
+    let (first, (addons, _)) = (world.scenario.nodes.first(), addons(world));
     let host = first.map_or("pve", |n| n.host.as_str());
     let mut nodes = String::new();
     for n in &world.scenario.nodes {
@@ -325,13 +333,7 @@ integration:
     components_sha256: {capmox_sha}
     ipam_components_url: {releases}/{IPAM_NAME}
     ipam_components_sha256: {ipam_sha}
-tests:
-  pod: true
-  volumes: [{volumes}]
-  load_balancer: true
-  dns: true
-  ingress: {can_ingress}
-  {machines}
+{tests}
 ",
         name = world.scenario.name,
         delivery = world.scenario.delivery,
@@ -341,7 +343,7 @@ tests:
         image_sha = world.releases.image_sha256,
         vip = at(200),
         root_host = root_host(world),
-        machines = machines_of_day_6(world),
+        tests = tests(world, can_ingress),
         pool_first = at(POOL_FIRST),
         pool_last = at(250),
         manifest_sha = world.releases.manifest_sha256,

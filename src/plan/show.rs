@@ -57,14 +57,7 @@ pub fn show(plan: &Plan) -> String {
     out.row("left out", listed(&plan.cozystack.disable));
     out.row("switched on", listed(&plan.cozystack.enable));
     out.row("LINSTOR", format!("pool {} on {}", plan.integration.linstor.pool, plan.integration.linstor.device));
-    out.heading("tests");
-    let tests = &plan.tests;
-    let named =
-        [(tests.pod, "pod"), (tests.load_balancer, "LoadBalancer"), (tests.dns, "DNS"), (tests.ingress, "ingress")];
-    let wanted: Vec<&str> = named.into_iter().filter(|(on, _)| *on).map(|(_, name)| name).collect();
-    out.row("objects", listed(&wanted));
-    out.row("volumes", listed(&tests.volumes));
-    out.row("VMs by Cluster API", by_cluster_api(plan));
+    tests(plan, &mut out);
     if !plan.overrides.is_empty() {
         out.heading("overrides");
         for set_aside in &plan.overrides {
@@ -73,6 +66,17 @@ pub fn show(plan: &Plan) -> String {
     }
     hazards(plan, &mut out);
     out.0
+}
+
+fn tests(plan: &Plan, out: &mut Lines) {
+    out.heading("tests");
+    let tests = &plan.tests;
+    let named =
+        [(tests.pod, "pod"), (tests.load_balancer, "LoadBalancer"), (tests.dns, "DNS"), (tests.ingress, "ingress")];
+    let wanted: Vec<&str> = named.into_iter().filter(|(on, _)| *on).map(|(_, name)| name).collect();
+    out.row("objects", listed(&wanted));
+    out.row("volumes", listed(&tests.volumes));
+    out.row("VMs by Cluster API", by_cluster_api(plan));
 }
 
 fn by_cluster_api(plan: &Plan) -> String {

@@ -1,9 +1,16 @@
 //! What the tests of the plan say of day 6's keys.
-use crate::plan::Edits;
 use serde_json::{Map, Value};
 
+pub type Edits = Vec<(&'static str, &'static str)>;
+
+/// The rules that are given, and those of day 6.
+pub fn and_more(mut rules: Vec<(&'static str, Edits, &'static str)>) -> Vec<(&'static str, Edits, &'static str)> {
+    rules.extend(broken());
+    rules
+}
+
 /// Rules with edits of a good plan that break them, and what the finding's line holds.
-pub fn broken() -> Vec<(&'static str, Edits, &'static str)> {
+fn broken() -> Vec<(&'static str, Edits, &'static str)> {
     vec![
         ("machine-vmids", vec![("machine_vmids: 9500-9509", "machine_vmids: 9000-9100")], "machine_vmids"),
         (
@@ -15,8 +22,9 @@ pub fn broken() -> Vec<(&'static str, Edits, &'static str)> {
     ]
 }
 
-/// These two come together or not at all.
-pub fn remove_the_other(section: &mut Map<String, Value>, name: &str) {
+/// Removes a key, and with one of day 6's two the other: they come together or not at all.
+pub fn remove(section: &mut Map<String, Value>, name: &str) {
+    section.remove(name).unwrap();
     if name.starts_with("machine_") {
         section.retain(|other, _| !other.starts_with("machine_"));
     }

@@ -1,5 +1,5 @@
 //! The plan file from outside: every rule has a plan that breaks it, every key and rule is documented.
-use crate::day_6;
+use crate::day_6::{self, Edits};
 use cozyup::plan::defaults::{self, Defaults, FILL_IN};
 use cozyup::plan::keys::{self, Kind, Need};
 use cozyup::plan::lint::{self, RULES};
@@ -48,8 +48,6 @@ fn rules_broken(text: &str) -> BTreeSet<String> {
 fn line_of(text: &str, marker: &str) -> usize {
     1 + text.lines().position(|line| line.contains(marker)).unwrap_or_else(|| panic!("no line has `{marker}`:\n{text}"))
 }
-
-pub type Edits = Vec<(&'static str, &'static str)>;
 
 /// Rule, edits that break it alone, and what stands in the line where it must be reported.
 #[rustfmt::skip]
@@ -162,7 +160,7 @@ fn break_it(rule: &str, edits: &[(&str, &str)]) -> String {
 #[test]
 fn each_rule_is_broken_alone_and_reported_in_its_line() {
     let mut wrong = Vec::new();
-    for (rule, edits, marker) in broken().into_iter().chain(day_6::broken()) {
+    for (rule, edits, marker) in day_6::and_more(broken()) {
         let text = break_it(rule, &edits);
         let mut rules = rules_broken(&text);
         if rule == "replicated-needs-three-nodes" {
@@ -185,8 +183,8 @@ fn each_rule_is_broken_alone_and_reported_in_its_line() {
 
 #[test]
 fn no_rule_is_without_a_plan_that_breaks_it() {
-    let tested: BTreeSet<&str> =
-        broken().iter().chain(&day_6::broken()).map(|(rule, _, _)| *rule).chain(["profile-is-no-bundle"]).collect();
+    let ids = day_6::and_more(broken()).into_iter().map(|(rule, _, _)| rule);
+    let tested: BTreeSet<&str> = ids.chain(["profile-is-no-bundle"]).collect();
     let all: BTreeSet<&str> = RULES.iter().map(|r| r.id).collect();
     assert_eq!(all.len(), RULES.len(), "an id stands twice");
     assert_eq!(tested, all);
@@ -204,7 +202,7 @@ fn each_rule_lives_in_the_file_of_its_name() {
 #[test]
 fn an_overridable_rule_becomes_a_note_with_the_reason_and_the_plan_may_run() {
     let mut tried = 0;
-    for (rule, edits, _) in broken().into_iter().chain(day_6::broken()) {
+    for (rule, edits, _) in day_6::and_more(broken()) {
         let Some(rule) = lint::rule(rule).filter(|r| r.overridable) else { continue };
         let entry = format!("overrides: [{{rule: {}, reason: agreed with the owner}}]\ntests:", rule.id);
         let text = edited(&break_it(rule.id, &edits), "tests:", &entry);
@@ -402,9 +400,7 @@ fn what_the_table_calls_optional_may_really_be_left_out() {
         let mut json = serde_json::to_value(whole()).unwrap();
         let (parent, name) = path.rsplit_once('.').unwrap_or(("", &path));
         let parent = if parent.is_empty() { String::new() } else { format!("/{}", parent.replace('.', "/")) };
-        let section = json.pointer_mut(&parent).unwrap().as_object_mut().unwrap();
-        section.remove(name).unwrap();
-        day_6::remove_the_other(section, name);
+        day_6::remove(json.pointer_mut(&parent).unwrap().as_object_mut().unwrap(), name);
         let text = serde_saphyr::to_string(&json).unwrap();
         assert!(parse(&text, "plan.yaml").is_ok(), "{path}: {:?}", parse(&text, "plan.yaml").err());
     }

@@ -14,7 +14,7 @@ const CONTRACT: &str = "v1beta1";
 pub fn wake(world: &mut World) {
     for plural in ["infrastructureproviders", "ipamproviders", "bootstrapproviders", "controlplaneproviders"] {
         for (key, _) in world.select(GROUP, plural, None, |p| !is_true(p, "Ready")) {
-            reconcile(world, &key, None);
+            provider(world, &key, None);
         }
     }
 }
@@ -27,9 +27,13 @@ pub fn secret_changed(world: &mut World, namespace: &str) {
 
 /// A provider of the operator, or an object that a provider's controller looks after.
 pub fn reconcile(world: &mut World, key: &Key, gone: Option<&Value>) {
-    if key.resource.group != GROUP {
-        return cluster_api::reconcile(world, key, gone);
+    match key.resource.group == GROUP {
+        true => provider(world, key, gone),
+        false => cluster_api::reconcile(world, key, gone),
     }
+}
+
+fn provider(world: &mut World, key: &Key, gone: Option<&Value>) {
     let Some(provider) = world.object(key).cloned() else { return };
     if gone.is_some() {
         return;

@@ -46,7 +46,7 @@ impl Received {
         let size = u64::try_from(image.len()).unwrap_or(u64::MAX);
         let mut sha256 = Context::new(&digest::SHA256);
         sha256.update(&image);
-        Received { size, sha256: hex(sha256), checksum: None, bytes: Some(image), disk: size }
+        Received { size, sha256: hex(sha256), checksum: None, bytes: Some(image), qcow2: false, disk: size }
     }
 }
 
