@@ -59,11 +59,7 @@ fn provider(world: &mut World, key: &Key, gone: Option<&Value>) {
     }
     let at = seconds(world.now);
     if let Err((condition, reason, message)) = check(world, key, &provider) {
-        world.change_object(key, |p| {
-            set_condition(p, &at, condition, "False", reason, &message);
-            set_condition(p, &at, "Ready", "False", reason, &message);
-        });
-        return;
+        return refuse(world, key, [condition, "Ready"], reason, &message);
     }
     let mark = format!("provider {} {version}", uid(&provider));
     if !world.begin(mark.clone()) {
@@ -83,6 +79,15 @@ fn provider(world: &mut World, key: &Key, gone: Option<&Value>) {
         if world.is_still(&key, &uid) {
             installed(world, &key, &version);
             settle(world);
+        }
+    });
+}
+
+fn refuse(world: &mut World, key: &Key, conditions: [&str; 2], reason: &str, message: &str) {
+    let at = seconds(world.now);
+    world.change_object(key, |p| {
+        for condition in conditions {
+            set_condition(p, &at, condition, "False", reason, message);
         }
     });
 }

@@ -6,6 +6,7 @@ mod cluster;
 mod config;
 mod delay;
 mod groups;
+mod inside;
 mod kind;
 mod nodes;
 mod pools;
@@ -22,12 +23,13 @@ mod upload;
 pub use self::call::Failure;
 use self::call::{Call, Outcome};
 use self::delay::Patience;
+pub use self::inside::{inside, upload_inside};
 use self::reply::{HungUp, Reply};
 use self::request::{Given, Style, Target};
 use self::route::Need;
 use super::rights::{self, Who};
 use crate::disturb::Line;
-use crate::world::{Lab, World};
+use crate::world::Lab;
 use axum::body::Body;
 use futures::StreamExt;
 use hyper::body::Incoming;
@@ -225,56 +227,6 @@ fn may_upload(lab: &Lab, who: &Who, storage: &str) -> Result<(), Failure> {
         true => Ok(()),
         false => Err(Failure::denied(&format!("{path}, Datastore.AllocateTemplate"))),
     }
-}
-
-/// A call that comes over no socket, from a controller of the simulated cluster: the same table of endpoints, the same
-/// rights and parameters. `token` is `user@realm!name=secret`.
-///
-/// # Errors
-/// What Proxmox VE would answer.
-pub fn inside(
-    world: &mut World,
-    token: &str,
-    method: &str,
-    path: &str,
-    given: &[(&str, String)],
-) -> Result<serde_json::Value, Failure> {
-    let who = sign_in::by_token(world, token).map_err(|why| Failure::new(401, why))?;
-    let segments: Vec<String> = path.split('/').filter(|s| !s.is_empty()).map(str::to_string).collect();
-    let unknown = || Failure::new(501, format!("Method '{method} {path}' not implemented"));
-    let (route, in_path) = route::find(method, &segments).ok_or_else(unknown)?;
-    let params = given.iter().map(|(name, value)| (name.to_string(), value.clone())).collect();
-    let call = call_for(who, first_node(world), Given { params, ..Given::default() }, in_path, None)?;
-    route::run(world, route, &call).map(|good| good.data)
-}
-
-/// As [`inside`], with an ISO image for a storage; the task that puts it there.
-///
-/// # Errors
-/// What Proxmox VE would answer.
-pub fn upload_inside(
-    world: &mut World,
-    token: &str,
-    node: &str,
-    storage: &str,
-    name: &str,
-    image: Vec<u8>,
-) -> Result<String, Failure> {
-    let who = sign_in::by_token(world, token).map_err(|why| Failure::new(401, why))?;
-    if !rights::allowed(world, &who, &format!("/storage/{storage}"), "Datastore.AllocateTemplate") {
-        return Err(Failure::denied(&format!("/storage/{storage}, Datastore.AllocateTemplate")));
-    }
-    let params = [("node", node), ("storage", storage), ("content", "iso"), ("filename", name)];
-    let params = params.map(|(key, value)| (key.to_string(), value.to_string())).into_iter().collect();
-    let local = first_node(world);
-    let upload = Some(upload::Received::of(image));
-    let call = Call { who, local, params, in_path: vec!["node", "storage"], lists: Default::default(), upload };
-    let task = upload::store(world, &call)?.data;
-    Ok(task.as_str().unwrap_or_default().to_string())
-}
-
-fn first_node(world: &World) -> String {
-    world.pve.nodes.first().map(|n| n.name.clone()).unwrap_or_default()
 }
 
 /// Path parameters and the others together; one that comes twice must say the same.

@@ -40,16 +40,6 @@ pub struct Received {
     pub disk: u64,
 }
 
-impl Received {
-    /// A CD-ROM that came over no socket.
-    pub fn of(image: Vec<u8>) -> Self {
-        let size = u64::try_from(image.len()).unwrap_or(u64::MAX);
-        let mut sha256 = Context::new(&digest::SHA256);
-        sha256.update(&image);
-        Received { size, sha256: hex(sha256), checksum: None, bytes: Some(image), qcow2: false, disk: size }
-    }
-}
-
 /// The boundary of a multipart content type.
 pub fn boundary(content_type: &str) -> Option<&str> {
     let rest = content_type.strip_prefix("multipart/form-data;")?;
