@@ -134,7 +134,8 @@ mod tests {
 
     #[test]
     fn what_this_run_has_made_is_not_asked() {
-        let plan = plan();
+        let mut plan = plan();
+        plan.tests.machine_addresses = None;
         let all = targets(&plan, &guests(&[]));
         assert!(all.contains_key(&plan.network.vip) && all.contains_key(&plan.nodes[0].address));
         assert_eq!(all[&plan.nodes[0].address], PORTS);
@@ -145,8 +146,16 @@ mod tests {
     }
 
     #[test]
+    fn the_addresses_of_day_6_are_asked_until_its_vm_is_there() {
+        let plan = plan();
+        let (_, range) = plan.tests.machines().unwrap();
+        assert_eq!(targets(&plan, &guests(&[]))[&range.first], PORTS);
+    }
+
+    #[test]
     fn a_large_pool_is_asked_only_in_part() {
         let mut plan = plan();
+        plan.tests.machine_addresses = None;
         plan.network.address_pool = vec!["10.1.0.0-10.1.255.255".parse().unwrap()];
         assert_eq!(targets(&plan, &guests(&[])).len(), POOL_LIMIT + 1 + plan.nodes.len());
     }

@@ -70,7 +70,7 @@ impl Step<Installation> for Cleanup {
     }
 
     fn undo(&self) -> Undo<'_, Installation> {
-        Undo::Nothing
+        Undo::With(super::removal::KIND)
     }
 
     async fn changed(&self, cx: &dyn Context, _site: &Reading) {

@@ -3,7 +3,7 @@ use crate::engine::failure::Failure;
 use crate::engine::proof::{Evidence, Proof};
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
-use crate::kubernetes::Kind;
+use crate::kubernetes::{self, Kind};
 use crate::plan::model::Plan;
 use crate::proxmox::VmRow;
 use crate::steps::cluster::{foreign, get, is_ours, text};
@@ -75,8 +75,12 @@ impl Removal {
         }
         let mut readings = Vec::new();
         for kind in [Kind::MACHINE, Kind::PROXMOX_MACHINE, Kind::PROXMOX_CLUSTER, Kind::IP_ADDRESS_CLAIM] {
-            let found = reader.list(&kind, Some(NAMESPACE), None).await;
-            let found = found.map_err(|e| failures::kubernetes(&e, &format!("list {}", kind.resource())))?;
+            let found = match reader.list(&kind, Some(NAMESPACE), None).await {
+                Ok(found) => found,
+                // A cluster that never came to have Cluster API knows no such kind, and holds none of it.
+                Err(kubernetes::Error::NotFound) => continue,
+                Err(e) => return Err(failures::kubernetes(&e, &format!("list {}", kind.resource()))),
+            };
             if let Some(one) = found.value.first() {
                 return wait(format!("{} {} is still there", kind.kind, text(one, "/metadata/name")));
             }
