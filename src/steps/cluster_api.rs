@@ -54,7 +54,7 @@ fn behind_the_first(range: AddressRange) -> AddressRange {
 /// In the order in which to apply them.
 ///
 /// # Errors
-/// As [`test`].
+/// When the plan has no such test.
 pub fn all(site: &Reading) -> Result<Vec<Object>, Failure> {
     Ok(machine_test(site.label(), &test(site)?))
 }
