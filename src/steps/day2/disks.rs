@@ -30,13 +30,10 @@ pub struct Disks {
 
 pub fn step(plan: &Plan) -> Disks {
     let title = format!("{} is an empty disk of its own on every node", plan.integration.linstor.device);
-    let by_hand: Vec<String> = plan
-        .nodes
-        .iter()
-        .map(|n| format!("talosctl -n {0} get disks,systemdisk,discoveredvolumes -o yaml", n.address))
-        .collect();
-    let outline =
-        outlines::check(StepId::new(KIND), 2, title, BAND, by_hand.join("\n")).after([StepId::new(super::nodes::KIND)]);
+    let at: Vec<String> = plan.nodes.iter().map(|n| n.address.to_string()).collect();
+    let get = |kind| format!("talosctl -n {} get {kind}", at.join(","));
+    let by_hand = ["disks", "systemdisk", "discoveredvolumes"].map(get).join("; ");
+    let outline = outlines::check(StepId::new(KIND), 2, title, BAND, by_hand).after([StepId::new(super::nodes::KIND)]);
     Disks { outline }
 }
 

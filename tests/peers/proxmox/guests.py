@@ -221,7 +221,7 @@ class Guests(Lab):
     def test_a_create_that_fails_leaves_nothing(self):
         upid = self.node.qemu.post(vmid=720, scsi0="local-lvm:1", scsi1="local-lvm:0,import-from=local:import/no.raw")
         why = self.done(upid)
-        self.assertTrue(why.startswith("unable to create VM 720 - cannot import from 'local:import/no.raw' - "), why)
+        self.assertEqual(why, "unable to create VM 720 - failed to stat '/var/lib/vz/import/no.raw'")
         self.assertEqual(self.node.storage("local-lvm").content.get(vmid=720), [])
         with self.refused(500, "Configuration file 'nodes/pve/qemu-server/720.conf' does not exist"):
             self.config(720)

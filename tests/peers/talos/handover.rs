@@ -70,7 +70,7 @@ fn the_commands_of_the_proofs_work(talosctl: &Talosctl, run: &Path) {
         by_hand(&serde_json::from_str(line).unwrap(), &mut commands);
     }
     let mut ran = 0;
-    for command in commands.iter().flat_map(|c| c.split("; ").flat_map(|c| c.split(" && "))) {
+    for command in commands.iter().flat_map(|c| c.split(['\n', ';', '&']).map(str::trim)) {
         let Some(args) = command.strip_prefix("talosctl ") else { continue };
         let args: Vec<&str> = args.split(' ').collect();
         let said = talosctl.say_in(&run.join("secrets"), &args);
