@@ -58,7 +58,7 @@ async fn look(around: &Around, admin: &ClientCertificate, machines: &mut [Asked]
                 watch.machine(&machine.node.name, &told);
                 around.outlet.answered(&backend);
                 let connection = machine.connection.as_ref().map(|(connection, _)| connection);
-                let has_etcd = watch.is_control_plane(&machine.node.name) && has_etcd(&told.services);
+                let has_etcd = machine.node.role == Role::ControlPlane && has_etcd(&told.services);
                 with_etcd = with_etcd.or(connection.filter(|_| has_etcd));
             }
             // Before it has its config it has no reason to let us in; when day 2 is over it has.

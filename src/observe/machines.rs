@@ -1,6 +1,6 @@
 //! What the machines' Talos APIs say, and which members etcd has lost.
 use crate::observed::{Fact, Machine, Machines, Member, Noticed};
-use crate::talos::client::facts::{EtcdMember, EtcdStatus, MachineStatus, Service, Stage};
+use crate::talos::client::facts::{EtcdMember, EtcdStatus, MachineStatus, Service};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What one machine answered.
@@ -48,10 +48,6 @@ impl MachinesWatch {
         }
     }
 
-    pub fn is_control_plane(&self, name: &str) -> bool {
-        self.control_planes.contains(name)
-    }
-
     pub fn machine(&mut self, name: &str, told: &Told) {
         let Some(machine) = self.machines.get_mut(name) else { return };
         let down = told.services.iter().filter(|s| !(s.is_up() || s.state == "Running" && s.healthy.is_none()));
@@ -59,7 +55,7 @@ impl MachinesWatch {
         let down = down.filter(|s| s.state != "Finished" && s.state != "Skipped");
         *machine = Machine {
             name: name.to_string(),
-            stage: Some(stage(told.status.stage).to_string()),
+            stage: Some(told.status.stage.to_string()),
             ready: told.status.ready,
             version: Some(told.version.clone()),
             services_down: down.map(|s| (s.id.clone(), s.state.clone())).take(Machine::MOST_SERVICES).collect(),
@@ -100,23 +96,10 @@ impl MachinesWatch {
 /// Members that are shown; etcd itself advises against more than seven.
 const MOST_MEMBERS: usize = 20;
 
-fn stage(stage: Stage) -> &'static str {
-    match stage {
-        Stage::Unknown => "unknown",
-        Stage::Booting => "booting",
-        Stage::Installing => "installing",
-        Stage::Maintenance => "maintenance",
-        Stage::Running => "running",
-        Stage::Rebooting => "rebooting",
-        Stage::ShuttingDown => "shutting down",
-        Stage::Resetting => "resetting",
-        Stage::Upgrading => "upgrading",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::talos::client::facts::Stage;
 
     fn member(name: &str, learner: bool) -> EtcdMember {
         EtcdMember { id: 1, hostname: name.into(), learner, peer_urls: Vec::new() }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 /// Readers hear of news at most this often; of the wall, since it is about their load.
-pub const PACE: Duration = Duration::from_secs(1);
+const PACE: Duration = Duration::from_secs(1);
 
 /// Cheap to clone: all clones are one board.
 #[derive(Debug, Clone)]
@@ -40,7 +40,7 @@ impl Board {
         }
         let number = *self.shared.changed.borrow() + 1;
         last.insert(kind, (number, Arc::new(snapshot)));
-        drop(last);
+        // Before the lock is let go: of two at once the later number has to be told last.
         self.shared.changed.send_replace(number);
         true
     }

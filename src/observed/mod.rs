@@ -9,11 +9,11 @@ mod snapshot;
 mod telling;
 mod workload;
 
-pub use board::{Board, News, PACE};
+pub use board::{Board, News};
 pub use contact::{Backend, Cause, Contact, Contacts};
 pub use fact::Fact;
 pub use notice::{Noticed, TaskOf};
 pub use site::{Host, Machine, Machines, Member, Power, Site, Storage, Task, Vm, VmThere};
-pub use snapshot::{KIND_COUNT, Kind, Snapshot, VERSION, View};
+pub use snapshot::{Kind, Snapshot, VERSION, View};
 pub use telling::tell;
 pub use workload::{Event, Events, Node, Nodes, Pod, Pods, Release, ReleaseState, Releases};

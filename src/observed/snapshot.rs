@@ -44,9 +44,6 @@ pub enum Kind {
     Unknown,
 }
 
-/// Kinds that a board can hold.
-pub const KIND_COUNT: usize = 8;
-
 impl View {
     pub fn kind(&self) -> Kind {
         match self {

@@ -40,18 +40,6 @@ impl ReleaseState {
             ReleaseState::Unknown => "unknown",
         }
     }
-
-    /// Whether something is wrong with the release itself.
-    pub fn is_trouble(self) -> bool {
-        match self {
-            ReleaseState::Failed | ReleaseState::Stalled | ReleaseState::Suspended | ReleaseState::Hindered => true,
-            ReleaseState::Runs
-            | ReleaseState::Waits
-            | ReleaseState::New
-            | ReleaseState::Ready
-            | ReleaseState::Unknown => false,
-        }
-    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
