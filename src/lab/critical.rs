@@ -1,6 +1,7 @@
 //! The shortest time in which a scenario can be finished: the chain of what must follow what, by the lab's own latencies.
 //! A run that is faster has skipped something; a run that is much slower waits without need.
 use super::kube;
+use super::kube::REQUEUE_S;
 use super::scenario::{Latency, Scenario};
 
 /// One link of the chain, in lab seconds.
@@ -71,9 +72,6 @@ fn by_cluster_api(l: &Latency) -> [(&'static str, f64); 3] {
         ("remove its namespace", l.namespace_delete_s),
     ]
 }
-
-/// As capmox: `kube/control/cluster_api`.
-const REQUEUE_S: f64 = 10.0;
 
 pub fn seconds(chain: &[Link]) -> f64 {
     chain.iter().map(|l| l.seconds).sum()

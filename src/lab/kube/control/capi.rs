@@ -7,12 +7,15 @@ use crate::world::World;
 use serde_json::{Value, json};
 
 const GROUP: &str = "operator.cluster.x-k8s.io";
+/// What the operator installs beside the core.
+const PROVIDERS: [&str; 4] =
+    ["infrastructureproviders", "ipamproviders", "bootstrapproviders", "controlplaneproviders"];
 /// Cluster API's contract of the core that CozyStack v0.37.2 ships.
 const CONTRACT: &str = "v1beta1";
 
 /// Looks again at every provider that is not installed: a Secret, a ConfigMap or the core provider changed.
 pub fn wake(world: &mut World) {
-    for plural in ["infrastructureproviders", "ipamproviders", "bootstrapproviders", "controlplaneproviders"] {
+    for plural in PROVIDERS {
         for (key, _) in world.select(GROUP, plural, None, |p| !is_true(p, "Ready")) {
             provider(world, &key, None);
         }
@@ -130,7 +133,7 @@ pub fn deployment_changed(world: &mut World, deployment: &Key) {
     if !text(&owner, "/apiVersion").starts_with(GROUP) {
         return;
     }
-    for plural in ["infrastructureproviders", "ipamproviders", "bootstrapproviders", "controlplaneproviders"] {
+    for plural in PROVIDERS {
         let of = |p: &Value| p["metadata"]["uid"] == owner["uid"] && is_true(p, "ProviderInstalled");
         for (key, _) in world.select(GROUP, plural, Some(&deployment.namespace), of) {
             tell_readiness(world, &key, deployment);
@@ -145,10 +148,12 @@ pub fn manager_refusal(world: &mut World, key: &Key, pod: &Value) -> Option<Stri
     }
     let env = pods::environment(world, key, pod).ok()?;
     let of = |name: &str| env.get(name).map(String::as_str).unwrap_or_default();
-    let between = proxmox::met(world).map(|status| proxmox::gone_wrong(status, of("PROXMOX_URL")));
-    let why = if of("PROXMOX_TOKEN").is_empty() {
+    // Without a token it asks nobody, and a fault on the way does not begin to heal.
+    if of("PROXMOX_TOKEN").is_empty() {
         return None;
-    } else if let Some(why) = &between {
+    }
+    let between = proxmox::met(world).map(|status| proxmox::gone_wrong(status, of("PROXMOX_URL")));
+    let why = if let Some(why) = &between {
         why
     } else if of("PROXMOX_URL").contains("/api2") {
         "501 Method 'GET /api2/json/api2/json/version' not implemented"

@@ -7,7 +7,7 @@ pub(super) mod balancer;
 pub mod bundle;
 mod capi;
 mod charts;
-mod cluster_api;
+pub mod cluster_api;
 mod components;
 pub mod curl;
 mod definitions;

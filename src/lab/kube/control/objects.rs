@@ -81,6 +81,10 @@ impl World {
         self.state().is_some_and(|s| s.underway.insert(what))
     }
 
+    pub(in crate::kube) fn is_begun(&mut self, what: &str) -> bool {
+        self.state().is_some_and(|s| s.underway.contains(what))
+    }
+
     pub(in crate::kube) fn done(&mut self, what: &str) {
         if let Some(state) = self.state() {
             state.underway.remove(what);

@@ -2,11 +2,10 @@
 use super::call::{Call, Failure};
 use super::request::Given;
 use super::upload::Received;
-use super::{call_for, route, sign_in};
-use crate::pve::rights;
+use super::{call_for, may_upload, route, sign_in};
+use crate::pve::rights::Who;
+use crate::releases::sha256;
 use crate::world::World;
-use aws_lc_rs::digest::{Context, SHA256};
-use cozyup_base::text::hex;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -22,7 +21,7 @@ pub fn inside(
     path: &str,
     given: &[(&str, String)],
 ) -> Result<Value, Failure> {
-    let who = sign_in::by_token(world, token).map_err(|why| Failure::new(401, why))?;
+    let who = caller(world, token)?;
     let segments: Vec<String> = path.split('/').filter(|s| !s.is_empty()).map(str::to_string).collect();
     let unknown = || Failure::new(501, format!("Method '{method} {path}' not implemented"));
     let (route, in_path) = route::find(method, &segments).ok_or_else(unknown)?;
@@ -43,22 +42,22 @@ pub fn upload_inside(
     name: &str,
     image: Vec<u8>,
 ) -> Result<String, Failure> {
-    let who = sign_in::by_token(world, token).map_err(|why| Failure::new(401, why))?;
-    if !rights::allowed(world, &who, &format!("/storage/{storage}"), "Datastore.AllocateTemplate") {
-        return Err(Failure::denied(&format!("/storage/{storage}, Datastore.AllocateTemplate")));
-    }
+    let who = caller(world, token)?;
+    may_upload(world, &who, storage)?;
     let params = [("node", node), ("storage", storage), ("content", "iso"), ("filename", name)];
     let params = params.map(|(key, value)| (key.to_string(), value.to_string())).into_iter().collect();
     let local = first_node(world);
-    let mut digest = Context::new(&SHA256);
-    digest.update(&image);
     let size = u64::try_from(image.len()).unwrap_or(u64::MAX);
-    let sha256 = hex(digest.finish().as_ref());
-    let upload = Received { size, sha256, checksum: None, bytes: Some(image), qcow2: false, disk: size };
+    let upload =
+        Received { size, sha256: sha256(&image), checksum: None, bytes: Some(image), qcow2: false, disk: size };
     let call =
         Call { who, local, params, in_path: vec!["node", "storage"], lists: BTreeSet::new(), upload: Some(upload) };
     let task = super::upload::store(world, &call)?.data;
     Ok(task.as_str().unwrap_or_default().to_string())
+}
+
+fn caller(world: &World, token: &str) -> Result<Who, Failure> {
+    sign_in::by_token(world, token).map_err(|why| Failure::new(401, why))
 }
 
 fn first_node(world: &World) -> String {

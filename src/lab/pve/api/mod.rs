@@ -29,7 +29,7 @@ use self::request::{Given, Style, Target};
 use self::route::Need;
 use super::rights::{self, Who};
 use crate::disturb::Line;
-use crate::world::Lab;
+use crate::world::{Lab, World};
 use axum::body::Body;
 use futures::StreamExt;
 use hyper::body::Incoming;
@@ -144,7 +144,7 @@ async fn answered(request: Request<Incoming>, lab: &Lab, local: String) -> Resul
         },
     };
     if let Some(storage) = uploads
-        && let Err(refused) = may_upload(lab, &who, storage)
+        && let Err(refused) = lab.with(|world| may_upload(world, &who, storage))
     {
         return Err(reading_on(lab, body, Reply::Bare(refused)).await);
     }
@@ -221,9 +221,9 @@ fn storage_of_upload<'a>(method: &str, segments: &'a [String]) -> Option<&'a str
 }
 
 /// An upload needs no cross-site guard, so the server looks at its right before it reads the body.
-fn may_upload(lab: &Lab, who: &Who, storage: &str) -> Result<(), Failure> {
+fn may_upload(world: &mut World, who: &Who, storage: &str) -> Result<(), Failure> {
     let path = format!("/storage/{storage}");
-    match lab.with(|world| rights::allowed(world, who, &path, "Datastore.AllocateTemplate")) {
+    match rights::allowed(world, who, &path, "Datastore.AllocateTemplate") {
         true => Ok(()),
         false => Err(Failure::denied(&format!("{path}, Datastore.AllocateTemplate"))),
     }

@@ -1,5 +1,5 @@
 //! The in-cluster address provider: a claim gets the first free address of its pool.
-use super::{IPAM, gate, hold, own, release};
+use super::{IPAM, gate, hold, keep_status, own, release};
 use crate::kube::control::objects::{is_deleting, items, set_condition, text};
 use crate::kube::store::{Key, seconds};
 use crate::world::World;
@@ -59,9 +59,7 @@ pub fn reconcile(world: &mut World, key: &Key, claim: &Value) {
 fn say(world: &mut World, key: &Key, claim: &Value, at: &str, reason: &str, why: &str) {
     let mut after = claim.clone();
     set_condition(&mut after, at, "Ready", "False", reason, why);
-    if after["status"] != claim["status"] {
-        world.change_object(key, |c| c["status"] = after["status"].clone());
-    }
+    keep_status(world, key, claim, &after);
 }
 
 /// The addresses of `a-b`, of a network, or the one that is given.

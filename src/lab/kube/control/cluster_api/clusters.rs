@@ -1,5 +1,5 @@
 //! Cluster API core's Cluster: it owns its infrastructure, tells when that is ready, and takes all of it along.
-use super::{CLUSTER_LABEL, CORE, INFRASTRUCTURE, delete, gate, hold, own, release};
+use super::{CORE, INFRASTRUCTURE, delete, gate, hold, keep_status, label, own, release};
 use crate::kube::control::objects::{is_deleting, set_condition, text};
 use crate::kube::store::{Key, seconds};
 use crate::world::World;
@@ -23,7 +23,6 @@ pub fn reconcile(world: &mut World, key: &Key, cluster: &Value) {
         own(world, of, cluster, true);
         label(world, of, &key.name);
     }
-    let before = cluster["status"].clone();
     let mut after = cluster.clone();
     if after["status"]["phase"].is_null() {
         after["status"]["phase"] = json!("Pending");
@@ -41,9 +40,7 @@ pub fn reconcile(world: &mut World, key: &Key, cluster: &Value) {
         };
         set_condition(&mut after, &at, "InfrastructureReady", "False", reason, &why);
     }
-    if after["status"] != before {
-        world.change_object(key, |c| c["status"] = after["status"].clone());
-    }
+    keep_status(world, key, cluster, &after);
 }
 
 /// The object that `spec.infrastructureRef` names. Without a namespace it is the Cluster's own, as the webhook fills in.
@@ -52,12 +49,6 @@ fn infrastructure(key: &Key, cluster: &Value) -> Option<Key> {
     let namespace = reference["namespace"].as_str().unwrap_or(&key.namespace);
     (reference["kind"] == "ProxmoxCluster")
         .then(|| Key::new(INFRASTRUCTURE, "proxmoxclusters", namespace, text(reference, "/name")))
-}
-
-fn label(world: &mut World, key: &Key, cluster: &str) {
-    if world.object(key).is_some_and(|o| o["metadata"]["labels"][CLUSTER_LABEL] != cluster) {
-        world.change_object(key, |o| o["metadata"]["labels"][CLUSTER_LABEL] = json!(cluster));
-    }
 }
 
 /// Machines first, then the infrastructure, then itself.

@@ -1,7 +1,10 @@
 //! Who of the controllers runs: without its Deployment nobody acts.
-use crate::kube::control::objects::{is_true, text};
+use super::proxmox::Client;
+use crate::kube::control::objects::is_true;
+use crate::kube::control::proxmox::secret_value;
 use crate::kube::store::Key;
 use crate::world::World;
+use serde_json::Value;
 
 const NAMESPACE: &str = "cozy-cluster-api";
 
@@ -23,17 +26,16 @@ fn is_available(world: &World, deployment: &str) -> bool {
     world.object(&Key::new("apps", "deployments", NAMESPACE, deployment)).is_some_and(|d| is_true(d, "Available"))
 }
 
-/// What a Secret of capmox's manager or of a cluster says: URL, token id, token secret.
-pub fn credentials(world: &World, cluster: &serde_json::Value, namespace: &str) -> Option<[String; 3]> {
-    let reference = &cluster["spec"]["credentialsRef"];
-    let (key, names) = match reference.is_object() {
-        true => {
-            let of = reference["namespace"].as_str().unwrap_or(namespace);
-            (Key::new("", "secrets", of, text(reference, "/name")), ["url", "token", "secret"])
-        }
-        false => (Key::new("", "secrets", NAMESPACE, "capmox-manager-credentials"), ["url", "token", "secret"]),
-    };
-    let secret = world.object(&key)?;
-    let [url, token, value] = names.map(|name| crate::kube::control::proxmox::secret_value(secret, name));
-    Some([url?, token?, value?])
+/// The Secret that a ProxmoxCluster names for itself.
+pub fn own_credentials(cluster: &Value, namespace: &str) -> Option<Key> {
+    let reference = cluster["spec"]["credentialsRef"].as_object()?;
+    let field = |name: &str| reference.get(name).and_then(Value::as_str);
+    Some(Key::new("", "secrets", field("namespace").unwrap_or(namespace), field("name").unwrap_or_default()))
+}
+
+/// Who capmox is to Proxmox VE, by the cluster's own Secret or by its manager's.
+pub fn client(world: &World, cluster: &Value, namespace: &str) -> Option<Client> {
+    let of_manager = || Key::new("", "secrets", NAMESPACE, "capmox-manager-credentials");
+    let secret = world.object(&own_credentials(cluster, namespace).unwrap_or_else(of_manager))?;
+    Some(Client { token: secret_value(secret, "token")?, secret: secret_value(secret, "secret")? })
 }

@@ -1,5 +1,5 @@
 //! capmox's ProxmoxCluster: a pool of addresses, and ready. It asks Proxmox VE for nothing.
-use super::{IPAM, again, gate, hold, own, owner, release};
+use super::{IPAM, again, gate, hold, keep_status, own, owner, release};
 use crate::kube::control::cluster_api::{INFRASTRUCTURE, REQUEUE_S};
 use crate::kube::control::objects::{is_deleting, set_condition, text};
 use crate::kube::store::{Key, seconds};
@@ -32,10 +32,7 @@ pub fn reconcile(world: &mut World, key: &Key, object: &Value) {
         return again(world, key, object, REQUEUE_S);
     }
     pool(world, key, object);
-    if object["spec"]["credentialsRef"].is_object() {
-        let reference = &object["spec"]["credentialsRef"];
-        let namespace = reference["namespace"].as_str().unwrap_or(&key.namespace);
-        let secret = Key::new("", "secrets", namespace, text(reference, "/name"));
+    if let Some(secret) = gate::own_credentials(object, &key.namespace) {
         if world.object(&secret).is_none() {
             let why = format!("secrets \"{}\" not found", secret.name);
             return say(world, key, object, &at, Some(("ProxmoxUnreachable", &why)));
@@ -80,9 +77,7 @@ fn say(world: &mut World, key: &Key, object: &Value, at: &str, why: Option<(&str
             }
         }
     }
-    if after["status"] != object["status"] {
-        world.change_object(key, |o| o["status"] = after["status"].clone());
-    }
+    keep_status(world, key, object, &after);
 }
 
 fn remove(world: &mut World, key: &Key, object: &Value) {
@@ -91,10 +86,8 @@ fn remove(world: &mut World, key: &Key, object: &Value) {
     if machines.iter().any(|(_, m)| of_cluster(m)) {
         return again(world, key, object, REQUEUE_S);
     }
-    if object["spec"]["credentialsRef"].is_object() {
-        let reference = &object["spec"]["credentialsRef"];
-        let namespace = reference["namespace"].as_str().unwrap_or(&key.namespace);
-        release(world, &Key::new("", "secrets", namespace, text(reference, "/name")), SECRET_FINALIZER);
+    if let Some(secret) = gate::own_credentials(object, &key.namespace) {
+        release(world, &secret, SECRET_FINALIZER);
     }
     release(world, key, FINALIZER);
 }

@@ -1,5 +1,5 @@
 //! Cluster API core's Machine: it owns its infrastructure's machine, follows it and takes it along.
-use super::{CLUSTER_LABEL, CORE, INFRASTRUCTURE, delete, gate, hold, own, release};
+use super::{CORE, INFRASTRUCTURE, delete, gate, hold, label, own, release};
 use crate::kube::control::objects::{is_deleting, set_condition, text};
 use crate::kube::store::{Key, seconds};
 use crate::world::World;
@@ -25,15 +25,11 @@ pub fn reconcile(world: &mut World, key: &Key, machine: &Value) {
     let Some(cluster) = world.object(&cluster_key).cloned() else { return };
     hold(world, key, FINALIZER);
     own(world, key, &cluster, false);
-    if machine["metadata"]["labels"][CLUSTER_LABEL] != cluster_key.name.as_str() {
-        world.change_object(key, |m| m["metadata"]["labels"][CLUSTER_LABEL] = json!(cluster_key.name));
-    }
+    label(world, key, &cluster_key.name);
     let found = infrastructure.as_ref().and_then(|of| world.object(of)).cloned();
     if let (Some(of), Some(_)) = (&infrastructure, &found) {
         own(world, of, machine, true);
-        if world.object(of).is_some_and(|o| o["metadata"]["labels"][CLUSTER_LABEL] != cluster_key.name.as_str()) {
-            world.change_object(of, |o| o["metadata"]["labels"][CLUSTER_LABEL] = json!(cluster_key.name));
-        }
+        label(world, of, &cluster_key.name);
     }
     follow(world, key, machine, found.as_ref());
 }

@@ -22,7 +22,7 @@ pub const IPAM: &str = "ipam.cluster.x-k8s.io";
 /// Names the Cluster that an object belongs to.
 pub const CLUSTER_LABEL: &str = "cluster.x-k8s.io/cluster-name";
 /// After how long capmox looks again at what is not ready, in seconds (`DefaultReconcilerRequeue`).
-const REQUEUE_S: f64 = 10.0;
+pub const REQUEUE_S: f64 = 10.0;
 
 pub fn reconcile(world: &mut World, key: &Key, gone: Option<&Value>) {
     if let Some(object) = gone {
@@ -151,6 +151,20 @@ fn release(world: &mut World, key: &Key, finalizer: &str) {
     let is_over = |o: &Value| is_deleting(o) && items(o, "/metadata/finalizers").next().is_none();
     if world.object(key).is_some_and(is_over) {
         world.remove_object(key);
+    }
+}
+
+/// Names the Cluster that the object belongs to.
+fn label(world: &mut World, key: &Key, cluster: &str) {
+    if world.object(key).is_some_and(|o| o["metadata"]["labels"][CLUSTER_LABEL] != cluster) {
+        world.change_object(key, |o| o["metadata"]["labels"][CLUSTER_LABEL] = json!(cluster));
+    }
+}
+
+/// Writes the status that `after` has, unless it says what was there before.
+fn keep_status(world: &mut World, key: &Key, before: &Value, after: &Value) {
+    if after["status"] != before["status"] {
+        world.change_object(key, |o| o["status"] = after["status"].clone());
     }
 }
 

@@ -21,8 +21,13 @@ pub enum Job {
 }
 
 impl Client {
+    /// As the API takes a token: `user@realm!name=secret`.
+    fn header(&self) -> String {
+        format!("{}={}", self.token, self.secret)
+    }
+
     pub fn ask(&self, world: &mut World, method: &str, path: &str, given: &[(&str, String)]) -> Result<Value, Failure> {
-        api::inside(world, &format!("{}={}", self.token, self.secret), method, path, given)
+        api::inside(world, &self.header(), method, path, given)
     }
 
     /// Name of the storage on this node that takes ISO images: the first, as capmox chooses.
@@ -43,7 +48,7 @@ impl Client {
         name: &str,
         image: Vec<u8>,
     ) -> Result<String, Failure> {
-        api::upload_inside(world, &format!("{}={}", self.token, self.secret), node, storage, name, image)
+        api::upload_inside(world, &self.header(), node, storage, name, image)
     }
 }
 

@@ -4,7 +4,7 @@ mod seed;
 mod settings;
 
 use super::proxmox::{Client, Job, job};
-use super::{INFRASTRUCTURE, IPAM, REQUEUE_S, again, gate, hold, owner, release};
+use super::{INFRASTRUCTURE, IPAM, REQUEUE_S, again, gate, hold, keep_status, owner, release};
 use crate::kube::control::objects::{is_deleting, set_condition, text};
 use crate::kube::store::{Key, seconds};
 use crate::world::World;
@@ -64,13 +64,16 @@ pub fn reconcile(world: &mut World, key: &Key, object: &Value) {
     let of = text(&cluster, "/spec/infrastructureRef/name");
     let infrastructure = Key::new(INFRASTRUCTURE, "proxmoxclusters", &key.namespace, of);
     let Some(infrastructure) = world.object(&infrastructure).cloned() else { return };
-    let Some([_, token, secret]) = gate::credentials(world, &infrastructure, &key.namespace) else { return };
+    let Some(client) = gate::client(world, &infrastructure, &key.namespace) else { return };
     let node = object["status"]["proxmoxNode"].as_str().or(object["spec"]["sourceNode"].as_str());
     let node = node.unwrap_or_default().to_string();
     let at = seconds(world.now);
-    let client = Client { token, secret };
     let (spec, object) = (object["spec"].clone(), object.clone());
     let it = Machine { key, spec, object, machine, cluster, infrastructure, client, node, at };
+    // The controller waits for its upload, whatever happens to the object meanwhile.
+    if it.is_uploading(world) {
+        return again(world, key, &it.object, REQUEUE_S);
+    }
     if is_deleting(&it.object) {
         return it.remove(world);
     }
@@ -303,14 +306,12 @@ impl Machine<'_> {
 
     /// `VMProvisioned` and the summary `Ready` are False for this reason.
     fn condition(&self, world: &mut World, reason: &str, message: &str) {
-        let Some(now) = world.object(self.key) else { return };
+        let Some(now) = world.object(self.key).cloned() else { return };
         let mut after = now.clone();
         for kind in [PROVISIONED, "Ready"] {
             set_condition(&mut after, &self.at, kind, "False", reason, message);
         }
-        if after["status"] != now["status"] {
-            world.change_object(self.key, |object| object["status"] = after["status"].clone());
-        }
+        keep_status(world, self.key, &now, &after);
     }
 }
 

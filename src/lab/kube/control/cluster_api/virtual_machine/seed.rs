@@ -40,6 +40,14 @@ impl Machine<'_> {
         None
     }
 
+    fn upload(&self) -> String {
+        format!("cdrom {}", text(&self.object, "/metadata/uid"))
+    }
+
+    pub(super) fn is_uploading(&self, world: &mut World) -> bool {
+        world.is_begun(&self.upload())
+    }
+
     /// Uploads the image and, once its task is over, puts it into the drive.
     fn seed(
         &self,
@@ -65,8 +73,7 @@ impl Machine<'_> {
             ("tags", tags),
         ];
         let (client, path, key) = (self.client.clone(), path.to_string(), self.key.clone());
-        let uid = text(&self.object, "/metadata/uid").to_string();
-        let mark = format!("cdrom {uid}");
+        let (uid, mark) = (text(&self.object, "/metadata/uid").to_string(), self.upload());
         if world.begin(mark.clone()) {
             world.after(world.scenario.latency.upload_task_s + 0.1, move |world| {
                 world.done(&mark);
