@@ -1,7 +1,8 @@
 //! Reads from a live site what a new plan is chosen from.
 use crate::plan::choose::{Chosen, Host, Machines, Store, Wire, choose};
 use crate::plan::defaults::{self, Defaults};
-use crate::proxmox::{Error, NodeStatus, Reader, VmRow};
+use crate::proxmox::{Error, NodeStatus, Reader, StorageConfig, VmRow};
+use crate::steps::cluster_api;
 use crate::steps::day0::{api_version, capacity};
 use std::net::Ipv4Addr;
 
@@ -13,9 +14,10 @@ pub async fn from_site(reader: &Reader, known: &mut Defaults) -> Result<(), Erro
     let nodes = reader.nodes().await?.value;
     let guests = reader.resources().await?.value;
     known.taken_vmids = guests.iter().map(|guest| guest.vmid).collect();
+    let configs = reader.storage_configs().await?.value;
     let mut hosts = Vec::new();
     for node in nodes.iter().filter(|node| node.status == "online") {
-        hosts.push(host(reader, &node.node, &guests).await?);
+        hosts.push(host(reader, &node.node, &guests, &configs).await?);
     }
     hosts.sort_by(|a, b| a.name.cmp(&b.name));
     let api: Option<Ipv4Addr> = known.site_url.as_ref().and_then(|url| url.host().parse().ok());
@@ -26,13 +28,15 @@ pub async fn from_site(reader: &Reader, known: &mut Defaults) -> Result<(), Erro
 
 /// Sizes of the machines that a new plan asks for.
 fn machines(known: &Defaults) -> Machines {
-    let nodes = defaults::plan(known).nodes;
+    let plan = defaults::plan(known);
+    let nodes = &plan.nodes;
     let most = |of: fn(&crate::plan::model::NodePlan) -> u64| nodes.iter().map(of).max().unwrap_or_default();
     Machines {
         count: nodes.len(),
         cores: most(|n| u64::from(n.cores)),
         memory: most(|n| n.memory_mib << 20),
         disks: most(|n| (n.system_disk_gib + n.data_disk_gib) << 30),
+        beside: plan.day_6().map_or(0, |_| cluster_api::MEMORY_MIB << 20),
     }
 }
 
@@ -50,14 +54,13 @@ fn take(known: &mut Defaults, chosen: Chosen, online: Vec<String>) {
     known.reasons = chosen.reasons;
 }
 
-async fn host(reader: &Reader, name: &str, guests: &[VmRow]) -> Result<Host, Error> {
+async fn host(reader: &Reader, name: &str, guests: &[VmRow], configs: &[StorageConfig]) -> Result<Host, Error> {
     let status = reader.node_status(name).await;
     let (unfit, cores, memory) = match &status {
         Ok(status) => (unfit(name, &status.value), status.value.cpus, status.value.memory_total),
         Err(e) => (Some(format!("does not tell its status: {e}")), 0, 0),
     };
     let runs = |guest: &&VmRow| guest.node == name && guest.status != "stopped" && !guest.template;
-    let configs = reader.storage_configs().await?.value;
     let storages = match &status {
         Ok(_) => reader.storages(name).await?.value,
         Err(_) => Vec::new(),

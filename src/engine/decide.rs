@@ -53,7 +53,7 @@ pub fn decide(state: &RunState, running: &BTreeMap<StepId, Verb>, rules: &Rules,
     }
     let mut effects = Vec::new();
     let mut entrance = Entrance::of(state, rules);
-    let today = today(state);
+    let today = state.today();
     for step in state.wanted().filter(|s| Some(s.outline.day) == today && !running.contains_key(&s.outline.id)) {
         effects.extend(look(state, step, now));
         // What it stands on and has drifted too, or is in doubt, comes first.
@@ -65,11 +65,6 @@ pub fn decide(state: &RunState, running: &BTreeMap<StepId, Verb>, rules: &Rules,
         effects.extend(patience_over(state, running, patience, now, &effects));
     }
     effects
-}
-
-/// The day in hand: the first one with a step that is not proven.
-fn today(state: &RunState) -> Option<Day> {
-    state.wanted().filter(|s| !s.is_proven()).map(|s| s.outline.day).min()
 }
 
 /// The look at the target that the step needs now, or when it needs it.
@@ -178,7 +173,7 @@ fn patience_over(
     effects: &[Effect],
 ) -> Option<Effect> {
     let mut last = None;
-    let today = today(state);
+    let today = state.today();
     for step in state.wanted().filter(|s| Some(s.outline.day) == today) {
         match &step.status {
             Status::Proven => {}

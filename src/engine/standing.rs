@@ -2,6 +2,7 @@
 //! status and the reports all show this word; nobody else derives one from the records.
 use super::state::{RunState, Status, StepState};
 use crate::base::clock::between;
+use crate::base::day::Day;
 use jiff::Timestamp;
 use serde::Serialize;
 use std::time::Duration;
@@ -189,6 +190,13 @@ pub fn late(step: &StepState, now: Timestamp) -> Option<Duration> {
 /// The time that the step took, or has taken so far.
 pub fn elapsed(step: &StepState, now: Timestamp) -> Option<Duration> {
     Some(between(step.started?, step.finished.unwrap_or(now)))
+}
+
+impl RunState {
+    /// The day in hand: the first one with a step that is not proven.
+    pub fn today(&self) -> Option<Day> {
+        self.wanted().filter(|s| !s.is_proven()).map(|s| s.outline.day).min()
+    }
 }
 
 #[cfg(test)]

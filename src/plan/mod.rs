@@ -13,6 +13,7 @@ pub mod show;
 pub mod version;
 pub mod write;
 
+mod day_6;
 mod names;
 #[cfg(any(test, fuzzing))]
 pub mod properties;

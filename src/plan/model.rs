@@ -281,13 +281,6 @@ pub struct TestPlan {
     pub machine_addresses: Option<AddressRange>,
 }
 
-impl TestPlan {
-    /// What day 6 makes VMs with, when the plan wants them and capmox is there to make them.
-    pub fn machines(&self) -> Option<(VmidRange, AddressRange)> {
-        Some((self.machine_vmids?, self.machine_addresses?))
-    }
-}
-
 /// StorageClasses that a run makes.
 pub const STORAGE_CLASSES: [&str; 3] = ["local", "replicated", "proxmox"];
 

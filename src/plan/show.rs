@@ -80,7 +80,7 @@ fn tests(plan: &Plan, out: &mut Lines) {
 }
 
 fn by_cluster_api(plan: &Plan) -> String {
-    match plan.tests.machines() {
+    match plan.day_6() {
         Some((vmids, addresses)) => format!("VMIDs {vmids}, addresses {addresses}"),
         None => "no".to_string(),
     }

@@ -1,5 +1,6 @@
 //! The whole cluster at a glance: guests, nodes and storages in one answer, and the tasks of late.
 use super::fields::{Fields, rows};
+use super::task::TaskExit;
 use super::upid::Upid;
 use super::vm::vmid;
 use serde_json::Value;
@@ -108,7 +109,7 @@ pub(super) fn tasks(data: &Value) -> Result<Vec<TaskRow>, String> {
         let status = row.text("status").filter(|status| !status.is_empty());
         // The cluster's list gives a running task no status, a node's list gives it this one.
         let running = row.get("endtime").is_none() && status.as_deref().is_none_or(|status| status == "RUNNING");
-        let succeeded = !running && status.is_some_and(|s| s == "OK" || s.starts_with("WARNINGS: "));
+        let succeeded = !running && status.is_some_and(|s| TaskExit::of(&s).is_success());
         Some(TaskRow { upid, running, succeeded })
     };
     Ok(rows(data)?.iter().filter_map(row).collect())

@@ -1,5 +1,5 @@
 //! Addresses of day 6 that are somebody's already, lie outside the subnet, or are too few.
-use super::owned_addresses;
+use super::held_addresses;
 use super::{Plan, Problem, Rule, Severity};
 
 pub const RULE: Rule = Rule {
@@ -34,10 +34,8 @@ fn check(plan: &Plan) -> Vec<Problem> {
             "a range of network.subnet",
         ));
     }
-    let mut owned = owned_addresses(plan);
-    owned.extend(network.dns.iter().enumerate().map(|(i, a)| (format!("network.dns[{i}]"), *a)));
     let why = "two machines with one address break both";
-    for (owner, address) in owned.iter().filter(|(_, address)| range.contains(*address)) {
+    for (owner, address) in held_addresses(plan).iter().filter(|(_, address)| range.contains(*address)) {
         problems.push(Problem::new(
             key,
             format!("{range} holds {address}, which is {owner}"),

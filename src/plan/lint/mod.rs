@@ -251,6 +251,17 @@ fn owned_addresses(plan: &Plan) -> Vec<(String, Ipv4Addr)> {
     network.into_iter().map(|(key, address)| (key.to_string(), address)).chain(nodes).collect()
 }
 
+/// [`owned_addresses`] and the DNS servers, each address once.
+fn held_addresses(plan: &Plan) -> Vec<(String, Ipv4Addr)> {
+    let mut held = owned_addresses(plan);
+    for (i, server) in plan.network.dns.iter().enumerate() {
+        if !held.iter().any(|(_, address)| address == server) {
+            held.push((format!("network.dns[{i}]"), *server));
+        }
+    }
+    held
+}
+
 fn networks(plan: &Plan) -> [(&'static str, Ipv4Net); 4] {
     let network = &plan.network;
     [

@@ -1,5 +1,5 @@
 //! An address pool that holds a node, the VIP, the gateway, a DNS server or part of a cluster network.
-use super::owned_addresses;
+use super::held_addresses;
 use super::{Plan, Problem, Rule, Severity};
 use crate::plan::model::AddressRange;
 
@@ -15,14 +15,11 @@ fn check(plan: &Plan) -> Vec<Problem> {
     let why =
         "MetalLB would announce an address that somebody else answers for (CozyStack v0.37.2, MetalLB configuration)";
     let network = &plan.network;
-    let dns = network.dns.iter().enumerate().map(|(i, a)| (format!("network.dns[{i}]"), *a));
-    let mut owned = owned_addresses(plan);
-    let more: Vec<_> = dns.filter(|(_, a)| !owned.iter().any(|(_, owned)| owned == a)).collect();
-    owned.extend(more);
+    let held = held_addresses(plan);
     let mut problems = Vec::new();
     for (i, range) in network.address_pool.iter().enumerate() {
         let key = format!("network.address_pool[{i}]");
-        for (owner, address) in owned.iter().filter(|(_, address)| range.contains(*address)) {
+        for (owner, address) in held.iter().filter(|(_, address)| range.contains(*address)) {
             let what = format!("{range} holds {address}, which is {owner}");
             problems.push(Problem::new(key.clone(), what, why, "ranges that leave it out"));
         }

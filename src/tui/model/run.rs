@@ -145,8 +145,7 @@ impl RunModel {
 
     /// The first day that is not done, where the engine works; the last one when all is proven.
     pub fn today(&self) -> Day {
-        let open = self.state.wanted().filter(|s| !s.is_proven()).map(|s| s.outline.day).min();
-        open.or_else(|| self.state.wanted().map(|s| s.outline.day).max()).unwrap_or(Day::Number(0))
+        self.state.today().or_else(|| self.state.wanted().map(|s| s.outline.day).max()).unwrap_or(Day::Number(0))
     }
 
     /// Only the current day is unfolded, unless a person wants it otherwise.

@@ -1,0 +1,146 @@
+//! Which hosts, storages and bridges a new plan takes.
+use super::*;
+use proptest::prelude::*;
+
+const MACHINES: Machines = Machines { count: 3, cores: 8, memory: 24 * GIB, disks: 306 * GIB, beside: 0 };
+
+fn store(name: &str, shared: bool, free_gib: u64) -> Store {
+    Store { name: name.into(), images: true, import: false, shared, thick: false, free: free_gib * GIB }
+}
+
+fn host(name: &str, memory_gib: u64, last: u8) -> Host {
+    let address = Ipv4Net::new(Ipv4Addr::new(192, 168, 7, last), 24).unwrap();
+    Host {
+        name: name.into(),
+        unfit: None,
+        cores: 16,
+        memory: memory_gib * GIB,
+        taken: 0,
+        storages: vec![
+            store("local-lvm", false, 1800),
+            Store { import: true, images: false, ..store("local", false, 80) },
+        ],
+        bridges: vec![
+            Wire { name: "vmbr1".into(), address: None, gateway: None },
+            Wire { name: "vmbr0".into(), address: Some(address), gateway: Some(Ipv4Addr::new(192, 168, 7, 1)) },
+        ],
+    }
+}
+
+fn api() -> Option<Ipv4Addr> {
+    Some(Ipv4Addr::new(192, 168, 7, 11))
+}
+
+/// What `day0.capacity` counts beside the machines.
+#[test]
+fn a_host_whose_memory_is_used_up_by_the_machines_has_none_for_the_vm_of_day_6() {
+    let just = [host("pve", 2 + 3 * 24, 11)];
+    assert_eq!(choose(&just, api(), MACHINES).template_host.as_deref(), Some("pve"));
+    let with_a_vm = Machines { beside: GIB, ..MACHINES };
+    let reasons = choose(&just, api(), with_a_vm).reasons.join("; ");
+    assert!(reasons.contains("day 0"), "{reasons}");
+    assert_eq!(just[0].slots(with_a_vm), 2);
+}
+
+/// reports.md B04: vmbr1 is for storage, without address or way out.
+#[test]
+fn the_bridge_is_that_of_the_api_and_the_network_comes_from_it() {
+    for api in [api(), None] {
+        let chosen = choose(&[host("a", 256, 11)], api, MACHINES);
+        assert_eq!(chosen.bridge.as_deref(), Some("vmbr0"), "{:?}", chosen.reasons);
+        assert_eq!(chosen.subnet.unwrap().to_string(), "192.168.7.0/24");
+        assert_eq!(chosen.gateway, Some(Ipv4Addr::new(192, 168, 7, 1)));
+        assert!(chosen.taken.contains(&Ipv4Addr::new(192, 168, 7, 11)));
+    }
+    // The API's network goes before a gateway elsewhere.
+    let mut there = host("a", 256, 11);
+    there.bridges[0].gateway = Some(Ipv4Addr::new(10, 1, 0, 1));
+    assert_eq!(choose(&[there], api(), MACHINES).bridge.as_deref(), Some("vmbr0"));
+}
+
+/// reports.md B02 and proxmox.md part 2 §3.
+#[test]
+fn hosts_with_local_storages_only_get_all_machines_on_the_one_with_the_template() {
+    let hosts = [host("a", 64, 11), host("b", 128, 12), host("c", 32, 13)];
+    let chosen = choose(&hosts, api(), MACHINES);
+    assert_eq!(
+        (chosen.template_host.as_deref(), chosen.hosts.as_slice()),
+        (Some("b"), ["b", "b", "b"].map(String::from).as_slice())
+    );
+    assert!(
+        chosen.reasons.iter().any(|r| r.contains("all on b, since the hosts share no storage")),
+        "{:?}",
+        chosen.reasons
+    );
+}
+
+#[test]
+fn a_shared_storage_goes_first_and_hosts_that_can_not_carry_a_machine_are_left_out() {
+    let mut hosts = [host("a", 64, 11), host("b", 16, 12), host("c", 64, 13)];
+    hosts.iter_mut().for_each(|h| h.storages.push(store("ceph", true, 770)));
+    let chosen = choose(&hosts, api(), MACHINES);
+    assert_eq!(chosen.disk_storage.as_deref(), Some("ceph"), "though local-lvm has more room");
+    assert_eq!(chosen.hosts, ["a", "c", "a"]);
+    assert!(
+        chosen.reasons.iter().any(|r| r.starts_with("nodes: none on b, which has 14.0 GiB")),
+        "{:?}",
+        chosen.reasons
+    );
+}
+
+#[test]
+fn a_site_that_can_not_carry_them_is_told_so() {
+    let chosen = choose(&[host("a", 40, 11)], api(), MACHINES);
+    assert!(chosen.reasons.iter().any(|r| r.contains("day 0 will refuse it")), "{:?}", chosen.reasons);
+    let mut none = host("a", 256, 11);
+    none.storages.iter_mut().for_each(|s| s.import = false);
+    assert!(choose(&[none], api(), MACHINES).reasons.iter().any(|r| r.contains("content import")));
+}
+
+fn any_host() -> impl Strategy<Value = Host> {
+    let any_store = (0..4_usize, any::<[bool; 3]>(), 0..2000_u64);
+    (0..300_u64, 0..100_u64, 4..64_u64, proptest::collection::vec(any_store, 0..4), any::<[bool; 2]>()).prop_map(
+        |(memory, taken, cores, stores, wires)| {
+            let mut host = Host { cores, taken: taken * GIB, ..host("x", memory, 11) };
+            host.storages = Vec::new();
+            for (n, [images, import, thick], free) in stores {
+                if host.storages.iter().all(|s| s.name != ["a", "b", "s", "t"][n]) {
+                    let store = store(["a", "b", "s", "t"][n], n > 1, free);
+                    host.storages.push(Store { images, import, thick, ..store });
+                }
+            }
+            let mut keep = wires.iter();
+            host.bridges.retain(|_| *keep.next().unwrap());
+            host
+        },
+    )
+}
+
+proptest! {
+    /// `plan new` never writes a plan that day 0 of the same site refuses without saying so.
+    #[test]
+    fn what_is_chosen_is_what_day_0_lets_through(mut hosts in proptest::collection::vec(any_host(), 1..5)) {
+        for (n, host) in hosts.iter_mut().enumerate() {
+            host.name = format!("h{n}");
+        }
+        let chosen = choose(&hosts, api(), MACHINES);
+        let find = |name: &str| hosts.iter().find(|h| h.name == name).unwrap();
+        if chosen.template_host.is_none() || chosen.reasons.iter().any(|r| r.contains("day 0 will refuse")) {
+            return Ok(());
+        }
+        let template = find(chosen.template_host.as_deref().unwrap());
+        let disks = chosen.disk_storage.as_deref().unwrap();
+        prop_assert!(template.store(chosen.image_storage.as_deref().unwrap()).unwrap().import);
+        prop_assert_eq!(chosen.hosts.len(), MACHINES.count);
+        for name in &chosen.hosts {
+            let host = find(name);
+            let count = chosen.hosts.iter().filter(|h| *h == name).count();
+            prop_assert!(host.cores >= MACHINES.cores && host.slots(MACHINES) >= count);
+            prop_assert!(host.store(disks).unwrap().images);
+            prop_assert!(*name == template.name || host.store(disks).unwrap().shared);
+            if let Some(bridge) = &chosen.bridge {
+                prop_assert!(host.bridges.iter().any(|b| b.name == *bridge));
+            }
+        }
+    }
+}
