@@ -33,6 +33,7 @@ pub mod reset;
 pub mod rights;
 pub mod site;
 pub mod teardown;
+pub mod test_namespace;
 mod uploads;
 pub(in crate::steps) mod vm;
 pub mod web;

@@ -46,24 +46,7 @@ pub fn remark(range: &RangeInclusive<u32>, unknown: &[&VmRow]) -> Option<String>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::steps::day0::tests::plan;
-
-    fn row(vmid: u32, name: &str) -> VmRow {
-        VmRow {
-            vmid,
-            name: Some(name.into()),
-            node: "pve".into(),
-            kind: "qemu".into(),
-            status: "running".into(),
-            template: false,
-            maxcpu: None,
-            maxmem: None,
-            maxdisk: None,
-            tags: vec![],
-            lock: None,
-            pool: None,
-        }
-    }
+    use crate::steps::day0::tests::{guest as row, plan};
 
     #[test]
     fn guests_of_the_range_that_nobody_knows_are_told_and_no_others() {

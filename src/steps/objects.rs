@@ -1,13 +1,11 @@
 //! The test's objects, and what all tests ask of a pod.
 use crate::cozystack::addons::{MANAGED_BY, RUN_LABEL};
 use crate::engine::failure::Failure;
-use crate::engine::made::{Origin, Thing};
 use crate::engine::proof::{Evidence, Proof};
 use crate::engine::step::{Context, Observed, StepId};
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::Kind;
 pub use crate::steps::cluster::{is_ours, text};
-use crate::steps::day5::namespace;
 use crate::steps::failures;
 use crate::steps::site::{Changing, Reading};
 use serde_json::{Value, json};
@@ -22,23 +20,6 @@ pub const BAND: Band = Band::new(40, 240);
 /// Labels that mark an object as this run's.
 pub fn labels(site: &Reading) -> Value {
     json!({MANAGED_BY.0: MANAGED_BY.1, RUN_LABEL: site.label()})
-}
-
-/// The namespace as the journal keeps it.
-pub fn thing(namespace: &Value) -> Thing {
-    Thing::new("namespace", NAMESPACE, Some(text(namespace, "/metadata/uid").to_string()))
-}
-
-/// The reason why the namespace of the tests is not this run's own; `None` when it is. A label can be copied, for
-/// example when a backup is restored; the uid is drawn anew.
-pub fn strange(cx: &dyn Context, site: &Reading, namespace: &Value) -> Option<&'static str> {
-    if !is_ours(site, namespace) {
-        return Some("does not carry this run's label");
-    }
-    match cx.made().origin(Some(&StepId::new(namespace::KIND)), &thing(namespace)) {
-        Origin::Known | Origin::Open => None,
-        Origin::Another | Origin::Never => Some("carries this run's label, but is not the one that this run made"),
-    }
 }
 
 /// A pod that runs `script` once; `claim` is mounted at /data.

@@ -1,6 +1,7 @@
 //! Decides whose a VM is, by the journal and the target together. The run's mark alone proves little, since Proxmox VE
 //! copies notes with a clone and with a backup's restore, and anybody may write them.
 use super::claim;
+use super::cluster_api;
 use super::day1::{clone, template_vm};
 use super::day6::machine;
 use super::site::Reading;
@@ -39,8 +40,7 @@ pub fn maker(plan: &Plan, vmid: u32) -> Option<StepId> {
     }
     let planned = plan.nodes.iter().find(|n| u32::from(n.vmid) == vmid).map(|n| StepId::of(clone::KIND, &n.name));
     // Cluster API chooses among these.
-    let by_cluster_api = || plan.tests.machines().is_some_and(|(vmids, _)| vmids.contains(vmid));
-    planned.or_else(|| by_cluster_api().then(|| StepId::new(machine::KIND)))
+    planned.or_else(|| cluster_api::may_have_made(plan, vmid).then(|| StepId::new(machine::KIND)))
 }
 
 /// The reason why the run may not change a VM.

@@ -2,6 +2,7 @@
 use cozyup::base::clock::Clock;
 use cozyup::base::secret::Secret;
 use cozyup::base::tls::install_provider;
+use cozyup::base::tls::{ByLeaf, Judge};
 use cozyup::lab::machine;
 use cozyup::lab::net;
 use cozyup::lab::scenario::Scenario;
@@ -22,12 +23,9 @@ use fixture::{Secrets, admin, vm};
 use futures::StreamExt;
 use prost::Message;
 use rcgen::ExtendedKeyUsagePurpose::{ClientAuth, ServerAuth};
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{DigitallySignedStruct, SignatureScheme};
+use rustls::pki_types::CertificateDer;
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic::{Code, Request};
@@ -90,7 +88,7 @@ impl Site {
         let tls = ClientTlsConfig::new();
         Endpoint::from_shared(self.at(host))
             .unwrap()
-            .tls_config_with_verifier(tls, Arc::new(Anybody))
+            .tls_config_with_verifier(tls, ByLeaf::new(Anybody))
             .unwrap()
             .connect()
             .await
@@ -140,38 +138,9 @@ async fn eventually<T, E: std::fmt::Debug, F: Future<Output = Result<T, E>>>(
 #[derive(Debug)]
 struct Anybody;
 
-impl ServerCertVerifier for Anybody {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        rustls::crypto::aws_lc_rs::default_provider().signature_verification_algorithms.supported_schemes()
+impl Judge for Anybody {
+    fn judge(&self, _: &CertificateDer<'_>) -> Result<(), rustls::Error> {
+        Ok(())
     }
 }
 

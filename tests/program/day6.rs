@@ -3,7 +3,7 @@ use crate::common::{Kept, cozyup, records, send, text, until, worker_of};
 use cozyup::base::secret::Secret;
 use cozyup::base::trust::Trust;
 use cozyup::lab::site::Site;
-use cozyup::proxmox::{self, Reader, VmRow};
+use cozyup::proxmox::{self, Changer, Reader, VmRow};
 use rustix::process::Signal;
 use serde_json::Value;
 use std::path::Path;
@@ -11,6 +11,10 @@ use std::path::Path;
 const RANGE: std::ops::RangeInclusive<u32> = 9500..=9509;
 
 fn reader(site: &Site) -> Reader {
+    both(site).0
+}
+
+fn both(site: &Site) -> (Reader, Changer) {
     cozyup::base::tls::install_provider();
     let secret = std::fs::read_to_string(&site.token_file).unwrap();
     let target = proxmox::Target {
@@ -19,7 +23,7 @@ fn reader(site: &Site) -> Reader {
         secret: Secret::new(secret.trim().to_string()),
         trust: Trust::Leaf(site.fingerprint.parse().unwrap()),
     };
-    proxmox::connect(target).unwrap().0
+    proxmox::connect(target).unwrap()
 }
 
 fn guests(reader: &Reader) -> Vec<VmRow> {
@@ -43,7 +47,8 @@ fn proof<'a>(records: &'a [Value], step: &str) -> &'a Value {
 fn killed_behind(state: &Path, step: &str, event: &str) {
     let printed = state.join("printed");
     let file = std::fs::File::create(&printed).unwrap();
-    let arguments = ["lab", "run", "--keep", "--json", "--speed", "120"];
+    // At the speed of `Kept::run_until`: another one would start another lab.
+    let arguments = ["lab", "run", "--keep", "--json", "--speed", "240"];
     let mut child = cozyup(state, &arguments).stdout(file).spawn().unwrap();
     until(&format!("{step} {event}"), || {
         let text = String::from_utf8_lossy(&std::fs::read(&printed).unwrap()).into_owned();
@@ -93,4 +98,60 @@ fn a_run_killed_while_its_vm_is_removed_goes_on_to_the_same_end() {
     let run = lab.run_until("6", &[]);
     assert_eq!(run.status.code(), Some(0), "{}", text(&run));
     assert!(guests(&reader(&lab.site())).is_empty());
+}
+
+/// As capmox leaves one behind whose VM goes between the upload and the drive, or as a person puts one there.
+fn put_iso(site: &Site, name: &str) {
+    const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    let (reader, changer) = both(site);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join(name);
+    std::fs::write(&file, "abc").unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let task = changer.upload("pve", "local", "iso", name, ABC, &file, |_, _| ()).await.unwrap();
+        while reader.task_status(&task).await.unwrap().value.running {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    });
+}
+
+#[test]
+fn a_cd_rom_that_capmox_forgot_goes_with_the_vm() {
+    let lab = Kept::new();
+    killed_behind(lab.state(), "day6.removal", "acted");
+    put_iso(&lab.site(), "user-data-9501.iso");
+    put_iso(&lab.site(), "user-data-950.iso");
+    let run = lab.run_until("6", &[]);
+    assert_eq!(run.status.code(), Some(0), "{}", text(&run));
+    assert_eq!(isos(&reader(&lab.site())), ["local:iso/user-data-950.iso"]);
+}
+
+#[test]
+fn a_cd_rom_that_lies_in_the_range_before_is_refused_and_left_alone() {
+    let lab = Kept::with_run_until("5");
+    put_iso(&lab.site(), "user-data-9503.iso");
+    let run = lab.run_until("6", &["--patience", "20s"]);
+    assert_eq!(run.status.code(), Some(1), "{}", text(&run));
+    let told = text(&run);
+    assert!(told.contains("are in use: local:iso/user-data-9503.iso") && told.contains("machine_vmids"), "{told}");
+    assert_eq!(isos(&reader(&lab.site())), ["local:iso/user-data-9503.iso"]);
+}
+
+#[test]
+fn what_somebody_put_into_the_namespace_of_day_6_does_not_go_with_it() {
+    let lab = Kept::new();
+    killed_behind(lab.state(), "day6.machine", "acted");
+    let kubeconfig = std::fs::read_to_string(lab.run_folder().join("secrets/kubeconfig")).unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let (_, changer) = cozyup::kubernetes::connect(&Secret::new(kubeconfig), None).unwrap();
+        let body = serde_json::json!({"stringData": {"ann": "hers"}});
+        changer.apply(&cozyup::kubernetes::Kind::SECRET, Some("cozyup-vms"), "anns", body).await.unwrap();
+    });
+    let run = lab.run_until("6", &["--patience", "20s"]);
+    assert_eq!(run.status.code(), Some(1), "{}", text(&run));
+    let told = text(&run);
+    assert!(told.contains("namespace cozyup-vms holds what this run did not make: Secret anns"), "{told}");
+    assert!(guests(&reader(&lab.site())).is_empty(), "the VM is gone all the same");
 }

@@ -37,7 +37,7 @@ fn targets(plan: &Plan, guests: &Guests) -> BTreeMap<Ipv4Addr, &'static [u16]> {
         targets.insert(plan.network.vip, &PORTS);
     }
     // A VM of day 6 that an earlier session left behind may answer.
-    if let Some((vmids, range)) = plan.tests.machines()
+    if let Some((vmids, range)) = plan.day_6()
         && !guests.all.value.iter().any(|row| vmids.contains(row.vmid))
     {
         let addresses = (u32::from(range.first)..=u32::from(range.last)).take(POOL_LIMIT);
@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn the_addresses_of_day_6_are_asked_until_its_vm_is_there() {
         let plan = plan();
-        let (_, range) = plan.tests.machines().unwrap();
+        let (_, range) = plan.day_6().unwrap();
         assert_eq!(targets(&plan, &guests(&[]))[&range.first], PORTS);
     }
 

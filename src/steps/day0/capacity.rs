@@ -4,6 +4,7 @@ use crate::base::text::size;
 use crate::engine::failure::Failure;
 use crate::engine::proof::Proof;
 use crate::engine::step::Context;
+use crate::plan::choose::HOST_MEMORY;
 use crate::plan::model::{NodePlan, Plan};
 use crate::proxmox::{NodeStatus, VmRow};
 use crate::steps::cluster_api::MEMORY_MIB;
@@ -13,8 +14,6 @@ use crate::steps::vm::guests;
 
 pub const KIND: &str = "day0.capacity";
 const GIB: u64 = 1 << 30;
-/// For the host itself.
-const HOST_MEMORY: u64 = 2 * GIB;
 /// Of x86-64-v2, without which Talos does not boot.
 const FLAGS: [&str; 5] = ["cx16", "popcnt", "sse4_1", "sse4_2", "ssse3"];
 /// Virtual processors for each real one.
@@ -39,7 +38,7 @@ async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {
         let others: Vec<&VmRow> = guests.others().filter(|g| g.node == host && !g.template).collect();
         let planned: Vec<&NodePlan> = site.plan.nodes.iter().filter(|n| n.host == host).collect();
         // The VM of day 6 is a clone of the template, on its host.
-        let by_cluster_api = site.plan.tests.machines().is_some() && site.plan.template.host == host;
+        let by_cluster_api = site.plan.day_6().is_some() && site.plan.template.host == host;
         let beside = if by_cluster_api { MEMORY_MIB << 20 } else { 0 };
         let (wrong, said) = judge(host, &status.value, &others, &planned, beside);
         problems.extend(wrong);
@@ -129,20 +128,8 @@ mod tests {
     }
 
     fn guest(memory_gib: u64, status: &str) -> VmRow {
-        VmRow {
-            vmid: 150,
-            name: None,
-            node: "pve".into(),
-            kind: "qemu".into(),
-            status: status.into(),
-            template: false,
-            maxcpu: Some(4),
-            maxmem: Some(memory_gib * GIB),
-            maxdisk: None,
-            tags: vec![],
-            lock: None,
-            pool: None,
-        }
+        let one = crate::steps::day0::tests::guest(150, "old");
+        VmRow { status: status.into(), maxcpu: Some(4), maxmem: Some(memory_gib * GIB), ..one }
     }
 
     fn judged(status: &NodeStatus, others: &[VmRow]) -> (Vec<String>, Vec<String>) {

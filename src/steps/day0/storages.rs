@@ -4,6 +4,7 @@ use crate::base::text::size;
 use crate::engine::failure::Failure;
 use crate::engine::proof::Proof;
 use crate::engine::step::Context;
+use crate::plan::choose::WRITTEN_EARLY;
 use crate::plan::model::Plan;
 use crate::proxmox::StorageRow;
 use crate::steps::failures;
@@ -16,9 +17,6 @@ pub const KIND: &str = "day0.storages";
 const GIB: u64 = 1 << 30;
 /// The raw image, and some.
 const IMAGE: u64 = 2 * GIB;
-/// The room that a new machine needs within its first days on a storage where disks take only the room that is written,
-/// in bytes.
-const WRITTEN_EARLY: u64 = 20 * GIB;
 /// A CD-ROM with a machine config has some 100 KiB; a storage with less than this has no room for anything.
 const CDROMS: u64 = 64 << 20;
 

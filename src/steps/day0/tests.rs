@@ -5,6 +5,7 @@ use crate::engine::made::Made;
 use crate::engine::step::Context;
 use crate::engine::wait::Wait;
 use crate::plan::model::Plan;
+use crate::proxmox::VmRow;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,6 +19,24 @@ pub fn plan() -> Plan {
         node.name = format!("cp{}", n + 1);
     }
     plan
+}
+
+/// A running VM on `pve`.
+pub fn guest(vmid: u32, name: &str) -> VmRow {
+    VmRow {
+        vmid,
+        name: Some(name.into()),
+        node: "pve".into(),
+        kind: "qemu".into(),
+        status: "running".into(),
+        template: false,
+        maxcpu: None,
+        maxmem: None,
+        maxdisk: None,
+        tags: vec![],
+        lock: None,
+        pool: None,
+    }
 }
 
 /// A context that nobody listens to.

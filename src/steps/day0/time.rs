@@ -5,7 +5,7 @@ use crate::base::sntp::{self, Said};
 use crate::engine::failure::Failure;
 use crate::engine::proof::Proof;
 use crate::engine::step::Context;
-use crate::plan::model::{NetworkPlan, Plan};
+use crate::plan::model::Plan;
 use crate::steps::failures;
 use crate::steps::site::Reading;
 use futures::future::join_all;
@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 pub fn step(plan: &Plan) -> Check {
     let hosts = hosts(plan).into_iter().collect::<Vec<_>>().join(", ");
     let title = format!("the clocks of {hosts} and of the jump host agree");
-    let servers = servers(&plan.network);
+    let servers = plan.time_servers();
     let by_hand: Vec<String> = servers.iter().map(|server| by_hand(server)).collect();
     let by_hand = format!("timedatectl\nchronyc tracking\n{}", by_hand.join("\n"));
     Check::new(KIND, title, by_hand, |cx, site| Box::pin(look(cx, site))).of_hosts()
@@ -29,11 +29,6 @@ pub fn step(plan: &Plan) -> Check {
 
 fn by_hand(server: &str) -> String {
     format!("sntp {server}")
-}
-
-/// Those that the machines will ask.
-fn servers(network: &NetworkPlan) -> Vec<String> {
-    if network.ntp.is_empty() { vec![network.gateway.to_string()] } else { network.ntp.clone() }
 }
 
 async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {
@@ -59,7 +54,7 @@ async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {
              `systemctl restart chrony` there",
         ));
     }
-    let servers = servers(&site.plan.network);
+    let servers = site.plan.time_servers();
     let asked = join_all(servers.iter().map(|server| async move {
         let before = cx.clock().now();
         let answer = sntp::ask(server, site.ntp_port, PATIENCE).await;
@@ -169,10 +164,10 @@ mod tests {
 
     #[test]
     fn without_a_server_in_the_plan_the_gateway_is_asked() {
-        let mut network = crate::steps::day0::tests::plan().network;
-        network.ntp.clear();
-        assert_eq!(servers(&network), ["10.0.0.1"]);
-        network.ntp = vec!["ntp.example.com".into()];
-        assert_eq!(servers(&network), ["ntp.example.com"]);
+        let mut plan = crate::steps::day0::tests::plan();
+        plan.network.ntp.clear();
+        assert_eq!(plan.time_servers(), ["10.0.0.1"]);
+        plan.network.ntp = vec!["ntp.example.com".into()];
+        assert_eq!(plan.time_servers(), ["ntp.example.com"]);
     }
 }

@@ -87,7 +87,7 @@ fn problems(plan: &Plan, guests: &Guests) -> Vec<String> {
 
 /// Guests in the range that the plan keeps for Cluster API, which are not what an earlier session of this run made there.
 fn of_cluster_api(plan: &Plan, guests: &Guests) -> Vec<String> {
-    let Some((vmids, _)) = plan.tests.machines() else { return Vec::new() };
+    let Some((vmids, _)) = plan.day_6() else { return Vec::new() };
     let strange = guests.all.value.iter().filter(|r| vmids.contains(r.vmid) && !guests.is_ours(r.vmid));
     let told = |r: &VmRow| {
         let called = r.name.as_deref().unwrap_or("without a name");
@@ -104,24 +104,11 @@ mod tests {
     use super::*;
     use crate::base::answer::Answer;
     use crate::proxmox::VmConfig;
-    use crate::steps::day0::tests::plan;
+    use crate::steps::day0::tests::{guest, plan};
     use std::collections::BTreeMap;
 
     fn row(vmid: u32, name: &str, node: &str) -> VmRow {
-        VmRow {
-            vmid,
-            name: Some(name.into()),
-            node: node.into(),
-            kind: "qemu".into(),
-            status: "running".into(),
-            template: false,
-            maxcpu: None,
-            maxmem: None,
-            maxdisk: None,
-            tags: vec![],
-            lock: None,
-            pool: None,
-        }
+        VmRow { node: node.into(), ..guest(vmid, name) }
     }
 
     fn guests(all: Vec<VmRow>, ours: &[u32]) -> Guests {

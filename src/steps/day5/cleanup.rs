@@ -1,5 +1,5 @@
 //! `day5.cleanup`: nothing of the tests is left, neither in Kubernetes nor on the storage of Proxmox.
-use crate::base::text::shorten;
+use super::namespace::OF_TESTS;
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Evidence, Left, Proof};
 use crate::engine::step::{Context, Observed, Outline, Removal, Step, StepId, Undo};
@@ -26,31 +26,16 @@ pub fn step(_plan: &Plan, tests: Vec<StepId>) -> Cleanup {
     Cleanup { outline: outlines::change(StepId::new(KIND), 5, title, BAND, by_hand).after(tests) }
 }
 
+fn wait(seen: String) -> Wait {
+    Wait::new("nothing is left of the tests", seen, BAND)
+}
+
 /// Names of the volumes bound to claims of the test namespace.
 async fn volumes(site: &Reading) -> Result<Vec<String>, Failure> {
     let all = site.kubernetes()?.list(&Kind::PERSISTENT_VOLUME, None, None).await;
     let all = all.map_err(|e| failures::kubernetes(&e, "list the volumes"))?;
     let ours = all.value.iter().filter(|v| objects::text(v, "/spec/claimRef/namespace") == NAMESPACE);
     Ok(ours.map(|v| objects::text(v, "/metadata/name").to_string()).collect())
-}
-
-/// The failure to report when somebody put something of their own into the namespace: it would go with it.
-async fn inhabited(site: &Reading) -> Result<Option<Failure>, Failure> {
-    let mut others = Vec::new();
-    for kind in [Kind::PERSISTENT_VOLUME_CLAIM, Kind::POD, Kind::SERVICE] {
-        let all = site.kubernetes()?.list(&kind, Some(NAMESPACE), None).await;
-        let all = all.map_err(|e| failures::kubernetes(&e, &format!("look what is in namespace {NAMESPACE}")))?;
-        let theirs = all.value.iter().filter(|o| !objects::is_ours(site, o));
-        others.extend(theirs.map(|o| format!("{} {}", kind.kind, objects::text(o, "/metadata/name"))));
-    }
-    Ok((!others.is_empty()).then(|| {
-        Failure::person(
-            format!("namespace {NAMESPACE} holds what this run did not make: {}", shorten(&others.join(", "), 400)),
-            format!(
-                "move it elsewhere, or delete it (kubectl -n {NAMESPACE} delete ...); the step then goes on by itself"
-            ),
-        )
-    }))
 }
 
 #[async_trait]
@@ -61,27 +46,12 @@ impl Step<Installation> for Cleanup {
 
     async fn observe(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
         let reader = site.kubernetes()?;
-        let found = reader.get(&Kind::NAMESPACE, None, NAMESPACE).await;
-        let found = found.map_err(|e| failures::kubernetes(&e, "read the test namespace"))?;
-        let wait = |seen: String| Ok(Observed::Underway(Wait::new("nothing is left of the tests", seen, BAND)));
-        if let Some(namespace) = found {
-            if let Some(why) = objects::strange(cx, site, &namespace.value) {
-                return Ok(Observed::Conflict(Failure::refused(
-                    format!("namespace {NAMESPACE} {why}"),
-                    "another run uses it: wait until it has ended; or somebody made it: it stays until they delete it",
-                )));
-            }
-            if objects::text(&namespace.value, "/status/phase") == "Terminating" {
-                return wait(format!("namespace {NAMESPACE} is being deleted"));
-            }
-            return Ok(match inhabited(site).await? {
-                Some(failure) => Observed::Conflict(failure),
-                None => Observed::Absent(format!("namespace {NAMESPACE} is still there")),
-            });
+        if let Some(namespace) = OF_TESTS.find(site, "read the test namespace").await? {
+            return OF_TESTS.until_gone(cx, site, &namespace.value, wait).await;
         }
         let left = volumes(site).await?;
         if !left.is_empty() {
-            return wait(format!("volumes: {}", left.join(", ")));
+            return Ok(Observed::Underway(wait(format!("volumes: {}", left.join(", ")))));
         }
         let listed = reader.list(&Kind::NAMESPACE, None, None).await;
         let listed = listed.map_err(|e| failures::kubernetes(&e, "list the namespaces"))?;
@@ -102,7 +72,7 @@ impl Step<Installation> for Cleanup {
                 let content = site.proxmox.storage_content(host, storage, "images").await;
                 let content = content.map_err(|e| failures::proxmox(&e, &format!("list storage {storage}")))?;
                 if let Some(volume) = content.value.iter().find(|v| made.iter().any(|m| v.volid.contains(m))) {
-                    return wait(format!("{} is still on {host}", volume.volid));
+                    return Ok(Observed::Underway(wait(format!("{} is still on {host}", volume.volid))));
                 }
                 proof = proof.and(Evidence::of("Proxmox", now, &content));
             }
@@ -111,22 +81,12 @@ impl Step<Installation> for Cleanup {
     }
 
     async fn act(&self, cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
-        let doing = format!("delete namespace {NAMESPACE}");
-        let found = site.kubernetes()?.get(&Kind::NAMESPACE, None, NAMESPACE).await;
-        let Some(found) = found.map_err(|e| failures::kubernetes(&e, &doing))? else { return Ok(()) };
-        if let Some(why) = objects::strange(cx, site, &found.value) {
-            return Err(Failure::refused(format!("{doing}: it {why}"), "remove it yourself if nobody needs it"));
-        }
-        if let Some(failure) = inhabited(site).await? {
-            return Err(failure);
-        }
+        let Some(found) = OF_TESTS.to_delete(cx, site).await? else { return Ok(()) };
         let made = volumes(site).await?;
         if !made.is_empty() {
             cx.keep_handle(&made.join(" ")).await?;
         }
-        let uid = objects::text(&found.value, "/metadata/uid");
-        let deleted = change.kubernetes()?.delete(&Kind::NAMESPACE, None, NAMESPACE, uid).await;
-        deleted.map_err(|e| failures::kubernetes(&e, &doing))
+        OF_TESTS.delete(change, &found).await
     }
 
     fn undo(&self) -> Undo<'_, Installation> {
@@ -139,10 +99,8 @@ impl Step<Installation> for Cleanup {
 }
 
 async fn left_alone(cx: &dyn Context, site: &Reading) -> Result<Option<Observed>, Failure> {
-    let reader = site.kubernetes()?;
-    let found = reader.get(&Kind::NAMESPACE, None, NAMESPACE).await;
-    let found = found.map_err(|e| failures::kubernetes(&e, "read the test namespace"))?;
-    let Some((found, why)) = found.and_then(|f| objects::strange(cx, site, &f.value).map(|why| (f, why))) else {
+    let found = OF_TESTS.find(site, "read the test namespace").await?;
+    let Some((found, why)) = found.and_then(|f| OF_TESTS.strange(cx, site, &f.value).map(|why| (f, why))) else {
         return Ok(None);
     };
     let summary = format!("namespace {NAMESPACE} is not this run's: left alone");

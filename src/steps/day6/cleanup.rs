@@ -1,12 +1,11 @@
 //! `day6.cleanup`: the namespace of day 6 is gone. It is deleted last: together with its Cluster, finalizers would stay.
-use super::namespace::strange;
+use super::namespace::OF_VMS;
 use crate::engine::failure::Failure;
-use crate::engine::proof::{Evidence, Proof};
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::Kind;
 use crate::plan::model::Plan;
-use crate::steps::cluster::{part, text};
+use crate::steps::cluster::{part, proven, seen, text};
 use crate::steps::cluster_api::NAMESPACE;
 use crate::steps::site::{Changing, Installation, Reading};
 use crate::steps::{failures, outlines};
@@ -41,32 +40,16 @@ impl Step<Installation> for Cleanup {
         let found = listed.value.iter().find(|n| text(n, "/metadata/name") == NAMESPACE);
         let Some(namespace) = found else {
             let rows = listed.value.iter().map(|n| json!(text(n, "/metadata/name")));
-            let evidence = Evidence::of("Kubernetes", cx.clock().now(), &part(&listed, "namespaces", rows));
-            return Ok(Observed::Satisfied(Proof::new(format!("namespace {NAMESPACE} is gone"), evidence)));
+            let evidence = seen(cx, &part(&listed, "namespaces", rows));
+            return proven(format!("namespace {NAMESPACE} is gone"), vec![evidence]);
         };
-        if let Some(why) = strange(cx, site, namespace) {
-            return Ok(Observed::Conflict(Failure::refused(
-                format!("namespace {NAMESPACE} {why}"),
-                "another run uses it: wait until it has ended; or somebody made it: it stays until they delete it",
-            )));
-        }
-        if text(namespace, "/status/phase") == "Terminating" {
-            let seen = format!("namespace {NAMESPACE} is being deleted");
-            return Ok(Observed::Underway(Wait::new("the namespace is gone", seen, BAND)));
-        }
-        Ok(Observed::Absent(format!("namespace {NAMESPACE} is still there")))
+        let wait = |seen| Wait::new("the namespace is gone", seen, BAND);
+        OF_VMS.until_gone(cx, site, namespace, wait).await
     }
 
     async fn act(&self, cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
-        let doing = format!("delete namespace {NAMESPACE}");
-        let found = site.kubernetes()?.get(&Kind::NAMESPACE, None, NAMESPACE).await;
-        let Some(found) = found.map_err(|e| failures::kubernetes(&e, &doing))? else { return Ok(()) };
-        if let Some(why) = strange(cx, site, &found.value) {
-            return Err(Failure::refused(format!("{doing}: it {why}"), "remove it yourself if nobody needs it"));
-        }
-        let uid = text(&found.value, "/metadata/uid");
-        let deleted = change.kubernetes()?.delete(&Kind::NAMESPACE, None, NAMESPACE, uid).await;
-        deleted.map_err(|e| failures::kubernetes(&e, &doing))
+        let Some(found) = OF_VMS.to_delete(cx, site).await? else { return Ok(()) };
+        OF_VMS.delete(change, &found).await
     }
 
     fn undo(&self) -> Undo<'_, Installation> {

@@ -2,12 +2,12 @@
 use crate::cozystack::cluster_api::{Made, Progress};
 use crate::engine::failure::Failure;
 use crate::engine::made::Thing;
-use crate::engine::proof::{Evidence, Proof};
+use crate::engine::proof::Proof;
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::Kind;
 use crate::plan::model::Plan;
-use crate::steps::cluster::{self, Standing, get, standing, text};
+use crate::steps::cluster::{self, Standing, seen, standing, text};
 use crate::steps::cluster_api::{self, NAMESPACE, words};
 use crate::steps::owner;
 use crate::steps::site::{Changing, Installation, Reading};
@@ -23,15 +23,13 @@ pub struct Machine {
     outline: Outline,
 }
 
-pub fn step(plan: &Plan) -> Machine {
+pub fn step(_plan: &Plan) -> Machine {
     let title = "Cluster API makes a VM";
     let by_hand = format!(
         "kubectl get -n {NAMESPACE} clusters.cluster.x-k8s.io,machines.cluster.x-k8s.io,{}\nqm list",
         Kind::PROXMOX_MACHINE.resource()
     );
-    let mut after = vec![StepId::new(super::namespace::KIND), StepId::new(super::lone_machines::KIND)];
-    // The days are in order; only a run whose plan makes no VM at once needs no more.
-    after.retain(|_| plan.tests.machines().is_some());
+    let after = [super::namespace::KIND, super::lone_machines::KIND].map(StepId::new);
     Machine { outline: outlines::change(StepId::new(KIND), 6, title, BAND, by_hand).after(after).momentary() }
 }
 
@@ -83,18 +81,14 @@ impl Step<Installation> for Machine {
     }
 
     async fn observe(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
-        let test = cluster_api::test(site)?;
         let applied = match standing(site, &cluster_api::all(site)?).await? {
             Standing::Conflict(failure) => return Ok(Observed::Conflict(failure)),
             Standing::Applied(applied) => applied,
-            Standing::Absent(what) => return absent(site, what).await,
+            Standing::Absent(what) => return absent(cx, site, what).await,
         };
-        let reader = site.kubernetes()?;
-        let name = test.machine();
-        let vm = get(&reader, &Kind::PROXMOX_MACHINE, Some(NAMESPACE), &name).await?;
-        let machine = get(&reader, &Kind::MACHINE, Some(NAMESPACE), &name).await?;
-        let (Some(vm), Some(machine)) = (vm, machine) else {
-            return Ok(Observed::Absent(format!("machine {name} is gone")));
+        // In the order of the objects.
+        let [_, _, cluster, vm, machine] = applied.as_slice() else {
+            return Err(Failure::defect("Cluster API was given other objects than five"));
         };
         let phase = text(&machine.value, "/status/phase").to_string();
         let made = match Progress::of(&vm.value) {
@@ -106,11 +100,8 @@ impl Step<Installation> for Machine {
             let seen = format!("the VM is vm {}, and the Machine is `{phase}`", made.vmid);
             return Ok(Observed::Underway(Wait::new("the Machine is Provisioned", seen, BAND)));
         }
-        let now = cx.clock().now();
         let summary = format!("Cluster API says: vm {} on {}, {}", made.vmid, made.node, made.address);
-        let mut proof = Proof::new(summary, Evidence::of("Kubernetes", now, &vm));
-        proof = proof.and(Evidence::of("Kubernetes", now, &machine));
-        proof = applied.iter().take(1).fold(proof, |p, answer| p.and(Evidence::of("Kubernetes", now, answer)));
+        let proof = Proof::new(summary, seen(cx, vm)).and(seen(cx, machine)).and(seen(cx, cluster));
         Ok(Observed::Satisfied(proof.owning(thing(&made))))
     }
 
@@ -127,18 +118,21 @@ impl Step<Installation> for Machine {
     }
 }
 
-/// Before anything is applied the range has to be empty: whatever lies in it is counted as Cluster API's later on.
-async fn absent(site: &Reading, what: String) -> Result<Observed, Failure> {
-    let (_, guests) = cluster_api::guests(site).await?;
-    let is_begun =
-        get(&site.kubernetes()?, &Kind::CLUSTER, Some(NAMESPACE), &cluster_api::test(site)?.name).await?.is_some();
-    if guests.is_empty() || is_begun {
+/// Before this run has given anything to Cluster API the range has to be empty: whatever lies in it is counted as Cluster
+/// API's later on, and removed with it.
+async fn absent(cx: &dyn Context, site: &Reading, what: String) -> Result<Observed, Failure> {
+    if cx.made().has(&StepId::new(KIND)) {
         return Ok(Observed::Absent(what));
     }
-    let named: Vec<String> = guests.iter().map(cluster_api::shown).collect();
+    let (_, guests) = cluster_api::guests(site).await?;
+    let (_, cdroms) = cluster_api::cdroms(site).await?;
+    let taken: Vec<String> = guests.iter().map(cluster_api::shown).chain(cdroms).collect();
+    if taken.is_empty() {
+        return Ok(Observed::Absent(what));
+    }
     Ok(Observed::Conflict(Failure::refused(
-        format!("the VMIDs that the plan keeps for Cluster API are in use: {}", named.join(", ")),
-        "give the plan another range (tests.machine_vmids), or remove those VMs yourself if nobody needs them",
+        format!("the VMIDs that the plan keeps for Cluster API are in use: {}", taken.join(", ")),
+        "give the plan another range (tests.machine_vmids), or remove what is there yourself if nobody needs it",
     )))
 }
 

@@ -82,7 +82,7 @@ impl Step<Installation> for Vm {
             ));
         };
         if let Some(stray) = guests.iter().find(|row| row.vmid != made.vmid) {
-            return Err(second_clone(stray, made.vmid));
+            return Err(cluster_api::stray(stray, Some(made.vmid)));
         }
         let doing = format!("read vm {}", made.vmid);
         let failed = |e| failures::proxmox(&e, &doing);
@@ -159,43 +159,14 @@ async fn made_by_capmox(
     Ok(Some((content, tasks)))
 }
 
-/// capmox clones twice now and then, when it reads a stale cache; the second VM is known to nobody afterwards.
-pub fn second_clone(stray: &VmRow, made: u32) -> Failure {
-    Failure::person(
-        format!(
-            "{} lies in the range of Cluster API beside vm {made}, and no object knows it",
-            cluster_api::shown(stray)
-        ),
-        format!(
-            "capmox makes a second clone now and then: if its name and notes are those of vm {made}, remove it on {}: \
-             qm stop {vmid}; qm destroy {vmid} --purge; else move it out of tests.machine_vmids",
-            stray.node,
-            vmid = stray.vmid,
-        ),
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::steps::day0::tests::plan;
+    use crate::steps::day0::tests::{guest, plan};
     use std::collections::BTreeMap;
 
     fn row() -> VmRow {
-        VmRow {
-            vmid: 9500,
-            name: Some("smoke-0".into()),
-            node: "pve".into(),
-            kind: "qemu".into(),
-            status: "running".into(),
-            template: false,
-            maxcpu: None,
-            maxmem: None,
-            maxdisk: None,
-            tags: vec![],
-            lock: None,
-            pool: None,
-        }
+        guest(9500, "smoke-0")
     }
 
     fn config(uuid: &str) -> VmConfig {
@@ -226,12 +197,5 @@ mod tests {
         let stopped = VmRow { status: "stopped".into(), ..row() };
         let wrong = differences(&plan(), &made(), "smoke-0", &stopped, &config("ab-1"));
         assert_eq!(wrong, ["its status is stopped and not running"]);
-    }
-
-    #[test]
-    fn a_second_clone_is_told_with_the_command_that_removes_it() {
-        let stray = VmRow { vmid: 9501, status: "stopped".into(), ..row() };
-        let failure = second_clone(&stray, 9500);
-        assert!(failure.what.contains("vm 9501") && failure.next.contains("qm destroy 9501"), "{failure:?}");
     }
 }

@@ -4,7 +4,7 @@ use crate::engine::failure::Failure;
 use crate::engine::step::Context;
 use crate::proxmox::{Error, VmConfig, VmRow};
 use crate::steps::site::Reading;
-use crate::steps::{failures, owner};
+use crate::steps::{cluster_api, failures, owner};
 use std::collections::BTreeMap;
 
 pub struct Guests {
@@ -37,7 +37,7 @@ pub async fn read(cx: &dyn Context, site: &Reading) -> Result<Guests, Failure> {
     let all = site.proxmox.resources().await.map_err(|e| failures::proxmox(&e, "list the guests"))?;
     let mut guests = Guests { all, ours: BTreeMap::new(), strange: BTreeMap::new(), unborn: Vec::new() };
     let unknown = || "is not this run's".to_string();
-    let by_cluster_api = |vmid: u32| site.plan.tests.machines().is_some_and(|(vmids, _)| vmids.contains(vmid));
+    let by_cluster_api = |vmid: u32| cluster_api::may_have_made(&site.plan, vmid);
     for row in guests.all.value.iter().filter(|r| site.plan.has_vmid(r.vmid) || by_cluster_api(r.vmid)) {
         if row.kind != "qemu" {
             guests.strange.insert(row.vmid, unknown());

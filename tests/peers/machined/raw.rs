@@ -1,13 +1,13 @@
 //! Questions to a Talos node that cozyup's client never asks, and answers as texts that can be compared.
 use base64::Engine;
+use cozyup::base::tls::{ByLeaf, Judge};
 use cozyup::talos::secrets::ClientCertificate;
 use cozyup::talos::wire::cosi::resource as cosi;
 use cozyup::talos::wire::machine::machine_service_client::MachineServiceClient;
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,7 +29,7 @@ impl Raw {
     pub async fn open(address: IpAddr, certificate: Option<&ClientCertificate>) -> Raw {
         let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
         let config = config.with_safe_default_protocol_versions().unwrap().dangerous();
-        let config = config.with_custom_certificate_verifier(Arc::new(Anyone));
+        let config = config.with_custom_certificate_verifier(ByLeaf::new(Anyone));
         let mut config = match certificate {
             None => config.with_no_client_auth(),
             Some(own) => {
@@ -148,37 +148,8 @@ fn der(pem: &str) -> Vec<u8> {
 #[derive(Debug)]
 struct Anyone;
 
-impl ServerCertVerifier for Anyone {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &rustls::DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &rustls::DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
-        aws_lc_rs::default_provider().signature_verification_algorithms.supported_schemes()
+impl Judge for Anyone {
+    fn judge(&self, _: &CertificateDer<'_>) -> Result<(), rustls::Error> {
+        Ok(())
     }
 }
