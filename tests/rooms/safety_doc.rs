@@ -1,51 +1,16 @@
 //! What docs/SAFETY.md promises is held by tests that it names; a name that is no test's breaks this one.
+use super::named_tests;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-/// Names of functions behind a `#[test]` or the like.
-fn tests_in(dir: &Path, into: &mut BTreeSet<String>) {
-    for entry in fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            tests_in(&path, into);
-            continue;
-        }
-        if path.extension().is_none_or(|e| e != "rs") {
-            continue;
-        }
-        let text = fs::read_to_string(&path).unwrap();
-        let mut is_test = false;
-        for line in text.lines().map(str::trim) {
-            if line.starts_with("#[test]") || line.starts_with("#[tokio::test") {
-                is_test = true;
-            }
-            let name = line.strip_prefix("async ").unwrap_or(line).strip_prefix("fn ");
-            if let Some(name) = name.and_then(|rest| rest.split(['(', '<']).next()) {
-                if is_test {
-                    into.insert(name.to_string());
-                }
-                is_test = false;
-            }
-        }
-    }
-}
-
 #[test]
 fn every_test_that_the_page_names_is_there() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut known = BTreeSet::new();
-    tests_in(&root.join("src"), &mut known);
-    tests_in(&root.join("tests"), &mut known);
-    assert!(known.contains("every_test_that_the_page_names_is_there") && known.len() > 400, "{}", known.len());
-    let page = fs::read_to_string(root.join("docs/SAFETY.md")).unwrap();
-    // Names of tests are long.
-    let named: Vec<&str> = page
-        .split('`')
-        .skip(1)
-        .step_by(2)
-        .filter(|word| word.matches('_').count() >= 4 && !word.contains(['/', '=', ' ']))
-        .collect();
+    let known = named_tests::all();
+    let known: BTreeSet<&str> = known.iter().filter_map(|name| name.rsplit([' ', ':']).next()).collect();
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/SAFETY.md")).unwrap();
+    let is_name = |word: &&str| named_tests::is_long(word) && !word.contains(['/', '=', ' ']);
+    let named: Vec<&str> = named_tests::quoted(&page).filter(is_name).collect();
     assert!(named.len() > 10, "{named:?}");
     let missing: Vec<&&str> = named.iter().filter(|name| !known.contains(**name)).collect();
     assert!(missing.is_empty(), "no such test: {missing:?}");
@@ -95,7 +60,7 @@ fn every_promise_of_the_page_names_its_test_or_says_that_it_has_none() {
                 if is_row && rows_of != "tests" {
                     return false;
                 }
-                let names = piece.split('`').skip(1).step_by(2).any(|word| word.matches('_').count() >= 4);
+                let names = named_tests::quoted(piece).any(named_tests::is_long);
                 !names && !piece.contains("Not tested: ")
             })
             .collect();
