@@ -5,7 +5,7 @@ fn main() -> ExitCode {
     cozyup::cli::shield();
     cozyup::base::tls::install_provider();
     if let Err(e) = cozyup::cli::install_reports() {
-        cozyup::cli::tell(&e);
+        cozyup::cli::print_error(&e);
     }
     cozyup::cli::main()
 }

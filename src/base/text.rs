@@ -124,7 +124,7 @@ pub fn with_cause(error: &dyn std::error::Error) -> String {
 }
 
 /// `5 s`, `4 min 10 s`, `1 h 05 min`: whole seconds, for people.
-pub fn spoken(d: std::time::Duration) -> String {
+pub fn format_duration(d: std::time::Duration) -> String {
     let s = d.as_secs();
     match s {
         0..=59 => format!("{s} s"),
@@ -238,8 +238,8 @@ mod tests {
 
     #[test]
     fn durations_and_sizes_read_like_speech() {
-        assert_eq!(spoken(std::time::Duration::from_secs(250)), "4 min 10 s");
-        assert_eq!(spoken(std::time::Duration::from_secs(3900)), "1 h 05 min");
+        assert_eq!(format_duration(std::time::Duration::from_secs(250)), "4 min 10 s");
+        assert_eq!(format_duration(std::time::Duration::from_secs(3900)), "1 h 05 min");
         assert_eq!(size(1_306_525_696), "1.2 GiB");
         assert_eq!(size(17), "17 B");
     }

@@ -1,6 +1,6 @@
 //! `cozyup attach [RUN]`: a further screen on a run that goes on, and `cozyup stop [RUN]`.
 use super::exit::Exit;
-use super::output::{say, tell};
+use super::output::{print, print_error};
 use super::person::who;
 use super::runs::{find, judged, name_of};
 use super::show::{Style, cannot_join, lost, show};
@@ -42,12 +42,12 @@ async fn joined(
     read_only: bool,
 ) -> Result<(String, PathBuf, Welcome, Attachment), Exit> {
     let folder = find(state_dir, run).map_err(|why| {
-        tell(&why);
+        print_error(&why);
         Exit::Usage
     })?;
     let name = name_of(&folder);
     judged(&folder).map_err(|why| {
-        tell(&why);
+        print_error(&why);
         Exit::Usage
     })?;
     match client::join(&folder, &who(), read_only).await {
@@ -68,20 +68,20 @@ impl Stop {
             Ok(joined) => joined,
             Err(exit) => return exit,
         };
-        say(&format!("run {name} stops at its next safe point: acts in hand end first, nothing new begins"));
+        print(&format!("run {name} stops at its next safe point: acts in hand end first, nothing new begins"));
         for request in [Request::TakeControl, Request::Stop] {
             // A run that has ended says so below.
             let _ = attachment.requests.send(request);
         }
         match attachment.ended.await {
             Ok(ended) => {
-                say(&ended.text);
-                say("What is proven stays as it is in the target; what was begun there goes on by itself.");
-                say("Nothing is undone: `cozyup run PLAN` goes on from what the target says.");
+                print(&ended.text);
+                print("What is proven stays as it is in the target; what was begun there goes on by itself.");
+                print("Nothing is undone: `cozyup run PLAN` goes on from what the target says.");
                 Exit::of(ended.exit)
             }
             Err(_) => {
-                tell(&lost(&name));
+                print_error(&lost(&name));
                 Exit::Blocked
             }
         }

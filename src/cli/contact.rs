@@ -2,7 +2,7 @@
 //!
 //! A certificate that this system's authorities vouch for passes. Any other one is a person's to accept, as with ssh: by
 //! comparing its fingerprint with the one on the node's own console.
-use super::output::{say, tell};
+use super::output::{print, print_error};
 use crate::base::tls::Fingerprint;
 use crate::base::trust::{Authority, Distrust, Trust};
 use crate::plan::model::ApiUrl;
@@ -73,7 +73,7 @@ impl Given {
                 "{e}\nnext: check the address and pveproxy; without --url a plan of defaults is written"
             ))
         })?;
-        say(&described(url, &shown));
+        print(&described(url, &shown));
         let trust = self.judge(url, &shown)?;
         let asked = trust.is_none();
         let trust = match trust {
@@ -100,7 +100,7 @@ impl Given {
             return self.by_authority(url, shown, file).map(Some);
         }
         if shown.verified.is_ok() && self.pin.is_none() {
-            say("  this system's authorities vouch for it, so it is not pinned: a renewed one passes too");
+            print("  this system's authorities vouch for it, so it is not pinned: a renewed one passes too");
             return Ok(Some(Trust::System));
         }
         if shown.verified.is_ok() {
@@ -244,7 +244,7 @@ fn ask(certificate: &Certificate) -> Result<Fingerprint, Stranger> {
         match meant(&answer, found) {
             Said::Yes => return Ok(found.clone()),
             Said::No => return Err(refused("the certificate was not accepted")),
-            Said::Nothing => tell("write yes or no in full, or paste the fingerprint"),
+            Said::Nothing => print_error("write yes or no in full, or paste the fingerprint"),
         }
     }
     Err(refused("the certificate was not accepted"))

@@ -1,7 +1,7 @@
 //! `cozyup` without a command: home. A new plan, a plan that is there, or the lab.
 use super::exit::Exit;
 use super::lab_site::{self, Place};
-use super::output::tell;
+use super::output::print_error;
 use super::show::no_terminal;
 use super::start::{Start, execute, in_lab};
 use crate::base::file;
@@ -20,7 +20,7 @@ pub async fn home(state_dir: &Path) -> Exit {
     let home = Home { plans: plans_in(&cwd), scenarios: lab_site::scenarios(), cwd };
     match tui::home(home).await {
         Err(e) => {
-            tell(&format!("the screen can't be used: {e}"));
+            print_error(&format!("the screen can't be used: {e}"));
             Exit::Usage
         }
         Ok(HomeChoice::Quit) => Exit::Proven,

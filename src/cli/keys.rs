@@ -1,7 +1,7 @@
 //! Secrets that a person gives beside the plan: the token's secret, and the key or passphrase of sealed secrets. They
 //! are never an argument and never printed. They come from the environment (the token alone), from a file, or are typed
 //! without an echo.
-use super::output::{tell, with_next};
+use super::output::{print_error, with_next};
 use crate::base::file::read_private;
 use crate::base::secret::Secret;
 use crate::base::vault::{self, Key, VaultError};
@@ -56,7 +56,7 @@ pub fn identity(secrets: &Path) -> Result<Secret<String>, String> {
     for _ in 0..TRIES {
         let key = Key::Passphrase(ask("passphrase of the secrets: ")?);
         match vault::unlock(secrets, &key) {
-            Err(e @ VaultError::WrongKey { .. }) => tell(&e.to_string()),
+            Err(e @ VaultError::WrongKey { .. }) => print_error(&e.to_string()),
             other => return other.map_err(|e| told(&e)),
         }
     }
@@ -104,17 +104,17 @@ fn can_ask() -> bool {
 
 /// A line from the terminal that is not shown there.
 fn ask(prompt: &str) -> Result<Secret<String>, String> {
-    let say = |text: &str| {
+    let show = |text: &str| {
         let mut err = std::io::stderr();
         // With standard error closed the prompt is not seen; the answer is read all the same.
         let _ = err.write_all(text.as_bytes()).and_then(|()| err.flush());
     };
-    say(prompt);
+    show(prompt);
     enable_raw_mode().map_err(|e| format!("the terminal can't be used: {e}"))?;
     let typed = typed();
     // A terminal that can't be set back is left in raw mode; nothing better can be done here.
     let _ = disable_raw_mode();
-    say("\n");
+    show("\n");
     typed
 }
 

@@ -3,7 +3,7 @@
 use super::exit::Exit;
 use super::flags::{RunFlags, TeardownFlags};
 use super::lab_site::{self, Figures, Opened, Place, folder, own_folder, scenarios};
-use super::output::{say, tell};
+use super::output::{print, print_error};
 use super::show::{Style, no_terminal};
 use super::start::teardown::tear_down;
 use super::start::{Start, YES, execute, in_lab};
@@ -128,7 +128,7 @@ async fn on_the_screen(state_dir: &Path) -> Exit {
 
 fn list() {
     for (name, about) in scenarios() {
-        say(&format!("{name:<20} {about}"));
+        print(&format!("{name:<20} {about}"));
     }
 }
 
@@ -137,7 +137,7 @@ impl RunInLab {
         let opened = match lab_site::open(state_dir, &self.at.place(), self.fresh).await {
             Ok(opened) => opened,
             Err(why) => {
-                tell(&why);
+                print_error(&why);
                 return Exit::Usage;
             }
         };
@@ -162,7 +162,7 @@ impl RunInLab {
         let exit = execute(start, state_dir).await;
         if self.keep || !opened.is_over() {
             if style == Style::Lines {
-                say(&format!(
+                print(&format!(
                     "the lab serves on (process {}); its files are in {}",
                     opened.site.pid,
                     opened.dir.display()
@@ -181,11 +181,11 @@ impl TeardownInLab {
         if dir.exists()
             && let Err(why) = own_folder(&dir)
         {
-            tell(&why);
+            print_error(&why);
             return Exit::Usage;
         }
         let Some(site) = Site::of_running(&dir) else {
-            tell(&format!(
+            print_error(&format!(
                 "no lab of scenario {} serves, and what was in it is gone with it\n\
                  next: `cozyup lab run --keep` leaves one to be taken back",
                 self.scenario
@@ -207,7 +207,7 @@ impl TeardownInLab {
 fn introduce(opened: &Opened, until: u8) {
     let site = &opened.site;
     let verb = if opened.goes_on() { "goes on with" } else { "started" };
-    say(&format!(
+    print(&format!(
         "lab      {verb} scenario {} at speed {}, {} (plan {})",
         site.scenario,
         site.speed,
@@ -216,12 +216,16 @@ fn introduce(opened: &Opened, until: u8) {
     ));
     if let Ok(scenario) = Scenario::load(&site.scenario_file) {
         let chain = critical::chain(&scenario, until);
-        say(&format!("lab      critical path to the end of day {until}, in lab seconds:"));
+        print(&format!("lab      critical path to the end of day {until}, in lab seconds:"));
         for link in &chain {
-            say(&format!("lab      {:>8.1}  {}", link.seconds, link.what));
+            print(&format!("lab      {:>8.1}  {}", link.seconds, link.what));
         }
         let total = critical::seconds(&chain);
-        say(&format!("lab      {total:>8.1}  in all: {:.1} s on the wall at speed {}", total / site.speed, site.speed));
+        print(&format!(
+            "lab      {total:>8.1}  in all: {:.1} s on the wall at speed {}",
+            total / site.speed,
+            site.speed
+        ));
     }
 }
 
@@ -231,13 +235,13 @@ impl Serve {
         let scenario = match Scenario::load(&self.at.scenario) {
             Ok(scenario) => scenario,
             Err(e) => {
-                tell(&format!("{e}\nnext: `cozyup lab list` shows the scenarios"));
+                print_error(&format!("{e}\nnext: `cozyup lab list` shows the scenarios"));
                 return Exit::Usage;
             }
         };
         let dir = self.dir.unwrap_or_else(|| folder(state_dir, &self.at.scenario));
         if let Err(why) = own_folder(&dir) {
-            tell(&why);
+            print_error(&why);
             return Exit::Usage;
         }
         let options = site::Options {
@@ -250,7 +254,7 @@ impl Serve {
         let mut running = match site::start(options).await {
             Ok(running) => running,
             Err(e) => {
-                tell(&e.to_string());
+                print_error(&e.to_string());
                 return Exit::Usage;
             }
         };
@@ -262,7 +266,7 @@ impl Serve {
         let mut problems = std::mem::replace(&mut running.problems, tokio::sync::mpsc::unbounded_channel().1);
         tokio::select! {
             () = running.forever() => {}
-            () = async { while let Some(problem) = problems.recv().await { say(&format!("note: {problem}")); } std::future::pending().await } => {}
+            () = async { while let Some(problem) = problems.recv().await { print(&format!("note: {problem}")); } std::future::pending().await } => {}
             () = idle(&lab), if self.for_a_run => {}
             () = removed(&site_file), if self.for_a_run => {}
             () = ended() => {}
@@ -293,7 +297,7 @@ fn print_endpoints(site: &Site) {
         ),
         "Ctrl-C ends the lab; it keeps nothing".to_string(),
     ];
-    lines.iter().for_each(|l| say(l));
+    lines.iter().for_each(|l| print(l));
     // A pipe may hold the lines back until the lab ends.
     let _ = std::io::stdout().flush();
 }

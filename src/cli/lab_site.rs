@@ -1,5 +1,5 @@
 //! The lab that a run lives in: the one that serves already, or a new one in a process of its own.
-use super::output::{note, with_next};
+use super::output::{print_note, with_next};
 use crate::base::file::{Unfit, own_dir, own_entries};
 use crate::base::process;
 use crate::base::text::with_cause;
@@ -137,7 +137,7 @@ pub fn own_folder(dir: &Path) -> Result<(), String> {
     if dir.join("run").exists() {
         words.extend(RunFolder::existing(&dir.join("run")).map_err(unfit)?.1);
     }
-    words.iter().for_each(|word| note(word));
+    words.iter().for_each(|word| print_note(word));
     Ok(())
 }
 

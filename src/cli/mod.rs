@@ -28,7 +28,7 @@ mod worker;
 use crate::base::place;
 use clap::{Parser, Subcommand};
 use exit::Exit;
-pub use output::tell;
+pub use output::print_error;
 use output::with_next;
 pub use shield::{install_reports, shield};
 use std::path::PathBuf;
@@ -147,7 +147,7 @@ pub fn main() -> ExitCode {
 }
 
 fn fail(exit: Exit, text: &str) -> ExitCode {
-    tell(text);
+    print_error(text);
     exit.into()
 }
 

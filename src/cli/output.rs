@@ -23,7 +23,7 @@ pub fn exit(exit: Exit) -> Exit {
     match LOST.get() {
         None => exit,
         Some(why) => {
-            tell(&format!("standard output can't be written: {why}\nnext: look where it goes, then ask again"));
+            print_error(&format!("standard output can't be written: {why}\nnext: look where it goes, then ask again"));
             Exit::Usage
         }
     }
@@ -33,7 +33,7 @@ pub fn exit(exit: Exit) -> Exit {
 const ERROR_LIMIT: usize = 8 * 1024;
 
 /// Prints an error as the tool prints all of them: what, then what to do.
-pub fn tell(text: &str) {
+pub fn print_error(text: &str) {
     for (i, line) in text.lines().enumerate() {
         let line = text::lines(line, ERROR_LIMIT);
         // Nobody is left to tell when standard error is closed.
@@ -50,13 +50,13 @@ pub fn with_next(error: &dyn std::error::Error, next: &str) -> String {
 }
 
 /// A word beside the errors, e.g. of what was repaired.
-pub fn note(text: &str) {
+pub fn print_note(text: &str) {
     let _ =
         std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("note: {}\n", text::lines(text, ERROR_LIMIT)));
 }
 
 /// Prints lines; what can't be printed shows in the exit code ([`exit`]).
-pub fn say(lines: &str) {
+pub fn print(lines: &str) {
     let text = text::clean_lines(&known::hide(lines));
     written(std::io::Write::write_fmt(&mut std::io::stdout(), format_args!("{text}\n")));
 }

@@ -2,7 +2,7 @@
 use super::choices;
 use super::contact::{self, Stranger};
 use super::exit::Exit;
-use super::output::{say, tell};
+use super::output::{print, print_error};
 use crate::base::trust::{Authority, Trust};
 use crate::compose::{self, plan_error};
 use crate::engine::step::Outline;
@@ -72,22 +72,22 @@ impl PlanCommand {
             Sub::New(new) => new.run().await,
             Sub::Check { plan } => match plan::load(&plan) {
                 Ok(loaded) => {
-                    loaded.findings.iter().for_each(|f| say(&f.to_string()));
-                    say(&format!("{}: no errors, {} remarks", plan.display(), loaded.findings.len()));
+                    loaded.findings.iter().for_each(|f| print(&f.to_string()));
+                    print(&format!("{}: no errors, {} remarks", plan.display(), loaded.findings.len()));
                     Exit::Proven
                 }
                 Err(e) => refused(&e),
             },
             Sub::Show { plan, commands } => match plan::load(&plan) {
                 Ok(loaded) => {
-                    say(&plan::show(&loaded.plan));
+                    print(&plan::show(&loaded.plan));
                     match compose::outlines(&loaded.plan) {
                         Ok(outlines) => {
-                            say(&days(&outlines, commands));
+                            print(&days(&outlines, commands));
                             Exit::Proven
                         }
                         Err(refusal) => {
-                            tell(&refusal.to_string());
+                            print_error(&refusal.to_string());
                             Exit::from(&refusal)
                         }
                     }
@@ -116,14 +116,14 @@ fn days(outlines: &[Outline], commands: bool) -> String {
 }
 
 fn refused(error: &plan::PlanError) -> Exit {
-    tell(&plan_error(error));
+    print_error(&plan_error(error));
     Exit::Usage
 }
 
 impl New {
     async fn run(self) -> Exit {
         if self.file.exists() && !self.force {
-            tell(&format!(
+            print_error(&format!(
                 "{} is there already\nnext: give another name, or --force to replace it",
                 self.file.display()
             ));
@@ -141,28 +141,28 @@ impl New {
             match url.parse::<ApiUrl>() {
                 Ok(url) => known.site_url = Some(url),
                 Err(why) => {
-                    tell(&why);
+                    print_error(&why);
                     return Exit::Usage;
                 }
             }
             match self.discover(&mut known).await {
                 Ok(()) => {}
                 Err(Trouble::Before { what, exit }) => {
-                    tell(&what);
+                    print_error(&what);
                     return exit;
                 }
                 Err(Trouble::Partly(why)) => {
-                    tell(&format!("{why}\nnext: the plan is written with defaults for what could not be read"));
+                    print_error(&format!("{why}\nnext: the plan is written with defaults for what could not be read"));
                     exit = Exit::Blocked;
                 }
             }
         }
         let text = defaults::write(&known);
         if let Err(e) = crate::base::file::write_public(&self.file, text.as_bytes()) {
-            tell(&format!("can't write the plan: {e}"));
+            print_error(&format!("can't write the plan: {e}"));
             return Exit::Usage;
         }
-        say(&format!("wrote {}; edit it, then `cozyup plan check {0}`", self.file.display()));
+        print(&format!("wrote {}; edit it, then `cozyup plan check {0}`", self.file.display()));
         exit
     }
 
@@ -219,7 +219,7 @@ impl New {
         let shown = path.display().to_string();
         crate::base::file::write_public(&path, pem.as_bytes())
             .map_err(|e| format!("can't write the authority: {e}"))?;
-        say(&format!("wrote {shown}, the site's own authority ({})", authority.fingerprint()));
+        print(&format!("wrote {shown}, the site's own authority ({})", authority.fingerprint()));
         Ok(absolute(&shown))
     }
 }
@@ -239,6 +239,6 @@ fn absolute(path: &str) -> String {
 /// Reads the values of a plan that the site decides, and the reasons for them.
 async fn read_site(reader: &proxmox::Reader, known: &mut Defaults) -> Result<(), proxmox::Error> {
     choices::from_site(reader, known).await?;
-    known.reasons.iter().for_each(|reason| say(&format!("  {reason}")));
+    known.reasons.iter().for_each(|reason| print(&format!("  {reason}")));
     Ok(())
 }

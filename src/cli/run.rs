@@ -2,7 +2,7 @@
 //! on without this one.
 use super::exit::Exit;
 use super::flags::RunFlags;
-use super::output::tell;
+use super::output::print_error;
 use super::show::Style;
 use super::start::{Start, YES, adopt, execute};
 use crate::engine::course::Course;
@@ -43,7 +43,7 @@ impl Run {
             match adopt::ask(&start, state_dir, id, self.yes).await {
                 Ok(adoption) => start.adopt = Some(adoption),
                 Err(adopt::Declined { exit, text }) => {
-                    tell(&text);
+                    print_error(&text);
                     return exit;
                 }
             }

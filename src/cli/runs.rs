@@ -1,5 +1,5 @@
 //! The runs that this machine keeps, found by name.
-use super::output::{note, with_next};
+use super::output::{print_note, with_next};
 use crate::session::folder::RunFolder;
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// With what is wrong and what to do.
 pub fn judged(folder: &Path) -> Result<RunFolder, String> {
     let (folder, words) = RunFolder::existing(folder).map_err(|e| with_next(&e, &e.next()))?;
-    words.iter().for_each(|word| note(word));
+    words.iter().for_each(|word| print_note(word));
     Ok(folder)
 }
 

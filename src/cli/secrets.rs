@@ -1,7 +1,7 @@
 //! `cozyup secrets seal|unseal|show`: the secrets of a run, encrypted at rest or not.
 use super::exit::Exit;
 use super::keys::{self, told};
-use super::output::{note, say, tell, with_next};
+use super::output::{print, print_error, print_note, with_next};
 use super::runs::{find, judged, name_of};
 use crate::base::text::with_cause;
 use crate::base::vault::{self, Vault, VaultError};
@@ -59,7 +59,7 @@ impl Secrets {
         match done {
             Ok(()) => Exit::Proven,
             Err((exit, why)) => {
-                tell(&why);
+                print_error(&why);
                 exit
             }
         }
@@ -87,7 +87,7 @@ fn folder_of(state_dir: &Path, run: Option<&str>) -> Result<(String, PathBuf), S
 fn changed(state_dir: &Path, run: Option<&str>, work: impl Fn(&Path) -> Result<&'static str, String>) -> Done {
     let (name, path) = folder_of(state_dir, run).map_err(usage)?;
     let (folder, words) = RunFolder::open(&path).map_err(|e| usage(with_next(&e, &e.next())))?;
-    words.iter().for_each(|word| note(word));
+    words.iter().for_each(|word| print_note(word));
     let _lock = RunLock::take(&folder.lock(), &Owner::here()).map_err(|e| match e {
         LockError::Held(by) => {
             (Exit::Locked, format!("the run {name} is held by {by}\nnext: `cozyup stop {name}` stops it"))
@@ -95,7 +95,7 @@ fn changed(state_dir: &Path, run: Option<&str>, work: impl Fn(&Path) -> Result<&
         LockError::Io { .. } => usage(with_cause(&e)),
     })?;
     let what = work(&folder.secrets()).map_err(usage)?;
-    say(&format!("the secrets of {name} in {} {what}", folder.secrets().display()));
+    print(&format!("the secrets of {name} in {} {what}", folder.secrets().display()));
     Ok(())
 }
 
@@ -104,7 +104,7 @@ fn shown(state_dir: &Path, run: &str, name: Option<&str>) -> Done {
     let dir = judged(&folder).map_err(usage)?.secrets();
     let there = vault::list(&dir).map_err(|e| usage(told(&e)))?;
     let Some(name) = name else {
-        there.iter().for_each(|name| say(name));
+        there.iter().for_each(|name| print(name));
         return Ok(());
     };
     if !there.iter().any(|known| known == name) {

@@ -1,5 +1,5 @@
 //! Keeps secrets from leaving this process by other ways: core dumps, other processes, files that everybody can read.
-use super::output::tell;
+use super::output::print_error;
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit, umask};
 
 /// No copy of the memory on a disk, and none for other processes: with `NotDumpable` the kernel writes no core, not even
@@ -28,7 +28,7 @@ pub fn install_reports() -> Result<(), String> {
         .try_into_hooks()
         .map_err(|e| e.to_string())?;
     errors.install().map_err(|e| e.to_string())?;
-    std::panic::set_hook(Box::new(move |info| tell(&panics.panic_report(info).to_string())));
+    std::panic::set_hook(Box::new(move |info| print_error(&panics.panic_report(info).to_string())));
     Ok(())
 }
 

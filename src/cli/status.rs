@@ -1,6 +1,6 @@
 //! `cozyup status [RUN]`: what the journal says, also while nobody works on the run.
 use super::exit::Exit;
-use super::output::{say, tell, with_next};
+use super::output::{print, print_error, with_next};
 use super::person::who;
 use super::runs::{find, judged};
 use crate::base::clock::{Clock, between};
@@ -104,20 +104,20 @@ impl Status {
         let folder = match find(state_dir, self.run.as_deref()).and_then(|folder| judged(&folder)) {
             Ok(folder) => folder.path().to_path_buf(),
             Err(why) => {
-                tell(&why);
+                print_error(&why);
                 return Exit::Usage;
             }
         };
         let state = match recorded(&folder) {
             Ok(records) => RunState::of(&records),
             Err(e) => {
-                tell(&with_next(&e, &e.next()));
+                print_error(&with_next(&e, &e.next()));
                 return Exit::Usage;
             }
         };
         let worker = Worker::of(&folder, &state).await;
         let shown = Shown { state: &state, folder: &folder, worker: worker.as_ref() };
-        say(&if self.json { shown.as_json() } else { shown.as_text() });
+        print(&if self.json { shown.as_json() } else { shown.as_text() });
         let blocked = state.wanted().any(StepState::is_blocked);
         match state.ended {
             Some(Outcome::Proven) => Exit::Proven,
@@ -233,8 +233,8 @@ impl Shown<'_> {
         if let Some((wait, since)) = &step.wait {
             let now = self.now();
             let over = late(step, now).filter(|_| self.standing(step) == Standing::Late);
-            let over = over.map(|over| format!("; {} over its time", text::spoken(over))).unwrap_or_default();
-            let waited = text::spoken(between(*since, now));
+            let over = over.map(|over| format!("; {} over its time", text::format_duration(over))).unwrap_or_default();
+            let waited = text::format_duration(between(*since, now));
             return format!("{} (seen: {}; for {waited}{over})", wait.condition, wait.seen);
         }
         match (&step.drifted, &step.proof) {

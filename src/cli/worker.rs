@@ -1,6 +1,6 @@
 //! `cozyup worker`, hidden: the process that does the work of a run. `cozyup run` starts it; screens attach to it.
 use super::exit::Exit;
-use super::output::{say, tell, with_next};
+use super::output::{print, print_error, with_next};
 use super::prepare::prepare;
 use crate::base::clock::Clock;
 use crate::base::file::write_private;
@@ -19,7 +19,7 @@ use crate::session::launch::Started;
 use crate::session::order::{Keys, Order};
 use crate::session::protocol::Ended;
 use crate::session::socket;
-use crate::session::worker::Door;
+use crate::session::worker::ScreenServer;
 use crate::steps::site::Reconnect;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -100,11 +100,12 @@ async fn work(
     let (written_in, written) = watch::channel(last_seq);
     let (ended_in, ended) = watch::channel(None);
     let views = Board::default();
-    let door = Door::new(folder.journal(), order.title, clock.spec(), requests.clone(), written, ended, views.clone());
-    let screens = door.screens();
+    let server =
+        ScreenServer::new(folder.journal(), order.title, clock.spec(), requests.clone(), written, ended, views.clone());
+    let screens = server.screens();
     let progress = observer.progress();
-    let observing = tokio::spawn(observer.run(door.screens(), views));
-    let serving = tokio::spawn(door.serve(listener));
+    let observing = tokio::spawn(observer.run(server.screens(), views));
+    let serving = tokio::spawn(server.serve(listener));
     let findings = loaded.findings.iter().map(ToString::to_string).collect();
     answer(&Started::Ready { first: last_seq + 1, findings });
     let telling = tokio::spawn(async move {
@@ -180,16 +181,16 @@ pub struct Probe {
 impl Probe {
     pub async fn run(self) -> Exit {
         if let Err(e) = rustix::process::setsid() {
-            tell(&format!("no session of its own: {e}"));
+            print_error(&format!("no session of its own: {e}"));
             return Exit::Usage;
         }
         match client::join(&self.folder, "the survival check", true).await {
             Ok((welcome, attachment)) => {
-                say(&format!("process {} answered, {} records", welcome.pid, attachment.history.len()));
+                print(&format!("process {} answered, {} records", welcome.pid, attachment.history.len()));
                 Exit::Proven
             }
             Err(e) => {
-                tell(&compose::with_cause(&e));
+                print_error(&compose::with_cause(&e));
                 Exit::Usage
             }
         }

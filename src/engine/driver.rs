@@ -71,7 +71,7 @@ enum Answer {
     Acted(Result<(), Failure>),
 }
 
-struct Hands {
+struct StepContext {
     step: StepId,
     clock: Clock,
     handle: std::sync::Mutex<Option<String>>,
@@ -81,7 +81,7 @@ struct Hands {
 }
 
 #[async_trait]
-impl Context for Hands {
+impl Context for StepContext {
     fn clock(&self) -> &Clock {
         &self.clock
     }
@@ -271,7 +271,7 @@ impl<S: Site> Loop<S> {
 
     fn start(&mut self, id: StepId, verb: Verb) {
         let Some(step) = self.by_id.get(&id).cloned() else { return };
-        let hands = Hands {
+        let context = StepContext {
             step: id.clone(),
             clock: self.driver.clock.clone(),
             handle: std::sync::Mutex::new(self.driver.state.step(&id).and_then(|s| s.handle.clone())),
@@ -284,15 +284,15 @@ impl<S: Site> Loop<S> {
         let name = id.clone();
         let task = async move {
             let answer = match verb {
-                Verb::Observe => Answer::Observed(look(&*step, &hands, &reading).await),
+                Verb::Observe => Answer::Observed(look(&*step, &context, &reading).await),
                 Verb::Watch => {
-                    step.changed(&hands, &reading).await;
-                    Answer::Observed(look(&*step, &hands, &reading).await)
+                    step.changed(&context, &reading).await;
+                    Answer::Observed(look(&*step, &context, &reading).await)
                 }
                 Verb::Act => {
                     let act = async {
-                        S::may_act(&hands, &reading, &changing).await?;
-                        step.act(&hands, &reading, &changing).await
+                        S::may_act(&context, &reading, &changing).await?;
+                        step.act(&context, &reading, &changing).await
                     };
                     let acted = tokio::time::timeout(ACT_DEADLINE, act).await;
                     Answer::Acted(acted.unwrap_or_else(|_| Err(too_long("the act", ACT_DEADLINE))))
@@ -502,14 +502,14 @@ impl<S: Site> Loop<S> {
     }
 }
 
-async fn look<S: Site>(step: &dyn Step<S>, hands: &Hands, reading: &S::Reading) -> Result<Observed, Failure> {
-    let observed = tokio::time::timeout(OBSERVE_DEADLINE, step.observe(hands, reading)).await;
+async fn look<S: Site>(step: &dyn Step<S>, context: &StepContext, reading: &S::Reading) -> Result<Observed, Failure> {
+    let observed = tokio::time::timeout(OBSERVE_DEADLINE, step.observe(context, reading)).await;
     observed.unwrap_or_else(|_| Err(too_long("the look at the target", OBSERVE_DEADLINE)))
 }
 
 pub(super) fn too_long(what: &str, deadline: Duration) -> Failure {
     Failure::retryable(
-        format!("{what} gave no answer within {}", text::spoken(deadline)),
+        format!("{what} gave no answer within {}", text::format_duration(deadline)),
         "check that the target can be reached; cozyup tries again",
     )
 }

@@ -1,6 +1,7 @@
 //! Runs steps. Knows no product.
 pub mod course;
 pub mod decide;
+pub mod describe;
 pub mod doubt;
 pub mod driver;
 pub mod failure;
@@ -14,7 +15,6 @@ pub mod request;
 pub mod standing;
 pub mod state;
 pub mod step;
-pub mod tell;
 pub mod undo;
 pub mod wait;
 mod wall_clock;

@@ -109,7 +109,7 @@ impl Standing {
     }
 
     /// How much it deserves to be looked at; more is more.
-    pub fn weight(self) -> u8 {
+    pub fn severity(self) -> u8 {
         match self {
             Standing::Proven => 0,
             Standing::Pending => 1,

@@ -1,7 +1,7 @@
 //! What happens to this machine's clock during a session. The run's own times go on evenly whatever it is; whoever reads them
 //! has to know of it.
 use crate::base::clock::Clock;
-use crate::base::text::spoken;
+use crate::base::text::format_duration;
 use jiff::SignedDuration;
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ impl WallClock {
         }
         self.told = moved;
         let (which, by) = if more.is_negative() { ("back", -more) } else { ("forward", more) };
-        let by = spoken(Duration::try_from(by).unwrap_or_default());
+        let by = format_duration(Duration::try_from(by).unwrap_or_default());
         Some(format!(
             "this machine slept, or its clock was moved {which}, by {by}: the times of this session go on as before it"
         ))

@@ -115,9 +115,9 @@ impl Changer {
     }
 
     async fn send(&self, ask: Ask, kind: &Kind, namespace: Option<&str>, name: &str) -> Result<Answer<Value>, Error> {
-        let spoken = ask.spoken();
+        let asked = ask.describe();
         let value: Value = self.wire.json(ask).await?;
-        Ok(Answer::new(spoken, evidence::raw(kind, &value), evidence::by_hand(kind, namespace, name), value))
+        Ok(Answer::new(asked, evidence::raw(kind, &value), evidence::by_hand(kind, namespace, name), value))
     }
 }
 

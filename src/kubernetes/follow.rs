@@ -51,9 +51,9 @@ async fn open<T: DeserializeOwned + Clone + Send + 'static>(
             ("timeoutSeconds", &seconds.to_string()),
         ],
     );
-    let spoken = format!("GET {target}");
+    let asked = format!("GET {target}");
     let request = Wire::watch_request(target)?;
-    let events = within(&spoken, wire.client().request_events::<T>(request)).await?;
+    let events = within(&asked, wire.client().request_events::<T>(request)).await?;
     Ok(events.boxed())
 }
 

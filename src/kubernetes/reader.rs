@@ -79,10 +79,10 @@ impl Reader {
     /// See [`Error`]; needs no rights beyond being known to the server.
     pub async fn version(&self) -> Result<Answer<Version>, Error> {
         let ask = Ask::get("/version".to_string());
-        let spoken = ask.spoken();
+        let asked = ask.describe();
         let raw = self.wire.text(ask).await?;
-        let value = parse(&spoken, &raw)?;
-        Ok(Answer::new(spoken, text::clean_lines(&raw), "kubectl version -o yaml", value))
+        let value = parse(&asked, &raw)?;
+        Ok(Answer::new(asked, text::clean_lines(&raw), "kubectl version -o yaml", value))
     }
 
     /// One object; `None` when it, or its kind, does not exist.
@@ -91,11 +91,11 @@ impl Reader {
     /// See [`Error`].
     pub async fn get(&self, kind: &Kind, namespace: Option<&str>, name: &str) -> Result<Option<Answer<Value>>, Error> {
         let ask = Ask::get(object_path(kind, namespace, name)?);
-        let spoken = ask.spoken();
+        let asked = ask.describe();
         match self.wire.json::<Value>(ask).await {
             Ok(value) => {
                 let by_hand = evidence::by_hand(kind, namespace, name);
-                Ok(Some(Answer::new(spoken, evidence::raw(kind, &value), by_hand, value)))
+                Ok(Some(Answer::new(asked, evidence::raw(kind, &value), by_hand, value)))
             }
             Err(Error::NotFound) => Ok(None),
             Err(e) => Err(e),
@@ -141,7 +141,7 @@ impl Reader {
     pub async fn logs(&self, namespace: &str, pod: &str, container: &str, tail: u32) -> Result<Answer<String>, Error> {
         let base = format!("{}/log", object_path(&Kind::POD, Some(namespace), pod)?);
         let ask = Ask::get(with_query(&base, &[("container", container), ("tailLines", &tail.to_string())]));
-        let spoken = ask.spoken();
+        let asked = ask.describe();
         let log = text::clean_lines(&self.wire.text(ask).await?);
         // Evidence is cut at its end, but the end of a log is what tells.
         let mut start = log.len().saturating_sub(RAW_LIMIT);
@@ -150,7 +150,7 @@ impl Reader {
         }
         let raw = log.get(start..).unwrap_or_default().to_string();
         let by_hand = format!("kubectl logs -n {namespace} {pod} -c {container} --tail={tail}");
-        Ok(Answer::new(spoken, raw, by_hand, log))
+        Ok(Answer::new(asked, raw, by_hand, log))
     }
 
     /// Returns at the first change after `since`, or when `deadline` (wall time) is over.
@@ -224,16 +224,16 @@ impl Reader {
 
 fn asked_list(kind: &Kind, namespace: Option<&str>, selector: Option<&str>) -> String {
     let query = [("labelSelector", selector.unwrap_or_default())];
-    Ask::get(with_query(&kind.path(namespace), &query)).spoken()
+    Ask::get(with_query(&kind.path(namespace), &query)).describe()
 }
 
-pub(super) fn parse<T: DeserializeOwned>(spoken: &str, body: &str) -> Result<T, Error> {
-    parse_within(spoken, body, &Budget::new(MEMORY))
+pub(super) fn parse<T: DeserializeOwned>(asked: &str, body: &str) -> Result<T, Error> {
+    parse_within(asked, body, &Budget::new(MEMORY))
 }
 
-fn parse_within<T: DeserializeOwned>(spoken: &str, body: &str, budget: &Budget) -> Result<T, Error> {
+fn parse_within<T: DeserializeOwned>(asked: &str, body: &str, budget: &Budget) -> Result<T, Error> {
     let read = values::read(body, budget).and_then(serde_json::from_value);
-    read.map_err(|e| Error::Answer { text: format!("{spoken}: {}", text::clean(&e.to_string())) })
+    read.map_err(|e| Error::Answer { text: format!("{asked}: {}", text::clean(&e.to_string())) })
 }
 
 /// Every page of a list. A `continue` token that became too old starts the list over, once.
@@ -276,10 +276,10 @@ async fn pages<T: DeserializeOwned>(
             ("continue", &next),
         ];
         let ask = Ask::get(with_query(&path, &query));
-        let spoken = ask.spoken();
+        let asked = ask.describe();
         let body = wire.text(ask).await?;
         length += body.len();
-        let page: Page<T> = parse_within(&spoken, &body, &budget)?;
+        let page: Page<T> = parse_within(&asked, &body, &budget)?;
         listed.items.extend(page.items.unwrap_or_default());
         let too_long =
             |what: String| Error::Answer { text: format!("{path}: {what}, which is no list of this cluster") };

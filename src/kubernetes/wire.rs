@@ -37,7 +37,7 @@ impl Ask {
     }
 
     /// `GET /api/v1/nodes`
-    pub fn spoken(&self) -> String {
+    pub fn describe(&self) -> String {
         format!("{} {}", self.method, self.target)
     }
 
@@ -65,14 +65,14 @@ impl Wire {
 
     /// The answer's text.
     pub async fn text(&self, ask: Ask) -> Result<String, Error> {
-        let spoken = ask.spoken();
+        let asked = ask.describe();
         let request = ask.request()?;
-        within(&spoken, self.client.request_text(request)).await
+        within(&asked, self.client.request_text(request)).await
     }
 
     pub async fn json<T: DeserializeOwned>(&self, ask: Ask) -> Result<T, Error> {
-        let spoken = ask.spoken();
-        parse(&spoken, &self.text(ask).await?)
+        let asked = ask.describe();
+        parse(&asked, &self.text(ask).await?)
     }
 
     pub fn client(&self) -> &kube::Client {
@@ -86,10 +86,12 @@ impl Wire {
 }
 
 /// Bounds `work` by [`DEADLINE`] and names it when it is over.
-pub(super) async fn within<T>(spoken: &str, work: impl Future<Output = Result<T, kube::Error>>) -> Result<T, Error> {
+pub(super) async fn within<T>(asked: &str, work: impl Future<Output = Result<T, kube::Error>>) -> Result<T, Error> {
     match tokio::time::timeout(DEADLINE, work).await {
         Ok(done) => done.map_err(Error::of_kube),
-        Err(_) => Err(Error::Unreachable { text: format!("{spoken}: no answer in {}", text::spoken(DEADLINE)) }),
+        Err(_) => {
+            Err(Error::Unreachable { text: format!("{asked}: no answer in {}", text::format_duration(DEADLINE)) })
+        }
     }
 }
 

@@ -58,7 +58,7 @@ async fn releases(around: Arc<Around>, reader: Reader) {
     let take = |all: Vec<_>| {
         let seen = watch.take(&all);
         outlet.show(View::Releases(seen.releases));
-        seen.notices.into_iter().for_each(|notice| outlet.tell(notice));
+        seen.notices.into_iter().for_each(|notice| outlet.notify(notice));
         outlet.doubt(Source::Releases, seen.doubts);
     };
     each(&around, reader.watch_releases(), take, || outlet.doubt(Source::Releases, BTreeSet::new())).await;
@@ -70,7 +70,7 @@ async fn nodes(around: Arc<Around>, reader: Reader) {
     let take = |all: Vec<_>| {
         let seen = watch.take(&all);
         outlet.show(View::Nodes(seen.nodes));
-        seen.notices.into_iter().for_each(|notice| outlet.tell(notice));
+        seen.notices.into_iter().for_each(|notice| outlet.notify(notice));
         outlet.doubt(Source::Nodes, seen.doubts);
     };
     each(&around, reader.watch_nodes(), take, || outlet.doubt(Source::Nodes, BTreeSet::new())).await;

@@ -1,5 +1,5 @@
 //! Asks the Talos APIs of the planned machines, each by itself, so that one that is off holds up no other.
-use super::machines::{MachinesWatch, Told, has_etcd};
+use super::machines::{MachineAnswer, MachinesWatch, has_etcd};
 use super::outlet::{Calls, Source};
 use super::{AdminOf, Around};
 use crate::observed::{Backend, Cause, View};
@@ -72,7 +72,7 @@ async fn look(around: &Around, admin: &ClientCertificate, machines: &mut [Asked]
     };
     let seen = watch.members(members.as_deref());
     around.outlet.show(View::Machines(watch.view()));
-    seen.notices.into_iter().for_each(|notice| around.outlet.tell(notice));
+    seen.notices.into_iter().for_each(|notice| around.outlet.notify(notice));
     around.outlet.doubt(Source::Members, seen.doubts);
 }
 
@@ -87,7 +87,7 @@ async fn members(connection: &Secure, calls: &Calls) -> Option<Vec<EtcdMember>> 
 }
 
 impl Asked {
-    async fn ask(&mut self, admin: &ClientCertificate, calls: &Calls) -> Result<Told, Cause> {
+    async fn ask(&mut self, admin: &ClientCertificate, calls: &Calls) -> Result<MachineAnswer, Cause> {
         let count = |n| Calls::count(&calls.talos, n);
         let failed = |e: Error| cause(&e);
         if self.connection.is_none() {
@@ -106,7 +106,7 @@ impl Asked {
             // An etcd without an answer is no silent machine.
             etcd = connection.etcd_status().await.ok().map(|answer| answer.value);
         }
-        Ok(Told { status, services, version: version.clone(), etcd })
+        Ok(MachineAnswer { status, services, version: version.clone(), etcd })
     }
 }
 

@@ -45,7 +45,7 @@ pub async fn run(around: Arc<Around>, reader: Reader) {
                 // A log that can't be read in time takes nothing from what is known.
                 let _ = tokio::time::timeout(DEADLINE, ask.progress(&mut seen.site, &answer.tasks, &around)).await;
                 around.outlet.show(View::Site(seen.site));
-                seen.notices.into_iter().for_each(|notice| around.outlet.tell(notice));
+                seen.notices.into_iter().for_each(|notice| around.outlet.notify(notice));
                 around.outlet.doubt(Source::Site, seen.doubts);
                 pace.after(seen.busy)
             }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// What one machine answered.
 #[derive(Debug, Clone)]
-pub struct Told {
+pub struct MachineAnswer {
     pub status: MachineStatus,
     pub services: Vec<Service>,
     /// `v1.10.6`
@@ -48,7 +48,7 @@ impl MachinesWatch {
         }
     }
 
-    pub fn machine(&mut self, name: &str, told: &Told) {
+    pub fn machine(&mut self, name: &str, told: &MachineAnswer) {
         let Some(machine) = self.machines.get_mut(name) else { return };
         let down = told.services.iter().filter(|s| !(s.is_up() || s.state == "Running" && s.healthy.is_none()));
         // One that has done its work is not down.
@@ -135,7 +135,7 @@ mod tests {
         assert!(!has_etcd(&services));
         let status = MachineStatus { stage: Stage::Booting, ready: false, unmet: Vec::new() };
         let etcd = EtcdStatus { member_id: 1, leader: 0, learner: false, database_size: 7, errors: Vec::new() };
-        watch.machine("cp1", &Told { status, services, version: "v1.10.6".into(), etcd: Some(etcd) });
+        watch.machine("cp1", &MachineAnswer { status, services, version: "v1.10.6".into(), etcd: Some(etcd) });
         let machine = &watch.view().machines[0];
         assert_eq!(machine.services_down, [("etcd".to_string(), "Preparing".to_string())]);
         assert_eq!((machine.services, machine.stage.as_deref()), (4, Some("booting")));

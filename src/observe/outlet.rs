@@ -70,7 +70,7 @@ impl Outlet {
     }
 
     /// Records a change. A teardown makes most of them itself, so there only what others do is told.
-    pub fn tell(&self, notice: Noticed) {
+    pub fn notify(&self, notice: Noticed) {
         if self.progress.borrow().backwards && !matches!(notice, Noticed::ForeignTask { .. }) {
             return;
         }
@@ -102,7 +102,7 @@ impl Outlet {
         drop(state);
         self.show_contacts();
         if let (Some(since), true) = (silent_since, told) {
-            self.tell(Noticed::BackendAnswers { backend: backend.clone(), after_s: between(since, now).as_secs() });
+            self.notify(Noticed::BackendAnswers { backend: backend.clone(), after_s: between(since, now).as_secs() });
         }
     }
 
@@ -115,7 +115,7 @@ impl Outlet {
         drop(state);
         self.show_contacts();
         if news {
-            self.tell(Noticed::BackendSilent { backend: backend.clone(), cause, for_s: lasted.as_secs() });
+            self.notify(Noticed::BackendSilent { backend: backend.clone(), cause, for_s: lasted.as_secs() });
         }
     }
 
@@ -186,11 +186,11 @@ pub mod tests {
         let (outlet, _, mut outside) = outlet(false);
         for n in 0..1000 {
             pass(5).await;
-            outlet.tell(Noticed::NodeReady { name: format!("n{n}") });
+            outlet.notify(Noticed::NodeReady { name: format!("n{n}") });
         }
         assert!((10..=64).contains(&told(&mut outside).len()));
         let (outlet, _, mut outside) = super::tests::outlet(true);
-        outlet.tell(Noticed::NodeGone { name: "cp1".into() });
+        outlet.notify(Noticed::NodeGone { name: "cp1".into() });
         assert!(told(&mut outside).is_empty());
     }
 }

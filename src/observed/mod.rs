@@ -2,18 +2,18 @@
 //! on. Whoever shows or records them needs no client of any system.
 mod board;
 mod contact;
+mod describe;
 mod fact;
 mod notice;
 mod site;
 mod snapshot;
-mod telling;
 mod workload;
 
 pub use board::{Board, News};
 pub use contact::{Backend, Cause, Contact, Contacts};
+pub use describe::describe;
 pub use fact::Fact;
 pub use notice::{Noticed, TaskOf};
 pub use site::{Host, Machine, Machines, Member, Power, Site, Storage, Task, Vm, VmThere};
 pub use snapshot::{Kind, Snapshot, VERSION, View};
-pub use telling::tell;
 pub use workload::{Event, Events, Node, Nodes, Pod, Pods, Release, ReleaseState, Releases};

@@ -1,6 +1,6 @@
 //! Changes that a person wants to know, as facts, and the one place that makes a sentence of each.
 use super::contact::{Backend, Cause};
-use crate::base::text::{size, spoken};
+use crate::base::text::{format_duration, size};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -188,14 +188,18 @@ impl Noticed {
                 format!("Flux has given up release {namespace}/{name} ({})", joined(reason, message))
             }
             Noticed::BackendSilent { backend, cause, for_s } => {
-                format!("{backend} has not answered for {}: {}", spoken(Duration::from_secs(*for_s)), cause.as_str())
+                format!("{backend} has not answered for {}: {}", duration(*for_s), cause.as_str())
             }
             Noticed::BackendAnswers { backend, after_s } => {
-                format!("{backend} answers again, after {}", spoken(Duration::from_secs(*after_s)))
+                format!("{backend} answers again, after {}", duration(*after_s))
             }
             Noticed::Suppressed { count } => format!("{count} more changes were noticed and are left out here"),
         }
     }
+}
+
+fn duration(seconds: u64) -> String {
+    format_duration(Duration::from_secs(seconds))
 }
 
 fn started_by(task: Option<&TaskOf>) -> String {

@@ -1,4 +1,5 @@
 //! Every key of the plan file, once: the reader, the writer, the form and `docs/PLAN.md` are made from this table.
+mod integration;
 mod validation;
 
 use super::model::{AddressRange, ApiUrl, Delivery, Role, VmidRange};
@@ -20,14 +21,14 @@ pub struct Key {
 
 pub enum Kind {
     Text,
-    Whole {
+    Int {
         least: u64,
         most: u64,
     },
-    Flag,
+    Bool,
     /// Text with a form of its own.
-    Formed(&'static Format),
-    Texts,
+    Pattern(&'static Format),
+    Strings,
     List(&'static Format),
     Section(&'static [Key]),
     Rows(&'static [Key]),
@@ -53,10 +54,10 @@ impl Kind {
     pub fn title(&self) -> String {
         match self {
             Kind::Text => "text".into(),
-            Kind::Whole { .. } => "whole number".into(),
-            Kind::Flag => "true or false".into(),
-            Kind::Formed(format) => format.title.into(),
-            Kind::Texts => "list of texts".into(),
+            Kind::Int { .. } => "whole number".into(),
+            Kind::Bool => "true or false".into(),
+            Kind::Pattern(format) => format.title.into(),
+            Kind::Strings => "list of texts".into(),
             Kind::List(format) => format!("list: {}", format.title),
             Kind::Section(_) => "section".into(),
             Kind::Rows(_) => "list of sections".into(),
@@ -89,7 +90,7 @@ const ROLE: Format =
     Format { title: "controlplane or worker", rule: "wrong-value", check: |s| s.parse::<Role>().map(drop) };
 const DELIVERY: Format =
     Format { title: "apply or cdrom", rule: "wrong-value", check: |s| s.parse::<Delivery>().map(drop) };
-const VMID: Kind = Kind::Whole { least: 100, most: 999_999_999 };
+const VMID: Kind = Kind::Int { least: 100, most: 999_999_999 };
 
 const fn key(name: &'static str, label: &'static str, kind: Kind, example: &'static str, about: &'static str) -> Key {
     Key { name, label, kind, need: Need::Required, example, about }
@@ -108,7 +109,7 @@ impl Key {
 }
 
 pub static PLAN: &[Key] = &[
-    key("version", "version", Kind::Whole { least: 1, most: 1 }, "1", "Version of the plan file."),
+    key("version", "version", Kind::Int { least: 1, most: 1 }, "1", "Version of the plan file."),
     key(
         "name",
         "name of the run",
@@ -123,7 +124,13 @@ pub static PLAN: &[Key] = &[
     key("network", "network", Kind::Section(NETWORK), "", "The nodes' network and the cluster's own networks."),
     key("talos", "talos", Kind::Section(TALOS), "", "Talos Linux and Kubernetes."),
     key("cozystack", "cozystack", Kind::Section(COZYSTACK), "", "The platform."),
-    key("integration", "integration", Kind::Section(INTEGRATION), "", "Storage and the ties to Proxmox VE."),
+    key(
+        "integration",
+        "integration",
+        Kind::Section(integration::INTEGRATION),
+        "",
+        "Storage and the ties to Proxmox VE.",
+    ),
     key(
         "tests",
         "tests",
@@ -143,11 +150,11 @@ pub static PLAN: &[Key] = &[
 ];
 
 static SITE: &[Key] = &[
-    key("url", "API URL", Kind::Formed(&URL), "https://10.0.0.1:8006", "The API of any node, without /api2/json."),
+    key("url", "API URL", Kind::Pattern(&URL), "https://10.0.0.1:8006", "The API of any node, without /api2/json."),
     key(
         "fingerprint",
         "certificate fingerprint",
-        Kind::Formed(&FINGERPRINT),
+        Kind::Pattern(&FINGERPRINT),
         "\"AA:BB:…\"",
         "SHA-256 of the server's certificate, as the Proxmox VE GUI shows it under Certificates.",
     )
@@ -211,53 +218,59 @@ static TEMPLATE: &[Key] = &[
 
 pub static NODE: &[Key] = &[
     key("name", "name", Kind::Text, "cozy-new-cp1", "VM, Talos and Kubernetes name: a DNS label."),
-    key("role", "role", Kind::Formed(&ROLE), "controlplane", "controlplane or worker."),
+    key("role", "role", Kind::Pattern(&ROLE), "controlplane", "controlplane or worker."),
     key("vmid", "VMID", VMID, "1001", "VMID of the VM; a lost answer is found again by it."),
-    key("address", "address", Kind::Formed(&ADDRESS), "10.0.0.201", "The node's fixed IPv4 address."),
+    key("address", "address", Kind::Pattern(&ADDRESS), "10.0.0.201", "The node's fixed IPv4 address."),
     key("host", "Proxmox node", Kind::Text, "pve", "Proxmox node that carries the VM."),
-    key("cores", "cores", Kind::Whole { least: 1, most: 512 }, "8", "CPU cores; documented minimum 8."),
+    key("cores", "cores", Kind::Int { least: 1, most: 512 }, "8", "CPU cores; documented minimum 8."),
     key(
         "memory_mib",
         "memory (MiB)",
-        Kind::Whole { least: 1, most: 8 << 20 },
+        Kind::Int { least: 1, most: 8 << 20 },
         "24576",
         "Memory in MiB, a multiple of 8; documented minimum 24576.",
     ),
     key(
         "system_disk_gib",
         "system disk (GiB)",
-        Kind::Whole { least: 1, most: 65536 },
+        Kind::Int { least: 1, most: 65536 },
         "50",
         "Talos' disk in GiB; documented minimum 50.",
     ),
     key(
         "data_disk_gib",
         "data disk (GiB)",
-        Kind::Whole { least: 1, most: 262_144 },
+        Kind::Int { least: 1, most: 262_144 },
         "256",
         "Raw disk for LINSTOR in GiB; documented minimum 100, recommended 256.",
     ),
 ];
 
 static NETWORK: &[Key] = &[
-    key("subnet", "subnet", Kind::Formed(&CIDR), "10.0.0.0/24", "The nodes' network; all nodes share one L2 segment."),
-    key("gateway", "gateway", Kind::Formed(&ADDRESS), "10.0.0.1", "Default gateway of the nodes."),
+    key("subnet", "subnet", Kind::Pattern(&CIDR), "10.0.0.0/24", "The nodes' network; all nodes share one L2 segment."),
+    key("gateway", "gateway", Kind::Pattern(&ADDRESS), "10.0.0.1", "Default gateway of the nodes."),
     key("dns", "DNS servers", Kind::List(&ADDRESS), "[10.0.0.1]", "Name servers of the nodes, one to three."),
-    key("ntp", "NTP servers", Kind::Texts, "[pool.ntp.org]", "Time servers of the nodes; empty: the gateway.")
+    key("ntp", "NTP servers", Kind::Strings, "[pool.ntp.org]", "Time servers of the nodes; empty: the gateway.")
         .or("the gateway"),
     key("bridge", "bridge", Kind::Text, "vmbr0", "Bridge on every Proxmox node."),
-    key("vlan", "VLAN", Kind::Whole { least: 0, most: 65535 }, "100", "VLAN tag of the nodes' interface, 1 to 4094.")
+    key("vlan", "VLAN", Kind::Int { least: 0, most: 65535 }, "100", "VLAN tag of the nodes' interface, 1 to 4094.")
         .optional("untagged"),
     key(
         "vip",
         "API address (VIP)",
-        Kind::Formed(&ADDRESS),
+        Kind::Pattern(&ADDRESS),
         "10.0.0.200",
         "The cluster's API address, held by one control plane at a time; free, in the subnet.",
     ),
-    key("pod_cidr", "pod network", Kind::Formed(&CIDR), "10.244.0.0/16", "Network of the pods."),
-    key("service_cidr", "service network", Kind::Formed(&CIDR), "10.96.0.0/16", "Network of the services."),
-    key("join_cidr", "join network", Kind::Formed(&CIDR), "100.64.0.0/16", "Kube-OVN's network between node and pods."),
+    key("pod_cidr", "pod network", Kind::Pattern(&CIDR), "10.244.0.0/16", "Network of the pods."),
+    key("service_cidr", "service network", Kind::Pattern(&CIDR), "10.96.0.0/16", "Network of the services."),
+    key(
+        "join_cidr",
+        "join network",
+        Kind::Pattern(&CIDR),
+        "100.64.0.0/16",
+        "Kube-OVN's network between node and pods.",
+    ),
     key("cluster_domain", "cluster domain", Kind::Text, "cozy.local", "DNS domain inside the cluster."),
     key(
         "address_pool",
@@ -282,7 +295,7 @@ static TALOS: &[Key] = &[
     key(
         "delivery",
         "config delivery",
-        Kind::Formed(&DELIVERY),
+        Kind::Pattern(&DELIVERY),
         "cdrom",
         "apply: over the network, to whoever answers in maintenance mode. cdrom: by a CD-ROM that Proxmox VE puts into the VM.",
     )
@@ -331,71 +344,15 @@ static COZYSTACK: &[Key] = &[
     key(
         "expose",
         "exposed services",
-        Kind::Texts,
+        Kind::Strings,
         "[api, dashboard]",
         "Services on the root ingress: api, dashboard, keycloak, cdi-uploadproxy, vm-exportproxy.",
     )
     .or("none"),
-    key("telemetry", "telemetry", Kind::Flag, "false", "Whether the platform reports usage to its makers.").or("false"),
-    key("disable", "components left out", Kind::Texts, "[kafka-operator]", "Further components to leave out.")
+    key("telemetry", "telemetry", Kind::Bool, "false", "Whether the platform reports usage to its makers.").or("false"),
+    key("disable", "components left out", Kind::Strings, "[kafka-operator]", "Further components to leave out.")
         .or("none"),
-    key("enable", "components switched on", Kind::Texts, "[velero]", "Optional components to switch on.").or("none"),
-];
-
-static INTEGRATION: &[Key] = &[
-    key("linstor", "linstor", Kind::Section(LINSTOR), "", "Replicated storage on the data disks."),
-    key("csi", "csi", Kind::Section(CSI), "", "Proxmox CSI: volumes on a Proxmox storage."),
-    key("capmox", "capmox", Kind::Section(CAPMOX), "", "Cluster API provider for Proxmox VE, with in-cluster IPAM."),
-];
-
-static LINSTOR: &[Key] = &[
-    key("pool", "LINSTOR pool", Kind::Text, "data", "Name of the storage pool on every node."),
-    key("device", "LINSTOR device", Kind::Text, "/dev/sdb", "The data disk as the node sees it: scsi1."),
-];
-
-static CSI: &[Key] = &[
-    key("enabled", "Proxmox CSI", Kind::Flag, "true", "Whether to install the driver."),
-    key("storage", "CSI storage", Kind::Text, "local-lvm", "Proxmox storage (content images) for volumes."),
-    key("region", "CSI region", Kind::Text, "pve", "Value of topology.kubernetes.io/region on every node."),
-    key("chart_version", "CSI chart version", Kind::Text, "0.3.16", "Version of the chart proxmox-csi-plugin."),
-];
-
-static CAPMOX: &[Key] = &[
-    key("enabled", "capmox", Kind::Flag, "true", "Whether to install the provider."),
-    key("version", "capmox version", Kind::Text, "v0.7.7", "Below v0.8: later ones need a newer Cluster API."),
-    key("ipam_version", "IPAM version", Kind::Text, "v1.0.3", "Below v1.1, for the same reason."),
-    key(
-        "components_url",
-        "capmox components",
-        Kind::Text,
-        "https://mirror.example.com/infrastructure-components.yaml",
-        "Where this machine takes capmox's components from, a URL or an absolute path; the cluster fetches nothing.",
-    )
-    .optional("the release of that version on GitHub"),
-    key(
-        "components_sha256",
-        "capmox SHA-256",
-        Kind::Text,
-        "0123…cdef",
-        "SHA-256 of capmox's components, 64 lower-case hexadecimal digits.",
-    )
-    .optional("recorded when they are read first, and compared from then on"),
-    key(
-        "ipam_components_url",
-        "IPAM components",
-        Kind::Text,
-        "https://mirror.example.com/ipam-components.yaml",
-        "Where this machine takes IPAM's components from, a URL or an absolute path.",
-    )
-    .optional("the release of that version on GitHub"),
-    key(
-        "ipam_components_sha256",
-        "IPAM SHA-256",
-        Kind::Text,
-        "0123…cdef",
-        "SHA-256 of IPAM's components, 64 lower-case hexadecimal digits.",
-    )
-    .optional("recorded when they are read first, and compared from then on"),
+    key("enable", "components switched on", Kind::Strings, "[velero]", "Optional components to switch on.").or("none"),
 ];
 
 static OVERRIDE: &[Key] = &[
@@ -412,7 +369,7 @@ pub fn all() -> Vec<(String, &'static Key)> {
             match &key.kind {
                 Kind::Section(inner) => walk(&format!("{path}."), inner, into),
                 Kind::Rows(inner) => walk(&format!("{path}[]."), inner, into),
-                Kind::Text | Kind::Whole { .. } | Kind::Flag | Kind::Formed(_) | Kind::Texts | Kind::List(_) => {}
+                Kind::Text | Kind::Int { .. } | Kind::Bool | Kind::Pattern(_) | Kind::Strings | Kind::List(_) => {}
             }
         }
     }

@@ -146,8 +146,8 @@ impl Reader<'_> {
     fn value(&mut self, at: &str, entry: &Entry, key: &'static Key) -> Option<Json> {
         let node = &entry.node;
         let place = match key.kind {
-            Kind::Section(_) | Kind::Rows(_) | Kind::Texts | Kind::List(_) => entry.place,
-            Kind::Text | Kind::Whole { .. } | Kind::Flag | Kind::Formed(_) => node.place,
+            Kind::Section(_) | Kind::Rows(_) | Kind::Strings | Kind::List(_) => entry.place,
+            Kind::Text | Kind::Int { .. } | Kind::Bool | Kind::Pattern(_) => node.place,
         };
         self.places.insert(at.into(), place);
         if matches!(node.value, Value::Null) && !matches!(key.kind, Kind::Section(_)) {
@@ -159,16 +159,16 @@ impl Reader<'_> {
         match &key.kind {
             Kind::Section(inner) => Some(Json::Object(self.section(at, entry.place, inner, node))),
             Kind::Rows(inner) => self.rows(at, inner, node),
-            Kind::Whole { least, most } => self.whole(at, key, node, *least, *most),
-            Kind::Flag => match node.value {
+            Kind::Int { least, most } => self.whole(at, key, node, *least, *most),
+            Kind::Bool => match node.value {
                 Value::Flag(flag) => Some(Json::Bool(flag)),
                 Value::Null | Value::Whole(_) | Value::Number | Value::Text(_) | Value::List(_) | Value::Map(_) => {
                     self.wrong_type(at, key, node, "true or false")
                 }
             },
             Kind::Text => self.text(at, key, node, None).map(Json::String),
-            Kind::Formed(format) => self.text(at, key, node, Some(format)).map(Json::String),
-            Kind::Texts => self.texts(at, key, node, None),
+            Kind::Pattern(format) => self.text(at, key, node, Some(format)).map(Json::String),
+            Kind::Strings => self.texts(at, key, node, None),
             Kind::List(format) => self.texts(at, key, node, Some(format)),
         }
     }

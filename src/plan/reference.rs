@@ -22,11 +22,11 @@ pub fn keys_table() -> String {
     let new = serde_json::to_value(plan(&Defaults::default())).unwrap_or_default();
     for (path, key) in keys::all() {
         let kind = match key.kind {
-            Kind::Whole { least, most } => format!("{}, {least} to {most}", key.kind.title()),
+            Kind::Int { least, most } => format!("{}, {least} to {most}", key.kind.title()),
             Kind::Text
-            | Kind::Flag
-            | Kind::Formed(_)
-            | Kind::Texts
+            | Kind::Bool
+            | Kind::Pattern(_)
+            | Kind::Strings
             | Kind::List(_)
             | Kind::Section(_)
             | Kind::Rows(_) => key.kind.title(),
@@ -37,7 +37,7 @@ pub fn keys_table() -> String {
         };
         let value = match key.kind {
             Kind::Section(_) | Kind::Rows(_) => String::new(),
-            Kind::Text | Kind::Whole { .. } | Kind::Flag | Kind::Formed(_) | Kind::Texts | Kind::List(_) => new
+            Kind::Text | Kind::Int { .. } | Kind::Bool | Kind::Pattern(_) | Kind::Strings | Kind::List(_) => new
                 .pointer(&format!("/{}", path.replace("[]", "/0").replace('.', "/")))
                 .map(in_a_cell)
                 .unwrap_or_default(),

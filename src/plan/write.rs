@@ -73,20 +73,20 @@ impl Writer {
                 self.line(indent, &format!("{name}:"));
                 self.section(indent + 2, inner, value, explained)?;
             }
-            Kind::Rows(_) | Kind::Texts | Kind::List(_) if items.is_empty() => {
+            Kind::Rows(_) | Kind::Strings | Kind::List(_) if items.is_empty() => {
                 self.line(indent, &format!("{name}: []"));
             }
             Kind::Rows(inner) => {
                 self.line(indent, &format!("{name}:"));
                 self.rows(indent + 2, inner, items, explained)?;
             }
-            Kind::Texts | Kind::List(_) => {
+            Kind::Strings | Kind::List(_) => {
                 self.line(indent, &format!("{name}:"));
                 for item in items {
                     self.line(indent + 2, &format!("- {}", scalar(item)?));
                 }
             }
-            Kind::Text | Kind::Whole { .. } | Kind::Flag | Kind::Formed(_) => {
+            Kind::Text | Kind::Int { .. } | Kind::Bool | Kind::Pattern(_) => {
                 self.line(indent, &format!("{name}: {}", scalar(value)?));
             }
         }

@@ -1,19 +1,19 @@
 //! One record as plain lines: for pipes, logs, screen readers and dumb terminals. No colour, no control characters.
 use crate::base::clock::between;
+use crate::engine::describe::LogEntry;
 use crate::engine::record::Record;
 use crate::engine::state::RunState;
-use crate::engine::tell::Told;
-use crate::observed::tell;
+use crate::observed::describe;
 use std::time::Duration;
 
 /// The lines that tell `record`, or none when it has no news. `state` is what was known before it.
 pub fn lines(record: &Record, state: &RunState) -> Vec<String> {
     let since = state.started.map_or(Duration::ZERO, |s| between(s, record.at)).as_secs();
     let clock = format!("{:02}:{:02}:{:02}", since / 3600, since / 60 % 60, since % 60);
-    tell(record, state).iter().flat_map(|told| lines_of(&clock, told)).collect()
+    describe(record, state).iter().flat_map(|told| lines_of(&clock, told)).collect()
 }
 
-fn lines_of(clock: &str, told: &Told<'_>) -> Vec<String> {
+fn lines_of(clock: &str, told: &LogEntry<'_>) -> Vec<String> {
     let class = told.class.map(|class| format!(" ({class})")).unwrap_or_default();
     let subject = told.step.map(|step| format!("{step}{class}: ")).unwrap_or_default();
     let first = format!("{clock} {:<8} {subject}{}", told.news.word(), told.text);

@@ -213,7 +213,7 @@ impl Summary {
             out.push(format!("{title}:"));
             out.extend(map.iter().map(|(k, v)| format!("  {k:<12} {v}")));
         }
-        let wall = text::spoken(Duration::from_secs_f64(self.wall_s.max(0.0)));
+        let wall = text::format_duration(Duration::from_secs_f64(self.wall_s.max(0.0)));
         match (self.critical_path_s, self.speed) {
             // One that ended early did not walk it.
             (Some(path), Some(speed)) if speed > 0.0 && self.outcome == Ending::Proven => {

@@ -94,7 +94,7 @@ pub async fn greet(folder: &Path, who: &str, patience: Duration) -> Result<Welco
     answer.unwrap_or_else(|_| Err(JoinError::Silent(io::ErrorKind::TimedOut.into())))
 }
 
-/// A connection to the worker, or to nobody: what another user laid there is not spoken to.
+/// A connection to the worker, or to nobody: what another user laid there is not format_duration to.
 async fn reached(folder: &Path) -> Result<Lines, JoinError> {
     let stream = socket::connect(folder).await.map_err(|e| match e.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => JoinError::Nobody,

@@ -35,7 +35,7 @@ impl Owner {
 
 impl std::fmt::Display for Owner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let age = text::spoken(between(self.since, jiff::Timestamp::now()));
+        let age = text::format_duration(between(self.since, jiff::Timestamp::now()));
         let since = self.since.strftime("%F %T UTC");
         write!(f, "process {} on {} since {since}, for {age}", self.pid, text::clean(&self.host))
     }

@@ -3,6 +3,7 @@ use super::protocol::{Control, Ended, FromWorker, Hello, PROTOCOL, Request, ToWo
 use super::socket::{self, Lines};
 use crate::base::text;
 use crate::engine::journal::follow::Follower;
+use crate::engine::record::Record;
 use crate::engine::request::Asked;
 use crate::observed::Board;
 use jiff::Timestamp;
@@ -24,7 +25,7 @@ const LONGEST_NAME: usize = 80;
 
 /// The state that every connection needs; cheap to clone.
 #[derive(Clone)]
-pub struct Door {
+pub struct ScreenServer {
     pub journal: PathBuf,
     pub title: String,
     pub clock: Option<String>,
@@ -34,11 +35,11 @@ pub struct Door {
     pub ended: watch::Receiver<Option<Ended>>,
     /// What was observed last of each kind.
     pub views: Board,
-    desk: Arc<Desk>,
+    registry: Arc<Registry>,
 }
 
 /// The screen in control, and the number of screens.
-struct Desk {
+struct Registry {
     holder: Mutex<Option<Holder>>,
     changed: watch::Sender<u64>,
     screens: watch::Sender<usize>,
@@ -51,7 +52,7 @@ struct Holder {
     since: Timestamp,
 }
 
-impl Desk {
+impl Registry {
     fn holder(&self) -> Option<Holder> {
         self.holder.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -67,7 +68,7 @@ impl Desk {
     }
 }
 
-impl Door {
+impl ScreenServer {
     pub fn new(
         journal: PathBuf,
         title: String,
@@ -76,14 +77,15 @@ impl Door {
         written: watch::Receiver<u64>,
         ended: watch::Receiver<Option<Ended>>,
         views: Board,
-    ) -> Door {
-        let desk = Desk { holder: Mutex::new(None), changed: watch::Sender::new(0), screens: watch::Sender::new(0) };
-        Door { journal, title, clock, requests, written, ended, views, desk: Arc::new(desk) }
+    ) -> ScreenServer {
+        let registry =
+            Registry { holder: Mutex::new(None), changed: watch::Sender::new(0), screens: watch::Sender::new(0) };
+        ScreenServer { journal, title, clock, requests, written, ended, views, registry: Arc::new(registry) }
     }
 
     /// The number of attached screens, as it changes.
     pub fn screens(&self) -> watch::Receiver<usize> {
-        self.desk.screens.subscribe()
+        self.registry.screens.subscribe()
     }
 
     /// Serves until the run has ended and every screen has been told, or had its time.
@@ -99,8 +101,8 @@ impl Door {
                 accepted = listener.accept() => {
                     if let Ok((stream, _)) = accepted && matches!(socket::stranger(&stream), Ok(None)) {
                         number += 1;
-                        let door = self.clone();
-                        screens.spawn(async move { door.screen(stream, number).await });
+                        let server = self.clone();
+                        screens.spawn(async move { server.screen(stream, number).await });
                     }
                 }
                 _ = looks.tick() => {
@@ -119,13 +121,13 @@ impl Door {
     }
 
     async fn screen(self, stream: UnixStream, screen: u64) {
-        self.desk.screens.send_modify(|n| *n += 1);
+        self.registry.screens.send_modify(|n| *n += 1);
         // An error is the screen's going away: the run does not care.
         let _ = self.talk(socket::lines(stream), screen).await;
-        if self.desk.control(screen).yours {
-            self.desk.set(None);
+        if self.registry.control(screen).yours {
+            self.registry.set(None);
         }
-        self.desk.screens.send_modify(|n| *n -= 1);
+        self.registry.screens.send_modify(|n| *n -= 1);
     }
 
     async fn talk(&self, mut lines: Lines, screen: u64) -> io::Result<()> {
@@ -143,8 +145,8 @@ impl Door {
             return socket::send(&mut lines, &FromWorker::Denied { why, next }).await;
         }
         let who = text::shorten(&text::clean(&hello.who), LONGEST_NAME);
-        if !hello.read_only && self.desk.holder().is_none() {
-            self.desk.set(Some(Holder { screen, who: who.clone(), since: Timestamp::now() }));
+        if !hello.read_only && self.registry.holder().is_none() {
+            self.registry.set(Some(Holder { screen, who: who.clone(), since: Timestamp::now() }));
         }
         let welcome = Welcome {
             protocol: PROTOCOL,
@@ -152,34 +154,25 @@ impl Door {
             pid: std::process::id(),
             clock: self.clock.clone(),
             title: self.title.clone(),
-            control: self.desk.control(screen),
+            control: self.registry.control(screen),
         };
         socket::send(&mut lines, &FromWorker::Welcome(welcome)).await?;
-        self.tell(lines, screen, &who, &hello).await
+        self.stream(lines, screen, &who, &hello).await
     }
 
-    async fn tell(&self, mut lines: Lines, screen: u64, who: &str, hello: &Hello) -> io::Result<()> {
+    async fn stream(&self, mut lines: Lines, screen: u64, who: &str, hello: &Hello) -> io::Result<()> {
         let (mut written, mut ended) = (self.written.clone(), self.ended.clone());
-        let mut control = self.desk.changed.subscribe();
+        let mut control = self.registry.changed.subscribe();
         let mut views = self.views.news();
-        let mut follower = Some(Follower::open(&self.journal).map_err(io::Error::other)?);
+        let mut follower = Follower::open(&self.journal).map_err(io::Error::other)?;
         let mut first = true;
         loop {
             written.mark_unchanged();
             let over = ended.borrow_and_update().clone();
-            // Thousands of records at first: not on a thread that others wait for.
-            let Some(mut reader) = follower.take() else { return Ok(()) };
-            let (reader, records) = tokio::task::spawn_blocking(move || {
-                let records = reader.news();
-                (reader, records)
-            })
-            .await
-            .map_err(io::Error::other)?;
-            follower = Some(reader);
-            for record in records.map_err(io::Error::other)? {
-                if record.seq > hello.cursor {
-                    socket::feed(&mut lines, &FromWorker::Record(Box::new(record))).await?;
-                }
+            let records;
+            (follower, records) = news(follower).await?;
+            for record in records.into_iter().filter(|record| record.seq > hello.cursor) {
+                socket::feed(&mut lines, &FromWorker::Record(Box::new(record))).await?;
             }
             if std::mem::take(&mut first) {
                 socket::feed(&mut lines, &FromWorker::CaughtUp).await?;
@@ -202,7 +195,7 @@ impl Door {
                     }
                 }
                 _ = control.changed() => {
-                    socket::send(&mut lines, &FromWorker::Control(self.desk.control(screen))).await?;
+                    socket::send(&mut lines, &FromWorker::Control(self.registry.control(screen))).await?;
                 }
                 message = socket::receive(&mut lines) => match message? {
                     None => return Ok(()),
@@ -211,11 +204,7 @@ impl Door {
                             socket::send(&mut lines, &denied).await?;
                         }
                     }
-                    Some(ToWorker::Unknown) => {
-                        let why = format!("the worker (cozyup {}) does not know what this screen asks", env!("CARGO_PKG_VERSION"));
-                        let next = "use the cozyup that started the run".to_string();
-                        socket::send(&mut lines, &FromWorker::Denied { why, next }).await?;
-                    }
+                    Some(ToWorker::Unknown) => socket::send(&mut lines, &newer_screen()).await?,
                     Some(ToWorker::Hello(_)) => {}
                 },
             }
@@ -229,11 +218,11 @@ impl Door {
                 return denied("this screen was attached with --read-only", "attach again without it");
             }
             Request::TakeControl => {
-                self.desk.set(Some(Holder { screen, who: who.to_string(), since: Timestamp::now() }));
+                self.registry.set(Some(Holder { screen, who: who.to_string(), since: Timestamp::now() }));
             }
             Request::OpenGate { .. } | Request::Retry { .. } | Request::Stop => {
-                if !self.desk.control(screen).yours {
-                    let holder = self.desk.holder().map_or("nobody".to_string(), |h| h.who);
+                if !self.registry.control(screen).yours {
+                    let holder = self.registry.holder().map_or("nobody".to_string(), |h| h.who);
                     let why = format!("this screen may not {}: {holder} has control", verb(&request));
                     return denied(&why, "take control first");
                 }
@@ -256,4 +245,22 @@ fn verb(request: &Request) -> &'static str {
 
 fn denied(why: &str, next: &str) -> Option<FromWorker> {
     Some(FromWorker::Denied { why: why.to_string(), next: next.to_string() })
+}
+
+/// The records that the journal has got since the last call. There can be thousands at first: they are read on a thread
+/// that nobody else waits for.
+async fn news(mut follower: Follower) -> io::Result<(Follower, Vec<Record>)> {
+    tokio::task::spawn_blocking(move || follower.news().map(|records| (follower, records)))
+        .await
+        .map_err(io::Error::other)?
+        .map_err(io::Error::other)
+}
+
+/// The answer to a message of a kind that this worker does not know.
+fn newer_screen() -> FromWorker {
+    let version = env!("CARGO_PKG_VERSION");
+    FromWorker::Denied {
+        why: format!("the worker (cozyup {version}) does not know what this screen asks"),
+        next: "use the cozyup that started the run".to_string(),
+    }
 }

@@ -117,7 +117,7 @@ pub fn shown(row: &VmRow) -> String {
 
 /// A VM of the range that no object knows, beside the one that was `made` or when all is to be gone. capmox clones twice
 /// now and then, when it reads a stale cache; whose such a VM is can't be proven, so nobody removes it but a person.
-pub fn stray(row: &VmRow, made: Option<u32>) -> Failure {
+pub fn orphan(row: &VmRow, made: Option<u32>) -> Failure {
     let (place, notes) = match made {
         Some(made) => (format!("lies in the range of Cluster API beside vm {made}"), format!("those of vm {made}")),
         None => ("is left in the range of Cluster API".to_string(), "this run's".to_string()),
@@ -172,7 +172,7 @@ mod tests {
     #[test]
     fn a_second_clone_is_told_with_the_command_that_removes_it() {
         let row = VmRow { status: "stopped".into(), ..crate::steps::day0::tests::guest(9501, "smoke-0") };
-        for failure in [stray(&row, Some(9500)), stray(&row, None)] {
+        for failure in [orphan(&row, Some(9500)), orphan(&row, None)] {
             assert!(failure.what.contains("vm 9501") && failure.next.contains("qm destroy 9501"), "{failure:?}");
         }
     }

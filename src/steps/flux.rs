@@ -34,7 +34,7 @@ fn words(told: &Words<'_>, length: usize) -> String {
 }
 
 /// `Progressing since 10:00:40Z`; moments and no durations, so that it changes only when something happens.
-pub fn spoken(health: &Health<'_>) -> String {
+pub fn describe(health: &Health<'_>) -> String {
     match health {
         Health::Ready => "Ready".to_string(),
         Health::New => "Flux has not come to it yet".to_string(),
@@ -124,7 +124,7 @@ pub async fn look(cx: &dyn Context, reader: &Reader, namespace: &str, name: &str
     Ok(if health.is_ready() {
         Look::Ready(seen(cx, &found))
     } else {
-        Look::Lacks(format!("release {name}: {}", spoken(&health)))
+        Look::Lacks(format!("release {name}: {}", describe(&health)))
     })
 }
 
@@ -194,7 +194,7 @@ mod tests {
 
     #[test]
     fn a_wait_says_what_flux_says_in_one_line() {
-        let said = |r: &ReleaseStatus| spoken(&Health::of(r));
+        let said = |r: &ReleaseStatus| describe(&Health::of(r));
         assert_eq!(said(&release(None, "Progressing")), "Progressing since 00:16:40Z");
         assert_eq!(
             said(&failed(2, None, "Progressing")),

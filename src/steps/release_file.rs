@@ -1,6 +1,6 @@
 //! A small text file of a release: fetched by the jump host, or read from its disk, and compared with the digest that the
 //! plan names or that this run saw first.
-use crate::base::text::{hex, spoken};
+use crate::base::text::{format_duration, hex};
 use crate::engine::failure::Failure;
 use crate::engine::step::Observed;
 use crate::steps::site::Reading;
@@ -61,7 +61,7 @@ impl ReleaseFile<'_> {
         let url = self.url;
         let late = || {
             Failure::retryable(
-                format!("fetch {url}: no end after {}", spoken(DEADLINE)),
+                format!("fetch {url}: no end after {}", format_duration(DEADLINE)),
                 "the release server is slow: name a mirror in the plan if it stays so; cozyup tries again",
             )
         };

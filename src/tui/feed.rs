@@ -1,9 +1,9 @@
 //! The live log: the news of the run, a line each, beside the lines that the targets' own logs gave.
+use crate::engine::describe::{LogEntry, News};
 use crate::engine::record::Record;
 use crate::engine::state::RunState;
 use crate::engine::step::StepId;
-use crate::engine::tell::{News, Told};
-use crate::observed::tell;
+use crate::observed::describe;
 use jiff::Timestamp;
 use std::collections::VecDeque;
 
@@ -37,8 +37,8 @@ impl Feed {
 
     /// Takes up `record`; `state` is what was known before it. Returns how many lines are new.
     pub fn take(&mut self, record: &Record, state: &RunState) -> usize {
-        let told = tell(record, state);
-        for Told { news, step, class, text, more } in &told {
+        let told = describe(record, state);
+        for LogEntry { news, step, class, text, more } in &told {
             if self.0.len() == LIMIT {
                 self.0.pop_front();
             }

@@ -174,12 +174,12 @@ impl Sample {
                 Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
             }
         }
-        let spoken = self.records.iter().map(|record| {
+        let format_duration = self.records.iter().map(|record| {
             let mut value = serde_json::to_value(record).unwrap();
             speak(&mut value, "", extra);
             serde_json::from_value(value).unwrap()
         });
-        Sample { records: spoken.collect() }
+        Sample { records: format_duration.collect() }
     }
 
     pub fn records(&self) -> Vec<Arc<Record>> {

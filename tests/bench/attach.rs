@@ -3,7 +3,7 @@ use super::figure::{print, timed};
 use super::written;
 use cozyup::plan::defaults::{Defaults, plan};
 use cozyup::session::protocol::Attachment;
-use cozyup::session::worker::Door;
+use cozyup::session::worker::ScreenServer;
 use cozyup::session::{client, socket};
 use cozyup::tui::message::Msg;
 use cozyup::tui::model::run::RunModel;
@@ -27,10 +27,10 @@ pub fn first_frame(disk: &Path) {
         let (_written, last) = watch::channel(count as u64);
         let (_ended, ended) = watch::channel(None);
         let views = cozyup::observed::Board::default();
-        let door = Door::new(journal, "lab standard".into(), None, requests, last, ended, views);
+        let server = ScreenServer::new(journal, "lab standard".into(), None, requests, last, ended, views);
         let (mut joining, mut whole) = (Vec::new(), Vec::new());
         runtime.block_on(async {
-            let serving = tokio::spawn(door.serve(socket::listen(folder.path()).unwrap()));
+            let serving = tokio::spawn(server.serve(socket::listen(folder.path()).unwrap()));
             for _ in 0..if count > 10_000 { 5 } else { 30 } {
                 let began = std::time::Instant::now();
                 let (_, attachment) = client::join(folder.path(), "a bench", true).await.unwrap();

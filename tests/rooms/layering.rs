@@ -47,7 +47,7 @@ const PACKAGES: [(&str, &[&str]); 3] =
     [("base", &[]), ("talos/wire", &[]), ("lab", &["cozyup-base", "cozyup-talos-wire"])];
 /// The screen folds records and shows them; it never reaches into the driver or the journal.
 const TUI_ENGINE: [&str; 10] =
-    ["course", "state", "record", "request", "proof", "standing", "step", "tell", "wait", "failure"];
+    ["course", "state", "record", "request", "proof", "standing", "step", "describe", "wait", "failure"];
 
 pub fn sources(dir: &Path, into: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(dir).unwrap() {

@@ -122,7 +122,7 @@ fn all(how: &How, expected: &Expected, cases: &[Vec<Death>]) -> usize {
                         println!("{done} done after {:.0} s", began.elapsed().as_secs_f64());
                     }
                     if suffered.is_whole(deaths) || !suffered.wrong.is_empty() {
-                        tell(how, deaths, &suffered);
+                        report(how, deaths, &suffered);
                         let mut table = table.lock().unwrap();
                         table.add(
                             &row(deaths, &suffered),
@@ -144,7 +144,7 @@ fn all(how: &How, expected: &Expected, cases: &[Vec<Death>]) -> usize {
     table.wrong()
 }
 
-fn tell(how: &How, deaths: &[Death], suffered: &Suffered) {
+fn report(how: &How, deaths: &[Death], suffered: &Suffered) {
     if suffered.wrong.is_empty() {
         return;
     }

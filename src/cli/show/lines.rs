@@ -1,7 +1,7 @@
 //! A run in lines, as text or JSON.
 use super::{Style, lost};
 use crate::cli::exit::Exit;
-use crate::cli::output::{say, tell};
+use crate::cli::output::{print, print_error};
 use crate::engine::record::Record;
 use crate::engine::request::Request;
 use crate::engine::state::RunState;
@@ -29,24 +29,24 @@ pub async fn run(style: Style, name: &str, attachment: Attachment, first: u64, l
     let signals = tokio::spawn(leave_on_signals(requests, name.to_string(), leaving));
     let denied = tokio::spawn(async move {
         while let Some(why) = denials.recv().await {
-            tell(&why);
+            print_error(&why);
         }
     });
-    print(history, records, style, first).await;
+    follow(history, records, style, first).await;
     let ended = ended.await;
     signals.abort();
     denied.abort();
     match ended {
         Ok(ended) => {
             match style {
-                Style::Json if !ended.summary.is_empty() => say(&ended.summary),
-                Style::Json => tell(&ended.text),
-                Style::Lines | Style::Screen | Style::Detached => say(&format!("\n{}", ended.text)),
+                Style::Json if !ended.summary.is_empty() => print(&ended.summary),
+                Style::Json => print_error(&ended.text),
+                Style::Lines | Style::Screen | Style::Detached => print(&format!("\n{}", ended.text)),
             }
             Exit::of(ended.exit)
         }
         Err(_) => {
-            tell(&lost(name));
+            print_error(&lost(name));
             Exit::Blocked
         }
     }
@@ -54,22 +54,22 @@ pub async fn run(style: Style, name: &str, attachment: Attachment, first: u64, l
 
 type Records = mpsc::UnboundedReceiver<Arc<Record>>;
 
-async fn print(history: Vec<Arc<Record>>, mut records: Records, style: Style, first: u64) {
+async fn follow(history: Vec<Arc<Record>>, mut records: Records, style: Style, first: u64) {
     let mut state = RunState::default();
-    let mut tell = |record: &Record| {
+    let mut show = |record: &Record| {
         if record.seq >= first {
             match style {
-                Style::Json => say(&json::record(record)),
+                Style::Json => print(&json::record(record)),
                 Style::Lines | Style::Screen | Style::Detached => {
-                    line::lines(record, &state).iter().for_each(|l| say(l));
+                    line::lines(record, &state).iter().for_each(|l| print(l));
                 }
             }
         }
         state.apply(record);
     };
-    history.iter().for_each(|r| tell(r));
+    history.iter().for_each(|r| show(r));
     while let Some(record) = records.recv().await {
-        tell(&record);
+        show(&record);
     }
 }
 
@@ -79,7 +79,7 @@ async fn leave_on_signals(requests: mpsc::UnboundedSender<Request>, name: String
     let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hang_up)) =
         (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(SignalKind::hangup()))
     else {
-        tell("can't listen for signals");
+        print_error("can't listen for signals");
         return std::future::pending().await;
     };
     let mut asked = false;
@@ -91,17 +91,17 @@ async fn leave_on_signals(requests: mpsc::UnboundedSender<Request>, name: String
             () = tokio::time::sleep(LEAVE), if asked && leaving == Leaving::Ends => true,
         };
         if leave && leaving == Leaving::Ends {
-            tell(&format!("left; the worker of {name} ends as soon as its looks in hand do"));
+            print_error(&format!("left; the worker of {name} ends as soon as its looks in hand do"));
             std::process::exit(Exit::Stopped as i32);
         }
         if leave {
-            tell(&format!(
+            print_error(&format!(
                 "left; the run goes on without this process: `cozyup status {name}` tells how far it is, `cozyup stop {name}` stops it"
             ));
             std::process::exit(Exit::Stopped as i32);
         }
         asked = true;
-        tell("stopping at the next safe point; once more leaves the run to end by itself");
+        print_error("stopping at the next safe point; once more leaves the run to end by itself");
         // The run may have ended in this moment.
         let _ = requests.send(Request::Stop);
     }

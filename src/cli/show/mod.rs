@@ -3,7 +3,7 @@ mod lines;
 mod screen;
 
 use super::exit::Exit;
-use super::output::{tell, with_next};
+use super::output::{print_error, with_next};
 use crate::session::client::JoinError;
 use crate::session::protocol::{Attachment, Welcome};
 use lines::Leaving;
@@ -55,7 +55,7 @@ pub async fn show_to_its_end(style: Style, name: &str, attachment: Attachment, f
 
 /// Says why a run can't be joined.
 pub fn cannot_join(name: &str, error: &JoinError) -> Exit {
-    tell(&format!("run {name}: {}", with_next(error, &error.next())));
+    print_error(&format!("run {name}: {}", with_next(error, &error.next())));
     Exit::Usage
 }
 
@@ -71,7 +71,7 @@ pub fn no_terminal() -> Option<Exit> {
     if std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
         return None;
     }
-    tell(
+    print_error(
         "this is no terminal, so there is no screen to show\n\
          next: `cozyup lab run` tries everything in lines, `cozyup run PLAN --yes` runs a plan, `cozyup --help` shows the rest",
     );

@@ -2,7 +2,7 @@
 use super::lost;
 use crate::base::clock::Clock;
 use crate::cli::exit::Exit;
-use crate::cli::output::{say, tell};
+use crate::cli::output::{print, print_error};
 use crate::plan::{self, Loaded};
 use crate::session::protocol::{Attachment, Ended, Welcome};
 use crate::tui::{self, RunEnd, RunScreen};
@@ -20,7 +20,9 @@ pub async fn run(name: &str, folder: &Path, welcome: Welcome, attachment: Attach
     let plan = match plan::load(&folder.join("plan.yaml")) {
         Ok(loaded) => loaded,
         Err(e) => {
-            tell(&format!("the run's own copy of its plan can't be used: {e}\nnext: `cozyup attach {name} --lines`"));
+            print_error(&format!(
+                "the run's own copy of its plan can't be used: {e}\nnext: `cozyup attach {name} --lines`"
+            ));
             return Exit::Usage;
         }
     };
@@ -28,7 +30,7 @@ pub async fn run(name: &str, folder: &Path, welcome: Welcome, attachment: Attach
     let (screen, finished, ending) = parts(name, folder, welcome, attachment, plan);
     let left = tui::run(screen, finished).await;
     let goes_on = || {
-        say(&format!("run {name} goes on in process {pid}; `cozyup attach {name}` comes back to it"));
+        print(&format!("run {name} goes on in process {pid}; `cozyup attach {name}` comes back to it"));
         Exit::Proven
     };
     match left {
@@ -36,7 +38,7 @@ pub async fn run(name: &str, folder: &Path, welcome: Welcome, attachment: Attach
         Ok(RunEnd::Quit) => over(name, pid, ending, Duration::ZERO).await,
         Ok(RunEnd::Stopped) => over(name, pid, ending, LEAVE).await,
         Err(e) => {
-            tell(&format!("the screen can't be used: {e}\nnext: `cozyup attach {name} --lines`"));
+            print_error(&format!("the screen can't be used: {e}\nnext: `cozyup attach {name} --lines`"));
             goes_on()
         }
     }
@@ -75,15 +77,15 @@ fn parts(
 async fn over(name: &str, pid: u32, mut ending: JoinHandle<Option<Ended>>, wait: Duration) -> Exit {
     match tokio::time::timeout(wait, &mut ending).await {
         Ok(Ok(Some(ended))) => {
-            say(&ended.text);
+            print(&ended.text);
             Exit::of(ended.exit)
         }
         Ok(Ok(None) | Err(_)) => {
-            tell(&lost(name));
+            print_error(&lost(name));
             Exit::Blocked
         }
         Err(_) => {
-            say(&format!("run {name} still stops, in process {pid}; `cozyup status {name}` tells when it has"));
+            print(&format!("run {name} still stops, in process {pid}; `cozyup status {name}` tells when it has"));
             Exit::Stopped
         }
     }

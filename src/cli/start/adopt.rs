@@ -2,7 +2,7 @@
 use super::Start;
 use crate::base::text;
 use crate::cli::exit::Exit;
-use crate::cli::output::say;
+use crate::cli::output::print;
 use crate::compose::{self, Refusal};
 use crate::session::order::Adoption;
 use crate::steps::adopt::{self, Lost};
@@ -54,7 +54,7 @@ pub async fn ask(start: &Start<'_>, state_dir: &Path, id: &str, agreed: bool) ->
             other.since.strftime("%F %T UTC")
         )));
     }
-    say(&shown(id, &lost, &folder.join("secrets")));
+    print(&shown(id, &lost, &folder.join("secrets")));
     if !agreed {
         question(id).map_err(declined)?;
     }

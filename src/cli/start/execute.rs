@@ -2,7 +2,7 @@
 use super::launch::launch;
 use super::{Start, takeover};
 use crate::cli::exit::Exit;
-use crate::cli::output::{note, say, tell, with_next};
+use crate::cli::output::{print, print_error, print_note, with_next};
 use crate::cli::person::who;
 use crate::cli::show::{self, Style};
 use crate::compose;
@@ -34,7 +34,7 @@ pub async fn execute(start: Start<'_>, state_dir: &Path) -> Exit {
     match started(&start, state_dir).await {
         Ok(going) => shown(&start, going).await,
         Err(Stopped(exit, text)) => {
-            tell(&text);
+            print_error(&text);
             exit
         }
     }
@@ -44,7 +44,7 @@ async fn started(start: &Start<'_>, state_dir: &Path) -> Result<Going, Stopped> 
     let plan = start.load().map_err(|e| usage(compose::plan_error(&e)))?.plan;
     let path = start.folder_in(state_dir, &plan.name);
     let (folder, words) = RunFolder::open(&path).map_err(|e| usage(with_next(&e, &e.next())))?;
-    words.iter().for_each(|word| note(word));
+    words.iter().for_each(|word| print_note(word));
     let mut keys = start.keys(&folder.secrets()).map_err(usage)?;
     if let Some(text) = keys.token.take() {
         let read = compose::read_token(&text, compose::TOKEN_VARIABLE, &plan);
@@ -88,7 +88,7 @@ async fn shown(start: &Start<'_>, going: Going) -> Exit {
         Err(e) => return show::cannot_join(&name, &e),
     };
     if start.style == Style::Lines && !start.course.is_back() {
-        findings.iter().for_each(|f| say(f));
+        findings.iter().for_each(|f| print(f));
     }
     match start.with_screen {
         true => show::show_to_its_end(start.style, &name, attachment, first).await,
@@ -99,7 +99,7 @@ async fn shown(start: &Start<'_>, going: Going) -> Exit {
 fn detached(name: &str, folder: &Path) -> Exit {
     let pid =
         lock::holder(&folder.join("lock")).ok().flatten().map_or(String::new(), |o| format!(" in process {}", o.pid));
-    say(&format!(
+    print(&format!(
         "run {name} goes on{pid}\n`cozyup attach {name}` shows it, `cozyup status {name}` tells how far it is, `cozyup stop {name}` stops it"
     ));
     Exit::Proven

@@ -2,7 +2,7 @@
 use super::{Start, execute};
 use crate::cli::exit::Exit;
 use crate::cli::lab_site::{self, Place};
-use crate::cli::output::tell;
+use crate::cli::output::print_error;
 use crate::steps::catalogue::LAST_DAY;
 use std::path::Path;
 
@@ -11,7 +11,7 @@ pub async fn in_lab(state_dir: &Path, at: &Place) -> Exit {
     let opened = match lab_site::open(state_dir, at, false).await {
         Ok(opened) => opened,
         Err(why) => {
-            tell(&why);
+            print_error(&why);
             return Exit::Usage;
         }
     };

@@ -25,7 +25,7 @@ pub fn settle(world: &mut World) {
         register(world, *vmid);
     }
     for vmid in vmids {
-        status::tell(world, vmid);
+        status::publish(world, vmid);
     }
 }
 

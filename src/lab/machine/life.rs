@@ -86,7 +86,7 @@ fn boot(world: &mut World, vmid: u32) {
         }
         machine.phase(now, "", "earlyServices", phase_event::Action::Stop);
     }
-    status::tell(world, vmid);
+    status::publish(world, vmid);
     later(world, vmid, world.scenario.latency.boot_to_maintenance_s, move |world| {
         if world.machines.get(&vmid).is_some_and(|m| m.config.is_some()) {
             open_secure(world, vmid);
@@ -109,7 +109,7 @@ fn enter_maintenance(world: &mut World, vmid: u32) {
     machine.api = Api::Maintenance(Arc::new(identity));
     machine.stage = Stage::Maintenance;
     listen(world, address, API_PORT, Endpoint::TalosMaintenance { vmid });
-    status::tell(world, vmid);
+    status::publish(world, vmid);
 }
 
 /// The reason why a changing call was refused.
@@ -186,7 +186,7 @@ pub fn apply(world: &mut World, vmid: u32, config: MachineConfig, when: When) {
     machine.api = Api::Closed;
     machine.stage = Stage::Booting;
     world.close((address, API_PORT).into());
-    status::tell(world, vmid);
+    status::publish(world, vmid);
     later(world, vmid, world.scenario.latency.apply_to_secure_api_s, move |world| open_secure(world, vmid));
 }
 
@@ -251,7 +251,7 @@ fn images_wanted(world: &mut World, vmid: u32) {
     } else {
         machine.service(now, "ext-lldpd", State::Waiting, "Waiting for extension service config");
     }
-    status::tell(world, vmid);
+    status::publish(world, vmid);
 }
 
 /// The kubelet is healthy; etcd goes on with its data, or waits for bootstrap.
@@ -304,7 +304,7 @@ pub fn finish_boot(world: &mut World, vmid: u32) {
         machine.sequence(now, "", "boot", sequence_event::Action::Stop);
         machine.log(now, "boot sequence: done");
     }
-    status::tell(world, vmid);
+    status::publish(world, vmid);
 }
 
 fn boot_id(world: &mut World) -> String {

@@ -23,6 +23,6 @@ pub fn boot(world: &mut World, vmid: u32) -> bool {
             later(world, vmid, seconds, move |world| open_secure(world, vmid));
         }
     }
-    status::tell(world, vmid);
+    status::publish(world, vmid);
     true
 }

@@ -92,7 +92,7 @@ pub fn changed(world: &World, machine: &Machine) -> bool {
 }
 
 /// Tells the status in an event when it changed.
-pub fn tell(world: &mut World, vmid: u32) {
+pub fn publish(world: &mut World, vmid: u32) {
     let Some(machine) = world.machines.get(&vmid).filter(|m| changed(world, m)) else { return };
     let status = of(world, machine);
     let told = super::wire::MachineStatusEvent { stage: status.stage.wire().into(), status: Some(wire(&status)) };

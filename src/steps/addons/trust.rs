@@ -31,7 +31,7 @@ pub async fn of(site: &Reading, access: Access) -> Result<Trust, Failure> {
 }
 
 /// By what an add-on verifies Proxmox VE, for the summary of its proof.
-pub fn spoken(anchor: &Anchor) -> String {
+pub fn describe(anchor: &Anchor) -> String {
     match anchor {
         Anchor::Authority { .. } => "it verifies Proxmox VE by the site's own authority".to_string(),
         Anchor::Public => "it verifies Proxmox VE by the authorities that every system knows".to_string(),
@@ -59,7 +59,7 @@ mod tests {
             Anchor::Nothing { why: "its certificate is not for pve".to_string() },
         ];
         for anchor in all {
-            assert_eq!(spoken(&anchor).contains("deviation"), anchor.is_nothing(), "{anchor:?}");
+            assert_eq!(describe(&anchor).contains("deviation"), anchor.is_nothing(), "{anchor:?}");
         }
     }
 }

@@ -249,7 +249,7 @@ async fn receive_part(work: &Work<'_>, response: &mut Response, url: &str, part:
         if let Some(bytes) = pace.too_little(done, Instant::now()) {
             return Err(again(format!("only {} came within {} s", size(bytes), PIECE.as_secs())));
         }
-        work.tell("fetched", done, total);
+        work.report("fetched", done, total);
     }
     file.sync_all().await.map_err(|e| disk(&e))?;
     Ok(sum.text())

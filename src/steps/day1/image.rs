@@ -95,7 +95,7 @@ impl Step<Installation> for Image {
             ));
         };
         let work = Work::new(cx, "the image is uploaded", BAND);
-        let told = |done: u64, total: u64| work.tell("sent", done, Some(total));
+        let told = |done: u64, total: u64| work.report("sent", done, Some(total));
         let (host, storage, name) = (&plan.template.host, &plan.image.storage, image_file::name(plan));
         let upload = change.proxmox.upload(host, storage, CONTENT, &name, &known.sha256, &raw, told);
         // An upload that is cut off leaves nothing on the storage; one that was whole is found by its task.

@@ -38,7 +38,7 @@ pub fn step(node: &NodePlan) -> Reach {
 }
 
 /// A node's own statements about itself.
-struct Told {
+struct MachineAnswer {
     links: Answer<Vec<Link>>,
     version: Answer<String>,
     /// The key of a node in maintenance; a configured one shows a certificate of the cluster.
@@ -46,11 +46,15 @@ struct Told {
 }
 
 /// Links and version, by whichever API the node serves in its state.
-async fn ask(node: &NodePlan, state: &NodeState, admin: Option<&ClientCertificate>) -> Result<Told, talos::Error> {
+async fn ask(
+    node: &NodePlan,
+    state: &NodeState,
+    admin: Option<&ClientCertificate>,
+) -> Result<MachineAnswer, talos::Error> {
     match (state, admin) {
         (NodeState::Configured, Some(admin)) => {
             let api = Secure::connect(address(node), admin).await?;
-            Ok(Told { links: api.links().await?, version: api.version().await?, key: None })
+            Ok(MachineAnswer { links: api.links().await?, version: api.version().await?, key: None })
         }
         (
             NodeState::Maintenance
@@ -62,7 +66,7 @@ async fn ask(node: &NodePlan, state: &NodeState, admin: Option<&ClientCertificat
         ) => {
             let api = Maintenance::connect(address(node)).await?;
             let (links, version) = (api.links().await?, api.version().await?);
-            Ok(Told { links, version, key: api.fingerprint().cloned() })
+            Ok(MachineAnswer { links, version, key: api.fingerprint().cloned() })
         }
     }
 }
@@ -106,7 +110,7 @@ impl Step<Installation> for Reach {
             }
             NodeState::Maintenance | NodeState::Configured => {}
         }
-        let Told { links, version, key } = match ask(node, &state, admin.as_ref()).await {
+        let MachineAnswer { links, version, key } = match ask(node, &state, admin.as_ref()).await {
             Ok(told) => told,
             Err(e) if e.is_transient() => return self.silent(cx, site, &config, &e.to_string()).await,
             Err(e) => return Err(failures::talos(&e, doing)),

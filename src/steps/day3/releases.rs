@@ -78,7 +78,7 @@ fn failure(look: &Look<'_>, all: &[ReleaseStatus], now: Timestamp) -> Option<Fai
 }
 
 /// `12 of 17 ready; all others wait for kubeovn (Progressing since 10:00:40Z)`
-fn spoken(look: &Look<'_>, all: &[ReleaseStatus], blocker: Option<&Blocker>) -> String {
+fn describe(look: &Look<'_>, all: &[ReleaseStatus], blocker: Option<&Blocker>) -> String {
     let total = look.ready.len() + look.open.len();
     let mut text = format!("{} of {total} ready", look.ready.len());
     let mut shown: Vec<&str> = look.open.iter().map(|c| c.name.as_str()).collect();
@@ -103,7 +103,7 @@ fn spoken(look: &Look<'_>, all: &[ReleaseStatus], blocker: Option<&Blocker>) -> 
 
 fn described(blocker: &Blocker, all: &[ReleaseStatus]) -> String {
     let own = all.iter().find(|s| s.name == blocker.release && s.namespace == blocker.namespace);
-    let said = own.map_or_else(|| blocker.reason.clone(), |s| flux::spoken(&Health::of(s)));
+    let said = own.map_or_else(|| blocker.reason.clone(), |s| flux::describe(&Health::of(s)));
     format!("{} ({said})", blocker.release)
 }
 
@@ -151,7 +151,7 @@ impl Step<Installation> for Wave {
             return Err(failure);
         }
         let blocker = root_blocker(&site.components, &answer.value);
-        Ok(wait(spoken(&look, &answer.value, blocker.as_ref()), look.ready.len()))
+        Ok(wait(describe(&look, &answer.value, blocker.as_ref()), look.ready.len()))
     }
 
     async fn act(&self, _cx: &dyn Context, _site: &Reading, _change: &Changing) -> Result<(), Failure> {
@@ -200,7 +200,7 @@ mod tests {
     }
 
     fn said(components: &[Component], members: &[Component], all: &[ReleaseStatus]) -> String {
-        spoken(&look(members, all), all, root_blocker(components, all).as_ref())
+        describe(&look(members, all), all, root_blocker(components, all).as_ref())
     }
 
     #[test]

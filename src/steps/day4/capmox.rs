@@ -213,7 +213,7 @@ impl Step<Installation> for Capmox {
                 "capmox {} and IPAM {} are installed and the token is taken from inside; {}",
                 plan.version,
                 plan.ipam_version,
-                trust::spoken(&trust.anchor.value)
+                trust::describe(&trust.anchor.value)
             );
             let mut observed = proven(summary, readings)?;
             for provider in PROVIDERS {

@@ -210,7 +210,7 @@ impl Step<Installation> for Csi {
         }
         if lacks.is_empty() {
             readings.push(Evidence::of("Proxmox", cx.clock().now(), &trust.anchor));
-            let (nodes, by) = (site.plan.nodes.len(), trust::spoken(&trust.anchor.value));
+            let (nodes, by) = (site.plan.nodes.len(), trust::describe(&trust.anchor.value));
             let summary = format!("the driver is registered on {nodes} nodes and its token is taken from inside; {by}");
             return Ok(recorded(proven(summary, readings)?, chart));
         }

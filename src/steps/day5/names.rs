@@ -56,7 +56,7 @@ fn leads(found: Result<Vec<IpAddr>, String>, ingress: IpAddr) -> Leads {
     }
 }
 
-fn spoken(leads: &Leads) -> String {
+fn describe(leads: &Leads) -> String {
     match leads {
         Leads::Here => "leads to the ingress".to_string(),
         Leads::Elsewhere(to) => {
@@ -69,7 +69,7 @@ fn spoken(leads: &Leads) -> String {
 /// The remark when a name does not lead to the ingress.
 fn remark(root: &str, ingress: IpAddr, seen: &[(String, Leads)]) -> Option<String> {
     let lost: Vec<String> =
-        seen.iter().filter(|(_, l)| *l != Leads::Here).map(|(host, l)| format!("{host} {}", spoken(l))).collect();
+        seen.iter().filter(|(_, l)| *l != Leads::Here).map(|(host, l)| format!("{host} {}", describe(l))).collect();
     (!lost.is_empty()).then(|| {
         format!(
             "seen from this machine {}: nobody reaches the platform by its name until its DNS has the record \
@@ -98,7 +98,7 @@ impl Step<Installation> for NamesStep {
         });
         let seen: Vec<(String, Leads)> = futures::future::join_all(asked).await;
         let root = &site.plan.cozystack.root_host;
-        let answer: Vec<String> = seen.iter().map(|(host, l)| format!("{host} {}", spoken(l))).collect();
+        let answer: Vec<String> = seen.iter().map(|(host, l)| format!("{host} {}", describe(l))).collect();
         let reading = Evidence {
             system: "jump host".into(),
             asked: format!("where {} lead", self.hosts.join(", ")),

@@ -47,7 +47,7 @@ impl Step<Installation> for Releases {
             return Err(failure);
         }
         if let Some(first) = open.first() {
-            let said = flux::spoken(&Health::of(first));
+            let said = flux::describe(&Health::of(first));
             let seen = format!("{ready} of {}; {}/{}: {said}", all.value.len(), first.namespace, first.name);
             let wait = Wait::new("every HelmRelease is Ready", seen, BAND).with_progress(
                 ready as u64,

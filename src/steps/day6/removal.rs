@@ -66,8 +66,8 @@ impl Removal {
         let (stored, cdroms) = cluster_api::cdroms(site).await?;
         readings.push(Evidence::of("Proxmox", now, &all));
         readings.extend(stored.iter().map(|answer| Evidence::of("Proxmox", now, answer)));
-        if let Some(stray) = guests.first() {
-            return Err(cluster_api::stray(stray, None));
+        if let Some(orphan) = guests.first() {
+            return Err(cluster_api::orphan(orphan, None));
         }
         if let Some(cdrom) = cdroms.first() {
             // None was there before this run gave Cluster API its objects, so it is theirs: capmox forgets one that it had

@@ -81,8 +81,8 @@ impl Step<Installation> for Vm {
                 "look at `qm list` and at capmox's log: kubectl logs -n cozy-cluster-api deploy/capmox-controller-manager",
             ));
         };
-        if let Some(stray) = guests.iter().find(|row| row.vmid != made.vmid) {
-            return Err(cluster_api::stray(stray, Some(made.vmid)));
+        if let Some(orphan) = guests.iter().find(|row| row.vmid != made.vmid) {
+            return Err(cluster_api::orphan(orphan, Some(made.vmid)));
         }
         let doing = format!("read vm {}", made.vmid);
         let failed = |e| failures::proxmox(&e, &doing);

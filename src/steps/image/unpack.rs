@@ -62,7 +62,7 @@ impl<'a> Work<'a> {
     }
 
     /// Says how far it is, in large steps: every word becomes a record on disk.
-    pub fn tell(&self, verb: &str, done: u64, total: Option<u64>) {
+    pub fn report(&self, verb: &str, done: u64, total: Option<u64>) {
         const MIB: u64 = 1 << 20;
         let size = (total.unwrap_or(STEPS * 64 * MIB) / STEPS).max(1);
         let steps = done / size;
@@ -235,7 +235,7 @@ async fn aside<T: Send + 'static>(
         work.go_on()?;
         let done = *progress.borrow_and_update();
         if total.is_some() {
-            work.tell(verb, done, total);
+            work.report(verb, done, total);
         }
     }
     let lost = || Failure::defect("the work on the image ended without a result");

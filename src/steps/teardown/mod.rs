@@ -1,9 +1,9 @@
 //! Teardown: everything that is the run's own is removed, last made first, and each removal is proven in the target.
 //! Files on the jump host go last. Nothing else is touched.
 pub mod also;
-pub mod inhabitants;
-pub mod nothing_left;
-pub mod strays;
+pub mod orphans;
+pub mod residue;
+pub mod workloads;
 
 use super::catalogue::{self, Steps};
 use super::cluster::part;
@@ -48,8 +48,8 @@ pub fn steps(plan: &Plan, components: &[Component], cluster_is_lost: bool, also:
     removals.iter_mut().for_each(|r| r.outline.after.extend(named_id.clone()));
     let (tests, mut rest): (Vec<Undoing<_>>, Vec<Undoing<_>>) =
         removals.into_iter().partition(|r| tests.contains(&r.outline.id));
-    let first = StepId::new(inhabitants::KIND);
-    let strays_id = StepId::new(strays::KIND);
+    let first = StepId::new(workloads::KIND);
+    let orphans_id = StepId::new(orphans::KIND);
     let template = undo_id(&StepId::new(template_vm::KIND));
     for removal in &mut rest {
         if !cluster_is_lost {
@@ -57,23 +57,23 @@ pub fn steps(plan: &Plan, components: &[Component], cluster_is_lost: bool, also:
         }
         // A linked clone of the template that goes with the run goes before it.
         if removal.is_local() || removal.outline.id == template {
-            removal.outline.after.push(strays_id.clone());
+            removal.outline.after.push(orphans_id.clone());
         }
     }
     let mut all: Vec<StepId> = named_id.iter().cloned().collect();
     all.extend(rest.iter().map(|r| r.outline.id.clone()));
-    all.push(strays_id);
+    all.push(orphans_id);
     let mut steps: Steps = Vec::new();
     steps.extend(named.map(|step| Arc::new(step) as _));
     let asked: Vec<StepId> = tests.iter().map(|t| t.outline.id.clone()).collect();
     steps.extend(tests.into_iter().map(|t| Arc::new(t) as _));
     if !cluster_is_lost {
-        steps.push(Arc::new(inhabitants::step(asked)));
+        steps.push(Arc::new(workloads::step(asked)));
     }
-    let before_strays = if cluster_is_lost { Vec::new() } else { vec![first] };
-    steps.push(Arc::new(strays::step(before_strays.into_iter().chain(named_id).collect())));
+    let before_orphans = if cluster_is_lost { Vec::new() } else { vec![first] };
+    steps.push(Arc::new(orphans::step(before_orphans.into_iter().chain(named_id).collect())));
     steps.extend(rest.into_iter().map(|r| Arc::new(r) as _));
-    steps.push(Arc::new(nothing_left::step(all)));
+    steps.push(Arc::new(residue::step(all)));
     steps
 }
 
@@ -102,7 +102,7 @@ pub fn no_cluster(cx: &dyn Context, site: &Reading) -> Result<Option<Proof>, Fai
 /// `failure` with the way out for a cluster that is lost, while its machines are untouched.
 pub async fn nobody_to_ask(cx: &dyn Context, site: &Reading, failure: Failure) -> Result<Observed, Failure> {
     let stopping = |node: &NodePlan| site.made(&undo_id(&StepId::of(start::KIND, &node.name)));
-    let was_asked = site.made(&StepId::new(inhabitants::KIND));
+    let was_asked = site.made(&StepId::new(workloads::KIND));
     if failure.class != Class::Retryable || !was_asked || !site.plan.nodes.iter().any(stopping) {
         let next = format!("{}; if the cluster is lost for good: cozyup teardown PLAN --cluster-is-lost", failure.next);
         return Err(Failure { next, ..failure });
@@ -196,8 +196,8 @@ mod tests {
         let goes_before = |a: &str, b: &str| {
             assert!(before.get(b).unwrap_or_else(|| panic!("no {b}")).contains(a), "{a} does not go before {b}");
         };
-        goes_before("undo.day5.cleanup", "teardown.inhabitants");
-        goes_before("teardown.inhabitants", "undo.day4.proxmox_token/csi");
+        goes_before("undo.day5.cleanup", "teardown.workloads");
+        goes_before("teardown.workloads", "undo.day4.proxmox_token/csi");
         goes_before("undo.day4.proxmox_token/csi", "undo.day4.proxmox_user/csi");
         goes_before("undo.day4.proxmox_user/csi", "undo.day4.proxmox_role/csi");
         goes_before("undo.day4.proxmox_role/csi", "undo.day1.start/cp1");
@@ -205,9 +205,9 @@ mod tests {
         goes_before("undo.day1.clone/cp2", "undo.day1.template_vm");
         goes_before("undo.day1.template_vm", "undo.day1.image");
         goes_before("undo.day1.image", "undo.day2.secrets");
-        goes_before("teardown.strays", "undo.day2.secrets");
+        goes_before("teardown.orphans", "undo.day2.secrets");
         goes_before("undo.day1.image", "undo.day1.fetch");
-        let (last, all) = (before.get("teardown.nothing_left").unwrap(), before.len());
+        let (last, all) = (before.get("teardown.residue").unwrap(), before.len());
         assert_eq!(last.len(), all - 1, "not everything goes before the last look");
     }
 
@@ -215,7 +215,7 @@ mod tests {
     fn a_cluster_that_is_lost_is_not_asked() {
         let plan = plan();
         let before = before(&steps(&plan, &components(&plan), true, &BTreeSet::new()));
-        assert!(!before.contains_key("undo.day5.cleanup") && !before.contains_key("teardown.inhabitants"));
+        assert!(!before.contains_key("undo.day5.cleanup") && !before.contains_key("teardown.workloads"));
         assert!(before.contains_key("undo.day1.clone/cp1"));
     }
 

@@ -129,7 +129,7 @@ impl FieldId {
     }
 
     pub fn is_flag(self) -> bool {
-        self.schema().is_some_and(|key| matches!(key.kind, Kind::Flag))
+        self.schema().is_some_and(|key| matches!(key.kind, Kind::Bool))
     }
 
     pub fn example(self) -> &'static str {

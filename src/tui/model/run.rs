@@ -192,17 +192,17 @@ impl RunModel {
         let mut best: Option<(u8, &StepId)> = None;
         let mut here = None;
         for step in self.state.wanted().filter(|s| s.outline.day == today) {
-            let weight = standing(step, &self.state, now).weight();
+            let severity = standing(step, &self.state, now).severity();
             if self.cursor == Row::Step(step.outline.id.clone()) {
-                here = Some(weight);
+                here = Some(severity);
             }
-            if best.is_none_or(|(most, _)| weight > most) {
-                best = Some((weight, &step.outline.id));
+            if best.is_none_or(|(most, _)| severity > most) {
+                best = Some((severity, &step.outline.id));
             }
         }
-        let Some((weight, id)) = best else { return };
-        if here.is_none_or(|here| weight > here) {
-            self.cursor = if weight == 0 { Row::Day(today) } else { Row::Step(id.clone()) };
+        let Some((severity, id)) = best else { return };
+        if here.is_none_or(|here| severity > here) {
+            self.cursor = if severity == 0 { Row::Day(today) } else { Row::Step(id.clone()) };
             self.detail_scroll = 0;
         }
     }

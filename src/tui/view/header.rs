@@ -8,7 +8,7 @@
 //! Counts of blocked and late steps, and a gate that waits, stand only where there are some.
 use super::page::{bar, brief, fit, put, put_line, row};
 use crate::base::clock::between;
-use crate::base::text::spoken;
+use crate::base::text::format_duration;
 use crate::engine::record::Outcome;
 use crate::engine::standing::{Standing, clock_of, standing};
 use crate::plan::day_title;
@@ -82,11 +82,11 @@ fn how(model: &Model, run: &RunModel, area: Rect, buf: &mut Buffer) {
     }
     let mut times = Vec::new();
     if let Some(started) = state.started {
-        times.push((format!("elapsed {}", spoken(between(started, now))), theme.plain()));
+        times.push((format!("elapsed {}", format_duration(between(started, now))), theme.plain()));
     }
     match state.last {
         Some(last) if state.ended.is_none() => {
-            times.push((format!("last record {} ago", spoken(between(last, now))), theme.quiet()));
+            times.push((format!("last record {} ago", format_duration(between(last, now))), theme.quiet()));
         }
         Some(_) => {}
         None => times.push(("nothing recorded yet".to_string(), theme.quiet())),

@@ -8,7 +8,7 @@
 //! On the full screen long lines are wrapped.
 use super::page::{cell, fit, pane, put_line, row, wrap};
 use super::step::since_start;
-use crate::engine::tell::News;
+use crate::engine::describe::News;
 use crate::tui::feed::FeedLine;
 use crate::tui::model::Model;
 use crate::tui::model::run::{Pane, RunModel};

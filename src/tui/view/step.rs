@@ -14,7 +14,7 @@
 //! ```
 use super::page::{Page, bar, percent};
 use crate::base::clock::between;
-use crate::base::text::spoken;
+use crate::base::text::format_duration;
 use crate::engine::failure::{Class, Failure};
 use crate::engine::proof::Proof;
 use crate::engine::standing::{Standing, clock_of, elapsed, late, standing};
@@ -69,7 +69,7 @@ fn status(page: &mut Page, model: &Model, state: &RunState, step: &StepState, no
     let mut line =
         vec![Span::styled(format!("{} {}", theme.mark(standing), standing.word()), theme.standing(standing))];
     if let Some(over) = late(step, now).filter(|_| standing == Standing::Late) {
-        line.push(Span::styled(format!(" by {}", spoken(over)), theme.late()));
+        line.push(Span::styled(format!(" by {}", format_duration(over)), theme.late()));
     }
     page.line(Line::from(line));
     let about = match standing {
@@ -98,9 +98,9 @@ fn status(page: &mut Page, model: &Model, state: &RunState, step: &StepState, no
     }
     if let Some(taken) = elapsed(step, now) {
         let word = if step.finished.is_some() { "took" } else { "elapsed" };
-        let usual = spoken(Duration::from_secs(step.outline.band.usual_s));
+        let usual = format_duration(Duration::from_secs(step.outline.band.usual_s));
         let tries = if step.attempt > 0 { format!(", attempt {}", step.attempt) } else { String::new() };
-        page.pair(theme.plain(), 0, &label(word), &format!("{} (usual {usual}){tries}", spoken(taken)));
+        page.pair(theme.plain(), 0, &label(word), &format!("{} (usual {usual}){tries}", format_duration(taken)));
     }
 }
 
@@ -110,9 +110,9 @@ fn waits(page: &mut Page, model: &Model, step: &StepState, now: Timestamp) {
     page.pair(theme.strong(), 0, &label("until"), &wait.condition);
     let band = format!(
         "{} (usual {}, late after {})",
-        spoken(between(*since, now)),
-        spoken(Duration::from_secs(wait.band.usual_s)),
-        spoken(Duration::from_secs(wait.band.late_s))
+        format_duration(between(*since, now)),
+        format_duration(Duration::from_secs(wait.band.usual_s)),
+        format_duration(Duration::from_secs(wait.band.late_s))
     );
     page.pair(theme.plain(), 0, &label("for"), &band);
     page.pair(theme.plain(), 0, &label("seen"), &wait.seen);
@@ -141,8 +141,11 @@ fn failed(page: &mut Page, model: &Model, failure: &Failure, again_at: Timestamp
     page.pair(theme.strong(), 0, &label("next:"), &failure.next);
     let pause = between(now, again_at);
     // A look that finds nothing new leaves no record, so the next one's time is not always known here.
-    let again =
-        if pause.is_zero() { "at every look, some seconds apart".to_string() } else { format!("in {}", spoken(pause)) };
+    let again = if pause.is_zero() {
+        "at every look, some seconds apart".to_string()
+    } else {
+        format!("in {}", format_duration(pause))
+    };
     page.pair(theme.plain(), 0, &label("again"), &format!("{again}; r looks at once"));
 }
 

@@ -59,7 +59,7 @@ fn day_line(model: &Model, run: &RunModel, day: Day, here: bool, width: usize, n
     let theme = model.theme;
     let (proven, all) = run.day_counts(day);
     let steps = || run.state.wanted().filter(|s| s.outline.day == day);
-    let worst = steps().map(|s| standing(s, &run.state, now)).max_by_key(|s| s.weight());
+    let worst = steps().map(|s| standing(s, &run.state, now)).max_by_key(|s| s.severity());
     // Only what a person should look at is said of a whole day.
     let (said, style) = match worst {
         Some(Standing::Proven) if all > 0 => {

@@ -4,7 +4,7 @@ mod survey;
 
 use super::{Start, execute, takeover};
 use crate::cli::exit::Exit;
-use crate::cli::output::{say, tell};
+use crate::cli::output::{print, print_error};
 use crate::cli::person::who;
 use crate::cli::runs::judged;
 use crate::cli::show::Style;
@@ -51,7 +51,7 @@ pub async fn tear_down(start: Start<'_>, removal: &Removal, state_dir: &Path) ->
     let found = match agreed(&start, removal, state_dir).await {
         Ok(found) => found,
         Err(Over(exit, why)) => {
-            why.iter().for_each(|why| tell(why));
+            why.iter().for_each(|why| print_error(why));
             return exit;
         }
     };
@@ -82,7 +82,7 @@ async fn agreed(start: &Start<'_>, removal: &Removal, state_dir: &Path) -> Resul
             return Err(refused(Exit::Usage, why));
         }
         if !json {
-            say(&survey.text);
+            print(&survey.text);
             if removal.list || survey.is_over {
                 return Err(Over(if survey.is_held { Exit::Blocked } else { Exit::Proven }, None));
             }

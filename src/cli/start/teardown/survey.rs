@@ -4,7 +4,7 @@ use crate::compose::{Options, Refusal};
 use crate::engine::failure::Failure;
 use crate::engine::proof::Left;
 use crate::engine::step::{Observed, Outline};
-use crate::steps::teardown::{also, nothing_left, strays};
+use crate::steps::teardown::{also, orphans, residue};
 
 /// Reads what would be removed, what would stay, and what can't be determined; the run is locked meanwhile.
 pub async fn survey(options: Options) -> Result<Survey, Refusal> {
@@ -26,7 +26,7 @@ pub struct Survey {
 type Found = [(Outline, Result<Observed, Failure>)];
 
 fn is_last(outline: &Outline) -> bool {
-    outline.id.kind() == nothing_left::KIND
+    outline.id.kind() == residue::KIND
 }
 
 fn list(name: &str, found: &Found) -> Survey {
@@ -86,7 +86,7 @@ fn sorted(found: &Found) -> Sorted {
     for (outline, observed) in found.iter().filter(|(outline, _)| !is_last(outline)) {
         match observed {
             // Things that the plan does not name have to be listed by name.
-            Ok(Observed::Absent(seen)) if outline.id.kind() == strays::KIND => there.push(format!("  destroy {seen}")),
+            Ok(Observed::Absent(seen)) if outline.id.kind() == orphans::KIND => there.push(format!("  destroy {seen}")),
             Ok(Observed::Absent(_)) => there.push(format!("  {}", outline.title)),
             Ok(Observed::Satisfied(proof)) if outline.changes && proof.left().is_empty() => {
                 not.push(format!("  {}", proof.summary()));

@@ -182,7 +182,7 @@ fn balance(world: &mut World, key: &Key) {
     }
     if free_address(world, &service).is_none() {
         let message = format!("Failed to allocate IP for \"{}/{}\": no available IPs", key.namespace, key.name);
-        return world.tell(key, "Warning", "AllocationFailed", &message);
+        return world.emit(key, "Warning", "AllocationFailed", &message);
     }
     let uid = uid(&service);
     let mark = format!("balancer {uid}");
@@ -202,7 +202,7 @@ fn balance(world: &mut World, key: &Key) {
             }
             s["metadata"]["annotations"]["metallb.io/ip-allocated-from-pool"] = json!(pool);
         });
-        world.tell(&key, "Normal", "IPAllocated", &format!("Assigned IP [\"{address}\"]"));
+        world.emit(&key, "Normal", "IPAllocated", &format!("Assigned IP [\"{address}\"]"));
         settle(world);
     });
 }

@@ -170,7 +170,7 @@ pub fn register(world: &mut World, facts: NodeFacts) {
             json!({"apiVersion": "storage.k8s.io/v1", "kind": "CSINode", "metadata": {}, "spec": {"drivers": null}});
         world.put_object(csi, node);
     }
-    world.tell(
+    world.emit(
         &key(&name),
         "Normal",
         "RegisteredNode",
@@ -217,7 +217,7 @@ fn become_ready(world: &mut World, key: &Key) {
         set_condition(node, &at, "Ready", "True", "KubeletReady", "kubelet is posting ready status");
         untaint(node, &[NOT_READY, UNREACHABLE]);
     });
-    world.tell(key, "Normal", "NodeReady", &format!("Node {} status is now: NodeReady", key.name));
+    world.emit(key, "Normal", "NodeReady", &format!("Node {} status is now: NodeReady", key.name));
 }
 
 pub fn down(world: &mut World, name: &str) {
@@ -232,7 +232,7 @@ pub fn down(world: &mut World, name: &str) {
         }
     });
     if there {
-        world.tell(&key(name), "Normal", "NodeNotReady", &format!("Node {name} status is now: NodeNotReady"));
+        world.emit(&key(name), "Normal", "NodeNotReady", &format!("Node {name} status is now: NodeNotReady"));
     }
 }
 

@@ -97,7 +97,7 @@ impl World {
     }
 
     /// An Event about an object; the same again counts up.
-    pub(in crate::kube) fn tell(&mut self, about: &Key, kind: &str, reason: &str, message: &str) {
+    pub(in crate::kube) fn emit(&mut self, about: &Key, kind: &str, reason: &str, message: &str) {
         let now = seconds(self.now);
         let Some(object) = self.object(about) else { return };
         let (api_version, uid) = (object["apiVersion"].clone(), object["metadata"]["uid"].clone());

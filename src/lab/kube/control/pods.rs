@@ -181,7 +181,7 @@ fn unschedulable(world: &mut World, key: &Key, why: &str) {
         .is_none_or(|c| c["message"] != why);
     if changed {
         world.change_object(key, |p| set_condition(p, &at, "PodScheduled", "False", "Unschedulable", why));
-        world.tell(key, "Warning", "FailedScheduling", why);
+        world.emit(key, "Warning", "FailedScheduling", why);
     }
 }
 
@@ -191,7 +191,7 @@ fn place(world: &mut World, key: &Key, node: &str) {
         p["spec"]["nodeName"] = json!(node);
         set_condition(p, &at, "PodScheduled", "True", "", "");
     });
-    world.tell(key, "Normal", "Scheduled", &format!("Successfully assigned {}/{} to {node}", key.namespace, key.name));
+    world.emit(key, "Normal", "Scheduled", &format!("Successfully assigned {}/{} to {node}", key.namespace, key.name));
 }
 
 fn claims(pod: &Value) -> Vec<String> {
@@ -267,7 +267,7 @@ fn run(world: &mut World, key: &Key) {
     }
     running(world, key);
     for container in items(&pod, "/spec/containers") {
-        world.tell(key, "Normal", "Started", &format!("Started container {}", text(container, "/name")));
+        world.emit(key, "Normal", "Started", &format!("Started container {}", text(container, "/name")));
     }
     scripts(world, key, &pod);
 }
@@ -440,7 +440,7 @@ fn crash(world: &mut World, key: &Key, output: String) {
         state.logs.remove(&(key.namespace.clone(), key.name.clone()));
     }
     note(world, key, Duration::ZERO, output);
-    world.tell(key, "Warning", "BackOff", "Back-off restarting failed container cozystack");
+    world.emit(key, "Warning", "BackOff", "Back-off restarting failed container cozystack");
     let Some(uid) = world.object(key).map(uid) else { return };
     let key = key.clone();
     world.after(RETRY_S, move |world| {

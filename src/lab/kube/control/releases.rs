@@ -184,7 +184,7 @@ fn not_ready(world: &mut World, key: &Key, reason: &str, message: &str) {
         mark(r, &at, "Reconciling", "True", "Progressing", "Fulfilling prerequisites");
         mark(r, &at, "Ready", "False", reason, message);
     });
-    world.tell(key, "Normal", reason, message);
+    world.emit(key, "Normal", reason, message);
 }
 
 fn begin(world: &mut World, key: &Key, release: &Value) {
@@ -285,7 +285,7 @@ fn fail(world: &mut World, key: &Key, release: &Value, message: &str) {
             r["status"][counter] = json!(failures);
         }
     });
-    world.tell(key, "Warning", reason, &message);
+    world.emit(key, "Warning", reason, &message);
     let Some(failed) = world.object(key).cloned() else { return };
     let name = attempt_mark(&failed);
     let pause = pause_mark(&failed);
@@ -329,7 +329,7 @@ fn remediated(world: &mut World, key: &Key, name: &str, upgrade: bool) {
         let last = condition(r, "Ready").map(|c| text(c, "/message").to_string()).unwrap_or_default();
         mark(r, &at, "Reconciling", "True", "ProgressingWithRetry", &last);
     });
-    world.tell(key, "Normal", reason, &message);
+    world.emit(key, "Normal", reason, &message);
 }
 
 fn release_name(key: &Key, release: &Value) -> String {
@@ -376,7 +376,7 @@ fn succeed(world: &mut World, key: &Key, release: &Value) {
         status["history"] = json!(history);
         forget_failures(r);
     });
-    world.tell(key, "Normal", reason, &message);
+    world.emit(key, "Normal", reason, &message);
     products::settled(world, key);
 }
 

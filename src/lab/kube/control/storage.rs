@@ -116,19 +116,19 @@ pub fn reconcile(world: &mut World, key: &Key, gone: Option<&Value>) {
             Some(name) => {
                 world.change_object(key, |c| c["spec"]["storageClassName"] = json!(name));
             }
-            None => world.tell(key, "Normal", "FailedBinding", NO_CLASS),
+            None => world.emit(key, "Normal", "FailedBinding", NO_CLASS),
         }
         return;
     };
     if name.is_empty() {
-        return world.tell(key, "Normal", "FailedBinding", NO_CLASS);
+        return world.emit(key, "Normal", "FailedBinding", NO_CLASS);
     }
     let Some(class) = class(world, name) else {
-        return world.tell(key, "Warning", "ProvisioningFailed", &no_class(name));
+        return world.emit(key, "Warning", "ProvisioningFailed", &no_class(name));
     };
     let node = claim["metadata"]["annotations"][SELECTED].as_str();
     if waits_for_consumer(&class) && node.is_none() {
-        return world.tell(
+        return world.emit(
             key,
             "Normal",
             "WaitForFirstConsumer",
@@ -149,7 +149,7 @@ fn provision(world: &mut World, key: &Key, claim: &Value, class: &Value, node: O
             let message = format!(
                 "Waiting for a volume to be created either by the external provisioner '{other}' or manually by the system administrator."
             );
-            return world.tell(key, "Normal", "ExternalProvisioning", &message);
+            return world.emit(key, "Normal", "ExternalProvisioning", &message);
         }
     };
     if let Err(why) = able {
@@ -180,7 +180,7 @@ fn provision(world: &mut World, key: &Key, claim: &Value, class: &Value, node: O
 fn failed(world: &mut World, key: &Key, class: &Value, why: &str) {
     let name = text(class, "/metadata/name");
     let message = format!("failed to provision volume with StorageClass \"{name}\": {why}");
-    world.tell(key, "Warning", "ProvisioningFailed", &message);
+    world.emit(key, "Warning", "ProvisioningFailed", &message);
 }
 
 fn bind(world: &mut World, key: &Key, class: &Value, node: Option<String>) -> Result<(), String> {
@@ -211,7 +211,7 @@ fn bind(world: &mut World, key: &Key, class: &Value, node: Option<String>) -> Re
         volume["spec"]["nodeAffinity"] = json!({"required": {"nodeSelectorTerms": [{"matchExpressions": affinity}]}});
     }
     world.put_object(Key::new("", "persistentvolumes", "", &name), volume);
-    world.tell(key, "Normal", "ProvisioningSucceeded", &format!("Successfully provisioned volume {name}"));
+    world.emit(key, "Normal", "ProvisioningSucceeded", &format!("Successfully provisioned volume {name}"));
     world.change_object(key, |c| {
         c["spec"]["volumeName"] = json!(name);
         c["spec"]["volumeMode"] = json!("Filesystem");

@@ -100,7 +100,7 @@ fn deployment(world: &mut World, key: &Key, object: &Value) {
         for of in [key, &set_key] {
             world.change_object(of, |o| o["metadata"]["annotations"][REVISION] = json!(number));
         }
-        world.tell(key, "Normal", "ScalingReplicaSet", &format!("Scaled up replica set {} to {wanted}", set_key.name));
+        world.emit(key, "Normal", "ScalingReplicaSet", &format!("Scaled up replica set {} to {wanted}", set_key.name));
     }
     let Some(set) = world.object(&set_key).cloned() else { return };
     let mut pods = pods_of(world, &key.namespace, &uid(&set));

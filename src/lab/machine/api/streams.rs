@@ -34,7 +34,7 @@ pub fn events(node: &Node, vmid: u32, stamp: Stamp, asked: &wire::EventsRequest)
     Ok(stream::follow(&node.lab, move |lab| {
         // Readiness comes from Kubernetes, which tells no machine about it.
         if from.read(vmid, status::changed)? {
-            lab.with(|world| status::tell(world, vmid));
+            lab.with(|world| status::publish(world, vmid));
         }
         let mut items = Vec::new();
         if !std::mem::replace(&mut greeted, true) {

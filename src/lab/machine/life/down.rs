@@ -74,7 +74,7 @@ fn leave(world: &mut World, vmid: u32, actor: &str, sequence: &str, stage: Stage
     machine.stage = stage;
     machine.sequence(now, actor, sequence, sequence_event::Action::Start);
     machine.log(now, &format!("{sequence} sequence: 10 phase(s)"));
-    status::tell(world, vmid);
+    status::publish(world, vmid);
     let Some(machine) = world.machines.get_mut(&vmid) else { return };
     // The last that anybody hears of it: `talosctl reset` waits for this very task.
     machine.phase(now, actor, "stopEverything", phase_event::Action::Start);

@@ -107,7 +107,7 @@ impl News {
 
 /// One piece of news. No text in it has control characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Told<'a> {
+pub struct LogEntry<'a> {
     pub news: News,
     pub step: Option<&'a StepId>,
     /// Whose turn it is after a failure: `needs you`, `refused`, `broken`.
@@ -117,21 +117,21 @@ pub struct Told<'a> {
     pub more: Vec<String>,
 }
 
-impl<'a> Told<'a> {
-    fn run(news: News, text: impl AsRef<str>) -> Told<'a> {
-        Told { news, step: None, class: None, text: text::clean(text.as_ref()), more: Vec::new() }
+impl<'a> LogEntry<'a> {
+    fn run(news: News, text: impl AsRef<str>) -> LogEntry<'a> {
+        LogEntry { news, step: None, class: None, text: text::clean(text.as_ref()), more: Vec::new() }
     }
 
     /// A notice in the words of who knows its kind.
-    pub fn noticed(better: bool, text: impl AsRef<str>) -> Told<'a> {
-        Told::run(News::Noticed { better }, text)
+    pub fn noticed(better: bool, text: impl AsRef<str>) -> LogEntry<'a> {
+        LogEntry::run(News::Noticed { better }, text)
     }
 
-    fn step(news: News, step: &'a StepId, text: impl AsRef<str>) -> Told<'a> {
-        Told { step: Some(step), ..Told::run(news, text) }
+    fn step(news: News, step: &'a StepId, text: impl AsRef<str>) -> LogEntry<'a> {
+        LogEntry { step: Some(step), ..LogEntry::run(news, text) }
     }
 
-    fn failure(news: News, step: &'a StepId, failure: &Failure) -> Told<'a> {
+    fn failure(news: News, step: &'a StepId, failure: &Failure) -> LogEntry<'a> {
         let class = match failure.class {
             Class::Retryable => None,
             Class::Person => Some("needs you"),
@@ -139,22 +139,22 @@ impl<'a> Told<'a> {
             Class::Broken => Some("broken"),
         };
         let next = format!("next: {}", text::clean(&failure.next));
-        Told { class, more: vec![next], ..Told::step(news, step, &failure.what) }
+        LogEntry { class, more: vec![next], ..LogEntry::step(news, step, &failure.what) }
     }
 }
 
 /// The news of `record`, or nothing where it has none. `state` is what was known before it.
-pub fn tell<'a>(record: &'a Record, state: &RunState) -> Vec<Told<'a>> {
+pub fn describe<'a>(record: &'a Record, state: &RunState) -> Vec<LogEntry<'a>> {
     match &record.event {
         Event::Session { .. } => session(&record.event, state),
         Event::GateAsked { day, compare } => {
             let asks = format!("{day} changes the target: start with --yes, or begin it on the screen");
             let compare =
-                compare.iter().map(|c| Told::run(News::Compare, format!("{}: {} with {}", c.of, c.value, c.with)));
-            [Told::run(News::Asks, asks)].into_iter().chain(compare).collect()
+                compare.iter().map(|c| LogEntry::run(News::Compare, format!("{}: {} with {}", c.of, c.value, c.with)));
+            [LogEntry::run(News::Asks, asks)].into_iter().chain(compare).collect()
         }
         Event::GateOpened { by, .. } if state.course.is_back() => {
-            vec![Told::run(News::Gate, format!("agreed to by {by}"))]
+            vec![LogEntry::run(News::Gate, format!("agreed to by {by}"))]
         }
         Event::GateOpened { day, by } => gate_opened(*day, by, state),
         Event::Absent { .. } | Event::Acted { .. } | Event::HandleKept { .. } => Vec::new(),
@@ -162,22 +162,22 @@ pub fn tell<'a>(record: &'a Record, state: &RunState) -> Vec<Told<'a>> {
         Event::Waiting { step, wait } => waits(step, wait, state.step(step)).into_iter().collect(),
         Event::Proven { step, proof } => {
             let confirmed = state.step(step).is_some_and(|s| s.to_confirm);
-            vec![Told::step(if confirmed { News::Holds } else { News::Proven }, step, proof.summary())]
+            vec![LogEntry::step(if confirmed { News::Holds } else { News::Proven }, step, proof.summary())]
         }
         Event::Failed { step, failure, again_at } => {
-            let mut told = Told::failure(News::Retries, step, failure);
-            told.more.push(format!("again in {}", text::spoken(between(record.at, *again_at))));
+            let mut told = LogEntry::failure(News::Retries, step, failure);
+            told.more.push(format!("again in {}", text::format_duration(between(record.at, *again_at))));
             vec![told]
         }
         Event::Blocked { step, failure, .. } => blocked(step, failure, state.step(step)).into_iter().collect(),
-        Event::Drifted { step, why } => vec![Told::step(News::Drifted, step, why)],
-        Event::Log { step, source, line } => vec![Told::step(News::Log, step, format!("{source}: {line}"))],
-        // The engine knows no kind of it: `observed::tell` finds the words.
-        Event::Noticed { notice } => vec![Told::noticed(false, &notice.kind)],
-        Event::RetryAsked { step, by } => vec![Told::step(News::RetryAsked, step, format!("asked by {by}"))],
-        Event::ControlTaken { by } => vec![Told::run(News::Control, format!("taken by {by}"))],
+        Event::Drifted { step, why } => vec![LogEntry::step(News::Drifted, step, why)],
+        Event::Log { step, source, line } => vec![LogEntry::step(News::Log, step, format!("{source}: {line}"))],
+        // The engine knows no kind of it: `observed::describe` finds the words.
+        Event::Noticed { notice } => vec![LogEntry::noticed(false, &notice.kind)],
+        Event::RetryAsked { step, by } => vec![LogEntry::step(News::RetryAsked, step, format!("asked by {by}"))],
+        Event::ControlTaken { by } => vec![LogEntry::run(News::Control, format!("taken by {by}"))],
         Event::StopAsked { by } => {
-            vec![Told::run(News::Stops, format!("asked by {by}: the acts in hand end first"))]
+            vec![LogEntry::run(News::Stops, format!("asked by {by}: the acts in hand end first"))]
         }
         Event::Ended { outcome } => {
             let text = match outcome {
@@ -185,12 +185,12 @@ pub fn tell<'a>(record: &'a Record, state: &RunState) -> Vec<Told<'a>> {
                 Outcome::Blocked => "a step is blocked; run again when its cause is gone".to_string(),
                 Outcome::Stopped => "stopped on request; run again to go on".to_string(),
             };
-            vec![Told::run(News::Ended(*outcome), text)]
+            vec![LogEntry::run(News::Ended(*outcome), text)]
         }
     }
 }
 
-fn session<'a>(event: &Event, state: &RunState) -> Vec<Told<'a>> {
+fn session<'a>(event: &Event, state: &RunState) -> Vec<LogEntry<'a>> {
     let Event::Session { run, plan, steps, course, take_over, adopted, host, pid, .. } = event else {
         return Vec::new();
     };
@@ -198,9 +198,9 @@ fn session<'a>(event: &Event, state: &RunState) -> Vec<Told<'a>> {
     let wanted = steps.iter().filter(|s| course.wants(s.day)).count();
     let begins = match course {
         Course::Back { .. } => {
-            Told::run(News::Teardown, format!("of run {run} of plan {plan}: {wanted} steps{process}"))
+            LogEntry::run(News::Teardown, format!("of run {run} of plan {plan}: {wanted} steps{process}"))
         }
-        Course::Verify => Told::run(News::Verifies, format!("run {run} of plan {plan}: {wanted} steps{process}")),
+        Course::Verify => LogEntry::run(News::Verifies, format!("run {run} of plan {plan}: {wanted} steps{process}")),
         Course::Forward { until } => {
             let news = if state.sessions == 0 { News::Starts } else { News::GoesOn };
             let days = match until {
@@ -208,51 +208,51 @@ fn session<'a>(event: &Event, state: &RunState) -> Vec<Told<'a>> {
                 Day::Number(last) => format!("days 0 to {last}"),
                 Day::Teardown => until.to_string(),
             };
-            Told::run(news, format!("run {run} of plan {plan}: {wanted} steps, {days}{process}"))
+            LogEntry::run(news, format!("run {run} of plan {plan}: {wanted} steps, {days}{process}"))
         }
     };
-    let taken = take_over.iter().map(|by| Told::run(News::TakesOver, format!("asked for by {by}")));
+    let taken = take_over.iter().map(|by| LogEntry::run(News::TakesOver, format!("asked for by {by}")));
     let things = adopted.iter().map(|a| format!("{} {}", a.thing.kind, a.thing.name)).collect::<Vec<_>>();
-    let adopts = (!things.is_empty()).then(|| Told::run(News::Adopts, things.join(", ")));
+    let adopts = (!things.is_empty()).then(|| LogEntry::run(News::Adopts, things.join(", ")));
     taken.chain(adopts).chain([begins]).collect()
 }
 
-fn gate_opened<'a>(day: Day, by: &str, state: &RunState) -> Vec<Told<'a>> {
-    let opened = Told::run(News::Gate, format!("{day} begun by {by}"));
+fn gate_opened<'a>(day: Day, by: &str, state: &RunState) -> Vec<LogEntry<'a>> {
+    let opened = LogEntry::run(News::Gate, format!("{day} begun by {by}"));
     // Where nobody was asked, nobody has compared.
     let unseen = if state.gates_asked.contains(&day) { Vec::new() } else { state.to_compare(day) };
-    let trusts = unseen
-        .iter()
-        .map(|c| Told::run(News::Trusts, format!("{}: {} on first use, not compared with {}", c.of, c.value, c.with)));
+    let trusts = unseen.iter().map(|c| {
+        LogEntry::run(News::Trusts, format!("{}: {} on first use, not compared with {}", c.of, c.value, c.with))
+    });
     [opened].into_iter().chain(trusts).collect()
 }
 
 /// A step that is known to be blocked tries its act again at every look; that is no news.
-fn act<'a>(step: &'a StepId, attempt: u32, known: Option<&StepState>) -> Option<Told<'a>> {
+fn act<'a>(step: &'a StepId, attempt: u32, known: Option<&StepState>) -> Option<LogEntry<'a>> {
     if known.is_some_and(|s| s.known_blocked) {
         return None;
     }
     let title = known.map(|s| s.outline.title.as_str()).unwrap_or_default();
     let again = if attempt > 1 { format!(" (attempt {attempt})") } else { String::new() };
-    Some(Told::step(News::Acts, step, format!("{title}{again}")))
+    Some(LogEntry::step(News::Acts, step, format!("{title}{again}")))
 }
 
 /// A piece of news per condition, not per look: the status and the screen show what was seen last.
-fn waits<'a>(step: &'a StepId, wait: &Wait, known: Option<&StepState>) -> Option<Told<'a>> {
+fn waits<'a>(step: &'a StepId, wait: &Wait, known: Option<&StepState>) -> Option<LogEntry<'a>> {
     let same = |s: &StepState| s.wait.as_ref().is_some_and(|(old, _)| old.condition == wait.condition);
     // What a blocked step's further try waits for is no more news than the try.
     if known.is_some_and(|s| same(s) || (s.known_blocked && s.is_in_act())) {
         return None;
     }
-    let late = text::spoken(Duration::from_secs(wait.band.late_s));
-    Some(Told::step(News::Waits, step, format!("until {} ({}); late after {late}", wait.condition, wait.seen)))
+    let late = text::format_duration(Duration::from_secs(wait.band.late_s));
+    Some(LogEntry::step(News::Waits, step, format!("until {} ({}); late after {late}", wait.condition, wait.seen)))
 }
 
 /// The same cause is told once, not at every look.
-fn blocked<'a>(step: &'a StepId, failure: &Failure, known: Option<&StepState>) -> Option<Told<'a>> {
+fn blocked<'a>(step: &'a StepId, failure: &Failure, known: Option<&StepState>) -> Option<LogEntry<'a>> {
     let told =
         known.is_some_and(|s| s.known_blocked && s.last_failure.as_ref().is_some_and(|old| old.is_like(failure)));
-    (!told).then(|| Told::failure(News::Blocked, step, failure))
+    (!told).then(|| LogEntry::failure(News::Blocked, step, failure))
 }
 
 #[cfg(test)]
@@ -284,7 +284,7 @@ mod tests {
         let mut words = Vec::new();
         for (n, event) in events.iter().enumerate() {
             let record = Record { seq: n as u64 + 1, at: at(n as i64), event: event.clone() };
-            words.extend(tell(&record, &state).iter().map(|told| told.news.word()));
+            words.extend(describe(&record, &state).iter().map(|told| told.news.word()));
             state.apply(&record);
         }
         words
@@ -344,7 +344,7 @@ mod tests {
     fn a_blocked_step_says_whose_turn_it_is_and_what_to_do_without_control_characters() {
         let failure = Failure::refused("no VM.Clone on /vms/9100\x1b[31m", "give the token VM.Clone\u{202e}");
         let record = Record { seq: 2, at: at(61), event: Event::Blocked { step: id(), failure, again_at: at(70) } };
-        let told = tell(&record, &fold(vec![first()]));
+        let told = describe(&record, &fold(vec![first()]));
         assert_eq!((told[0].class, told[0].text.as_str()), (Some("refused"), "no VM.Clone on /vms/9100 [31m"));
         assert!(told[0].more[0].starts_with("next: give the token VM.Clone"), "{told:?}");
         assert!(!told[0].more[0].contains('\u{202e}'), "{told:?}");

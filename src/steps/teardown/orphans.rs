@@ -1,4 +1,4 @@
-//! `teardown.strays`: VMs of the run that are not in the plan, as after a node was taken out of it. What only carries a
+//! `teardown.orphans`: VMs of the run that are not in the plan, as after a node was taken out of it. What only carries a
 //! copy of its mark is told and left alone.
 use crate::base::answer::Answer;
 use crate::base::day::Day;
@@ -16,7 +16,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::json;
 use std::time::Duration;
 
-pub const KIND: &str = "teardown.strays";
+pub const KIND: &str = "teardown.orphans";
 const BAND: Band = Band::new(20, 300);
 const DOING: &str = "look for VMs with this run's mark";
 /// Configurations asked for at once.

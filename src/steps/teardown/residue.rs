@@ -1,5 +1,5 @@
-//! `teardown.nothing_left`: a last look over the whole site finds nothing of the run; copies of its mark are named.
-use super::strays::{Marked, marked, named};
+//! `teardown.residue`: a last look over the whole site finds nothing of the run; copies of its mark are named.
+use super::orphans::{Marked, marked, named};
 use crate::base::day::Day;
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Evidence, Left, Proof};
@@ -14,7 +14,7 @@ use crate::steps::{neighbours, outlines, owner};
 use async_trait::async_trait;
 use serde_json::json;
 
-pub const KIND: &str = "teardown.nothing_left";
+pub const KIND: &str = "teardown.residue";
 const BAND: Band = Band::new(10, 60);
 
 /// Proxmox VE shows a volume to who may configure the VM that it names, and rights on a pool end with its members.

@@ -1,29 +1,29 @@
 //! The news of a record, with a sentence for what was noticed.
 use super::notice::Noticed;
+use crate::engine::describe::{self, LogEntry};
 use crate::engine::record::{Event, Record};
 use crate::engine::state::RunState;
-use crate::engine::tell::{self, Told};
 
-/// As [`tell::tell`], which knows no kind of notice. One of a newer cozyup keeps its name alone.
-pub fn tell<'a>(record: &'a Record, state: &RunState) -> Vec<Told<'a>> {
+/// As [`describe::describe`], which knows no kind of notice. One of a newer cozyup keeps its name alone.
+pub fn describe<'a>(record: &'a Record, state: &RunState) -> Vec<LogEntry<'a>> {
     let known = if let Event::Noticed { notice } = &record.event { notice.read::<Noticed>() } else { None };
     match known {
-        Some(known) => vec![Told::noticed(known.is_relief(), known.sentence())],
-        None => tell::tell(record, state),
+        Some(known) => vec![LogEntry::noticed(known.is_relief(), known.sentence())],
+        None => describe::describe(record, state),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::describe::News;
     use crate::engine::notice::Notice;
-    use crate::engine::tell::News;
     use jiff::Timestamp;
 
     fn told(text: &str) -> (News, String) {
         let notice: Notice = serde_json::from_str(text).unwrap();
         let record = Record { seq: 1, at: Timestamp::UNIX_EPOCH, event: Event::Noticed { notice } };
-        let told = tell(&record, &RunState::default()).remove(0);
+        let told = describe(&record, &RunState::default()).remove(0);
         (told.news, told.text)
     }
 

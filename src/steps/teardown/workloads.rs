@@ -1,4 +1,4 @@
-//! `teardown.inhabitants`: nobody else has put anything into the cluster that would outlive it without an owner: volumes
+//! `teardown.workloads`: nobody else has put anything into the cluster that would outlive it without an owner: volumes
 //! of the Proxmox CSI driver and VMs of Cluster API.
 use super::{no_cluster, nobody_to_ask};
 use crate::base::day::Day;
@@ -14,7 +14,7 @@ use crate::steps::{cluster_api, failures, outlines};
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-pub const KIND: &str = "teardown.inhabitants";
+pub const KIND: &str = "teardown.workloads";
 const BAND: Band = Band::new(5, 60);
 /// Names shown of many.
 const SHOWN: usize = 5;
