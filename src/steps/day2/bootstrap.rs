@@ -2,8 +2,10 @@
 //! node, which would make two clusters: so every control plane is asked first, and only one node is ever told.
 //!
 //! Nor does it refuse a second one on the same node before etcd has data: it starts the service anew, and with it the pull
-//! of etcd's image. Whether a node that still says `Preparing` was told stands in our journal alone: the handle names the
-//! boot in which it accepted. A node that has booted since has forgotten it and is told again.
+//! of etcd's image; one that comes in the moment in which etcd begins to write stops it for good. Its list of services does
+//! not tell whether it was told. So the handle names the boot in which it accepted: a node that has booted since has forgotten
+//! it and is told again. Of a call whose answer was lost the handle has the time: the node's kernel log says whether it came
+//! through, and it is made again only when it did not, and can be on its way no more.
 use crate::base::answer::Answer;
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Evidence, Proof};
@@ -16,6 +18,7 @@ use crate::talos::client::changer::reset_by_hand;
 use crate::talos::client::facts::{EtcdMember, Service};
 use crate::talos::{Error, Secure, watch};
 use async_trait::async_trait;
+use jiff::{SignedDuration, Timestamp};
 use std::time::Duration;
 
 pub const KIND: &str = "day2.bootstrap";
@@ -60,30 +63,48 @@ fn unreachable_node(plan: &Plan) -> NodePlan {
 #[derive(Debug, PartialEq, Eq)]
 enum Told {
     Never,
-    /// The call was begun, and nobody knows how it ended.
-    Perhaps,
+    /// The call was begun, at this time where it is known, and nobody knows how it ended.
+    Perhaps(Option<Timestamp>),
     /// It accepted, in this boot of it.
     InBoot(String),
 }
 
+const BEGUN: &str = ", begun ";
 const IN_BOOT: &str = ", accepted in boot ";
+const REFUSED: &str = ", refused";
+/// A call can be on its way, or in work at the node, for so long: Talos itself waits 5 s for the time, and then stops etcd.
+const ON_ITS_WAY: SignedDuration = SignedDuration::from_secs(60);
 
 impl Told {
     fn of(handle: Option<&str>) -> Self {
-        match handle {
-            None => Told::Never,
-            Some(text) => text.rsplit_once(IN_BOOT).map_or(Told::Perhaps, |(_, boot)| Told::InBoot(boot.to_string())),
+        let Some(text) = handle.filter(|text| !text.ends_with(REFUSED)) else { return Told::Never };
+        match (text.rsplit_once(IN_BOOT), text.rsplit_once(BEGUN)) {
+            (Some((_, boot)), _) => Told::InBoot(boot.to_string()),
+            (None, begun) => Told::Perhaps(begun.and_then(|(_, at)| at.parse().ok())),
         }
     }
 }
 
-/// Decides what to do about a first control plane whose etcd belongs to no cluster; `now` is its boot, when that can be
-/// read.
-fn is_to_be_told(told: &Told, etcd: &str, now: Option<&str>) -> bool {
+/// What the first control plane says of a call whose fate is in question.
+#[derive(Debug, Clone, Copy, Default)]
+struct Says<'a> {
+    /// Its boot.
+    boot: Option<&'a str>,
+    /// Whether it has taken a bootstrap in this boot.
+    taken: Option<bool>,
+}
+
+/// Decides what to do about a first control plane whose etcd belongs to no cluster. What could not be read is no reason to
+/// tell it again.
+fn is_to_be_told(told: &Told, etcd: &str, says: Says, now: Timestamp) -> bool {
     match told {
         Told::Never => true,
-        Told::Perhaps => etcd == PREPARING,
-        Told::InBoot(then) => etcd == PREPARING && now.is_some_and(|now| now != then),
+        Told::Perhaps(begun) => {
+            // Either way: a clock that was put back must not hold it for hours.
+            let over = begun.is_none_or(|begun| now.duration_since(begun).abs() >= ON_ITS_WAY);
+            etcd == PREPARING && over && says.taken == Some(false)
+        }
+        Told::InBoot(then) => etcd == PREPARING && says.boot.is_some_and(|boot| boot != then),
     }
 }
 
@@ -122,7 +143,7 @@ async fn etcd_of(site: &Reading, node: &NodePlan) -> Result<Etcd, Failure> {
 /// The advice for the case that an etcd that a bootstrap stopped is not started again.
 fn stopped_for_good(etcd: &Service, node: &NodePlan) -> String {
     format!(
-        "{}: {}; should it stay so, a second bootstrap came in the moment in which it started: `talosctl -n {at} reboot`, \
+        "{}: {}; should it stay so, a second bootstrap came in the moment in which it started, or the call was cut: `talosctl -n {at} reboot`, \
          and where etcd does not come up then, nothing is in it yet: `talosctl -n {at} {}`, then run again",
         etcd.state,
         etcd.last_message,
@@ -191,11 +212,13 @@ impl Step<Installation> for Bootstrap {
         let first = format!("etcd of {} is {first_says}", self.first.name);
         if unclear.is_none() {
             let told = Told::of(cx.handle().as_deref());
-            let now = match told {
-                Told::InBoot(_) => self.boot_of_first(site).await.ok(),
-                Told::Never | Told::Perhaps => None,
+            let (boot, taken) = match told {
+                Told::InBoot(_) => (self.boot_of_first(site).await.ok(), None),
+                Told::Perhaps(_) => (None, self.has_taken(site).await),
+                Told::Never => (None, None),
             };
-            if is_to_be_told(&told, &first_says, now.as_deref()) {
+            let says = Says { boot: boot.as_deref(), taken };
+            if is_to_be_told(&told, &first_says, says, cx.clock().now()) {
                 return Ok(Observed::Absent(first));
             }
         }
@@ -209,13 +232,19 @@ impl Step<Installation> for Bootstrap {
         let boot = self.boot_of_first(site).await?;
         // On disk before the call: after a crash it is this node that is told again, never another one.
         let handle = format!("bootstrap of {}", self.first.name);
-        cx.keep_handle(&handle).await?;
+        cx.keep_handle(&format!("{handle}{BEGUN}{}", cx.clock().now())).await?;
         match change.talos.bootstrap(address(&self.first), &site.admin()?).await {
             Ok(_) | Err(Error::AlreadyBootstrapped) => cx.keep_handle(&format!("{handle}{IN_BOOT}{boot}")).await,
             Err(e @ Error::TimeNotInSync { .. }) => {
+                cx.keep_handle(&format!("{handle}{REFUSED}")).await?;
                 Err(failures::no_time(format!("{doing}: {e}"), &self.first, &site.plan.time_servers()))
             }
-            Err(e) => Err(failures::talos(&e, &doing)),
+            Err(e) => {
+                if matches!(e, Error::BootstrapTooEarly { .. }) {
+                    cx.keep_handle(&format!("{handle}{REFUSED}")).await?;
+                }
+                Err(failures::talos(&e, &doing))
+            }
         }
     }
 
@@ -234,25 +263,51 @@ impl Bootstrap {
         let node = Secure::connect(address(&self.first), &site.admin()?).await.map_err(failed)?;
         node.boot_id().await.map_err(failed)
     }
+
+    /// Whether the first control plane has taken a bootstrap in this boot; `None` when it can't be read now.
+    async fn has_taken(&self, site: &Reading) -> Option<bool> {
+        let node = Secure::connect(address(&self.first), &site.admin().ok()?).await.ok()?;
+        node.has_taken_a_bootstrap().await.ok()
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(1_760_000_000 + seconds).unwrap()
+    }
+
     /// talos.md 4: each bootstrap that Talos takes begins the pull of etcd's image anew.
     #[test]
     fn a_node_that_has_accepted_is_told_again_only_when_it_has_booted_since() {
         let accepted = Told::of(Some("bootstrap of cp1, accepted in boot b-1"));
         assert_eq!(accepted, Told::InBoot("b-1".into()));
-        assert!(!is_to_be_told(&accepted, PREPARING, Some("b-1")));
-        assert!(!is_to_be_told(&accepted, PREPARING, None), "it may be the same boot");
-        assert!(is_to_be_told(&accepted, PREPARING, Some("b-2")));
-        assert!(!is_to_be_told(&accepted, "Waiting", Some("b-2")), "not ready for it yet");
-        let cut_off = Told::of(Some("bootstrap of cp1"));
-        assert!(is_to_be_told(&cut_off, PREPARING, None));
-        assert!(!is_to_be_told(&cut_off, "Waiting", None), "as it is right after a bootstrap");
-        assert!(is_to_be_told(&Told::of(None), "Waiting", None));
+        let again = |etcd, boot| is_to_be_told(&accepted, etcd, Says { boot, taken: None }, at(0));
+        assert!(!again(PREPARING, Some("b-1")));
+        assert!(!again(PREPARING, None), "it may be the same boot");
+        assert!(again(PREPARING, Some("b-2")));
+        assert!(!again("Waiting", Some("b-2")), "not ready for it yet");
+        assert!(is_to_be_told(&Told::of(None), "Waiting", Says::default(), at(0)));
+        assert_eq!(Told::of(Some("bootstrap of cp1, refused")), Told::Never);
+    }
+
+    /// talos.md 4: two calls within moments can stop an etcd that has just begun to write.
+    #[test]
+    fn a_call_whose_answer_was_lost_is_made_again_only_when_it_never_came_and_can_not_come_any_more() {
+        let begun = at(0);
+        let lost = Told::of(Some(&format!("bootstrap of cp1{BEGUN}{begun}")));
+        assert_eq!(lost, Told::Perhaps(Some(begun)));
+        let again = |etcd, taken, now| is_to_be_told(&lost, etcd, Says { boot: None, taken }, at(now));
+        assert!(!again(PREPARING, Some(false), 10), "it may be on its way");
+        assert!(again(PREPARING, Some(false), 60));
+        assert!(!again(PREPARING, Some(true), 3600), "it came through, and the image is being pulled");
+        assert!(!again(PREPARING, None, 3600), "nobody knows");
+        assert!(!again("Waiting", Some(false), 3600), "as it is right after a bootstrap");
+        assert!(again(PREPARING, Some(false), -7200), "the clock was put back");
+        let older = Told::of(Some("bootstrap of cp1"));
+        assert!(is_to_be_told(&older, PREPARING, Says { boot: None, taken: Some(false) }, at(0)));
     }
 
     fn list(ids: &[u64]) -> Vec<EtcdMember> {
@@ -289,6 +344,8 @@ mod tests {
         let stopped = etcd("Finished", "Bootstrap requested");
         assert!(stopped.was_stopped_by_a_bootstrap());
         assert!(!etcd("Finished", "Service finished successfully").was_stopped_by_a_bootstrap());
+        assert!(etcd("Failed", "Failed to run pre stage: context canceled").was_stopped_by_a_bootstrap());
+        assert!(!etcd("Failed", "failed to pull image").was_stopped_by_a_bootstrap());
         let told = stopped_for_good(&stopped, &plan.nodes[0]);
         let at = plan.nodes[0].address;
         assert!(told.starts_with("Finished: Bootstrap requested; "), "{told}");

@@ -133,9 +133,10 @@ impl Service {
     }
 
     /// etcd was stopped to be started as a new cluster. It passes through this in a blink; where a second bootstrap came
-    /// just when etcd had begun to write, Talos stops it, refuses and leaves it like this (`BootstrapEtcd`).
+    /// just when etcd had begun to write, or the call was cut while Talos stopped it, it is left like this (`BootstrapEtcd`).
     pub fn was_stopped_by_a_bootstrap(&self) -> bool {
-        self.state == "Finished" && self.last_message == "Bootstrap requested"
+        let cut = self.state == "Failed" && self.last_message.ends_with("context canceled");
+        cut || self.state == "Finished" && self.last_message == "Bootstrap requested"
     }
 
     /// Everything else is there, and the node does not know the time (`NewSyncCondition`). At first Talos lists all that a

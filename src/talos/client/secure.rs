@@ -18,6 +18,8 @@ const VOLUME_READY: i32 = 6;
 const ETCD: Duration = Duration::from_secs(5);
 /// The longest boot id that is read, in bytes: it has 36 and a line break.
 const BOOT_ID_LIMIT: usize = 64;
+/// What a node writes into its kernel log when it takes a bootstrap.
+const TAKEN: &str = "service[etcd](Finished): Bootstrap requested";
 /// The longest kernel log that is read, in bytes; Talos' own ring is smaller.
 const DMESG_LIMIT: usize = 8 << 20;
 /// The longest kubeconfig archive that is read, in bytes.
@@ -177,6 +179,17 @@ impl Secure {
         let kept: Vec<String> =
             all.get(all.len().saturating_sub(lines)..).unwrap_or_default().iter().map(ToString::to_string).collect();
         Ok(Answer::new(asked("Dmesg"), kept.join("\n"), self.node.by_hand("dmesg"), kept))
+    }
+
+    /// True when the node has taken a bootstrap in this boot. Its service list does not say so: the etcd that a bootstrap asks
+    /// for looks like the one that waited. The kernel log has the line of the one that was stopped for it
+    /// (`BootstrapEtcd`, `ServiceRunner.UpdateState`).
+    ///
+    /// # Errors
+    /// When the node does not answer.
+    pub async fn has_taken_a_bootstrap(&self) -> Result<bool, Error> {
+        let log = self.dmesg(usize::MAX).await?;
+        Ok(log.value.iter().any(|line| line.contains(TAKEN)))
     }
 
     /// The node's clock beside its time server's, which the node asks now.
