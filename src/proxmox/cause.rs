@@ -32,6 +32,8 @@ pub enum Cause {
     NoSuchStorage,
     /// A storage has no room left, or its thin pool has none.
     StorageFull,
+    /// The node's own disk is full: where it puts uploads at first, and the logs of its tasks.
+    NodeDiskFull,
     /// A storage can't be activated, is disabled, or is not available on this node.
     StorageOffline,
     /// A program that asks a storage gave no answer in time.
@@ -56,8 +58,12 @@ pub enum Cause {
     NoBridge,
     /// The bridge can't carry the VLAN.
     NoVlan,
+    /// The node could not plug a network card into its bridge.
+    NoNetwork,
     /// The node offers no hardware virtualisation.
     NoVirtualisation,
+    /// The node's programs are older than the machine that they are to run.
+    TooOld,
     /// More processors than the node has.
     TooManyCpus,
     /// The node can't give a guest its memory.
@@ -152,6 +158,9 @@ impl Cause {
             | Cause::VolumeExists
             | Cause::BadImage
             | Cause::NoVlan
+            | Cause::NoNetwork
+            | Cause::TooOld
+            | Cause::NodeDiskFull
             | Cause::ProgramFailed
             | Cause::StorageFull
             | Cause::StorageOffline
@@ -311,7 +320,37 @@ mod tests {
         ("unable to get last line from task log - No such file or directory", Cause::WorkerGone),
         ("got no worker upid - start worker failed", Cause::WorkerGone),
         ("detected modified configuration - file changed by other user? Try again.", Cause::ChangedMeanwhile),
-        ("netdev net0: MTU '9000' is bigger than the bridge MTU '1500'", Cause::Unknown),
+        ("netdev net0: MTU '9000' is bigger than the bridge MTU '1500'", Cause::NoNetwork),
+        ("can't enslave 'tap1001i0' to 'vmbr0'", Cause::NoNetwork),
+        ("can't add ovs port 'tap1001i0' - command '/usr/bin/ovs-vsctl' failed: exit code 1", Cause::NoNetwork),
+        ("unable to add default vlan tags to interface tap1001i0 - exit code 1", Cause::NoNetwork),
+        (
+            "unable to create temporary upload file '/var/tmp/pveupload-0' - No space left on device",
+            Cause::NodeDiskFull,
+        ),
+        ("write to temporary file failed - No space left on device", Cause::NodeDiskFull),
+        ("unable to open file '/etc/pve/nodes/a/qemu-server/1.conf.tmp.7' - Permission denied", Cause::NoQuorum),
+        (
+            "unable to open file '/etc/pve/nodes/a/qemu-server/1.conf.tmp.7' - Input/output error",
+            Cause::ClusterFilesystem,
+        ),
+        ("unable to open file '/etc/pve/user.cfg.tmp.7' - Device or resource busy", Cause::ClusterFilesystem),
+        ("unlink '/mnt/pve/nas/import/x.raw' failed - Permission denied", Cause::StorageReadOnly),
+        (
+            "Installed QEMU version '8.1.5' is too old to run machine type 'pc-i440fx-9.2', please upgrade",
+            Cause::TooOld,
+        ),
+        ("Full clone feature is not supported for drive 'scsi0'", Cause::StorageContent),
+        ("cannot import from 'nas:import/x.raw' - full clone feature is not supported", Cause::StorageContent),
+        ("can't clone images in iscsi storage", Cause::StorageContent),
+        ("unsupported format 'qcow2' for storage type lvmthin", Cause::StorageContent),
+        ("found lock 'backup' trying to remove 'clone' lock", Cause::ChangedMeanwhile),
+        ("no lock found trying to remove 'clone'  lock", Cause::ChangedMeanwhile),
+        ("could not get size of local:import/x.raw", Cause::NotThere),
+        ("missing privileges to access local:backup/x.vma", Cause::Forbidden),
+        ("VM quit/powerdown failed", Cause::TimedOut),
+        ("VM quit/powerdown failed - got timeout", Cause::TimedOut),
+        ("unable to resolve address for server 'nas.example'", Cause::StorageOffline),
         ("ACL update failed: role 'X' does not exist", Cause::NotThere),
         ("only root can set 'args' config", Cause::RootOnly),
     ];

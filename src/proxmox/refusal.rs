@@ -76,6 +76,8 @@ fn in_front(said: &Said, json: Option<&Value>, text: &str) -> Option<Front> {
         404 | 405 | 410 | 421 => Some(Front::OtherPlace),
         403 if !by_itself && !text.contains("ermission check failed") => Some(Front::Denied),
         451 => Some(Front::Denied),
+        // None of its own statuses: what does not reach it says so, often in bare words.
+        502..=504 if !by_itself => Some(Front::NoBackend),
         500..=504 | 520..=530 if foreign => Some(Front::NoBackend),
         400..=599 if foreign => Some(Front::OtherPlace),
         _ => None,
@@ -248,7 +250,9 @@ mod tests {
         let own = Said { server: Some("pve-api-daemon/3.0"), ..said(401, Some("No ticket"), "Unauthorized", "") };
         assert_eq!(refusal(&own), Error::Unauthorized { text: "No ticket".into(), fault: TokenFault::Unknown });
         assert!(matches!(of(595, ""), Error::Busy { status: Some(595), text } if text == "the reason (595)"));
-        assert!(matches!(of(503, ""), Error::Busy { status: Some(503), .. }));
+        assert_eq!(front(said(503, None, "", "")).0, Front::NoBackend);
+        let itself = Said { server: Some("pve-api-daemon/3.0"), ..said(503, None, "Service Unavailable", "") };
+        assert!(matches!(refusal(&itself), Error::Busy { status: Some(503), .. }));
     }
 
     /// reports.md B09

@@ -27,7 +27,7 @@ const TASKS: [Phrases; 1] = [(
     ],
 )];
 
-const CLUSTER: [Phrases; 9] = [
+const CLUSTER: [Phrases; 11] = [
     (Cause::NoSuchPool, &["Permission check failed (pool '*' does not exist"]),
     (
         Cause::RootOnly,
@@ -39,16 +39,38 @@ const CLUSTER: [Phrases; 9] = [
             "Only root can pass",
         ],
     ),
-    (Cause::Forbidden, &["Permission check failed"]),
+    (Cause::Forbidden, &["Permission check failed", "missing privileges to access "]),
     (
         Cause::NotOffered,
         &["Method '* not implemented", "property is not defined in schema", "does not have a value in the enumeration"],
     ),
-    (Cause::NoQuorum, &["no quorum"]),
+    // Without a quorum pmxcfs lets nobody write, and says it as a file system does.
+    (Cause::NoQuorum, &["no quorum", "/etc/pve/* - Permission denied"]),
     (
         Cause::ClusterFilesystem,
-        &["pmxcfs", "ipcc_send_rec", "pve cluster filesystem not online", "Unable to load access control list"],
+        &[
+            "pmxcfs",
+            "ipcc_send_rec",
+            "pve cluster filesystem not online",
+            "Unable to load access control list",
+            "RPCEnvironment init request failed",
+            "/etc/pve/* - Input/output error",
+            "/etc/pve/* - Device or resource busy",
+            "/etc/pve/* - Transport endpoint is not connected",
+            "/etc/pve/* - No space left on device",
+        ],
     ),
+    // Where pveproxy puts an upload before anybody looks at it: /var/tmp of the node that was asked.
+    (
+        Cause::NodeDiskFull,
+        &[
+            "temporary upload file '*No space left on device",
+            "write to temporary file failed - No space left on device",
+            "/var/tmp/pveupload-*: No space left on device",
+            "/var/log/pve/tasks/*No space left on device",
+        ],
+    ),
+    (Cause::TooOld, &["is too old to run machine type", "Detected old QEMU binary"]),
     (
         Cause::Lock,
         &[
@@ -100,7 +122,10 @@ const STORAGES: [Phrases; 14] = [
             "pool(s) full",
         ],
     ),
-    (Cause::StorageReadOnly, &["Read-only file system", ": Permission denied", "mkdir *Permission denied"]),
+    (
+        Cause::StorageReadOnly,
+        &["Read-only file system", ": Permission denied", "mkdir *Permission denied", "failed - Permission denied"],
+    ),
     (Cause::StorageBroken, &["Input/output error", "pool I/O is currently suspended", "Structure needs cleaning"]),
     (Cause::NotShared, &["non-shared storage", "uses local storage"]),
     (
@@ -139,6 +164,10 @@ const STORAGES: [Phrases; 14] = [
             "couldn't connect to the cluster",
             "rados_connect failed",
             "Transport endpoint is not connected",
+            "is not a btrfs file system",
+            "statfs on '",
+            "unable to resolve address for server '",
+            "unable to parse/resolve portal address",
         ],
     ),
     (Cause::NoSuchStorage, &["No such storage", "storage '*' does not exist"]),
@@ -155,6 +184,12 @@ const STORAGES: [Phrases; 14] = [
             "not a file based storage",
             "upload content type '*' not allowed",
             "content type needs to be",
+            "lone feature is not supported",
+            "does not support template/clone",
+            "can't create base images in",
+            "can't clone images in",
+            "can't allocate space in",
+            "unsupported format '",
         ],
     ),
     (
@@ -215,7 +250,7 @@ const STORAGES: [Phrases; 14] = [
     ),
 ];
 
-const GUESTS: [Phrases; 11] = [
+const GUESTS: [Phrases; 12] = [
     (
         Cause::NoVirtualisation,
         &["KVM virtualisation configured, but not available", "Could not access KVM kernel module"],
@@ -240,6 +275,22 @@ const GUESTS: [Phrases; 11] = [
             "neither a linux nor an OVS bridge",
         ],
     ),
+    (
+        Cause::NoNetwork,
+        &[
+            "can't enslave '",
+            "can't add ovs port '",
+            "failed to query OVS",
+            "default vlan tags ",
+            "unable to enable port isolation",
+            "failed to create interface '",
+            "can't create interface ",
+            "can't activate interface '",
+            "interface activation failed",
+            "is bigger than the bridge MTU",
+            "is smaller than the IP minimum MTU",
+        ],
+    ),
     (Cause::TooManyCpus, &["vcpus allowed per VM"]),
     (
         Cause::NoMemory,
@@ -252,7 +303,19 @@ const GUESTS: [Phrases; 11] = [
     ),
     (Cause::Protected, &["protection mode enabled", "remove protected", "is protected"]),
     (Cause::HaManaged, &["used in HA resources", "managed by HA", "HA resource"]),
-    (Cause::ChangedMeanwhile, &["checksum mismatch (file change", "detected modified configuration"]),
+    (
+        Cause::ChangedMeanwhile,
+        &[
+            "checksum mismatch (file change",
+            "detected modified configuration",
+            "no lock found trying to remove '",
+            "found lock '*' trying to remove '",
+            "encountered invalid lock",
+            "lock changed unexpectedly",
+            "unexpected state change",
+            "changed state unexpectedly",
+        ],
+    ),
     (Cause::Corrupted, &["checksum mismatch: got"]),
     (Cause::Systemd, &["org.freedesktop.", "systemd job failed", "timeout waiting on systemd"]),
     (Cause::QemuEnded, &["QEMU exited with code", "network script "]),
@@ -270,10 +333,13 @@ const GENERAL: [Phrases; 5] = [
             "no such token",
             "no such role",
             "failed to stat '",
+            "could not get size of ",
+            "could not get file size of ",
+            "can't find file '",
             "Failed to find logical volume",
         ],
     ),
-    (Cause::TimedOut, &["got timeout", "timeout:", "timed out"]),
+    (Cause::TimedOut, &["got timeout", "timeout:", "timed out", "VM quit/powerdown failed"]),
     (Cause::ProgramFailed, &["command '*' failed: ", "failed: exit code ", "failed: got signal"]),
 ];
 

@@ -19,6 +19,7 @@ pub fn failure(cause: Cause, what: String) -> Failure {
         Cause::NodeSsh => Failure::person(what, NODE_SSH),
         Cause::NoSuchStorage => Failure::person(what, NO_SUCH_STORAGE),
         Cause::StorageFull => Failure::person(what, STORAGE_FULL),
+        Cause::NodeDiskFull => Failure::person(what, NODE_DISK_FULL),
         Cause::StorageOffline => Failure::person(what, STORAGE_OFFLINE),
         Cause::StorageSlow => Failure::retryable(what, STORAGE_SLOW),
         Cause::StorageReadOnly => Failure::person(what, STORAGE_READ_ONLY),
@@ -31,6 +32,8 @@ pub fn failure(cause: Cause, what: String) -> Failure {
         Cause::NotShared => Failure::refused(what, NOT_SHARED),
         Cause::NoBridge => Failure::person(what, NO_BRIDGE),
         Cause::NoVlan => Failure::person(what, NO_VLAN),
+        Cause::NoNetwork => Failure::person(what, NO_NETWORK),
+        Cause::TooOld => Failure::person(what, TOO_OLD),
         Cause::NoVirtualisation => Failure::person(what, NO_VIRTUALISATION),
         Cause::TooManyCpus => Failure::person(what, TOO_MANY_CPUS),
         Cause::NoMemory => Failure::person(what, NO_MEMORY),
@@ -71,6 +74,8 @@ const NO_SUCH_STORAGE: &str = "the site has no storage of this name: `pvesm stat
 const STORAGE_FULL: &str = "the storage is full: `pvesm status` on the node shows how much is free, and `df -h`, `lvs` or `zfs list` what \
      takes it; make room there or name another storage in the plan (template.storage, image.storage); the step goes \
      on by itself";
+const NODE_DISK_FULL: &str = "the disk of the node's own system is full: `df -h / /var/tmp` there shows it; uploads that failed leave files of their \
+     full size (`ls -l /var/tmp/pveupload-*`), which may go while no upload runs; the step goes on by itself";
 const STORAGE_OFFLINE: &str = "the storage can't be used on this node: `pvesm status` there says which one; bring it back (mount, pool, \
      network), or name another one in the plan; the step goes on by itself";
 const STORAGE_SLOW: &str = "a storage of this node answers too slowly: `pvesm status` there shows which one; a dead NFS or iSCSI server that \
@@ -95,6 +100,10 @@ const NO_BRIDGE: &str = "the machine's network card needs a bridge or vnet that 
      it, then Apply Configuration), or name another one in the plan (network.bridge); the step goes on by itself";
 const NO_VLAN: &str = "the bridge can't carry the plan's VLAN: make it VLAN aware (Node > System > Network > bridge > VLAN aware, then Apply \
      Configuration), give it a physical port, or correct network.vlan; the step goes on by itself";
+const NO_NETWORK: &str = "the node could not plug the machine's network card into its bridge: `ip -br link` and `ifreload -a` there, Open \
+     vSwitch (`ovs-vsctl show`) and the MTU of the bridge; the step goes on by itself";
+const TOO_OLD: &str = "the programs of this node are older than the machine that it is to run: upgrade the node as far as the others \
+     (`pveversion` on each shows it), or name another host in the plan (nodes[].host); the step goes on by itself";
 const NO_VIRTUALISATION: &str = "switch on hardware virtualisation (VT-x, AMD-V) in the firmware of this node, or nested virtualisation where the \
      node is itself a VM; `ls -l /dev/kvm` there shows it; the step goes on by itself";
 const TOO_MANY_CPUS: &str = "give the machine fewer cores in the plan (nodes[].cores), or put it on a host with more";

@@ -134,7 +134,21 @@ fn of_proxmox() -> Vec<Row> {
         died("storage 'x' does not exist", cause(Cause::NoSuchStorage), Person, "pvesm status"),
         died("storage 'x' is disabled", cause(Cause::StorageOffline), Person, "bring it back"),
         died("unable to parse lvm volume name 'abc'", cause(Cause::VolumeName), Person, "kind"),
+        died(
+            "write to temporary file failed - No space left on device",
+            cause(Cause::NodeDiskFull),
+            Person,
+            "/var/tmp/pveupload-",
+        ),
+        died("can't enslave 'tap1i0' to 'vmbr0'", cause(Cause::NoNetwork), Person, "MTU of the bridge"),
+        died("unable to open file '/etc/pve/user.cfg' - Permission denied", "busy".into(), Retryable, "pvecm status"),
         died("zfs error: cannot create 'x': out of space", cause(Cause::StorageFull), Person, "make room"),
+        died(
+            "qemu-img: Could not open '/x.raw': Could not open '/x.raw': No such file or directory",
+            "busy".into(),
+            Retryable,
+            "tries again",
+        ),
         died("something new", cause(Cause::Unknown), Person, "journalctl"),
         status_line("500 ", cause(Cause::Unknown), Person, "journalctl"),
         status_line("595 Connection refused", "busy".into(), Retryable, "pvedaemon"),
@@ -142,7 +156,7 @@ fn of_proxmox() -> Vec<Row> {
         status_line("596 ssl: certificate verify failed", "node certificate".into(), Person, "pvecm updatecerts"),
         status_line("597 Connection reset by peer", "busy".into(), Retryable, "tries again"),
         status_line("599 Too many redirections", "busy".into(), Retryable, "tries again"),
-        status_line("503 Service Unavailable", "busy".into(), Retryable, "tries again"),
+        row("503 Service Unavailable", OWN, "", "busy", Retryable, "tries again"),
     ]
 }
 
@@ -176,6 +190,10 @@ fn of_others() -> Vec<Row> {
             Retryable,
             "proxy",
         ),
+        row("503 Service Unavailable", PLAIN, "no available server", front(Front::NoBackend), Retryable, "proxy"),
+        row("502 Bad Gateway", PLAIN, "Bad Gateway", front(Front::NoBackend), Retryable, "systemctl status pveproxy"),
+        row("504 Gateway Timeout", PLAIN, "upstream request timeout", front(Front::NoBackend), Retryable, "proxy"),
+        row("504 Gateway Timeout", "", "", front(Front::NoBackend), Retryable, "proxy"),
         row("522 x", NGINX, PAGE, front(Front::NoBackend), Retryable, "proxy"),
         row("200 OK", NGINX, PAGE, "answer", Retryable, "something else answers"),
         row("200 OK", JSON, "", "answer", Retryable, "something else answers"),
