@@ -106,10 +106,8 @@ fn copy(world: &mut World, upid: &str, seconds: f64) {
         let full = job.full || is_cloud_init(&drive);
         let manner = if full { "full" } else { "linked" };
         task::say_after(world, upid, begun, format!("create {manner} clone of drive {slot} ({})", drive.head));
-        let lvm = world.pve.storages.get(disk::storage_of(&volid)).is_some_and(|s| s.kind.starts_with("lvm"));
-        if lvm {
-            let name = volid.split_once(':').map_or("", |(_, name)| name);
-            task::say_after(world, upid, begun, format!("  Logical volume \"{name}\" created."));
+        for line in disk::told(world, &job.node, job.newid, &volid, None) {
+            task::say_after(world, upid, begun, line);
         }
         if full && world.pve.version >= Version(9, 2, 0) {
             task::say_after(world, upid, begun, format!("allocated target volume '{volid}'"));
@@ -119,8 +117,9 @@ fn copy(world: &mut World, upid: &str, seconds: f64) {
             task::transfer(world, upid, begun, lasts, old.size);
             begun += lasts;
         }
+        let size = world.pve.volume(&job.node, &volid).map_or(old.size, |v| v.size);
         let mut cloned = Property { head: volid, options: drive.options.clone() };
-        cloned.options.insert("size".into(), print_size(old.size));
+        cloned.options.insert("size".into(), print_size(size));
         drives.push((slot.to_string(), cloned.print()));
     }
     let id = upid.to_string();

@@ -1,14 +1,12 @@
 //! Creating a VM (`qmcreate`) and changing its configuration.
 use super::disk::{self, Wanted};
-use super::property::{GIB, MIB, Nic, Property};
+use super::property::{Nic, Property};
 use super::storage::Volume;
 use super::vm::{Config, Vm, is_cloud_init, is_drive, is_numbered};
 use super::{lifecycle, random_uuid, task};
 use crate::world::World;
 use std::collections::BTreeMap;
 
-/// Of a volume group, by default.
-pub const EXTENT: u64 = 4 * MIB;
 /// The QEMU that `meta` names.
 const QEMU: &str = "10.1.2";
 
@@ -61,12 +59,10 @@ pub fn create(world: &mut World, create: Create) -> String {
     let mut seconds = world.scenario.latency.config_s;
     for (slot, drive) in &made {
         if let Some(volid) = &drive.allocated {
-            let (storage, name) = volid.split_once(':').unwrap_or_default();
             let source = create.change.drives.get(slot).and_then(|wanted| wanted.import());
             source.iter().for_each(|from| task::say_after(world, &upid, seconds, full_clone_of(from)));
-            if world.pve.storages.get(storage).is_some_and(|s| s.kind.starts_with("lvm")) {
-                let lines = drive.import.and_then(rounded).into_iter().chain([lv_created(name)]);
-                lines.for_each(|line| task::say_after(world, &upid, seconds, line));
+            for line in disk::told(world, &create.node, create.vmid, volid, drive.import) {
+                task::say_after(world, &upid, seconds, line);
             }
             if let Some(bytes) = drive.import {
                 let lasts = world.scenario.latency.import_s;
@@ -153,21 +149,6 @@ fn full_clone_of(volid: &str) -> String {
     format!("create full clone of drive ({volid})")
 }
 
-fn lv_created(name: &str) -> String {
-    format!("  Logical volume \"{name}\" created.")
-}
-
-/// What lvcreate says of a size that is no whole number of extents.
-fn rounded(bytes: u64) -> Option<String> {
-    let whole = bytes.div_ceil(EXTENT) * EXTENT;
-    (whole != bytes).then(|| format!("  Rounding up size to full physical extent {}", in_gib(whole)))
-}
-
-/// As LVM writes sizes: `1.22 GiB`.
-pub fn in_gib(bytes: u64) -> String {
-    format!("{:.2} GiB", bytes as f64 / GIB as f64)
-}
-
 /// Changes the configuration now; what a task that does it says of the drives in its log.
 ///
 /// # Errors
@@ -230,7 +211,10 @@ fn set_drive(world: &mut World, node: &str, vmid: u32, slot: &str, wanted: Wante
         volume.vmid = Some(vmid);
     }
     let head = Property::parse(&made.value, "file").head;
-    let said = made.allocated.as_deref().map(|volid| drive_lines(world, slot, volid, &made.value)).unwrap_or_default();
+    let said = match &made.allocated {
+        Some(volid) => drive_lines(disk::told(world, node, vmid, volid, None), slot, &made.value),
+        None => Vec::new(),
+    };
     let Some(vm) = world.pve.vms.get_mut(&vmid) else { return Ok(said) };
     vm.config.retain(|key, value| !(is_numbered(key, "unused", 255) && *value == head));
     if let Some(old) = old.filter(|o| o.head != head && o.head != "none") {
@@ -246,11 +230,8 @@ fn set_drive(world: &mut World, node: &str, vmid: u32, slot: &str, wanted: Wante
     Ok(said)
 }
 
-/// The lines of a task's log about a drive that was made.
-fn drive_lines(world: &World, slot: &str, volid: &str, value: &str) -> Vec<String> {
-    let (storage, name) = volid.split_once(':').unwrap_or_default();
-    let lvm = world.pve.storages.get(storage).is_some_and(|s| s.kind.starts_with("lvm"));
-    let mut lines: Vec<String> = lvm.then(|| lv_created(name)).into_iter().collect();
+/// The lines of a task's log about a drive that was made, behind those about its volume.
+fn drive_lines(mut lines: Vec<String>, slot: &str, value: &str) -> Vec<String> {
     lines.push(format!("{slot}: successfully created disk '{value}'"));
     if is_cloud_init(&Property::parse(value, "file")) {
         lines.push("generating cloud-init ISO".into());

@@ -1,8 +1,8 @@
 //! Drives from what a request asks to what the configuration holds: parsing, allocating, importing, freeing.
-use super::full;
 use super::property::{GIB, Property, is_decimal, print_size};
 use super::storage::Volume;
 use super::vm::is_cdrom;
+use super::{full, lvm};
 use crate::world::World;
 
 /// What a drive is to be made of.
@@ -125,6 +125,7 @@ pub fn make(world: &mut World, node: &str, vmid: u32, wanted: &Wanted) -> Result
                 ..Volume::disk(vmid, &format, size, world.now)
             };
             let volid = allocate(world, node, storage, vmid, volume)?;
+            let size = world.pve.volume(node, &volid).map_or(size, |v| v.size);
             Ok(Made { value: print(&volid, Some(size)), allocated: Some(volid), import: source.map(|s| s.disk) })
         }
     }
@@ -134,6 +135,8 @@ pub fn make(world: &mut World, node: &str, vmid: u32, wanted: &Wanted) -> Result
 pub fn allocate(world: &mut World, node: &str, storage: &str, vmid: u32, volume: Volume) -> Result<String, String> {
     let full = full(world, storage);
     let store = world.pve.storages.get_mut(storage).ok_or_else(|| no_storage(storage))?;
+    let whole = store.whole(volume.size);
+    let volume = Volume { size: whole, disk: whole, ..volume };
     let name = store.next_disk(node, vmid, &volume.format);
     let needed = if store.kind == "lvm" { volume.size } else { volume.used };
     if full || needed > store.available(node) {
@@ -141,6 +144,30 @@ pub fn allocate(world: &mut World, node: &str, storage: &str, vmid: u32, volume:
     }
     store.insert(node, &name, volume);
     Ok(store.volid(&name))
+}
+
+/// What a task says of a volume of `asked` bytes that it makes for this VM: of the storage's lock, and what LVM prints.
+pub fn told(world: &mut World, node: &str, vmid: u32, volid: &str, asked: Option<u64>) -> Vec<String> {
+    let now = world.now;
+    let (storage, name) = volid.split_once(':').unwrap_or_default();
+    let Some(store) = world.pve.storages.get_mut(storage) else { return Vec::new() };
+    let mut lines = store.lock(node, vmid, now);
+    if store.is_lvm() {
+        lines.extend(asked.and_then(lvm::rounded));
+        lines.push(lvm::created(name));
+    }
+    lines
+}
+
+/// Removes a volume of this VM; what a task says of it.
+pub fn remove(world: &mut World, node: &str, vmid: u32, volid: &str) -> Vec<String> {
+    let now = world.now;
+    free(world, node, volid);
+    let (storage, name) = volid.split_once(':').unwrap_or_default();
+    let Some(store) = world.pve.storages.get_mut(storage) else { return Vec::new() };
+    let mut lines = store.lock(node, vmid, now);
+    lines.extend(store.is_lvm().then(|| lvm::removed(name)));
+    lines
 }
 
 fn import_source(world: &World, node: &str, volid: &str) -> Result<Volume, String> {
@@ -162,6 +189,17 @@ pub fn free_all(world: &mut World, node: &str, vmid: u32) {
         let place = storage.place(node);
         storage.volumes.retain(|(p, _), v| !(*p == place && v.vmid == Some(vmid)));
     }
+}
+
+/// Every disk that bears this VMID.
+pub fn all_of(world: &World, node: &str, vmid: u32) -> Vec<String> {
+    let mut found = Vec::new();
+    for storage in world.pve.storages.values() {
+        let place = storage.place(node);
+        let own = |((p, _), v): &(&(String, String), &Volume)| *p == place && v.vmid == Some(vmid);
+        found.extend(storage.volumes.iter().filter(own).map(|((_, name), _)| storage.volid(name)));
+    }
+    found
 }
 
 pub fn free(world: &mut World, node: &str, volid: &str) {

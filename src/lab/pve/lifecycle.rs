@@ -2,9 +2,10 @@
 use super::property::{Property, parse_size, print_size};
 use super::storage::Volume;
 use super::vm::{Power, Vm, is_cdrom, is_cloud_init, is_numbered};
-use super::{create, disk, full, task};
+use super::{disk, full, lvm, task};
 use crate::machine;
 use crate::world::World;
+use std::collections::BTreeSet;
 
 /// Starts a task of `kind` on the VM that lasts `seconds` and ends as `act` says.
 fn run(
@@ -203,9 +204,10 @@ fn resize_now(
         return Ok(Vec::new());
     }
     let (storage, name) = drive.head.split_once(':').unwrap_or_default();
-    let said = match world.pve.storages.get(storage).is_some_and(|s| s.kind.starts_with("lvm")) {
-        true => resized(name, old, new),
-        false => Vec::new(),
+    let (new, said) = match world.pve.storages.get(storage) {
+        Some(store) if store.is_lvm() => (store.whole(new), lvm::resized(name, old, store.whole(new))),
+        Some(store) => (store.whole(new), Vec::new()),
+        None => (new, Vec::new()),
     };
     if full(world, storage) {
         let store = world.pve.storages.get(storage);
@@ -222,14 +224,6 @@ fn resize_now(
     Ok(said)
 }
 
-fn resized(name: &str, old: u64, new: u64) -> Vec<String> {
-    let size = |bytes: u64| format!("{} ({} extents)", create::in_gib(bytes), bytes.div_ceil(create::EXTENT));
-    vec![
-        format!("  Size of logical volume pve/{name} changed from {} to {}.", size(old), size(new)),
-        format!("  Logical volume pve/{name} successfully resized."),
-    ]
-}
-
 /// The VM is marked at once; its disks are renamed when the task ends.
 pub fn template(world: &mut World, vmid: u32, user: &str) -> String {
     if let Some(vm) = world.pve.vms.get_mut(&vmid) {
@@ -242,14 +236,13 @@ pub fn template(world: &mut World, vmid: u32, user: &str) -> String {
             let Some((storage, name)) = drive.head.split_once(':') else { continue };
             let Some(store) = world.pve.storages.get_mut(storage) else { continue };
             let base = store.base_name(name);
-            let renamed = format!("  Renamed \"{name}\" to \"{base}\" in volume group \"pve\"");
+            let said = store.is_lvm().then(|| lvm::renamed(name, &base));
             if base != name
                 && let Some(volume) = store.remove(&vm.node, name)
             {
                 store.insert(&vm.node, &base, volume);
                 drive.head = store.volid(&base);
-                task::say(world, upid, renamed);
-                task::say(world, upid, format!("  Logical volume pve/{base} changed."));
+                said.into_iter().flatten().for_each(|line| task::say(world, upid, line));
             }
             if let Some(vm) = world.pve.vms.get_mut(&vmid) {
                 vm.config.insert(slot.into(), drive.print());
@@ -259,8 +252,8 @@ pub fn template(world: &mut World, vmid: u32, user: &str) -> String {
     })
 }
 
-/// Removes the VM and every volume that belongs to it.
-pub fn destroy(world: &mut World, vmid: u32, purge: bool, user: &str) -> String {
+/// Removes the VM and every volume of it that its configuration names; with `disks` also those that only bear its VMID.
+pub fn destroy(world: &mut World, vmid: u32, purge: bool, disks: bool, user: &str) -> String {
     let seconds = world.scenario.latency.destroy_s;
     run(world, vmid, "qmdestroy", user, seconds, move |world, upid| {
         let found = vm(world, vmid)?;
@@ -275,15 +268,14 @@ pub fn destroy(world: &mut World, vmid: u32, purge: bool, user: &str) -> String 
         let attached: Vec<String> =
             found.drives().map(|(_, d)| d).filter(|d| !is_cdrom(d) || is_cloud_init(d)).map(|d| d.head).collect();
         let unused = found.config.iter().filter(|(k, _)| is_numbered(k, "unused", 255)).map(|(_, v)| v.clone());
-        let volids: Vec<String> = attached.into_iter().chain(unused).collect();
+        let named = attached.into_iter().chain(unused);
+        let stray = if disks { disk::all_of(world, &node, vmid) } else { Vec::new() };
+        let volids: BTreeSet<String> = named.chain(stray).collect();
         for volid in volids {
             let mine = world.pve.volume(&node, &volid).is_some_and(|v: &Volume| v.vmid == Some(vmid));
             if mine {
-                disk::free(world, &node, &volid);
-                let (storage, name) = volid.split_once(':').unwrap_or_default();
-                if world.pve.storages.get(storage).is_some_and(|s| s.kind.starts_with("lvm")) {
-                    task::say(world, upid, format!("  Logical volume \"{name}\" successfully removed."));
-                }
+                let said = disk::remove(world, &node, vmid, &volid);
+                said.into_iter().for_each(|line| task::say(world, upid, line));
             }
         }
         if purge {

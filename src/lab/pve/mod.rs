@@ -5,8 +5,10 @@ mod clone;
 mod confined;
 mod create;
 mod disk;
+pub mod hand;
 pub mod inventory;
 pub mod lifecycle;
+mod lvm;
 mod pressure;
 mod property;
 mod rights;
@@ -236,7 +238,7 @@ impl Pve {
         if size > storage.available(node) {
             return Err(storage.no_room(name));
         }
-        storage.insert(node, name, Volume::disk(vmid, "raw", size, now));
+        storage.insert(node, name, Volume::disk(vmid, "raw", storage.whole(size), now));
         Ok(storage.volid(name))
     }
 

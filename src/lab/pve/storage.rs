@@ -1,6 +1,8 @@
 //! Storages: their volumes and the account of their space.
+use super::lvm;
 use super::property::{GIB, MIB};
 use crate::scenario;
+use cozyup_base::clock::add;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -8,6 +10,8 @@ use std::time::Duration;
 
 /// How long an allocation waits for the lock of its storage, in lab seconds (pve-storage).
 pub const LOCK_WAIT_S: f64 = 10.0;
+/// How long a volume takes to be made or removed, in lab seconds; the storage's lock is held meanwhile.
+const ALLOCATION: Duration = Duration::from_millis(300);
 /// Size of a cloud-init drive.
 const CLOUD_INIT: u64 = 4 * MIB;
 
@@ -72,6 +76,8 @@ pub struct Storage {
     /// The nodes that may use it; all of them when there is none here.
     pub nodes: BTreeSet<String>,
     pub volumes: BTreeMap<(Place, String), Volume>,
+    /// The VM for which the storage's lock was last taken, and until when.
+    locked: BTreeMap<Place, (u32, Timestamp)>,
 }
 
 impl Storage {
@@ -88,6 +94,7 @@ impl Storage {
             disabled: false,
             nodes: BTreeSet::new(),
             volumes: BTreeMap::new(),
+            locked: BTreeMap::new(),
         }
     }
 
@@ -122,6 +129,33 @@ impl Storage {
     /// A ZFS volume reserves its whole size unless the storage is sparse.
     fn is_thick(&self) -> bool {
         self.kind == "zfspool" && !self.sparse
+    }
+
+    pub fn is_lvm(&self) -> bool {
+        self.kind.starts_with("lvm")
+    }
+
+    /// The size that a volume of `bytes` gets: LVM has whole extents, and Proxmox makes ZFS volumes of whole MiB
+    /// (`zfs_create_zvol`).
+    pub fn whole(&self, bytes: u64) -> u64 {
+        match self.kind.as_str() {
+            "lvm" | "lvmthin" => lvm::whole(bytes),
+            "zfspool" => bytes.div_ceil(MIB) * MIB,
+            _ => bytes,
+        }
+    }
+
+    /// Takes the storage's lock for one volume of this VM; what a task says that finds it taken. The wait itself, of
+    /// moments, is not simulated.
+    pub fn lock(&mut self, node: &str, vmid: u32, now: Timestamp) -> Vec<String> {
+        let place = self.place(node);
+        let taken = self.locked.get(&place).is_some_and(|(holder, until)| *holder != vmid && *until > now);
+        self.locked.insert(place, (vmid, add(now, ALLOCATION)));
+        match (taken, self.shared) {
+            (false, _) => Vec::new(),
+            (true, false) => vec![self.lock_attempt(), " OK".into()],
+            (true, true) => vec![self.lock_attempt()],
+        }
     }
 
     pub fn available(&self, node: &str) -> u64 {

@@ -404,9 +404,8 @@ fn feature(world: &mut World, call: &Call) -> Outcome {
         "snapshot" => !vm.is_template() && storages.iter().all(|s| s.kind != "lvm"),
         _ => true,
     };
-    let shared = storages.iter().all(|s| s.shared);
-    let nodes: Vec<&str> =
-        world.pve.nodes.iter().map(|n| n.name.as_str()).filter(|n| shared || *n == vm.node).collect();
+    let reaches = |node: &&str| *node == vm.node || storages.iter().all(|s| s.shared);
+    let nodes: Vec<&str> = world.pve.nodes.iter().map(|n| n.name.as_str()).filter(reaches).collect();
     Ok(json!({"hasFeature": if has { json!(1) } else { json!("") }, "nodes": nodes}).into())
 }
 
@@ -440,19 +439,20 @@ fn agent(world: &mut World, call: &Call) -> Outcome {
     } else if !vm.running() {
         format!("VM {} is not running", vm.vmid)
     } else {
-        "QEMU guest agent is not running".to_string()
+        "QEMU guest agent is not running".into()
     }))
 }
 
 fn destroy(world: &mut World, call: &Call) -> Outcome {
     only_root(call, "skiplock")?;
+    let vmid = call.vmid();
     let vm = guest(world, call)?;
-    let vmid = vm.vmid;
     if vm.config.get("protection").is_some_and(|p| p == "1") {
         return Err(Failure::died(format!("can't remove VM {vmid} - protection mode enabled")));
     }
     if vm.running() {
         return Err(Failure::died(format!("VM {vmid} is running - destroy failed")));
     }
-    upid(lifecycle::destroy(world, vmid, call.flag("purge") == Some(true), &call.who.id()))
+    let [purge, disks] = ["purge", "destroy-unreferenced-disks"].map(|name| call.flag(name) == Some(true));
+    upid(lifecycle::destroy(world, vmid, purge, disks, &call.who.id()))
 }

@@ -281,7 +281,7 @@ fn volume_row(storage: &Storage, name: &str, volume: &Volume) -> Value {
         "volid": storage.volid(name), "format": volume.format, "size": volume.size, "content": volume.content,
         "ctime": volume.created.as_second(),
     });
-    if storage.kind.starts_with("lvm") {
+    if storage.is_lvm() {
         // Read from the output of lvs, and never used as a number.
         row["ctime"] = json!(volume.created.as_second().to_string());
     }

@@ -3,7 +3,7 @@ use super::call::{Call, Failure, Good, Outcome, done};
 use super::kind::{Kind, VMID, WORDS};
 use super::route::{Need, Route, optional, route};
 use crate::pve::task::{Task, find, finish};
-use crate::pve::{clone, create};
+use crate::pve::{Version, clone, create};
 use crate::world::World;
 use serde_json::{Value, json};
 
@@ -117,11 +117,8 @@ fn status(world: &mut World, call: &Call) -> Outcome {
 /// `limit=0` is all of it.
 fn log(world: &mut World, call: &Call) -> Outcome {
     check_owner(world, call, upid(call)?, "Sys.Audit")?;
-    let lines = match on_node(world, call) {
-        Some(task) => task.lines(world.now),
-        // Unlike the status, the log of a task that is not there is an answer.
-        None => vec!["unable to open file - No such file or directory"],
-    };
+    let Some(task) = on_node(world, call) else { return Ok(gone(world.pve.version)) };
+    let lines = task.lines(world.now);
     let lines = if lines.is_empty() { vec!["no content"] } else { lines };
     let from = call.number("start").and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
     let most = match call.number("limit").and_then(|n| usize::try_from(n).ok()) {
@@ -137,6 +134,13 @@ fn log(world: &mut World, call: &Call) -> Outcome {
         .map(|(index, line)| json!({"n": index + 1, "t": line}))
         .collect();
     Ok(Good { data: json!(part), total: Some(lines.len()) })
+}
+
+/// Unlike the status, the log of a task that is not there is an answer; before 9.0 (pve-common 51e320ad) not even a list.
+fn gone(version: Version) -> Good {
+    let line = json!({"n": 1, "t": "unable to open file - No such file or directory"});
+    let data = if version < Version(9, 0, 0) { line } else { json!([line]) };
+    Good { data, total: Some(1) }
 }
 
 fn stop(world: &mut World, call: &Call) -> Outcome {

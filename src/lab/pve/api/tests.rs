@@ -163,7 +163,7 @@ async fn a_vm_goes_from_image_over_template_and_clone_to_running_with_facts_for_
     site.template().await;
     let template = site.config(9100);
     assert_eq!(template["template"], 1);
-    assert_eq!(template["scsi0"], "local-lvm:base-9100-disk-0,discard=on,size=1246M,ssd=1");
+    assert_eq!(template["scsi0"], "local-lvm:base-9100-disk-0,discard=on,size=1248M,ssd=1");
     assert_eq!(template["tags"], "cozystack;talos");
     assert_eq!(template["memory"], "4096");
     assert_eq!(template["cores"], 2);
