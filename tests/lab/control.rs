@@ -1,4 +1,5 @@
 //! What happens inside the lab's cluster, driven by the world's timers: no sockets, no real time.
+mod charts;
 use cozyup::base::clock::{Clock, between};
 use cozyup::lab::kube::store::{Key, Resource};
 use cozyup::lab::kube::{self, ControlPlaneFacts, NodeFacts};
@@ -398,45 +399,6 @@ async fn a_stuck_release_fails_with_its_message_and_goes_on_when_the_fault_is_ov
     site.until("all are Ready", 900, |w| all_ready(w, 41)).await;
 }
 
-/// cozystack.md 1.1, 1.2, 1.8: what the platform chart and the charts behind it really say.
-#[tokio::test(start_paused = true)]
-async fn releases_carry_the_values_of_the_settings_and_their_workloads_the_names_of_the_charts() {
-    let site = Site::new(vec![]);
-    let networks = [
-        ("ipv4-pod-cidr", "10.244.0.0/16"),
-        ("ipv4-pod-gateway", "10.244.0.1"),
-        ("ipv4-svc-cidr", "10.96.0.0/16"),
-        ("ipv4-join-cidr", "100.64.0.0/16"),
-    ];
-    let over = ("values-kubeovn", "kube-ovn: {ipv4: {JOIN_CIDR: 100.65.0.0/16}, replicas: 1}");
-    site.config(&[&networks[..], &[over]].concat());
-    site.installer();
-    site.until("all 41 releases are Ready", 1800, |w| all_ready(w, 41)).await;
-    let kubeovn = site.get(&release("cozy-kubeovn", "kubeovn")).unwrap();
-    let values = &kubeovn["spec"]["values"];
-    assert_eq!(
-        values["kube-ovn"]["ipv4"],
-        json!({"POD_CIDR": "10.244.0.0/16", "POD_GATEWAY": "10.244.0.1", "SVC_CIDR": "10.96.0.0/16",
-            "JOIN_CIDR": "100.65.0.0/16"})
-    );
-    assert_eq!(values["cozystack"]["nodesHash"].as_str().unwrap().len(), 64);
-    assert!(kubeovn["spec"]["chart"]["spec"]["valuesFiles"].is_null());
-    let workload = |namespace: &str, name: &str| site.get(&Key::new("apps", "deployments", namespace, name));
-    for (namespace, name, replicas) in [
-        ("cozy-kubeovn", "ovn-central", 3),
-        ("cozy-cilium", "cilium-operator", 2),
-        ("cozy-reloader", "reloader-reloader", 1),
-        ("cozy-monitoring", "monitoring-agents-metrics-server", 1),
-        ("cozy-objectstorage-controller", "container-object-storage-controller", 1),
-    ] {
-        let found = workload(namespace, name).unwrap_or_else(|| panic!("no {name} in {namespace}"));
-        assert_eq!(found["spec"]["replicas"], replicas, "{name}");
-    }
-    assert!(workload("cozy-linstor", "piraeus-operator-gencert").is_none());
-    let core = site.get(&Key::new("operator.cluster.x-k8s.io", "coreproviders", "cozy-cluster-api", "cluster-api"));
-    assert_eq!(core.unwrap()["status"]["installedVersion"], "v1.10.1-core");
-}
-
 /// cozystack.md 2.10 to 2.13, as helm-controller v1.3.0 was seen to do it.
 #[tokio::test(start_paused = true)]
 async fn a_release_that_fails_is_not_ready_only_between_its_attempts_and_keeps_its_failures_all_the_while() {
@@ -646,6 +608,12 @@ async fn providers_of_the_core_s_contract_are_installed_and_newer_ones_refused()
     let deployment = Key::new("apps", "deployments", "cozy-cluster-api", "capmox-controller-manager");
     assert_eq!(condition(&site.get(&deployment).unwrap(), "Available")["status"], "True");
     assert!(site.lab.look(|w| w.cluster.as_ref().unwrap().serves("infrastructure.cluster.x-k8s.io")));
+    // cozystack.md 2.15
+    let managers = site.lab.look(|w| list(w, "", "pods"));
+    let manager = managers.iter().map(name).find(|n| n.starts_with("capmox-controller-manager-")).unwrap();
+    site.delete(&pod("cozy-cluster-api", &manager));
+    let reason = |w: &World| ready(object(w, &key("proxmox")).unwrap())["reason"].clone();
+    site.until("it lacks its manager", 5, |w| reason(w) == "MinimumReplicasUnavailable").await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -703,7 +671,7 @@ async fn the_proxmox_driver_wants_a_valid_token_and_makes_volumes_in_proxmox() {
     assert!(said["message"].as_str().unwrap().contains("401"), "{said}");
     site.apply(secret_key, driver_secret(&id, secret.expose()));
     site.until("the driver is Ready", 120, |w| object(w, &key).is_some_and(is_ready)).await;
-    assert!(site.get(&Key::new("storage.k8s.io", "csidrivers", "", "csi.proxmox.sinextra.dev")).is_some());
+    brought_by_helm(&site, namespace);
 
     site.namespace("probe");
     site.claim("probe", "data", "proxmox");
@@ -728,6 +696,15 @@ async fn the_proxmox_driver_wants_a_valid_token_and_makes_volumes_in_proxmox() {
     site.delete(&claim("probe", "data"));
     site.until("the volume is gone", 4, |w| list(w, "", "persistentvolumes").is_empty()).await;
     assert!(site.lab.with(|w| w.pve.create_volume("local-lvm", &disk, 1)).is_ok(), "it is gone from Proxmox too");
+}
+
+/// cozystack.md 1.9: the release's name is no part of the chart's, so Helm joins both.
+fn brought_by_helm(site: &Site, namespace: &str) {
+    assert!(site.get(&Key::new("storage.k8s.io", "csidrivers", "", "csi.proxmox.sinextra.dev")).is_some());
+    for (plural, part) in [("deployments", "controller"), ("daemonsets", "node")] {
+        let workload = Key::new("apps", plural, namespace, &format!("proxmox-csi-proxmox-csi-plugin-{part}"));
+        assert!(site.get(&workload).is_some(), "{workload:?}");
+    }
 }
 
 /// One request over a real socket; head and body of the answer.

@@ -29,6 +29,7 @@ mod watch;
 mod write;
 
 pub use kinds::{Kind, served};
+pub use structural::misfits;
 
 use super::super::disturb::Line;
 use super::super::world::Lab;

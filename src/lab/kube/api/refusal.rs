@@ -3,6 +3,7 @@ use super::kinds::Kind;
 use axum::body::Body;
 use hyper::{Response, StatusCode, header};
 use serde_json::{Value, json};
+use std::fmt;
 
 /// One thing that is wrong with an object: `reason` as in `FieldValueInvalid`, `error` as the real one prints it
 /// (`Invalid value: "x": why`).
@@ -41,9 +42,15 @@ impl Cause {
     }
 }
 
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.field, self.error)
+    }
+}
+
 /// `field: error`, or all of them in brackets.
 fn listed(causes: &[Cause]) -> String {
-    let all: Vec<String> = causes.iter().map(|c| format!("{}: {}", c.field, c.error)).collect();
+    let all: Vec<String> = causes.iter().map(ToString::to_string).collect();
     if let [one] = all.as_slice() { one.clone() } else { format!("[{}]", all.join(", ")) }
 }
 

@@ -2,7 +2,7 @@
 //! are filled in, types and required fields are checked.
 use super::kinds::Kind;
 use super::refusal::{Cause, Refusal};
-use crate::kube::store::{Key, Store};
+use crate::kube::store::{Key, Resource, Store};
 use serde_json::{Value, json};
 
 /// `None` when no definition has one: of aggregated APIs.
@@ -76,6 +76,15 @@ fn fill(schema: &Value, value: &mut Value) {
 
 /// Refuses what has the wrong type, is none of the allowed values, or lacks a field.
 pub fn check(kind: &'static Kind, schema: &Value, object: &Value) -> Result<(), Refusal> {
+    let causes = causes(schema, object);
+    if causes.is_empty() {
+        return Ok(());
+    }
+    let name = object["metadata"]["name"].as_str().unwrap_or_default().to_string();
+    Err(Refusal::Invalid { kind, name, causes })
+}
+
+fn causes(schema: &Value, object: &Value) -> Vec<Cause> {
     let mut causes = Vec::new();
     for part in ["spec", "status"] {
         if let (Some(schema), Some(value)) = (schema["properties"].get(part), object.get(part)) {
@@ -85,11 +94,26 @@ pub fn check(kind: &'static Kind, schema: &Value, object: &Value) -> Result<(), 
     for field in missing(schema, object) {
         causes.push(Cause::required(field, ""));
     }
-    if causes.is_empty() {
-        return Ok(());
+    causes
+}
+
+/// What the definitions of the cluster's custom objects would refuse or drop of them, if they came by the API.
+pub fn misfits(store: &Store) -> Vec<String> {
+    let definitions = Resource::new("apiextensions.k8s.io", "customresourcedefinitions");
+    let mut found = Vec::new();
+    for (_, definition) in store.list(&definitions, None) {
+        let text = |pointer: &str| definition.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+        let resource = Resource::new(text("/spec/group"), text("/spec/names/plural"));
+        let Some(schema) = definition.pointer("/spec/versions/0/schema/openAPIV3Schema") else { continue };
+        for (key, object) in store.list(&resource, None) {
+            let mut object = object.clone();
+            let unknown = fit(schema, &mut object);
+            let mut said: Vec<String> = unknown.into_iter().map(|path| format!("unknown {path}")).collect();
+            said.extend(causes(schema, &object).iter().map(ToString::to_string));
+            found.extend(said.into_iter().map(|what| format!("{} {}: {what}", resource.plural, key.name)));
+        }
     }
-    let name = object["metadata"]["name"].as_str().unwrap_or_default().to_string();
-    Err(Refusal::Invalid { kind, name, causes })
+    found
 }
 
 fn missing<'a>(schema: &'a Value, value: &'a Value) -> impl Iterator<Item = &'a str> {

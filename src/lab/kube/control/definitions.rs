@@ -44,4 +44,40 @@ mod tests {
         let documents: usize = FILES.iter().map(|file| file.matches("kind: CustomResourceDefinition").count()).sum();
         assert_eq!(ALL.len(), documents);
     }
+
+    /// cozystack.md section 2: what kubectl finds by a short name or a category is what it finds in a real cluster. As the
+    /// definitions of the releases that CozyStack v0.37.2 ships have it, and capmox v0.7.7 and the IPAM provider v1.0.3.
+    #[test]
+    fn short_names_and_categories_are_those_of_the_real_definitions() {
+        const NAMES: [(&str, &[&str], &[&str]); 17] = [
+            ("coreproviders.operator.cluster.x-k8s.io", &["cacp"], &[]),
+            ("bootstrapproviders.operator.cluster.x-k8s.io", &["cabp"], &[]),
+            ("controlplaneproviders.operator.cluster.x-k8s.io", &["cacpp"], &[]),
+            ("infrastructureproviders.operator.cluster.x-k8s.io", &["caip"], &[]),
+            ("ipamproviders.operator.cluster.x-k8s.io", &["caipamp"], &[]),
+            ("clusters.cluster.x-k8s.io", &["cl"], &["cluster-api"]),
+            ("machines.cluster.x-k8s.io", &["ma"], &["cluster-api"]),
+            ("machinedeployments.cluster.x-k8s.io", &["md"], &["cluster-api"]),
+            ("proxmoxclusters.infrastructure.cluster.x-k8s.io", &[], &["cluster-api"]),
+            ("proxmoxmachines.infrastructure.cluster.x-k8s.io", &["moxm"], &["cluster-api", "proxmox"]),
+            ("ipaddressclaims.ipam.cluster.x-k8s.io", &[], &["cluster-api"]),
+            ("inclusterippools.ipam.cluster.x-k8s.io", &[], &["cluster-api"]),
+            ("helmreleases.helm.toolkit.fluxcd.io", &["hr"], &[]),
+            ("helmrepositories.source.toolkit.fluxcd.io", &["helmrepo"], &[]),
+            ("certificates.cert-manager.io", &["cert", "certs"], &["cert-manager"]),
+            ("linstorclusters.piraeus.io", &[], &[]),
+            ("ipaddresspools.metallb.io", &[], &[]),
+        ];
+        for (name, short, categories) in NAMES {
+            let names = &of(name).unwrap()["spec"]["names"];
+            let listed = |field: &str| -> Vec<String> {
+                names[field].as_array().into_iter().flatten().filter_map(Value::as_str).map(Into::into).collect()
+            };
+            assert_eq!((listed("shortNames"), listed("categories")), (owned(short), owned(categories)), "{name}");
+        }
+    }
+
+    fn owned(texts: &[&str]) -> Vec<String> {
+        texts.iter().map(ToString::to_string).collect()
+    }
 }

@@ -21,25 +21,14 @@ fn satellite_key(node: &str) -> Key {
 /// The HelmRelease `linstor` is Ready: the cluster object, a satellite per node, the CSI driver.
 pub fn installed(world: &mut World) {
     let at = seconds(world.now);
-    let mut cluster = json!({"apiVersion": "piraeus.io/v1", "kind": "LinstorCluster", "metadata": {}, "spec": {}});
+    let mut cluster =
+        json!({"apiVersion": "piraeus.io/v1", "kind": "LinstorCluster", "metadata": {}, "spec": cluster_spec()});
     for kind in ["Applied", "Available", "Configured"] {
         set_condition(&mut cluster, &at, kind, "True", "AsExpected", "");
     }
     world.put_object(Key::new("piraeus.io", "linstorclusters", "", "linstorcluster"), cluster);
     // The operator merges these four of the chart with the one that has the pools.
-    for (name, spec) in [
-        ("cozystack", json!({"podTemplate": {"spec": {"hostNetwork": true}}})),
-        ("cozystack-plunger", json!({"podTemplate": {"spec": {"containers": [{"name": "plunger"}]}}})),
-        (
-            "cozystack-reloader",
-            json!({"podTemplate": {"metadata": {"annotations": {"reloader.stakater.com/auto": "true"}}}}),
-        ),
-        (
-            "cozystack-talos",
-            json!({"patches": [{"target": {"group": "apps", "version": "v1", "kind": "DaemonSet",
-            "name": "linstor-satellite"}, "patch": "spec: {}\n"}]}),
-        ),
-    ] {
+    for (name, spec) in satellite_specs() {
         let own = json!({"apiVersion": "piraeus.io/v1", "kind": "LinstorSatelliteConfiguration", "metadata": {},
             "spec": spec});
         world.put_object(Key::new("piraeus.io", "linstorsatelliteconfigurations", "", name), own);
@@ -58,6 +47,40 @@ pub fn installed(world: &mut World) {
     for (key, _) in world.objects("piraeus.io", "linstorsatelliteconfigurations", None) {
         configuration_changed(world, &key, None);
     }
+}
+
+/// Of the chart's LinstorCluster: certificates of two issuers, DRBD's timeouts, a plunger beside the controller, and what
+/// makes the reloader look at three workloads.
+fn cluster_spec() -> Value {
+    let property = |name: &str, value: &str| json!({"name": format!("DrbdOptions/Net/{name}"), "value": value});
+    json!({
+        "internalTLS": {"certManager": {"name": "linstor-internal-ca", "kind": "Issuer"}},
+        "apiTLS": {"certManager": {"name": "linstor-api-ca", "kind": "Issuer"}},
+        "properties": [property("connect-int", "15"), property("ping-int", "15"), property("ping-timeout", "20"),
+            property("timeout", "100")],
+        "controller": {"enabled": true, "podTemplate": {"spec": {"containers": [{"name": "plunger"}]}}},
+        "patches": [reloaded("Deployment", "linstor-controller"), reloaded("Deployment", "linstor-csi-controller"),
+            reloaded("DaemonSet", "linstor-csi-node")],
+    })
+}
+
+fn reloaded(kind: &str, name: &str) -> Value {
+    let patch = "- op: add\n  path: /metadata/annotations/reloader.stakater.com~1auto\n  value: \"true\"\n";
+    json!({"target": {"kind": kind, "name": name}, "patch": patch})
+}
+
+/// The chart's configurations of satellites.
+fn satellite_specs() -> [(&'static str, Value); 4] {
+    let tls = json!({"certManager": {"name": "linstor-internal-ca", "kind": "Issuer"}});
+    let pod = |spec: Value| json!({"internalTLS": tls, "podTemplate": {"spec": spec}});
+    let talos = json!({"target": {"group": "apps", "version": "v1", "kind": "DaemonSet", "name": "linstor-satellite"},
+        "patch": "spec: {template: {spec: {initContainers: [{name: drbd-module-loader, $patch: delete}]}}}\n"});
+    [
+        ("cozystack", pod(json!({"hostNetwork": true, "containers": [{"name": "linstor-satellite"}]}))),
+        ("cozystack-plunger", pod(json!({"containers": [{"name": "plunger"}, {"name": "drbd-logger"}]}))),
+        ("cozystack-reloader", json!({"patches": [reloaded("DaemonSet", "linstor-satellite")]})),
+        ("cozystack-talos", json!({"patches": [talos]})),
+    ]
 }
 
 /// The reloader: a variable more in the pods of what carries its annotation, so that they are made anew.
