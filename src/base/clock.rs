@@ -45,7 +45,8 @@ impl Clock {
         self
     }
 
-    /// What the date is: the wall clock's word where it is known. For certificates, never for durations.
+    /// What the date is: the wall clock's word where it is known. For certificates, and beside what other machines date; never
+    /// for durations.
     pub fn date(&self) -> Timestamp {
         self.wall.as_ref().map_or_else(|| self.now(), |wall| wall.0())
     }

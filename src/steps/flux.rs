@@ -117,7 +117,7 @@ pub async fn look(cx: &dyn Context, reader: &Reader, namespace: &str, name: &str
         return Ok(Look::Lacks(format!("there is no release {name} yet")));
     };
     let release = ReleaseStatus::read(&found.value);
-    if let Some(failure) = failure(&release, cx.clock().now()) {
+    if let Some(failure) = failure(&release, cx.clock().date()) {
         return Err(failure);
     }
     let health = Health::of(&release);

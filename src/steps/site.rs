@@ -144,10 +144,8 @@ pub struct Parts {
 pub fn open(parts: Parts) -> (Reading, Changing) {
     let shared = Arc::new(Shared::default());
     let (reader, changer) = parts.proxmox;
-    let now = parts.clock.now();
     // A key of the cluster takes up to some seconds of processor time; day 1 has them to spare.
-    let ahead = (parts.makes_secrets && !parts.vault.holds(files::BUNDLE))
-        .then(|| tokio::task::spawn_blocking(move || Bundle::generate(now)));
+    let ahead = (parts.makes_secrets && !parts.vault.holds(files::BUNDLE)).then(|| making(&parts.clock));
     let reading = Reading {
         plan: parts.plan,
         clock: parts.clock,
@@ -286,9 +284,9 @@ impl Changing {
     ///
     /// # Errors
     /// When the cryptographic library fails.
-    pub async fn new_bundle(&self, now: Timestamp) -> Result<Bundle, Failure> {
+    pub async fn new_bundle(&self, clock: &Clock) -> Result<Bundle, Failure> {
         let ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let making = ahead.unwrap_or_else(|| tokio::task::spawn_blocking(move || Bundle::generate(now)));
+        let making = ahead.unwrap_or_else(|| making(clock));
         let broken =
             |e: &dyn std::fmt::Display| Failure::broken(format!("make the cluster's secrets: {e}"), "run again");
         making.await.map_err(|e| broken(&e))?.map_err(|e| broken(&e))
@@ -304,6 +302,12 @@ impl Changing {
         *self.shared.kubernetes.lock().unwrap_or_else(PoisonError::into_inner) = None;
         Ok(())
     }
+}
+
+/// Makes the secrets of a cluster. Other machines judge their certificates, so the date counts and not the run's own time.
+fn making(clock: &Clock) -> JoinHandle<Result<Bundle, SecretsError>> {
+    let date = clock.date();
+    tokio::task::spawn_blocking(move || Bundle::generate(date))
 }
 
 impl Shared {
@@ -326,4 +330,28 @@ fn vault_failure(doing: &str, error: &VaultError) -> Failure {
 /// The address as the Talos client wants it.
 pub fn address(node: &NodePlan) -> IpAddr {
     IpAddr::V4(node.address)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+
+    /// The machine slept for eight hours, or its clock was wrong when the run began.
+    #[tokio::test]
+    async fn the_clusters_certificates_are_dated_by_the_wall_clock_and_not_by_the_runs_own_time() {
+        let even = Clock::real();
+        let wall = even.now() + jiff::SignedDuration::from_hours(8);
+        let bundle = making(&even.beside(move || wall)).await.unwrap().unwrap();
+        let text = bundle.to_yaml().unwrap();
+        let lines = text.expose().lines().filter_map(|line| line.trim().strip_prefix("crt: "));
+        let certificates: Vec<Vec<u8>> = lines.map(|line| STANDARD.decode(line.trim()).unwrap()).collect();
+        assert_eq!(certificates.len(), 4);
+        for pem in &certificates {
+            let (_, pem) = x509_parser::pem::parse_x509_pem(pem).unwrap();
+            let begins = pem.parse_x509().unwrap().validity().not_before.timestamp();
+            assert_eq!(begins, wall.as_second() - 3600);
+        }
+    }
 }

@@ -44,7 +44,7 @@ async fn certificate(cx: &dyn Context, site: &Reading) -> (&'static str, Vec<Str
     // It answered a moment ago; one that does not now is told by the next question.
     let Ok(shown) = probe_certificate(site.proxmox.url()).await else { return (trusted, Vec::new()) };
     let end = shown.certificate.not_after.strftime("%Y-%m-%d");
-    let remark = match shown.certificate.validity(cx.clock().now()) {
+    let remark = match shown.certificate.validity(cx.clock().date()) {
         Validity::Good => None,
         Validity::EndsSoon => {
             Some(format!("its certificate ends on {end}; the one that comes then has another fingerprint"))

@@ -34,10 +34,10 @@ fn by_hand(server: &str) -> String {
 async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {
     let (mut readings, mut remarks, mut problems, mut worst) = (Vec::new(), Vec::new(), Vec::new(), 0);
     for host in hosts(&site.plan) {
-        let before = cx.clock().now();
+        let before = cx.clock().date();
         let time = site.proxmox.node_time(host).await;
         let time = time.map_err(|e| failures::proxmox(&e, &format!("ask {host} for the time")))?;
-        let skew = skew(before, time.value, cx.clock().now());
+        let skew = skew(before, time.value, cx.clock().date());
         worst = worst.max(skew.abs());
         let said = format!("the clock of {host} is {} s {}", skew.abs(), way(skew));
         match skew.abs() {
@@ -56,9 +56,12 @@ async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {
     }
     let servers = site.plan.time_servers();
     let asked = join_all(servers.iter().map(|server| async move {
-        let before = cx.clock().now();
+        let before = cx.clock().date();
         let answer = sntp::ask(server, site.ntp_port, PATIENCE).await;
-        Server { name: server, found: answer.map(|said| (said, skew(before, said.time.as_second(), cx.clock().now()))) }
+        Server {
+            name: server,
+            found: answer.map(|said| (said, skew(before, said.time.as_second(), cx.clock().date()))),
+        }
     }));
     let asked = asked.await;
     for server in &asked {

@@ -81,7 +81,7 @@ impl Step<Installation> for Secrets {
                 ));
             }
         }
-        let bundle = change.new_bundle(cx.clock().now()).await?;
+        let bundle = change.new_bundle(cx.clock()).await?;
         let text = bundle.to_yaml();
         let text = text.map_err(|e| Failure::broken(format!("write the cluster's secrets: {e}"), "run again"))?;
         change.keep_secret(files::BUNDLE, &text)

@@ -147,7 +147,7 @@ impl Step<Installation> for Wave {
             let summary = format!("{} releases are ready at their current generation", look.ready.len());
             return proven(summary, vec![seen(cx, &rows(&answer, &look.ready))]);
         }
-        if let Some(failure) = failure(&look, &answer.value, cx.clock().now()) {
+        if let Some(failure) = failure(&look, &answer.value, cx.clock().date()) {
             return Err(failure);
         }
         let blocker = root_blocker(&site.components, &answer.value);

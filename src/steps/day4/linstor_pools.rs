@@ -109,7 +109,7 @@ impl Step<Installation> for LinstorPools {
             readings.extend(applied.iter().map(|a| seen(cx, a)));
             return proven(format!("{} satellites are configured with pool {pool}", nodes.len()), readings);
         }
-        if let Some((node, said)) = refused(nodes, &listed.value, cx.clock().now()) {
+        if let Some((node, said)) = refused(nodes, &listed.value, cx.clock().date()) {
             let linstor = &site.plan.integration.linstor;
             let name = disks::kernel_name(site, node, &linstor.device).await;
             return Err(failure(linstor, node, said, name.as_deref()));

@@ -43,7 +43,7 @@ impl Step<Installation> for Releases {
                 ));
             }
         }
-        if let Some(failure) = open.iter().find_map(|r| flux::failure(r, cx.clock().now())) {
+        if let Some(failure) = open.iter().find_map(|r| flux::failure(r, cx.clock().date())) {
             return Err(failure);
         }
         if let Some(first) = open.first() {
