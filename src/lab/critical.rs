@@ -1,5 +1,6 @@
-//! The shortest time in which a scenario can be finished: the chain of what must follow what, by the lab's own latencies.
-//! A run that is faster has skipped something; a run that is much slower waits without need.
+//! The shortest time in which cozyup can finish a scenario: the chain of what must follow what in its order, by the lab's own
+//! latencies. A run of cozyup that is faster has skipped something; one that is much slower waits without need. A program that
+//! clones side by side, or configures the first machine before the last one is there, can be faster.
 use super::kube;
 use super::kube::REQUEUE_S;
 use super::scenario::{Latency, Scenario};

@@ -99,8 +99,15 @@ async fn show_log(
 ) {
     let Ok(lines) = site.proxmox.task_log(upid, *next_line).await else { return };
     *percent = progress_of(&lines).or(*percent);
-    let whole = lines.len() - usize::from(!ended && !lines.is_empty());
-    tell_log(cx, upid, lines.get(..whole).unwrap_or_default(), next_line, told);
+    tell_log(cx, upid, whole(&lines, ended), next_line, told);
+}
+
+/// The lines that do not grow any more.
+fn whole(lines: &[LogLine], ended: bool) -> &[LogLine] {
+    match lines {
+        [whole @ .., _] if !ended => whole,
+        all => all,
+    }
 }
 
 /// The lines behind number `after`, as long as anybody wants them; `after` moves on.
@@ -283,6 +290,24 @@ mod tests {
         fn stopping(&self) -> bool {
             self.heard.lock().unwrap().len() >= self.until
         }
+    }
+
+    /// proxmox.md 2.9
+    #[test]
+    fn a_line_that_still_grows_is_shown_once_it_is_whole() {
+        let upid: Upid = "UPID:a:0000C350:05F5E100:68FB0C11:imgcopy::cozyup@pve!installer:".parse().unwrap();
+        let cx = Listening { clock: Clock::real(), heard: Mutex::default(), made: Made::default(), until: usize::MAX };
+        let (mut after, mut told) = (0, 0);
+        let line = |n, text: &str| LogLine { n, text: text.into() };
+        for (lines, ended) in [
+            (vec![line(1, "starting file import"), line(2, "calculating checksum...")], false),
+            (vec![line(1, "starting file import"), line(2, "calculating checksum...OK, checksum verified")], false),
+            (vec![line(2, "calculating checksum...OK, checksum verified"), line(3, "TASK OK")], true),
+        ] {
+            tell_log(&cx, &upid, whole(&lines, ended), &mut after, &mut told);
+        }
+        let heard = cx.heard.lock().unwrap();
+        assert_eq!(*heard, ["starting file import", "calculating checksum...OK, checksum verified", "TASK OK"]);
     }
 
     /// harm.md S7

@@ -6,6 +6,8 @@ use crate::rig::suffering::{Expected, Suffered, suffer, undisturbed};
 use crate::rig::twice::{self, Refusals};
 use crate::rig::worker::{Death, Request, Tail};
 use crate::rig::{Rig, Shape, standing};
+use cozyup::engine::failure::Failure;
+use cozyup::engine::record::{Event, Outcome};
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -87,9 +89,18 @@ fn every_act_and_every_removal_can_be_done_twice_in_a_row() {
 
 #[test]
 fn an_upload_whose_answer_was_lost_is_waited_for_and_not_sent_again() {
-    let shape = until(1);
-    let upload = undisturbed(&shape).requests.iter().position(|r| r.ends_with("/upload")).unwrap();
-    let rig = Rig::new(&shape);
+    answer_to_upload_is_lost(&until(1));
+}
+
+/// proxmox.md part 2 section 3: the task runs on the host that was asked, and its file is for another one.
+#[test]
+fn an_upload_for_another_host_than_the_one_that_is_asked_is_found_where_its_task_runs() {
+    answer_to_upload_is_lost(&Shape { scenario: "small-two-hosts", ..until(1) });
+}
+
+fn answer_to_upload_is_lost(shape: &Shape) {
+    let upload = undisturbed(shape).requests.iter().position(|r| r.ends_with("/upload")).unwrap();
+    let rig = Rig::new(shape);
     // The task outlasts the look at everything before it.
     rig.lab().with(|world| world.scenario.latency.upload_task_s = 300.0);
     for (death, text) in [(Death::Request(upload, Request::Done), "the worker dies"), (Death::Never, "the next one")] {
@@ -98,6 +109,73 @@ fn an_upload_whose_answer_was_lost_is_waited_for_and_not_sent_again() {
     }
     let tasks = rig.lab().look(|world| world.pve.inventory());
     assert_eq!(tasks["task imgcopy : OK"], "1", "{tasks:#?}");
+}
+
+/// talos.md 4: Talos takes a second call too, as long as etcd has no data, and stops an etcd that has just begun to write.
+#[test]
+fn a_bootstrap_whose_answer_was_lost_is_not_made_again_and_one_that_never_came_is() {
+    let shape = until(2);
+    let bootstrap = |requests: &[String]| requests.iter().filter(|r| r.starts_with("Bootstrap ")).count();
+    let at = undisturbed(&shape).requests.iter().position(|r| r.starts_with("Bootstrap ")).unwrap();
+    for (fate, calls) in [(Request::Done, 1), (Request::Lost, 2)] {
+        let rig = Rig::new(&shape);
+        // The image of etcd takes its time: all the while the node says no more than before the call.
+        rig.lab().with(|world| world.scenario.latency.bootstrap_to_etcd_s = 400.0);
+        for death in [Death::Request(at, fate), Death::Never] {
+            let life = crate::rig::worker::live(&rig, shape.course(), &death, false, |work| work);
+            assert!(!matches!(life.end, crate::rig::worker::End::Failed(_)), "{fate:?}: {:?}", life.end);
+        }
+        assert_eq!(bootstrap(&rig.lab().changes().seen()), calls, "{fate:?}");
+    }
+}
+
+/// The failure with which a session ended, once a clone was blocked.
+fn blocked_clone(rig: &Rig) -> Failure {
+    let death = Death::After("day1.clone blocked".into(), Tail::Whole);
+    let life = crate::rig::worker::live(rig, until(1).course(), &death, false, |work| work);
+    let blocked = life.records.iter().rev().find_map(|record| match &record.event {
+        Event::Blocked { failure, .. } => Some(failure.clone()),
+        _ => None,
+    });
+    blocked.unwrap_or_else(|| panic!("no clone is blocked: {:?}", life.end))
+}
+
+/// What `failure` tells to type on the host, between the first `: ` and the first `;`.
+fn to_type(failure: &Failure) -> String {
+    let command = failure.next.split_once("pve: ").and_then(|(_, rest)| rest.split_once(';'));
+    command.map(|(command, _)| command.trim().to_string()).unwrap_or_else(|| panic!("{}", failure.next))
+}
+
+/// proxmox.md 2.4: of a clone that was cut off no line names its disk.
+#[test]
+fn what_a_cut_off_clone_leaves_goes_with_the_command_that_is_shown_and_a_disk_that_stayed_is_named_before_a_new_clone()
+{
+    let shape = until(1);
+    for thorough in [true, false] {
+        let rig = Rig::new(&shape);
+        let fault = cozyup::lab::scenario::Fault {
+            kind: cozyup::lab::scenario::FaultKind::CloneKilled,
+            heal_s: Some(1.0),
+            bit_at: None,
+        };
+        rig.lab().with(|world| world.scenario.faults.push(fault));
+        let type_in = |line: &str| rig.lab().with(|world| cozyup::lab::pve::hand::type_in(world, line)).unwrap();
+        let told = to_type(&blocked_clone(&rig));
+        assert!(told.starts_with("qm unlock 1001 && qm destroy 1001 "), "{told}");
+        if thorough {
+            type_in(&told);
+        } else {
+            type_in(told.trim_end_matches(" --destroy-unreferenced-disks 1"));
+            let left = blocked_clone(&rig);
+            assert!(left.what.contains("local-lvm:vm-1001-disk-0"), "{}", left.what);
+            type_in(&to_type(&left));
+        }
+        let life = crate::rig::worker::live(&rig, shape.course(), &Death::Never, false, |work| work);
+        assert!(matches!(life.end, crate::rig::worker::End::Ended(Outcome::Proven)), "{:?}", life.end);
+        let volumes = rig.lab().look(|world| world.pve.inventory());
+        assert!(volumes.keys().any(|k| k.contains("vm-1001-disk-0")), "{volumes:#?}");
+        assert!(!volumes.keys().any(|k| k.contains("vm-1001-disk-2")), "{volumes:#?}");
+    }
 }
 
 /// What the comparison says when a hand changes the site behind the run's back.

@@ -118,6 +118,20 @@ fn an_upgraded_site_is_told_the_whole_command_and_an_old_host_by_its_own_version
     assert!(version.contains("Proxmox VE 8.2.7 on old"), "{version}");
 }
 
+/// proxmox.md 2.3: of each enabled storage that holds what is asked for Proxmox VE waits for an answer, of one after the other.
+#[test]
+fn a_dead_storage_that_the_plan_does_not_need_holds_up_nothing() {
+    let lab = Lab::new(
+        "extends: standard\nname: dead-nas\nabout: A backup server that answers nobody.\nproxmox:\n  storages:\n    \
+         - { name: local, kind: dir, content: [iso, vztmpl, backup, import], total_gib: 400, used_gib: 40 }\n    \
+         - { name: local-lvm, kind: lvmthin, content: [images, rootdir], total_gib: 4000, used_gib: 300 }\n    \
+         - { name: nas, kind: nfs, content: [backup], total_gib: 400, used_gib: 40, shared: true, latency_s: 7200 }\n",
+    );
+    let told = lab.check(&lab.served.site.plan.clone());
+    assert!(told.iter().all(|(_, said)| said.starts_with("proven")), "{told:#?}");
+    assert!(of(&told, "day0.storages").starts_with("proven"));
+}
+
 /// reports.md B10: the node of an example instead of the site's.
 #[test]
 fn a_wrong_node_name_is_told_once() {

@@ -160,6 +160,8 @@ fn the_csi_release_names_its_chart_the_way_the_lineage_webhook_survives() {
     let config: serde_yaml::Value = serde_saphyr::from_str(config).unwrap();
     assert_eq!(config["clusters"][0]["url"], "https://10.0.0.1:8006/api2/json");
     assert_eq!(config["clusters"][0]["token_secret"], "hunter2");
+    // cozystack.md 2.6: with `capmox` each attach reads every VM of the site, and fails with the first node that is away.
+    assert_eq!(config["features"]["provider"], "default");
     assert_eq!(objects[0].body["metadata"]["labels"]["pod-security.kubernetes.io/enforce"], "privileged");
 }
 

@@ -32,7 +32,7 @@ pub fn step(plan: &Plan, node: &NodePlan) -> Clone {
     );
     let outline = outlines::change(StepId::of(KIND, &node.name), 1, title, BAND, by_hand)
         .after([StepId::new(super::template::KIND)])
-        // Parallel clones of one storage fail on its lock, so they wait for each other here.
+        // Side by side they wait for the lock of their storage, 10 s at most, and share its disks: one at a time is surer.
         .queued(format!("clones on {}:{}", template.host, template.storage), 1);
     Clone { outline, node: node.clone(), doing: format!("clone vm {} ({})", node.vmid, node.name) }
 }
@@ -125,5 +125,21 @@ impl Clone {
             ))),
             Err(there) => Ok(*there),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::steps::day0::tests::plan;
+
+    /// proxmox.md part 2 section 3: without a target the VM would be made on the template's host.
+    #[test]
+    fn the_command_by_hand_names_the_host_of_a_machine_that_is_not_on_the_templates() {
+        let mut plan = plan();
+        let by_hand = |plan: &Plan| step(plan, &plan.nodes[1]).outline.by_hand.clone();
+        assert!(!by_hand(&plan).contains("--target"), "{}", by_hand(&plan));
+        plan.nodes[1].host = "pve2".into();
+        assert!(by_hand(&plan).ends_with("--target pve2"), "{}", by_hand(&plan));
     }
 }

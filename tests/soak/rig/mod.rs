@@ -44,9 +44,11 @@ impl Rig {
     pub fn new(shape: &Shape) -> Rig {
         let small = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/soak/small.yaml");
         let by_cdrom = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/soak/small-by-cdrom.yaml");
+        let two_hosts = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/soak/small-two-hosts.yaml");
         let scenario_file = match shape.scenario {
             "small" => small,
             "small-by-cdrom" => by_cdrom,
+            "small-two-hosts" => two_hosts,
             built_in => built_in,
         };
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
