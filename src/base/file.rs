@@ -4,7 +4,7 @@ use super::place;
 use super::secret::Secret;
 use super::text::quoted;
 use rustix::fs::OFlags;
-use std::fs::{self, File, Metadata, OpenOptions, Permissions};
+use std::fs::{self, File, FileType, Metadata, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
-/// No secret comes near this.
-const LONGEST_SECRET: u64 = 1 << 20;
+/// No secret and no file that people write comes near this.
+const LONGEST_TEXT: u64 = 1 << 20;
 const OTHERS: u32 = 0o077;
 const OTHERS_WRITE: u32 = 0o022;
 
@@ -26,6 +26,8 @@ pub enum Unfit {
     Link { path: String },
     #[error("{path} is neither a file, a folder nor a socket")]
     Strange { path: String },
+    #[error("{path} is {what}, not a file or a pipe")]
+    NoFile { path: String, what: &'static str },
     #[error("{path} belongs to user {owner}, and this is user {us}")]
     Foreign { path: String, owner: u32, us: u32 },
     #[error("{path} may be read by others (mode {mode:o})")]
@@ -59,17 +61,20 @@ impl Unfit {
             Unfit::Link { path } => {
                 format!("whoever made the link decides where secrets go: put a real file or folder at {path}")
             }
-            Unfit::Strange { path } => format!("look what it is (ls -l {path}) and take it away"),
+            Unfit::Strange { path } => format!("look what it is (ls -l {}) and take it away", quoted(path)),
+            Unfit::NoFile { path, .. } => format!("look whether {path} is the file that was meant"),
             Unfit::Foreign { path, owner, .. } => {
                 format!(
-                    "work as user {owner}, or make it yours once you trust what is in it: chown -R \"$(id -u)\" {path}"
+                    "work as user {owner}, or make it yours once you trust what is in it: chown -R \"$(id -u)\" {}",
+                    quoted(path)
                 )
             }
             Unfit::Readable { path, .. } => format!(
-                "chmod 600 {path}; if others use this machine, take it that they have read it and make a new secret"
+                "chmod 600 {}; if others use this machine, take it that they have read it and make a new secret",
+                quoted(path)
             ),
             Unfit::Writable { path, .. } => {
-                format!("look whether everything in it is yours, then: chmod -R go-rwx {path}")
+                format!("look whether everything in it is yours, then: chmod -R go-rwx {}", quoted(path))
             }
             Unfit::NoText { path } => format!("look whether {path} is the file that was meant"),
             Unfit::ForeignFolder { folder, owner, .. } => format!(
@@ -193,15 +198,26 @@ pub fn read_private(path: &Path) -> Result<Secret<String>, Unfit> {
     let file = open_at_once(path)?;
     // Of the open file: between a look at the name and the opening another file could come into its place.
     let found = file.metadata().map_err(|e| unusable(path, e))?;
+    // Before its mode: nobody is to be told to change that of a device, or of a folder like /tmp.
+    no_file(path, found.file_type())?;
     of_this_user(path, &found)?;
     let mode = found.mode() & 0o777;
     if mode & OTHERS != 0 {
         return Err(Unfit::Readable { path: shown(path), mode });
     }
-    let bytes = Zeroizing::new(drained(file, path, LONGEST_SECRET, ASKING)?);
-    let text = std::str::from_utf8(&bytes).ok().filter(|text| text.len() as u64 <= LONGEST_SECRET);
+    let bytes = Zeroizing::new(drained(file, path, LONGEST_TEXT, ASKING)?);
+    let text = std::str::from_utf8(&bytes).ok().filter(|text| text.len() as u64 <= LONGEST_TEXT);
     let text = text.ok_or_else(|| Unfit::NoText { path: shown(path) })?;
     Ok(Secret::new(text.trim().to_string()))
+}
+
+fn no_file(path: &Path, kind: FileType) -> Result<(), Unfit> {
+    let what = match kind {
+        _ if kind.is_dir() => "a folder",
+        _ if kind.is_char_device() || kind.is_block_device() => "a device",
+        _ => return Ok(()),
+    };
+    Err(Unfit::NoFile { path: shown(path), what })
 }
 
 /// The time that a pipe, a terminal or a device may say nothing.
@@ -216,6 +232,17 @@ const ASKING: Duration = Duration::from_secs(120);
 /// [`Unfit::Io`] and [`Unfit::Silent`].
 pub fn read_patiently(path: &Path, limit: u64) -> Result<Vec<u8>, Unfit> {
     read_within(path, limit, SILENCE)
+}
+
+/// The text of at most 1 MiB at `path`, read as [`read_patiently`] does.
+///
+/// # Errors
+/// See [`read_patiently`], and [`Unfit::NoText`].
+pub fn read_text(path: &Path) -> Result<String, Unfit> {
+    let bytes = read_patiently(path, LONGEST_TEXT)?;
+    let text =
+        Some(bytes).filter(|bytes| bytes.len() as u64 <= LONGEST_TEXT).and_then(|bytes| String::from_utf8(bytes).ok());
+    text.ok_or_else(|| Unfit::NoText { path: shown(path) })
 }
 
 fn read_within(path: &Path, limit: u64, silence: Duration) -> Result<Vec<u8>, Unfit> {
@@ -342,146 +369,4 @@ fn shown(path: &Path) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn mode(path: &Path) -> u32 {
-        fs::metadata(path).unwrap().permissions().mode() & 0o777
-    }
-
-    fn set(path: &Path, mode: u32) {
-        fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
-    }
-
-    #[test]
-    fn a_private_file_is_for_its_owner_only_and_is_replaced_whole() {
-        let dir = tempfile::tempdir().unwrap();
-        let folder = dir.path().join("a/b");
-        private_dir(&folder).unwrap();
-        let path = folder.join("token");
-        write_private(&path, b"one").unwrap();
-        write_private(&path, b"two").unwrap();
-        assert_eq!(fs::read(&path).unwrap(), b"two");
-        assert_eq!((mode(&path), mode(&folder)), (0o600, 0o700));
-        assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "no temporary file is left");
-    }
-
-    #[test]
-    fn a_trap_in_the_place_of_the_half_written_file_is_never_written_through() {
-        let dir = tempfile::tempdir().unwrap();
-        let elsewhere = dir.path().join("elsewhere");
-        fs::write(&elsewhere, "untouched").unwrap();
-        let path = dir.path().join("token");
-        std::os::unix::fs::symlink(&elsewhere, dir.path().join(format!(".token.{}.tmp", std::process::id()))).unwrap();
-        write_private(&path, b"secret").unwrap();
-        assert_eq!(fs::read(&elsewhere).unwrap(), b"untouched");
-        assert_eq!((fs::read(&path).unwrap().as_slice(), mode(&path)), (b"secret".as_slice(), 0o600));
-    }
-
-    #[test]
-    fn what_others_could_read_is_repaired_with_a_word_and_what_they_could_change_is_refused() {
-        let dir = tempfile::tempdir().unwrap();
-        let folder = dir.path().join("run");
-        private_dir(&folder).unwrap();
-        assert_eq!(own_dir(&folder).unwrap(), None);
-        set(&folder, 0o755);
-        assert!(own_dir(&folder).unwrap().unwrap().contains("mode 755"));
-        assert_eq!(mode(&folder), 0o700);
-        set(&folder, 0o777);
-        assert!(matches!(own_dir(&folder), Err(Unfit::Writable { mode: 0o777, .. })));
-        set(&folder, 0o700);
-        let file = folder.join("kubeconfig");
-        fs::write(&file, "x").unwrap();
-        set(&file, 0o644);
-        assert!(own_entries(&folder).unwrap()[0].contains("kubeconfig could be read by others"));
-        assert_eq!((mode(&file), own_entries(&folder).unwrap().len()), (0o600, 0));
-        std::os::unix::fs::symlink("/etc/passwd", folder.join("link")).unwrap();
-        let error = own_entries(&folder).unwrap_err();
-        assert!(matches!(error, Unfit::Link { .. }) && error.next().contains("real file"), "{error}");
-        let link = dir.path().join("other");
-        std::os::unix::fs::symlink(&folder, &link).unwrap();
-        assert!(private_dir(&link).unwrap_err().to_string().contains("symbolic link"));
-    }
-
-    #[test]
-    fn a_secret_is_read_only_from_a_file_of_ones_own_that_nobody_else_can_read() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("token");
-        fs::write(&path, " value \n").unwrap();
-        set(&path, 0o640);
-        let error = read_private(&path).unwrap_err();
-        assert!(matches!(error, Unfit::Readable { mode: 0o640, .. }) && error.next().contains("chmod 600"), "{error}");
-        set(&path, 0o600);
-        assert_eq!(read_private(&path).unwrap().expose(), "value");
-        fs::write(&path, [0xff, 0xfe]).unwrap();
-        assert!(matches!(read_private(&path), Err(Unfit::NoText { .. })));
-        fs::write(&path, vec![b'x'; (1 << 20) + 1]).unwrap();
-        assert!(matches!(read_private(&path), Err(Unfit::NoText { .. })));
-        assert!(matches!(read_private(&dir.path().join("none")), Err(Unfit::Io { .. })));
-        // Only root can make a file somebody else's.
-        if rustix::process::geteuid().is_root() {
-            std::os::unix::fs::chown(&path, Some(4711), None).unwrap();
-            assert!(matches!(read_private(&path), Err(Unfit::Foreign { owner: 4711, .. })));
-            assert!(matches!(own(&path), Err(Unfit::Foreign { .. })));
-        }
-    }
-
-    #[test]
-    fn an_error_names_the_file() {
-        let error = write_private(Path::new("/proc/cozyup/none"), b"x").unwrap_err();
-        assert!(error.to_string().contains("/proc/cozyup/none"), "{error}");
-    }
-
-    /// harm.md S15
-    #[test]
-    fn a_pipe_is_read_once_and_not_waited_for_when_nothing_comes() {
-        let dir = tempfile::tempdir().unwrap();
-        let pipe = dir.path().join("pipe");
-        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-        let began = Instant::now();
-        let silent = read_within(&pipe, 100, Duration::from_millis(50)).unwrap_err();
-        assert!(matches!(silent, Unfit::Silent { .. }) && began.elapsed().as_secs() < 10, "{silent}");
-        assert_eq!(read_regular(&pipe, 100), None);
-        let writer = std::thread::spawn({
-            let pipe = pipe.clone();
-            move || fs::write(pipe, "version: 1\n").unwrap()
-        });
-        assert_eq!(read_within(&pipe, 100, Duration::from_secs(10)).unwrap(), b"version: 1\n");
-        writer.join().unwrap();
-        // A device that never ends is read up to the limit.
-        assert_eq!(read_patiently(Path::new("/dev/zero"), 100).unwrap().len(), 101);
-        assert_eq!(read_regular(Path::new("/dev/zero"), 100), None);
-        let link = dir.path().join("link");
-        std::os::unix::fs::symlink("/dev/zero", &link).unwrap();
-        assert_eq!(read_regular(&link, 100), None);
-        fs::write(dir.path().join("file"), "text").unwrap();
-        assert_eq!(read_regular(&dir.path().join("file"), 100).as_deref(), Some("text"));
-        assert_eq!(read_regular(&dir.path().join("file"), 3), None);
-        assert_eq!(read_patiently(&dir.path().join("file"), 100).unwrap(), b"text");
-    }
-
-    /// harm.md S10
-    #[test]
-    fn a_folder_below_one_that_others_can_write_to_is_neither_made_nor_used() {
-        let dir = tempfile::tempdir().unwrap();
-        let open = dir.path().join("open");
-        fs::create_dir(&open).unwrap();
-        set(&open, 0o777);
-        assert!(matches!(own_dir(&open.join("run")), Err(Unfit::OpenFolder { .. })));
-        assert!(!open.join("run").exists());
-        fs::write(open.join("token"), "secret").unwrap();
-        set(&open.join("token"), 0o600);
-        assert!(matches!(read_private(&open.join("token")), Err(Unfit::OpenFolder { .. })));
-        assert!(private_dir(&open.join("run")).unwrap_err().to_string().contains("may be written to by everybody"));
-    }
-
-    #[test]
-    fn what_a_killed_write_left_is_removed() {
-        let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join(".kubeconfig.17.tmp"), "half").unwrap();
-        fs::write(dir.path().join("kubeconfig"), "whole").unwrap();
-        remove_half_written(dir.path()).unwrap();
-        let left: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
-        assert_eq!(left, ["kubeconfig"]);
-    }
-}
+mod tests;

@@ -2,8 +2,8 @@
 //!
 //! A text is searched for any `WINDOW` bytes in a row of any value, so a value that was cut, wrapped or quoted in part is
 //! found as well: as it is, in base64 (also inside of something longer), percent-encoded, and quoted as JSON. Kept are
-//! keyed hashes, no copies of the values. Tokens and passwords are also found in capitals, without dashes, in hexadecimal
-//! and in base32.
+//! keyed hashes, no copies of the values. Tokens and passwords are also found in capitals and without dashes, and all that in
+//! hexadecimal, base32 and base64.
 use super::secret::SECRET_FIELDS;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
@@ -115,39 +115,36 @@ fn remember_value(value: &str) {
     }
     let mut known = KNOWN.write().unwrap_or_else(PoisonError::into_inner);
     known.take(value.as_bytes());
-    // In base64 a value has three looks, by where in the whole it begins; what its neighbours have a part in is cut off.
-    for (before, first) in [("", 0), ("x", 2), ("xx", 3)] {
-        let shifted = Zeroizing::new([before.as_bytes(), value.as_bytes()].concat());
-        let last = shifted.len() / 3 * 4;
-        for engine in [&STANDARD_NO_PAD, &URL_SAFE_NO_PAD] {
-            let encoded = Zeroizing::new(engine.encode(shifted.as_slice()));
-            known.take(encoded.as_bytes().get(first..last).unwrap_or_default());
-        }
-    }
+    known.take_base64(value.as_bytes());
     let quoted = Zeroizing::new(serde_json::to_string(value).unwrap_or_default());
     known.take(quoted.trim_matches('"').as_bytes());
     known.take(percent_encoded(value).as_bytes());
     if value.len() <= SHORT {
         for other in spellings(value) {
-            known.take(other.as_bytes());
+            known.take_spelling(other.as_bytes());
+        }
+        if let Some(number) = number(value) {
+            known.take_base64(&number);
         }
     }
 }
 
-/// The other spellings in which a well-meaning program may write a token or password: in capitals or small letters,
-/// without dashes, in hexadecimal, in base32. There are no such copies of keys and certificates.
-fn spellings(value: &str) -> [Zeroizing<String>; 7] {
-    let hex = Zeroizing::new(super::text::hex(value.as_bytes()));
+/// The spellings in which a well-meaning program may write a token or password: in capitals or small letters, with and
+/// without dashes. There are no such copies of keys and certificates.
+fn spellings(value: &str) -> [Zeroizing<String>; 6] {
     let bare: Zeroizing<String> = Zeroizing::new(value.chars().filter(|c| *c != '-').collect());
-    [
-        Zeroizing::new(value.to_ascii_uppercase()),
-        Zeroizing::new(value.to_ascii_lowercase()),
-        Zeroizing::new(hex.to_ascii_uppercase()),
-        hex,
-        Zeroizing::new(bare.to_ascii_uppercase()),
-        bare,
-        base32(value.as_bytes()),
-    ]
+    let cased =
+        |text: &str| [text.to_string(), text.to_ascii_uppercase(), text.to_ascii_lowercase()].map(Zeroizing::new);
+    let ([a, b, c], [d, e, f]) = (cased(value), cased(&bare));
+    [a, b, c, d, e, f]
+}
+
+/// The number that a UUID writes in hexadecimal digits.
+fn number(value: &str) -> Option<Zeroizing<Vec<u8>>> {
+    let digits: Zeroizing<Vec<u32>> =
+        Zeroizing::new(value.chars().filter(|c| *c != '-').map(|c| c.to_digit(16)).collect::<Option<_>>()?);
+    let bytes = digits.chunks_exact(2).map(|pair| pair.iter().fold(0, |sum, digit| sum << 4 | *digit as u8));
+    (digits.len() == 32).then(|| Zeroizing::new(bytes.collect()))
 }
 
 /// RFC 4648, capitals, without padding.
@@ -184,6 +181,30 @@ fn percent_encoded(value: &str) -> Zeroizing<String> {
 }
 
 impl Known {
+    /// A text as it is, in hexadecimal digits, in base32 and in base64.
+    fn take_spelling(&mut self, text: &[u8]) {
+        let (hex, base32) = (Zeroizing::new(super::text::hex(text)), base32(text));
+        self.take(text);
+        self.take_base64(text);
+        for encoded in [&hex, &base32] {
+            self.take(encoded.as_bytes());
+            self.take(Zeroizing::new(encoded.to_ascii_uppercase()).as_bytes());
+            self.take(Zeroizing::new(encoded.to_ascii_lowercase()).as_bytes());
+        }
+    }
+
+    /// In base64 a value has three looks, by where in the whole it begins; what its neighbours have a part in is cut off.
+    fn take_base64(&mut self, value: &[u8]) {
+        for (before, first) in [("", 0), ("x", 2), ("xx", 3)] {
+            let shifted = Zeroizing::new([before.as_bytes(), value].concat());
+            let last = shifted.len() / 3 * 4;
+            for engine in [&STANDARD_NO_PAD, &URL_SAFE_NO_PAD] {
+                let encoded = Zeroizing::new(engine.encode(shifted.as_slice()));
+                self.take(encoded.as_bytes().get(first..last).unwrap_or_default());
+            }
+        }
+    }
+
     fn take(&mut self, value: &[u8]) {
         let length = value.len().min(WINDOW);
         if length < SHORTEST {
@@ -305,128 +326,4 @@ fn keys(text: &str, places: &mut Vec<(usize, usize)>) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    /// A value that no other test has.
-    fn value(seed: u64) -> String {
-        let mut random = fastrand::Rng::with_seed(seed);
-        (0..36).map(|_| random.alphanumeric()).collect()
-    }
-
-    #[test]
-    fn a_value_is_hidden_as_it_is_cut_quoted_and_in_every_encoding() {
-        let secret = value(1) + "/\"+=";
-        remember(secret.as_bytes());
-        let long = format!("user:{secret}@host");
-        let looks = [
-            secret.clone(),
-            long.clone(),
-            secret[..20].to_string(),
-            secret[15..].to_string(),
-            serde_json::to_string(&long).unwrap(),
-            percent_encoded(&long).to_string(),
-            STANDARD.encode(&long),
-            STANDARD.encode(format!("x{long}")),
-            STANDARD.encode(format!("xx{long}")),
-            URL_SAFE_NO_PAD.encode(&long),
-        ];
-        for look in looks {
-            let hidden = hide(&look);
-            let left = hidden.split(HIDDEN).map(str::len).sum::<usize>();
-            assert!(hidden.contains(HIDDEN) && left + 12 < look.len(), "{look} became {hidden}");
-            assert!(!hidden.contains(&secret[4..16]), "{hidden}");
-        }
-        assert_eq!(hide(&format!("a {} b {}.", value(1), value(1))), "a [secret] b [secret].");
-    }
-
-    #[test]
-    fn the_keys_in_a_document_are_remembered_and_its_other_words_are_not() {
-        let (plain, key) = (value(2), value(3));
-        let pem = format!("-----BEGIN EC PRIVATE KEY-----\n{key}\n-----END EC PRIVATE KEY-----\n");
-        let document = format!(
-            "kind: Configuration\nca: {}\nuser:\n  - token: '{plain}'\n    key: {}\n",
-            value(4),
-            STANDARD.encode(&pem)
-        );
-        remember(document.as_bytes());
-        let hidden = hide(&document).into_owned();
-        assert!(hidden.contains("kind: Configuration") && hidden.contains(&value(4)), "{hidden}");
-        assert!(!hidden.contains(&plain), "{hidden}");
-        assert_eq!(hide(&format!("<{key}>")), "<[secret]>");
-        let json = format!(r#"{{"name":"{}","token":"{}"}}"#, value(5), value(6));
-        remember(json.as_bytes());
-        assert_eq!(hide(&json), format!(r#"{{"name":"{}","token":"[secret]"}}"#, value(5)));
-    }
-
-    #[test]
-    fn what_has_the_form_of_a_secret_is_hidden_whoevers_it_is() {
-        for (raw, shown) in [
-            ("PVEAPIToken=a@pve!t=0123-4567-89ab-cdef x", "PVEAPIToken=a@pve!t=[secret] x"),
-            ("-H \"Authorization: PVEAPIToken=TOKEN_ID=SECRET\"", "-H \"Authorization: PVEAPIToken=TOKEN_ID=SECRET\""),
-            ("Bearer authentication is off", "Bearer authentication is off"),
-            ("authorization: Bearer 0123456789abcdef;", "authorization: Bearer [secret];"),
-            (
-                "a -----BEGIN RSA PRIVATE KEY----- abc -----END RSA PRIVATE KEY----- b",
-                "a -----BEGIN RSA PRIVATE KEY-----[secret]-----END RSA PRIVATE KEY----- b",
-            ),
-            ("-----BEGIN PRIVATE KEY-----cut", "-----BEGIN PRIVATE KEY-----[secret]"),
-            (
-                "-----BEGIN CERTIFICATE-----abc-----END CERTIFICATE-----",
-                "-----BEGIN CERTIFICATE-----abc-----END CERTIFICATE-----",
-            ),
-            ("eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJlMQ, done", "[secret], done"),
-        ] {
-            assert_eq!(hide(raw), shown);
-        }
-    }
-
-    /// harm.md S17
-    #[test]
-    fn a_token_is_hidden_in_capitals_without_dashes_in_hexadecimal_and_in_base32() {
-        let secret = "0c9d2f1e-77ab-4c3d-9e8f-5a6b7c8d9e0f";
-        remember(secret.as_bytes());
-        let hex = super::super::text::hex(secret.as_bytes());
-        for look in [
-            secret.to_uppercase(),
-            secret.replace('-', ""),
-            secret.replace('-', "").to_uppercase(),
-            hex.clone(),
-            hex.to_uppercase(),
-            base32(secret.as_bytes()).to_string(),
-        ] {
-            assert_eq!(hide(&format!("a {look} b")), "a [secret] b", "{look}");
-        }
-        assert_eq!(*base32(b"foobar"), "MZXW6YTBOI");
-    }
-
-    /// harm.md S7: ten thousand times the work would be minutes, so the bound is generous for a slow machine.
-    #[test]
-    fn a_megabyte_of_beginnings_costs_one_pass() {
-        for mark in
-            ["eyJ", "PVEAPIToken=", "PVEAuthCookie=", "Bearer ", "Basic ", "-----BEGIN ", "-----BEGIN PRIVATE KEY-----"]
-        {
-            let text = mark.repeat((1 << 20) / mark.len());
-            let began = std::time::Instant::now();
-            let places = forms(&text);
-            let took = began.elapsed();
-            assert!(took < std::time::Duration::from_secs(1), "{mark}: {took:?}");
-            assert!(places.len() < 2, "{mark}");
-        }
-        let token = format!("{}.{}.{}", "eyJ".repeat(20), "eyJ1".repeat(9), "c2lnbmF0dXJl1");
-        assert_eq!(hide(&format!("x {token} y")), "x [secret] y");
-    }
-
-    proptest! {
-        #[test]
-        fn no_text_is_too_strange_and_what_is_hidden_stays_hidden(before in ".*", after in ".*", cut in 0usize..24) {
-            let secret = value(7);
-            remember(secret.as_bytes());
-            let text = format!("{before}{}{after}", &secret[cut..]);
-            let hidden = hide(&text).into_owned();
-            prop_assert!(!hidden.contains(&secret[cut..]));
-            prop_assert_eq!(hide(&hidden), hidden.as_str());
-        }
-    }
-}
+mod tests;

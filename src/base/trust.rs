@@ -175,6 +175,10 @@ impl Distrust {
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                     Distrust::OtherName
                 }
+                // The library has no variant for it, only its debug output.
+                other if other.to_string().contains("CaUsedAsEndEntity") => Distrust::Other(
+                    "the server shows an authority's own certificate: pin that one by its fingerprint".to_string(),
+                ),
                 other => Distrust::Other(super::tls::without_manual(&other.to_string()).to_string()),
             },
             other => Distrust::Other(super::tls::without_manual(&other.to_string()).to_string()),
@@ -277,5 +281,11 @@ mod tests {
         assert_eq!(Authority::of_pem(&authority.pem()).unwrap(), authority);
         assert!(Authority::of_pem(&leaf_pem).unwrap_err().contains("no authority's"));
         assert!(Authority::of_pem("x").unwrap_err().contains("no certificate"));
+        // What `openssl req -x509` makes is an authority and a server at once.
+        let mut both = CertificateParams::new(vec!["192.0.2.7".to_string()]).unwrap();
+        both.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let both = both.self_signed(&KeyPair::generate().unwrap()).unwrap();
+        let why = Authority::of_pem(&both.pem()).unwrap().vouches(both.der(), "192.0.2.7").unwrap_err();
+        assert!(why.to_string().contains("pin that one by its fingerprint"), "{why}");
     }
 }

@@ -1,4 +1,5 @@
 //! Reads from a live site what a new plan is chosen from.
+use crate::base::answer::Answer;
 use crate::plan::choose::{Chosen, Host, Machines, Store, Wire, choose};
 use crate::plan::defaults::{self, Defaults};
 use crate::proxmox::{Error, NodeStatus, Reader, StorageConfig, VmRow};
@@ -15,15 +16,21 @@ pub async fn from_site(reader: &Reader, known: &mut Defaults) -> Result<(), Erro
     let guests = reader.resources().await?.value;
     known.taken_vmids = guests.iter().map(|guest| guest.vmid).collect();
     let configs = reader.storage_configs().await?.value;
-    let mut hosts = Vec::new();
+    let (mut hosts, mut silent, mut has_read) = (Vec::new(), None, false);
     for node in nodes.iter().filter(|node| node.status == "online") {
-        hosts.push(host(reader, &node.node, &guests, &configs).await?);
+        let status = reader.node_status(&node.node).await;
+        hosts.push(host(reader, &node.node, &status, &guests, &configs).await?);
+        match status {
+            Ok(_) => has_read = true,
+            Err(e) => silent = Some(e),
+        }
     }
     hosts.sort_by(|a, b| a.name.cmp(&b.name));
     let api: Option<Ipv4Addr> = known.site_url.as_ref().and_then(|url| url.host().parse().ok());
     let chosen = choose(&hosts, api, machines(known));
     take(known, chosen, hosts.into_iter().map(|host| host.name).collect());
-    Ok(())
+    // A node of several may be left out; where none tells anything, nothing of the plan is the site's.
+    silent.filter(|_| !has_read).map_or(Ok(()), Err)
 }
 
 /// Sizes of the machines that a new plan asks for.
@@ -54,14 +61,19 @@ fn take(known: &mut Defaults, chosen: Chosen, online: Vec<String>) {
     known.reasons = chosen.reasons;
 }
 
-async fn host(reader: &Reader, name: &str, guests: &[VmRow], configs: &[StorageConfig]) -> Result<Host, Error> {
-    let status = reader.node_status(name).await;
-    let (unfit, cores, memory) = match &status {
+async fn host(
+    reader: &Reader,
+    name: &str,
+    status: &Result<Answer<NodeStatus>, Error>,
+    guests: &[VmRow],
+    configs: &[StorageConfig],
+) -> Result<Host, Error> {
+    let (unfit, cores, memory) = match status {
         Ok(status) => (unfit(name, &status.value), status.value.cpus, status.value.memory_total),
         Err(e) => (Some(format!("does not tell its status: {e}")), 0, 0),
     };
     let runs = |guest: &&VmRow| guest.node == name && guest.status != "stopped" && !guest.template;
-    let storages = match &status {
+    let storages = match status {
         Ok(_) => reader.storages(name).await?.value,
         Err(_) => Vec::new(),
     };

@@ -264,16 +264,16 @@ impl Serve {
         let lab = running.lab.clone();
         let site_file = dir.join("site.json");
         let mut problems = std::mem::replace(&mut running.problems, tokio::sync::mpsc::unbounded_channel().1);
-        tokio::select! {
-            () = running.forever() => {}
-            () = async { while let Some(problem) = problems.recv().await { print(&format!("note: {problem}")); } std::future::pending().await } => {}
-            () = idle(&lab), if self.for_a_run => {}
-            () = removed(&site_file), if self.for_a_run => {}
-            () = ended() => {}
-        }
+        let exit = tokio::select! {
+            () = running.forever() => Exit::Blocked,
+            () = async { while let Some(problem) = problems.recv().await { print(&format!("note: {problem}")); } std::future::pending().await } => Exit::Blocked,
+            () = idle(&lab), if self.for_a_run => Exit::Proven,
+            () = removed(&site_file), if self.for_a_run => Exit::Proven,
+            () = ended() => Exit::Proven,
+        };
         // The file says that a lab serves; without the process it would be a lie.
         let _ = std::fs::remove_file(&site_file);
-        Exit::Proven
+        exit
     }
 }
 

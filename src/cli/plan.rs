@@ -3,6 +3,7 @@ use super::choices;
 use super::contact::{self, Stranger};
 use super::exit::Exit;
 use super::output::{print, print_error};
+use crate::base::file::read_regular;
 use crate::base::trust::{Authority, Trust};
 use crate::compose::{self, plan_error};
 use crate::engine::step::Outline;
@@ -13,6 +14,9 @@ use crate::proxmox;
 use crate::steps::failures;
 use clap::Subcommand;
 use std::path::PathBuf;
+
+/// Longest file of an authority that is compared, in bytes.
+const SIZE: u64 = 64 << 10;
 
 #[derive(Debug, clap::Args)]
 pub struct PlanCommand {
@@ -213,7 +217,7 @@ impl New {
     fn keep(&self, authority: &Authority) -> Result<String, String> {
         let path = self.file.with_extension("ca.pem");
         let pem = authority.pem();
-        if path.exists() && !self.force && std::fs::read_to_string(&path).ok().as_deref() != Some(pem.as_str()) {
+        if path.exists() && !self.force && read_regular(&path, SIZE).as_deref() != Some(pem.as_str()) {
             return Err(format!("{} is there already\nnext: take it away, or --force to replace it", path.display()));
         }
         let shown = path.display().to_string();

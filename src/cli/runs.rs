@@ -47,7 +47,8 @@ pub fn find(state_dir: &Path, wanted: Option<&str>) -> Result<PathBuf, String> {
         }),
         Some(name) => all.iter().rev().find(|d| name_of(d) == name).cloned().ok_or_else(|| {
             let known: Vec<String> = all.iter().map(|d| name_of(d)).collect();
-            format!("there is no run {name} in {}; there are: {}", state_dir.display(), known.join(", "))
+            let known = if known.is_empty() { "none".to_string() } else { known.join(", ") };
+            format!("there is no run {name} in {}; there are: {known}", state_dir.display())
         }),
     }
 }

@@ -29,12 +29,18 @@ pub fn connect(kubeconfig_yaml: &Secret<String>, server_override: Option<String>
     Ok((Reader::new(wire.clone()), Changer::new(wire)))
 }
 
+/// Longest kubeconfig, in bytes.
+const LONGEST: usize = 1 << 20;
+
 fn wrong(why: &str) -> Error {
     Error::Kubeconfig { text: text::clean(why) }
 }
 
 // kube's own loader also reads the proxy variables of the environment and refuses to start when one is set.
 pub(super) fn configuration(yaml: &Secret<String>, server_override: Option<String>) -> Result<kube::Config, Error> {
+    if yaml.expose().len() > LONGEST {
+        return Err(wrong("it is larger than 1 MiB"));
+    }
     // The parser's error quotes the text around the fault, which may be a key.
     let file = Kubeconfig::from_yaml(yaml.expose()).map_err(|_| wrong("the text is not a kubeconfig"))?;
     let name = file.current_context.as_deref().ok_or_else(|| wrong("no current-context"))?;
@@ -71,6 +77,9 @@ pub(super) fn configuration(yaml: &Secret<String>, server_override: Option<Strin
         if config.auth_info.exec.is_some() || config.auth_info.auth_provider.is_some() {
             return Err(wrong(&format!("user `{user}` gets its credentials from a program; cozyup runs none")));
         }
+        let auth = &config.auth_info;
+        let files = [&auth.token_file, &auth.client_certificate, &auth.client_key];
+        in_place(["tokenFile", "client-certificate", "client-key"].into_iter().zip(files))?;
     }
     config.proxy_url = None;
     // Retrying is the engine's, where it can be seen.
@@ -79,15 +88,23 @@ pub(super) fn configuration(yaml: &Secret<String>, server_override: Option<Strin
     Ok(config)
 }
 
+/// What is in a kubeconfig counts, and no file that it names: that may be a pipe, a device, or another one tomorrow.
+fn in_place<'a>(files: impl IntoIterator<Item = (&'a str, &'a Option<String>)>) -> Result<(), Error> {
+    match files.into_iter().find(|(_, path)| path.is_some()) {
+        None => Ok(()),
+        Some((key, _)) => Err(wrong(&format!(
+            "`{key}` names a file, and cozyup reads none: `kubectl config view --raw --flatten` puts it into the kubeconfig"
+        ))),
+    }
+}
+
 /// The certificates that the server's must chain to; `None` leaves the system's roots.
 fn authority(cluster: &Cluster) -> Result<Option<Vec<Vec<u8>>>, Error> {
-    let pem = match (&cluster.certificate_authority_data, &cluster.certificate_authority) {
-        (Some(data), _) => base64::engine::general_purpose::STANDARD
-            .decode(data.trim())
-            .map_err(|_| wrong("certificate-authority-data is not base64"))?,
-        (None, Some(path)) => std::fs::read(path).map_err(|e| wrong(&format!("{path}: {e}")))?,
-        (None, None) => return Ok(None),
-    };
+    in_place([("certificate-authority", &cluster.certificate_authority)])?;
+    let Some(data) = &cluster.certificate_authority_data else { return Ok(None) };
+    let pem = base64::engine::general_purpose::STANDARD
+        .decode(data.trim())
+        .map_err(|_| wrong("certificate-authority-data is not base64"))?;
     let certificates: Vec<Vec<u8>> = CertificateDer::pem_slice_iter(&pem)
         .map(|c| c.map(|c| c.to_vec()))
         .collect::<Result<_, _>>()

@@ -352,4 +352,18 @@ async fn a_kubeconfig_that_can_not_be_used_is_refused_without_showing_it() {
                    clusters: [{name: k, cluster: {server: 'https://x'}}]\n\
                    users: [{name: u, user: {exec: {apiVersion: client.authentication.k8s.io/v1, command: touch}}}]\n";
     assert!(refused(program).contains("from a program"));
+    let named = |cluster: &str, user: &str| {
+        refused(&format!(
+            "current-context: c\ncontexts: [{{name: c, context: {{cluster: k, user: u}}}}]\n\
+             clusters: [{{name: k, cluster: {{server: 'https://x'{cluster}}}}}]\nusers: [{{name: u, user: {{{user}}}}}]\n"
+        ))
+    };
+    // Each of them would be read to its end, and some of these have none.
+    assert!(named(", certificate-authority: /dev/zero", "").contains("`certificate-authority` names a file"));
+    for key in ["tokenFile", "client-certificate", "client-key"] {
+        assert!(named("", &format!("{key}: /dev/zero")).contains(&format!("`{key}` names a file")));
+    }
+    let aliases: String = (1..40).map(|n| format!("a{n}: &a{n} [*a{0}, *a{0}, *a{0}, *a{0}]\n", n - 1)).collect();
+    assert!(refused(&format!("a0: &a0 [x, x, x, x]\n{aliases}")).contains("not a kubeconfig"));
+    assert!(refused(&"#\n".repeat(1 << 20)).contains("larger than 1 MiB"));
 }

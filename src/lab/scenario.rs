@@ -1,8 +1,10 @@
 //! A scenario: a site, its latencies and its faults, as YAML that a person can read (`assets/lab/*.yaml`).
 use super::built_in;
 use super::disturb::Disturbance;
+use cozyup_base::{file, text};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::path::Path;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -309,7 +311,9 @@ fn wrong(name: &str, why: impl ToString) -> ScenarioError {
 fn document(name: &str) -> Result<serde_yaml::Value, ScenarioError> {
     let text = match built_in::ALL.iter().find(|(n, _)| *n == name) {
         Some((_, text)) => (*text).to_string(),
-        None if name.ends_with(".yaml") => std::fs::read_to_string(name).map_err(|e| wrong(name, e))?,
+        None if name.ends_with(".yaml") => {
+            file::read_text(Path::new(name)).map_err(|e| wrong(name, text::with_cause(&e)))?
+        }
         None => return Err(ScenarioError::Unknown(name.to_string())),
     };
     let mut value: serde_yaml::Value = serde_saphyr::from_str(&text).map_err(|e| wrong(name, e))?;
@@ -386,29 +390,4 @@ pub fn met_stranger(world: &mut super::world::World, at: std::net::SocketAddr) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_built_in_scenario_can_be_loaded_and_bears_its_name() {
-        for name in Scenario::names() {
-            assert_eq!(Scenario::load(name).unwrap().name, name);
-        }
-    }
-
-    #[test]
-    fn an_unknown_scenario_says_where_to_look() {
-        assert!(Scenario::load("nope").unwrap_err().to_string().contains("lab list"));
-    }
-
-    #[test]
-    fn a_scenario_takes_from_the_one_it_extends_what_it_does_not_say() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("mine.yaml");
-        std::fs::write(&path, "extends: standard\nname: mine\nabout: mine\nlatency: {clone_s: 99}\n").unwrap();
-        let mine = Scenario::load(path.to_str().unwrap()).unwrap();
-        let standard = Scenario::load("standard").unwrap();
-        assert_eq!((mine.latency.clone_s, mine.latency.import_s), (99.0, standard.latency.import_s));
-        assert_eq!(mine.nodes.len(), standard.nodes.len());
-    }
-}
+mod tests;

@@ -96,6 +96,27 @@ pub fn cause(e: &reqwest::Error) -> String {
 mod tests {
     use super::*;
 
+    /// harm.md, "header floods"
+    #[tokio::test]
+    async fn a_server_whose_head_never_ends_is_given_up() {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        crate::base::tls::install_provider();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/t", listener.local_addr().unwrap());
+        let serving = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            assert!(stream.read(&mut [0; 4096]).await.unwrap() > 0, "no question");
+            let mut sent = stream.write_all(b"HTTP/1.1 200 OK\r\n").await;
+            while sent.is_ok() {
+                sent = stream.write_all(&b"X-A: bbbbbbbbb\r\n".repeat(4096)).await;
+            }
+        });
+        let http = Client::builder().no_proxy().build().unwrap();
+        let failure = ask(&http, Method::GET, &url).await.unwrap_err();
+        assert!(failure.what.contains("head is too large"), "{failure}");
+        serving.await.unwrap();
+    }
+
     /// reports.md B27
     #[test]
     fn a_proxy_that_is_set_and_not_used_is_named() {

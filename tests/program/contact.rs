@@ -43,6 +43,11 @@ struct Site {
 }
 
 async fn site(certificates: Vec<Made>, status: &'static str) -> Site {
+    site_that(certificates, move |_| status).await
+}
+
+/// One that answers each path with a status of its own.
+async fn site_that(certificates: Vec<Made>, status: impl Fn(&str) -> &'static str + Copy + Send + 'static) -> Site {
     cozyup::base::tls::install_provider();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("https://{}", listener.local_addr().unwrap());
@@ -74,6 +79,7 @@ async fn site(certificates: Vec<Made>, status: &'static str) -> Site {
                     let request = String::from_utf8_lossy(&bytes[..length]).to_string();
                     kept.lock().unwrap().push_str(&request);
                     let body = answer(&request, &ca_pem).to_string();
+                    let status = status(request.split(' ').nth(1).unwrap_or_default());
                     let head = format!("HTTP/1.1 {status}\r\nContent-Type: application/json\r\n");
                     let whole = format!("{head}Content-Length: {}\r\n\r\n{body}", body.len());
                     tls.write_all(whole.as_bytes()).await.unwrap();
@@ -95,6 +101,10 @@ fn answer(request: &str, ca_pem: &str) -> serde_json::Value {
     let data = match path.strip_prefix("/api2/json").unwrap_or_default() {
         "/nodes" => serde_json::json!([{"node": "pve7", "status": "online"}]),
         "/nodes/pve7/certificates/info" => serde_json::json!([{"filename": "pve-root-ca.pem", "pem": ca_pem}]),
+        "/nodes/pve7/status" => serde_json::json!({
+            "cpuinfo": {"cpus": 64, "model": "x", "flags": "vmx"}, "memory": {"total": 1_u64 << 40, "used": 0}, "rootfs": {"avail": 1},
+            "pveversion": "pve-manager/9.1.2/x"
+        }),
         _ => serde_json::json!([]),
     };
     serde_json::json!({"data": data})
@@ -228,6 +238,19 @@ async fn a_site_that_refuses_the_token_is_no_success() {
     assert_eq!(exit, 1, "{text}");
     assert!(text.contains("does not accept the token") && text.contains("next: "), "{text}");
     assert_eq!(site.written(), "");
+}
+
+/// harm.md S16: the kind. What can't be read of a site is no success either, and the plan is not taken for a whole one.
+#[tokio::test]
+async fn a_site_that_can_be_read_in_part_only_is_no_success() {
+    for missing in ["/status", "/storage", "/network", "/cluster/resources", "/certificates/info"] {
+        let status = move |path: &str| if path.contains(missing) { "500 no" } else { "200 OK" };
+        let site = site_that(vec![made(2100)], status).await;
+        let pinned: &[&str] = if missing == "/certificates/info" { &["--pin", "ca"] } else { &[] };
+        let (exit, text) = site.new_plan(&[&["--fingerprint", &site.fingerprint()], pinned].concat()).await;
+        assert_ne!(exit, 0, "{missing}: {text}");
+        assert!(text.contains("error: ") && text.contains("next: "), "{missing}: {text}");
+    }
 }
 
 /// reports.md B24

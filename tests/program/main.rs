@@ -12,6 +12,7 @@ mod day0;
 mod day4;
 mod day6;
 mod first_use;
+mod given;
 mod ground;
 mod lab_run;
 mod leaks;

@@ -7,6 +7,8 @@ mod cozystack;
 mod day_6;
 mod engine;
 mod findings_doc;
+mod forged;
+mod heads;
 mod layering;
 mod named_tests;
 mod plan;

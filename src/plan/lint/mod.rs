@@ -3,6 +3,7 @@ use super::defaults::FILL_IN;
 use super::finding::{Finding, Severity};
 use super::model::{Override, Plan};
 use super::names::is_sha256;
+use crate::base::text::quoted;
 use crate::release::Release;
 use ipnet::Ipv4Net;
 use std::net::Ipv4Addr;
@@ -321,9 +322,7 @@ fn file_of(url: &str) -> &str {
 }
 
 fn checksum(key: &str, sha256: &str, url: &str) -> Vec<Problem> {
-    // The command is there to be pasted into a shell: a URL that would end the quotes stays out of it.
-    let url = if url.contains('\'') { "URL" } else { url };
-    let get = format!("the output of: curl -sSL '{url}' | sha256sum");
+    let get = format!("the output of: curl -sSL {} | sha256sum", quoted(url));
     if sha256 == FILL_IN {
         let why = "CozyStack publishes no checksum file; the download is checked against the one that you trust today";
         vec![Problem::new(key, "is not filled in", why, get)]

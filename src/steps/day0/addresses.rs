@@ -75,7 +75,7 @@ async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {
         let list: Vec<String> = taken.iter().map(|(address, how)| format!("{address} ({how})")).collect();
         return Err(Failure::refused(
             format!("{} of the plan's addresses are in use: {}", list.len(), shorten(&list.join(", "), 600)),
-            "give the plan addresses that nobody has and no DHCP server hands out, or turn those machines off",
+            next(taken.len(), targets.len()),
         ));
     }
     if targets.is_empty() {
@@ -87,6 +87,19 @@ async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {
     let by_hand = format!("nc -zvw1 {} 22; ip neigh", site.plan.network.vip);
     let summary = format!("nobody answers at {} addresses", list.len());
     proof(&summary, &[], vec![of_jump_host(cx, asked, answer, by_hand), of_proxmox(cx, &guests.all)])
+}
+
+/// Of so many addresses, some are free in any network.
+const MANY: usize = 8;
+
+fn next(taken: usize, asked: usize) -> &'static str {
+    if taken == asked && asked >= MANY {
+        "every address that was asked answers, so perhaps something in between does (a transparent proxy, a gateway that takes \
+         connections for others): look from a machine in that network (arping ADDRESS); else give the plan addresses that \
+         nobody has and no DHCP server hands out"
+    } else {
+        "give the plan addresses that nobody has and no DHCP server hands out, or turn those machines off"
+    }
 }
 
 /// Describes the answer that shows that somebody has the address; `None` when nothing answers.
@@ -119,6 +132,15 @@ fn complete(table: &str) -> Vec<(Ipv4Addr, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// reports.md, "Seen beside the reports": 43 of 43 addresses of a network that was not there.
+    #[test]
+    fn where_every_address_answers_something_in_between_is_named() {
+        assert!(next(43, 43).contains("transparent proxy"));
+        for (taken, asked) in [(42, 43), (1, 1), (3, 3)] {
+            assert!(!next(taken, asked).contains("in between"));
+        }
+    }
     use crate::base::answer::Answer;
     use crate::proxmox::VmConfig;
     use crate::steps::day0::tests::plan;

@@ -1,6 +1,6 @@
 //! `day0.image`: the Talos image and the CozyStack installer can be fetched, or the image is here already.
 use super::{Check, of_jump_host, of_proxmox, proof};
-use crate::base::text::size;
+use crate::base::text::{quoted, size};
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Evidence, Proof};
 use crate::engine::step::Context;
@@ -18,7 +18,7 @@ pub const KIND: &str = "day0.image";
 
 pub fn step(plan: &Plan) -> Check {
     let title = "the Talos image and the CozyStack installer can be fetched";
-    let by_hand = format!("curl -sIL {}\ncurl -sIL {}", plan.image.url, plan.cozystack.installer_url);
+    let by_hand = format!("curl -sIL {}\ncurl -sIL {}", quoted(&plan.image.url), quoted(&plan.cozystack.installer_url));
     Check::new(KIND, title, by_hand, |cx, site| Box::pin(look(cx, site))).of_proxmox()
 }
 
@@ -64,11 +64,32 @@ async fn head(cx: &dyn Context, site: &Reading, url: &str, key: &str) -> Result<
     if kind.starts_with("text/html") {
         return Err(Failure::person(
             format!("{url} answers with a web page and not with a file"),
-            format!("look at it (curl -sIL {url}); correct {key} in the plan, or name a mirror"),
+            format!("look at it (curl -sIL {}); correct {key} in the plan, or name a mirror", quoted(url)),
         ));
     }
     let length = web::length(&response);
     let told = length.map_or_else(|| "no length".to_string(), |l| format!("{l} bytes"));
     let answer = format!("{}, {told}", response.status());
-    Ok((length, of_jump_host(cx, format!("HEAD {url}"), answer, format!("curl -sIL {url}"))))
+    Ok((length, of_jump_host(cx, format!("HEAD {url}"), answer, format!("curl -sIL {}", quoted(url)))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::step::Step as _;
+    use crate::steps::day0::tests::plan;
+    use crate::steps::day1;
+
+    /// A mirror's URL may carry a signature behind `?` and `&`.
+    #[test]
+    fn a_url_of_the_plan_is_one_word_of_the_command_by_hand() {
+        let mut plan = plan();
+        plan.image.url = "https://mirror.example/a.raw.xz?x=1&y=$(reboot)".into();
+        plan.cozystack.installer_url = "https://mirror.example/b.yaml?x=1&y=2".into();
+        let (look, fetch) = (step(&plan), day1::fetch::step(&plan));
+        for by_hand in [&look.outline.by_hand, &fetch.outline().by_hand] {
+            assert!(by_hand.contains(" 'https://mirror.example/a.raw.xz?x=1&y=$(reboot)'\n"), "{by_hand}");
+        }
+        assert!(look.outline.by_hand.ends_with(" 'https://mirror.example/b.yaml?x=1&y=2'"));
+    }
 }

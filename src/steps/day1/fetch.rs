@@ -1,7 +1,7 @@
 //! `day1.fetch`: the Talos image on the jump host, checked and unpacked. Proxmox VE can't unpack xz.
 use crate::base::clock::between;
 use crate::base::file::{private_dir, write_private};
-use crate::base::text::{shorten, size};
+use crate::base::text::{quoted, shorten, size};
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Evidence, Proof};
 use crate::engine::step::{Context, Observed, Outline, Removal, Step, StepId, Undo};
@@ -52,7 +52,7 @@ pub fn step(plan: &Plan) -> Fetch {
     let title = format!("fetch and unpack the Talos {} image", plan.talos.version);
     let by_hand = format!(
         "curl -fLO {}\nsha256sum FILE   # {}\nxz -dc FILE > {}",
-        plan.image.url,
+        quoted(&plan.image.url),
         plan.image.sha256,
         image_file::name(plan)
     );

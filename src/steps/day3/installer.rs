@@ -1,4 +1,5 @@
 //! `day3.installer`: CozyStack's installer runs. Why it does not is told from its pod's log.
+use crate::base::text::quoted;
 use crate::engine::failure::Failure;
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
@@ -27,7 +28,7 @@ pub fn step(plan: &Plan) -> Installer {
     let title = format!("the installer of CozyStack {} runs", cozystack.version);
     let by_hand = format!(
         "kubectl apply --server-side -f {}\nkubectl rollout status -n {NAMESPACE} deployment/{NAME}",
-        cozystack.installer_url
+        quoted(&cozystack.installer_url)
     );
     let outline =
         outlines::change(StepId::new(KIND), 3, title, BAND, by_hand).after([StepId::new(super::settings::KIND)]);
@@ -47,7 +48,9 @@ fn digest(image: &str) -> Option<&str> {
 
 /// An image of the Deployment that is not the release's own, bit by bit.
 fn stranger<'a>(deployment: &'a Value, release: &str) -> Option<&'a str> {
-    let images = items(deployment, "/spec/template/spec/containers").map(|c| text(c, "/image"));
+    // What runs before the containers has the rights of the same account.
+    let places = ["/spec/template/spec/initContainers", "/spec/template/spec/containers"];
+    let images = places.into_iter().flat_map(|place| items(deployment, place)).map(|c| text(c, "/image"));
     let mut others = images.filter(|image| digest(image).is_none() || digest(image) != digest(release));
     others.next()
 }
@@ -149,14 +152,18 @@ mod tests {
     #[test]
     fn an_image_is_the_releases_own_by_its_digest_and_by_nothing_else() {
         let release = "ghcr.io/cozystack/cozystack/installer:v0.37.2@sha256:aa";
-        let with = |images: &[&str]| {
+        let among = |kind: &str, images: &[&str]| {
             let containers: Vec<Value> = images.iter().map(|image| serde_json::json!({"image": image})).collect();
-            let deployment = serde_json::json!({"spec": {"template": {"spec": {"containers": containers}}}});
+            let mut deployment =
+                serde_json::json!({"spec": {"template": {"spec": {"containers": [{"image": release}]}}}});
+            deployment["spec"]["template"]["spec"][kind] = containers.into();
             stranger(&deployment, release).map(String::from)
         };
+        let with = |images: &[&str]| among("containers", images);
         assert_eq!(with(&[release, "mirror.local/installer:v0.37.2@sha256:aa"]), None);
         for other in ["ghcr.io/cozystack/cozystack/installer:v0.37.2", "ghcr.io/x/installer:v0.37.2@sha256:ab"] {
             assert_eq!(with(&[release, other]).as_deref(), Some(other));
+            assert_eq!(among("initContainers", &[other]).as_deref(), Some(other));
         }
         let told = unknown_image("x", release);
         assert!(told.next.contains("cozystack.installer_sha256"), "{told}");

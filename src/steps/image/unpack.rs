@@ -18,6 +18,8 @@ const BLOCK: usize = 64 << 10;
 const LIMIT: u64 = 16 << 30;
 /// The room that an image leaves free on the disk for the journal and the secrets, in bytes.
 pub const SPARE: u64 = 1 << 30;
+/// The memory that unpacking may take, in KiB; the dictionary of `xz -9` has 64 MiB.
+const MEMORY: u32 = 256 << 10;
 const STEPS: u64 = 20;
 
 pub struct Sum(digest::Context);
@@ -140,7 +142,7 @@ fn make_part(source: &File, packed: bool, part: &Path, report: &Report) -> io::R
     let mut handle = source;
     let mut position = move || handle.stream_position();
     let made = if packed {
-        let reader = lzma_rust2::XzReader::new(BufReader::with_capacity(BLOCK, source), true);
+        let reader = lzma_rust2::XzReader::new_mem_limit(BufReader::with_capacity(BLOCK, source), true, MEMORY);
         copy(reader, &target, room, || report.at(position()?))?
     } else {
         copy(source, &target, room, || report.at(position()?))?
@@ -241,7 +243,11 @@ async fn aside<T: Send + 'static>(
     let lost = || Failure::defect("the work on the image ended without a result");
     task.await.map_err(|_| lost())?;
     result.recv().map_err(|_| lost())?.map_err(|e| match e.kind() {
-        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidInput => Failure::person(
+        io::ErrorKind::InvalidData
+        | io::ErrorKind::UnexpectedEof
+        | io::ErrorKind::InvalidInput
+        | io::ErrorKind::Unsupported
+        | io::ErrorKind::OutOfMemory => Failure::person(
             format!("the fetched image can't be unpacked: {e}"),
             "check image.url: it must be a raw disk image, plain or packed with xz",
         ),
@@ -315,6 +321,28 @@ mod tests {
         let failure = made.unwrap_err();
         assert!(failure.what.contains("can't be unpacked"), "{failure:?}");
         assert!(!dir.path().join("image.raw").exists() && !dir.path().join("image.part").exists());
+    }
+
+    /// CRC-32 as xz has it.
+    fn crc(bytes: &[u8]) -> u32 {
+        !bytes.iter().fold(u32::MAX, |sum, byte| {
+            (0..8).fold(sum ^ u32::from(*byte), |sum, _| if sum & 1 == 1 { sum >> 1 ^ 0xedb8_8320 } else { sum >> 1 })
+        })
+    }
+
+    /// A few bytes of xz can ask for a dictionary of 4 GiB.
+    #[tokio::test]
+    async fn a_packed_file_that_asks_for_more_memory_than_any_image_does_is_given_up() {
+        let mut bytes = xz(&image());
+        // Behind the head of the stream stands that of the block, with its length in words; in it filter 0x21, one byte
+        // of properties, and the size of the dictionary as an exponent.
+        let head = 12..12 + usize::from(bytes[12]) * 4;
+        let filter = head.start + bytes[head.clone()].windows(2).position(|pair| pair == [0x21, 1]).unwrap();
+        bytes[filter + 2] = 40;
+        let sum = crc(&bytes[head.clone()]);
+        bytes[head.end..head.end + 4].copy_from_slice(&sum.to_le_bytes());
+        let failure = unpacked(&bytes).await.0.unwrap_err();
+        assert!(failure.what.contains("can't be unpacked") && failure.what.contains("mem"), "{failure:?}");
     }
 
     /// harm.md S9
