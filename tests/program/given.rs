@@ -1,14 +1,13 @@
 //! What a person gives a command: files that are none, a standard output that takes nothing, and a process of somebody else
 //! behind the run's socket.
 
-use crate::common::{SOON, Served, cozyup, send, text, until, worker_of};
+use crate::common::{SOON, Served, cozyup, text, until, worker_of};
 use cozyup::session::folder::RunFolder;
-use rustix::process::Signal;
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 /// The output of a command that is to end by itself.
 fn ended(mut command: Command) -> Output {
@@ -90,6 +89,17 @@ fn no_command_whose_answer_is_lost_exits_as_if_it_had_answered() {
     full(&["run", "--help"]);
 }
 
+/// A process that ends with the test, however that ends.
+struct Ends(Child);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 const LISTEN: &str = "COZYUP_TEST_LISTEN";
 
 /// Listens where it is told and keeps what it hears, for the test below, which starts it as another user.
@@ -116,9 +126,10 @@ fn nothing_is_said_to_a_process_of_another_user_behind_the_runs_socket() {
     // By this name also where the way to the program is closed to others.
     let mut other = Command::new("/proc/self/exe");
     other.args(["--exact", "given::a_process_of_another_user_that_listens_behind_a_socket"]).env(LISTEN, &socket);
-    let mut other = other.uid(4711).gid(4711).current_dir("/").stdout(Stdio::null()).spawn().unwrap();
+    let other = other.uid(4711).gid(4711).current_dir("/").stdout(Stdio::null()).stderr(Stdio::null());
+    let mut other = Ends(other.spawn().unwrap());
     until("it listens", || {
-        assert!(other.try_wait().unwrap().is_none(), "it does not listen");
+        assert!(other.0.try_wait().unwrap().is_none(), "it does not listen");
         socket.exists().then_some(())
     });
     fs::rename(&socket, folder.join("socket")).unwrap();
@@ -131,6 +142,4 @@ fn nothing_is_said_to_a_process_of_another_user_behind_the_runs_socket() {
     // The connections have come to it; nothing was said over them.
     until("it has seen the end of a connection", || theirs.path().join("socket.heard.0").exists().then_some(()));
     assert_eq!(fs::read_dir(theirs.path()).unwrap().count(), 1);
-    send(other.id(), Signal::KILL).unwrap();
-    other.wait().unwrap();
 }

@@ -34,9 +34,10 @@ async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {
     );
     let (pinned, believed) = trusted(plan, release);
     let answer = format!(
-        "{answer}; pinned by SHA-256: {}; trusted on first use: {}",
+        "{answer}; pinned by SHA-256: {}; trusted on first use: {}; by tag, and fetched by an upgrade of Talos alone: {}",
         if pinned.is_empty() { "nothing".to_string() } else { pinned.join(", ") },
-        if believed.is_empty() { "nothing".to_string() } else { believed.join(", ") }
+        if believed.is_empty() { "nothing".to_string() } else { believed.join(", ") },
+        if is_by_digest(&plan.talos.installer_image) { "nothing" } else { &plan.talos.installer_image }
     );
     let asked = format!("release {} as built into cozyup {}", release.version, env!("CARGO_PKG_VERSION"));
     let summary = format!(
@@ -52,6 +53,10 @@ async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {
     proof(&summary, &[], vec![of_jump_host(cx, asked, answer, "cozyup plan show PLAN")])
 }
 
+fn is_by_digest(image: &str) -> bool {
+    image.contains("@sha256:")
+}
+
 /// Lists what gets rights in the cluster or on its machines: first what the plan pins by SHA-256, then what is trusted
 /// on first use.
 fn trusted(plan: &Plan, release: &Release) -> (Vec<String>, Vec<String>) {
@@ -60,8 +65,7 @@ fn trusted(plan: &Plan, release: &Release) -> (Vec<String>, Vec<String>) {
         ("Talos image".to_string(), true),
         (installer.what.to_string(), installer.is_pinned()),
         // Day 3 refuses another one, unless the plan pins the manifest that names it.
-        (format!("installer image of CozyStack {}", release.version), release.installer.image.contains("@sha256:")),
-        (plan.talos.installer_image.clone(), plan.talos.installer_image.contains("@sha256:")),
+        (format!("installer image of CozyStack {}", release.version), is_by_digest(&release.installer.image)),
     ];
     if plan.integration.capmox.enabled {
         for provider in [Provider::Capmox, Provider::Ipam] {
@@ -131,14 +135,14 @@ mod tests {
         let release = Release::embedded("v0.37.2").unwrap();
         let (pinned, believed) = trusted(&plan, &release);
         assert_eq!(pinned, ["Talos image", "installer image of CozyStack v0.37.2"]);
-        assert_eq!(believed.len(), 5, "{believed:?}");
+        assert_eq!(believed.len(), 4, "{believed:?}");
         plan.cozystack.installer_sha256 = Some("a".repeat(64));
         plan.integration.capmox.components_sha256 = Some("a".repeat(64));
         plan.integration.csi.enabled = false;
         let (pinned, believed) = trusted(&plan, &release);
         let all = ["Talos image", "installer manifest", "installer image of CozyStack v0.37.2", "components of capmox"];
         assert_eq!(pinned, all);
-        assert_eq!(believed.len(), 2, "{believed:?}");
+        assert_eq!(believed.len(), 1, "{believed:?}");
     }
 
     #[test]
