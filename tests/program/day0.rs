@@ -165,19 +165,6 @@ fn vlans_on_a_traditional_bridge_and_on_an_sdn_network_are_judged_as_proxmox_doe
     }
 }
 
-/// reports.md B18: an NFS server that died, and that nothing of the plan lies on.
-#[test]
-fn a_storage_that_does_not_answer_holds_up_only_who_needs_it() {
-    let lab = Lab::new(
-        "extends: standard\nname: dead\nabout: A storage does not answer.\nproxmox:\n  storages:\n    \
-         - { name: local, kind: dir, content: [iso, vztmpl, backup, import], total_gib: 400, used_gib: 40 }\n    \
-         - { name: local-lvm, kind: lvmthin, content: [images, rootdir], total_gib: 4000, used_gib: 300 }\n    \
-         - { name: dead, kind: nfs, content: [backup], total_gib: 94, used_gib: 9, latency_s: 1000000 }\n",
-    );
-    let told = lab.check(&lab.served.site.plan);
-    assert!(of(&told, "day0.storages").starts_with("proven"), "{told:#?}");
-}
-
 /// reports.md B28.
 #[test]
 fn the_plans_time_servers_are_asked() {
