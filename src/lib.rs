@@ -7,6 +7,7 @@ pub mod cli;
 pub mod compose;
 pub mod cozystack;
 pub mod engine;
+#[warn(missing_docs)]
 pub mod kubernetes;
 pub mod observe;
 pub mod observed;
@@ -14,7 +15,9 @@ pub mod plan;
 pub mod proxmox;
 pub mod release;
 pub mod report;
+#[warn(missing_docs)]
 pub mod session;
 pub mod steps;
+#[warn(missing_docs)]
 pub mod talos;
 pub mod tui;

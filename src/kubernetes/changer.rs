@@ -10,6 +10,8 @@ use serde_json::{Map, Value, json};
 /// The name under which cozyup owns the fields that it applied.
 pub const FIELD_MANAGER: &str = "cozyup";
 
+/// Writes to the cluster, always as the field manager [`FIELD_MANAGER`]. Cheap to clone: clones share their
+/// connections.
 #[derive(Clone)]
 pub struct Changer {
     wire: Wire,

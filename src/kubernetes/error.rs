@@ -4,40 +4,74 @@ use crate::base::{text, tls};
 use kube::core::Status;
 use std::error::Error as _;
 
+/// The reason why a call to the Kubernetes API gave no answer that can be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The kubeconfig can't be used.
     #[error("kubeconfig: {text}")]
-    Kubeconfig { text: String },
+    Kubeconfig {
+        /// The reason, without any piece of the kubeconfig's credentials.
+        text: String,
+    },
     /// No answer: no connection, a cut one, or none within the deadline.
     #[error("kubernetes api not reached: {text}")]
-    Unreachable { text: String },
+    Unreachable {
+        /// The chain of causes from the connection, or the deadline that passed.
+        text: String,
+    },
     /// The server's certificate does not belong to the cluster of the kubeconfig.
     #[error("the server's certificate is not the cluster's: {text}")]
-    Untrusted { text: String },
+    Untrusted {
+        /// rustls' reason.
+        text: String,
+    },
+    /// 401: the server does not know the client certificate or token.
     #[error("the api server does not accept the kubeconfig's credentials")]
     Unauthorized,
+    /// 403: the server knows the client, and it lacks the right.
     #[error("forbidden: {text}")]
-    Forbidden { text: String },
+    Forbidden {
+        /// The server's message: user, verb and resource.
+        text: String,
+    },
     /// The object, or its whole kind while the definition is not installed yet.
     #[error("not found")]
     NotFound,
     /// Another field manager owns the field, the object exists already, or it is not the one that was meant.
     #[error("conflict: {text}")]
-    Conflict { text: String },
+    Conflict {
+        /// The server's message; it names the other field manager when there is one.
+        text: String,
+    },
+    /// 400 or 422: the server does not take the object, or the request could not be made from what was given.
     #[error("refused as invalid: {text}")]
-    Invalid { text: String },
+    Invalid {
+        /// The server's message with the field at fault, or ours.
+        text: String,
+    },
     /// An admission webhook could not be asked.
     #[error("a webhook did not answer: {text}")]
-    Webhook { text: String },
+    Webhook {
+        /// The server's message; it names the webhook.
+        text: String,
+    },
     /// The resourceVersion is too old: list again.
     #[error("the resource version is too old")]
     Gone,
+    /// Every other status: 429 when the server is overtaxed, 5xx when it, or a server behind it, fails.
     #[error("the api server answered {code}: {text}")]
-    Server { code: u16, text: String },
+    Server {
+        /// HTTP status code.
+        code: u16,
+        /// The server's message, or its reason when it gave no message.
+        text: String,
+    },
     /// The answer was not what the API promises.
     #[error("unexpected answer: {text}")]
-    Answer { text: String },
+    Answer {
+        /// The fault of the answer, with the call where it is known.
+        text: String,
+    },
 }
 
 impl Error {

@@ -5,10 +5,13 @@
 pub struct Kind {
     /// Empty for the core group.
     pub group: &'static str,
+    /// API version without the group: `v1`, `v1beta1`.
     pub version: &'static str,
+    /// Kind as objects spell it: `ConfigMap`.
     pub kind: &'static str,
     /// Lower-case plural, the last part of the path.
     pub plural: &'static str,
+    /// False for kinds of the whole cluster, such as nodes: a namespace is then ignored.
     pub namespaced: bool,
 }
 
@@ -23,7 +26,10 @@ const fn cluster(group: &'static str, version: &'static str, kind: &'static str,
 macro_rules! kinds {
     ($($name:ident = $scope:ident($group:literal, $version:literal, $kind:literal, $plural:literal);)*) => {
         impl Kind {
-            $(pub const $name: Kind = $scope($group, $version, $kind, $plural);)*
+            $(
+                #[doc = concat!("`", $plural, "` of the API `", $group, "/", $version, "`.")]
+                pub const $name: Kind = $scope($group, $version, $kind, $plural);
+            )*
             /// Every kind named here.
             pub const ALL: &'static [Kind] = &[$(Kind::$name),*];
         }

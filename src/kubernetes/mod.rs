@@ -7,6 +7,8 @@ mod evidence;
 mod follow;
 mod kind;
 mod limit;
+mod nodes;
+mod pods;
 #[cfg(any(test, fuzzing))]
 pub mod properties;
 mod reader;
@@ -23,6 +25,8 @@ pub use connect::connect;
 pub use error::Error;
 pub use follow::Snapshots;
 pub use kind::Kind;
+pub use nodes::NodeStatus;
+pub use pods::PodStatus;
 pub use reader::{Listed, Reader, Version};
-pub use rows::{NodeStatus, PodStatus, ReleaseStatus, Said};
+pub use rows::{ReleaseStatus, Said};
 pub use warnings::EventStatus;

@@ -3,7 +3,9 @@ use super::error::Error;
 use super::evidence;
 use super::follow::{self, Snapshots};
 use super::kind::Kind;
-use super::rows::{NodeStatus, PodStatus, ReleaseStatus, Row};
+use super::nodes::NodeStatus;
+use super::pods::PodStatus;
+use super::rows::{ReleaseStatus, Row};
 use super::warnings::EventStatus;
 use super::wire::{Ask, Wire, object_path, with_query};
 use crate::base::answer::{Answer, RAW_LIMIT};
@@ -32,6 +34,7 @@ pub(super) enum Kept {
     Part,
 }
 
+/// Reads from the cluster: single calls, whole lists and watches. Cheap to clone: clones share their connections.
 #[derive(Clone)]
 pub struct Reader {
     wire: Wire,
@@ -43,6 +46,7 @@ pub struct Reader {
 pub struct Version {
     /// `v1.33.3`
     pub git_version: String,
+    /// `linux/amd64`; empty where the server does not say.
     #[serde(default)]
     pub platform: String,
 }
@@ -50,7 +54,9 @@ pub struct Version {
 /// A list, and the version of the whole from which a watch misses nothing.
 #[derive(Debug, Clone)]
 pub struct Listed<T> {
+    /// All objects of all pages, in the server's order (by namespace and name).
     pub items: Vec<T>,
+    /// `metadata.resourceVersion` of the list.
     pub resource_version: String,
 }
 

@@ -13,7 +13,9 @@ use std::collections::BTreeMap;
 pub struct Said {
     /// Its status is True.
     pub holds: bool,
+    /// The condition's `reason`, one word in CamelCase; empty when the controller gave none.
     pub reason: String,
+    /// The condition's `message`, cleaned for the terminal.
     pub message: String,
     /// When it took its present value. Flux moves it with every change of status, reason or message.
     pub since: Option<Timestamp>,
@@ -24,13 +26,17 @@ pub struct Said {
 /// A HelmRelease as Flux reports it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ReleaseStatus {
+    /// Namespace of the HelmRelease; CozyStack puts its components into `cozy-…` and `tenant-…`.
     pub namespace: String,
+    /// Name of the HelmRelease, which is unique only within its namespace.
     pub name: String,
     /// The Ready condition: `None` when it is missing or unknown.
     pub ready: Option<bool>,
     /// `InstallSucceeded`, `DependencyNotReady`, `InstallFailed`, …; empty without a condition.
     pub reason: String,
+    /// Message of the Ready condition, cleaned; empty without a condition.
     pub message: String,
+    /// `metadata.generation`: the server raises it with every change of the spec; 0 when it is missing.
     pub generation: i64,
     /// Generation that the status speaks of; -1 before the first.
     pub observed_generation: i64,
@@ -48,38 +54,6 @@ pub struct ReleaseStatus {
     pub failures: u64,
     /// `spec.suspend`: Flux leaves the release alone.
     pub suspended: bool,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NodeStatus {
-    pub name: String,
-    pub ready: bool,
-    pub reason: String,
-    pub message: String,
-    /// The internal address; empty until the kubelet reports one.
-    pub address: String,
-    pub kubelet_version: String,
-    pub os_image: String,
-    /// `control-plane`, … from the labels `node-role.kubernetes.io/…`.
-    pub roles: Vec<String>,
-    pub labels: BTreeMap<String, String>,
-    /// `key=value:Effect`, or `key:Effect`.
-    pub taints: Vec<String>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PodStatus {
-    pub namespace: String,
-    pub name: String,
-    pub phase: String,
-    pub ready: bool,
-    /// Of the main containers together.
-    pub restarts: u64,
-    /// Empty while unscheduled.
-    pub node: String,
-    /// The reason why it does not run: `ImagePullBackOff`, `CrashLoopBackOff`, `Unschedulable`, `Evicted`, …
-    pub waiting_reason: Option<String>,
-    pub ip: String,
 }
 
 /// A row, and the part of the object that it is made from.
@@ -110,9 +84,9 @@ pub(super) struct Metadata {
 pub(super) struct Condition {
     #[serde(rename = "type")]
     kind: String,
-    status: String,
-    reason: String,
-    message: String,
+    pub status: String,
+    pub reason: String,
+    pub message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_transition_time: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -135,7 +109,7 @@ impl Condition {
     }
 }
 
-fn condition<'a>(all: &'a [Condition], kind: &str) -> Option<&'a Condition> {
+pub(super) fn condition<'a>(all: &'a [Condition], kind: &str) -> Option<&'a Condition> {
     all.iter().find(|c| c.kind == kind)
 }
 
@@ -220,192 +194,10 @@ impl Row for ReleaseStatus {
     }
 }
 
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub(super) struct SlimNode {
-    metadata: Metadata,
-    spec: SlimNodeSpec,
-    status: SlimNodeState,
-}
-
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(default)]
-struct SlimNodeSpec {
-    taints: Vec<SlimTaint>,
-}
-
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(default)]
-struct SlimTaint {
-    key: String,
-    value: String,
-    effect: String,
-}
-
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct SlimNodeState {
-    conditions: Vec<Condition>,
-    addresses: Vec<SlimAddress>,
-    node_info: SlimNodeInfo,
-}
-
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(default)]
-struct SlimAddress {
-    #[serde(rename = "type")]
-    kind: String,
-    address: String,
-}
-
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct SlimNodeInfo {
-    kubelet_version: String,
-    os_image: String,
-}
-
-impl Row for NodeStatus {
-    const KIND: Kind = Kind::NODE;
-    type Slim = SlimNode;
-
-    fn of(slim: &SlimNode) -> Self {
-        let ready = condition(&slim.status.conditions, "Ready");
-        let role = |label: &String| label.strip_prefix("node-role.kubernetes.io/").map(clean);
-        NodeStatus {
-            name: clean(&slim.metadata.name),
-            ready: ready.is_some_and(|c| c.status == "True"),
-            reason: ready.map(|c| clean(&c.reason)).unwrap_or_default(),
-            message: ready.map(|c| clean(&c.message)).unwrap_or_default(),
-            address: slim
-                .status
-                .addresses
-                .iter()
-                .find(|a| a.kind == "InternalIP")
-                .map(|a| clean(&a.address))
-                .unwrap_or_default(),
-            kubelet_version: clean(&slim.status.node_info.kubelet_version),
-            os_image: clean(&slim.status.node_info.os_image),
-            roles: slim.metadata.labels.keys().filter_map(role).collect(),
-            labels: slim.metadata.labels.iter().map(|(k, v)| (clean(k), clean(v))).collect(),
-            taints: slim.spec.taints.iter().map(SlimTaint::shown).collect(),
-        }
-    }
-
-    fn metadata(slim: &SlimNode) -> &Metadata {
-        &slim.metadata
-    }
-}
-
-impl SlimTaint {
-    fn shown(&self) -> String {
-        let value = if self.value.is_empty() { String::new() } else { format!("={}", self.value) };
-        clean(&format!("{}{value}:{}", self.key, self.effect))
-    }
-}
-
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub(super) struct SlimPod {
-    metadata: Metadata,
-    spec: SlimPodSpec,
-    status: SlimPodState,
-}
-
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct SlimPodSpec {
-    node_name: String,
-}
-
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct SlimPodState {
-    phase: String,
-    reason: String,
-    #[serde(rename = "podIP")]
-    pod_ip: String,
-    conditions: Vec<Condition>,
-    init_container_statuses: Vec<SlimContainer>,
-    container_statuses: Vec<SlimContainer>,
-}
-
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct SlimContainer {
-    restart_count: u32,
-    state: SlimContainerState,
-}
-
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(default)]
-struct SlimContainerState {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    waiting: Option<SlimReason>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    terminated: Option<SlimReason>,
-}
-
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(default)]
-struct SlimReason {
-    reason: String,
-}
-
-impl SlimPod {
-    fn waiting_reason(&self) -> Option<String> {
-        let status = &self.status;
-        let containers = || status.init_container_statuses.iter().chain(&status.container_statuses);
-        let waiting = || containers().filter_map(|c| c.state.waiting.as_ref());
-        // "PodInitializing" and "ContainerCreating" only say that another container, or the pod, is the cause.
-        let telling = waiting().find(|w| !matches!(w.reason.as_str(), "PodInitializing" | "ContainerCreating"));
-        let unscheduled =
-            condition(&status.conditions, "PodScheduled").filter(|c| c.status == "False").map(|c| &c.reason);
-        let failed =
-            || containers().filter_map(|c| c.state.terminated.as_ref()).map(|t| &t.reason).find(|r| *r != "Completed");
-        telling
-            .map(|w| &w.reason)
-            .or_else(|| Some(&status.reason).filter(|r| !r.is_empty()))
-            .or(unscheduled)
-            .or_else(|| waiting().next().map(|w| &w.reason))
-            .or_else(failed)
-            .filter(|r| !r.is_empty())
-            .map(|r| clean(r))
-    }
-}
-
-impl Row for PodStatus {
-    const KIND: Kind = Kind::POD;
-    type Slim = SlimPod;
-
-    fn of(slim: &SlimPod) -> Self {
-        let status = &slim.status;
-        PodStatus {
-            namespace: clean(&slim.metadata.namespace),
-            name: clean(&slim.metadata.name),
-            phase: clean(&status.phase),
-            ready: condition(&status.conditions, "Ready").is_some_and(|c| c.status == "True"),
-            restarts: status.container_statuses.iter().map(|c| u64::from(c.restart_count)).sum(),
-            node: clean(&slim.spec.node_name),
-            waiting_reason: slim.waiting_reason(),
-            ip: clean(&status.pod_ip),
-        }
-    }
-
-    fn metadata(slim: &SlimPod) -> &Metadata {
-        &slim.metadata
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
-
-    fn pod(status: serde_json::Value) -> PodStatus {
-        let slim = serde_json::from_value(json!({"metadata": {"name": "p"}, "status": status})).unwrap();
-        PodStatus::of(&slim)
-    }
 
     #[test]
     fn the_generation_that_a_release_speaks_of_is_kept() {
@@ -447,37 +239,5 @@ mod tests {
         assert_eq!(released.since, Some("2026-11-29T10:00:25Z".parse().unwrap()));
         assert!(ReleaseStatus::read(&json!({"spec": {"suspend": true}})).suspended);
         assert_eq!(ReleaseStatus::read(&json!([1])).ready, None);
-    }
-
-    #[test]
-    fn a_node_shows_its_roles_address_and_taints() {
-        let slim = serde_json::from_value(json!({
-            "metadata": {"name": "cp1", "labels": {"node-role.kubernetes.io/control-plane": ""}},
-            "spec": {"taints": [{"key": "node.cilium.io/agent-not-ready", "effect": "NoSchedule"}]},
-            "status": {
-                "conditions": [{"type": "Ready", "status": "False", "reason": "KubeletNotReady", "message": "cni"}],
-                "addresses": [{"type": "Hostname", "address": "cp1"}, {"type": "InternalIP", "address": "10.0.0.201"}],
-                "nodeInfo": {"kubeletVersion": "v1.33.3", "osImage": "Talos (v1.10.6)"}},
-        }))
-        .unwrap();
-        let node = NodeStatus::of(&slim);
-        assert!(!node.ready);
-        assert_eq!(node.roles, ["control-plane"]);
-        assert_eq!(node.address, "10.0.0.201");
-        assert_eq!(node.taints, ["node.cilium.io/agent-not-ready:NoSchedule"]);
-    }
-
-    #[test]
-    fn the_reason_of_a_pod_is_the_one_that_tells_most() {
-        let waiting = |r: &str| json!({"restartCount": 3, "state": {"waiting": {"reason": r}}});
-        let init = pod(json!({"phase": "Pending", "initContainerStatuses": [waiting("ImagePullBackOff")],
-            "containerStatuses": [waiting("PodInitializing")]}));
-        assert_eq!(init.waiting_reason.as_deref(), Some("ImagePullBackOff"));
-        assert_eq!(init.restarts, 3);
-        let unscheduled = pod(json!({"phase": "Pending",
-            "conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}]}));
-        assert_eq!(unscheduled.waiting_reason.as_deref(), Some("Unschedulable"));
-        assert_eq!(pod(json!({"phase": "Failed", "reason": "Evicted"})).waiting_reason.as_deref(), Some("Evicted"));
-        assert_eq!(pod(json!({"phase": "Running"})).waiting_reason, None);
     }
 }

@@ -8,15 +8,19 @@ use serde::{Deserialize, Serialize};
 /// A warning that somebody recorded of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventStatus {
+    /// Namespace of the event, which is that of its object; `default` for objects of the whole cluster.
     pub namespace: String,
     /// The event's own name.
     pub name: String,
     /// Kind and name of the object that it is about.
     pub about: (String, String),
+    /// The reporter's one word: `FailedMount`, `BackOff`.
     pub reason: String,
+    /// The reporter's sentence, cleaned.
     pub message: String,
     /// How often it was recorded, 1 at the least.
     pub count: u64,
+    /// When it was recorded last (`lastTimestamp`, else `eventTime`); `None` where the event has neither.
     pub last: Option<Timestamp>,
 }
 

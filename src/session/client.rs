@@ -11,19 +11,30 @@ use tokio::sync::{mpsc, oneshot, watch};
 /// A worker that lives answers within this; its answers don't depend on the target.
 const ANSWER: Duration = Duration::from_secs(20);
 
+/// The reason why a screen could not attach to a worker.
 #[derive(Debug, thiserror::Error)]
 pub enum JoinError {
+    /// The socket is missing, or nothing listens on it: the worker has ended or was never started.
     #[error("no worker runs for it")]
     Nobody,
+    /// The worker refused the screen, for example because it speaks another version of the protocol.
     #[error("{why}")]
-    Denied { why: String, next: String },
+    Denied {
+        /// The worker's reason, as a sentence without its full stop.
+        why: String,
+        /// The worker's advice, shown as the next action.
+        next: String,
+    },
+    /// The socket could not be used, or the worker closed it or stayed silent for longer than an answer may take.
     #[error("the worker does not answer")]
     Silent(#[source] io::Error),
+    /// The socket belongs to a process of another user, whose id this is. Nothing is sent to it.
     #[error("what answers there is a process of user {0}, not of this one")]
     Stranger(u32),
 }
 
 impl JoinError {
+    /// The next action for the person at the screen.
     pub fn next(&self) -> String {
         match self {
             JoinError::Nobody => "`cozyup status` shows how far it is, `cozyup run PLAN` goes on with it".to_string(),
@@ -94,7 +105,7 @@ pub async fn greet(folder: &Path, who: &str, patience: Duration) -> Result<Welco
     answer.unwrap_or_else(|_| Err(JoinError::Silent(io::ErrorKind::TimedOut.into())))
 }
 
-/// A connection to the worker, or to nobody: what another user laid there is not format_duration to.
+/// A connection to the worker, or to nobody: what another user put there is not spoken to.
 async fn reached(folder: &Path) -> Result<Lines, JoinError> {
     let stream = socket::connect(folder).await.map_err(|e| match e.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => JoinError::Nobody,

@@ -46,14 +46,17 @@ impl RunFolder {
         remove_half_written(&self.secrets())
     }
 
+    /// The folder itself, under the path that it was opened with.
     pub fn path(&self) -> &Path {
         &self.0
     }
 
+    /// The journal: one record per line, written only by the holder of the run's lock.
     pub fn journal(&self) -> PathBuf {
         self.0.join("journal.jsonl")
     }
 
+    /// The file that [`RunLock`](super::lock::RunLock) locks.
     pub fn lock(&self) -> PathBuf {
         self.0.join("lock")
     }

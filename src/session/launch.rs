@@ -15,11 +15,16 @@ use tokio::process::Command;
 pub enum Started {
     /// It listens; the records of this session begin with this number.
     Ready {
+        /// Number of the first record of this session in the journal.
         first: u64,
+        /// Findings of the plan that do not stop the run, each as text for a person.
         findings: Vec<String>,
     },
+    /// The worker ends without having started the run.
     Refused {
+        /// The exit code for the command that started the worker.
         exit: u8,
+        /// The reason and the next action, ready to be shown.
         text: String,
     },
 }

@@ -10,10 +10,14 @@ use std::io::{Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+/// The process that holds a run's lock, as it wrote itself into the lock file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Owner {
+    /// Host name as the holder's kernel gives it.
     pub host: String,
+    /// Process id on `host`; it says nothing on another host.
     pub pid: u32,
+    /// Wall time at which the lock was taken.
     pub since: jiff::Timestamp,
     /// See [`process::started`]; 0 where an older cozyup wrote it.
     #[serde(default)]
@@ -49,12 +53,22 @@ pub struct RunLock {
     held: Held,
 }
 
+/// The reason why a run's lock could not be taken or read.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
+    /// Another process holds the lock; the text names it, or says "another process" when the file can't be read as an
+    /// owner.
     #[error("the run is held by {0}")]
     Held(String),
+    /// The operating system refused to open, lock, read or write the file, or the file has lost its name to another
+    /// one.
     #[error("the lock file {path} can't be used")]
-    Io { path: String, source: std::io::Error },
+    Io {
+        /// Path of the lock file.
+        path: String,
+        /// The operating system's error.
+        source: std::io::Error,
+    },
 }
 
 impl RunLock {

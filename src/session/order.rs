@@ -21,6 +21,7 @@ pub struct Order {
     pub text: String,
     /// What a screen writes above the run.
     pub title: String,
+    /// Where the session goes: forward to the end of a day, back, or verify.
     pub course: Course,
     /// The operator who takes the run from another place or process.
     pub take_over: Option<String>,
@@ -67,6 +68,7 @@ pub struct NoOrder {
 }
 
 impl NoOrder {
+    /// The next action for the person who started the worker.
     pub fn next(&self) -> &'static str {
         "start the same command again (`cozyup run PLAN` starts workers); the program's file may have been replaced meanwhile"
     }

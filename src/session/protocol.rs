@@ -20,8 +20,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 /// Raised when a side could misread what the other says.
 pub const PROTOCOL: u32 = 2;
 
+/// The first message of a screen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hello {
+    /// The screen's [`PROTOCOL`]; the worker denies every other than its own.
     pub protocol: u32,
     /// Records up to this number are known already.
     pub cursor: u64,
@@ -31,10 +33,13 @@ pub struct Hello {
     pub read_only: bool,
 }
 
+/// A message from a screen to the worker.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum ToWorker {
+    /// The greeting, once and first. The worker closes a connection that begins otherwise, and ignores a second one.
     Hello(Hello),
+    /// A request; only the screen in control is heard, except when it asks for control.
     Ask(Request),
     /// From a newer screen.
     #[serde(other)]
@@ -50,22 +55,28 @@ impl Message for ToWorker {
 /// The screen that may ask things of the run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Control {
+    /// True for the screen that this message is sent to.
     pub yours: bool,
     /// The screen that has control, and the wall time since when; empty when nobody has it.
     #[serde(default)]
     pub by: Option<(String, Timestamp)>,
 }
 
+/// The worker's answer to [`Hello`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Welcome {
+    /// The worker's [`PROTOCOL`].
     pub protocol: u32,
+    /// The worker's version of cozyup, for example `0.1.0`.
     pub cozyup: String,
+    /// The worker's process id on the host of the socket.
     pub pid: u32,
     /// The run's clock, where it is not the wall's.
     #[serde(default)]
     pub clock: Option<String>,
     /// The title at the left of a screen's header.
     pub title: String,
+    /// The screen in control at the time of the answer.
     pub control: Control,
 }
 
@@ -74,24 +85,34 @@ pub struct Welcome {
 pub struct Ended {
     /// The exit code of whoever shows it.
     pub exit: u8,
+    /// The summary as text for a person, several lines.
     pub text: String,
     /// The summary as one line of JSON; empty when the journal could not be written.
     pub summary: String,
 }
 
+/// A message from the worker to a screen.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum FromWorker {
+    /// The first answer to a hello that is accepted.
     Welcome(Welcome),
+    /// The next record of the journal, in the order of the journal.
     Record(Box<Record>),
     /// Everything that had happened when the screen came has been said.
     CaughtUp,
+    /// Control has changed hands, or nobody has it any more.
     Control(Control),
+    /// The last value of one kind of thing that was observed.
     View(Box<Snapshot>),
+    /// The hello or a request was not accepted.
     Denied {
+        /// The reason, as a sentence without its full stop.
         why: String,
+        /// What the person at the screen can do about it.
         next: String,
     },
+    /// The run has ended; the worker sends nothing after it.
     Ended(Ended),
     /// From a newer worker.
     #[serde(other)]
@@ -108,8 +129,11 @@ impl Message for FromWorker {
 pub struct Attachment {
     /// Everything that happened before, oldest first.
     pub history: Vec<Arc<Record>>,
+    /// Records from now on. The channel closes when the connection ends.
     pub records: mpsc::UnboundedReceiver<Arc<Record>>,
+    /// Requests to the worker; one that is sent after the end is lost without an error.
     pub requests: mpsc::UnboundedSender<Request>,
+    /// The screen in control, as the worker said last.
     pub control: watch::Receiver<Control>,
     /// What was observed last of each kind.
     pub views: Board,

@@ -15,6 +15,7 @@ const NAME: &str = "socket";
 /// A record with a large answer in its proof is the longest line there is.
 const LONGEST_LINE: usize = 16 * 1024 * 1024;
 
+/// A connection on the run's socket, split into lines.
 pub type Lines = Framed<UnixStream, LinesCodec>;
 
 /// A path of the socket that is short enough for the kernel (108 bytes) however deep the folder lies. Good while the
@@ -67,6 +68,7 @@ pub async fn connect(folder: &Path) -> io::Result<UnixStream> {
     UnixStream::connect(&path).await
 }
 
+/// Splits a connection into lines; a line of more than 16 MiB is an error.
 pub fn lines(stream: UnixStream) -> Lines {
     Framed::new(stream, codec())
 }

@@ -26,12 +26,17 @@ const LONGEST_NAME: usize = 80;
 /// The state that every connection needs; cheap to clone.
 #[derive(Clone)]
 pub struct ScreenServer {
+    /// Path of the journal, from which each screen reads all records.
     pub journal: PathBuf,
+    /// Title for the left of a screen's header.
     pub title: String,
+    /// The run's clock as `Clock::spec` writes it; `None` when it is the wall's.
     pub clock: Option<String>,
+    /// Where accepted requests go: to the driver.
     pub requests: mpsc::UnboundedSender<Asked>,
     /// Number of the last record in the journal.
     pub written: watch::Receiver<u64>,
+    /// The end of the run; `None` while it goes on.
     pub ended: watch::Receiver<Option<Ended>>,
     /// What was observed last of each kind.
     pub views: Board,
@@ -69,6 +74,7 @@ impl Registry {
 }
 
 impl ScreenServer {
+    /// A server without screens; [`ScreenServer::serve`] lets them in.
     pub fn new(
         journal: PathBuf,
         title: String,

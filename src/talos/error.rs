@@ -17,40 +17,80 @@ pub enum Distrust {
     Clocks,
 }
 
+/// The reason why a call to a node gave no answer that can be used.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
     /// No answer: no route, connection refused or lost, or the deadline passed.
     #[error("{address} does not answer: {what}")]
-    Unreachable { address: IpAddr, what: String },
+    Unreachable {
+        /// Address of the node.
+        address: IpAddr,
+        /// The cause from the connection, or the call that was not answered in time.
+        what: String,
+    },
     /// The node answers but says that it can't serve yet.
     #[error("the node is not ready: {text}")]
-    NotReady { text: String },
+    NotReady {
+        /// The node's words.
+        text: String,
+    },
+    /// The TLS connection can't be made, or must not be trusted.
     #[error("{what}")]
-    Untrusted { what: String, why: Distrust },
+    Untrusted {
+        /// A sentence for a person that names the node.
+        what: String,
+        /// The same cause as a value, for decisions.
+        why: Distrust,
+    },
     /// The node's own words.
     #[error("the node refused ({code:?}): {text}")]
-    Refused { code: Code, text: String },
+    Refused {
+        /// gRPC status code of the answer.
+        code: Code,
+        /// The node's message.
+        text: String,
+    },
     /// etcd has its data already: this node, or another one, was bootstrapped before.
     #[error("the cluster is bootstrapped already")]
     AlreadyBootstrapped,
     /// The node can't be bootstrapped yet; the text is the node's.
     #[error("too early to bootstrap: {text}")]
-    BootstrapTooEarly { text: String },
+    BootstrapTooEarly {
+        /// The node's message.
+        text: String,
+    },
     /// The node does not know the time yet: neither etcd nor kubelet, trustd or a bootstrap go on before it does.
     #[error("the node has no time from its time servers yet: {text}")]
-    TimeNotInSync { text: String },
+    TimeNotInSync {
+        /// The node's message.
+        text: String,
+    },
     /// The node has no such disk to install on as the config names.
     #[error("the node refuses the config: {text}")]
-    InstallDisk { text: String },
+    InstallDisk {
+        /// The node's message; it names the disk or the selector.
+        text: String,
+    },
     /// The node does not take the config; its words name the key.
     #[error("the node refuses the config: {text}")]
-    ConfigRefused { text: String },
+    ConfigRefused {
+        /// The node's message.
+        text: String,
+    },
     /// The node answers, and hands the call on to an etcd that does not: none runs there, or it hangs.
     #[error("{address} answers, but its etcd has not within {seconds} s: none runs there, or it is stuck")]
-    EtcdSilent { address: IpAddr, seconds: u64 },
+    EtcdSilent {
+        /// Address of the node.
+        address: IpAddr,
+        /// The time that its etcd was given, in seconds.
+        seconds: u64,
+    },
     /// An answer that we can't read.
     #[error("the answer makes no sense: {text}")]
-    Answer { text: String },
+    Answer {
+        /// The call or the type of resource, and the fault.
+        text: String,
+    },
 }
 
 impl Error {

@@ -8,6 +8,7 @@ use std::fmt;
 use std::net::IpAddr;
 use tonic::Code;
 
+/// The state of a node as seen from outside.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NodeState {
     /// Nothing answers, or not yet: off, starting, between two modes.

@@ -6,8 +6,9 @@ use super::wire::cosi::resource::{Event, EventType, WatchOptions, WatchRequest};
 use std::net::IpAddr;
 use std::time::Duration;
 
-pub use super::client::resources::{ADDRESSES, Kind, MACHINE_STATUS, SERVICES};
+pub use super::client::resources::{Kind, MACHINE_STATUS, SERVICES};
 
+/// The result of a wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
     /// Something of this type changed: look again.

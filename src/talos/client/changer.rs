@@ -28,6 +28,7 @@ pub struct Changer {
 }
 
 impl Changer {
+    /// A changer for any node; it holds no connection, each call opens its own.
     pub fn new() -> Self {
         Self::default()
     }

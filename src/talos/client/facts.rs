@@ -5,16 +5,26 @@ use jiff::Timestamp;
 use std::fmt;
 use std::net::IpAddr;
 
+/// The stage of a machine's life, from the resource `MachineStatus`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
+    /// The node has not said yet, or said a stage that this version does not know.
     Unknown,
+    /// Talos is starting, from the disk or an image.
     Booting,
+    /// Talos is writing itself to the install disk.
     Installing,
+    /// Talos waits for a machine config; its API asks for no certificate.
     Maintenance,
+    /// The boot sequence is complete. Services may still be starting: see [`MachineStatus::ready`].
     Running,
+    /// Services are being stopped before a restart.
     Rebooting,
+    /// Services are being stopped before the machine is powered off.
     ShuttingDown,
+    /// Partitions are being wiped.
     Resetting,
+    /// Another version of Talos is being written to the disk.
     Upgrading,
 }
 
@@ -50,9 +60,12 @@ impl fmt::Display for Stage {
     }
 }
 
+/// The resource `MachineStatus` of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MachineStatus {
+    /// `stage` of the resource.
     pub stage: Stage,
+    /// `status.ready`: true when no condition is unmet.
     pub ready: bool,
     /// (condition, reason). Without a CNI `nodeReady` stays here: that is the end of Talos' own part.
     pub unmet: Vec<(String, String)>,
@@ -67,30 +80,42 @@ impl From<runtime::MachineStatusSpec> for MachineStatus {
     }
 }
 
+/// A network interface, from the resource `LinkStatus`; loopback and virtual ones are among them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {
+    /// The kernel's name of the interface, such as `eth0`; also the resource's id.
     pub name: String,
     /// Lower case; empty where the link has none.
     pub mac: String,
+    /// True when the kernel reports the operational state "up": the interface carries traffic.
     pub up: bool,
 }
 
+/// An address of an interface, from the resource `AddressStatus`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address {
+    /// Name of the interface that has the address.
     pub link: String,
+    /// IPv4 or IPv6 address, without its prefix.
     pub address: IpAddr,
+    /// Prefix length in bits, such as 24.
     pub prefix: u8,
 }
 
+/// A block device, from the resource `Disk`; CD-ROMs and loop devices are among them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Disk {
     /// `/dev/sda`
     pub dev_path: String,
     /// Bytes.
     pub size: u64,
+    /// Serial number as the device reports it; empty where it has none, as most virtual disks.
     pub serial: String,
+    /// Model as the device reports it, such as `QEMU HARDDISK`; may be empty.
     pub model: String,
+    /// True when the kernel refuses writes to the device.
     pub readonly: bool,
+    /// True for a CD-ROM drive, with or without a medium.
     pub cdrom: bool,
     /// `virtio`, `ata`: the bus that it hangs on; empty for what hangs on none.
     pub transport: String,
@@ -109,8 +134,10 @@ pub struct Content {
     pub name: String,
 }
 
+/// A service of Talos itself (etcd, kubelet, apid, ...), from the call `ServiceList`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Service {
+    /// Name of the service: `etcd`, `kubelet`, `apid`, `trustd`.
     pub id: String,
     /// `Running`, `Preparing`, `Waiting`, …: Talos' own words.
     pub state: String,
@@ -121,6 +148,7 @@ pub struct Service {
 }
 
 impl Service {
+    /// True when it runs and its health check passes; false where it has no check.
     pub fn is_up(&self) -> bool {
         self.state == "Running" && self.healthy == Some(true)
     }
@@ -154,52 +182,66 @@ impl fmt::Display for Service {
     }
 }
 
+/// A member of the etcd cluster, from the call `EtcdMemberList`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EtcdMember {
+    /// etcd's member id; people know it as 16 hexadecimal digits.
     pub id: u64,
+    /// Host name under which the member joined; empty until it has started once.
     pub hostname: String,
+    /// True while the member copies the data and has no vote.
     pub learner: bool,
+    /// URLs at which other members reach it, such as `https://10.0.0.11:2380`.
     pub peer_urls: Vec<String>,
 }
 
+/// A node's own etcd, from the call `EtcdStatus`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EtcdStatus {
+    /// etcd's id of the node's own member.
     pub member_id: u64,
     /// 0: none.
     pub leader: u64,
+    /// True while the node's own member has no vote.
     pub learner: bool,
     /// Bytes.
     pub database_size: u64,
+    /// etcd's alarms and errors in its own words; empty when it is well.
     pub errors: Vec<String>,
 }
 
 /// The node's clock beside its time server's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeTime {
+    /// The time server that the node asked: a name or an address.
     pub server: String,
+    /// The node's own time when the answer came.
     pub local: Timestamp,
+    /// The time server's time.
     pub remote: Timestamp,
 }
 
 /// The node's answer to a config that it accepts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Applied {
+    /// Talos' warnings about keys of the config; empty when it has none.
     pub warnings: Vec<String>,
+    /// Talos' text about what it does with the config, for example whether it restarts.
     pub details: String,
 }
 
-pub fn mac(bytes: &[u8]) -> String {
+pub(in crate::talos) fn mac(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect::<Vec<_>>().join(":")
 }
 
 /// The address in 4 or 16 bytes; `None` for any other length.
-pub fn address(prefix: &common::NetIpPrefix) -> Option<(IpAddr, u8)> {
+pub(in crate::talos) fn address(prefix: &common::NetIpPrefix) -> Option<(IpAddr, u8)> {
     let v4 = <[u8; 4]>::try_from(prefix.ip.as_slice()).map(IpAddr::from);
     let address = v4.or_else(|_| <[u8; 16]>::try_from(prefix.ip.as_slice()).map(IpAddr::from)).ok()?;
     Some((address, u8::try_from(prefix.prefix_length).ok()?))
 }
 
-pub fn timestamp(at: Option<prost_types::Timestamp>) -> Option<Timestamp> {
+pub(in crate::talos) fn timestamp(at: Option<prost_types::Timestamp>) -> Option<Timestamp> {
     let at = at?;
     Timestamp::new(at.seconds, at.nanos).ok()
 }

@@ -9,7 +9,9 @@ use std::fmt::Write;
 /// A type of resource: where it lives and how a person asks for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Kind {
+    /// COSI namespace of the resources: `runtime`, `network`.
     pub namespace: &'static str,
+    /// Full COSI name of the type, such as `LinkStatuses.net.talos.dev`.
     pub name: &'static str,
     /// The name that `talosctl get` understands.
     pub alias: &'static str,
@@ -19,16 +21,18 @@ const fn kind(namespace: &'static str, name: &'static str, alias: &'static str) 
     Kind { namespace, name, alias }
 }
 
+/// Stage and readiness of the machine.
 pub const MACHINE_STATUS: Kind = kind("runtime", "MachineStatuses.runtime.talos.dev", "machinestatus");
-pub const VERSION: Kind = kind("runtime", "Versions.runtime.talos.dev", "version");
-pub const EXTENSIONS: Kind = kind("runtime", "ExtensionStatuses.runtime.talos.dev", "extensions");
+pub(in crate::talos) const VERSION: Kind = kind("runtime", "Versions.runtime.talos.dev", "version");
+pub(in crate::talos) const EXTENSIONS: Kind = kind("runtime", "ExtensionStatuses.runtime.talos.dev", "extensions");
+/// State of each of Talos' own services.
 pub const SERVICES: Kind = kind("runtime", "Services.v1alpha1.talos.dev", "services");
-pub const DISKS: Kind = kind("runtime", "Disks.block.talos.dev", "disks");
-pub const SYSTEM_DISK: Kind = kind("runtime", "SystemDisks.block.talos.dev", "systemdisk");
-pub const DISCOVERED: Kind = kind("runtime", "DiscoveredVolumes.block.talos.dev", "discoveredvolumes");
-pub const VOLUMES: Kind = kind("runtime", "VolumeStatuses.block.talos.dev", "volumestatus");
-pub const LINKS: Kind = kind("network", "LinkStatuses.net.talos.dev", "links");
-pub const ADDRESSES: Kind = kind("network", "AddressStatuses.net.talos.dev", "addresses");
+pub(in crate::talos) const DISKS: Kind = kind("runtime", "Disks.block.talos.dev", "disks");
+pub(in crate::talos) const SYSTEM_DISK: Kind = kind("runtime", "SystemDisks.block.talos.dev", "systemdisk");
+pub(in crate::talos) const DISCOVERED: Kind = kind("runtime", "DiscoveredVolumes.block.talos.dev", "discoveredvolumes");
+pub(in crate::talos) const VOLUMES: Kind = kind("runtime", "VolumeStatuses.block.talos.dev", "volumestatus");
+pub(in crate::talos) const LINKS: Kind = kind("network", "LinkStatuses.net.talos.dev", "links");
+pub(in crate::talos) const ADDRESSES: Kind = kind("network", "AddressStatuses.net.talos.dev", "addresses");
 
 /// The limit for all resources of one type on the wire, in bytes; those of a machine have some kilobytes.
 const LARGEST_LIST: usize = 8 << 20;

@@ -13,9 +13,12 @@ use std::fmt;
 use std::net::Ipv4Addr;
 use zeroize::Zeroizing;
 
+/// The kind of a node in the cluster, as Talos' `machine.type` knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
+    /// Runs etcd and the Kubernetes control plane; CozyStack lets workloads run there too.
     ControlPlane,
+    /// Runs workloads only.
     Worker,
 }
 
@@ -31,15 +34,21 @@ impl fmt::Display for Role {
 /// The inputs of one node's config, besides the cluster's secrets.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NodeConfig {
+    /// Name of the cluster in the config (`cluster.clusterName`), in kubeconfig and talosconfig.
     pub cluster_name: String,
     /// `https://VIP:6443`
     pub endpoint: String,
+    /// A control plane gets the etcd and API server sections, a worker does not.
     pub role: Role,
+    /// Host name of the node and its name in Kubernetes: one DNS label in lower case.
     pub hostname: String,
+    /// Static address of the node, inside `subnet`.
     pub address: Ipv4Addr,
     /// The nodes' network: prefix of `address`, and what kubelet and etcd choose their address from.
     pub subnet: Ipv4Net,
+    /// Default gateway, inside `subnet`.
     pub gateway: Ipv4Addr,
+    /// Name servers, in the order in which they are asked.
     pub dns: Vec<Ipv4Addr>,
     /// Empty: the gateway.
     pub ntp: Vec<String>,
@@ -47,29 +56,47 @@ pub struct NodeConfig {
     pub vip: Option<Ipv4Addr>,
     /// Of the interface that gets `address`; any case.
     pub mac: String,
+    /// Device path of the disk that Talos is installed on, such as `/dev/sda`.
     pub install_disk: String,
+    /// Image of the Talos installer, with tag or digest (`machine.install.image`).
     pub installer_image: String,
     /// `v1.33.3` or `1.33.3`
     pub kubernetes_version: String,
+    /// Network that pods get their addresses from.
     pub pod_cidr: Ipv4Net,
+    /// Network that services get their addresses from.
     pub service_cidr: Ipv4Net,
+    /// DNS domain of the cluster, such as `cozy.local`.
     pub dns_domain: String,
+    /// Labels that the kubelet gives its node.
     pub node_labels: BTreeMap<String, String>,
     /// Further names of the Talos and Kubernetes APIs; 127.0.0.1 and the VIP are always there.
     pub cert_sans: Vec<String>,
 }
 
+/// The reason why no config can be rendered from this input.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum Error {
     /// etcd would wait for ever for an address inside its subnet.
     #[error("{what} {address} is outside the nodes' subnet {subnet}")]
-    OutsideSubnet { what: &'static str, address: Ipv4Addr, subnet: Ipv4Net },
+    OutsideSubnet {
+        /// The address that is meant: "node address", "gateway" or "VIP".
+        what: &'static str,
+        /// The address that is outside.
+        address: Ipv4Addr,
+        /// The nodes' subnet.
+        subnet: Ipv4Net,
+    },
+    /// The text is not six pairs of hexadecimal digits with colons between them.
     #[error("`{0}` is not a MAC address")]
     Mac(String),
+    /// The text does not begin with `https://`, or nothing follows.
     #[error("the cluster endpoint `{0}` is not an https URL")]
     Endpoint(String),
+    /// The text is not one DNS label in lower case of at most 63 characters.
     #[error("the host name `{0}` is not a DNS label")]
     Hostname(String),
+    /// The YAML writer's words.
     #[error("can't write YAML: {0}")]
     Yaml(String),
 }

@@ -76,7 +76,9 @@ fn pkcs1_of(pkcs8: &[u8]) -> Option<&[u8]> {
 /// A certificate authority: certificate and key, both PEM.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Authority {
+    /// The authority's own certificate.
     pub certificate: String,
+    /// The private key, in the form that Talos writes for this kind of key.
     pub key: Secret<String>,
 }
 
@@ -89,8 +91,11 @@ impl fmt::Debug for Authority {
 /// A client certificate with the authority that its server is verified against; all PEM.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ClientCertificate {
+    /// Certificate of the authority that signs the certificates of the cluster's Talos APIs.
     pub ca_pem: String,
+    /// The client certificate; the organization in it is the role at the Talos API, such as `os:admin`.
     pub crt_pem: String,
+    /// The private key of the client certificate.
     pub key_pem: Secret<String>,
 }
 

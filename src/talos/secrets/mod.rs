@@ -6,21 +6,36 @@ mod bundle;
 pub use authority::{Authority, ClientCertificate};
 pub use bundle::Bundle;
 
+/// The reason why secrets can't be made, read or written. No text quotes a secret.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The cryptographic library refused; the text names the act.
     #[error("{what}")]
-    Crypto { what: &'static str },
+    Crypto {
+        /// What failed, in a few words: "can't make a key", "no randomness".
+        what: &'static str,
+    },
+    /// The certificate library refused.
     #[error("can't make or read a certificate")]
     Certificate(#[source] rcgen::Error),
     /// A leaf signed with the authority's key does not verify against its certificate.
     #[error("the {name} CA's certificate and key do not belong together")]
-    Unfit { name: &'static str },
+    Unfit {
+        /// The authority: `etcd`, `kubernetes`, `aggregator` or `os`.
+        name: &'static str,
+    },
     /// The text is no secrets bundle; the reason never quotes a value.
     #[error("the secrets bundle can't be read: {what}")]
-    Form { what: String },
+    Form {
+        /// The fault, with the key of the bundle at which it is.
+        what: String,
+    },
+    /// The YAML writer refused a value.
     #[error("can't write YAML: {what}")]
-    Yaml { what: String },
+    Yaml {
+        /// The YAML writer's words.
+        what: String,
+    },
 }
 
 #[cfg(test)]

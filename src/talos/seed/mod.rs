@@ -22,17 +22,23 @@ const LABEL: &str = "cidata";
 pub struct SeedConfig {
     /// Tells this machine from every other, also from an earlier one of its name.
     pub instance_id: String,
+    /// Host name for cloud-init's `local-hostname`; the machine config names it too.
     pub hostname: String,
     /// Lower case.
     pub mac: String,
+    /// Static address of the machine, inside `subnet`.
     pub address: Ipv4Addr,
+    /// Network of `address`; only its prefix length is written.
     pub subnet: Ipv4Net,
+    /// Default gateway, inside `subnet`.
     pub gateway: Ipv4Addr,
+    /// Name servers, in the order in which they are asked.
     pub dns: Vec<Ipv4Addr>,
 }
 
 /// The image of a seed. It holds everything that the machine config holds: on a control plane every key of the cluster.
 pub struct Seed {
+    /// The ISO 9660 image, wiped from memory when dropped.
     pub bytes: Zeroizing<Vec<u8>>,
     /// Of `bytes`, lower-case hexadecimal.
     pub sha256: String,
