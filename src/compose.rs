@@ -256,7 +256,7 @@ pub fn prepare(options: Options) -> Result<Prepared, Refusal> {
     })
 }
 
-/// What a site gives once it has what it takes; until then nothing.
+/// A value of the site, as soon as the site has what the value needs; nothing before.
 fn of_site<T: 'static>(
     site: &Arc<Reading>,
     get: impl Fn(&Reading) -> Result<T, Failure> + Send + Sync + 'static,
@@ -360,7 +360,7 @@ fn token_of_file(plan: &Plan) -> Result<Secret<String>, Refusal> {
     read_token(&text, &path.display().to_string(), plan)
 }
 
-/// Whom the plan believes that the server is the site's.
+/// The certificate or authority by which the plan recognises the site's server.
 ///
 /// # Errors
 /// When the file with the site's authority can't be used.

@@ -6,11 +6,13 @@ pub use cozyup_lab as lab;
 pub mod cli;
 pub mod compose;
 pub mod cozystack;
+#[warn(missing_docs)]
 pub mod engine;
 #[warn(missing_docs)]
 pub mod kubernetes;
 pub mod observe;
 pub mod observed;
+#[warn(missing_docs)]
 pub mod plan;
 pub mod proxmox;
 pub mod release;

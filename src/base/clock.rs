@@ -16,7 +16,7 @@ pub struct Clock {
     wall: Option<Wall>,
 }
 
-/// What this machine's clock says now. People, NTP and a sleep move it; the run's own time goes on evenly.
+/// The time of this machine's clock. People, NTP and a sleep move it; the run's own time goes on evenly.
 #[derive(Clone)]
 struct Wall(Arc<dyn Fn() -> Timestamp + Send + Sync>);
 
@@ -45,14 +45,14 @@ impl Clock {
         self
     }
 
-    /// What the date is: the wall clock's word where it is known. For certificates, and beside what other machines date; never
-    /// for durations.
+    /// The date by the wall clock, where that is known. For certificates, and beside what other machines date; never for
+    /// durations.
     pub fn date(&self) -> Timestamp {
         self.wall.as_ref().map_or_else(|| self.now(), |wall| wall.0())
     }
 
-    /// How far the wall clock is before this one, negative when it is behind: what it jumped since the start, and how long
-    /// the machine slept.
+    /// The time by which the wall clock is ahead of this one, negative when it is behind: its jumps since the start,
+    /// and the time that the machine slept.
     pub fn moved(&self) -> SignedDuration {
         self.date().duration_since(self.now())
     }

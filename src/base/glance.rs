@@ -35,7 +35,7 @@ impl Judge for Noted {
 /// TLS settings that take any server, and the note of whose certificate it showed.
 ///
 /// # Errors
-/// What the library says when its settings do not fit together.
+/// The library's error when its settings do not fit together.
 pub fn config() -> Result<(ClientConfig, Shown), rustls::Error> {
     let shown = Shown::default();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());

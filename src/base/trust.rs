@@ -15,7 +15,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-/// Whom a client believes that a server is the one that is meant.
+/// The certificate or authority by which a client recognises a server.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Trust {
     /// The authorities of this system; a renewed certificate passes.
@@ -129,7 +129,7 @@ impl Authority {
     /// valid now.
     ///
     /// # Errors
-    /// Why it does not pass.
+    /// The reason why it does not pass.
     pub fn vouches(&self, leaf: &[u8], host: &str) -> Result<(), Distrust> {
         let other = |e: String| Distrust::Other(e);
         let name = ServerName::try_from(host.trim_matches(['[', ']']).to_string()).map_err(|e| other(e.to_string()))?;

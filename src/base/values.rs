@@ -11,7 +11,7 @@ use std::fmt;
 const VALUE: usize = size_of::<Value>();
 /// The first node of a map, which has room for eleven entries.
 const MAP: usize = 11 * (VALUE + size_of::<String>()) + 16;
-/// What every further entry takes, in nodes that are half full.
+/// The memory that every further entry takes, in nodes that are half full.
 const ENTRY: usize = 2 * (VALUE + size_of::<String>());
 /// An allocation's own overhead.
 const TEXT: usize = 16;

@@ -36,7 +36,7 @@ pub enum Pin {
     Ca,
 }
 
-/// Whom a person or this system trusts at the address.
+/// The certificate or authority that a person or this system trusts at the address.
 pub struct Met {
     pub trust: Trust,
     pub certificate: Certificate,

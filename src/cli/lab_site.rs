@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 /// The time that a lab may take to open its sockets.
 const START: Duration = Duration::from_secs(60);
 
-/// What a lab knows beforehand, for the summary.
+/// The facts that a lab knows beforehand, for the summary.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Figures {
     pub critical_path_s: Option<f64>,

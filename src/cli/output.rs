@@ -1,5 +1,6 @@
-//! What commands print: answers, errors, notes. Checks that everything printed has reached standard output. A command whose answer was lost has not answered, so it
-//! does not exit as if it had; a reader that has seen enough (`| head -1`) is no error.
+//! The output of commands: answers, errors, notes. It is checked that everything printed has reached standard output: a
+//! command whose answer was lost does not exit as if it had answered. A reader that has seen enough (`| head -1`) is no
+//! error.
 use super::exit::Exit;
 use crate::base::{known, text};
 use std::io::{self, ErrorKind, Write};

@@ -1,4 +1,4 @@
-//! Who sits at this terminal.
+//! The person at this terminal.
 use crate::base::text;
 
 /// The person at this screen, for the record of the run: `ann on pts/3`.

@@ -8,7 +8,7 @@ use tokio::runtime::{Builder, Runtime};
 const FEWEST_FILES: u64 = 32;
 
 /// # Errors
-/// What is missing and what to do.
+/// With what is missing and the next action.
 pub fn start() -> Result<Runtime, String> {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     // Whatever this user may have: screens, machines and downloads each take some.

@@ -129,7 +129,7 @@ impl Status {
     }
 }
 
-/// What is shown of a run.
+/// The facts of a run that are shown.
 struct Shown<'a> {
     state: &'a RunState,
     folder: &'a Path,

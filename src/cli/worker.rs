@@ -138,7 +138,7 @@ async fn work(
     }
     exit
 }
-/// What the screens are told last, and the exit of this process.
+/// The last message to the screens, and the exit of this process.
 fn ending(
     result: Result<(Outcome, RunState), JournalError>,
     plan: &Plan,

@@ -1,4 +1,4 @@
-//! Which release holds the others back. During an install dozens of releases say "dependency not ready"; one of the
+//! The release that holds the others back. During an install dozens of releases say "dependency not ready"; one of the
 //! few that do not say it is the one to look at.
 use super::health::Health;
 use crate::kubernetes::ReleaseStatus;

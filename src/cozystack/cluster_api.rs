@@ -1,4 +1,4 @@
-//! How far a machine of Cluster API is, read from its ProxmoxMachine and its Machine.
+//! The stage of a machine of Cluster API, read from its ProxmoxMachine and its Machine.
 //!
 //! An object alone makes no VM: capmox waits silently until a Machine owns it, then for the Cluster's infrastructure, then
 //! for bootstrap data (capmox v0.7.7). Reasons are those of its `api/v1alpha1/conditions_consts.go`.
@@ -7,7 +7,7 @@ use serde_json::Value;
 /// The condition that says how far the VM is.
 const PROVISIONED: &str = "VMProvisioned";
 
-/// How far one machine is.
+/// The stage of one machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Progress {
     /// No Machine owns it: capmox will never look at it.
@@ -34,7 +34,7 @@ pub enum Progress {
     Made(Made),
 }
 
-/// What Cluster API says of a finished VM; what of it is true stands in Proxmox VE.
+/// Cluster API's account of a finished VM; Proxmox VE shows whether it is true.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Made {
     pub vmid: u32,
@@ -97,7 +97,7 @@ impl Made {
     }
 }
 
-/// Whether a Machine owns it.
+/// True when a Machine owns it.
 fn is_owned(machine: &Value) -> bool {
     let owners = machine.pointer("/metadata/ownerReferences").and_then(Value::as_array);
     owners.into_iter().flatten().any(|owner| owner.get("kind").is_some_and(|kind| kind == "Machine"))

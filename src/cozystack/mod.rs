@@ -1,4 +1,4 @@
-//! What CozyStack makes of a release: how its HelmReleases stand, what holds them back, its settings, and the Proxmox VE
+//! CozyStack in the cluster: the health of its HelmReleases, what holds them back, its settings, and the Proxmox VE
 //! add-ons that cozyup installs beside it.
 pub mod addons;
 mod blocker;

@@ -1,13 +1,16 @@
-//! Which way a session goes.
+//! The direction of a session.
 use crate::base::day::Day;
 use serde::{Deserialize, Serialize};
 
-/// What a session is for, and how far it goes.
+/// The purpose of a session, and the day that it goes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Course {
     /// Makes true what the plan says, to the end of this day.
-    Forward { until: Day },
+    Forward {
+        /// The last day of the session; day 0 alone only checks.
+        until: Day,
+    },
     /// Removes what the run made.
     Back {
         /// The cluster can't be asked any more what lives in it, and a person said so.
@@ -25,7 +28,7 @@ impl Default for Course {
 }
 
 impl Course {
-    /// Whether the session is to prove the steps of this day.
+    /// True when the session is to prove the steps of this day.
     pub fn wants(self, day: Day) -> bool {
         match self {
             Course::Forward { until } => day <= until,
@@ -33,7 +36,7 @@ impl Course {
         }
     }
 
-    /// Whether it takes back what other sessions made.
+    /// True when it takes back what other sessions made.
     pub fn is_back(self) -> bool {
         match self {
             Course::Back { .. } => true,
@@ -41,7 +44,7 @@ impl Course {
         }
     }
 
-    /// Whether its steps may act.
+    /// True when its steps may act.
     pub fn acts(self) -> bool {
         match self {
             Course::Forward { .. } | Course::Back { .. } => true,

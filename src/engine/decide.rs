@@ -15,19 +15,25 @@ pub enum Verb {
     Observe,
     /// Wait for a change, then look.
     Watch,
+    /// Change the target.
     Act,
 }
 
+/// Something that the driver has to do next.
 #[allow(clippy::large_enum_variant, reason = "a handful at a time, and gone at once")]
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
+    /// Append this event to the journal and fold it.
     Record(Event),
+    /// Begin this verb of a step that does nothing at the moment.
     Start(StepId, Verb),
     /// Decide again at this time at the latest.
     WakeAt(Timestamp),
+    /// End the session; nothing runs that could still change the target.
     End(Outcome),
 }
 
+/// The operator's choices that hold for the whole session.
 #[derive(Debug, Clone)]
 pub struct Rules {
     /// The operator who opened all day gates beforehand; with `None` a person is asked.
@@ -56,7 +62,7 @@ pub fn decide(state: &RunState, running: &BTreeMap<StepId, Verb>, rules: &Rules,
     let today = state.today();
     for step in state.wanted().filter(|s| Some(s.outline.day) == today && !running.contains_key(&s.outline.id)) {
         effects.extend(look(state, step, now));
-        // What it stands on and has drifted too, or is in doubt, comes first.
+        // Steps that it depends on come first when they have drifted too, or are in doubt.
         if step.status == Status::Absent && is_ready(state, step) && !is_doubted(running, step) {
             effects.extend(entrance.act(state, step));
         }
@@ -103,7 +109,7 @@ fn verify(state: &RunState, running: &BTreeMap<StepId, Verb>, now: Timestamp) ->
     }
 }
 
-/// What an act has to get past: the gate of its day, and its queue.
+/// The things that an act has to get past: the gate of its day, and its queue.
 struct Entrance<'a> {
     rules: &'a Rules,
     queues: BTreeMap<&'a str, usize>,
@@ -149,7 +155,7 @@ fn is_ready(state: &RunState, step: &StepState) -> bool {
     step.outline.after.iter().all(|id| state.step(id).is_none_or(StepState::is_proven))
 }
 
-/// Whether a step that it stands on is being looked at again, or acted on.
+/// True when a step that it depends on is being looked at again, or acted on.
 fn is_doubted(running: &BTreeMap<StepId, Verb>, step: &StepState) -> bool {
     step.outline.after.iter().any(|id| running.contains_key(id))
 }

@@ -1,5 +1,5 @@
-//! How a record is told to people, and which records are news at all. The screen's log and the line mode both print what
-//! is told here; each adds its own clock, colour and layout.
+//! The words for a record, and the choice of records that are news at all. The screen's log and the line mode both
+//! print these words; each adds its own clock, colour and layout.
 use super::course::Course;
 use super::failure::{Class, Failure};
 use super::record::{Event, Outcome, Record};
@@ -12,12 +12,16 @@ use crate::base::day::Day;
 use crate::base::text;
 use std::time::Duration;
 
-/// What sort of news it is.
+/// The sort of a piece of news.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum News {
+    /// The first session of a run begins.
     Starts,
+    /// A later session of a run begins.
     GoesOn,
+    /// A session begins that takes the run back.
     Teardown,
+    /// A session begins that only looks.
     Verifies,
     /// The run was taken from another place.
     TakesOver,
@@ -25,28 +29,40 @@ pub enum News {
     Adopts,
     /// A day waits for a person.
     Asks,
-    /// What the person should compare first.
+    /// A value that the person should compare first.
     Compare,
+    /// A day was begun, by a person or by `--yes`; in a teardown, the removal was agreed to.
     Gate,
-    /// What nobody was asked to compare.
+    /// A value that is trusted without a comparison, since nobody was asked for one.
     Trusts,
+    /// A step's act is called.
     Acts,
+    /// A step waits for a new condition.
     Waits,
+    /// A step was proven for the first time, or again after it had drifted.
     Proven,
     /// A proof of an earlier session still holds.
     Holds,
+    /// A step failed and is tried again by itself.
     Retries,
+    /// A step failed in a new way and needs a person.
     Blocked,
+    /// A step was proven and is no longer true.
     Drifted,
     /// A line of a log in the target.
     Log,
+    /// A person asked for a look at a step now.
     RetryAsked,
+    /// Another screen took control of the run.
     Control,
+    /// Somebody asked the run to stop.
     Stops,
     /// Something changed in the target beside the steps; whether for the better.
     Noticed {
+        /// True when the target got better, such as a node that is ready again.
         better: bool,
     },
+    /// The session has ended, in this way.
     Ended(Outcome),
 }
 
@@ -108,12 +124,15 @@ impl News {
 /// One piece of news. No text in it has control characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogEntry<'a> {
+    /// The sort of news, from which word and colour follow.
     pub news: News,
+    /// The step that it is about; `None` for news of the run.
     pub step: Option<&'a StepId>,
-    /// Whose turn it is after a failure: `needs you`, `refused`, `broken`.
+    /// The failure's class in a word or two: `needs you`, `refused`, `broken`.
     pub class: Option<&'static str>,
+    /// The news itself, one line.
     pub text: String,
-    /// What to do about it, or when it goes on.
+    /// The next action, or the time at which it goes on.
     pub more: Vec<String>,
 }
 
@@ -240,7 +259,7 @@ fn act<'a>(step: &'a StepId, attempt: u32, known: Option<&StepState>) -> Option<
 /// A piece of news per condition, not per look: the status and the screen show what was seen last.
 fn waits<'a>(step: &'a StepId, wait: &Wait, known: Option<&StepState>) -> Option<LogEntry<'a>> {
     let same = |s: &StepState| s.wait.as_ref().is_some_and(|(old, _)| old.condition == wait.condition);
-    // What a blocked step's further try waits for is no more news than the try.
+    // The wait of a blocked step's further try is no more news than the try.
     if known.is_some_and(|s| same(s) || (s.known_blocked && s.is_in_act())) {
         return None;
     }
@@ -278,7 +297,7 @@ mod tests {
         Event::Blocked { step: id(), failure: Failure::refused(what, "grant it"), again_at: at(9) }
     }
 
-    /// What is told of all of them, a word each.
+    /// The news of all of them, a word each.
     fn words(events: &[Event]) -> Vec<&'static str> {
         let mut state = RunState::default();
         let mut words = Vec::new();

@@ -16,8 +16,9 @@ const AGAIN: Duration = Duration::from_secs(10);
 /// Notices on their way to the driver. An observer drops what has no room.
 const NOTICES: usize = 64;
 
-/// What somebody who watches the target tells the driver.
+/// The driver's end of the way from an observer of the target.
 pub struct Outside<F> {
+    /// Changes that were noticed; the driver writes them into the journal.
     pub notices: mpsc::Receiver<Notice>,
     /// The facts that the target contradicts now; sent anew with every observation that still contradicts one.
     pub doubts: watch::Receiver<Arc<BTreeSet<F>>>,
@@ -25,7 +26,9 @@ pub struct Outside<F> {
 
 /// The watcher's end of [`Outside`].
 pub struct Inside<F> {
+    /// Takes changes that were noticed. It holds 64; `try_send` fails when it is full.
     pub notices: mpsc::Sender<Notice>,
+    /// Takes all facts that the target contradicts now; each value replaces the one before.
     pub doubts: watch::Sender<Arc<BTreeSet<F>>>,
 }
 
@@ -67,11 +70,11 @@ pub(super) struct Doubting {
     under_way: BTreeSet<StepId>,
     /// When the last such look ended.
     looked: BTreeMap<StepId, Timestamp>,
-    /// Whose last such look had no answer.
+    /// The steps whose last such look had no answer.
     unanswered: BTreeSet<StepId>,
 }
 
-/// What a look at a doubted step decided.
+/// The result of a look at a doubted step.
 #[derive(Debug)]
 pub(super) enum Verdict {
     /// The proof holds, or the look had no answer: the step stays as it is.
@@ -81,18 +84,18 @@ pub(super) enum Verdict {
 }
 
 impl Doubting {
-    /// Whether the step is to be looked at now; it counts as looked at from here on.
+    /// True when the step is to be looked at now; it counts as looked at from here on.
     pub fn begins(&mut self, step: &StepId, now: Timestamp) -> bool {
         let is_due = self.looked.get(step).is_none_or(|at| between(*at, now) >= AGAIN);
         is_due && self.under_way.insert(step.clone())
     }
 
-    /// Whether a proven step is being looked at again: the run must not end on what is in doubt.
+    /// True while a proven step is being looked at again: the run must not end on what is in doubt.
     pub fn is_open(&self) -> bool {
         !self.under_way.is_empty()
     }
 
-    /// Whether the look that ended was one of a doubt.
+    /// True when the look that ended was one that a doubt asked for.
     pub fn ends(&mut self, step: &StepId, now: Timestamp) -> bool {
         let was = self.under_way.remove(step);
         if was {
@@ -107,7 +110,7 @@ impl Doubting {
                 self.unanswered.remove(step);
                 Verdict::Stands
             }
-            // Who could not be asked has contradicted nothing. An observer that doubts again after that has been answered.
+            // A system that gave no answer has contradicted nothing. The observer doubts again when it has an answer.
             Err(failure) if failure.class == Class::Retryable && self.unanswered.insert(step.clone()) => {
                 self.looked.remove(step);
                 Verdict::Stands

@@ -1,27 +1,27 @@
 //! Performs effects and feeds the answers back: the only await loop of the engine.
+use super::context::{Note, StepContext};
 use super::course::Course;
 use super::decide::{Effect, Rules, Verb, decide};
 use super::doubt::{Doubting, Outside, Verdict, resting};
 use super::failure::{Class, Failure};
 use super::journal::{Journal, JournalError};
-use super::made::{Adopted, Made};
+use super::made::Adopted;
 use super::pace::{
     BACKOFF_S, LOOK_AGAIN, LOOK_LATER, LOOKS, TASK_BACKOFF_S, TELL_AGAIN, TELL_NUMBERS, TRIES, TRY_LATER, nth,
 };
 use super::record::{Event, Outcome, Record};
 use super::request::{Asked, Request};
 use super::state::{RunState, Status};
-use super::step::{Context, Observed, Outline, Site, Step, StepId};
+use super::step::{Observed, Outline, Site, Step, StepId};
 use super::wait::Wait;
 use super::wall_clock::WallClock;
 use crate::base::clock::{Clock, add, between};
 use crate::base::{json, text};
-use async_trait::async_trait;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 
 /// One look at the target may take this long on the wall.
@@ -31,99 +31,50 @@ const ACT_DEADLINE: Duration = Duration::from_secs(3 * 3600);
 /// Log lines kept per step.
 const LOG_LIMIT: u32 = 400;
 
-/// Who this session is; goes into its first record.
+/// The identity of this session, for its first record.
 #[derive(Debug, Clone)]
 pub struct Session {
+    /// Id of the run, drawn once; marks in the target are `PLAN.ID`.
     pub run: String,
+    /// The plan's `name`.
     pub plan: String,
+    /// SHA-256 of the plan's text, in hexadecimal.
     pub plan_digest: String,
+    /// Host name of this machine.
     pub host: String,
+    /// Where the session goes.
     pub course: Course,
-    /// Who told it to take the run from whoever worked on it.
+    /// The operator who asked for `--take-over`.
     pub take_over: Option<String>,
     /// Things of a run whose journal was lost, which this session takes up.
     pub adopted: Vec<Adopted>,
 }
 
+/// A session that is ready to run: its steps, what they work on, and where it records.
 pub struct Driver<S: Site> {
+    /// All steps of the catalogue, in an order in which they can run; the course decides which are wanted.
     pub steps: Vec<Arc<dyn Step<S>>>,
+    /// The reading half of the target, which every verb is handed.
     pub reading: Arc<S::Reading>,
+    /// The changing half of the target, which only acts are handed.
     pub changing: Arc<S::Changing>,
+    /// The clock that dates records and measures bands and pauses.
     pub clock: Clock,
+    /// The run's journal, locked by this process.
     pub journal: Journal,
+    /// The state that the records of earlier sessions add up to.
     pub state: RunState,
+    /// Gates and patience.
     pub rules: Rules,
-    /// What an observer of the target tells.
+    /// The notices and doubts of an observer of the target.
     pub outside: Outside<S::Fact>,
     /// Receives every new record, after it is in the journal.
     pub feed: mpsc::UnboundedSender<Arc<Record>>,
 }
 
-/// What steps and tasks tell the loop.
-enum Note {
-    Handle { step: StepId, handle: String, written: oneshot::Sender<Result<(), String>> },
-    Waiting { step: StepId, wait: Wait },
-    Log { step: StepId, source: String, line: String },
-}
-
 enum Answer {
     Observed(Result<Observed, Failure>),
     Acted(Result<(), Failure>),
-}
-
-struct StepContext {
-    step: StepId,
-    clock: Clock,
-    handle: std::sync::Mutex<Option<String>>,
-    made: Arc<Made>,
-    notes: mpsc::UnboundedSender<Note>,
-    stopping: Arc<AtomicBool>,
-}
-
-#[async_trait]
-impl Context for StepContext {
-    fn clock(&self) -> &Clock {
-        &self.clock
-    }
-
-    fn handle(&self) -> Option<String> {
-        self.handle.lock().ok().and_then(|h| h.clone())
-    }
-
-    fn made(&self) -> &Made {
-        &self.made
-    }
-
-    async fn keep_handle(&self, handle: &str) -> Result<(), Failure> {
-        let lost =
-            |why: String| Failure::broken(format!("the journal did not take the handle: {why}"), "see the journal");
-        let (written, answer) = oneshot::channel();
-        let note = Note::Handle { step: self.step.clone(), handle: handle.to_string(), written };
-        self.notes.send(note).map_err(|_| lost("the run has ended".into()))?;
-        answer.await.map_err(|_| lost("the run has ended".into()))?.map_err(lost)?;
-        if let Ok(mut kept) = self.handle.lock() {
-            *kept = Some(handle.to_string());
-        }
-        Ok(())
-    }
-
-    fn waiting(&self, wait: Wait) {
-        // As below: without a listener the run has ended.
-        let _ = self.notes.send(Note::Waiting { step: self.step.clone(), wait });
-    }
-
-    fn log(&self, source: &str, line: &str) {
-        // Nobody listens any more only when the run has ended; the line is then of no use.
-        let _ = self.notes.send(Note::Log {
-            step: self.step.clone(),
-            source: source.to_string(),
-            line: text::shorten(&text::line(line), 400),
-        });
-    }
-
-    fn stopping(&self) -> bool {
-        self.stopping.load(Ordering::Relaxed)
-    }
 }
 
 struct Loop<S: Site> {
@@ -248,7 +199,7 @@ impl<S: Site> Loop<S> {
                 Effect::Record(event) => self.record(event)?,
                 Effect::Start(step, verb) => self.start(step, verb),
                 Effect::WakeAt(at) => wake = Some(wake.map_or(at, |w| w.min(at))),
-                // What is in doubt is looked at before the run ends on it.
+                // A step in doubt is looked at before the run ends as proven.
                 Effect::End(Outcome::Proven) if self.doubting.is_open() => {}
                 Effect::End(outcome) => {
                     self.tasks.abort_all();
@@ -477,7 +428,7 @@ impl<S: Site> Loop<S> {
                 self.record(Event::GateOpened { day, by })
             }
             Request::Retry { step } => {
-                // Who asked wants to hear what came of it.
+                // The person who asked wants to hear the result.
                 self.told.remove(&step);
                 self.record(Event::RetryAsked { step, by })
             }

@@ -2,6 +2,7 @@
 use crate::base::text;
 use serde::{Deserialize, Serialize};
 
+/// The class of a failure, by what can end it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Class {
@@ -15,8 +16,10 @@ pub enum Class {
     Broken,
 }
 
+/// A failure of a verb, or of a condition that a step checks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Failure {
+    /// The class, by which the engine decides when to look again.
     pub class: Class,
     /// A lowercase fragment: what failed, on which object, with the target's own words.
     pub what: String,
@@ -29,14 +32,17 @@ impl Failure {
         Failure { class, what: text::line(what.as_ref()), next: text::line(next.as_ref()) }
     }
 
+    /// A failure that goes away by itself, such as a lost connection.
     pub fn retryable(what: impl AsRef<str>, next: impl AsRef<str>) -> Self {
         Failure::new(Class::Retryable, what, next)
     }
 
+    /// A failure that ends when a person has done `next`.
     pub fn person(what: impl AsRef<str>, next: impl AsRef<str>) -> Self {
         Failure::new(Class::Person, what, next)
     }
 
+    /// A refusal by the target, which must not be forced.
     pub fn refused(what: impl AsRef<str>, next: impl AsRef<str>) -> Self {
         Failure::new(Class::Refused, what, next)
     }
@@ -50,6 +56,7 @@ impl Failure {
         )
     }
 
+    /// A state that should not exist; `next` says how to find out more.
     pub fn broken(what: impl AsRef<str>, next: impl AsRef<str>) -> Self {
         Failure::new(Class::Broken, what, next)
     }

@@ -21,6 +21,7 @@ pub struct Thing {
 }
 
 impl Thing {
+    /// A thing of this kind; `uid` is `None` where the target draws no id.
     pub fn new(kind: &str, name: impl ToString, uid: Option<String>) -> Thing {
         Thing { kind: kind.to_string(), name: name.to_string(), uid }
     }
@@ -33,7 +34,9 @@ impl Thing {
 /// A thing of a run whose journal was lost, and the step that would have made it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Adopted {
+    /// The step whose act makes things of this name.
     pub step: StepId,
+    /// The thing as a person saw it in the target and agreed to.
     pub thing: Thing,
 }
 
@@ -91,6 +94,7 @@ impl Made {
         }
     }
 
+    /// Takes the next record of the journal into account.
     pub fn apply(&mut self, event: &Event) {
         match event {
             Event::Session { course, adopted, .. } => {

@@ -1,4 +1,5 @@
 //! Runs steps. Knows no product.
+mod context;
 pub mod course;
 pub mod decide;
 pub mod describe;

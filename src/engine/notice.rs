@@ -7,7 +7,9 @@ use serde_json::{Map, Value};
 /// not know is kept and not understood.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Notice {
+    /// The sort of change, one word in snake case, such as `vm_stopped`.
     pub kind: String,
+    /// All other keys of the object, as its author wrote them.
     #[serde(flatten)]
     pub facts: Map<String, Value>,
 }

@@ -1,9 +1,9 @@
-//! How often a step is tried, looked at and told of again, in seconds of the run's clock.
+//! The pauses before a step is tried, looked at and told of again, in seconds of the run's clock.
 use std::time::Duration;
 
 /// Pauses between tries, in seconds of the clock; the last one repeats.
 pub(super) const BACKOFF_S: [u64; 6] = [2, 4, 8, 15, 20, 30];
-/// How often a blocked step is looked at again.
+/// The interval at which a blocked step is looked at again.
 pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(10);
 /// And after this many looks, less often.
 pub(super) const LOOKS: u32 = 60;

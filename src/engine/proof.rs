@@ -11,9 +11,11 @@ use std::collections::BTreeMap;
 pub struct Evidence {
     /// The system that was asked: `Proxmox`, `Talos 10.0.0.201`, `Kubernetes`, `jump host`.
     pub system: String,
+    /// The question: a path with its method, a call, a command. Never a secret.
     pub asked: String,
     /// The raw answer, redacted and without control characters.
     pub answer: String,
+    /// Time of the answer, by the engine's clock.
     pub at: Timestamp,
     /// A command with which a person can check it.
     pub by_hand: String,
@@ -38,6 +40,7 @@ impl Evidence {
 pub struct Comparison {
     /// The owner of the value: `cozy-new-cp1 at 10.0.0.201`.
     pub of: String,
+    /// The value that the target showed, such as a fingerprint.
     pub value: String,
     /// The place where the right value can be read: `the console of vm 1001`.
     pub with: String,
@@ -68,6 +71,7 @@ pub struct Left {
 }
 
 impl Left {
+    /// Both texts are cleaned and become one line each.
     pub fn new(what: impl AsRef<str>, why: impl AsRef<str>) -> Left {
         Left { what: text::line(what.as_ref()), why: text::line(why.as_ref()) }
     }
@@ -95,6 +99,7 @@ impl Proof {
         self
     }
 
+    /// The thing that the step's act made; `None` when the step makes nothing that could have a copy.
     pub fn owned(&self) -> Option<&Thing> {
         self.owned.as_deref()
     }
@@ -106,10 +111,12 @@ impl Proof {
         self
     }
 
+    /// The things that the step found and does not touch.
     pub fn left(&self) -> &[Left] {
         &self.left
     }
 
+    /// Adds a reading that the statement rests on as well.
     #[must_use]
     pub fn and(mut self, reading: Evidence) -> Self {
         self.more.push(reading);
@@ -124,6 +131,7 @@ impl Proof {
         self
     }
 
+    /// The comparison that a person is asked for; most proofs have none.
     pub fn comparison(&self) -> Option<&Comparison> {
         self.compare.as_deref()
     }
@@ -135,6 +143,7 @@ impl Proof {
         self
     }
 
+    /// Remarks for a person about a step that is proven all the same, one line each.
     pub fn remarks(&self) -> &[String] {
         &self.remarks
     }
@@ -152,10 +161,12 @@ impl Proof {
         &self.digests
     }
 
+    /// The statement that is proven, in one line.
     pub fn summary(&self) -> &str {
         &self.summary
     }
 
+    /// The readings, the first one being that with which the proof was made.
     pub fn readings(&self) -> impl Iterator<Item = &Evidence> {
         std::iter::once(&self.first).chain(&self.more)
     }

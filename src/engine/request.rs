@@ -1,4 +1,4 @@
-//! What a person, a screen or a signal asks of a run.
+//! The requests of a person, a screen or a signal to a run.
 use super::step::StepId;
 use crate::base::day::Day;
 use serde::{Deserialize, Serialize};
@@ -8,9 +8,15 @@ use serde::{Deserialize, Serialize};
 #[serde(tag = "ask", rename_all = "snake_case")]
 pub enum Request {
     /// Let the changes of this day begin.
-    OpenGate { day: Day },
+    OpenGate {
+        /// The day whose gate is open from then on; any number of them may be opened beforehand.
+        day: Day,
+    },
     /// Look at this step now, without waiting for the time of its next look.
-    Retry { step: StepId },
+    Retry {
+        /// A step that is blocked or is being retried; for any other it does nothing.
+        step: StepId,
+    },
     /// End at the next safe point.
     Stop,
     /// Make the asking screen the one whose requests are taken.
@@ -27,6 +33,7 @@ impl Request {
 /// A request and who made it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asked {
+    /// The request as the screen sent it.
     pub request: Request,
     /// For the record: `ann on pts/3`.
     pub by: String,

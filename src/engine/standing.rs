@@ -1,4 +1,4 @@
-//! How a step stands: what the records say of it, the clock and the gates, in one word. The screen, the line mode, the
+//! The standing of a step: its records, the clock and the gates in one word. The screen, the line mode, the
 //! status and the reports all show this word; nobody else derives one from the records.
 use super::state::{RunState, Status, StepState};
 use crate::base::clock::between;
@@ -21,8 +21,11 @@ pub enum Standing {
     Gate,
     /// Proven by an earlier session, being asked for again.
     Confirms,
+    /// Its act runs, and is not late.
     Acts,
+    /// Its effect is on its way in the target, and is not late.
     Waits,
+    /// Failed, and is tried again by itself.
     Retries,
     /// On its way for longer than its band.
     Late,
@@ -32,10 +35,12 @@ pub enum Standing {
     Drifted,
     /// The run ended while it was on its way.
     Halted,
+    /// Proven in this session, or a proof of a moment that an earlier one has.
     Proven,
 }
 
 impl Standing {
+    /// Every standing, in the order of the type.
     pub const ALL: [Standing; 13] = [
         Standing::Pending,
         Standing::Ready,
@@ -90,6 +95,7 @@ impl Standing {
         }
     }
 
+    /// An explanation for the help, as a lowercase clause.
     pub fn about(self) -> &'static str {
         match self {
             Standing::Pending => "waits for steps before it, or for its day",
@@ -108,7 +114,7 @@ impl Standing {
         }
     }
 
-    /// How much it deserves to be looked at; more is more.
+    /// The urgency of a look at it: the higher, the sooner.
     pub fn severity(self) -> u8 {
         match self {
             Standing::Proven => 0,
@@ -154,6 +160,7 @@ pub fn clock_of(state: &RunState, now: Timestamp) -> Timestamp {
     }
 }
 
+/// The standing of `step` at `now`. The clock of a run that has ended is [`clock_of`].
 pub fn standing(step: &StepState, state: &RunState, now: Timestamp) -> Standing {
     match &step.status {
         Status::Proven => Standing::Proven,

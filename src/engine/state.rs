@@ -1,166 +1,62 @@
 //! The one fold: what a run's records add up to. Used live, at recovery, in every view and in the report.
+mod step_state;
+#[cfg(test)]
+pub(crate) mod tests;
+
+pub use step_state::{Status, StepState};
+
 use super::course::Course;
-use super::failure::Failure;
 use super::made::Made;
-use super::proof::{Comparison, Proof};
+use super::proof::Comparison;
 use super::record::{Event, Outcome, Record};
 use super::step::{Outline, StepId};
-use super::wait::Wait;
 use crate::base::day::Day;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-#[derive(Debug, Clone, PartialEq)]
-pub enum Status {
-    /// Nothing known in this session.
-    Pending,
-    /// The target does not have it; waits for its gate or its queue.
-    Absent,
-    /// The act runs.
-    Acting,
-    /// The act was accepted.
-    Acted,
-    /// On its way in the target.
-    Underway,
-    /// Failed, goes on by itself.
-    Retrying {
-        failure: Failure,
-        again_at: Timestamp,
-    },
-    /// Needs a person, is looked at again.
-    Blocked {
-        failure: Failure,
-        since: Timestamp,
-        again_at: Timestamp,
-    },
-    Proven,
-}
-
-#[derive(Debug, Clone)]
-pub struct StepState {
-    pub outline: Outline,
-    pub status: Status,
-    /// How often the act was called, over all sessions.
-    pub attempt: u32,
-    pub handle: Option<String>,
-    /// First record of the step in the session that finished it or works on it.
-    pub started: Option<Timestamp>,
-    pub finished: Option<Timestamp>,
-    /// The wait in hand and since when its condition has been waited for.
-    pub wait: Option<(Wait, Timestamp)>,
-    /// The last evidence, also while it is being asked for again.
-    pub proof: Option<Proof>,
-    /// When the act was accepted in this session.
-    pub acted_at: Option<Timestamp>,
-    /// Failures in a row.
-    pub failures: u32,
-    pub first_failure: Option<Timestamp>,
-    /// What it was the last time, until the step gets further.
-    pub last_failure: Option<Failure>,
-    pub drifted: Option<String>,
-    /// It has been blocked since it last got further, and no person has asked for a look since.
-    pub known_blocked: bool,
-    /// Proven by an earlier session and not yet asked for again in this one.
-    pub to_confirm: bool,
-    /// The act was called and has neither been accepted nor failed: what it waits for is no progress yet.
-    in_act: bool,
-}
-
-impl StepState {
-    fn new(outline: Outline) -> Self {
-        StepState {
-            outline,
-            status: Status::Pending,
-            attempt: 0,
-            handle: None,
-            started: None,
-            finished: None,
-            wait: None,
-            proof: None,
-            acted_at: None,
-            failures: 0,
-            first_failure: None,
-            last_failure: None,
-            drifted: None,
-            known_blocked: false,
-            to_confirm: false,
-            in_act: false,
-        }
-    }
-
-    fn got_further(&mut self) {
-        self.failures = 0;
-        self.first_failure = None;
-        self.last_failure = None;
-        self.known_blocked = false;
-    }
-
-    /// Whether the act was called and has neither been accepted nor failed.
-    pub fn is_in_act(&self) -> bool {
-        self.in_act
-    }
-
-    /// Whether the act in hand has begun a task in the target: when it fails now, that task did.
-    pub fn acts_in_a_task(&self) -> bool {
-        self.in_act && self.handle.is_some()
-    }
-
-    pub fn is_proven(&self) -> bool {
-        self.status == Status::Proven
-    }
-
-    pub fn is_blocked(&self) -> bool {
-        matches!(self.status, Status::Blocked { .. })
-    }
-
-    /// Why the step can't go on at the moment.
-    pub fn failure(&self) -> Option<&Failure> {
-        match &self.status {
-            Status::Retrying { failure, .. } | Status::Blocked { failure, .. } => Some(failure),
-            Status::Pending | Status::Absent | Status::Acting | Status::Acted | Status::Underway | Status::Proven => {
-                None
-            }
-        }
-    }
-
-    /// Whether the step holds a place in its queue.
-    pub fn holds_queue(&self) -> bool {
-        match self.status {
-            Status::Acting | Status::Acted | Status::Underway => true,
-            Status::Pending | Status::Absent | Status::Retrying { .. } | Status::Blocked { .. } | Status::Proven => {
-                false
-            }
-        }
-    }
-}
-
+/// A run and what its records add up to. Empty before the first record.
 #[derive(Debug, Clone, Default)]
 pub struct RunState {
+    /// Id of the run, drawn once; marks in the target are `PLAN.ID`.
     pub run: String,
+    /// The plan's `name`.
     pub plan: String,
+    /// SHA-256 of the text of the plan that the last session was started with.
     pub plan_digest: String,
+    /// Host name of the machine on which the last session runs or ran.
     pub host: String,
+    /// Process id of the last session's worker on `host`; it may have ended without a record.
     pub pid: u32,
+    /// Where the last session goes.
     pub course: Course,
+    /// Number of sessions so far.
     pub sessions: u32,
+    /// Time of the first session's start.
     pub started: Option<Timestamp>,
+    /// Time of the last record.
     pub last: Option<Timestamp>,
+    /// Number of the last record; 0 before the first.
     pub seq: u64,
+    /// The steps of the last session, in its order.
     pub steps: Vec<StepState>,
     index: HashMap<StepId, usize>,
-    /// What was made, of all sessions.
+    /// The things that all sessions together have made.
     pub made: Arc<Made>,
     /// Gates that a person (or `--yes`) opened, with who.
     pub gates: BTreeMap<Day, String>,
+    /// Days whose gate was asked for in this session, opened or not.
     pub gates_asked: BTreeSet<Day>,
+    /// The operator who asked this session to stop.
     pub stop_asked: Option<String>,
+    /// The way in which the last session ended; `None` while it goes on, or when its worker was killed.
     pub ended: Option<Outcome>,
     /// The journal says that it ended proven, and its own records do not bear that out: somebody changed it.
     pub disputed: bool,
 }
 
 impl RunState {
+    /// The state after these records, which begin with the first of the run.
     pub fn of<'a>(records: impl IntoIterator<Item = &'a Record>) -> Self {
         let mut state = RunState::default();
         for record in records {
@@ -182,6 +78,7 @@ impl RunState {
         first
     }
 
+    /// The step of this id; `None` when the last session has none.
     pub fn step(&self, id: &StepId) -> Option<&StepState> {
         self.index.get(id).and_then(|i| self.steps.get(*i))
     }
@@ -191,11 +88,12 @@ impl RunState {
         self.steps.iter().filter(|s| self.course.wants(s.outline.day))
     }
 
+    /// Number of wanted steps that are proven.
     pub fn proven(&self) -> usize {
         self.wanted().filter(|s| s.is_proven()).count()
     }
 
-    /// What the proofs of the day before ask a person to compare before the gate of `day` opens.
+    /// The comparisons that the proofs of the day before ask of a person before the gate of `day` opens.
     pub fn to_compare(&self, day: Day) -> Vec<Comparison> {
         let before = self.steps.iter().filter(|s| s.is_proven() && s.outline.day.next() == Some(day));
         before.filter_map(|s| s.proof.as_ref()?.comparison().cloned()).collect()
@@ -216,6 +114,7 @@ impl RunState {
         self.gates_asked.iter().copied().find(|day| !self.gates.contains_key(day))
     }
 
+    /// Takes the next record into account.
     pub fn apply(&mut self, record: &Record) {
         self.seq = record.seq;
         self.last = Some(record.at);
@@ -225,7 +124,7 @@ impl RunState {
         }
         match &record.event {
             Event::Session { run, plan, plan_digest, host, pid, course, steps, .. } => {
-                // What was agreed to on the way there is no word about the way back, nor the other way round.
+                // A gate that was opened on the way forward does not count on the way back, nor the other way round.
                 if course.is_back() || self.course.is_back() {
                     self.gates.clear();
                 }
@@ -315,7 +214,7 @@ impl RunState {
             Event::Drifted { step, why } => self.on(step, at, |s| {
                 s.drifted = Some(why.clone());
                 s.to_confirm = false;
-                // What comes now is no late effect of the act that was proven.
+                // An effect that is seen from now on is not a late one of the act that was proven.
                 s.acted_at = None;
                 s.started = Some(at);
                 s.finished = None;
@@ -335,7 +234,7 @@ impl RunState {
                 }
             }),
             Event::StopAsked { by } => self.stop_asked = Some(by.clone()),
-            // Who holds control is a matter of the worker that lives, not of the run; a notice tells of the target alone.
+            // Control belongs to the living worker, not to the run; a notice is about the target alone.
             Event::ControlTaken { .. } | Event::Noticed { .. } => {}
             Event::Ended { outcome: Outcome::Proven } if !self.wanted().all(StepState::is_proven) => {
                 self.disputed = true
@@ -389,205 +288,5 @@ impl RunState {
             step.started.get_or_insert(at);
             f(step);
         }
-    }
-}
-
-#[cfg(test)]
-pub mod tests {
-    use super::*;
-    use crate::engine::proof::Evidence;
-    use crate::engine::wait::Band;
-
-    pub fn outline(id: &str, day: u8, after: &[&str]) -> Outline {
-        Outline {
-            id: StepId::new(id),
-            day: Day::Number(day),
-            title: id.into(),
-            after: after.iter().map(|a| StepId::new(a)).collect(),
-            queue: None,
-            band: Band::new(10, 60),
-            changes: day > 0,
-            momentary: false,
-            by_hand: String::new(),
-        }
-    }
-
-    pub fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(second).unwrap()
-    }
-
-    pub fn proof() -> Proof {
-        let reading = Evidence {
-            system: "test".into(),
-            asked: "is it".into(),
-            answer: "it is".into(),
-            at: at(0),
-            by_hand: String::new(),
-        };
-        Proof::new("it is so", reading)
-    }
-
-    pub fn session(steps: Vec<Outline>) -> Event {
-        Event::Session {
-            run: "r".into(),
-            plan: "p".into(),
-            plan_digest: String::new(),
-            cozyup: "0".into(),
-            host: "jump".into(),
-            pid: 1,
-            course: Course::Forward { until: Day::Number(10) },
-            take_over: None,
-            adopted: vec![],
-            steps,
-        }
-    }
-
-    /// The same session on another course.
-    pub fn on_course(mut event: Event, to: Course) -> Event {
-        if let Event::Session { course, .. } = &mut event {
-            *course = to;
-        }
-        event
-    }
-
-    pub fn fold(events: Vec<Event>) -> RunState {
-        let records: Vec<Record> = events
-            .into_iter()
-            .enumerate()
-            .map(|(i, event)| Record { seq: i as u64 + 1, at: at(i as i64), event })
-            .collect();
-        RunState::of(&records)
-    }
-
-    #[test]
-    fn a_second_session_asks_for_every_lasting_proof_again() {
-        let a = StepId::new("day1.a");
-        let mut lasting = outline("day1.a", 1, &[]);
-        let mut moment = outline("day5.b", 5, &[]);
-        moment.momentary = true;
-        lasting.title = "old title".into();
-        let first = session(vec![lasting.clone(), moment.clone()]);
-        lasting.title = "new title".into();
-        let state = fold(vec![
-            first,
-            Event::Proven { step: a.clone(), proof: proof() },
-            Event::Proven { step: StepId::new("day5.b"), proof: proof() },
-            session(vec![lasting, moment]),
-        ]);
-        let step = state.step(&a).unwrap();
-        assert_eq!(step.status, Status::Pending);
-        assert!(step.to_confirm && step.proof.is_some());
-        assert_eq!(step.outline.title, "new title");
-        assert!(state.step(&StepId::new("day5.b")).unwrap().is_proven());
-        assert_eq!(state.sessions, 2);
-    }
-
-    #[test]
-    fn the_same_condition_keeps_its_start_and_another_begins_anew() {
-        let step = StepId::new("day1.a");
-        let wait =
-            |c: &str, seen: &str| Event::Waiting { step: step.clone(), wait: Wait::new(c, seen, Band::new(1, 2)) };
-        let state =
-            fold(vec![session(vec![outline("day1.a", 1, &[])]), wait("3 members", "1"), wait("3 members", "2")]);
-        assert_eq!(state.step(&step).unwrap().wait.as_ref().unwrap().1, at(1));
-        let state = fold(vec![session(vec![outline("day1.a", 1, &[])]), wait("3 members", "1"), wait("healthy", "no")]);
-        assert_eq!(state.step(&step).unwrap().wait.as_ref().unwrap().1, at(2));
-    }
-
-    #[test]
-    fn a_step_whose_act_is_refused_again_and_again_has_been_blocked_since_the_first_time() {
-        let step = StepId::new("day1.a");
-        let refused = || Event::Blocked { step: step.clone(), failure: Failure::refused("no", "ask"), again_at: at(9) };
-        let absent = || Event::Absent { step: step.clone(), seen: String::new() };
-        let tried = |attempt| Event::Intended { step: step.clone(), attempt };
-        let first = session(vec![outline("day1.a", 1, &[])]);
-        let state = fold(vec![first, absent(), tried(1), refused(), absent(), tried(2), refused()]);
-        let Status::Blocked { since, .. } = state.step(&step).unwrap().status else { panic!("not blocked") };
-        assert_eq!(since, at(3));
-    }
-
-    /// proxmox.md 2.2: an act that says what it waits for, in each of its tries, is still the same act that fails.
-    #[test]
-    fn what_an_act_waits_for_in_each_try_is_no_progress() {
-        let step = StepId::new("day1.a");
-        let waits = || Event::Waiting { step: step.clone(), wait: Wait::new("it is sent", "1 %", Band::new(1, 2)) };
-        let tried = |attempt| Event::Intended { step: step.clone(), attempt };
-        let failed =
-            || Event::Failed { step: step.clone(), failure: Failure::retryable("cut", "again"), again_at: at(9) };
-        let absent = || Event::Absent { step: step.clone(), seen: String::new() };
-        let mut events = vec![session(vec![outline("day1.a", 1, &[])]), absent()];
-        for attempt in 1..=3 {
-            events.extend([tried(attempt), waits(), waits(), failed(), absent()]);
-        }
-        let state = fold(events.clone());
-        assert_eq!(state.step(&step).unwrap().failures, 3);
-        assert_eq!(state.step(&step).unwrap().first_failure, Some(at(5)));
-        // What a look sees on its way, and an accepted act, are progress.
-        events.push(waits());
-        assert_eq!(fold(events.clone()).step(&step).unwrap().failures, 0);
-        events.extend([tried(4), failed(), absent(), tried(5), Event::Acted { step: step.clone() }, waits()]);
-        assert_eq!(fold(events).step(&step).unwrap().failures, 0);
-    }
-
-    #[test]
-    fn a_handle_survives_a_crash_between_intent_and_answer() {
-        let step = StepId::new("day1.a");
-        let state = fold(vec![
-            session(vec![outline("day1.a", 1, &[])]),
-            Event::Intended { step: step.clone(), attempt: 1 },
-            Event::HandleKept { step: step.clone(), handle: "UPID:x".into() },
-            session(vec![outline("day1.a", 1, &[])]),
-        ]);
-        let s = state.step(&step).unwrap();
-        assert_eq!(s.handle.as_deref(), Some("UPID:x"));
-        assert_eq!((s.attempt, &s.status), (1, &Status::Pending));
-    }
-
-    #[test]
-    fn what_was_refused_and_made_by_somebody_else_is_not_the_runs() {
-        let made = |events: Vec<Event>| {
-            let records =
-                events.into_iter().enumerate().map(|(i, event)| Record { seq: i as u64 + 1, at: at(0), event });
-            let records = records.collect::<Vec<_>>();
-            RunState::of(&records).made.steps().map(ToString::to_string).collect::<Vec<_>>()
-        };
-        let step = StepId::new("day4.role");
-        let there = || session(vec![outline("day4.role", 4, &[])]);
-        let intended = || Event::Intended { step: step.clone(), attempt: 1 };
-        let refused = || Event::Blocked { step: step.clone(), failure: Failure::refused("no", "ask"), again_at: at(9) };
-        let proven = |step: &StepId| Event::Proven { step: step.clone(), proof: proof() };
-        assert!(made(vec![there(), intended(), refused(), proven(&step)]).is_empty());
-        assert_eq!(
-            made(vec![there(), intended(), refused(), intended(), Event::Acted { step: step.clone() }]),
-            ["day4.role"]
-        );
-        // That it is refused later takes nothing away from having made it.
-        assert_eq!(made(vec![there(), intended(), Event::Acted { step: step.clone() }, refused()]), ["day4.role"]);
-        let back = || on_course(there(), Course::Back { cluster_is_lost: false });
-        let asked = StepId::new("teardown.asked");
-        assert_eq!(made(vec![there(), intended(), back(), proven(&asked)]), ["day4.role", "teardown.asked"]);
-        assert_eq!(made(vec![there(), intended(), back(), proven(&asked), there()]), ["day4.role"]);
-        assert!(made(vec![there(), intended(), back(), Event::Ended { outcome: Outcome::Proven }]).is_empty());
-    }
-
-    /// harm.md S16
-    #[test]
-    fn an_end_that_says_more_than_the_records_do_is_no_end() {
-        let end = || Event::Ended { outcome: Outcome::Proven };
-        let proven = |step: &str| Event::Proven { step: StepId::new(step), proof: proof() };
-        let steps = || session(vec![outline("day1.a", 1, &[]), outline("day1.b", 1, &[])]);
-        let forged = fold(vec![steps(), proven("day1.a"), end()]);
-        assert_eq!((forged.ended, forged.disputed), (None, true));
-        let whole = fold(vec![steps(), proven("day1.a"), proven("day1.b"), end()]);
-        assert_eq!((whole.ended, whole.disputed), (Some(Outcome::Proven), false));
-        assert!(!fold(vec![steps(), end(), steps()]).disputed, "the next session looks at everything again");
-        let stopped = fold(vec![steps(), Event::Ended { outcome: Outcome::Stopped }]);
-        assert_eq!((stopped.ended, stopped.disputed), (Some(Outcome::Stopped), false));
-    }
-
-    #[test]
-    fn records_about_unknown_steps_change_nothing() {
-        let state = fold(vec![session(vec![]), Event::Acted { step: StepId::new("day9.gone") }]);
-        assert!(state.steps.is_empty());
     }
 }

@@ -16,10 +16,12 @@ use std::time::Duration;
 pub struct StepId(String);
 
 impl StepId {
+    /// The id of the only step of its kind, or an id that was written before.
     pub fn new(kind: &str) -> Self {
         StepId(kind.to_string())
     }
 
+    /// The id of the step of this kind that is about `subject`.
     pub fn of(kind: &str, subject: &str) -> Self {
         StepId(format!("{kind}/{subject}"))
     }
@@ -34,6 +36,7 @@ impl StepId {
         self.0.split_once('/').map(|(_, s)| s)
     }
 
+    /// The whole id, as the journal has it.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -48,14 +51,18 @@ impl fmt::Display for StepId {
 /// A place where only `limit` acts may go on at once, e.g. clones from one template on one storage.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Queue {
+    /// Name of the queue. Steps that name the same one share it.
     pub name: String,
+    /// Largest number of acts at once, at least 1.
     pub limit: usize,
 }
 
 /// The metadata of a step, known before anything runs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Outline {
+    /// The step's id, unique in a run.
     pub id: StepId,
+    /// The day that the step belongs to.
     pub day: Day,
     /// The statement that the step makes true, for people: `clone cozy-new-cp1 (vm 1001) from template 9100`.
     pub title: String,
@@ -64,6 +71,7 @@ pub struct Outline {
     /// Held from before the act until the step is proven or failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue: Option<Queue>,
+    /// Expected duration of the whole step, for when it waits for nothing that it names.
     pub band: Band,
     /// False for checks, which have no act.
     pub changes: bool,
@@ -90,7 +98,9 @@ pub enum Observed {
 /// The two halves of the outside world. Only `act` is handed the changing half.
 #[async_trait]
 pub trait Site: Send + Sync + 'static {
+    /// Clients that can't change the target.
     type Reading: Send + Sync;
+    /// Clients that can.
     type Changing: Send + Sync;
     /// Something that may be true in the target and that an observer can contradict.
     type Fact: Clone + Ord + fmt::Debug + Send + Sync;
@@ -105,6 +115,7 @@ pub trait Site: Send + Sync + 'static {
 /// The services that the engine gives to a step while a verb runs.
 #[async_trait]
 pub trait Context: Send + Sync {
+    /// The engine's clock; steps have no other.
     fn clock(&self) -> &Clock;
     /// The handle kept last (a UPID, a name), also by an earlier process.
     fn handle(&self) -> Option<String>;
@@ -123,8 +134,10 @@ pub trait Context: Send + Sync {
     fn stopping(&self) -> bool;
 }
 
+/// A step: a statement about the target that it makes true and proves. See the contract in docs/ARCHITECTURE.md.
 #[async_trait]
 pub trait Step<S: Site>: Send + Sync {
+    /// The step's metadata; the same at every call.
     fn outline(&self) -> &Outline;
 
     /// Reads the target, changes nothing. Quick: one look, no waiting.
@@ -141,8 +154,8 @@ pub trait Step<S: Site>: Send + Sync {
     /// When the target refused or could not be reached.
     async fn act(&self, cx: &dyn Context, site: &S::Reading, change: &S::Changing) -> Result<(), Failure>;
 
-    /// What its proof rests on: when an observer sees that one of these is no longer so, the step is looked at again at
-    /// once. Nothing by default: then the next session looks.
+    /// The facts that the step's proof rests on. When an observer sees that one of them no longer holds, the step is
+    /// looked at again at once. None by default: then the next session looks.
     fn rests_on(&self) -> Vec<S::Fact> {
         Vec::new()
     }
@@ -163,6 +176,7 @@ pub enum Undo<'a, S: Site> {
     Nothing,
     /// The change is inside an object that the steps of this kind made, and goes with that object.
     With(&'static str),
+    /// This removal takes the act back.
     By(&'a dyn Removal<S>),
 }
 

@@ -17,6 +17,7 @@ const LOOKS_AT_ONCE: usize = 4;
 /// Takes back one step.
 pub struct Undoing<S: Site> {
     step: Arc<dyn Step<S>>,
+    /// Outline of the teardown step, whose id is [`undo_id`] of the other's.
     pub outline: Outline,
 }
 

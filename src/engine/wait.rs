@@ -8,7 +8,9 @@ use std::time::Duration;
 /// The usual duration of something and the duration from which it is late, in whole seconds of the engine's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Band {
+    /// Usual duration, in seconds.
     pub usual_s: u64,
+    /// Duration after which it is late, in seconds; at least `usual_s`.
     pub late_s: u64,
 }
 
@@ -18,6 +20,7 @@ impl Band {
         Band { usual_s, late_s: if late_s < usual_s { usual_s } else { late_s } }
     }
 
+    /// True when more than `late_s` have passed since `since`.
     pub fn is_late(&self, since: Timestamp, now: Timestamp) -> bool {
         between(since, now) > Duration::from_secs(self.late_s)
     }
@@ -30,24 +33,31 @@ pub struct Wait {
     pub condition: String,
     /// The last thing seen, e.g. `2 members: cp1, cp2`.
     pub seen: String,
+    /// The usual and the late duration of this wait.
     pub band: Band,
     /// Done and total of whatever is counted, where something can be (`41 of 78 MiB` is `(41, 78, "MiB")`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<Progress>,
 }
 
+/// A count for a progress bar.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
+    /// The part that is done, in `unit`.
     pub done: u64,
+    /// The whole, in `unit`.
     pub total: u64,
+    /// The unit, for people: `MiB`, `%`.
     pub unit: String,
 }
 
 impl Wait {
+    /// A wait without a count; both texts are cleaned and become one line each.
     pub fn new(condition: impl AsRef<str>, seen: impl AsRef<str>, band: Band) -> Self {
         Wait { condition: text::line(condition.as_ref()), seen: text::line(seen.as_ref()), band, progress: None }
     }
 
+    /// The same wait with a count.
     #[must_use]
     pub fn with_progress(mut self, done: u64, total: u64, unit: impl Into<String>) -> Self {
         self.progress = Some(Progress { done, total, unit: unit.into() });

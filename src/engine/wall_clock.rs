@@ -1,5 +1,5 @@
-//! What happens to this machine's clock during a session. The run's own times go on evenly whatever it is; whoever reads them
-//! has to know of it.
+//! Jumps of this machine's clock during a session. The run's own times go on evenly all the same, and whoever reads
+//! them has to know of the jump.
 use crate::base::clock::Clock;
 use crate::base::text::format_duration;
 use jiff::SignedDuration;
@@ -10,7 +10,7 @@ const MOVED: SignedDuration = SignedDuration::from_secs(60);
 
 #[derive(Default)]
 pub(super) struct WallClock {
-    /// How far it had moved when that was told last.
+    /// The distance that it had moved when that was told last.
     told: SignedDuration,
 }
 

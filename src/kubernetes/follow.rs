@@ -207,7 +207,7 @@ impl<R: Row> Kept<R> {
         if item.is_ok() {
             self.pause = SHORTEST_PAUSE;
         } else {
-            // What came before the error in the same burst has not been shown; a new list shows it.
+            // The events before the error in the same burst have not been shown; a new list shows them.
             (self.version, self.watch, self.fresh) = (None, None, false);
         }
         item

@@ -1,5 +1,5 @@
-//! What an API server may send: a layer of the client that ends an answer, or a line of a watch, where it is longer than any
-//! of the API's. It counts while bytes come, so that nothing beyond the limit is kept or waited for.
+//! Limits for an API server's answers: a layer of the client that ends an answer, or a line of a watch, that is longer
+//! than any of the API's. It counts while bytes come, so that nothing beyond the limit is kept or waited for.
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 use hyper::http::{Request, Response};
 use std::pin::Pin;

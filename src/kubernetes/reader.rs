@@ -22,10 +22,10 @@ pub(super) const PAGE: &str = "250";
 pub(super) const MOST: usize = 20_000;
 /// All pages of one list, in bytes.
 const LIST: usize = 64 << 20;
-/// What the values of one answer, or those that are kept of a list, may take in memory, in bytes.
+/// The limit in memory for the values of one answer, or for those that are kept of a list, in bytes.
 pub(super) const MEMORY: usize = 64 << 20;
 
-/// What is kept of a list's objects.
+/// The part of a list's objects that is kept.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kept {
     /// All of them: their values add up over the pages.

@@ -1,5 +1,5 @@
-//! What a pane shows of an object, and no more: watching five thousand whole pods costs a quarter of a gigabyte,
-//! watching these costs a fifteenth of it.
+//! The few fields of an object that a pane shows: watching five thousand whole pods costs a quarter of a gigabyte,
+//! watching these fields costs a fifteenth of it.
 use super::kind::Kind;
 use crate::base::text::clean;
 use jiff::Timestamp;
@@ -59,7 +59,7 @@ pub struct ReleaseStatus {
 /// A row, and the part of the object that it is made from.
 pub(super) trait Row: Sized + Clone + Send + Unpin + 'static {
     const KIND: Kind;
-    /// Which of them are asked for; `None`: all.
+    /// Field selector for the objects that are asked for; `None`: all.
     const FIELD: Option<&'static str> = None;
     type Slim: DeserializeOwned + Serialize + Clone + Send + Unpin + 'static;
     fn of(slim: &Self::Slim) -> Self;

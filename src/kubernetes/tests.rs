@@ -73,7 +73,7 @@ async fn a_list_whose_pages_never_end_is_given_up() {
     assert!(matches!(&error, Error::Answer { text } if text.contains("more than 20000 objects")), "{error:?}");
 }
 
-/// What a server without an end may send in the place of a list, a page, an object, an error and a watch.
+/// The endless answers that a server may send in the place of a list, a page, an object, an error and a watch.
 const ENDLESS: [(u16, &str, &str); 5] = [
     (200, "{\"metadata\":{},\"items\":[0", ",{\"a\":0}"),
     (200, "{\"metadata\":{\"continue\":\"", "x"),
@@ -116,7 +116,7 @@ async fn pages_that_are_each_short_enough_and_never_end_are_given_up() {
     let (_server, reader, _) = site((0..12).map(big).collect()).await;
     let pods = reader.pods(None, None).await.unwrap_err();
     assert!(matches!(&pods, Error::Answer { text } if text.contains("more than 64 MiB")), "{pods:?}");
-    // What is kept whole is counted by the room that it takes.
+    // Objects that are kept whole are counted by the room that they take.
     let dear = |n: usize| page("90", Some(&format!("page {n}")), vec![json!({"a": vec![0; 300]}); 1000]);
     let (_server, reader, _) = site((0..12).map(dear).collect()).await;
     let nodes = reader.list(&Kind::NODE, None, None).await.unwrap_err();

@@ -18,7 +18,7 @@ pub struct EventStatus {
     pub reason: String,
     /// The reporter's sentence, cleaned.
     pub message: String,
-    /// How often it was recorded, 1 at the least.
+    /// Number of times that it was recorded, 1 at the least.
     pub count: u64,
     /// When it was recorded last (`lastTimestamp`, else `eventTime`); `None` where the event has neither.
     pub last: Option<Timestamp>,

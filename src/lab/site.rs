@@ -237,7 +237,7 @@ fn with_pool(world: &World, token_file: &Path) -> String {
     format!("{}{pool}", token_file.display())
 }
 
-/// Whether the add-ons are on, and the storages that are tested: a token of one pool may make no users for them.
+/// True when the add-ons are on, and the storages that are tested: a token of one pool may make no users for them.
 fn addons(world: &World) -> (bool, &'static str) {
     match world.scenario.proxmox.pool_token {
         true => (false, "local, replicated"),

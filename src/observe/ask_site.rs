@@ -20,7 +20,7 @@ const RIGHTS_EVERY: u32 = 100;
 
 struct Ask {
     reader: Reader,
-    /// Whether the token has `Sys.Audit` on `/`; `None`: not asked yet.
+    /// True when the token has `Sys.Audit` on `/`; `None`: not asked yet.
     all_tasks: Option<bool>,
     looks: u32,
 }
@@ -58,7 +58,7 @@ pub async fn run(around: Arc<Around>, reader: Reader) {
 
 fn silence(around: &Around, pace: &mut Pace, cause: Cause) -> Duration {
     around.outlet.failed(&Backend::Proxmox, cause);
-    // What nobody answers contradicts nothing.
+    // A question without an answer contradicts nothing.
     around.outlet.doubt(Source::Site, BTreeSet::new());
     pace.after_silence()
 }

@@ -14,7 +14,7 @@ pub struct NodesWatch {
     fallen: BTreeSet<String>,
 }
 
-/// What came of one look.
+/// The result of one look.
 #[derive(Debug, Default)]
 pub struct Seen {
     pub nodes: Nodes,

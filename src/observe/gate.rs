@@ -1,4 +1,4 @@
-//! Which notices pass: each change once, and never a flood.
+//! The choice of notices that pass: each change once, and never a flood.
 use crate::base::clock::between;
 use crate::observed::Noticed;
 use jiff::Timestamp;
@@ -23,7 +23,7 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// What is to be told now that `notice` came: nothing, it alone, or also how many were left out before it.
+    /// The notices to tell now that `notice` came: none, it alone, or also the number of those left out before it.
     pub fn pass(&mut self, notice: Noticed, now: Timestamp) -> Vec<Noticed> {
         let subject = notice.subject();
         let known =

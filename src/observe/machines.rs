@@ -1,9 +1,9 @@
-//! What the machines' Talos APIs say, and which members etcd has lost.
+//! The answers of the machines' Talos APIs, and the members that etcd has lost.
 use crate::observed::{Fact, Machine, Machines, Member, Noticed};
 use crate::talos::client::facts::{EtcdMember, EtcdStatus, MachineStatus, Service};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What one machine answered.
+/// The answers of one machine.
 #[derive(Debug, Clone)]
 pub struct MachineAnswer {
     pub status: MachineStatus,
@@ -13,7 +13,7 @@ pub struct MachineAnswer {
     pub etcd: Option<EtcdStatus>,
 }
 
-/// Whether etcd runs on the machine that has these services, and can be asked.
+/// True when etcd runs on the machine that has these services, and can be asked.
 pub fn has_etcd(services: &[Service]) -> bool {
     services.iter().any(|s| s.id == "etcd" && s.is_up())
 }
@@ -27,7 +27,7 @@ pub struct MachinesWatch {
     joined: BTreeSet<String>,
 }
 
-/// What came of one look.
+/// The result of one look.
 #[derive(Debug, Default)]
 pub struct Seen {
     pub notices: Vec<Noticed>,

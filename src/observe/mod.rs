@@ -39,7 +39,7 @@ pub type AdminOf = Arc<dyn Fn() -> Option<ClientCertificate> + Send + Sync>;
 /// A client of the cluster, once there is a kubeconfig.
 pub type ClusterOf = Arc<dyn Fn() -> Option<kubernetes::Reader> + Send + Sync>;
 
-/// What an observer needs.
+/// The inputs of an observer.
 pub struct Parts {
     pub plan: Arc<Plan>,
     pub clock: Clock,
@@ -48,7 +48,7 @@ pub struct Parts {
     pub admin: AdminOf,
     pub cluster: ClusterOf,
     pub inside: Inside<Fact>,
-    /// How far earlier sessions went.
+    /// The progress of earlier sessions.
     pub progress: Progress,
 }
 
@@ -58,7 +58,7 @@ pub struct Observer {
     calls: Arc<Calls>,
 }
 
-/// What each task of the observer works with.
+/// The things that each task of the observer works with.
 struct Around {
     plan: Arc<Plan>,
     clock: Clock,
@@ -79,7 +79,7 @@ impl Observer {
         self.progress.clone()
     }
 
-    /// How many questions were asked so far.
+    /// Number of questions that were asked so far.
     pub fn calls(&self) -> Arc<Calls> {
         self.calls.clone()
     }

@@ -1,4 +1,4 @@
-//! How often a system is asked.
+//! The pauses between the questions to a system.
 use crate::base::clock::Clock;
 use std::time::Duration;
 

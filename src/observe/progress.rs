@@ -1,4 +1,4 @@
-//! How far the run is: which of its days have begun.
+//! The progress of the run: the days that have begun.
 use crate::engine::record::{Event, Record};
 use crate::engine::step::StepId;
 
@@ -11,7 +11,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// What earlier sessions brought about.
+    /// The progress of a run whose earlier sessions made these steps true.
     pub fn of<'a>(made: impl IntoIterator<Item = &'a StepId>) -> Progress {
         Progress { day: made.into_iter().filter_map(day).max(), backwards: false }
     }

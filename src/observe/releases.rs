@@ -11,7 +11,7 @@ pub struct ReleasesWatch {
     told: BTreeMap<(String, String), Option<u64>>,
 }
 
-/// What came of one look.
+/// The result of one look.
 #[derive(Debug, Default)]
 pub struct Seen {
     pub releases: Releases,

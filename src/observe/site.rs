@@ -1,4 +1,4 @@
-//! What the answers of Proxmox VE say of the plan's VMs, hosts and storages, and what has changed since the last ones.
+//! The state of the plan's VMs, hosts and storages by the answers of Proxmox VE, and the changes since the last ones.
 use super::tasks::{self, Tasks};
 use crate::observed::{Fact, Host, Noticed, Power, Site, Storage, Vm, VmThere};
 use crate::plan::model::Plan;
@@ -34,7 +34,7 @@ pub struct SiteWatch {
     shown: Option<Site>,
 }
 
-/// What came of one look.
+/// The result of one look.
 #[derive(Debug, Default)]
 pub struct Seen {
     pub site: Site,
@@ -239,7 +239,7 @@ impl SiteWatch {
     }
 }
 
-/// Whether nothing but figures differs.
+/// True when nothing but figures differs.
 fn is_alike(a: &Site, b: &Site) -> bool {
     let told = |vm: &Vm| (vm.vmid, vm.there.as_ref().map(|t| (t.host.clone(), t.power, t.lock.clone())));
     let hosts = |site: &Site| site.hosts.iter().map(|h| (h.name.clone(), h.online)).collect::<Vec<_>>();

@@ -4,9 +4,9 @@ use crate::proxmox::{TaskRow, Upid};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What is done to stop a VM; the stop itself tells of it.
+/// Kinds of tasks that are meant to stop a VM; the notice of the stop is enough.
 const MEANT: [&str; 3] = ["qmstop", "qmshutdown", "qmdestroy"];
-/// What may leave a VM stopped: suspension to disk, a snapshot's rollback and a restore too.
+/// Kinds of tasks that may leave a VM stopped: suspension to disk, a snapshot's rollback and a restore too.
 const STOPS: [&str; 6] = ["qmstop", "qmshutdown", "qmdestroy", "qmsuspend", "qmrollback", "qmrestore"];
 const STARTS: [&str; 3] = ["qmstart", "qmresume", "qmreboot"];
 const REMOVES: [&str; 2] = ["qmdestroy", "qmrestore"];
@@ -28,7 +28,7 @@ impl Tasks {
         Tasks { token: token.to_string(), known: None, explained: BTreeSet::new() }
     }
 
-    /// Whether the run's own token began it. Other programs may use the same token: their tasks count as the run's.
+    /// True when the run's own token began it. Other programs may use the same token: their tasks count as the run's.
     pub fn is_ours(&self, upid: &Upid) -> bool {
         upid.user() == self.token
     }

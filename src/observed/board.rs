@@ -33,7 +33,7 @@ impl Board {
     pub fn put(&self, snapshot: Snapshot) -> bool {
         let kind = snapshot.view.kind();
         let mut last = self.shared.last.lock().unwrap_or_else(PoisonError::into_inner);
-        // What screens get goes the way of records: nothing secret and nothing hostile gets past.
+        // Snapshots for screens are cleaned as records are: nothing secret and nothing hostile gets past.
         let snapshot = json::tidied(snapshot);
         if last.get(&kind).is_some_and(|(_, old)| old.view == snapshot.view) {
             return false;

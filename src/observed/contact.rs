@@ -31,7 +31,7 @@ impl fmt::Display for Backend {
     }
 }
 
-/// Why there is no answer.
+/// The reason why there is no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
@@ -109,7 +109,7 @@ impl Contacts {
         since
     }
 
-    /// Whether `other` tells more than that time went on.
+    /// True when `other` tells more than that time went on.
     pub fn is_news(&self, other: &Contacts) -> bool {
         self.all.len() != other.all.len()
             || self.all.iter().zip(&other.all).any(|(a, b)| {

@@ -1,4 +1,4 @@
-//! What a proof can rest on and an observation can contradict.
+//! The facts that a proof can rest on and an observation can contradict.
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Fact {

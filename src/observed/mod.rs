@@ -1,4 +1,4 @@
-//! What an observer tells of the target, as values: snapshots for screens, notices for the journal, facts that proofs rest
+//! The observer's view of the target, as values: snapshots for screens, notices for the journal, facts that proofs rest
 //! on. Whoever shows or records them needs no client of any system.
 mod board;
 mod contact;

@@ -104,7 +104,7 @@ pub enum Noticed {
 }
 
 impl Noticed {
-    /// What the notice is about: two with the same subject follow each other, and the later one alone is true.
+    /// The subject of the notice: of two with the same subject the later one alone is true.
     pub fn subject(&self) -> String {
         match self {
             Noticed::VmStopped { vmid, .. } | Noticed::VmRuns { vmid, .. } | Noticed::VmGone { vmid, .. } => {
@@ -125,7 +125,7 @@ impl Noticed {
         }
     }
 
-    /// Whether it tells of something that went well again.
+    /// True when it tells of something that went well again.
     pub fn is_relief(&self) -> bool {
         match self {
             Noticed::VmRuns { .. }

@@ -84,7 +84,7 @@ pub struct Task {
     pub progress: Option<u64>,
 }
 
-/// What Proxmox VE shows of what the run has made.
+/// The run's own things as Proxmox VE shows them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Site {
     pub vms: Vec<Vm>,
@@ -124,7 +124,7 @@ pub struct Machine {
     pub services: usize,
     /// Bytes of its etcd's database; of a control plane whose etcd answers.
     pub etcd_size: Option<u64>,
-    /// Whether its etcd follows a leader.
+    /// True when its etcd follows a leader.
     pub etcd_has_leader: Option<bool>,
 }
 

@@ -64,7 +64,7 @@ impl Snapshot {
         Snapshot { version: VERSION, at, view }
     }
 
-    /// Whether this cozyup can read what it says.
+    /// True when this cozyup can read what it says.
     pub fn is_known(&self) -> bool {
         self.version <= VERSION && self.view != View::Unknown
     }

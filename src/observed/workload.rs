@@ -3,7 +3,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// How a HelmRelease stands, without the words.
+/// The health of a HelmRelease, without the words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReleaseState {
@@ -147,7 +147,7 @@ pub struct Event {
     pub reason: String,
     /// The beginning of the message.
     pub message: String,
-    /// How often it was recorded.
+    /// Number of times that it was recorded.
     pub count: u64,
 }
 

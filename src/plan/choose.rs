@@ -15,6 +15,7 @@ pub const WRITTEN_EARLY: u64 = 20 * GIB;
 /// A Proxmox node as a new plan sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Host {
+    /// Name of the Proxmox VE node.
     pub name: String,
     /// The reason why no machine can run here, e.g. its version; absent when one can.
     pub unfit: Option<String>,
@@ -24,16 +25,22 @@ pub struct Host {
     pub memory: u64,
     /// Bytes that its running guests may take.
     pub taken: u64,
+    /// The storages that are active on the node, with what they take.
     pub storages: Vec<Store>,
+    /// The bridges that are active on the node.
     pub bridges: Vec<Wire>,
 }
 
 /// A storage that is active on a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Store {
+    /// Name of the storage in Proxmox VE (`storage`).
     pub name: String,
+    /// True when it takes disks of VMs (content `images`).
     pub images: bool,
+    /// True when it takes an uploaded image (content `import`).
     pub import: bool,
+    /// True when several nodes see the same content (`shared`).
     pub shared: bool,
     /// Disks take their whole size at once.
     pub thick: bool,
@@ -44,15 +51,18 @@ pub struct Store {
 /// A bridge that is active on a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wire {
+    /// The kernel's name of the bridge, such as `vmbr0`.
     pub name: String,
     /// The host's own address on it.
     pub address: Option<Ipv4Net>,
+    /// Default gateway that is configured on the bridge, where there is one.
     pub gateway: Option<Ipv4Addr>,
 }
 
 /// The machines that need a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Machines {
+    /// Number of machines, control planes and workers together.
     pub count: usize,
     /// Of each machine.
     pub cores: u64,
@@ -64,16 +74,22 @@ pub struct Machines {
     pub beside: u64,
 }
 
+/// The values for a new plan. What nothing on the site decides is empty.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Chosen {
     /// The host of the template.
     pub template_host: Option<String>,
     /// The host of each machine.
     pub hosts: Vec<String>,
+    /// Storage on the template's host for the uploaded image.
     pub image_storage: Option<String>,
+    /// Storage for the template's disk and the disks of the machines.
     pub disk_storage: Option<String>,
+    /// Bridge of the machines' network.
     pub bridge: Option<String>,
+    /// The bridge's own network; `None` when no host has an address on it.
     pub subnet: Option<Ipv4Net>,
+    /// Gateway of that network; `None` when no host shows one inside it.
     pub gateway: Option<Ipv4Addr>,
     /// The hosts' own addresses.
     pub taken: BTreeSet<Ipv4Addr>,

@@ -1,4 +1,4 @@
-//! What the plan keeps for the VMs that Cluster API makes on day 6.
+//! The VMIDs and addresses that the plan keeps for the VMs that Cluster API makes on day 6.
 use super::model::{AddressRange, Plan, TestPlan};
 use super::vmid::VmidRange;
 

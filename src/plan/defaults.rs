@@ -21,12 +21,17 @@ const JOIN_CIDR: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(100, 64, 0, 0), 16)
 /// The facts that are known of the site; everything else becomes the product's default.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Defaults {
+    /// Name of the plan; else `cozy-new`.
     pub name: Option<String>,
+    /// URL of the Proxmox VE API; else port 8006 of the gateway.
     pub site_url: Option<ApiUrl>,
+    /// Fingerprint of the site's certificate; `None` when the certificate verifies against known authorities.
     pub fingerprint: Option<Fingerprint>,
     /// The file with the certificate of the site's own authority.
     pub ca_file: Option<String>,
+    /// Id of the API token; else `cozyup@pve!run`.
     pub token_id: Option<String>,
+    /// Path of the file for the token's secret; else `~/.config/cozyup/proxmox.token`.
     pub token_file: Option<String>,
     /// Proxmox nodes; machines are dealt to them in turn unless they are placed, the template is built on the first.
     pub hosts: Vec<String>,
@@ -36,24 +41,37 @@ pub struct Defaults {
     pub image_storage: Option<String>,
     /// Storage with content `images`.
     pub disk_storage: Option<String>,
+    /// Storage for the volumes of Proxmox CSI; else the disks' storage.
     pub csi_storage: Option<String>,
+    /// Bridge of the nodes' network; else `vmbr0`.
     pub bridge: Option<String>,
+    /// VLAN tag of the nodes' interface; `None`: untagged.
     pub vlan: Option<u16>,
+    /// The nodes' network; else 10.0.0.0/24.
     pub subnet: Option<Ipv4Net>,
+    /// Default gateway of the nodes; else the first address of the network.
     pub gateway: Option<Ipv4Addr>,
     /// Empty: the gateway.
     pub dns: Vec<Ipv4Addr>,
+    /// Time servers of the nodes. Empty: the gateway.
     pub ntp: Vec<String>,
     /// VMIDs that exist on the site.
     pub taken_vmids: BTreeSet<u32>,
     /// Addresses known to be in use.
     pub taken_addresses: BTreeSet<Ipv4Addr>,
+    /// Number of control planes; else three.
     pub control_planes: Option<usize>,
+    /// Number of workers beside the control planes.
     pub workers: usize,
+    /// URL of the Talos image; else the one of the release.
     pub image_url: Option<String>,
+    /// SHA-256 of the Talos image; else a person has to fill it in.
     pub image_sha256: Option<String>,
+    /// URL of CozyStack's installer manifest; else the one of the release.
     pub installer_url: Option<String>,
+    /// SHA-256 of the installer manifest; `None`: recorded when it is fetched, and not compared.
     pub installer_sha256: Option<String>,
+    /// DNS domain of the platform; else a `nip.io` name of the first pool address.
     pub root_host: Option<String>,
     /// The reasons for the chosen values of the site, one sentence each; they are written above the plan.
     pub reasons: Vec<String>,

@@ -7,8 +7,11 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
+    /// The plan is refused.
     Error,
+    /// The plan is accepted, and something in it may go wrong.
     Warning,
+    /// The plan is accepted; among others, what an entry of `overrides` allows.
     Note,
 }
 
@@ -27,12 +30,17 @@ impl fmt::Display for Severity {
 pub struct Finding {
     /// Id of the rule, kebab-case; `docs/PLAN.md` lists them.
     pub rule: String,
+    /// Error, warning or note, after overrides were applied.
     pub severity: Severity,
+    /// The plan's file as the user named it; empty when the plan did not come from a text.
     pub file: String,
+    /// Line of the key, or of the nearest section around it that the text has.
     pub line: usize,
+    /// Column of the key.
     pub column: usize,
     /// `nodes[2].vmid`; empty when the finding is about the whole file.
     pub key: String,
+    /// The mistake, with the value that is written.
     pub what: String,
     /// The reason, with its source.
     pub why: String,

@@ -13,14 +13,16 @@ use std::sync::LazyLock;
 pub struct Field {
     /// `network.vip`
     pub key: &'static str,
+    /// The label beside the field, from the table of keys.
     pub label: &'static str,
+    /// One or two sentences about the key, from the table of keys.
     pub help: &'static str,
     /// First part of the key: `network`; `plan` for keys at the top.
     pub section: &'static str,
     /// Lists are joined by `, `; what is not set is empty.
     pub get: fn(&Plan) -> String,
     /// # Errors
-    /// Why the text is no value of this key; the plan is then unchanged.
+    /// With the reason why the text is no value of this key; the plan is then unchanged.
     pub set: fn(&mut Plan, &str) -> Result<(), String>,
 }
 
@@ -28,11 +30,14 @@ pub struct Field {
 pub struct NodeField {
     /// `vmid`
     pub key: &'static str,
+    /// The label beside the field, from the table of keys.
     pub label: &'static str,
+    /// One or two sentences about the key, from the table of keys.
     pub help: &'static str,
+    /// The value as a person would type it.
     pub get: fn(&NodePlan) -> String,
     /// # Errors
-    /// Why the text is no value of this key; the machine is then unchanged.
+    /// With the reason why the text is no value of this key; the machine is then unchanged.
     pub set: fn(&mut NodePlan, &str) -> Result<(), String>,
 }
 
@@ -43,7 +48,7 @@ impl NodeField {
     }
 
     /// # Errors
-    /// Why the text is no value of this key, or that there is no machine `index`.
+    /// With the reason why the text is no value of this key, or when there is no machine `index`.
     pub fn put(&self, plan: &mut Plan, index: usize, text: &str) -> Result<(), String> {
         let node = plan.nodes.get_mut(index).ok_or_else(|| format!("the plan has no machine {}", index + 1))?;
         (self.set)(node, text)

@@ -1,5 +1,6 @@
 //! Every key of the plan file, once: the reader, the writer, the form and `docs/PLAN.md` are made from this table.
 mod integration;
+mod network;
 mod validation;
 
 use super::model::{AddressRange, ApiUrl, Delivery, Role, VmidRange};
@@ -7,11 +8,15 @@ use crate::base::tls::Fingerprint;
 use ipnet::Ipv4Net;
 use std::net::Ipv4Addr;
 
+/// One key of the plan file.
 pub struct Key {
+    /// The key's own name, without the section that it is in.
     pub name: &'static str,
     /// The label that the form writes beside the field.
     pub label: &'static str,
+    /// The kind of value that it takes.
     pub kind: Kind,
+    /// Required, or what holds when it is left out.
     pub need: Need,
     /// As a person would write it, in YAML.
     pub example: &'static str,
@@ -19,29 +24,44 @@ pub struct Key {
     pub about: &'static str,
 }
 
+/// The kind of value that a key takes.
 pub enum Kind {
+    /// Any text.
     Text,
+    /// A whole number in this range.
     Int {
+        /// The smallest number that is accepted.
         least: u64,
+        /// The largest number that is accepted.
         most: u64,
     },
+    /// `true` or `false`.
     Bool,
     /// Text with a form of its own.
     Pattern(&'static Format),
+    /// A list of any texts.
     Strings,
+    /// A list of texts that each have this form.
     List(&'static Format),
+    /// A section with these keys.
     Section(&'static [Key]),
+    /// A list of sections that each have these keys.
     Rows(&'static [Key]),
 }
 
 /// A form of text and the rule that guards it.
 pub struct Format {
+    /// Name of the form, for messages and documents: `IPv4 address`.
     pub title: &'static str,
+    /// Id of the rule that a finding about a wrong text carries.
     pub rule: &'static str,
+    /// Accepts a text, or says why it has not this form and what to write.
     pub check: fn(&str) -> Result<(), String>,
 }
 
+/// The rule for leaving a key out.
 pub enum Need {
+    /// A plan without it is refused.
     Required,
     /// May be left out; the text says what then holds.
     Default(&'static str),
@@ -108,7 +128,7 @@ impl Key {
     }
 }
 
-pub static PLAN: &[Key] = &[
+pub(super) static PLAN: &[Key] = &[
     key("version", "version", Kind::Int { least: 1, most: 1 }, "1", "Version of the plan file."),
     key(
         "name",
@@ -121,7 +141,13 @@ pub static PLAN: &[Key] = &[
     key("image", "image", Kind::Section(IMAGE), "", "The Talos disk image that CozyStack publishes."),
     key("template", "template", Kind::Section(TEMPLATE), "", "The VM template from which the nodes are cloned."),
     key("nodes", "nodes", Kind::Rows(NODE), "", "The machines of the cluster, each with fixed ids and addresses."),
-    key("network", "network", Kind::Section(NETWORK), "", "The nodes' network and the cluster's own networks."),
+    key(
+        "network",
+        "network",
+        Kind::Section(network::NETWORK),
+        "",
+        "The nodes' network and the cluster's own networks.",
+    ),
     key("talos", "talos", Kind::Section(TALOS), "", "Talos Linux and Kubernetes."),
     key("cozystack", "cozystack", Kind::Section(COZYSTACK), "", "The platform."),
     key(
@@ -216,7 +242,7 @@ static TEMPLATE: &[Key] = &[
     ),
 ];
 
-pub static NODE: &[Key] = &[
+static NODE: &[Key] = &[
     key("name", "name", Kind::Text, "cozy-new-cp1", "VM, Talos and Kubernetes name: a DNS label."),
     key("role", "role", Kind::Pattern(&ROLE), "controlplane", "controlplane or worker."),
     key("vmid", "VMID", VMID, "1001", "VMID of the VM; a lost answer is found again by it."),
@@ -243,41 +269,6 @@ pub static NODE: &[Key] = &[
         Kind::Int { least: 1, most: 262_144 },
         "256",
         "Raw disk for LINSTOR in GiB; documented minimum 100, recommended 256.",
-    ),
-];
-
-static NETWORK: &[Key] = &[
-    key("subnet", "subnet", Kind::Pattern(&CIDR), "10.0.0.0/24", "The nodes' network; all nodes share one L2 segment."),
-    key("gateway", "gateway", Kind::Pattern(&ADDRESS), "10.0.0.1", "Default gateway of the nodes."),
-    key("dns", "DNS servers", Kind::List(&ADDRESS), "[10.0.0.1]", "Name servers of the nodes, one to three."),
-    key("ntp", "NTP servers", Kind::Strings, "[pool.ntp.org]", "Time servers of the nodes; empty: the gateway.")
-        .or("the gateway"),
-    key("bridge", "bridge", Kind::Text, "vmbr0", "Bridge on every Proxmox node."),
-    key("vlan", "VLAN", Kind::Int { least: 0, most: 65535 }, "100", "VLAN tag of the nodes' interface, 1 to 4094.")
-        .optional("untagged"),
-    key(
-        "vip",
-        "API address (VIP)",
-        Kind::Pattern(&ADDRESS),
-        "10.0.0.200",
-        "The cluster's API address, held by one control plane at a time; free, in the subnet.",
-    ),
-    key("pod_cidr", "pod network", Kind::Pattern(&CIDR), "10.244.0.0/16", "Network of the pods."),
-    key("service_cidr", "service network", Kind::Pattern(&CIDR), "10.96.0.0/16", "Network of the services."),
-    key(
-        "join_cidr",
-        "join network",
-        Kind::Pattern(&CIDR),
-        "100.64.0.0/16",
-        "Kube-OVN's network between node and pods.",
-    ),
-    key("cluster_domain", "cluster domain", Kind::Text, "cozy.local", "DNS domain inside the cluster."),
-    key(
-        "address_pool",
-        "address pool",
-        Kind::List(&RANGE),
-        "[10.0.0.212-10.0.0.250]",
-        "Ranges for LoadBalancer services: free, outside any DHCP range, at least two addresses.",
     ),
 ];
 

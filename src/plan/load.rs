@@ -17,9 +17,11 @@ pub const SIZE_LIMIT: u64 = 1 << 20;
 /// A plan without an error.
 #[derive(Debug, Clone)]
 pub struct Loaded {
+    /// The plan, without an error of form and without one of the rules.
     pub plan: Plan,
     /// Warnings and notes, in the order of the text.
     pub findings: Vec<Finding>,
+    /// The text of the plan, as it was read.
     pub text: String,
     /// SHA-256 of `text`, lower-case hexadecimal.
     pub digest: String,
@@ -28,6 +30,7 @@ pub struct Loaded {
 /// A plan that has the right form; its rules may be broken. For editing.
 #[derive(Debug, Clone)]
 pub struct Decoded {
+    /// The plan; it may break rules.
     pub plan: Plan,
     /// The findings of the rules, errors among them, in the order of the text.
     pub findings: Vec<Finding>,
@@ -36,25 +39,60 @@ pub struct Decoded {
 /// Display names the file and the reason; [`PlanError::next`] says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
+    /// There is no file of this name.
     #[error("plan file {} does not exist", .path.display())]
-    Missing { path: PathBuf },
+    Missing {
+        /// Path as the user named it.
+        path: PathBuf,
+    },
+    /// The name is that of a folder.
     #[error("{} is a folder, not a plan file", .path.display())]
-    Folder { path: PathBuf },
+    Folder {
+        /// Path as the user named it.
+        path: PathBuf,
+    },
+    /// The operating system refuses to read the file.
     #[error("plan file {} can't be read", .path.display())]
-    Unreadable { path: PathBuf, source: io::Error },
+    Unreadable {
+        /// Path as the user named it.
+        path: PathBuf,
+        /// The operating system's error.
+        source: io::Error,
+    },
+    /// The file is larger than [`SIZE_LIMIT`].
     #[error("plan file {} is larger than 1 MiB", .path.display())]
-    TooLarge { path: PathBuf },
+    TooLarge {
+        /// Path as the user named it.
+        path: PathBuf,
+    },
+    /// The file is not UTF-8.
     #[error("plan file {} is not UTF-8 text: the first wrong byte is in line {line}", .path.display())]
-    NotText { path: PathBuf, line: usize },
+    NotText {
+        /// Path as the user named it.
+        path: PathBuf,
+        /// Number of the line with the first wrong byte, from 1.
+        line: usize,
+    },
+    /// The file holds nothing but white space.
     #[error("plan file {} is empty", .path.display())]
-    Empty { path: PathBuf },
+    Empty {
+        /// Path as the user named it.
+        path: PathBuf,
+    },
     /// Others have a hand in it, or nothing came of it.
     #[error("the plan can't be trusted: {0}")]
     Unsafe(Unfit),
+    /// The name is that of something that gives no plan, such as a pipe that nobody writes to.
     #[error("the plan can't be read: {0}")]
     Silent(Unfit),
+    /// The plan has an error of form, or breaks a rule.
     #[error("plan file {} has {} to mend", .path.display(), counted(.findings))]
-    Refused { path: PathBuf, findings: Vec<Finding> },
+    Refused {
+        /// Path as the user named it.
+        path: PathBuf,
+        /// All findings, warnings and notes included.
+        findings: Vec<Finding>,
+    },
 }
 
 impl PlanError {

@@ -13,6 +13,8 @@ pub mod show;
 pub mod version;
 pub mod write;
 
+mod address_range;
+mod api_url;
 mod day_6;
 mod names;
 #[cfg(any(test, fuzzing))]

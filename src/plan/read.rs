@@ -243,7 +243,7 @@ impl Reader<'_> {
 /// Checks the rules for every text of a plan: not empty, one line, nothing that a terminal would obey.
 ///
 /// # Errors
-/// What is wrong, as a fragment.
+/// The fault, as a fragment.
 pub fn plain(text: &str) -> Result<(), String> {
     if text.is_empty() {
         Err("is empty".into())

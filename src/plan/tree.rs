@@ -55,7 +55,7 @@ pub struct NotYaml {
 }
 
 /// # Errors
-/// What the parser says, without quoting the text: a secret may stand in it.
+/// The parser's error without its quotes of the text: a secret may stand in it.
 pub fn read(text: &str) -> Result<Node, NotYaml> {
     let options = serde_saphyr::options! {
         emit_comments: false,

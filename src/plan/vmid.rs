@@ -9,6 +9,7 @@ use std::str::FromStr;
 pub struct Vmid(u32);
 
 impl Vmid {
+    /// The lowest id that Proxmox VE gives to a guest.
     pub const LOWEST: Vmid = Vmid(100);
 
     /// # Errors
@@ -45,16 +46,19 @@ impl fmt::Display for Vmid {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct VmidRange {
+    /// Lowest VMID of the range.
     pub first: Vmid,
+    /// Highest VMID of the range, at least `first`.
     pub last: Vmid,
 }
 
 impl VmidRange {
-    /// How many VMIDs the range holds.
+    /// Number of VMIDs in the range.
     pub fn count(&self) -> u32 {
         self.last.0.saturating_sub(self.first.0) + 1
     }
 
+    /// True when `vmid` is one of them.
     pub fn contains(&self, vmid: u32) -> bool {
         (self.first.0..=self.last.0).contains(&vmid)
     }

@@ -16,7 +16,7 @@ pub struct Summary {
     pub run: String,
     pub plan: String,
     pub outcome: Ending,
-    /// What was asked for. Of a teardown what is proven is that nothing is left.
+    /// The course that was asked for. A proven teardown means that nothing is left.
     pub course: Course,
     pub steps: usize,
     pub proven: usize,
@@ -41,7 +41,7 @@ pub struct Summary {
     pub files: BTreeMap<&'static str, String>,
 }
 
-/// How the run ended, if it has.
+/// The outcome of the run; `None` when it has not ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ending {

@@ -12,14 +12,14 @@ use zeroize::Zeroizing;
 /// Bytes that an order takes beside the text of its plan, unless it adopts a large run.
 const USUAL: usize = 16 * 1024;
 
-/// What a worker is to do. It holds no secrets, so it may be shown.
+/// The task of a worker. It holds no secrets, so it may be shown.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Order {
     /// The plan's file, for messages. A path need not be UTF-8.
     pub plan: OsString,
     /// The text of the plan as the starter has read it: a pipe can be read only once.
     pub text: String,
-    /// What a screen writes above the run.
+    /// The title that a screen writes above the run.
     pub title: String,
     /// Where the session goes: forward to the end of a day, back, or verify.
     pub course: Course,
@@ -59,7 +59,7 @@ pub struct Adoption {
     pub things: Vec<Adopted>,
 }
 
-/// What a worker has read is no order. The text is told without any piece of what was read, since that may be a secret.
+/// The input of a worker is no order. The message repeats no piece of the input, since that may be a secret.
 #[derive(Debug, thiserror::Error)]
 #[error("the order that this worker read at its start is not one that it knows (line {line}, column {column})")]
 pub struct NoOrder {

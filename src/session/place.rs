@@ -1,5 +1,5 @@
-//! Which machine a run's folder is on. A jump host that was cloned from another has its machine id, its name and its files;
-//! what the copy does not have are the addresses of its network cards.
+//! The machine that a run's folder is on. A jump host that was cloned from another has its machine id, its name and its
+//! files; the copy does not have the addresses of its network cards.
 use super::folder::RunFolder;
 use crate::base::file::{Unfit, read_regular, write_private};
 use serde::{Deserialize, Serialize};

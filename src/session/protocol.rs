@@ -109,7 +109,7 @@ pub enum FromWorker {
     Denied {
         /// The reason, as a sentence without its full stop.
         why: String,
-        /// What the person at the screen can do about it.
+        /// The next action for the person at the screen.
         next: String,
     },
     /// The run has ended; the worker sends nothing after it.
@@ -135,7 +135,7 @@ pub struct Attachment {
     pub requests: mpsc::UnboundedSender<Request>,
     /// The screen in control, as the worker said last.
     pub control: watch::Receiver<Control>,
-    /// What was observed last of each kind.
+    /// The last snapshot of each kind.
     pub views: Board,
     /// Requests that were not taken: why, and what to do.
     pub denials: mpsc::UnboundedReceiver<String>,

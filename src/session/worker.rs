@@ -38,7 +38,7 @@ pub struct ScreenServer {
     pub written: watch::Receiver<u64>,
     /// The end of the run; `None` while it goes on.
     pub ended: watch::Receiver<Option<Ended>>,
-    /// What was observed last of each kind.
+    /// The last snapshot of each kind.
     pub views: Board,
     registry: Arc<Registry>,
 }

@@ -1,4 +1,4 @@
-//! What the steps of day 6 share: the objects of the test, the VMs in its range, and the words for each gate.
+//! Shared by the steps of day 6: the objects of the test, the VMs in its range, and the words for each gate.
 use crate::base::answer::Answer;
 use crate::cozystack::addons::{MachineTest, Object, machine_test};
 use crate::cozystack::cluster_api::Progress;
@@ -133,7 +133,7 @@ pub fn orphan(row: &VmRow, made: Option<u32>) -> Failure {
     )
 }
 
-/// What stands between the object and its VM, in words.
+/// The words for what the object still waits for before it has its VM.
 pub fn words(progress: &Progress) -> String {
     match progress {
         Progress::NoOwner => "waits for its owner Machine; no VM will come before".into(),

@@ -1,5 +1,5 @@
-//! What to do about a Proxmox VE that is not reached, or whose door something else keeps: the way to it, what stands in front
-//! of it, the token.
+//! Next actions for a Proxmox VE that is not reached, or that something stands in front of: the way to it, the proxy,
+//! the token.
 use crate::engine::failure::Failure;
 use crate::proxmox::{Front, TokenFault, Unreached};
 

@@ -21,7 +21,7 @@ const BAND: Band = Band::new(5, 60);
 /// One such namespace.
 pub struct TestNamespace {
     pub name: &'static str,
-    /// What it is for, as the step's title says: `the tests`.
+    /// The purpose of the namespace, as the step's title says it: `the tests`.
     pub purpose: &'static str,
     pub day: u8,
     /// KIND of the step that makes it.
@@ -66,7 +66,7 @@ impl TestNamespace {
         }
     }
 
-    /// What stands in the way of its deletion, or is under way; `Absent` means that the step has to delete it.
+    /// An obstacle to its deletion, or the deletion under way; `Absent` means that the step has to delete it.
     ///
     /// # Errors
     /// When the cluster can't be asked.

@@ -14,6 +14,7 @@ use prost::Message;
 use serde_yaml::Value;
 use std::fmt::Debug;
 
+/// Whatever a node sends as a resource or an answer is read or refused, and gives nothing hostile.
 pub fn payload(bytes: &[u8]) {
     let machine = spec::<runtime::MachineStatusSpec>(resources::MACHINE_STATUS, bytes);
     assert!(machine.is_none_or(|(_, spec)| !MachineStatus::from(spec).stage.to_string().is_empty()));

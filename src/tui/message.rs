@@ -24,7 +24,7 @@ pub enum Msg {
     Records(Vec<Arc<Record>>),
     /// The engine has ended, with its summary for people.
     Finished(String),
-    /// What was observed of the target, the newest of each kind that changed.
+    /// Snapshots of the target: the newest of each kind that changed.
     Observed(Vec<Arc<Snapshot>>),
     /// The screen that may ask things of the run has changed.
     Control(Control),

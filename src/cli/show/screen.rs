@@ -44,7 +44,7 @@ pub async fn run(name: &str, folder: &Path, welcome: Welcome, attachment: Attach
     }
 }
 
-/// What the screen is made of, the text with which the run ends, for the screen, and the end itself, for what comes after.
+/// The parts of the screen, the text of the run's end for the screen, and the end itself for what comes after.
 fn parts(
     name: &str,
     folder: &Path,

@@ -13,7 +13,7 @@ use crate::session::lock;
 use crate::session::order::Keys;
 use std::path::Path;
 
-/// What stands in the way, told by the exit and in words.
+/// An obstacle: the exit and the words for it.
 struct Stopped(Exit, String);
 
 fn usage(text: String) -> Stopped {

@@ -7,6 +7,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+/// A reader of a journal that keeps its place in the file.
 pub struct Follower {
     path: PathBuf,
     file: File,

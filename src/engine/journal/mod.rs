@@ -29,21 +29,57 @@ const LOOK: Duration = Duration::from_secs(1);
 /// The longest wait for a lock that another process holds, in wall time.
 const LOCK: Duration = Duration::from_secs(1);
 
+/// The reason why a journal can't be opened, read or written. Nothing is acted on after one.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
+    /// The operating system's refusal.
     #[error("the journal {path} can't be {verb}")]
-    Io { path: String, verb: &'static str, source: io::Error },
+    Io {
+        /// Path of the journal.
+        path: String,
+        /// The act that failed, as a participle for the message: `read`, `written`, `locked`.
+        verb: &'static str,
+        /// The operating system's error.
+        source: io::Error,
+    },
     /// A link, a folder, a pipe: with it two runs could write the same file, or a reader wait for ever.
     #[error("the journal {path} is {what}")]
-    Misplaced { path: String, what: &'static str },
+    Misplaced {
+        /// Path that should be a regular file.
+        path: String,
+        /// The kind of file that is there, with its article: `a symbolic link`.
+        what: &'static str,
+    },
+    /// A whole line is not a record, or does not follow from the line before it.
     #[error("the journal {path} is damaged at line {line}: {why}")]
-    Damaged { path: String, line: usize, why: String },
+    Damaged {
+        /// Path of the journal.
+        path: String,
+        /// Number of the first damaged line, from 1.
+        line: usize,
+        /// The fault of the line.
+        why: String,
+    },
     /// `by`: the version of cozyup that began the session.
     #[error("line {line} of the journal {path} is one that this cozyup does not know: {what}")]
-    Newer { path: String, line: usize, what: String, by: String },
+    Newer {
+        /// Path of the journal.
+        path: String,
+        /// Number of the line, from 1.
+        line: usize,
+        /// The record or the key that this version does not know.
+        what: String,
+        /// Version of cozyup that began the session.
+        by: String,
+    },
     /// `by`: who began the last session in it.
     #[error("the journal {path} is being written by {by}")]
-    Held { path: String, by: String },
+    Held {
+        /// Path of the journal.
+        path: String,
+        /// The process and its host, or "another process".
+        by: String,
+    },
     /// The run's files were moved or removed under the worker.
     #[error("the run's journal or lock was taken away or changed, so nothing more is done")]
     Displaced(#[source] Displaced),
@@ -109,6 +145,7 @@ pub struct Journal {
 /// The content of a journal as it was read back.
 #[derive(Debug)]
 pub struct Recovered {
+    /// All records from the first on, without gaps.
     pub records: Vec<Record>,
     /// Bytes of a torn last line that were cut off.
     pub torn: u64,
@@ -203,6 +240,7 @@ impl Journal {
         Ok(Recovered { records: read.records, torn })
     }
 
+    /// Number that the next record must have; 1 in a new journal.
     pub fn next_seq(&self) -> u64 {
         self.next_seq
     }

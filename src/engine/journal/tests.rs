@@ -58,7 +58,7 @@ fn with_bodies(dir: &Path, bodies: &[&str]) -> PathBuf {
     path
 }
 
-/// What `open` says, with the file left as it is.
+/// The error of `open`, with the file left as it is.
 fn refused(path: &Path) -> JournalError {
     let before = std::fs::read(path).unwrap();
     let error = Journal::open(path).unwrap_err();

@@ -24,7 +24,7 @@ fn session(record: &mut Value) {
     let Some(fields) = record.as_object_mut() else { return };
     let until = fields.remove("until").unwrap_or(Value::Null);
     let backwards = fields.remove("backwards") == Some(Value::Bool(true));
-    // Whether the cluster was lost was not kept; it says nothing of what was made.
+    // Version 1 did not keep whether the cluster was lost; that says nothing of what was made.
     let course = match backwards {
         true => json!({"back": {"cluster_is_lost": false}}),
         false => json!({"forward": {"until": until}}),

@@ -69,7 +69,7 @@ pub fn secure(
     Ok(identity(certificate.der().clone(), &key))
 }
 
-/// Whom a client certificate is for; a Talos API certificate has no name, only its roles as organizations.
+/// The owner of a client certificate; a Talos API certificate has no name, only its roles as organizations.
 pub struct Client<'a> {
     pub name: Option<&'a str>,
     pub organizations: &'a [String],

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 /// The kubeconfig of `admin`, signed by the Kubernetes CA of the config.
 ///
 /// # Errors
-/// Why the CA cannot sign.
+/// When the CA cannot sign.
 pub fn text(config: &MachineConfig, now: Timestamp) -> Result<String, String> {
     let key = config.kubernetes_ca.key.as_ref().ok_or("no Kubernetes CA key on this node")?;
     let admin = Client {

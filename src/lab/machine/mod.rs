@@ -261,7 +261,7 @@ impl Machine {
         self.service(now, id, State::Waiting, &format!("Waiting for {conditions}"));
     }
 
-    /// What a service says between its conditions and its start.
+    /// The message of a service between its conditions and its start.
     fn prepares(&mut self, now: Timestamp, id: &str) {
         self.service(now, id, State::Preparing, "Running pre state");
         self.service(now, id, State::Preparing, "Creating service runner");

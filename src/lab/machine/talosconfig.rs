@@ -19,7 +19,7 @@ pub struct Talosconfig {
 /// A certificate for these roles, signed by the Talos CA of the config.
 ///
 /// # Errors
-/// Why the CA cannot sign.
+/// When the CA cannot sign.
 pub fn new(
     config: &MachineConfig,
     roles: &[String],

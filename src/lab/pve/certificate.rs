@@ -21,7 +21,7 @@ impl Certificate {
     /// Keys come from the operating system's randomness, not from the lab's seed.
     ///
     /// # Errors
-    /// What the crypto library says; with the built-in provider that does not happen.
+    /// The crypto library's; with the built-in provider that does not happen.
     pub fn make(nodes: &[(String, Ipv4Addr)]) -> Result<Self, String> {
         let said = |e: rcgen::Error| e.to_string();
         let authority_key = KeyPair::generate().map_err(said)?;

@@ -107,7 +107,7 @@ pub fn join_pool(world: &mut World, pool: Option<&str>, vmid: u32) {
     }
 }
 
-/// What the server adds to a new VM: hardware addresses, SMBIOS uuid, generation id, `meta`.
+/// The settings that the server adds to a new VM: hardware addresses, SMBIOS uuid, generation id, `meta`.
 fn identify(world: &mut World, config: &mut Config) {
     fill_addresses(world, config, false);
     if !config.contains_key("smbios1") {

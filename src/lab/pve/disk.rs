@@ -5,7 +5,7 @@ use super::vm::is_cdrom;
 use super::{full, lvm};
 use crate::world::World;
 
-/// What a drive is to be made of.
+/// The source that a drive is to be made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
     /// `none`: an empty CD-ROM.
@@ -38,7 +38,7 @@ pub struct Made {
 
 impl Wanted {
     /// # Errors
-    /// What Proxmox puts into `errors` for this drive.
+    /// The text that Proxmox puts into `errors` for this drive.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut options = Property::parse(text, "file");
         let import = options.options.remove("import-from");

@@ -1,4 +1,4 @@
-//! What a person types as root on a host, as far as cozyup tells people to.
+//! The commands that a person types as root on a host, as far as cozyup tells people to.
 use super::lifecycle;
 use crate::world::World;
 

@@ -85,7 +85,7 @@ fn startable(world: &World, vmid: u32) -> Result<(), String> {
     Ok(())
 }
 
-/// What QEMU prints before it gives up; nothing when it starts. The task ends without these words.
+/// The lines that QEMU prints before it gives up; none when it starts. The task ends without these words.
 fn last_words(world: &World, vmid: u32) -> Vec<String> {
     let Ok(vm) = vm(world, vmid) else { return Vec::new() };
     let mut next = vm.clone();
@@ -183,7 +183,7 @@ pub fn resize(
     })
 }
 
-/// What lvextend prints, where it is one.
+/// Resizes the drive; the lines are those of lvextend, on LVM storages alone.
 fn resize_now(
     world: &mut World,
     vmid: u32,

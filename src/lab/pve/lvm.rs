@@ -1,4 +1,4 @@
-//! What LVM makes of sizes, and what it prints into the logs of tasks.
+//! LVM's rounding of sizes, and the lines that it prints into the logs of tasks.
 use super::property::{GIB, MIB};
 
 /// Of a volume group, by default.
@@ -9,7 +9,7 @@ pub fn whole(bytes: u64) -> u64 {
     bytes.div_ceil(EXTENT) * EXTENT
 }
 
-/// What lvcreate says of a size that is no whole number of extents.
+/// The line of lvcreate about a size that is no whole number of extents.
 pub fn rounded(bytes: u64) -> Option<String> {
     let whole = whole(bytes);
     (whole != bytes).then(|| format!("  Rounding up size to full physical extent {}", in_gib(whole)))
@@ -23,7 +23,7 @@ pub fn removed(name: &str) -> String {
     format!("  Logical volume \"{name}\" successfully removed.")
 }
 
-/// What lvrename and lvchange say of a template's volume.
+/// The lines of lvrename and lvchange about a template's volume.
 pub fn renamed(name: &str, base: &str) -> [String; 2] {
     [
         format!("  Renamed \"{name}\" to \"{base}\" in volume group \"pve\""),
@@ -31,7 +31,7 @@ pub fn renamed(name: &str, base: &str) -> [String; 2] {
     ]
 }
 
-/// What lvextend says.
+/// The lines of lvextend.
 pub fn resized(name: &str, old: u64, new: u64) -> Vec<String> {
     let size = |bytes: u64| format!("{} ({} extents)", in_gib(bytes), bytes.div_ceil(EXTENT));
     vec![

@@ -77,7 +77,7 @@ impl Version {
     }
 }
 
-/// What the rest of the lab may know about a VM: its hardware and the network that its cloud-init drive gives it.
+/// The view of a VM for the rest of the lab: its hardware and the network that its cloud-init drive gives it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VmFacts {
     pub vmid: u32,
@@ -201,7 +201,7 @@ impl Pve {
         storage.volumes.len() != before
     }
 
-    /// Whether `secret` belongs to the API token `id` (`user@realm!name`).
+    /// True when `secret` belongs to the API token `id` (`user@realm!name`).
     pub fn token_valid(&self, id: &str, secret: &str) -> bool {
         let enabled = id.split_once('!').and_then(|(user, _)| self.rights.users.get(user)).is_some_and(|u| u.enabled);
         enabled && self.rights.token(id).is_some_and(|t| t.secret.expose() == secret)
@@ -213,7 +213,7 @@ impl Pve {
         vm.map(|vm| format!("/vms/{}", vm.vmid))
     }
 
-    /// Whether the token `user!token` has the privilege on this path.
+    /// True when the token `user!token` has the privilege on this path.
     pub fn may(&self, user: &str, token: &str, path: &str, privilege: &str) -> bool {
         let who = rights::Who { user: user.to_string(), token: Some(token.to_string()) };
         self.rights.privileges(&who, path).contains_key(privilege)
@@ -323,7 +323,7 @@ fn seat_strangers(world: &mut World) {
     }
 }
 
-/// Whether a `storage_full` fault bites this storage now.
+/// True when a `storage_full` fault bites this storage now.
 fn full(world: &mut World, storage: &str) -> bool {
     world.bites(|k| matches!(k, FaultKind::StorageFull { storage: s } if s == storage)).is_some()
 }

@@ -1,4 +1,4 @@
-//! What rows of VMs have more since Proxmox VE 9.0.
+//! The fields that rows of VMs have since Proxmox VE 9.0.
 use super::vm::{Vm, is_numbered};
 use serde_json::{Value, json};
 

@@ -36,7 +36,7 @@ pub const INSTALLER_PRIVILEGES: [&str; 22] = [
     "VM.PowerMgmt",
 ];
 
-/// Who calls.
+/// The caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Who {
     /// `user@realm`
@@ -265,7 +265,7 @@ fn levels(path: &str) -> Vec<&str> {
     levels
 }
 
-/// Whether the caller has this privilege now; a `missing_privilege` fault takes it from the installer's token.
+/// True when the caller has this privilege now; a `missing_privilege` fault takes it from the installer's token.
 pub fn allowed(world: &mut World, who: &Who, path: &str, privilege: &str) -> bool {
     world.pve.rights.privileges(who, path).contains_key(privilege) && !(who.is_installer() && missing(world, privilege))
 }

@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long an allocation waits for the lock of its storage, in lab seconds (pve-storage).
+/// The longest wait of an allocation for the lock of its storage, in lab seconds (pve-storage).
 pub const LOCK_WAIT_S: f64 = 10.0;
-/// How long a volume takes to be made or removed, in lab seconds; the storage's lock is held meanwhile.
+/// The time in which a volume is made or removed, in lab seconds; the storage's lock is held meanwhile.
 const ALLOCATION: Duration = Duration::from_millis(300);
 /// Size of a cloud-init drive.
 const CLOUD_INIT: u64 = 4 * MIB;
@@ -23,9 +23,9 @@ pub struct Volume {
     /// `images`, `iso`, `import`, `vztmpl`, `backup`
     pub content: String,
     pub format: String,
-    /// What the volume's user sees, in bytes; for an import file the size of the file.
+    /// The size that the volume's user sees, in bytes; for an import file the size of the file.
     pub size: u64,
-    /// What it takes on the storage, in bytes.
+    /// The room that it takes on the storage, in bytes.
     pub used: u64,
     /// Size of the disk inside an import file, in bytes.
     pub disk: u64,
@@ -33,7 +33,7 @@ pub struct Volume {
     /// The bytes came from an imported image, at first hand or through clones.
     pub imported: bool,
     pub sha256: Option<String>,
-    /// What is in a small CD-ROM.
+    /// The content of a small CD-ROM.
     pub bytes: Option<Arc<Vec<u8>>>,
     pub created: Timestamp,
 }
@@ -69,7 +69,7 @@ pub struct Storage {
     /// Taken by what the scenario says was there before, in bytes.
     before: u64,
     pub shared: bool,
-    /// What each question about its state costs.
+    /// The time that each question about its state takes.
     pub latency: Duration,
     pub sparse: bool,
     pub disabled: bool,
@@ -226,7 +226,7 @@ impl Storage {
     }
 
     /// # Errors
-    /// What the storage's plugin says of a name that none of its volumes can have (`parse_volname`).
+    /// The error of the storage's plugin about a name that none of its volumes can have (`parse_volname`).
     pub fn check_name(&self, name: &str) -> Result<(), String> {
         let is_disk = |name: &str| {
             let rest = ["vm-", "base-", "subvol-"].iter().find_map(|stem| name.strip_prefix(stem));
@@ -265,7 +265,7 @@ impl Storage {
         format!("{root}/{folder}/{file}")
     }
 
-    /// What an allocation that finds no room dies with.
+    /// The error of an allocation that finds no room.
     pub fn no_room(&self, name: &str) -> String {
         match self.kind.as_str() {
             "lvmthin" => format!(
@@ -277,7 +277,7 @@ impl Storage {
         }
     }
 
-    /// What a clone dies with that got the storage's lock too late.
+    /// The error of a clone that got the storage's lock too late.
     pub fn lock_timeout(&self) -> String {
         if self.shared {
             format!("cfs-lock 'storage-{}' error: got lock request timeout", self.name)

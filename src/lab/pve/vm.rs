@@ -37,7 +37,7 @@ pub const BUSES: [(&str, u32); 4] = [("ide", 3), ("scsi", 30), ("virtio", 15), (
 const LIVE: [&str; 9] =
     ["name", "description", "tags", "onboot", "startup", "protection", "hookscript", "shares", "lock"];
 
-/// What guests that were there before the lab began show as uptime, in seconds.
+/// The uptime of guests that were there before the lab began, in seconds.
 const LONGEST_UPTIME_S: u64 = 219 * 24 * 3600;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -260,7 +260,7 @@ impl Vm {
         };
     }
 
-    /// What waited for a start takes effect.
+    /// Changes that waited for a start take effect.
     pub fn apply_pending(&mut self) {
         for (key, value) in std::mem::take(&mut self.pending) {
             match value {
@@ -292,7 +292,7 @@ impl Vm {
         }
     }
 
-    /// What every version shows in lists.
+    /// The fields that every version shows in lists.
     fn row(&self, now: Timestamp) -> Value {
         let up = self.uptime_s(now);
         let memory = self.memory_mib() << 20;
@@ -330,7 +330,7 @@ fn value_json(key: &str, value: String) -> Value {
     }
 }
 
-/// What a volume named `cidata` is.
+/// The content of a volume named `cidata`.
 enum Labelled {
     /// Proxmox's own, made from the configuration.
     CloudInit,

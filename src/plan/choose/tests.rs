@@ -1,4 +1,4 @@
-//! Which hosts, storages and bridges a new plan takes.
+//! The choice of hosts, storages and bridges for a new plan.
 use super::*;
 use proptest::prelude::*;
 
@@ -31,7 +31,7 @@ fn api() -> Option<Ipv4Addr> {
     Some(Ipv4Addr::new(192, 168, 7, 11))
 }
 
-/// What `day0.capacity` counts beside the machines.
+/// The memory that `day0.capacity` counts beside the machines.
 #[test]
 fn a_host_whose_memory_is_used_up_by_the_machines_has_none_for_the_vm_of_day_6() {
     let just = [host("pve", 2 + 3 * 24, 11)];

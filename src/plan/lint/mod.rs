@@ -96,25 +96,27 @@ mod token_of_root;
 mod vip_outside_subnet;
 mod vlan_range;
 
+/// One rule of a plan.
 pub struct Rule {
     /// Kebab-case; the file's name with dashes.
     pub id: &'static str,
+    /// Severity of its findings, unless an override makes them notes.
     pub severity: Severity,
     /// True when an entry of `overrides` turns its findings into notes.
     pub overridable: bool,
     /// The mistakes that it refuses or warns of, as `docs/PLAN.md` prints them.
     pub about: &'static str,
-    pub check: fn(&Plan) -> Vec<Problem>,
+    check: fn(&Plan) -> Vec<Problem>,
 }
 
 /// The finding of one rule at one key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
+struct Problem {
     /// `nodes[2].vmid`
-    pub key: String,
-    pub what: String,
-    pub why: String,
-    pub write: String,
+    key: String,
+    what: String,
+    why: String,
+    write: String,
 }
 
 impl Problem {
@@ -214,6 +216,7 @@ pub static RULES: &[Rule] = &[
     override_unused::RULE,
 ];
 
+/// The rule of this id; `None` for ids of form errors, which are no rules.
 pub fn rule(id: &str) -> Option<&'static Rule> {
     RULES.iter().find(|rule| rule.id == id)
 }

@@ -1,5 +1,5 @@
-//! Who acts on Proxmox VE from inside the cluster: user, token and roles of each add-on. Where the roles stand is in
-//! [`super::grants`].
+//! The identities that act on Proxmox VE from inside the cluster: user, token and roles of each add-on. The paths that
+//! the roles are given on are in [`super::grants`].
 use crate::base::answer::Answer;
 use crate::base::secret::Secret;
 use crate::engine::failure::Failure;
@@ -11,20 +11,20 @@ use crate::steps::site::Reading;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-/// How the names of the files begin that keep tokens.
+/// The names of the files that keep tokens begin with this.
 pub const SECRET: &str = "proxmox-token-";
 
 /// A role in Proxmox VE that an add-on's user has on one kind of path.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Role {
-    /// Which step makes it: `csi-storage` is the second part of `day4.proxmox_role/csi-storage`.
+    /// Subject of the step that makes it: `csi-storage` of `day4.proxmox_role/csi-storage`.
     pub step: &'static str,
     /// `CozyCSIStorage`
     pub name: &'static str,
     always: &'static [&'static str],
     /// One of these, whichever this Proxmox VE knows first: names change between versions.
     either: &'static [&'static str],
-    /// What an earlier cozyup made this role of, when the role stood on `/`; empty when there was none.
+    /// The privileges that an earlier cozyup gave this role, when the role stood on `/`; empty when there was none.
     former: &'static [&'static str],
 }
 
@@ -177,8 +177,8 @@ pub async fn users_to_remove(
     }
 }
 
-/// Whether the journal knows the act of `kind` for the add-on whose user this is. A comment can be copied or written by
-/// anybody; the name of the user and the journal can't.
+/// True when the journal knows the act of `kind` for the add-on whose user this is. A comment can be copied or written
+/// by anybody; the name of the user and the journal can't.
 pub fn is_made(cx: &dyn Context, kind: &str, user: &str) -> bool {
     [CSI, CAPMOX].iter().any(|a| a.user == user && cx.made().has(&StepId::of(kind, a.name)))
 }
@@ -190,12 +190,12 @@ pub fn of(plan: &Plan) -> Vec<Access> {
 }
 
 impl Role {
-    /// What the role holds on a Proxmox VE that has these roles; `Administrator` holds every privilege there is.
+    /// The role's privileges on a Proxmox VE that has these roles; `Administrator` holds every privilege there is.
     pub fn privileges(&self, roles: &BTreeMap<String, BTreeSet<String>>) -> BTreeSet<String> {
         self.known(self.always, roles)
     }
 
-    /// What an earlier cozyup made it of; `None` when it never made it of anything else.
+    /// The privileges that an earlier cozyup gave it; `None` when they were always the same.
     pub fn former(&self, roles: &BTreeMap<String, BTreeSet<String>>) -> Option<BTreeSet<String>> {
         (!self.former.is_empty()).then(|| self.known(self.former, roles))
     }
@@ -206,7 +206,7 @@ impl Role {
         always.iter().chain(one).map(ToString::to_string).collect()
     }
 
-    /// What it holds whatever the version.
+    /// The privileges that it has on every version of Proxmox VE.
     pub fn needed(&self) -> &'static [&'static str] {
         self.always
     }

@@ -27,7 +27,7 @@ pub struct Entry {
     pub propagate: bool,
 }
 
-/// What the site says of the objects that an add-on works with.
+/// The objects on the site that an add-on works with.
 pub struct Objects {
     /// Where the right to use the plan's bridge stands.
     pub network: NetworkPlace,
@@ -125,7 +125,7 @@ pub fn modified(plan: &Plan, network: &NetworkPlace) -> BTreeSet<(String, bool)>
     entries.into_iter().filter(asked).map(|path| (path.clone(), path == "/vms")).collect()
 }
 
-/// How the user's entries differ from those that are wanted.
+/// The difference between the user's ACL entries and those that are wanted.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Difference {
     pub missing: Vec<Entry>,
@@ -163,7 +163,7 @@ pub fn difference(access: &Access, wanted: &BTreeSet<Entry>, acl: &[AclRow]) -> 
     difference
 }
 
-/// What the add-on's token must be able to do, by path: of a role only what counts on such an object.
+/// The privileges that the add-on's token must have, by path: of a role only those that count on such an object.
 pub fn needed(access: &Access, wanted: &BTreeSet<Entry>) -> BTreeMap<String, BTreeSet<&'static str>> {
     let mut needed: BTreeMap<String, BTreeSet<&'static str>> = BTreeMap::new();
     for one in wanted {

@@ -85,12 +85,12 @@ impl Told {
     }
 }
 
-/// What the first control plane says of a call whose fate is in question.
+/// The first control plane's account of a call whose fate is in question.
 #[derive(Debug, Clone, Copy, Default)]
 struct Says<'a> {
     /// Its boot.
     boot: Option<&'a str>,
-    /// Whether it has taken a bootstrap in this boot.
+    /// True when it has taken a bootstrap in this boot.
     taken: Option<bool>,
 }
 
@@ -264,7 +264,7 @@ impl Bootstrap {
         node.boot_id().await.map_err(failed)
     }
 
-    /// Whether the first control plane has taken a bootstrap in this boot; `None` when it can't be read now.
+    /// True when the first control plane has taken a bootstrap in this boot; `None` when it can't be read now.
     async fn has_taken(&self, site: &Reading) -> Option<bool> {
         let node = Secure::connect(address(&self.first), &site.admin().ok()?).await.ok()?;
         node.has_taken_a_bootstrap().await.ok()

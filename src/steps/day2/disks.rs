@@ -19,9 +19,9 @@ use serde_json::json;
 pub const KIND: &str = "day2.disks";
 const BAND: Band = Band::new(10, 60);
 const GIB: u64 = 1 << 30;
-/// What the two disks of a node are called whatever their order: QEMU names them by their slot.
+/// The names of a node's two disks whatever their order: QEMU names them by their slot.
 const BY_ID: &str = "/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_drive-";
-/// What Talos finds on a disk that holds a pool of LINSTOR's.
+/// The content that Talos finds on a disk that holds a pool of LINSTOR's.
 const POOL: &str = "zfs";
 
 pub struct Disks {
@@ -37,7 +37,7 @@ pub fn step(plan: &Plan) -> Disks {
     Disks { outline }
 }
 
-/// What is not as the plan means it.
+/// A disk that is not as the plan means it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Wrong {
     NoSuchDisk {
@@ -73,7 +73,7 @@ enum Wrong {
     },
 }
 
-/// What the node shows of its disks.
+/// The node's view of its disks.
 struct Seen<'a> {
     disks: &'a [Disk],
     system: &'a str,
@@ -81,7 +81,7 @@ struct Seen<'a> {
 }
 
 impl Seen<'_> {
-    /// What is on the disk or on a partition of it.
+    /// The content of the disk or of a partition of it.
     fn on(&self, dev_path: &str) -> Option<&str> {
         let of_disk = |c: &&Content| c.parent == dev_path || (c.dev_path == dev_path && !c.name.is_empty());
         let found = self.contents.iter().find(of_disk)?;

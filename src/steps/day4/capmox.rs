@@ -73,7 +73,8 @@ fn marks(site: &Reading, input: &CapmoxInput) -> Result<Vec<Object>, Failure> {
     PROVIDERS.into_iter().map(mark).collect::<Result<_, _>>().map_err(|e| Failure::defect(e.to_string()))
 }
 
-/// Whether the components in the cluster are those of the plan's digest, or of the one that this run saw first.
+/// `None` when the cluster's components are those of the plan's digest, or of the one that this run saw first; else the
+/// difference.
 ///
 /// # Errors
 /// When somebody exchanged components that the plan does not pin.
@@ -113,7 +114,7 @@ fn template(deployment: &Value) -> &Value {
     deployment.pointer("/spec/template/spec").unwrap_or(&Value::Null)
 }
 
-/// What the probe found, and what capmox itself says before it ends: it asks Proxmox VE as soon as it is started.
+/// The probe's failure with capmox's own last words added: capmox asks Proxmox VE as soon as it is started.
 async fn together(reader: &Reader, failure: Failure) -> Result<Failure, Failure> {
     let found = get(reader, &Kind::DEPLOYMENT, Some(CLUSTER_API_NAMESPACE), DEPLOYMENT).await?;
     let Some(found) = found else { return Ok(failure) };
@@ -123,7 +124,7 @@ async fn together(reader: &Reader, failure: Failure) -> Result<Failure, Failure>
     })
 }
 
-/// How a provider stands.
+/// The state of a provider.
 #[derive(Debug, PartialEq)]
 enum State {
     Installed,
@@ -229,7 +230,7 @@ impl Step<Installation> for Capmox {
         let trust = trust::of(site, CAPMOX).await?;
         let input = input(site, &trust);
         for (provider, mark) in PROVIDERS.into_iter().zip(marks(site, &input)?) {
-            // What is there and right needs no release server.
+            // Objects that are there and right need no release server.
             if let Standing::Applied(found) = standing(site, std::slice::from_ref(&mark)).await?
                 && let Some(config_map) = found.first()
                 && exchanged(site, provider, &config_map.value)?.is_none()

@@ -63,7 +63,7 @@ fn objects(site: &Reading, trust: &Trust) -> Vec<Object> {
     proxmox_csi(site.label(), &input)
 }
 
-/// Whether every pod of the list was started with these credentials and is ready, else what is missing.
+/// `None` when every pod of the list was started with these credentials and is ready; else what is missing.
 fn started_anew(pods: &[Value], digest: &str) -> Option<String> {
     let current = |pod: &Value| {
         let with = pod.pointer("/metadata/annotations").and_then(|a| a.get(CREDENTIALS)).and_then(Value::as_str);
@@ -110,7 +110,7 @@ async fn chart(site: &Reading, reader: &Reader) -> Result<Option<Chart>, Failure
     let Some(found) = get(reader, &Kind::HELM_CHART, Some(CSI_NAMESPACE), &place).await? else { return Ok(None) };
     let sha256 = text(&found.value, "/status/artifact/digest").strip_prefix("sha256:").unwrap_or_default().to_string();
     let version = &site.plan.integration.csi.chart_version;
-    // What Flux has may still be the chart of an earlier version.
+    // Flux may still have the chart of an earlier version.
     if sha256.is_empty() || text(&found.value, "/status/artifact/revision") != version {
         return Ok(None);
     }

@@ -45,7 +45,7 @@ fn find<'a>(node: &str, satellites: &'a [Value]) -> Option<&'a Value> {
     satellites.iter().find(|s| text(s, "/metadata/name") == node)
 }
 
-/// Why the node's satellite does not hold the pool yet.
+/// The reason why the node's satellite does not hold the pool yet.
 fn lack(node: &str, pool: &str, satellites: &[Value]) -> Option<String> {
     let Some(satellite) = find(node, satellites) else { return Some(format!("{node} has no satellite yet")) };
     // The operator lays the configuration into the satellite first; until then its conditions speak of the old one.

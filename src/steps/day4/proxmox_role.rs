@@ -34,7 +34,7 @@ pub fn steps(access: Access) -> impl Iterator<Item = ProxmoxRole> {
     })
 }
 
-/// What is to be done about a role that is there.
+/// The judgement of a role that is there.
 enum Found {
     Right,
     /// As an earlier version of cozyup made it for this run, when it stood on `/`.
@@ -154,7 +154,7 @@ impl Removal<Installation> for ProxmoxRole {
             let row = part(&roles, "the row of this role", [json!({"roleid": role, "privs": found})]);
             return Ok(others(role, now, &row));
         }
-        // Who else has the role is in no list for a token that may not see it, and would lose what the role gives.
+        // Others may have the role and would lose its rights; a token without the right to see them finds none.
         let rights = |path: &'static str| async move {
             site.proxmox.permissions_on(path).await.map_err(|e| failures::proxmox(&e, "read the token's rights"))
         };
@@ -167,7 +167,7 @@ impl Removal<Installation> for ProxmoxRole {
             ));
         }
         let acl = site.proxmox.acl().await.map_err(|e| failures::proxmox(&e, "read the permissions"))?;
-        // What the add-on's own user may do goes with that user.
+        // The rights of the add-on's own user go with that user.
         let used: Vec<Value> = acl
             .value
             .iter()

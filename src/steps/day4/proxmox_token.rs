@@ -54,7 +54,7 @@ impl ProxmoxToken {
         }
     }
 
-    /// Why the token is not this run's own; `None` when it is.
+    /// The reason why the token is not this run's own; `None` when it is.
     fn strange(&self, cx: &dyn Context, site: &Reading, row: &TokenRow) -> Option<&'static str> {
         match (site.is_ours(row.comment.as_deref()), access::is_made(cx, KIND, self.access.user)) {
             (false, _) => Some("does not carry this run's mark in its comment"),
@@ -89,7 +89,7 @@ impl ProxmoxToken {
         format!("ask as {} what it may do", self.access.token_id())
     }
 
-    /// What the token may do on each of these paths; `None` when Proxmox does not take the kept secret.
+    /// The token's rights on each of these paths; `None` when Proxmox does not take the kept secret.
     async fn permissions(&self, site: &Reading, paths: &BTreeSet<&str>) -> Result<Option<Rights>, Failure> {
         let reader = self.reader(site)?;
         let mut all = Rights::new();
@@ -104,12 +104,12 @@ impl ProxmoxToken {
     }
 }
 
-/// What the token may do, by path.
+/// The token's rights, by path.
 type Rights = BTreeMap<String, Answer<BTreeMap<String, bool>>>;
 /// Above everything that an add-on works with: what its token may do there reaches strangers' objects.
 const ABOVE: [&str; 4] = ["/", "/vms", "/storage", "/nodes"];
 
-/// What the token lacks: `VM.Audit on /vms/1001`.
+/// The rights that the token lacks: `VM.Audit on /vms/1001`.
 fn lacks(needed: &BTreeMap<String, BTreeSet<&'static str>>, rights: &Rights) -> Vec<String> {
     let of_path = |(path, wanted): (&String, &BTreeSet<&'static str>)| {
         let has = rights.get(path).map(|answer| &answer.value);
@@ -120,7 +120,7 @@ fn lacks(needed: &BTreeMap<String, BTreeSet<&'static str>>, rights: &Rights) -> 
     needed.iter().filter_map(of_path).collect()
 }
 
-/// What it may do above its own objects without needing it: somebody gave it to the user.
+/// The rights above its own objects that it does not need: somebody gave them to the user.
 fn more(needed: &BTreeMap<String, BTreeSet<&'static str>>, rights: &Rights) -> Vec<String> {
     let of_path = |path: &&str| {
         let has = &rights.get(*path)?.value;
@@ -131,7 +131,7 @@ fn more(needed: &BTreeMap<String, BTreeSet<&'static str>>, rights: &Rights) -> V
             .filter(|(privilege, below)| **below && !wanted.is_some_and(|w| w.contains(privilege.as_str())))
             .map(|(privilege, _)| privilege.as_str())
             .collect();
-        // What is needed differs between versions by a privilege of the guest agent.
+        // The needed privileges differ between versions by one of the guest agent.
         let much: Vec<&str> = much.into_iter().filter(|p| wanted.is_none() || !is_of_agent(p)).collect();
         (!much.is_empty()).then(|| format!("{} on {path}", much.join(" ")))
     };

@@ -34,7 +34,7 @@ pub fn step(plan: &Plan, access: Access) -> ProxmoxUser {
     ProxmoxUser { outline, access }
 }
 
-/// What is still to be done, in words.
+/// The first difference that is still to be mended, in words.
 fn open(user: &str, difference: &Difference) -> Option<String> {
     if let Some(first) = difference.missing.first() {
         let more = difference.missing.len() - 1;
@@ -45,7 +45,7 @@ fn open(user: &str, difference: &Difference) -> Option<String> {
     Some(format!("user {user} has role {} on {}, where nothing of this plan needs it", first.role, first.path))
 }
 
-/// Why a user is not this run's own; `None` when it is.
+/// The reason why a user is not this run's own; `None` when it is.
 fn strange(cx: &dyn Context, site: &Reading, found: &UserRow) -> Option<&'static str> {
     match (site.is_ours(found.comment.as_deref()), access::is_made(cx, KIND, &found.userid)) {
         (false, _) => Some("does not carry this run's mark in its comment"),

@@ -53,7 +53,7 @@ fn is_asked_for(tenant: &Value, host: &str) -> bool {
 /// The Service's address.
 ///
 /// # Errors
-/// What is missing, or which address is none of the pool.
+/// When the Service has no address yet, or one outside the pool.
 fn address(service: &Value, pool: &[AddressRange]) -> Result<Ipv4Addr, String> {
     let given = items(service, "/status/loadBalancer/ingress").map(|i| text(i, "/ip")).find(|ip| !ip.is_empty());
     let given = given.ok_or_else(|| format!("Service {INGRESS} has no address yet"))?;

@@ -38,10 +38,10 @@ pub fn thing(made: &Made) -> Thing {
     Thing::new(owner::VM, made.vmid, Some(made.uuid.clone()))
 }
 
-/// What the steps say of a machine that is not made yet.
+/// The observation of a machine that is not made yet.
 ///
 /// # Errors
-/// What capmox can't do by itself.
+/// When capmox can't go on by itself.
 fn underway(progress: &Progress) -> Result<Observed, Failure> {
     let wait = || Ok(Observed::Underway(Wait::new("Cluster API says that the VM is there", words(progress), BAND)));
     match progress {

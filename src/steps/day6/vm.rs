@@ -37,7 +37,7 @@ pub fn step(plan: &Plan) -> Vm {
     Vm { outline }
 }
 
-/// What of the VM is not as it was asked for.
+/// The settings of the VM that are not as they were asked for.
 fn differences(site: &Plan, made: &Made, name: &str, row: &VmRow, config: &VmConfig) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut differs = |what: &str, wanted: String, found: String| {

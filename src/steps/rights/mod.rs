@@ -1,4 +1,4 @@
-//! What the token of the plan may do on Proxmox VE, what it has to be allowed, and how an administrator allows it.
+//! The rights of the plan's token on Proxmox VE, those that it needs, and the way in which an administrator gives them.
 pub mod grant;
 pub mod needs;
 pub mod network;

@@ -39,7 +39,7 @@ pub fn steps(plan: &Plan, components: &[Component], cluster_is_lost: bool, also:
     let mut removals = undoing(&catalogue::steps(&whole, components));
     let named = (!also.is_empty()).then(|| also::step(also));
     let named_id = named.as_ref().map(|step| step.outline().id.clone());
-    // What has to be asked of the cluster, before anything of it goes.
+    // The removals that need an answer of the cluster come before anything of it goes.
     let tests = [cleanup::KIND, removal::KIND].map(|kind| undo_id(&StepId::new(kind)));
     if cluster_is_lost {
         removals.retain(|r| !tests.contains(&r.outline.id));

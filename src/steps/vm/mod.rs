@@ -119,8 +119,9 @@ fn until_in_the_pool(site: &Reading, host: &str, vmid: u32, text: &str, band: Ba
     Wait::new(format!("vm {vmid} is in the resource pool {pool}"), seen, band)
 }
 
-/// Whether a VM that the token may not see can be this run's all the same: it joins the plan's pool, and may be seen through
-/// it, only at the end of the task that makes it. A crash right after the call leaves that task without a handle.
+/// True when a VM that the token may not see can be this run's all the same: it joins the plan's pool, and may be seen
+/// through it, only at the end of the task that makes it. A crash right after the call leaves that task without a
+/// handle.
 async fn may_join_the_pool(cx: &dyn Context, site: &Reading, vmid: u32, doing: &str) -> Result<bool, Failure> {
     if site.plan.site.pool.is_none() {
         return Ok(false);

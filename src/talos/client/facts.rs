@@ -123,7 +123,7 @@ pub struct Disk {
     pub symlinks: Vec<String>,
 }
 
-/// What Talos found on a disk or a partition.
+/// The content that Talos found on a disk or a partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Content {
     /// `/dev/sdb`

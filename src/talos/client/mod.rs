@@ -155,7 +155,7 @@ impl Secure {
         self.node.system_disk().await
     }
 
-    /// What is on the disks and their partitions.
+    /// The contents of the disks and of their partitions.
     ///
     /// # Errors
     /// When the node does not answer.

@@ -18,7 +18,7 @@ const VOLUME_READY: i32 = 6;
 const ETCD: Duration = Duration::from_secs(5);
 /// The longest boot id that is read, in bytes: it has 36 and a line break.
 const BOOT_ID_LIMIT: usize = 64;
-/// What a node writes into its kernel log when it takes a bootstrap.
+/// The line that a node writes into its kernel log when it takes a bootstrap.
 const TAKEN: &str = "service[etcd](Finished): Bootstrap requested";
 /// The longest kernel log that is read, in bytes; Talos' own ring is smaller.
 const DMESG_LIMIT: usize = 8 << 20;

@@ -12,7 +12,7 @@ pub enum Error {
     /// The cryptographic library refused; the text names the act.
     #[error("{what}")]
     Crypto {
-        /// What failed, in a few words: "can't make a key", "no randomness".
+        /// The failure in a few words: "can't make a key", "no randomness".
         what: &'static str,
     },
     /// The certificate library refused.

@@ -118,7 +118,7 @@ impl HomeModel {
     }
 
     /// # Errors
-    /// Why the typed speed is none.
+    /// The reason why the typed text is no speed.
     pub fn speed(&self) -> Result<f64, String> {
         let text = self.speed.text();
         match text.trim().parse::<f64>() {

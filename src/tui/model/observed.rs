@@ -1,4 +1,4 @@
-//! What the worker's observer said last of each kind.
+//! The last snapshot of each kind that the worker's observer sent.
 use crate::base::clock::between;
 use crate::observed::{Backend, Contacts, Releases, Snapshot, View};
 use jiff::Timestamp;
@@ -11,7 +11,7 @@ pub struct Observed {
     releases: Option<Arc<Snapshot>>,
 }
 
-/// How one system stands, all of its machines together.
+/// The contact with one system, all of its machines together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Age {
     pub name: &'static str,

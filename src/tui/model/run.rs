@@ -85,7 +85,7 @@ pub struct RunModel {
     /// This screen asked the run to stop.
     pub stopped_here: bool,
     pub control: Control,
-    /// What the target was seen to be, beside the records.
+    /// The state of the target as the observer saw it, beside the records.
     pub observed: Observed,
 }
 

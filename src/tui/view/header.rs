@@ -102,7 +102,7 @@ fn how(model: &Model, run: &RunModel, area: Rect, buf: &mut Buffer) {
     contacts(model, run, free, area, buf);
 }
 
-/// How old the last answer of each system is, at the right, where there is room for it.
+/// The age of each system's last answer, at the right, where there is room for it.
 fn contacts(model: &Model, run: &RunModel, free: usize, area: Rect, buf: &mut Buffer) {
     let theme = model.theme;
     if run.is_over() {

@@ -83,7 +83,7 @@ fn menu(model: &Model, home: &HomeModel, area: Rect, buf: &mut Buffer) -> Drawn 
     let plans = &home.home.plans;
     let cursor = home.cursor.checked_sub(Entry::ALL.len());
     let top = top_for(cursor.unwrap_or(0), plans.len(), inner.height);
-    // What is said of a plan may be a sentence, so it has the room behind the longest path, half of the width at least.
+    // The text about a plan may be a sentence, so it has the room behind the longest path, half of the width at least.
     let widest = plans.iter().map(|(path, _)| theme.safe(&home.shown_path(path)).width()).max().unwrap_or(0);
     let widest = widest.min(width / 2);
     rows(buf, inner, top, plans.len(), |n| match plans.get(n) {

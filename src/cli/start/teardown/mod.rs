@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use survey::{Survey, survey};
 
-/// How a run is to be taken back.
+/// The options of a teardown.
 pub struct Removal {
     /// The run's name, where a person typed it beforehand.
     pub confirm: Option<String>,
@@ -39,7 +39,7 @@ struct Found {
     keys: Keys,
 }
 
-/// What ends the command before the session of the removal: what is told as an error, if anything, and the exit.
+/// The end of the command before the session of the removal: the error to print, if any, and the exit.
 struct Over(Exit, Option<String>);
 
 fn refused(exit: Exit, why: String) -> Over {
@@ -107,7 +107,7 @@ fn find(start: &Start<'_>, state_dir: &Path) -> Result<Found, Over> {
     Ok(Found { name, folder, keys })
 }
 
-/// What would be removed; where a worker holds the run, once more after that has made way.
+/// The survey of what would be removed; where a worker holds the run, once more after that has made way.
 async fn seen(start: &Start<'_>, removal: &Removal, found: &Found) -> Result<Survey, Over> {
     let options = Options {
         plan: start.plan.to_path_buf(),

@@ -1,4 +1,4 @@
-//! What a teardown would remove, in lists for a person.
+//! The things that a teardown would remove, in lists for a person.
 use crate::cli::prepare::prepare;
 use crate::compose::{Options, Refusal};
 use crate::engine::failure::Failure;
@@ -80,7 +80,7 @@ struct Sorted {
     unknown: Vec<String>,
 }
 
-/// What each step but the last has found; that one can be read only after all removals.
+/// The findings of each step but the last, which can be read only after all removals.
 fn sorted(found: &Found) -> Sorted {
     let (mut there, mut not, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
     for (outline, observed) in found.iter().filter(|(outline, _)| !is_last(outline)) {

@@ -18,7 +18,7 @@ const NAMES: [(&str, &str); 7] = [
     ("deprecatedCount", "count"),
 ];
 
-/// Whether this kind shows the core group's events under other names.
+/// True when this kind shows the core group's events under other names.
 pub fn is_other_view(kind: &Kind) -> bool {
     kind.is(GROUP, PLURAL)
 }

@@ -7,7 +7,7 @@ use crate::world::World;
 use serde_json::{Value, json};
 
 const GROUP: &str = "operator.cluster.x-k8s.io";
-/// What the operator installs beside the core.
+/// The objects that the operator installs beside the core.
 const PROVIDERS: [&str; 4] =
     ["infrastructureproviders", "ipamproviders", "bootstrapproviders", "controlplaneproviders"];
 /// Cluster API's contract of the core that CozyStack v0.37.2 ships.
@@ -141,7 +141,7 @@ pub fn deployment_changed(world: &mut World, deployment: &Key) {
     }
 }
 
-/// Why capmox's manager ends as soon as it is started: it asks Proxmox VE for its version first.
+/// The reason why capmox's manager ends as soon as it is started: it asks Proxmox VE for its version first.
 pub fn manager_refusal(world: &mut World, key: &Key, pod: &Value) -> Option<String> {
     if pod["metadata"]["labels"]["cluster.x-k8s.io/provider"] != "infrastructure-proxmox" {
         return None;

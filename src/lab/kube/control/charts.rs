@@ -1,4 +1,4 @@
-//! What the source controller fetches: a chart for each HelmRelease that names one in a repository.
+//! The charts that the source controller fetches: one for each HelmRelease that names one in a repository.
 use super::objects::{hash, is_ready_now, set_condition, text};
 use super::releases;
 use crate::kube::store::{Key, seconds};

@@ -13,7 +13,7 @@ const FILES: [&str; 6] = [
     include_str!("../../../../assets/lab/definitions/piraeus.yaml"),
 ];
 
-/// What the snapshot controller's release brings: group and plural.
+/// The definitions that the snapshot controller's release brings: group and plural.
 pub const SNAPSHOTS: [(&str, &str); 2] =
     [("snapshot.storage.k8s.io", "volumesnapshots"), ("snapshot.storage.k8s.io", "volumesnapshotclasses")];
 

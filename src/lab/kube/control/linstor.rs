@@ -11,7 +11,7 @@ pub const PROVISIONER: &str = "linstor.csi.linbit.com";
 const HOSTNAME: &str = "linbit.com/hostname";
 /// After the install cert-manager writes the certificate of LINSTOR's API once more, and what uses it is started again.
 const RELOAD_S: f64 = 20.0;
-/// How the reloader marks a container that it starts again; the value stands for the certificate.
+/// The variable by which the reloader marks a container that it starts again; the value stands for the certificate.
 const RELOADED: (&str, &str) = ("STAKATER_LINSTOR_API_TLS_SECRET", "5d1c7c2f0e6f4b6b8f0f1b0c5a0f8c0d2b7d3a11");
 
 fn satellite_key(node: &str) -> Key {

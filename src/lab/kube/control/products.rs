@@ -1,4 +1,4 @@
-//! What each release brings: its workloads, its API groups, and what else follows from it.
+//! The objects that each release brings: its workloads, its API groups, and what else follows from it.
 use super::objects::{items, owned_by, set_condition, text};
 use super::{balancer, definitions, installer, linstor, nodes, proxmox, releases, storage, tenants};
 use crate::kube::store::{Key, seconds};
@@ -260,7 +260,7 @@ fn api_services(world: &mut World, available: bool) {
     }
 }
 
-/// Why the chart's workloads would not come up.
+/// The reason why the chart's workloads would not come up.
 pub fn refusal(world: &mut World, release: &Value) -> Option<String> {
     if proxmox::is_driver(release) {
         return proxmox::refusal(world, release);

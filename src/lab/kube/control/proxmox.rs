@@ -31,13 +31,13 @@ struct Site {
 /// The port of Proxmox VE's API.
 const PORT: &str = ":8006/";
 
-/// What stands between pods and Proxmox VE: the status that it answers with, 0 for none at all.
+/// The thing between pods and Proxmox VE, by the status that it answers with, 0 for none at all.
 pub fn met(world: &mut World) -> Option<u16> {
     let bites = world.bites(|fault| matches!(fault, FaultKind::PodsMeet { .. }));
     if let Some(FaultKind::PodsMeet { status }) = bites { Some(status) } else { None }
 }
 
-/// What a pod is told that asks Proxmox VE, when it does not get through to it.
+/// The error of a pod that asks Proxmox VE and does not get through to it.
 pub fn in_between(world: &mut World, url: &str) -> Option<Answer> {
     if !url.contains(PORT) {
         return None;
@@ -56,7 +56,7 @@ pub fn gone_wrong(status: u16, host: &str) -> String {
     }
 }
 
-/// Whether this HelmRelease installs the driver.
+/// True when this HelmRelease installs the driver.
 pub fn is_driver(release: &Value) -> bool {
     text(release, "/spec/chart/spec/chart").ends_with("proxmox-csi-plugin")
 }
@@ -81,8 +81,8 @@ fn sites(world: &World, release: &Value) -> Result<Vec<Site>, String> {
     Ok(serde_saphyr::from_str::<Configuration>(&raw).map(|c| c.clusters).unwrap_or_default())
 }
 
-/// Why the driver does not come up: its configuration is missing, it does not reach Proxmox VE, or that does not take its
-/// token.
+/// The reason why the driver does not come up: its configuration is missing, it does not reach Proxmox VE, or Proxmox VE
+/// does not take its token.
 pub fn refusal(world: &mut World, release: &Value) -> Option<String> {
     let sites = match sites(world, release) {
         Ok(sites) => sites,
@@ -117,7 +117,7 @@ pub fn secret_value(secret: &Value, key: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-/// What the chart brings beside its pods.
+/// Makes the objects that the chart brings beside its pods.
 pub fn installed(world: &mut World, release: &Value) {
     storage::driver_object(world, PROVISIONER);
     for wanted in items(release, "/spec/values/storageClass") {
@@ -177,7 +177,7 @@ pub fn any_node(world: &World) -> Option<String> {
 }
 
 /// # Errors
-/// What the driver would say.
+/// With the driver's error.
 pub fn can_provision(world: &World, node: &str) -> Result<(), String> {
     if release(world).is_none() {
         return Err(format!("the driver {PROVISIONER} is not running"));

@@ -73,7 +73,7 @@ pub fn choose_node(world: &mut World, claim: &Key, node: &str) {
 /// Checks that the claim's provisioner could make its volume for a pod on `node`.
 ///
 /// # Errors
-/// What the provisioner would say.
+/// With the provisioner's error.
 pub fn can_provision(world: &World, claim: &Key, node: &str) -> Result<(), String> {
     let name = world.object(claim).map(|c| text(c, "/spec/storageClassName").to_string()).unwrap_or_default();
     let class = class(world, &name).ok_or_else(|| no_class(&name))?;

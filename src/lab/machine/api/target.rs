@@ -11,7 +11,7 @@ use tonic::{Code, Response, Status};
 const MACHINED_GONE: &str = "connection error: desc = \"transport: Error while dialing: dial unix \
                              /system/run/machined/machine.sock: connect: no such file or directory\"";
 
-/// Whom to ask, and the name to put into the answer (only for `nodes`).
+/// The machine to ask, and the name to put into the answer (only for `nodes`).
 pub struct Target {
     pub vmid: Result<u32, Status>,
     pub named: Option<String>,

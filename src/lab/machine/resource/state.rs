@@ -323,7 +323,7 @@ pub fn machine_config(view: &View<'_>) -> Vec<Made> {
     vec![Made::new("v1alpha1", Spec::new().bytes_shown(1, "", text.as_bytes().to_vec(), "").bare(text))]
 }
 
-/// What the machine's own certificates are made from. A worker has no key to sign with.
+/// The resource with the authority of the machine's own certificates. A worker has no key to sign with.
 pub fn os_root(view: &View<'_>) -> Vec<Made> {
     let Some(config) = view.machine.config.as_ref().filter(|_| view.configured()) else { return Vec::new() };
     let pem = |number, name: &str, pem: &str| {

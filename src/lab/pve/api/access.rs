@@ -380,7 +380,7 @@ fn user(world: &mut World, call: &Call) -> Outcome {
 fn add_user(world: &mut World, call: &Call) -> Outcome {
     let id = call.text("userid");
     let Some((_, realm)) = id.split_once('@').filter(|(name, realm)| !name.is_empty() && !realm.is_empty()) else {
-        // Who may make it is judged first, and needs the realm.
+        // The right to make it is judged first, and that needs the realm.
         return Err(Failure::died(format!("value '{id}' does not look like a valid user name")));
     };
     if world.pve.rights.users.contains_key(id) {
@@ -497,7 +497,7 @@ fn add_token(world: &mut World, call: &Call) -> Outcome {
     if let Some(info) = info.as_object_mut().filter(|_| call.get("expire").is_none()) {
         info.remove("expire");
     }
-    // What came as a text goes out as one.
+    // A value that came as a text goes out as one.
     if let Some(given) = call.flag("privsep") {
         info["privsep"] = json!(i32::from(given).to_string());
     }

@@ -271,7 +271,7 @@ fn may_set_drive(world: &mut World, call: &Call, cloud_init: bool, cdrom: bool) 
     }
 }
 
-/// What stands before the slash of a volume's name; volumes without one are disks.
+/// The part before the slash of a volume's name; volumes without one are disks.
 fn folder_of(volid: &str) -> &str {
     volid.split_once(':').and_then(|(_, name)| name.split_once('/')).map_or("images", |(folder, _)| folder)
 }
@@ -323,7 +323,7 @@ fn check_drive(world: &mut World, call: &Call, slot: &str, drive: &Wanted) -> Re
     Ok(())
 }
 
-/// Whether the caller may read a volume; one that belongs to `own` it may.
+/// Checks that the caller may read a volume; one that belongs to `own` it may always read.
 ///
 /// # Errors
 /// 403 for the right that is missing.

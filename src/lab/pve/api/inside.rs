@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 /// rights and parameters. `token` is `user@realm!name=secret`.
 ///
 /// # Errors
-/// What Proxmox VE would answer.
+/// With the answer that Proxmox VE would give.
 pub fn inside(
     world: &mut World,
     token: &str,
@@ -33,7 +33,7 @@ pub fn inside(
 /// As [`inside`], with an ISO image for a storage; the task that puts it there.
 ///
 /// # Errors
-/// What Proxmox VE would answer.
+/// With the answer that Proxmox VE would give.
 pub fn upload_inside(
     world: &mut World,
     token: &str,

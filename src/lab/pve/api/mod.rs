@@ -46,13 +46,13 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
-/// How long pveproxy keeps an idle connection (wall time).
+/// The time that pveproxy keeps an idle connection (wall time).
 const IDLE: Duration = Duration::from_secs(5);
-/// How long a client may take to begin (wall time).
+/// The time that a client may take to begin (wall time).
 const GREETING: Duration = Duration::from_secs(10);
-/// What every refused credential costs, in lab time.
+/// The delay of every refused credential, in lab time.
 const UNAUTHORISED_DELAY: Duration = Duration::from_secs(3);
-/// How much of a refused upload the server takes before it closes the connection, in bytes.
+/// The part of a refused upload that the server takes before it closes the connection, in bytes.
 const UPLOAD_BUFFER: usize = 1 << 20;
 /// The first byte of a TLS handshake.
 const HANDSHAKE: u8 = 0x16;
@@ -105,7 +105,7 @@ async fn answer(request: Request<Incoming>, lab: Lab, local: String) -> Response
     reply.into_response(version, lab.clock().now(), keep)
 }
 
-/// Whether the client wants to go on with the connection. After an upload the server does not.
+/// True when the client wants to go on with the connection. After an upload the server does not.
 fn keeps(request: &Request<Incoming>) -> bool {
     let says = request.headers().get(CONNECTION).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let upload = request.method() == hyper::Method::POST && request.uri().path().ends_with("/upload");

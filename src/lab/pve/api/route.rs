@@ -18,7 +18,7 @@ pub struct Route {
     pub run: Handler,
 }
 
-/// Who may call. Paths hold parameters in braces.
+/// The right to call. Paths hold parameters in braces.
 #[derive(Clone, Copy)]
 pub enum Need {
     /// Without credentials.
@@ -90,7 +90,7 @@ impl Route {
         Some(found)
     }
 
-    /// Whether VMs are looked at, so that strangers have to be in their seats.
+    /// True when the route reads guests, so that the fault `vmid_taken` must be placed first.
     fn concerns_guests(&self) -> bool {
         self.path.contains("/qemu") || matches!(self.path, "/cluster/resources" | "/cluster/nextid")
     }

@@ -198,7 +198,7 @@ pub fn of(option: &str) -> Option<&'static Schema> {
 
 impl Schema {
     /// # Errors
-    /// What Proxmox says about `value` of the parameter `name`.
+    /// The error of Proxmox about `value` of the parameter `name`.
     pub fn check(&self, name: &str, value: &str) -> Result<(), String> {
         let mut errors: BTreeMap<&str, String> = BTreeMap::new();
         let mut seen: BTreeSet<&str> = BTreeSet::new();

@@ -132,7 +132,7 @@ const CONTENT: Kind = Kind::Format(|value| {
 });
 
 /// # Errors
-/// What the schema says of a content type that can't come from outside.
+/// The schema's error for a content type that can't come from outside.
 pub fn check_content(call: &Call) -> Result<(), Failure> {
     Kind::Choice(upload::CONTENTS)
         .check("content", call.text("content"))

@@ -14,11 +14,11 @@ use std::sync::Arc;
 use tokio::time::timeout;
 
 pub const ALGORITHMS: &[&str] = &["md5", "sha1", "sha224", "sha256", "sha384", "sha512"];
-/// What a host of today takes; [`file_name`] knows about older ones.
+/// The contents that a host of today takes from an upload; [`file_name`] knows about older ones.
 pub const CONTENTS: &[&str] = &["iso", "vztmpl", "import"];
 /// Everything before the file has to fit in this many bytes.
 const HEAD_LIMIT: usize = 64 << 10;
-/// How a qcow2 file begins.
+/// The first bytes of a qcow2 file.
 const QCOW2: &[u8] = b"QFI\xfb";
 /// The file's first bytes, kept for reading a qcow2 header.
 const PEEK: usize = 32;
@@ -32,9 +32,9 @@ pub struct Received {
     pub sha256: String,
     /// In the algorithm that the form names, where the lab knows it.
     pub checksum: Option<String>,
-    /// What is in it, where that matters: in a CD-ROM, as far as one with a config is large.
+    /// The content, where that matters: in a CD-ROM, as far as one with a config is large.
     pub bytes: Option<Vec<u8>>,
-    /// Whether it begins as a qcow2 file does.
+    /// True when it begins as a qcow2 file does.
     pub qcow2: bool,
     /// Size of the disk inside: from the header of a qcow2 file, else the size of the file.
     pub disk: u64,
@@ -67,7 +67,7 @@ async fn next(pieces: &mut (impl Stream<Item = Result<Bytes, String>> + Unpin)) 
 struct Form {
     delimiter: Vec<u8>,
     params: Params,
-    /// What is not parsed yet: of the head, or the last bytes of the file, which may hold the closing delimiter.
+    /// The bytes that are not parsed yet: of the head, or the file's last bytes, which may hold the closing delimiter.
     held: Vec<u8>,
     file: Option<File>,
 }
@@ -223,7 +223,7 @@ fn disposition(head: &str) -> (String, Option<String>) {
 /// The file name as it is kept, when such content may have it.
 ///
 /// # Errors
-/// What Proxmox says about content type or file name.
+/// The error of Proxmox about content type or file name.
 pub fn file_name(world: &World, content: &str, filename: &str) -> Result<String, Failure> {
     if content == "import" && world.pve.version < Version(8, 3, 0) {
         let why = "value 'import' does not have a value in the enumeration 'iso, vztmpl'";

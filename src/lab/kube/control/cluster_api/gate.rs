@@ -1,4 +1,4 @@
-//! Who of the controllers runs: without its Deployment nobody acts.
+//! The controllers that run: without its Deployment none acts.
 use super::proxmox::Client;
 use crate::kube::control::objects::is_true;
 use crate::kube::control::proxmox::secret_value;
@@ -33,7 +33,7 @@ pub fn own_credentials(cluster: &Value, namespace: &str) -> Option<Key> {
     Some(Key::new("", "secrets", field("namespace").unwrap_or(namespace), field("name").unwrap_or_default()))
 }
 
-/// Who capmox is to Proxmox VE, by the cluster's own Secret or by its manager's.
+/// The token of capmox at Proxmox VE, by the cluster's own Secret or by its manager's.
 pub fn client(world: &World, cluster: &Value, namespace: &str) -> Option<Client> {
     let of_manager = || Key::new("", "secrets", NAMESPACE, "capmox-manager-credentials");
     let secret = world.object(&own_credentials(cluster, namespace).unwrap_or_else(of_manager))?;

@@ -92,7 +92,7 @@ fn again(world: &mut World, key: &Key, object: &Value, after: f64) {
     });
 }
 
-/// What the garbage collector does when an owner is gone.
+/// Removes what belongs to an owner that is gone, as the garbage collector does.
 fn collect(world: &mut World, key: &Key, owner: &Value) {
     let owner = uid(owner);
     let owned = |object: &Value| items(object, "/metadata/ownerReferences").any(|o| o["uid"] == owner.as_str());
@@ -129,7 +129,7 @@ fn delete(world: &mut World, key: &Key) {
     });
 }
 
-/// Whether it had to be added.
+/// Adds the finalizer; true when it was not there yet.
 fn hold(world: &mut World, key: &Key, finalizer: &str) -> bool {
     let Some(object) = world.object(key) else { return false };
     if is_deleting(object) || items(object, "/metadata/finalizers").any(|f| f == finalizer) {

@@ -4,14 +4,14 @@ use crate::pve::{api, task};
 use crate::world::World;
 use serde_json::Value;
 
-/// Whose requests these are.
+/// The caller of these requests.
 #[derive(Clone)]
 pub struct Client {
     pub token: String,
     pub secret: String,
 }
 
-/// How a task stands.
+/// The state of a task.
 pub enum Job {
     Running,
     Done,

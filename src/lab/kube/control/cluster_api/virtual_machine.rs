@@ -21,10 +21,10 @@ const CARD: &str = "net0";
 const CDROM: &str = "ide0";
 /// go-proxmox marks with it a VM whose CD-ROM it made.
 const CLOUD_INIT_TAG: &str = "go-proxmox+cloud-init";
-/// How long a failed task stands in the condition before it is tried again, in seconds.
+/// The time that a failed task stands in the condition before it is tried again, in seconds.
 const RETRY_TASK_S: u64 = 60;
 
-/// What one look came to.
+/// The result of one look.
 enum Look {
     /// Nothing to do before something changes.
     Waits,

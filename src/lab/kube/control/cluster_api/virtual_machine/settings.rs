@@ -1,4 +1,4 @@
-//! What a new clone gets before its first start: sizes, notes, card, tags, and a larger disk.
+//! The settings of a new clone before its first start: sizes, notes, card, tags, and a larger disk.
 use super::{CARD, Look, Machine, number};
 use crate::kube::control::objects::{items, text};
 use crate::world::World;
