@@ -14,6 +14,7 @@ pub mod observe;
 pub mod observed;
 #[warn(missing_docs)]
 pub mod plan;
+#[warn(missing_docs)]
 pub mod proxmox;
 pub mod release;
 pub mod report;

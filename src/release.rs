@@ -184,7 +184,7 @@ impl Release {
         KNOWN.last().unwrap_or(&NONE)
     }
 
-    /// Where the release publishes the disk image for a cloud-init drive: beside its installer manifest.
+    /// The URL of the release's disk image for a cloud-init drive, beside its installer manifest.
     pub fn image_url(&self) -> String {
         let folder = self.installer.url.rsplit_once('/').map_or("", |(folder, _)| folder);
         format!("{folder}/{}", self.talos.assets.get("nocloud").map_or("", String::as_str))

@@ -42,7 +42,7 @@ pub struct Session {
     pub plan_digest: String,
     /// Host name of this machine.
     pub host: String,
-    /// Where the session goes.
+    /// The course: forward to the end of a day, back, or verify.
     pub course: Course,
     /// The operator who asked for `--take-over`.
     pub take_over: Option<String>,

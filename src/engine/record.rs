@@ -52,7 +52,7 @@ pub enum Event {
         host: String,
         /// Process id of the worker on `host`.
         pid: u32,
-        /// Where the session goes.
+        /// The course: forward to the end of a day, back, or verify.
         course: Course,
         /// The operator who asked for `--take-over`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -147,7 +147,7 @@ pub enum Event {
     Log {
         /// The step at which people see the line.
         step: StepId,
-        /// Where the line comes from: the kind of a task (`qmclone`), `talos`, `clock`.
+        /// The source of the line: the kind of a task (`qmclone`), `talos`, `clock`.
         source: String,
         /// The line, cleaned and shortened.
         line: String,

@@ -28,7 +28,7 @@ pub struct RunState {
     pub host: String,
     /// Process id of the last session's worker on `host`; it may have ended without a record.
     pub pid: u32,
-    /// Where the last session goes.
+    /// The course of the last session.
     pub course: Course,
     /// Number of sessions so far.
     pub sessions: u32,

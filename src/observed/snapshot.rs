@@ -31,7 +31,7 @@ pub enum View {
     Unknown,
 }
 
-/// Of which there is one last value each.
+/// The kinds of snapshots; a board keeps the last value of each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     Contacts,

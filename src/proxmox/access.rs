@@ -34,11 +34,14 @@ pub(super) fn roles(data: &Value) -> Result<BTreeMap<String, BTreeSet<String>>, 
     rows(data)?.iter().map(row).collect()
 }
 
+/// A row of `GET /access/users`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserRow {
     /// `cozyup@pve`
     pub userid: String,
+    /// False: nobody can log in as this user, and its tokens are refused too.
     pub enabled: bool,
+    /// Comment of the user, cleaned.
     pub comment: Option<String>,
 }
 
@@ -53,10 +56,12 @@ pub(super) fn users(data: &Value) -> Result<Vec<UserRow>, String> {
     rows(data)?.iter().map(row).collect()
 }
 
+/// A row of `GET /access/users/{userid}/token`. It never holds the secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenRow {
     /// The part behind the `!`.
     pub tokenid: String,
+    /// Comment of the token, cleaned.
     pub comment: Option<String>,
     /// The token has only what both it and its user are granted.
     pub privsep: bool,
@@ -73,14 +78,18 @@ pub(super) fn tokens(data: &Value) -> Result<Vec<TokenRow>, String> {
     rows(data)?.iter().map(row).collect()
 }
 
+/// A row of `GET /access/acl`: one role on one path for one user, group or token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AclRow {
+    /// Path that the role is given on: `/`, `/vms/1001`, `/storage/local`.
     pub path: String,
+    /// Name of the role.
     pub roleid: String,
     /// A user, a group or a token, by `kind`.
     pub ugid: String,
     /// `user`, `group` or `token`.
     pub kind: String,
+    /// True when the role holds on the paths below too.
     pub propagate: bool,
 }
 

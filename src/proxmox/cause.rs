@@ -1,16 +1,17 @@
-//! Why Proxmox VE refuses a call, and why its tasks fail.
+//! The causes for which Proxmox VE refuses a call, and for which its tasks fail.
 //!
 //! Proxmox VE has no codes for its errors: HTTP 500 and a text is all that most of them are. What its texts mean stands in
 //! `words.rs`, one list for refused calls and for the ends of tasks.
 use super::words;
 
-/// Why Proxmox VE refused a call, or why a task failed, told apart by what one does next.
+/// The cause of a refused call or of a failed task. Two causes are two values where a person does something else next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
     /// The id, name or file is taken.
     Exists,
     /// Held by flock, by cfs-lock, or by `lock:` in a guest's configuration.
     Lock,
+    /// The cluster has no quorum: nothing in its configuration can be changed.
     NoQuorum,
     /// The cluster's file system (pmxcfs) does not answer on the node: no configuration can be read or written there.
     ClusterFilesystem,
@@ -94,21 +95,27 @@ pub enum Cause {
     Unknown,
 }
 
-/// What is wrong with a token, by the reason of a 401 (pve-access-control, `PVE/AccessControl.pm`).
+/// The fault of a token, by the reason of a 401 (pve-access-control, `PVE/AccessControl.pm`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenFault {
+    /// The user before the `!` does not exist.
     NoSuchUser,
+    /// The user exists and has no token of this name.
     NoSuchToken,
     /// The token's own end, or that of its user.
     Expired,
+    /// The user is disabled.
     Disabled,
+    /// The secret is not that of the token.
     WrongSecret,
     /// The server keeps the reason to itself.
     Untold,
+    /// A reason that this version of cozyup does not know.
     Unknown,
 }
 
 impl TokenFault {
+    /// The fault that the reason of a 401 names.
     pub fn of(text: &str) -> TokenFault {
         let faults = [
             // Since January 2026 (pve-manager 26c10a2e) a server says only that it failed, and the reason to its own log.
@@ -124,12 +131,12 @@ impl TokenFault {
 }
 
 impl Cause {
-    /// What `text` means, which stands in an answer, at the end of a task, or in a task's log.
+    /// The meaning of `text`, which stands in an answer, at the end of a task, or in a task's log.
     pub fn of(text: &str) -> Cause {
         words::meaning(text)
     }
 
-    /// Whether the same may well succeed later without anybody doing anything.
+    /// True when the same may well succeed later without anybody doing anything.
     pub fn is_passing(self) -> bool {
         match self {
             Cause::Lock
@@ -179,8 +186,8 @@ impl Cause {
     }
 }
 
-/// Whether the answer to a question says that something went away while it was being looked at: a list of volumes is made
-/// by asking each of them, and a neighbour's may be deleted in between.
+/// True when the answer to a question says that something went away while it was being looked at: a list of volumes is
+/// made by asking each of them, and a neighbour's may be deleted in between.
 pub(super) fn vanished_meanwhile(text: &str) -> bool {
     (text.contains("Could not open") && text.contains("No such file or directory"))
         || ["Failed to find logical volume", "dataset does not exist", "Failed to get shared", "error opening image"]

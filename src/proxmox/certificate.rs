@@ -27,9 +27,13 @@ const SOON: Duration = Duration::from_secs(14 * 86_400);
 /// A leaf certificate as the server shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Certificate {
+    /// SHA-256 of the certificate in DER.
     pub fingerprint: Fingerprint,
+    /// Distinguished name of the owner, cleaned and shortened.
     pub subject: String,
+    /// Distinguished name of the signer, cleaned and shortened.
     pub issuer: String,
+    /// End of its validity.
     pub not_after: Timestamp,
     /// The names and addresses that it is for.
     pub names: Vec<String>,
@@ -39,9 +43,11 @@ pub struct Certificate {
 /// The validity of a certificate, seen from now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Validity {
+    /// It is valid for two weeks or longer.
     Good,
     /// Less than two weeks are left.
     EndsSoon,
+    /// It is no longer valid.
     Ended,
 }
 
@@ -52,6 +58,7 @@ impl Certificate {
         self.issuer.contains(OWN_AUTHORITY)
     }
 
+    /// The validity at `now`. Its begin is not looked at.
     pub fn validity(&self, now: Timestamp) -> Validity {
         let left = self.not_after.duration_since(now);
         if left.is_negative() || left.is_zero() {
@@ -63,6 +70,7 @@ impl Certificate {
         }
     }
 
+    /// A certificate with this signer and this end, for tests.
     #[cfg(test)]
     pub fn sample(issuer: &str, not_after: Timestamp) -> Self {
         let der = issuer.as_bytes().to_vec();
@@ -79,6 +87,7 @@ impl Certificate {
 /// The certificate that a server shows to a client that has not sent anything yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shown {
+    /// The leaf of the chain that the server sent.
     pub certificate: Certificate,
     /// The verdict of this system's authorities.
     pub verified: Result<(), Distrust>,
@@ -178,7 +187,9 @@ pub struct NodeCertificate {
     /// `pve-root-ca.pem` (the authority of the cluster), `pve-ssl.pem` (what it signed for the node), or
     /// `pveproxy-ssl.pem` (a certificate of one's own or from ACME, which pveproxy then shows instead).
     pub filename: String,
+    /// The certificate, or a chain of several; `None` where the server leaves it out.
     pub pem: Option<String>,
+    /// SHA-256 of the first certificate; `None` where it is missing or can't be read.
     pub fingerprint: Option<Fingerprint>,
 }
 

@@ -23,26 +23,33 @@ impl fmt::Debug for Changer {
     }
 }
 
+/// The parameters of `POST /nodes/{node}/qemu/{vmid}/clone`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CloneOptions {
+    /// VMID of the new VM; the call is refused when a guest has it.
     pub newid: u32,
+    /// Name of the new VM: a DNS label.
     pub name: String,
     /// False makes a linked clone, which takes no `storage`.
     pub full: bool,
+    /// Storage for the disks of a full clone; `None`: each disk stays on the storage of the source's.
     pub storage: Option<String>,
     /// Another node; only with shared storage.
     pub target: Option<String>,
+    /// Resource pool for the new VM; `None`: none.
     pub pool: Option<String>,
+    /// Notes of the new VM; they carry the run's mark.
     pub description: Option<String>,
 }
 
-/// Who is given a role.
+/// The user, token or group that is given a role.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Grantee {
     /// `cozyup@pve`
     User(String),
     /// `cozyup@pve!wizard`
     Token(String),
+    /// Name of a group.
     Group(String),
 }
 
@@ -132,10 +139,12 @@ impl Changer {
         self.maybe_begin(Method::PUT, &segments, &[("disk", disk), ("size", size)]).await
     }
 
+    /// Turns a stopped VM into a template; its disks become base volumes.
     pub async fn make_template(&self, node: &str, vmid: u32) -> Result<Upid, Error> {
         self.begin(Method::POST, &["nodes", node, "qemu", &vmid.to_string(), "template"], &[]).await
     }
 
+    /// Starts a VM. The task ends when QEMU runs, before the guest has booted.
     pub async fn start_vm(&self, node: &str, vmid: u32) -> Result<Upid, Error> {
         self.power(node, vmid, "start").await
     }
@@ -163,6 +172,7 @@ impl Changer {
         maybe_upid(&data, "DELETE of a volume")
     }
 
+    /// Makes a role; [`Error::Exists`] when there is one of this name.
     pub async fn create_role(&self, role: &str, privileges: &[&str]) -> Result<(), Error> {
         let form = [("roleid", role), ("privs", &privileges.join(","))];
         self.change(Method::POST, &["access", "roles"], &form).await.map(drop)
@@ -173,6 +183,7 @@ impl Changer {
         self.change(Method::PUT, &["access", "roles", role], &[("privs", &privileges.join(","))]).await.map(drop)
     }
 
+    /// Removes a role; built-in ones can't be removed.
     pub async fn delete_role(&self, role: &str) -> Result<(), Error> {
         self.delete(&["access", "roles", role], &[]).await.map(drop)
     }
@@ -188,6 +199,7 @@ impl Changer {
         self.delete(&["access", "users", user], &[]).await.map(drop)
     }
 
+    /// Gives a role on a path; the same again changes nothing.
     pub async fn set_acl(&self, path: &str, role: &str, to: &Grantee, propagate: bool) -> Result<(), Error> {
         let whom = to.named();
         let form = [("path", path), ("roles", role), whom, ("propagate", flag(propagate))];
@@ -217,6 +229,7 @@ impl Changer {
         Ok((full_id, Secret::new(fields.need_text("value").map_err(incomplete)?)))
     }
 
+    /// Removes the token `id` of `user` (`cozyup@pve`); its secret is refused from then on.
     pub async fn delete_token(&self, user: &str, id: &str) -> Result<(), Error> {
         self.delete(&["access", "users", user, "token", id], &[]).await.map(drop)
     }

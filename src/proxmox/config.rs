@@ -9,59 +9,72 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VmConfig(pub BTreeMap<String, String>);
 
+/// A disk or CD-ROM of a VM, as its slot (`scsi0`, `ide2`) describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Disk {
+    /// `STORAGE:NAME` of the volume: `local-lvm:vm-1001-disk-0`.
     pub volid: String,
+    /// `size` of the slot in bytes; 0 when it is not written there.
     pub size_bytes: u64,
     /// Whole GiB, rounded down; 0 when the size is not known.
     pub size_gib: u64,
+    /// True for `media=cdrom`.
     pub cdrom: bool,
 }
 
 impl Disk {
-    /// Whether it is Proxmox VE's own drive for a guest's first configuration (`STORAGE:vm-101-cloudinit`).
+    /// True for Proxmox VE's own drive for a guest's first configuration (`STORAGE:vm-101-cloudinit`).
     pub fn is_cloud_init(&self) -> bool {
         let name = self.volid.rsplit([':', '/']).next().unwrap_or_default();
         name.strip_prefix("vm-").is_some_and(|rest| rest.split('.').next().unwrap_or_default().ends_with("-cloudinit"))
     }
 }
 
+/// A network card of a VM, as its slot (`net0`) describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Net {
     /// `virtio`, `e1000`, …
     pub model: String,
     /// Lower case.
     pub mac: String,
+    /// Bridge or vnet that the card is attached to; `None` when it hangs on none.
     pub bridge: Option<String>,
+    /// VLAN tag; `None`: untagged.
     pub tag: Option<u16>,
 }
 
 impl VmConfig {
+    /// The value of a key as Proxmox VE writes it, property strings whole.
     pub fn get(&self, key: &str) -> Option<&str> {
         self.0.get(key).map(String::as_str)
     }
 
+    /// The VM's name; `None` when it has none.
     pub fn name(&self) -> Option<&str> {
         self.get("name")
     }
 
+    /// The VM's notes, with their line breaks.
     pub fn description(&self) -> Option<&str> {
         self.get("description")
     }
 
+    /// True when the VM is a template.
     pub fn template(&self) -> bool {
         self.get("template") == Some("1")
     }
 
-    /// Who holds the VM: `clone`, `create`, `backup`, …
+    /// The kind of work that holds the VM: `clone`, `create`, `backup`, …
     pub fn lock(&self) -> Option<&str> {
         self.get("lock")
     }
 
+    /// Digest of the configuration; a change can be made to depend on it.
     pub fn digest(&self) -> Option<&str> {
         self.get("digest")
     }
 
+    /// The VM's tags, in the order of the configuration.
     pub fn tags(&self) -> Vec<&str> {
         self.get("tags").unwrap_or_default().split(TAG_SEPARATORS).filter(|t| !t.is_empty()).collect()
     }
@@ -71,6 +84,7 @@ impl VmConfig {
         self.number("cores").unwrap_or(1)
     }
 
+    /// Number of sockets; Proxmox VE's default where the key is missing.
     pub fn sockets(&self) -> u64 {
         self.number("sockets").unwrap_or(1)
     }
@@ -86,6 +100,7 @@ impl VmConfig {
         self.net("net0").map(|n| n.mac)
     }
 
+    /// The network card in `slot`, such as `net0`; `None` when there is none or it can't be read.
     pub fn net(&self, slot: &str) -> Option<Net> {
         let text = self.get(slot)?;
         let (model, mac) = match part(text, "macaddr") {

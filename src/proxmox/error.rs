@@ -1,4 +1,4 @@
-//! What goes wrong between cozyup and Proxmox VE, told apart by what one does next.
+//! The errors between cozyup and Proxmox VE. Two errors are two values where a person does something else next.
 use super::cause::{Cause, TokenFault};
 use super::certificate::Certificate;
 use super::refusal::forbidden;
@@ -10,54 +10,133 @@ use std::collections::BTreeMap;
 pub enum Error {
     /// The address, the token or an argument can't be used at all; nothing was sent.
     #[error("{what}")]
-    Target { what: String },
+    Target {
+        /// A sentence that names what can't be used.
+        what: String,
+    },
     /// No answer: no route, refused, cut. A changing call may still have been carried out.
     #[error("can't reach proxmox: {what}")]
-    Unreachable { what: String, how: Unreached },
+    Unreachable {
+        /// The URL and the cause.
+        what: String,
+        /// The cause as a value, for decisions.
+        how: Unreached,
+    },
     /// The server showed a certificate that is not trusted; nothing was sent to it.
     #[error("{}", certificate_text(found, trust, why))]
-    Certificate { found: Box<Certificate>, trust: Trust, why: Distrust },
+    Certificate {
+        /// The certificate that the server showed.
+        found: Box<Certificate>,
+        /// The pin or the authorities that it was held against.
+        trust: Trust,
+        /// The reason why it does not pass.
+        why: Distrust,
+    },
+    /// 401: the token is not accepted.
     #[error("proxmox does not accept the token: {text}")]
-    Unauthorized { text: String, fault: TokenFault },
+    Unauthorized {
+        /// The reason in the status line.
+        text: String,
+        /// The token's fault, as far as the server says.
+        fault: TokenFault,
+    },
     /// `path` and `privilege` where the server names them; several privileges are joined by `|`, of which one is enough.
     #[error("{text}")]
-    Forbidden { text: String, path: Option<String>, privilege: Option<String> },
+    Forbidden {
+        /// The server's words.
+        text: String,
+        /// Path that the right is missing on, such as `/vms/1001`.
+        path: Option<String>,
+        /// Privilege that is missing, such as `VM.Clone`.
+        privilege: Option<String>,
+    },
+    /// 400: the server does not take a parameter.
     #[error("{}", parameters_text(errors))]
-    Parameters { errors: BTreeMap<String, String> },
+    Parameters {
+        /// The server's words for each parameter that it names; may be empty.
+        errors: BTreeMap<String, String>,
+    },
+    /// The thing that was asked for is not there.
     #[error("{text}")]
-    NotFound { text: String },
+    NotFound {
+        /// The server's words.
+        text: String,
+    },
     /// The node of the UPID does not know the task: not yet (right after the call), or not any more.
     #[error("no such task on its node")]
     NoSuchTask,
     /// A VM, a storage or the cluster's configuration is held by another task.
     #[error("{text}")]
-    Locked { text: String },
+    Locked {
+        /// The server's words; they name the lock.
+        text: String,
+    },
+    /// The id, name or file is taken.
     #[error("{text}")]
-    Exists { text: String },
+    Exists {
+        /// The server's words.
+        text: String,
+    },
     /// The node behind the one that answered is down or slow (595, 596, 599, 502 to 504), the cluster has no quorum,
     /// or our own deadline passed (`status` is `None`). A changing call may still be carried out.
     #[error("{text}")]
-    Busy { status: Option<u16>, text: String },
+    Busy {
+        /// HTTP status; `None` when our own deadline passed.
+        status: Option<u16>,
+        /// The server's words, or ours.
+        text: String,
+    },
+    /// Every other refusal; mostly status 500.
     #[error("proxmox answers {status}: {text}")]
-    Server { status: u16, text: String, cause: Cause },
+    Server {
+        /// HTTP status.
+        status: u16,
+        /// The server's words.
+        text: String,
+        /// The meaning of the words.
+        cause: Cause,
+    },
     /// The cluster has no node of the name in the request.
     #[error("{text}")]
-    NoSuchNode { text: String },
+    NoSuchNode {
+        /// The server's words; they name the node.
+        text: String,
+    },
     /// The node that answered does not believe the certificate of `node`, for which the request is (596).
     #[error("{}", node_certificate_text(node.as_deref(), text))]
-    NodeCertificate { node: Option<String>, text: String },
+    NodeCertificate {
+        /// The node whose certificate is not believed; `None` when the request is for no node in particular.
+        node: Option<String>,
+        /// The words of the node that answered.
+        text: String,
+    },
     /// Not Proxmox VE answered but something on the way to it, which calls itself `server`.
     #[error("{}", in_front_text(*status, *front, server.as_deref(), text))]
-    InFront { status: u16, front: Front, server: Option<String>, text: String },
+    InFront {
+        /// HTTP status.
+        status: u16,
+        /// The sort of answer that it gave.
+        front: Front,
+        /// Its `Server` header; `None` when it sent none.
+        server: Option<String>,
+        /// The status line, or the first words of its page.
+        text: String,
+    },
     /// An answer that is not what the API promises. Never holds the answer itself.
     #[error("{text}")]
-    Answer { text: String },
+    Answer {
+        /// The call, and what is wrong with its answer.
+        text: String,
+    },
     /// A file of this machine that was to be uploaded.
     #[error("{what}")]
-    File { what: String },
+    File {
+        /// Path of the file and what is wrong with it.
+        what: String,
+    },
 }
 
-/// How a request ended that brought no answer.
+/// The end of a request that brought no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unreached {
     /// The name of the host leads nowhere.
@@ -74,16 +153,18 @@ pub enum Unreached {
     Other,
 }
 
-/// What stands in front of Proxmox VE, by what it answered in its place.
+/// The sort of thing that stands in front of Proxmox VE, by what it answered in its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Front {
     /// It wants a login of its own.
     Login,
     /// It takes no body of this size.
     BodyLimit,
+    /// It lets through only so many requests.
     RateLimit,
     /// It lets this client or path not pass.
     Denied,
+    /// It sends the request to another address, which is never followed.
     Redirect,
     /// It does not reach what is behind it.
     NoBackend,
@@ -122,7 +203,7 @@ impl Error {
     }
 }
 
-/// What is said of a server whose first words are no TLS, or that takes none of our versions and ciphers.
+/// The error for a server whose first words are no TLS, or that takes none of our versions and ciphers.
 pub(super) fn without_tls(unreachable: Error, tls: &rustls::Error) -> Error {
     match (unreachable, tls) {
         (

@@ -12,6 +12,7 @@ mod decode;
 mod error;
 mod evidence;
 mod fields;
+mod network;
 mod overview;
 mod path;
 #[cfg(any(test, fuzzing))]
@@ -19,6 +20,7 @@ pub mod properties;
 mod reader;
 mod refusal;
 mod site;
+mod storage;
 mod task;
 mod token;
 mod trust;
@@ -33,11 +35,11 @@ pub use certificate::{Certificate, NodeCertificate, ROOT_CA, Shown, Validity, pr
 pub use changer::{Changer, CloneOptions, Grantee};
 pub use config::{Disk, Net, VmConfig};
 pub use error::{Error, Front, Unreached};
+pub use network::{Bridge, Vnet};
 pub use overview::{GuestUse, HostUse, Overview, StorageUse, TaskRow};
 pub use reader::Reader;
-pub use site::{
-    Bridge, ClusterNode, ClusterStatus, NodeRow, NodeStatus, StorageConfig, StorageRow, Version, Vnet, Volume,
-};
+pub use site::{ClusterNode, ClusterStatus, NodeRow, NodeStatus, Version};
+pub use storage::{StorageConfig, StorageRow, Volume};
 pub use task::{LogLine, TaskExit, TaskStatus, progress_of, reason_of};
 pub use token::{Unreadable, read as read_token};
 pub use trust::Anchor;
@@ -55,8 +57,9 @@ pub struct Target {
     pub url: String,
     /// `cozyup@pve!wizard`
     pub token_id: String,
+    /// The token's secret, a UUID.
     pub secret: Secret<String>,
-    /// Whose certificate the server must show; the token is not sent to any other.
+    /// The certificate or authority that the server must show; the token is not sent to any other.
     pub trust: Trust,
 }
 

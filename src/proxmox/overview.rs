@@ -8,15 +8,20 @@ use serde_json::Value;
 /// `GET /cluster/resources`: what the token may see. The figures come from the status daemons, some ten seconds late.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Overview {
+    /// VMs and containers, templates among them.
     pub guests: Vec<GuestUse>,
+    /// The nodes of the cluster.
     pub hosts: Vec<HostUse>,
+    /// Storages, one row per node that has them.
     pub storages: Vec<StorageUse>,
 }
 
 /// Sizes are bytes. Numbers are missing for the first seconds of a guest.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GuestUse {
+    /// VMID of the VM or container.
     pub vmid: u32,
+    /// Node that the guest is on.
     pub node: String,
     /// `running`, `stopped` or `unknown`.
     pub status: String,
@@ -24,8 +29,11 @@ pub struct GuestUse {
     pub lock: Option<String>,
     /// Share of all its processors, 0 to 1.
     pub cpu: Option<f64>,
+    /// Number of its virtual processors.
     pub maxcpu: Option<u64>,
+    /// Memory that it uses now.
     pub mem: Option<u64>,
+    /// Memory that it may use at most.
     pub maxmem: Option<u64>,
     /// Seconds.
     pub uptime: Option<u64>,
@@ -34,22 +42,30 @@ pub struct GuestUse {
 /// Sizes are bytes. Numbers are missing without `Sys.Audit` on the node.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HostUse {
+    /// Name of the node.
     pub node: String,
     /// `online`, `offline` or `unknown`.
     pub status: String,
     /// Share of all its processors, 0 to 1.
     pub cpu: Option<f64>,
+    /// Number of its logical processors.
     pub maxcpu: Option<u64>,
+    /// Memory that is in use, the host's own included.
     pub mem: Option<u64>,
+    /// Memory that is built in.
     pub maxmem: Option<u64>,
 }
 
 /// A storage as one node sees it; sizes are bytes, 0 while it is not active.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StorageUse {
+    /// Name of the storage.
     pub storage: String,
+    /// Node that sees it so.
     pub node: String,
+    /// Bytes in use (`disk`).
     pub used: u64,
+    /// Its whole size in bytes (`maxdisk`).
     pub total: u64,
 }
 
@@ -96,7 +112,9 @@ fn guest(row: &Fields) -> Result<GuestUse, String> {
 /// A row of `GET /cluster/tasks` or of `GET /nodes/{node}/tasks`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskRow {
+    /// Name of the task; it tells node, kind and user.
     pub upid: Upid,
+    /// True while the task has not ended.
     pub running: bool,
     /// It has ended as it should, with or without warnings.
     pub succeeded: bool,

@@ -1,11 +1,11 @@
-//! What holds of any answer of a Proxmox VE API.
+//! Properties that hold for any answer of a Proxmox VE API.
 #![allow(clippy::panic, clippy::unwrap_used, reason = "compiled for tests and for fuzzing alone")]
 use super::cause::{Cause, vanished_meanwhile};
 use super::decode::data;
 use super::path::{Path, by_hand};
 use super::refusal::{Said, forbidden, refusal};
 use super::task::{self, LogLine, progress_of, reason_of};
-use super::{Upid, access, config, site, vm};
+use super::{Upid, access, config, network, site, storage, vm};
 use crate::base::known::HIDDEN;
 use crate::base::properties::{harmless, harmless_lines};
 use crate::base::secret::{SECRET_FIELDS, hide_fields};
@@ -65,11 +65,11 @@ pub fn payload(bytes: &[u8]) {
     harmless(&site::nodes(&value));
     harmless(&site::node_status(&value));
     harmless(&site::node_time(&value));
-    harmless(&site::storages(&value));
-    harmless(&site::volumes(&value));
-    harmless(&site::bridges(&value));
-    harmless(&site::vnets(&value));
-    harmless(&site::storage_configs(&value));
+    harmless(&storage::storages(&value));
+    harmless(&storage::volumes(&value));
+    harmless(&network::bridges(&value));
+    harmless(&network::vnets(&value));
+    harmless(&storage::storage_configs(&value));
     harmless(&vm::resources(&value));
     harmless(&vm::vms(&value, "pve"));
     harmless(&vm::vm_status(&value));

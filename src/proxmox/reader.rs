@@ -4,9 +4,11 @@ use super::certificate::{self, NodeCertificate};
 use super::config::{self, VmConfig};
 use super::connection::Connection;
 use super::error::Error;
+use super::network::{self, Bridge, Vnet};
 use super::overview::{self, Overview, TaskRow};
 use super::path::{Path, asked, by_hand};
-use super::site::{self, Bridge, ClusterStatus, NodeRow, NodeStatus, StorageConfig, StorageRow, Version, Vnet, Volume};
+use super::site::{self, ClusterStatus, NodeRow, NodeStatus, Version};
+use super::storage::{self, StorageConfig, StorageRow, Volume};
 use super::task::{self, LogLine, TaskStatus};
 use super::upid::Upid;
 use super::vm::{self, VmRow, VmStatus};
@@ -44,11 +46,12 @@ impl Reader {
         self.connection.url()
     }
 
-    /// Whom this connection believes that it talks to the right server.
+    /// The certificate or authority by which this connection recognises the server.
     pub fn trust(&self) -> &Trust {
         self.connection.trust()
     }
 
+    /// The token that asks: `cozyup@pve!wizard`.
     pub fn token_id(&self) -> &str {
         self.connection.token_id()
     }
@@ -66,11 +69,12 @@ impl Reader {
         Ok(Answer::new(asked, self.connection.evidence(&data), by_hand(&path, query), value))
     }
 
+    /// Version of the node that answers; needs no right.
     pub async fn version(&self) -> Answered<Version> {
         self.ask(&["version"], &[], site::version).await
     }
 
-    /// Where this token itself may do something: paths that have entries of their own, and some that always stand there.
+    /// The paths on which this token has rights: those with entries of their own, and some that are always listed.
     pub async fn permissions(&self) -> Answered<Permissions> {
         let mut answer = self.ask(&["access", "permissions"], &[], access::permissions).await?;
         // pvesh runs as root@pam: by hand one has to say whose permissions are meant.
@@ -78,8 +82,8 @@ impl Reader {
         Ok(answer)
     }
 
-    /// What this token itself may do on one path, by the server's own reckoning of all that is inherited: each privilege
-    /// with whether it goes on to the paths below. The parameter is there since Proxmox VE 8.0.
+    /// The rights of this token itself on one path, by the server's own reckoning of all that is inherited: each
+    /// privilege, and true when it holds on the paths below too. The parameter is there since Proxmox VE 8.0.
     pub async fn permissions_on(&self, path: &str) -> Answered<BTreeMap<String, bool>> {
         let read = |data: &Value| access::permissions(data).map(|p| p.on(path));
         let mut answer = self.ask(&["access", "permissions"], &[("path", path)], read).await?;
@@ -87,14 +91,17 @@ impl Reader {
         Ok(answer)
     }
 
+    /// Quorum and members of the cluster; a single node without a cluster is its only member.
     pub async fn cluster_status(&self) -> Answered<ClusterStatus> {
         self.ask(&["cluster", "status"], &[], site::cluster_status).await
     }
 
+    /// Every node of the cluster.
     pub async fn nodes(&self) -> Answered<Vec<NodeRow>> {
         self.ask(&["nodes"], &[], site::nodes).await
     }
 
+    /// Processors, memory and version of one node; needs `Sys.Audit` on it.
     pub async fn node_status(&self, node: &str) -> Answered<NodeStatus> {
         self.ask(&["nodes", node, "status"], &[], site::node_status).await
     }
@@ -115,35 +122,35 @@ impl Reader {
     /// storage is missing too.
     pub async fn storages(&self, node: &str) -> Answered<Vec<StorageRow>> {
         let query = [("content", "images,import,iso")];
-        self.ask(&["nodes", node, "storage"], &query, site::storages).await
+        self.ask(&["nodes", node, "storage"], &query, storage::storages).await
     }
 
     /// One storage as one node sees it, also a disabled one, whatever it holds.
     pub async fn storage(&self, node: &str, storage: &str) -> Answered<StorageRow> {
         let path = ["nodes", node, "storage", storage, "status"];
-        self.ask(&path, &[], |data| site::storage(data, storage)).await
+        self.ask(&path, &[], |data| storage::storage(data, storage)).await
     }
 
-    /// How the storages are set up that the token may see (`Datastore.Audit` or `Datastore.AllocateSpace`).
+    /// The settings of the storages that the token may see (`Datastore.Audit` or `Datastore.AllocateSpace`).
     pub async fn storage_configs(&self) -> Answered<Vec<StorageConfig>> {
-        self.ask(&["storage"], &[], site::storage_configs).await
+        self.ask(&["storage"], &[], storage::storage_configs).await
     }
 
     /// `content` is `images`, `iso`, `import`, …
     pub async fn storage_content(&self, node: &str, storage: &str, content: &str) -> Answered<Vec<Volume>> {
         let path = ["nodes", node, "storage", storage, "content"];
-        self.ask(&path, &[("content", content)], site::volumes).await
+        self.ask(&path, &[("content", content)], storage::volumes).await
     }
 
     /// Those the token may see: without `SDN.Audit` or `SDN.Use` a bridge is missing, not refused.
     pub async fn bridges(&self, node: &str) -> Answered<Vec<Bridge>> {
-        self.ask(&["nodes", node, "network"], &[("type", "any_bridge")], site::bridges).await
+        self.ask(&["nodes", node, "network"], &[("type", "any_bridge")], network::bridges).await
     }
 
     /// Networks of the software-defined network with their zones; those on which the token lacks `SDN.Audit` and
     /// `SDN.Allocate` are missing, not refused.
     pub async fn vnets(&self) -> Answered<Vec<Vnet>> {
-        self.ask(&["cluster", "sdn", "vnets"], &[], site::vnets).await
+        self.ask(&["cluster", "sdn", "vnets"], &[], network::vnets).await
     }
 
     /// Guests of the whole cluster that the token may see, a few seconds late.
@@ -171,6 +178,7 @@ impl Reader {
         self.ask(&["nodes", node, "qemu"], &[], |data| vm::vms(data, node)).await
     }
 
+    /// The configuration of a VM with its pending changes applied; needs `VM.Audit`.
     pub async fn vm_config(&self, node: &str, vmid: u32) -> Answered<VmConfig> {
         self.ask(&["nodes", node, "qemu", &vmid.to_string(), "config"], &[], config::config).await
     }
@@ -181,6 +189,7 @@ impl Reader {
         self.ask(&path, &[("current", "1")], config::config).await
     }
 
+    /// State and counters of a VM now; needs `VM.Audit`.
     pub async fn vm_status(&self, node: &str, vmid: u32) -> Answered<VmStatus> {
         self.ask(&["nodes", node, "qemu", &vmid.to_string(), "status", "current"], &[], vm::vm_status).await
     }
@@ -198,10 +207,12 @@ impl Reader {
         }
     }
 
+    /// The privileges of each role, also of the built-in ones.
     pub async fn roles(&self) -> Answered<BTreeMap<String, BTreeSet<String>>> {
         self.ask(&["access", "roles"], &[], access::roles).await
     }
 
+    /// The users that the token may see; itself always.
     pub async fn users(&self) -> Answered<Vec<UserRow>> {
         self.ask(&["access", "users"], &[], access::users).await
     }
@@ -211,6 +222,7 @@ impl Reader {
         self.ask(&["access", "users", user, "token"], &[], access::tokens).await
     }
 
+    /// The ACL entries that the token may see: all of them with `Sys.Audit` on `/access`.
     pub async fn acl(&self) -> Answered<Vec<AclRow>> {
         self.ask(&["access", "acl"], &[], access::acl).await
     }

@@ -15,10 +15,10 @@ pub(super) struct Said<'a> {
     pub(super) status: u16,
     /// The status line's, when it is not the canonical one.
     pub(super) reason: Option<&'a str>,
-    /// What HTTP calls the status.
+    /// The name that HTTP has for the status.
     pub(super) canonical: &'a str,
     pub(super) body: &'a str,
-    /// Whether it wants a login by HTTP's own means (`WWW-Authenticate`), which Proxmox VE never does.
+    /// True when it wants a login by HTTP's own means (`WWW-Authenticate`), which Proxmox VE never does.
     pub(super) wants_login: bool,
     /// The name in `Server`, cleaned. Proxmox VE calls itself `pve-api-daemon/3.0`; a proxy may put its own name there.
     pub(super) server: Option<&'a str>,
@@ -44,15 +44,15 @@ pub(super) fn refusal(said: &Said) -> Error {
     }
 }
 
-/// How Proxmox VE's own servers call themselves.
+/// The name that Proxmox VE's own servers give themselves.
 const ITSELF: &str = "pve-api-daemon";
 
-/// Whether this is an answer of the API itself: all of its own have `data`, those to wrong parameters have `errors`.
+/// True for an answer of the API itself: all of its own have `data`, those to wrong parameters have `errors`.
 fn is_own(json: &Value) -> bool {
     json.get("data").is_some() || json.get("errors").is_some_and(Value::is_object)
 }
 
-/// What a reverse proxy, a gateway or a web server in front of Proxmox VE said in its place. Its own answers are JSON with
+/// The answer of a reverse proxy, a gateway or a web server in front of Proxmox VE. Its own answers are JSON with
 /// `data`, or empty with the reason in the status line; its 401 always has a reason of its own ("No ticket", "invalid token
 /// value!"), its 403 says which check failed, and some of the statuses here are none of its (pve-http-server,
 /// `PVE/APIServer/AnyEvent.pm`).

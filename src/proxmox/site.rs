@@ -1,10 +1,9 @@
-//! What the site has: version, cluster, nodes, storages, bridges.
-use super::fields::{Fields, rows, whole};
+//! The site: version, cluster and nodes.
+use super::fields::{Fields, rows};
 use crate::base::tls::Fingerprint;
-use ipnet::Ipv4Net;
 use serde_json::Value;
-use std::net::Ipv4Addr;
 
+/// `GET /version`, or the version in a node's status.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Version {
     /// `9.1`
@@ -16,10 +15,12 @@ pub struct Version {
 }
 
 impl Version {
+    /// 9 of `9.1.2`.
     pub fn major(&self) -> u32 {
         self.major
     }
 
+    /// 1 of `9.1.2`.
     pub fn minor(&self) -> u32 {
         self.minor
     }
@@ -36,18 +37,25 @@ pub(super) fn version(data: &Value) -> Result<Version, String> {
     }
 }
 
+/// `GET /cluster/status`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClusterStatus {
     /// `None` on a node that is in no cluster.
     pub quorate: Option<bool>,
+    /// Name of the cluster; `None` on a node that is in no cluster.
     pub name: Option<String>,
+    /// The members, the node that answered among them.
     pub nodes: Vec<ClusterNode>,
 }
 
+/// A member of the cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClusterNode {
+    /// Name of the node.
     pub name: String,
+    /// True when the node that answered sees it in the cluster.
     pub online: bool,
+    /// Address of the node in the cluster's own network.
     pub ip: Option<String>,
     /// The node that answered.
     pub local: bool,
@@ -76,14 +84,21 @@ pub(super) fn cluster_status(data: &Value) -> Result<ClusterStatus, String> {
 /// A row of `GET /nodes`. The numbers are missing without `Sys.Audit` on the node; sizes are bytes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NodeRow {
+    /// Name of the node.
     pub node: String,
     /// `online`, `offline` or `unknown`.
     pub status: String,
+    /// Share of all its processors that is in use, 0 to 1.
     pub cpu: Option<f64>,
+    /// Number of its logical processors.
     pub maxcpu: Option<u64>,
+    /// Memory that is in use.
     pub mem: Option<u64>,
+    /// Memory that is built in.
     pub maxmem: Option<u64>,
+    /// Seconds since the node started.
     pub uptime: Option<u64>,
+    /// SHA-256 of the certificate that the node shows, as the cluster knows it.
     pub ssl_fingerprint: Option<Fingerprint>,
 }
 
@@ -108,14 +123,21 @@ pub(super) fn nodes(data: &Value) -> Result<Vec<NodeRow>, String> {
 pub struct NodeStatus {
     /// Logical processors.
     pub cpus: u64,
+    /// Number of processor sockets.
     pub sockets: u64,
+    /// Name of the processor, such as `AMD EPYC 7402P 24-Core Processor`; may be empty.
     pub model: String,
     /// The processor offers hardware virtualisation, and it is switched on.
     pub hvm: bool,
+    /// The processor's flags as in `/proc/cpuinfo`.
     pub flags: Vec<String>,
+    /// Memory that is built in.
     pub memory_total: u64,
+    /// Memory that is in use, caches not included.
     pub memory_used: u64,
+    /// Memory that the node counts as free.
     pub memory_free: u64,
+    /// Room that is left on the node's root file system.
     pub rootfs_avail: u64,
     /// `pve-manager/9.1.2/9d436f37a0ac4172`
     pub pveversion: String,
@@ -159,157 +181,6 @@ pub(super) fn node_time(data: &Value) -> Result<i64, String> {
     i64::try_from(Fields::of(data)?.need_number("time")?).map_err(|e| e.to_string())
 }
 
-/// A storage as one node sees it; sizes are bytes, 0 while it is not active.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StorageRow {
-    pub storage: String,
-    /// `dir`, `lvmthin`, `zfspool`, …
-    pub kind: String,
-    /// `images`, `import`, `iso`, …: sorted.
-    pub content: Vec<String>,
-    pub active: bool,
-    pub enabled: bool,
-    pub shared: bool,
-    pub total: u64,
-    pub used: u64,
-    pub avail: u64,
-}
-
-/// Sorted by name, and each content too: the server's own order is another one in each answer.
-pub(super) fn storages(data: &Value) -> Result<Vec<StorageRow>, String> {
-    let all = rows(data)?;
-    let mut found: Vec<_> = all.iter().map(|r| Ok(row(r.need_text("storage")?, r))).collect::<Result<_, String>>()?;
-    found.sort_by(|a: &StorageRow, b| a.storage.cmp(&b.storage));
-    Ok(found)
-}
-
-pub(super) fn storage(data: &Value, name: &str) -> Result<StorageRow, String> {
-    Ok(row(name.to_string(), &Fields::of(data)?))
-}
-
-fn row(storage: String, r: &Fields) -> StorageRow {
-    let mut content = r.parts("content", &[',']);
-    content.sort();
-    StorageRow {
-        storage,
-        kind: r.text("type").unwrap_or_default(),
-        content,
-        active: r.flag("active"),
-        // Older servers leave the field out for a storage that is not disabled.
-        enabled: r.get("enabled").is_none() || r.flag("enabled"),
-        shared: r.flag("shared"),
-        total: r.number("total").unwrap_or_default(),
-        used: r.number("used").unwrap_or_default(),
-        avail: r.number("avail").unwrap_or_default(),
-    }
-}
-
-/// A storage as `/etc/pve/storage.cfg` describes it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StorageConfig {
-    pub storage: String,
-    /// `dir`, `lvmthin`, `zfspool`, …
-    pub kind: String,
-    /// Volumes of a ZFS storage take only the room that is written.
-    pub sparse: bool,
-    /// Of storages that keep disks as files: `off`, `metadata`, `falloc` or `full`.
-    pub preallocation: Option<String>,
-}
-
-pub(super) fn storage_configs(data: &Value) -> Result<Vec<StorageConfig>, String> {
-    let row = |r: &Fields| {
-        Ok(StorageConfig {
-            storage: r.need_text("storage")?,
-            kind: r.text("type").unwrap_or_default(),
-            sparse: r.flag("sparse"),
-            preallocation: r.text("preallocation"),
-        })
-    };
-    rows(data)?.iter().map(row).collect()
-}
-
-impl StorageConfig {
-    /// Whether a new disk takes its whole size at once, and not only what is written to it (pve-storage, Plugin.pm and
-    /// ZFSPoolPlugin.pm: a zvol reserves its size unless the storage is sparse).
-    pub fn is_thick(&self) -> bool {
-        match self.kind.as_str() {
-            "lvm" | "iscsi" | "iscsidirect" => true,
-            "zfspool" | "zfs" => !self.sparse,
-            _ => matches!(self.preallocation.as_deref(), Some("falloc" | "full")),
-        }
-    }
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Volume {
-    pub volid: String,
-    pub format: String,
-    /// Bytes; since 9.2 the server may leave it out.
-    pub size: Option<u64>,
-    pub content: String,
-    pub vmid: Option<u32>,
-}
-
-pub(super) fn volumes(data: &Value) -> Result<Vec<Volume>, String> {
-    let row = |r: &Fields| {
-        Ok(Volume {
-            volid: r.need_text("volid")?,
-            format: r.text("format").unwrap_or_default(),
-            size: r.number("size"),
-            content: r.text("content").unwrap_or_default(),
-            vmid: r.get("vmid").and_then(whole).and_then(|n| n.try_into().ok()),
-        })
-    };
-    rows(data)?.iter().map(row).collect()
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Bridge {
-    pub iface: String,
-    /// `bridge`, `OVSBridge` or `vnet`.
-    pub kind: String,
-    pub active: bool,
-    /// A bridge says `bridge_vlan_aware`, a vnet `vlanaware` (pve-network, `PVE/Network/SDN.pm`).
-    pub vlan_aware: bool,
-    /// What the bridge is joined to, e.g. `eno1`; empty for one without a port.
-    pub ports: Vec<String>,
-    pub cidr: Option<Ipv4Net>,
-    pub gateway: Option<Ipv4Addr>,
-}
-
-pub(super) fn bridges(data: &Value) -> Result<Vec<Bridge>, String> {
-    let row = |r: &Fields| {
-        Ok(Bridge {
-            iface: r.need_text("iface")?,
-            kind: r.text("type").unwrap_or_default(),
-            active: r.flag("active"),
-            vlan_aware: r.flag("bridge_vlan_aware") || r.flag("vlanaware"),
-            ports: r.parts("bridge_ports", &[' ', ',']).into_iter().filter(|p| p != "none").collect(),
-            cidr: r.text("cidr").and_then(|c| c.parse().ok()),
-            gateway: r.text("gateway").and_then(|g| g.parse().ok()),
-        })
-    };
-    let mut bridges: Vec<Bridge> = rows(data)?.iter().map(row).collect::<Result<_, String>>()?;
-    // The server's list has no order of its own: it comes from the keys of a hash.
-    bridges.sort_by(|a, b| a.iface.cmp(&b.iface));
-    Ok(bridges)
-}
-
-/// A network of the software-defined network.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Vnet {
-    pub vnet: String,
-    pub zone: String,
-    pub vlan_aware: bool,
-}
-
-pub(super) fn vnets(data: &Value) -> Result<Vec<Vnet>, String> {
-    let row = |r: &Fields| {
-        Ok(Vnet { vnet: r.need_text("vnet")?, zone: r.need_text("zone")?, vlan_aware: r.flag("vlanaware") })
-    };
-    rows(data)?.iter().map(row).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -349,31 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_of_storages_volumes_bridges_and_nodes_bear_missing_fields() {
-        let s =
-            &storages(&json!([{"storage": "local", "type": "dir", "content": "iso,import", "active": 1}])).unwrap()[0];
-        assert!(s.active && s.enabled && !s.shared);
-        assert_eq!(s.content, ["import", "iso"], "sorted");
-        assert!(!storages(&json!([{"storage": "x", "enabled": 0}])).unwrap()[0].enabled);
-        let v = &volumes(&json!([{"volid": "l:vm-1-disk-0", "vmid": "101", "content": "images"}])).unwrap()[0];
-        assert_eq!((v.vmid, v.size), (Some(101), None));
-        let b =
-            &bridges(&json!([{"iface": "vmbr0", "type": "bridge", "active": 1, "bridge_vlan_aware": 1}])).unwrap()[0];
-        assert!(b.active && b.vlan_aware && b.cidr.is_none());
-        let configs = json!([
-            {"storage": "a", "type": "zfspool"}, {"storage": "b", "type": "zfspool", "sparse": 1}, {"storage": "c", "type": "lvm"},
-            {"storage": "d", "type": "dir", "preallocation": "full"}, {"storage": "e", "type": "lvmthin"},
-        ]);
-        let thick: Vec<bool> = storage_configs(&configs).unwrap().iter().map(StorageConfig::is_thick).collect();
-        assert_eq!(thick, [true, false, true, true, false]);
-        let more = json!([
-            {"iface": "vmbr1", "type": "bridge", "bridge_ports": "none"}, {"iface": "k8s", "type": "vnet", "vlanaware": 1},
-            {"iface": "vmbr0", "bridge_ports": "eno1 eno2", "cidr": "192.168.7.11/24", "gateway": "192.168.7.1"},
-        ]);
-        let more = bridges(&more).unwrap();
-        assert_eq!(more.iter().map(|b| b.iface.as_str()).collect::<Vec<_>>(), ["k8s", "vmbr0", "vmbr1"]);
-        assert!(more[0].vlan_aware && more[1].ports == ["eno1", "eno2"] && more[2].ports.is_empty());
-        assert_eq!(more[1].gateway, Some(Ipv4Addr::new(192, 168, 7, 1)));
+    fn rows_of_nodes_bear_missing_fields() {
         let n = &nodes(&json!([{"node": "a", "status": "offline"}])).unwrap()[0];
         assert_eq!((n.maxmem, n.ssl_fingerprint.clone()), (None, None));
         assert!(nodes(&json!([{"status": "online"}])).unwrap_err().contains("node"));

@@ -1,26 +1,32 @@
-//! What a task says of itself: state, end, log, progress.
+//! A task: its state, end, log and progress.
 use super::cause::Cause;
 use super::fields::{Fields, rows};
 use super::upid::Upid;
 use crate::base::text::shorten;
 use serde_json::Value;
 
+/// `GET /nodes/{node}/tasks/{upid}/status`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskStatus {
+    /// True while the task has not ended.
     pub running: bool,
     /// Known once the task has stopped.
     pub exit: Option<TaskExit>,
 }
 
+/// The way in which a task ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TaskExit {
+    /// Done, without a warning.
     Ok,
     /// Done, with so many warnings in the log.
     Warnings(u64),
     /// `text` is the task's last word, `unexpected status` when its worker was killed or its node went down; `cause` is
     /// what that means.
     Failed {
+        /// The meaning of `text`.
         cause: Cause,
+        /// The task's last word, cleaned.
         text: String,
     },
 }
@@ -47,11 +53,13 @@ impl TaskExit {
 /// One line of a task's log; `n` counts from 1. The last line of a running task may still grow.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogLine {
+    /// Number of the line, from 1.
     pub n: u64,
+    /// The line, cleaned.
     pub text: String,
 }
 
-/// What the server writes when a task's log has no last word; older ones leave the field out.
+/// The server's word when a task's log has no last word; older servers leave the field out.
 const NO_WORD: &str = "unexpected status";
 
 pub(super) fn status(data: &Value) -> Result<TaskStatus, String> {
@@ -98,7 +106,7 @@ const REASON_LINES: usize = 3;
 /// Bytes of a reason.
 const REASON_LIMIT: usize = 600;
 
-/// How far the last `transferred A of B (p%)` line of an import, a clone or a mirror is, in hundredths of a percent.
+/// The progress by the last `transferred A of B (p%)` line of an import, clone or mirror, in hundredths of a percent.
 /// Each disk of a VM starts again at nothing.
 pub fn progress_of(lines: &[LogLine]) -> Option<u64> {
     lines.iter().rev().find_map(|line| {

@@ -8,16 +8,27 @@ use serde_json::Value;
 /// one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
+    /// Nothing but white space, quotes or a byte order mark.
     #[error("it is empty")]
     Empty,
+    /// So many lines that are not empty.
     #[error("it has {0} lines with something in them, and a token's secret is one")]
     Lines(usize),
+    /// A secret beside the id of another token.
     #[error("it holds the secret of the token {found}, and the plan names {wanted}")]
-    OtherToken { found: String, wanted: String },
+    OtherToken {
+        /// The id in the text.
+        found: String,
+        /// The id in the plan.
+        wanted: String,
+    },
+    /// An id of a token, where the secret belongs.
     #[error("it holds the id of a token and no secret")]
     IdAlone,
+    /// JSON or a table of `pveum`, without the secret.
     #[error("it is JSON without `value`, in which `pveum user token add` writes the secret")]
     OtherJson,
+    /// The one word is no UUID; the text says what it looks like.
     #[error("it looks like {0}, and a token's secret is a UUID: 36 characters, 8-4-4-4-12 hexadecimal digits")]
     NoUuid(&'static str),
 }

@@ -1,4 +1,4 @@
-//! By what a program on another machine can verify this server: the add-ons in the cluster get it from here.
+//! The means by which a program on another machine can verify this server: the add-ons in the cluster get it from here.
 //!
 //! The cluster's own authority is `pve-root-ca.pem`, which `GET /nodes/{node}/certificates/info` shows to any user
 //! (pve-manager, PVE/API2/Certificates.pm).
@@ -21,18 +21,29 @@ use std::sync::Arc;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-/// By what the server at its URL can be verified from elsewhere, the strongest that holds.
+/// The means by which the server at its URL can be verified from elsewhere, the strongest that holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Anchor {
     /// The authority of the Proxmox VE cluster signed the server's certificate for the URL's host.
-    Authority { pem: String },
+    Authority {
+        /// Certificate of the authority.
+        pem: String,
+    },
     /// An authority that every system knows.
     Public,
     /// The certificate itself, good for the URL's host until then. Programs written in Go and OpenSSL's with partial
     /// chains, as curl has them, take a certificate in their list of authorities for what it is.
-    Leaf { pem: String, until: Timestamp },
+    Leaf {
+        /// The server's own certificate.
+        pem: String,
+        /// End of its validity.
+        until: Timestamp,
+    },
     /// Nothing: the certificate is out of date or not for the URL's host.
-    Nothing { why: String },
+    Nothing {
+        /// The reason, as a clause about the server.
+        why: String,
+    },
 }
 
 impl Anchor {

@@ -3,6 +3,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
+/// The name of a task, taken apart; its text is kept as it came.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Upid {
@@ -26,21 +27,22 @@ impl Upid {
         &self.kind
     }
 
-    /// What the task works on; for `qmclone` the source's VMID, for `imgcopy` nothing.
+    /// The object that the task works on; for `qmclone` the source's VMID, for `imgcopy` nothing.
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// Who began it: `root@pam`, or `cozyup@pve!wizard` of a token.
+    /// The user or token that began it: `root@pam`, `cozyup@pve!wizard`.
     pub fn user(&self) -> &str {
         &self.user
     }
 
-    /// When it began, in Unix seconds.
+    /// The time when it began, in Unix seconds.
     pub fn started(&self) -> i64 {
         self.started
     }
 
+    /// The whole text, as calls about the task need it.
     pub fn as_str(&self) -> &str {
         &self.text
     }

@@ -5,21 +5,29 @@ use serde_json::Value;
 /// A row of `/cluster/resources?type=vm` or of `/nodes/{node}/qemu`; sizes are bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VmRow {
+    /// VMID of the guest.
     pub vmid: u32,
     /// Missing for the first seconds of a VM.
     pub name: Option<String>,
+    /// Node that the guest is on.
     pub node: String,
     /// `qemu` or `lxc`; both share the VMIDs.
     pub kind: String,
     /// `running`, `stopped` or `unknown`.
     pub status: String,
+    /// True when the guest is a template.
     pub template: bool,
+    /// Number of its virtual processors.
     pub maxcpu: Option<u64>,
+    /// Memory that it may use at most.
     pub maxmem: Option<u64>,
+    /// Size of its boot disk.
     pub maxdisk: Option<u64>,
+    /// Its tags; empty without any.
     pub tags: Vec<String>,
     /// `clone`, `create`, `backup`, …
     pub lock: Option<String>,
+    /// Resource pool that it is in; `None` also where the list does not say.
     pub pool: Option<String>,
 }
 
@@ -63,15 +71,20 @@ pub struct VmStatus {
     pub qmpstatus: String,
     /// Seconds.
     pub uptime: u64,
+    /// Bytes received.
     pub netin: u64,
+    /// Bytes sent.
     pub netout: u64,
+    /// Bytes read from disks.
     pub diskread: u64,
+    /// Bytes written to disks.
     pub diskwrite: u64,
     /// Share of all its processors, 0 to 1.
     pub cpu: f64,
 }
 
 impl VmStatus {
+    /// True also while it is paused.
     pub fn is_running(&self) -> bool {
         self.status == "running"
     }

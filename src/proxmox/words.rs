@@ -343,14 +343,14 @@ const GENERAL: [Phrases; 5] = [
     (Cause::ProgramFailed, &["command '*' failed: ", "failed: exit code ", "failed: got signal"]),
 ];
 
-/// What `text` means, which stands in an answer, at the end of a task, or in a task's log.
+/// The meaning of `text`, which stands in an answer, at the end of a task, or in a task's log.
 pub(super) fn meaning(text: &str) -> Cause {
     let all = PHRASES.iter().flat_map(|group| group.iter());
     let known = all.clone().find(|(_, phrases)| phrases.iter().any(|phrase| has(text, phrase)));
     known.map_or(Cause::Unknown, |(cause, _)| *cause)
 }
 
-/// Whether the pieces of `phrase` between its `*` stand in `text`, in this order.
+/// True when the pieces of `phrase` between its `*` stand in `text`, in this order.
 fn has(text: &str, phrase: &str) -> bool {
     let mut rest = text;
     phrase.split('*').all(|piece| match rest.split_once(piece) {

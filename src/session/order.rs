@@ -21,7 +21,7 @@ pub struct Order {
     pub text: String,
     /// The title that a screen writes above the run.
     pub title: String,
-    /// Where the session goes: forward to the end of a day, back, or verify.
+    /// The course: forward to the end of a day, back, or verify.
     pub course: Course,
     /// The operator who takes the run from another place or process.
     pub take_over: Option<String>,

@@ -32,7 +32,7 @@ pub struct ScreenServer {
     pub title: String,
     /// The run's clock as `Clock::spec` writes it; `None` when it is the wall's.
     pub clock: Option<String>,
-    /// Where accepted requests go: to the driver.
+    /// Takes accepted requests to the driver.
     pub requests: mpsc::UnboundedSender<Asked>,
     /// Number of the last record in the journal.
     pub written: watch::Receiver<u64>,

@@ -72,7 +72,7 @@ pub fn length(response: &Response) -> Option<u64> {
     response.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// By what a server tells one state of a file from the next: ETag and Last-Modified.
+/// A state of a file as a server tells it from the next: ETag and Last-Modified.
 pub type Version = [Option<HeaderValue>; 2];
 
 /// `None` when the server tells none of it.

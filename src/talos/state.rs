@@ -1,4 +1,4 @@
-//! In which state a node is, told from outside by who it lets in.
+//! The state of a node, told from outside by whom it lets in.
 use super::client::facts::Stage;
 use super::client::{API_PORT, Maintenance, Secure};
 use super::error::{Distrust, Error};

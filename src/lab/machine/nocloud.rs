@@ -84,7 +84,7 @@ fn version_2(network: &Value, mac: &str) -> Given {
     given
 }
 
-/// Where the route of everything else leads.
+/// The gateway of the default route.
 fn default_route(card: &Value) -> Option<String> {
     let routes = card.get("routes").and_then(Value::as_sequence)?;
     let route = routes.iter().find(|route| text(route, "to").as_deref() == Some("0.0.0.0/0"))?;

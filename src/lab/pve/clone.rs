@@ -72,7 +72,7 @@ fn under_way(world: &mut World, upid: &str) -> Option<Job> {
     world.pve.clones.get(upid).filter(|_| running).cloned()
 }
 
-/// Where the first disk goes.
+/// The storage for the first disk.
 fn target_storage(world: &World, job: &Job) -> String {
     job.storage.clone().unwrap_or_else(|| {
         let first = world.pve.vms.get(&job.source).and_then(|vm| vm.disks().next().map(|(_, d)| d.head));

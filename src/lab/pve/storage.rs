@@ -252,7 +252,7 @@ impl Storage {
         fine.then_some(()).ok_or_else(|| format!("unable to parse {kind} volume name '{name}'"))
     }
 
-    /// Where the node has a file of this storage.
+    /// The path at which the node has a file of this storage.
     pub fn path(&self, content: &str, file: &str) -> String {
         let root = if self.name == "local" { "/var/lib/vz".to_string() } else { format!("/mnt/pve/{}", self.name) };
         let folder = match content {

@@ -108,8 +108,9 @@ fn iso_storages<'a>(plan: &'a Plan, storages: &'a [StorageRow]) -> BTreeSet<&'a 
     if all.is_empty() { BTreeSet::from([plan.iso_storage()]) } else { all }
 }
 
-/// On which paths whoever makes these entries needs `Permissions.Modify`, each with whether it has to go on below. On a VM
-/// its other rights are enough: who may allocate it may hand out what he has (pve-access-control, API2/ACL.pm).
+/// The paths on which the maker of these entries needs `Permissions.Modify`, each with true when it must hold below too.
+/// On a VM other rights are enough: who may allocate it may hand out the rights that he has (pve-access-control,
+/// API2/ACL.pm).
 pub fn modified(plan: &Plan, network: &NetworkPlace) -> BTreeSet<(String, bool)> {
     let mut entries = BTreeSet::new();
     if plan.integration.csi.enabled {

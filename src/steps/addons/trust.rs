@@ -30,7 +30,7 @@ pub async fn of(site: &Reading, access: Access) -> Result<Trust, Failure> {
     Ok(Trust { access, anchor })
 }
 
-/// By what an add-on verifies Proxmox VE, for the summary of its proof.
+/// The words for the means by which an add-on verifies Proxmox VE, for the summary of its proof.
 pub fn describe(anchor: &Anchor) -> String {
     match anchor {
         Anchor::Authority { .. } => "it verifies Proxmox VE by the site's own authority".to_string(),

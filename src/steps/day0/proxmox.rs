@@ -33,8 +33,8 @@ async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {
     proof(&summary, &remarks, vec![of_proxmox(cx, &version)])
 }
 
-/// By what the certificate is trusted, and what will soon be wrong with it. A pinned certificate is trusted after its end
-/// too; what else in the cluster verifies it, is not so lenient.
+/// The words for what the certificate is trusted by, and remarks about its end. A pinned certificate is trusted after its
+/// end too; other programs that verify it are not so lenient.
 async fn certificate(cx: &dyn Context, site: &Reading) -> (&'static str, Vec<String>) {
     let trusted = match site.proxmox.trust() {
         Trust::Leaf(_) => "its certificate is the pinned one",

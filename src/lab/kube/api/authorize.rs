@@ -22,7 +22,7 @@ const REVIEWS: [(&str, &str); 3] = [
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Attributes {
     pub verb: String,
-    /// Of what is no resource.
+    /// The path of a request for something that is no resource.
     pub path: String,
     pub group: String,
     pub resource: String,

@@ -1,4 +1,4 @@
-//! From what a client sends to an object of the right kind and shape.
+//! Makes an object of the right kind and shape of a client's body.
 use super::kinds::Kind;
 use super::path::Query;
 use super::refusal::{Cause, Refusal};

@@ -88,7 +88,7 @@ impl Kind {
         self.kind.to_ascii_lowercase()
     }
 
-    /// Where its objects are in the store: events of both groups are the same.
+    /// The resource under which its objects are stored: events of both groups are the same.
     pub fn resource(&self) -> Resource {
         let group = if events::is_other_view(self) { "" } else { self.group };
         Resource::new(group, self.plural)

@@ -1,4 +1,4 @@
-//! In which form an answer is wanted: whole objects, their metadata alone, or the table that `kubectl get` prints.
+//! The form in which an answer is wanted: whole objects, their metadata alone, or the table that `kubectl get` prints.
 use super::events;
 use super::kinds::Kind;
 use super::path::Query;
