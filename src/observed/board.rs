@@ -66,7 +66,7 @@ pub struct News {
 }
 
 impl News {
-    /// Waits until there is something that this reader has not taken, and until [`PACE`] has passed since it last took
+    /// Waits until there is something that this reader has not taken, and until `PACE` has passed since it last took
     /// something. Without a board that lives, for ever. Safe to drop and to call again.
     pub async fn wait(&mut self) {
         if let Some(at) = self.told_at {
