@@ -3,7 +3,6 @@ use crate::base::answer::Answer;
 use crate::plan::choose::{Chosen, Host, Machines, Store, Wire, choose};
 use crate::plan::defaults::{self, Defaults};
 use crate::proxmox::{Error, NodeStatus, Reader, StorageConfig, VmRow};
-use crate::steps::cluster_api;
 use crate::steps::day0::{api_version, capacity};
 use std::net::Ipv4Addr;
 
@@ -43,7 +42,7 @@ fn machines(known: &Defaults) -> Machines {
         cores: most(|n| u64::from(n.cores)),
         memory: most(|n| n.memory_mib << 20),
         disks: most(|n| (n.system_disk_gib + n.data_disk_gib) << 30),
-        beside: plan.day_6().map_or(0, |_| cluster_api::MEMORY_MIB << 20),
+        beside: plan.day_6_memory_mib() << 20,
     }
 }
 

@@ -124,8 +124,8 @@ impl Made {
                 self.open.insert(step.clone());
             }
             Event::Proven { step, proof } => {
-                if let Some(thing) = proof.owned() {
-                    self.things.insert(thing.clone());
+                if !proof.owned().is_empty() {
+                    self.things.extend(proof.owned().iter().cloned());
                     self.open.remove(step);
                 }
             }

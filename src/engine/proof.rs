@@ -56,7 +56,7 @@ pub struct Proof {
     /// Boxed: few proofs have one, and records are handed about by value.
     compare: Option<Box<Comparison>>,
     remarks: Vec<String>,
-    owned: Option<Box<Thing>>,
+    owned: Box<[Thing]>,
     left: Vec<Left>,
     digests: BTreeMap<String, String>,
 }
@@ -86,22 +86,22 @@ impl Proof {
             more: Vec::new(),
             compare: None,
             remarks: Vec::new(),
-            owned: None,
+            owned: Box::default(),
             left: Vec::new(),
             digests: BTreeMap::new(),
         }
     }
 
-    /// Names the one thing that the step's act made, so that it is told from its copies from now on.
+    /// Names a thing that the step's act made, so that it is told from its copies from now on.
     #[must_use]
     pub fn owning(mut self, thing: Thing) -> Self {
-        self.owned = Some(Box::new(thing));
+        self.owned = self.owned.into_iter().chain([thing]).collect();
         self
     }
 
-    /// The thing that the step's act made; `None` when the step makes nothing that could have a copy.
-    pub fn owned(&self) -> Option<&Thing> {
-        self.owned.as_deref()
+    /// The things that the step's act made; none when it makes nothing that could have a copy.
+    pub fn owned(&self) -> &[Thing] {
+        &self.owned
     }
 
     /// Names what the step found and does not touch.
@@ -182,6 +182,9 @@ struct Stored {
     remarks: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     owned: Option<Box<Thing>>,
+    /// The others, where the act made several; older versions do not know the key.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    owned_too: Vec<Thing>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     left: Vec<Left>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -199,7 +202,7 @@ impl TryFrom<Stored> for Proof {
             more: readings.collect(),
             compare: stored.compare,
             remarks: stored.remarks,
-            owned: stored.owned,
+            owned: stored.owned.into_iter().map(|thing| *thing).chain(stored.owned_too).collect(),
             left: stored.left,
             digests: stored.digests,
         })
@@ -208,12 +211,14 @@ impl TryFrom<Stored> for Proof {
 
 impl From<Proof> for Stored {
     fn from(proof: Proof) -> Stored {
+        let mut owned = proof.owned.into_vec().into_iter();
         Stored {
             summary: proof.summary,
             readings: std::iter::once(proof.first).chain(proof.more).collect(),
             compare: proof.compare,
             remarks: proof.remarks,
-            owned: proof.owned,
+            owned: owned.next().map(Box::new),
+            owned_too: owned.collect(),
             left: proof.left,
             digests: proof.digests,
         }
@@ -256,5 +261,18 @@ mod tests {
         assert_eq!(serde_json::from_str::<Proof>(&text).unwrap(), proof);
         let older = text.replace(&format!(r#","digests":{{"chart x 1.2.3":"{}"}}"#, "ab".repeat(32)), "");
         assert!(serde_json::from_str::<Proof>(&older).unwrap().digests().is_empty() && older != text);
+    }
+
+    #[test]
+    fn one_thing_is_stored_as_older_versions_read_it_and_several_are_all_read_back() {
+        let reading = r#"{"system":"Proxmox","asked":"a","answer":"b","at":"2026-11-29T10:00:00Z","by_hand":"c"}"#;
+        let plain =
+            format!(r#"{{"summary":"fine","readings":[{reading}],"owned":{{"kind":"vm","name":"9500","uid":"a"}}}}"#);
+        let one: Proof = serde_json::from_str(&plain).unwrap();
+        assert_eq!(serde_json::to_string(&one).unwrap(), plain);
+        let two = one.owning(Thing::new("vm", 9501, Some("b".into())));
+        let kept: Proof = serde_json::from_str(&serde_json::to_string(&two).unwrap()).unwrap();
+        let names: Vec<&str> = kept.owned().iter().map(|thing| thing.name.as_str()).collect();
+        assert_eq!(names, ["9500", "9501"]);
     }
 }

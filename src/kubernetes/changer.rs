@@ -84,6 +84,27 @@ impl Changer {
         self.send(ask, kind, namespace, name).await
     }
 
+    /// [`Changer::merge_patch`] of the object's status, for kinds whose status is a resource of its own.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn patch_status(
+        &self,
+        kind: &Kind,
+        namespace: Option<&str>,
+        name: &str,
+        status: &Value,
+    ) -> Result<Answer<Value>, Error> {
+        let path = format!("{}/status", object_path(kind, namespace, name)?);
+        let ask = Ask {
+            method: Method::PATCH,
+            target: with_query(&path, &[("fieldManager", FIELD_MANAGER)]),
+            content_type: "application/merge-patch+json",
+            body: json!({"status": status}).to_string().into_bytes(),
+        };
+        self.send(ask, kind, namespace, name).await
+    }
+
     /// Sets labels of a node; those not named stay.
     ///
     /// # Errors

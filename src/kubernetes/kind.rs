@@ -76,6 +76,12 @@ kinds! {
         namespaced("infrastructure.cluster.x-k8s.io", "v1alpha1", "ProxmoxCluster", "proxmoxclusters");
     CLUSTER = namespaced("cluster.x-k8s.io", "v1beta1", "Cluster", "clusters");
     MACHINE = namespaced("cluster.x-k8s.io", "v1beta1", "Machine", "machines");
+    MACHINE_DEPLOYMENT = namespaced("cluster.x-k8s.io", "v1beta1", "MachineDeployment", "machinedeployments");
+    MACHINE_SET = namespaced("cluster.x-k8s.io", "v1beta1", "MachineSet", "machinesets");
+    PROXMOX_MACHINE_TEMPLATE =
+        namespaced("infrastructure.cluster.x-k8s.io", "v1alpha1", "ProxmoxMachineTemplate", "proxmoxmachinetemplates");
+    KAMAJI_CONTROL_PLANE =
+        namespaced("controlplane.cluster.x-k8s.io", "v1alpha1", "KamajiControlPlane", "kamajicontrolplanes");
     IP_ADDRESS_CLAIM = namespaced("ipam.cluster.x-k8s.io", "v1beta1", "IPAddressClaim", "ipaddressclaims");
     IPAM_PROVIDER = namespaced("operator.cluster.x-k8s.io", "v1alpha2", "IPAMProvider", "ipamproviders");
 }

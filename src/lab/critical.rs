@@ -2,7 +2,7 @@
 //! latencies. A run of cozyup that is faster has skipped something; one that is much slower waits without need. A program that
 //! clones side by side, or configures the first machine before the last one is there, can be faster.
 use super::kube;
-use super::kube::REQUEUE_S;
+use super::kube::{DRAIN_RETRY_S, REQUEUE_S};
 use super::scenario::{Latency, Scenario};
 
 /// One link of the chain, in lab seconds.
@@ -64,13 +64,20 @@ pub fn chain(scenario: &Scenario, until: u8) -> Vec<Link> {
 }
 
 /// Day 6. capmox looks at what is under way every so many seconds, so each of its requests costs as much.
-fn by_cluster_api(l: &Latency) -> [(&'static str, f64); 3] {
+fn by_cluster_api(l: &Latency) -> [(&'static str, f64); 8] {
     let looks = |seconds: f64| (seconds / REQUEUE_S).ceil().max(1.0) * REQUEUE_S;
-    let requests = looks(l.clone_s) + 2.0 * looks(l.config_s) + looks(l.upload_task_s) + looks(l.start_s);
+    let before = looks(l.clone_s) + 2.0 * looks(l.config_s) + looks(l.upload_task_s);
+    let requests = before + looks(l.start_s);
+    let joins = l.boot_to_maintenance_s + l.apply_to_secure_api_s + l.services_s + l.register_s + l.node_ready_s;
     [
         ("let Cluster API clone, configure and start a VM", requests),
         ("let it stop and destroy the VM", looks(l.stop_s) + looks(l.destroy_s)),
         ("remove its namespace", l.namespace_delete_s),
+        ("let it clone, configure and start workers", before + l.start_s),
+        ("wait until they are Ready nodes", joins),
+        ("run a pod on each", l.pod_start_s),
+        ("let it drain, stop and destroy them", DRAIN_RETRY_S + looks(l.stop_s) + looks(l.destroy_s)),
+        ("remove their namespace", l.namespace_delete_s),
     ]
 }
 

@@ -201,7 +201,7 @@ fn tests(world: &World, can_ingress: bool) -> String {
     // Without capmox nobody makes them.
     if addons {
         let (first, last) = (world.address(180), world.address(185));
-        text.push_str(&format!("\n  machine_vmids: 9500-9509\n  machine_addresses: {first}-{last}"));
+        text.push_str(&format!("\n  machine_vmids: 9500-9509\n  machine_addresses: {first}-{last}\n  workers: 2"));
     }
     text
 }

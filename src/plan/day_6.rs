@@ -2,6 +2,9 @@
 use super::model::{AddressRange, Plan, TestPlan};
 use super::vmid::VmidRange;
 
+/// Memory of the one VM that joins nothing.
+pub const ALONE_MIB: u64 = 1024;
+
 impl TestPlan {
     /// VMIDs and addresses that the plan keeps for Cluster API, whether day 6 is in or not.
     pub fn machines(&self) -> Option<(VmidRange, AddressRange)> {
@@ -13,5 +16,21 @@ impl Plan {
     /// VMIDs and addresses of day 6's VMs, when the plan wants them and capmox is there to make them.
     pub fn day_6(&self) -> Option<(VmidRange, AddressRange)> {
         self.tests.machines().filter(|_| self.integration.capmox.enabled)
+    }
+
+    /// How many workers Cluster API makes on day 6.
+    pub fn workers(&self) -> u32 {
+        self.day_6().map_or(0, |_| self.tests.workers)
+    }
+
+    /// Memory that day 6 takes on the template's host while it goes on, in MiB: its VM is gone before the workers come.
+    pub fn day_6_memory_mib(&self) -> u64 {
+        let workers = u64::from(self.workers()).saturating_mul(self.tests.worker_memory_mib);
+        self.day_6().map_or(0, |_| workers.max(ALONE_MIB))
+    }
+
+    /// What the workers' disks may grow to on the template's storage, in GiB.
+    pub fn worker_disks_gib(&self) -> u64 {
+        u64::from(self.workers()).saturating_mul(self.tests.worker_disk_gib)
     }
 }

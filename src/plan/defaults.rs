@@ -250,6 +250,7 @@ impl Layout {
         TestPlan {
             machine_vmids: machine_vmids.filter(|_| both),
             machine_addresses: machine_addresses.filter(|_| both),
+            workers: if both { 2 } else { 0 },
             ..TestPlan::default()
         }
     }

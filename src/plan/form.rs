@@ -221,6 +221,10 @@ static FIELDS: LazyLock<Vec<Field>> = LazyLock::new(|| {
         tests.ingress,
         tests.machine_vmids,
         tests.machine_addresses,
+        tests.workers,
+        tests.worker_cores,
+        tests.worker_memory_mib,
+        tests.worker_disk_gib,
     ]
 });
 

@@ -1,6 +1,7 @@
 //! The user's wishes: the plan file, its defaults, its rules.
 pub mod choose;
 pub mod day;
+pub mod day_6;
 pub mod defaults;
 pub mod finding;
 pub mod form;
@@ -15,11 +16,11 @@ pub mod write;
 
 mod address_range;
 mod api_url;
-mod day_6;
 mod names;
 #[cfg(any(test, fuzzing))]
 pub mod properties;
 mod read;
+mod test_plan;
 mod tree;
 mod vmid;
 

@@ -3,6 +3,7 @@ mod integration;
 
 pub use super::address_range::AddressRange;
 pub use super::api_url::ApiUrl;
+pub use super::test_plan::{STORAGE_CLASSES, TestPlan};
 pub use super::vmid::{Vmid, VmidRange};
 pub use integration::{CapmoxPlan, CsiPlan, IntegrationPlan, LinstorPlan};
 
@@ -260,46 +261,6 @@ pub struct CozystackPlan {
     /// Optional components to switch on.
     #[serde(default)]
     pub enable: Vec<String>,
-}
-
-/// The tests of days 5 and 6. What the file does not name is as in [`TestPlan::default`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct TestPlan {
-    /// A pod starts and answers.
-    pub pod: bool,
-    /// StorageClasses on which a real volume is made, written and read.
-    pub volumes: Vec<String>,
-    /// An address of the pool answers from the jump host.
-    pub load_balancer: bool,
-    /// Names resolve inside the cluster.
-    pub dns: bool,
-    /// The root ingress answers for the root host.
-    pub ingress: bool,
-    /// VMIDs for the VMs that Cluster API makes on day 6 and removes again; absent with `machine_addresses`: no such test.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub machine_vmids: Option<VmidRange>,
-    /// Addresses for these VMs; the first is the endpoint of a control plane that nobody starts.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub machine_addresses: Option<AddressRange>,
-}
-
-/// StorageClasses that a run makes.
-pub const STORAGE_CLASSES: [&str; 3] = ["local", "replicated", "proxmox"];
-
-impl Default for TestPlan {
-    fn default() -> Self {
-        let volumes = STORAGE_CLASSES.map(String::from).to_vec();
-        TestPlan {
-            pod: true,
-            volumes,
-            load_balancer: true,
-            dns: true,
-            ingress: true,
-            machine_vmids: None,
-            machine_addresses: None,
-        }
-    }
 }
 
 /// A rule that the user sets aside.

@@ -77,12 +77,26 @@ fn tests(plan: &Plan, out: &mut Lines) {
     out.row("objects", listed(&wanted));
     out.row("volumes", listed(&tests.volumes));
     out.row("VMs by Cluster API", by_cluster_api(plan));
+    out.row("workers by Cluster API", workers(plan));
 }
 
 fn by_cluster_api(plan: &Plan) -> String {
     match plan.day_6() {
         Some((vmids, addresses)) => format!("VMIDs {vmids}, addresses {addresses}"),
         None => "no".to_string(),
+    }
+}
+
+fn workers(plan: &Plan) -> String {
+    let tests = &plan.tests;
+    match plan.workers() {
+        0 => "none".to_string(),
+        count => format!(
+            "{count}, each with {} cores, {} and a disk of {} GiB",
+            tests.worker_cores,
+            gibibytes(tests.worker_memory_mib),
+            tests.worker_disk_gib
+        ),
     }
 }
 

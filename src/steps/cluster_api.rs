@@ -1,47 +1,77 @@
 //! Shared by the steps of day 6: the objects of the test, the VMs in its range, and the words for each gate.
 use crate::base::answer::Answer;
-use crate::cozystack::addons::{MachineTest, Object, machine_test};
-use crate::cozystack::cluster_api::Progress;
+use crate::base::text::quoted;
+use crate::cozystack::addons::{MachineTest, Network, Object, Shape, machine_test};
+use crate::cozystack::cluster_api::{Made, Progress};
 use crate::engine::failure::Failure;
+use crate::engine::made::Thing;
+use crate::engine::proof::Evidence;
+use crate::engine::step::{Context, Observed, StepId};
+use crate::engine::wait::Band;
+use crate::plan::day_6::ALONE_MIB;
 use crate::plan::model::{AddressRange, Plan, VmidRange};
-use crate::proxmox::{VmRow, Volume};
-use crate::steps::failures;
-use crate::steps::site::Reading;
+use crate::proxmox::{self, VmRow, Volume};
+use crate::steps::cluster::{part, proven};
+use crate::steps::site::{Changing, Reading};
+use crate::steps::{failures, follow, owner, vm};
+use serde_json::json;
 use std::net::Ipv4Addr;
 
 pub const NAMESPACE: &str = "cozyup-vms";
 /// Of the Cluster; machine and VM are `smoke-0`.
 const CLUSTER: &str = "smoke";
 pub const CORES: u32 = 1;
-pub const MEMORY_MIB: u64 = 1024;
+pub const MEMORY_MIB: u64 = ALONE_MIB;
 
 /// The test of this plan.
 ///
 /// # Errors
 /// When the plan has none: no step of day 6 is there then.
 pub fn test(site: &Reading) -> Result<MachineTest, Failure> {
+    let shape = shape(site, CORES, MEMORY_MIB, None)?;
+    let network = network(site, |addresses| addresses.first)?;
+    Ok(MachineTest { name: CLUSTER.into(), namespace: NAMESPACE.into(), shape, network })
+}
+
+fn ranges(plan: &Plan) -> Result<(VmidRange, AddressRange), Failure> {
+    plan.tests.machines().ok_or_else(|| Failure::defect("day 6 runs and the plan has no VMIDs for it"))
+}
+
+/// A clone of the run's template in the range that the plan keeps for Cluster API.
+///
+/// # Errors
+/// When the plan keeps none: no step of day 6 is there then.
+pub fn shape(site: &Reading, cores: u32, memory_mib: u64, disk_gib: Option<u64>) -> Result<Shape, Failure> {
     let plan = &site.plan;
-    let (vmids, addresses) =
-        plan.tests.machines().ok_or_else(|| Failure::defect("day 6 runs and the plan has no VMIDs for it"))?;
-    let network = &plan.network;
-    Ok(MachineTest {
-        name: CLUSTER.into(),
-        namespace: NAMESPACE.into(),
+    let (vmids, _) = ranges(plan)?;
+    Ok(Shape {
         host: plan.template.host.clone(),
         template: plan.template.vmid.into(),
         storage: plan.template.storage.clone(),
-        bridge: network.bridge.clone(),
-        vlan: network.vlan,
+        bridge: plan.network.bridge.clone(),
+        vlan: plan.network.vlan,
         pool: plan.site.pool.clone(),
         vmids: (vmids.first.into(), vmids.last.into()),
-        endpoint: addresses.first,
+        cores,
+        memory_mib,
+        disk_gib,
+        notes: site.mark.clone(),
+    })
+}
+
+/// The addresses that the plan keeps for Cluster API, but the first; `endpoint` names the control plane's.
+///
+/// # Errors
+/// As [`shape`].
+pub fn network(site: &Reading, endpoint: impl FnOnce(AddressRange) -> Ipv4Addr) -> Result<Network, Failure> {
+    let (_, addresses) = ranges(&site.plan)?;
+    let network = &site.plan.network;
+    Ok(Network {
+        endpoint: endpoint(addresses),
         addresses: behind_the_first(addresses).to_string(),
         prefix: network.subnet.prefix_len(),
         gateway: network.gateway,
         dns: network.dns.clone(),
-        cores: CORES,
-        memory_mib: MEMORY_MIB,
-        notes: site.mark.clone(),
     })
 }
 
@@ -131,6 +161,125 @@ pub fn orphan(row: &VmRow, made: Option<u32>) -> Failure {
             vmid = row.vmid,
         ),
     )
+}
+
+/// What capmox can't do by itself; `anew` is the command after which everything is made anew.
+pub fn halted(progress: &Progress, anew: &str) -> Option<Failure> {
+    match progress {
+        Progress::Refused { reason, .. } => Some(Failure::person(
+            format!("capmox can't make the VM: {}", words(progress)),
+            match reason.as_str() {
+                "CloningFailed" => {
+                    "read what Proxmox VE says: a right of capmox's token, a storage that is full, or a template that is \
+                     gone; capmox tries again by itself when the cause is gone"
+                }
+                _ => "read what Proxmox VE says; capmox tries again by itself when the cause is gone",
+            },
+        )),
+        Progress::Failed { .. } => Some(Failure::person(
+            words(progress),
+            format!(
+                "take the cause away (free VMIDs in tests.machine_vmids, the template in its place), then {anew}, so that it \
+                 is made anew"
+            ),
+        )),
+        Progress::NoOwner
+        | Progress::Unseen
+        | Progress::WaitsForInfrastructure
+        | Progress::WaitsForBootstrapData
+        | Progress::WaitsForAddress
+        | Progress::Working(_)
+        | Progress::TaskFailed(_)
+        | Progress::Deleting
+        | Progress::Made(_) => None,
+    }
+}
+
+/// Before the step `made_by` has given anything to Cluster API the range has to be empty: whatever lies in it is counted as
+/// Cluster API's later on, and removed with it.
+///
+/// # Errors
+/// When Proxmox VE can't be asked.
+pub async fn absent(cx: &dyn Context, site: &Reading, made_by: &str, what: String) -> Result<Observed, Failure> {
+    if cx.made().has(&StepId::new(made_by)) {
+        return Ok(Observed::Absent(what));
+    }
+    let (_, guests) = guests(site).await?;
+    let (_, cdroms) = cdroms(site).await?;
+    let taken: Vec<String> = guests.iter().map(shown).chain(cdroms).collect();
+    if taken.is_empty() {
+        return Ok(Observed::Absent(what));
+    }
+    Ok(Observed::Conflict(Failure::refused(
+        format!("the VMIDs that the plan keeps for Cluster API are in use: {}", taken.join(", ")),
+        "give the plan another range (tests.machine_vmids), or remove what is there yourself if nobody needs it",
+    )))
+}
+
+/// A VM that Cluster API made, as the journal keeps it.
+pub fn thing(made: &Made) -> Thing {
+    Thing::new(owner::VM, made.vmid, Some(made.uuid.clone()))
+}
+
+/// Deletes the first CD-ROM of the range that is left, once no VM is there any more. None was there before the run gave
+/// Cluster API its objects, so it is theirs: capmox forgets one that it had not put into a drive yet.
+///
+/// # Errors
+/// When Proxmox VE refuses.
+pub async fn delete_cdrom(cx: &dyn Context, site: &Reading, change: &Changing, band: Band) -> Result<(), Failure> {
+    const DOING: &str = "delete what capmox left of its CD-ROMs";
+    follow::earlier_task(cx, site, DOING, band).await?;
+    let (_, guests) = guests(site).await?;
+    let (_, cdroms) = cdroms(site).await?;
+    let Some(cdrom) = cdroms.first().filter(|_| guests.is_empty()) else { return Ok(()) };
+    let storage = cdrom.split_once(':').map(|(storage, _)| storage).unwrap_or_default();
+    match change.proxmox.delete_volume(&site.plan.template.host, storage, cdrom).await {
+        Err(proxmox::Error::NotFound { .. }) => Ok(()),
+        begun => vm::carry_out(cx, site, begun, DOING, band).await,
+    }
+}
+
+/// Proxmox VE has nothing of the range any more: neither VM nor CD-ROM, nor a disk on the template's storage.
+///
+/// # Errors
+/// When something is left that cozyup may not remove, or when Proxmox VE can't be asked. `may_delete` says whether a
+/// CD-ROM is this run's to delete.
+pub async fn nothing_left(
+    cx: &dyn Context,
+    site: &Reading,
+    may_delete: bool,
+    mut readings: Vec<Evidence>,
+) -> Result<Observed, Failure> {
+    let now = cx.clock().now();
+    let (all, guests) = guests(site).await?;
+    let (stored, cdroms) = cdroms(site).await?;
+    let (host, storage) = (&site.plan.template.host, &site.plan.template.storage);
+    let disks = site.proxmox.storage_content(host, storage, "images").await;
+    let disks = disks.map_err(|e| failures::proxmox(&e, &format!("list storage {storage} of {host}")))?;
+    let of_range = |volume: &&Volume| volume.vmid.is_some_and(|vmid| may_have_made(&site.plan, vmid));
+    let left: Vec<&str> = disks.value.iter().filter(of_range).map(|volume| volume.volid.as_str()).collect();
+    readings.push(Evidence::of("Proxmox", now, &all));
+    readings.extend(stored.iter().map(|answer| Evidence::of("Proxmox", now, answer)));
+    readings.push(Evidence::of("Proxmox", now, &part(&disks, "disks of the range", left.iter().map(|d| json!(d)))));
+    if let Some(row) = guests.first() {
+        return Err(orphan(row, None));
+    }
+    if let Some(cdrom) = cdroms.first() {
+        if may_delete {
+            return Ok(Observed::Absent(format!("{cdrom} is left, and no VM uses it")));
+        }
+        return Err(Failure::person(
+            format!("{cdrom} is left, and no VM uses it"),
+            format!("remove it if it is of day 6: pvesm free {cdrom}; the step goes on by itself"),
+        ));
+    }
+    if let Some(disk) = left.first() {
+        return Err(Failure::person(
+            format!("disk {disk} is left, and no VM has it"),
+            format!("look whose it is; if nobody needs it, on {host}: pvesm free {}", quoted(disk)),
+        ));
+    }
+    proven("no VM of Cluster API is left, neither object, VM, disk nor CD-ROM", readings)
 }
 
 /// The words for what the object still waits for before it has its VM.

@@ -89,26 +89,32 @@ pub enum PodState {
 
 /// # Errors
 /// When the pod failed (with the end of its log), or can't be read.
-pub async fn pod_state(cx: &dyn Context, site: &Reading, name: &str, what: &str) -> Result<PodState, Failure> {
+pub async fn pod_state(
+    cx: &dyn Context,
+    site: &Reading,
+    namespace: &str,
+    name: &str,
+    what: &str,
+) -> Result<PodState, Failure> {
     let reader = site.kubernetes()?;
     let failed = |e| failures::kubernetes(&e, &format!("read pod {name}"));
-    let Some(pod) = reader.get(&Kind::POD, Some(NAMESPACE), name).await.map_err(failed)? else {
+    let Some(pod) = reader.get(&Kind::POD, Some(namespace), name).await.map_err(failed)? else {
         return Ok(PodState::Missing);
     };
     let phase = pod.value.pointer("/status/phase").and_then(Value::as_str).unwrap_or("Pending").to_string();
     match phase.as_str() {
         "Succeeded" => {
-            let log = reader.logs(NAMESPACE, name, CONTAINER, 50).await.map_err(failed)?;
+            let log = reader.logs(namespace, name, CONTAINER, 50).await.map_err(failed)?;
             let now = cx.clock().now();
             let evidence = vec![Evidence::of("Kubernetes", now, &pod), Evidence::of("Kubernetes", now, &log)];
             Ok(PodState::Done { evidence, log: log.value })
         }
         "Failed" => {
-            let log = reader.logs(NAMESPACE, name, CONTAINER, 10).await.map(|l| l.value).unwrap_or_default();
+            let log = reader.logs(namespace, name, CONTAINER, 10).await.map(|l| l.value).unwrap_or_default();
             Err(Failure::person(
                 format!("{what}: the test pod {name} failed: {}", log.lines().last().unwrap_or("no log")),
                 format!(
-                    "read kubectl -n {NAMESPACE} logs {name}; delete the pod when the cause is gone, it is made anew"
+                    "read kubectl -n {namespace} logs {name}; delete the pod when the cause is gone, it is made anew"
                 ),
             ))
         }
@@ -145,7 +151,7 @@ pub fn word_found(log: &str, word: &str, evidence: Vec<Evidence>, summary: &str)
         }
         Some(_) | None => Err(Failure::person(
             format!("the test pod ended well but did not write `{word}`"),
-            format!("read its log: kubectl -n {NAMESPACE} logs; delete the pod to try again"),
+            "read its log with kubectl logs; delete the pod to try again",
         )),
     }
 }

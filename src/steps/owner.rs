@@ -3,7 +3,7 @@
 use super::claim;
 use super::cluster_api;
 use super::day1::{clone, template_vm};
-use super::day6::machine;
+use super::day6::{machine, workers};
 use super::site::Reading;
 use crate::base::text;
 use crate::engine::made::{Origin, Thing};
@@ -41,6 +41,17 @@ pub fn maker(plan: &Plan, vmid: u32) -> Option<StepId> {
     let planned = plan.nodes.iter().find(|n| u32::from(n.vmid) == vmid).map(|n| StepId::of(clone::KIND, &n.name));
     // Cluster API chooses among these.
     planned.or_else(|| cluster_api::may_have_made(plan, vmid).then(|| StepId::new(machine::KIND)))
+}
+
+/// Where the VM comes from. Of those in Cluster API's range day 6 makes one first, and workers in the same range later.
+fn origin(cx: &dyn Context, plan: &Plan, vmid: u32, thing: &Thing) -> Origin {
+    let origin = cx.made().origin(maker(plan, vmid).as_ref(), thing);
+    match origin {
+        Origin::Another | Origin::Never if cluster_api::may_have_made(plan, vmid) => {
+            cx.made().origin(Some(&StepId::new(workers::KIND)), thing)
+        }
+        Origin::Known | Origin::Open | Origin::Another | Origin::Never => origin,
+    }
 }
 
 /// The reason why the run may not change a VM.
@@ -91,8 +102,7 @@ pub fn of_vm(cx: &dyn Context, site: &Reading, vmid: u32, config: &VmConfig) -> 
     if site.also.contains(&vmid) {
         return Ok(());
     }
-    let maker = maker(&site.plan, vmid);
-    judge(cx.made().origin(maker.as_ref(), &thing(vmid, config)), vmid, notes.unwrap_or_default())
+    judge(origin(cx, &site.plan, vmid, &thing(vmid, config)), vmid, notes.unwrap_or_default())
 }
 
 /// Of a VM that carries the run's mark.

@@ -9,7 +9,7 @@ use crate::engine::proof::{Evidence, Proof};
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::Kind;
-use crate::steps::cluster::{is_ours, text};
+use crate::steps::cluster::{is_ours, part, proven, seen, text};
 use crate::steps::site::{Changing, Installation, Reading};
 use crate::steps::{failures, follow, objects, outlines};
 use async_trait::async_trait;
@@ -148,6 +148,14 @@ pub struct Made {
     namespace: &'static TestNamespace,
 }
 
+impl Made {
+    #[must_use]
+    pub fn after(mut self, id: StepId) -> Self {
+        self.outline = self.outline.after([id]);
+        self
+    }
+}
+
 #[async_trait]
 impl Step<Installation> for Made {
     fn outline(&self) -> &Outline {
@@ -186,5 +194,54 @@ impl Step<Installation> for Made {
 
     async fn changed(&self, cx: &dyn Context, site: &Reading) {
         follow::object(cx, site, &Kind::NAMESPACE, None, Some(self.namespace.name), Duration::from_secs(2)).await;
+    }
+}
+
+/// The step after which it is gone. Deleted together with a Cluster in it, finalizers would stay.
+pub struct Gone {
+    outline: Outline,
+    namespace: &'static TestNamespace,
+}
+
+impl TestNamespace {
+    /// `kind` is that step's, `after` the one that emptied the namespace.
+    pub fn cleanup(&'static self, kind: &str, after: &str) -> Gone {
+        const BAND: Band = Band::new(30, 180);
+        let title = format!("namespace {} is gone", self.name);
+        let by_hand = format!("kubectl delete namespace {}", self.name);
+        let outline = outlines::change(StepId::new(kind), self.day, title, BAND, by_hand).after([StepId::new(after)]);
+        Gone { outline, namespace: self }
+    }
+}
+
+#[async_trait]
+impl Step<Installation> for Gone {
+    fn outline(&self) -> &Outline {
+        &self.outline
+    }
+
+    async fn observe(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
+        let name = self.namespace.name;
+        let listed = site.kubernetes()?.list(&Kind::NAMESPACE, None, None).await;
+        let listed = listed.map_err(|e| failures::kubernetes(&e, "list the namespaces"))?;
+        let Some(found) = listed.value.iter().find(|n| text(n, "/metadata/name") == name) else {
+            let rows = listed.value.iter().map(|n| json!(text(n, "/metadata/name")));
+            return proven(format!("namespace {name} is gone"), vec![seen(cx, &part(&listed, "namespaces", rows))]);
+        };
+        let wait = |seen| Wait::new("the namespace is gone", seen, self.outline.band);
+        self.namespace.until_gone(cx, site, found, wait).await
+    }
+
+    async fn act(&self, cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
+        let Some(found) = self.namespace.to_delete(cx, site).await? else { return Ok(()) };
+        self.namespace.delete(change, &found).await
+    }
+
+    fn undo(&self) -> Undo<'_, Installation> {
+        Undo::With(self.namespace.goes_with)
+    }
+
+    async fn changed(&self, cx: &dyn Context, _site: &Reading) {
+        cx.clock().sleep(Duration::from_secs(1)).await;
     }
 }

@@ -7,7 +7,6 @@ use cozyup::lab::scenario::{Fault, FaultKind, Scenario};
 use cozyup::lab::world::{Lab, World};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, SystemTime};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -17,14 +16,14 @@ const DISABLED: &str =
     "kubevirt-operator,kubevirt,kubevirt-instancetypes,kubevirt-cdi-operator,kubevirt-cdi,capi-providers-infraprovider";
 
 /// A cluster on paused time, and the words of the tests.
-struct Site {
-    lab: Lab,
+pub struct Site {
+    pub lab: Lab,
     start: Timestamp,
 }
 
 impl Site {
     /// A cluster of three control planes and a worker; their kubelets have registered.
-    fn new(faults: Vec<Fault>) -> Site {
+    pub fn new(faults: Vec<Fault>) -> Site {
         let mut scenario: Scenario = serde_saphyr::from_str(include_str!("../../assets/lab/standard.yaml")).unwrap();
         scenario.faults = faults;
         let start = Timestamp::from_second(1_760_000_000).unwrap();
@@ -42,7 +41,7 @@ impl Site {
         site
     }
 
-    async fn wait(&self, seconds: u64) {
+    pub async fn wait(&self, seconds: u64) {
         tokio::time::advance(Duration::from_secs(seconds)).await;
         self.lab.with(|_| ());
     }
@@ -65,7 +64,7 @@ impl Site {
         panic!("not after {limit} s: {what}\n{open}");
     }
 
-    fn apply(&self, key: Key, object: Value) {
+    pub fn apply(&self, key: Key, object: Value) {
         self.lab.with(|world| {
             let now = world.now;
             world.cluster.as_mut().unwrap().store.put(key, object, now);
@@ -73,7 +72,7 @@ impl Site {
         });
     }
 
-    fn change(&self, key: &Key, f: impl FnOnce(&mut Value)) {
+    pub fn change(&self, key: &Key, f: impl FnOnce(&mut Value)) {
         self.lab.with(|world| {
             let now = world.now;
             assert!(world.cluster.as_mut().unwrap().store.update(key, now, f), "{key:?} is not there");
@@ -81,14 +80,14 @@ impl Site {
         });
     }
 
-    fn delete(&self, key: &Key) {
+    pub fn delete(&self, key: &Key) {
         self.lab.with(|world| {
             world.cluster.as_mut().unwrap().store.remove(key).unwrap();
             kube::settle(world);
         });
     }
 
-    fn get(&self, key: &Key) -> Option<Value> {
+    pub fn get(&self, key: &Key) -> Option<Value> {
         self.lab.look(|w| object(w, key).cloned())
     }
 
@@ -217,7 +216,8 @@ fn node(name: &str, number: u8, role: &str) -> NodeFacts {
         cores: 8,
         memory_mib: 24576,
         mac: "bc:24:11:00:00:01".into(),
-        labels: BTreeMap::new(),
+        labels: Default::default(),
+        taints: Vec::new(),
         kubernetes_version: "v1.33.3".into(),
         talos_version: "v1.10.6".into(),
         data_disks: vec![("/dev/sdb".into(), 256)],
@@ -240,7 +240,7 @@ fn object<'a>(world: &'a World, key: &Key) -> Option<&'a Value> {
     world.cluster.as_ref()?.store.get(key)
 }
 
-fn list(world: &World, group: &str, plural: &str) -> Vec<Value> {
+pub fn list(world: &World, group: &str, plural: &str) -> Vec<Value> {
     let resource = Resource::new(group, plural);
     world.cluster.as_ref().unwrap().store.list(&resource, None).map(|(_, o)| o.clone()).collect()
 }
@@ -249,11 +249,11 @@ fn releases(world: &World) -> Vec<Value> {
     list(world, HELM, "helmreleases")
 }
 
-fn name(object: &Value) -> String {
+pub fn name(object: &Value) -> String {
     object["metadata"]["name"].as_str().unwrap().to_string()
 }
 
-fn condition(object: &Value, kind: &str) -> Value {
+pub fn condition(object: &Value, kind: &str) -> Value {
     let conditions = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
     conditions.into_iter().find(|c| c["type"] == kind).unwrap_or_default()
 }
@@ -294,7 +294,7 @@ async fn every_release_waits_for_what_it_depends_on_and_all_forty_one_get_ready(
     let site = Site::new(vec![]);
     let took = site.platform().await;
     let releases = site.lab.look(releases);
-    let by_name: BTreeMap<String, &Value> = releases.iter().map(|r| (name(r), r)).collect();
+    let by_name: std::collections::BTreeMap<String, &Value> = releases.iter().map(|r| (name(r), r)).collect();
     for r in &releases {
         for dependency in r["spec"]["dependsOn"].as_array().into_iter().flatten() {
             let other = by_name[dependency["name"].as_str().unwrap()];

@@ -109,23 +109,22 @@ impl Site {
                     kubernetes_version: "v1.33.3".into(),
                 },
             );
-            cluster::register_node(
-                world,
-                NodeFacts {
-                    name: "cp1".into(),
-                    address: Ipv4Addr::new(127, 86, 0, 201),
-                    role: "controlplane".into(),
-                    vmid: 1001,
-                    uuid: "4d1f7f4e-0000-4000-8000-000000001001".into(),
-                    cores: 8,
-                    memory_mib: 24576,
-                    mac: "BC:24:11:00:00:01".into(),
-                    labels: BTreeMap::new(),
-                    kubernetes_version: "v1.33.3".into(),
-                    talos_version: "v1.10.6".into(),
-                    data_disks: Vec::new(),
-                },
-            );
+            let node = NodeFacts {
+                name: "cp1".into(),
+                address: Ipv4Addr::new(127, 86, 0, 201),
+                role: "controlplane".into(),
+                vmid: 1001,
+                uuid: "4d1f7f4e-0000-4000-8000-000000001001".into(),
+                cores: 8,
+                memory_mib: 24576,
+                mac: "BC:24:11:00:00:01".into(),
+                labels: BTreeMap::new(),
+                taints: Vec::new(),
+                kubernetes_version: "v1.33.3".into(),
+                talos_version: "v1.10.6".into(),
+                data_disks: Vec::new(),
+            };
+            cluster::register_node(world, node);
         });
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let at = listener.local_addr().unwrap();

@@ -7,7 +7,7 @@ use cozyup::lab::machine;
 use cozyup::lab::net;
 use cozyup::lab::scenario::Scenario;
 use cozyup::lab::world::{Lab, World};
-use cozyup::talos::config::{self, NodeConfig};
+use cozyup::talos::config::{self, NodeConfig, Place};
 use cozyup::talos::secrets::{Bundle, ClientCertificate};
 use cozyup::talos::wire::cluster::HealthCheckRequest;
 use cozyup::talos::wire::cluster::cluster_service_client::ClusterServiceClient;
@@ -520,14 +520,12 @@ fn node_config(site: &Site, mac: String) -> NodeConfig {
         cluster_name: "cozy".into(),
         endpoint: format!("https://{}:6443", site.address(100)),
         role: config::Role::ControlPlane,
-        hostname: "cozy-new-cp1".into(),
-        address: site.address(201),
+        place: Some(Place { hostname: "cozy-new-cp1".into(), address: site.address(201), mac }),
         subnet: format!("{}/24", site.address(0)).parse().unwrap(),
         gateway: site.address(1),
         dns: vec![site.address(1)],
         ntp: Vec::new(),
         vip: Some(site.address(100)),
-        mac,
         install_disk: "/dev/sda".into(),
         installer_image: "ghcr.io/cozystack/cozystack/talos:v1.10.6".into(),
         kubernetes_version: "v1.33.3".into(),
@@ -535,6 +533,7 @@ fn node_config(site: &Site, mac: String) -> NodeConfig {
         service_cidr: "10.96.0.0/16".parse().unwrap(),
         dns_domain: "cozy.local".into(),
         node_labels: Default::default(),
+        taints: Vec::new(),
         cert_sans: Vec::new(),
     }
 }

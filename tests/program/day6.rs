@@ -10,11 +10,11 @@ use std::path::Path;
 
 const RANGE: std::ops::RangeInclusive<u32> = 9500..=9509;
 
-fn reader(site: &Site) -> Reader {
+pub fn reader(site: &Site) -> Reader {
     both(site).0
 }
 
-fn both(site: &Site) -> (Reader, Changer) {
+pub fn both(site: &Site) -> (Reader, Changer) {
     cozyup::base::tls::install_provider();
     let secret = std::fs::read_to_string(&site.token_file).unwrap();
     let target = proxmox::Target {
@@ -26,25 +26,25 @@ fn both(site: &Site) -> (Reader, Changer) {
     proxmox::connect(target).unwrap()
 }
 
-fn guests(reader: &Reader) -> Vec<VmRow> {
+pub fn guests(reader: &Reader) -> Vec<VmRow> {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let all = runtime.block_on(reader.resources()).unwrap().value;
     all.into_iter().filter(|row| RANGE.contains(&row.vmid)).collect()
 }
 
-fn isos(reader: &Reader) -> Vec<String> {
+pub fn isos(reader: &Reader) -> Vec<String> {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let all = runtime.block_on(reader.storage_content("pve", "local", "iso")).unwrap().value;
     all.into_iter().map(|volume| volume.volid).collect()
 }
 
-fn proof<'a>(records: &'a [Value], step: &str) -> &'a Value {
+pub fn proof<'a>(records: &'a [Value], step: &str) -> &'a Value {
     let found = records.iter().find(|r| r["event"] == "proven" && r["step"] == step);
     &found.unwrap_or_else(|| panic!("{step} was not proven"))["proof"]
 }
 
 /// The run of the standard lab until its worker has recorded `event` of `step`, and no further.
-fn killed_behind(state: &Path, step: &str, event: &str) {
+pub fn killed_behind(state: &Path, step: &str, event: &str) {
     let printed = state.join("printed");
     let file = std::fs::File::create(&printed).unwrap();
     // At the speed of `Kept::run_until`: another one would start another lab.

@@ -11,6 +11,7 @@ mod crash;
 mod day0;
 mod day4;
 mod day6;
+mod day6_workers;
 mod first_use;
 mod given;
 mod ground;

@@ -19,13 +19,14 @@ fn broken() -> Vec<(&'static str, Edits, &'static str)> {
             "machine_addresses",
         ),
         ("machine-test", vec![("  machine_vmids: 9500-9509\n", "")], "machine_addresses"),
+        ("worker-room", vec![("workers: 2", "workers: 6")], "workers: 6"),
     ]
 }
 
-/// Removes a key, and with one of day 6's two the other: they come together or not at all.
+/// Removes a key, and with one of day 6's two ranges the other and the workers: they come together or not at all.
 pub fn remove(section: &mut Map<String, Value>, name: &str) {
     section.remove(name).unwrap();
     if name.starts_with("machine_") {
-        section.retain(|other, _| !other.starts_with("machine_"));
+        section.retain(|other, _| !other.starts_with("machine_") && other != "workers");
     }
 }

@@ -9,14 +9,14 @@ use serde_json::{Value, json};
 use std::net::Ipv4Addr;
 
 /// Cluster API's label for what belongs to a Cluster.
-const CLUSTER_LABEL: &str = "cluster.x-k8s.io/cluster-name";
+pub(super) const CLUSTER_LABEL: &str = "cluster.x-k8s.io/cluster-name";
+/// Of every Secret that Cluster API reads.
+pub(super) const SECRET_TYPE: &str = "cluster.x-k8s.io/secret";
 const PORT: u16 = 6443;
 
-/// One VM, cloned from the template, that joins nothing.
-pub struct MachineTest {
-    /// Name of the Cluster; the machine is `NAME-0`.
-    pub name: String,
-    pub namespace: String,
+/// What capmox makes VMs of.
+#[derive(Clone)]
+pub struct Shape {
     /// Proxmox node of the template.
     pub host: String,
     pub template: u32,
@@ -28,18 +28,34 @@ pub struct MachineTest {
     pub pool: Option<String>,
     /// First and last VMID that capmox may take.
     pub vmids: (u32, u32),
-    /// Never answered: the endpoint of a control plane that nobody starts. Not among `addresses`.
+    pub cores: u32,
+    /// A multiple of 8.
+    pub memory_mib: u64,
+    /// Of the first disk; `None`: as the template's.
+    pub disk_gib: Option<u64>,
+    /// The VM's notes in Proxmox VE.
+    pub notes: String,
+}
+
+/// Where capmox' VMs stand.
+#[derive(Clone)]
+pub struct Network {
+    /// Of the control plane. Not among `addresses`.
     pub endpoint: Ipv4Addr,
     /// `10.0.0.181-10.0.0.185`
     pub addresses: String,
     pub prefix: u8,
     pub gateway: Ipv4Addr,
     pub dns: Vec<Ipv4Addr>,
-    pub cores: u32,
-    /// A multiple of 8.
-    pub memory_mib: u64,
-    /// The VM's notes in Proxmox VE.
-    pub notes: String,
+}
+
+/// One VM, cloned from the template, that joins nothing: nobody ever starts its control plane.
+pub struct MachineTest {
+    /// Name of the Cluster; the machine is `NAME-0`.
+    pub name: String,
+    pub namespace: String,
+    pub shape: Shape,
+    pub network: Network,
 }
 
 impl MachineTest {
@@ -58,58 +74,79 @@ impl MachineTest {
 pub fn machine_test(run: &str, input: &MachineTest) -> Vec<Object> {
     let maker = Maker::new(run, Some(&input.namespace));
     let of_cluster = [(CLUSTER_LABEL, input.name.as_str())];
-    let infrastructure = |kind: Kind, name: &str| json!({"apiVersion": kind.api_version(), "kind": kind.kind, "namespace": input.namespace, "name": name});
-    let endpoint = json!({"host": input.endpoint, "port": PORT});
     let secret = json!({
-        "type": "cluster.x-k8s.io/secret",
+        "type": SECRET_TYPE,
         "stringData": {"format": "cloud-config", "value": "#cloud-config\n"},
     });
-    let proxmox_cluster = json!({"spec": {
-        "controlPlaneEndpoint": endpoint,
-        "ipv4Config": {"addresses": [input.addresses], "prefix": input.prefix, "gateway": input.gateway, "metric": 100},
-        "dnsServers": input.dns,
-    }});
     let cluster = json!({"spec": {
-        "controlPlaneEndpoint": endpoint,
-        "infrastructureRef": infrastructure(Kind::PROXMOX_CLUSTER, &input.name),
+        "controlPlaneEndpoint": input.network.endpoint(),
+        "infrastructureRef": reference(Kind::PROXMOX_CLUSTER, &input.namespace, &input.name),
     }});
     let machine = json!({"spec": {
         "clusterName": input.name,
         "bootstrap": {"dataSecretName": input.secret()},
-        "infrastructureRef": infrastructure(Kind::PROXMOX_MACHINE, &input.machine()),
+        "infrastructureRef": reference(Kind::PROXMOX_MACHINE, &input.namespace, &input.machine()),
     }});
+    let proxmox_machine = json!({"spec": input.shape.spec()});
     vec![
         maker.labelled(Kind::SECRET, &input.secret(), &of_cluster, secret),
-        maker.object(Kind::PROXMOX_CLUSTER, &input.name, proxmox_cluster),
+        maker.object(Kind::PROXMOX_CLUSTER, &input.name, json!({"spec": input.network.spec()})),
         maker.object(Kind::CLUSTER, &input.name, cluster),
-        maker.labelled(Kind::PROXMOX_MACHINE, &input.machine(), &of_cluster, proxmox_machine(input)),
+        maker.labelled(Kind::PROXMOX_MACHINE, &input.machine(), &of_cluster, proxmox_machine),
         maker.labelled(Kind::MACHINE, &input.machine(), &of_cluster, machine),
     ]
 }
 
-fn proxmox_machine(input: &MachineTest) -> Value {
-    let mut card = json!({"bridge": input.bridge, "model": "virtio"});
-    if let (Some(vlan), Value::Object(card)) = (input.vlan, &mut card) {
-        card.insert("vlan".into(), vlan.into());
+pub(super) fn reference(kind: Kind, namespace: &str, name: &str) -> Value {
+    json!({"apiVersion": kind.api_version(), "kind": kind.kind, "namespace": namespace, "name": name})
+}
+
+impl Network {
+    pub(super) fn endpoint(&self) -> Value {
+        json!({"host": self.endpoint, "port": PORT})
     }
-    let mut spec = json!({
-        "sourceNode": input.host,
-        "templateID": input.template,
-        "full": true,
-        "storage": input.storage,
-        "numSockets": 1,
-        "numCores": input.cores,
-        "memoryMiB": input.memory_mib,
-        "description": input.notes,
-        "vmIDRange": {"start": input.vmids.0, "end": input.vmids.1},
-        "network": {"default": card},
-        // Talos' image has neither a guest agent nor cloud-init: without these capmox waits for them for ever.
-        "checks": {"skipCloudInitStatus": true, "skipQemuGuestAgent": true},
-    });
-    if let (Some(pool), Value::Object(spec)) = (&input.pool, &mut spec) {
-        spec.insert("pool".into(), pool.as_str().into());
+
+    /// Of a ProxmoxCluster.
+    pub(super) fn spec(&self) -> Value {
+        json!({
+            "controlPlaneEndpoint": self.endpoint(),
+            "ipv4Config": {"addresses": [self.addresses], "prefix": self.prefix, "gateway": self.gateway, "metric": 100},
+            "dnsServers": self.dns,
+        })
     }
-    json!({"spec": spec})
+}
+
+impl Shape {
+    /// Of a ProxmoxMachine.
+    pub(super) fn spec(&self) -> Value {
+        let mut card = json!({"bridge": self.bridge, "model": "virtio"});
+        if let (Some(vlan), Value::Object(card)) = (self.vlan, &mut card) {
+            card.insert("vlan".into(), vlan.into());
+        }
+        let mut spec = json!({
+            "sourceNode": self.host,
+            "templateID": self.template,
+            "full": true,
+            "storage": self.storage,
+            "numSockets": 1,
+            "numCores": self.cores,
+            "memoryMiB": self.memory_mib,
+            "description": self.notes,
+            "vmIDRange": {"start": self.vmids.0, "end": self.vmids.1},
+            "network": {"default": card},
+            // Talos' image has neither a guest agent nor cloud-init: without these capmox waits for them for ever.
+            "checks": {"skipCloudInitStatus": true, "skipQemuGuestAgent": true},
+        });
+        if let Value::Object(spec) = &mut spec {
+            if let Some(pool) = &self.pool {
+                spec.insert("pool".into(), pool.as_str().into());
+            }
+            if let Some(size) = self.disk_gib {
+                spec.insert("disks".into(), json!({"bootVolume": {"disk": "scsi0", "sizeGb": size}}));
+            }
+        }
+        spec
+    }
 }
 
 #[cfg(test)]
@@ -117,9 +154,7 @@ mod tests {
     use super::*;
 
     fn input() -> MachineTest {
-        MachineTest {
-            name: "smoke".into(),
-            namespace: "cozyup-vms".into(),
+        let shape = Shape {
             host: "pve".into(),
             template: 9100,
             storage: "local-lvm".into(),
@@ -127,15 +162,19 @@ mod tests {
             vlan: Some(12),
             pool: None,
             vmids: (9500, 9509),
+            cores: 1,
+            memory_mib: 1024,
+            disk_gib: None,
+            notes: "cozyup-run=x.1".into(),
+        };
+        let network = Network {
             endpoint: Ipv4Addr::new(10, 0, 0, 180),
             addresses: "10.0.0.181-10.0.0.185".into(),
             prefix: 24,
             gateway: Ipv4Addr::new(10, 0, 0, 1),
             dns: vec![Ipv4Addr::new(10, 0, 0, 1)],
-            cores: 1,
-            memory_mib: 1024,
-            notes: "cozyup-run=x.1".into(),
-        }
+        };
+        MachineTest { name: "smoke".into(), namespace: "cozyup-vms".into(), shape, network }
     }
 
     #[test]

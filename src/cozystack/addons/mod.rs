@@ -9,6 +9,7 @@ mod machine;
 mod network;
 mod storage;
 mod tenant;
+mod workers;
 
 pub use access::{AUTHORITY, AUTHORITY_KEY, CREDENTIALS, ProxmoxAccess};
 pub use capmox::{
@@ -17,10 +18,11 @@ pub use capmox::{
 };
 pub use cluster_credentials::cluster_credentials;
 pub use csi::{CSI_CONFIG, CSI_DRIVER_NAME, CSI_NAMESPACE, CsiInput, proxmox_csi};
-pub use machine::{MachineTest, machine_test};
+pub use machine::{MachineTest, Network, Shape, machine_test};
 pub use network::{METALLB_NAMESPACE, address_pool};
 pub use storage::{linstor_pool, storage_classes};
 pub use tenant::{TENANT_ROOT, TenantRoot};
+pub use workers::{Keys, Workers};
 
 use crate::kubernetes::Kind;
 use serde_json::{Value, json};

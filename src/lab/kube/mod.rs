@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 pub use control::bundle::longest_chain;
-pub use control::cluster_api::REQUEUE_S;
+pub use control::cluster_api::{DRAIN_RETRY_S, REQUEUE_S};
 pub use control::settle;
 
 /// The cluster as the world keeps it.

@@ -287,6 +287,7 @@ fn register(world: &mut World, vmid: u32) {
             memory_mib: machine.vm.memory_mib,
             mac: machine.vm.mac.clone(),
             labels: config.node_labels.clone(),
+            taints: config.taints.clone(),
             kubernetes_version: config.kubernetes_version.clone(),
             talos_version: TALOS_VERSION.into(),
             data_disks: machine.vm.data_disks(),

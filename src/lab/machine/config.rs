@@ -104,6 +104,8 @@ pub struct MachineConfig {
     pub time_servers: Vec<String>,
     pub kubelet_subnets: Vec<Ipv4Net>,
     pub node_labels: BTreeMap<String, String>,
+    /// Key and effect of the taints with which the kubelet registers.
+    pub taints: Vec<(String, String)>,
     pub kubernetes_version: String,
     pub cluster_id: String,
     pub cluster_name: String,
@@ -289,13 +291,8 @@ impl Reader<'_> {
             nameservers: self.parsed("machine.network.nameservers"),
             time_servers: self.texts("machine.time.servers"),
             kubelet_subnets: self.parsed("machine.kubelet.nodeIP.validSubnets"),
-            node_labels: self
-                .at("machine.nodeLabels")
-                .and_then(Value::as_mapping)
-                .into_iter()
-                .flatten()
-                .filter_map(|(k, v)| Some((k.as_str()?.to_string(), v.as_str().unwrap_or_default().to_string())))
-                .collect(),
+            taints: verdict::taints(self),
+            node_labels: verdict::labels(self),
             kubernetes_version: image
                 .rsplit_once(':')
                 .map(|(_, tag)| tag.to_string())

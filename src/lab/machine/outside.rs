@@ -64,6 +64,8 @@ pub struct NodeFacts {
     pub memory_mib: u64,
     pub mac: String,
     pub labels: BTreeMap<String, String>,
+    /// Key and effect of the taints with which it registers.
+    pub taints: Vec<(String, String)>,
     /// `v1.33.3`
     pub kubernetes_version: String,
     /// `v1.10.6`

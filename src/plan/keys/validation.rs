@@ -31,4 +31,30 @@ pub(super) static TESTS: &[Key] = &[
         "Addresses for these VMs, three at the least: free, and outside any DHCP range.",
     )
     .optional("day 6 makes no VM"),
+    key(
+        "workers",
+        "workers of day 6",
+        Kind::Int { least: 0, most: 20 },
+        "2",
+        "How many workers Cluster API makes on day 6, in the same two ranges: they join the cluster, carry a pod, and are \
+         drained and removed again. 0: none.",
+    )
+    .or("0"),
+    key("worker_cores", "cores of a worker", Kind::Int { least: 1, most: 512 }, "2", "CPU cores of each.").or("2"),
+    key(
+        "worker_memory_mib",
+        "memory of a worker",
+        Kind::Int { least: 2048, most: 8 << 20 },
+        "4096",
+        "Memory of each in MiB, a multiple of 8.",
+    )
+    .or("4096"),
+    key(
+        "worker_disk_gib",
+        "disk of a worker",
+        Kind::Int { least: 10, most: 65536 },
+        "20",
+        "Disk of each in GiB, on the template's storage.",
+    )
+    .or("20"),
 ];

@@ -10,12 +10,14 @@ pub const RULE: Rule = Rule {
 };
 
 fn check(plan: &Plan) -> Vec<Problem> {
-    let odd = plan.nodes.iter().enumerate().filter(|(_, n)| !n.memory_mib.is_multiple_of(8));
-    odd.map(|(i, node)| {
-        let what = format!("{} MiB is no multiple of 8", node.memory_mib);
+    let nodes = plan.nodes.iter().enumerate().map(|(i, n)| (format!("nodes[{i}].memory_mib"), n.memory_mib));
+    let workers = ("tests.worker_memory_mib".to_string(), plan.tests.worker_memory_mib);
+    let odd = nodes.chain([workers]).filter(|(_, memory)| !memory.is_multiple_of(8));
+    odd.map(|(key, memory)| {
+        let what = format!("{memory} MiB is no multiple of 8");
         let why = "capmox takes memoryMiB in steps of 8 (capmox v0.7.4, ProxmoxMachine), so later machines could not be alike";
-        let write = format!("memory_mib: {}", node.memory_mib.div_ceil(8).saturating_mul(8));
-        Problem::new(format!("nodes[{i}].memory_mib"), what, why, write)
+        let name = key.rsplit('.').next().unwrap_or_default().to_string();
+        Problem::new(key, what, why, format!("{name}: {}", memory.div_ceil(8).saturating_mul(8)))
     })
     .collect()
 }

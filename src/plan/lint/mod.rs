@@ -95,6 +95,7 @@ mod token_id;
 mod token_of_root;
 mod vip_outside_subnet;
 mod vlan_range;
+mod worker_room;
 
 /// One rule of a plan.
 pub struct Rule {
@@ -198,6 +199,7 @@ pub static RULES: &[Rule] = &[
     machine_addresses::RULE,
     machine_test::RULE,
     machine_vmids::RULE,
+    worker_room::RULE,
     token_id::RULE,
     token_of_root::RULE,
     token_file_relative::RULE,

@@ -7,7 +7,6 @@ use crate::engine::step::Context;
 use crate::plan::choose::HOST_MEMORY;
 use crate::plan::model::{NodePlan, Plan};
 use crate::proxmox::{NodeStatus, VmRow};
-use crate::steps::cluster_api::MEMORY_MIB;
 use crate::steps::failures;
 use crate::steps::site::Reading;
 use crate::steps::vm::guests;
@@ -37,9 +36,8 @@ async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {
         readings.push(of_proxmox(cx, &status));
         let others: Vec<&VmRow> = guests.others().filter(|g| g.node == host && !g.template).collect();
         let planned: Vec<&NodePlan> = site.plan.nodes.iter().filter(|n| n.host == host).collect();
-        // The VM of day 6 is a clone of the template, on its host.
-        let by_cluster_api = site.plan.day_6().is_some() && site.plan.template.host == host;
-        let beside = if by_cluster_api { MEMORY_MIB << 20 } else { 0 };
+        // The VMs of day 6 are clones of the template, on its host.
+        let beside = if site.plan.template.host == host { site.plan.day_6_memory_mib() << 20 } else { 0 };
         let (wrong, said) = judge(host, &status.value, &others, &planned, beside);
         problems.extend(wrong);
         remarks.extend(said);

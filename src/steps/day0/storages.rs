@@ -4,13 +4,13 @@ use crate::base::text::size;
 use crate::engine::failure::Failure;
 use crate::engine::proof::Proof;
 use crate::engine::step::Context;
-use crate::plan::choose::WRITTEN_EARLY;
 use crate::plan::model::Plan;
 use crate::proxmox::StorageRow;
 use crate::steps::failures;
 use crate::steps::image::image_file::{self, CONTENT, Stored};
 use crate::steps::site::Reading;
 use crate::steps::vm::guests::{self, Guests};
+use crate::steps::vm::room::{Room, room};
 use std::collections::BTreeMap;
 
 pub const KIND: &str = "day0.storages";
@@ -235,27 +235,15 @@ impl<'a> Judge<'a> {
     /// Room for the disks that are not made yet, node by node, or once for a shared storage.
     fn disks(&mut self, guests: &Guests) {
         let (plan, storage) = (self.plan, self.plan.template.storage.as_str());
-        let mut needs: BTreeMap<&str, (u64, u64, &StorageRow)> = BTreeMap::new();
         let usable: BTreeMap<&str, &StorageRow> =
             hosts(plan).into_iter().filter_map(|h| Some((h, self.usable(h, storage, "images")?))).collect();
         let shared = usable.get(plan.template.host.as_str()).is_some_and(|r| r.shared);
-        for node in &plan.nodes {
-            if node.host != plan.template.host && !shared {
-                self.problems.push(Problem::NotShared { node: node.name.clone(), host: node.host.clone() });
-                continue;
-            }
-            let Some(row) = usable.get(node.host.as_str()) else { continue };
-            let config = guests.ours.get(&u32::from(node.vmid));
-            let has = |slot: &str| config.and_then(|c| c.disk(slot)).map_or(0, |d| d.size_bytes);
-            let missing = (node.system_disk_gib * GIB).saturating_sub(has("scsi0"))
-                + (node.data_disk_gib * GIB).saturating_sub(has("scsi1"));
-            let place = if shared { storage } else { node.host.as_str() };
-            let need = needs.entry(place).or_insert((0, 0, row));
-            need.0 += missing;
-            need.1 += if missing > 0 { WRITTEN_EARLY } else { 0 };
+        for node in plan.nodes.iter().filter(|node| node.host != plan.template.host && !shared) {
+            self.problems.push(Problem::NotShared { node: node.name.clone(), host: node.host.clone() });
         }
-        for (place, (whole, early, row)) in needs {
-            let at = (!shared).then(|| place.to_string());
+        for (host, Room { whole, early }) in room(plan, guests, shared) {
+            let Some(row) = usable.get(host) else { continue };
+            let at = (!shared).then(|| host.to_string());
             let (free, least) = (row.avail, if self.thick { whole } else { early.min(whole) });
             if free < least {
                 self.problems.push(Problem::Full { at, free, needed: least, thick: self.thick });
@@ -377,24 +365,25 @@ mod tests {
 
     #[test]
     fn thin_storages_need_what_is_written_early_and_thick_ones_everything() {
+        // Three machines with 306 GiB each, and day 6's two workers with 20.
         let with = |kind: &str, gib: u64, ours: &[u32]| {
             let storages =
                 vec![row("local", "dir", "import", 100, false), row("local-lvm", kind, "images", gib, false)];
             judged(&plan(), storages, &guests(ours))
         };
-        assert_eq!(with("lvmthin", 918, &[]), (vec![], vec![]));
-        let (problems, remarks) = with("lvmthin", 60, &[]);
-        assert!(problems.is_empty() && remarks[0].contains("may grow to 918.0 GiB"), "{remarks:?}");
-        assert!(with("lvmthin", 59, &[]).0[0].contains("60.0 GiB are needed soon"));
-        assert!(with("lvm", 917, &[]).0[0].contains("918.0 GiB are needed at once"));
+        assert_eq!(with("lvmthin", 958, &[]), (vec![], vec![]));
+        let (problems, remarks) = with("lvmthin", 100, &[]);
+        assert!(problems.is_empty() && remarks[0].contains("may grow to 958.0 GiB"), "{remarks:?}");
+        assert!(with("lvmthin", 99, &[]).0[0].contains("100.0 GiB are needed soon"));
+        assert!(with("lvm", 957, &[]).0[0].contains("958.0 GiB are needed at once"));
         // reports.md B19.
         let (problems, _) = with("zfspool", 500, &[]);
         assert!(
-            problems[0].contains("918.0 GiB are needed at once") && problems[0].contains("--sparse 1"),
+            problems[0].contains("958.0 GiB are needed at once") && problems[0].contains("--sparse 1"),
             "{problems:?}"
         );
         // An existing disk needs no more room.
-        assert_eq!(with("lvm", 306, &[1001, 1002]), (vec![], vec![]));
+        assert_eq!(with("lvm", 346, &[1001, 1002]), (vec![], vec![]));
     }
 
     #[test]

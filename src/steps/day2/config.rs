@@ -8,7 +8,7 @@ use crate::engine::wait::Band;
 use crate::plan::model::{NodePlan, Plan, Role};
 use crate::steps::site::{Changing, Installation, Reading};
 use crate::steps::{failures, outlines};
-use crate::talos::config::{self, NodeConfig, redacted};
+use crate::talos::config::{self, NodeConfig, Place, redacted};
 use async_trait::async_trait;
 use std::collections::BTreeMap;
 
@@ -41,21 +41,26 @@ pub fn file(node: &NodePlan) -> String {
 
 /// Everything in a node's config that is not a secret; `mac` is its VM's hardware address.
 pub fn input(plan: &Plan, node: &NodePlan, mac: &str) -> NodeConfig {
+    let place = Place { hostname: node.name.clone(), address: node.address, mac: mac.into() };
+    let role = match node.role {
+        Role::ControlPlane => config::Role::ControlPlane,
+        Role::Worker => config::Role::Worker,
+    };
+    of_cluster(plan, role, Some(place))
+}
+
+/// The same of any machine of the plan's cluster.
+pub fn of_cluster(plan: &Plan, role: config::Role, place: Option<Place>) -> NodeConfig {
     NodeConfig {
         cluster_name: plan.name.clone(),
         endpoint: plan.cluster_endpoint(),
-        role: match node.role {
-            Role::ControlPlane => config::Role::ControlPlane,
-            Role::Worker => config::Role::Worker,
-        },
-        hostname: node.name.clone(),
-        address: node.address,
+        role,
+        place,
         subnet: plan.network.subnet,
         gateway: plan.network.gateway,
         dns: plan.network.dns.clone(),
         ntp: plan.network.ntp.clone(),
         vip: Some(plan.network.vip),
-        mac: mac.into(),
         install_disk: plan.talos.install_disk.clone(),
         installer_image: plan.talos.installer_image.clone(),
         kubernetes_version: plan.talos.kubernetes.clone(),
@@ -63,6 +68,7 @@ pub fn input(plan: &Plan, node: &NodePlan, mac: &str) -> NodeConfig {
         service_cidr: plan.network.service_cidr,
         dns_domain: plan.network.cluster_domain.clone(),
         node_labels: BTreeMap::new(),
+        taints: Vec::new(),
         cert_sans: Vec::new(),
     }
 }

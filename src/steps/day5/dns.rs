@@ -34,7 +34,7 @@ impl Step<Installation> for Dns {
 
     async fn observe(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
         let token = objects::token(site, &self.outline.id);
-        match objects::pod_state(cx, site, NAME, "resolve a name").await? {
+        match objects::pod_state(cx, site, NAMESPACE, NAME, "resolve a name").await? {
             PodState::Missing => Ok(Observed::Absent(format!("there is no pod {NAME}"))),
             PodState::Underway(wait) => Ok(Observed::Underway(wait)),
             PodState::Done { evidence, log } => {

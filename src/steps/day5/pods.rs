@@ -27,6 +27,11 @@ fn is_well(pod: &PodStatus) -> bool {
     pod.phase == "Succeeded" || (pod.phase == "Running" && pod.ready)
 }
 
+/// Pods on other nodes are not the platform's state: workers that Cluster API made come and go with theirs.
+fn is_on_plan(plan: &Plan, pod: &PodStatus) -> bool {
+    pod.node.is_empty() || plan.nodes.iter().any(|node| node.name == pod.node)
+}
+
 #[async_trait]
 impl Step<Installation> for Pods {
     fn outline(&self) -> &Outline {
@@ -35,7 +40,8 @@ impl Step<Installation> for Pods {
 
     async fn observe(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
         let pods = site.kubernetes()?.pods(None, None).await.map_err(|e| failures::kubernetes(&e, "list the pods"))?;
-        let others: Vec<&PodStatus> = pods.value.iter().filter(|p| p.namespace != NAMESPACE).collect();
+        let counts = |p: &&PodStatus| p.namespace != NAMESPACE && is_on_plan(&site.plan, p);
+        let others: Vec<&PodStatus> = pods.value.iter().filter(counts).collect();
         let unwell: Vec<&&PodStatus> = others.iter().filter(|p| !is_well(p)).collect();
         if let Some(first) = unwell.first() {
             let reason = first.waiting_reason.as_deref().unwrap_or("not ready");
@@ -75,19 +81,30 @@ impl Step<Installation> for Pods {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_running_pod_with_a_container_that_is_not_ready_is_not_well() {
-        let pod = |phase: &str, ready| PodStatus {
+    fn pod(phase: &str, ready: bool, node: &str) -> PodStatus {
+        PodStatus {
             namespace: "a".into(),
             name: "b".into(),
             phase: phase.into(),
             ready,
             restarts: 0,
-            node: String::new(),
+            node: node.into(),
             waiting_reason: None,
             ip: String::new(),
-        };
-        assert!(is_well(&pod("Running", true)) && is_well(&pod("Succeeded", false)));
-        assert!(!is_well(&pod("Running", false)) && !is_well(&pod("Failed", false)));
+        }
+    }
+
+    #[test]
+    fn a_running_pod_with_a_container_that_is_not_ready_is_not_well() {
+        assert!(is_well(&pod("Running", true, "")) && is_well(&pod("Succeeded", false, "")));
+        assert!(!is_well(&pod("Running", false, "")) && !is_well(&pod("Failed", false, "")));
+    }
+
+    #[test]
+    fn a_pod_on_a_worker_that_cluster_api_made_does_not_hold_up_day_5() {
+        let plan = crate::steps::day0::tests::plan();
+        let planned = plan.nodes[0].name.as_str();
+        assert!(is_on_plan(&plan, &pod("Running", false, planned)) && is_on_plan(&plan, &pod("Pending", false, "")));
+        assert!(!is_on_plan(&plan, &pod("Running", false, "workers-abcde-fghij")));
     }
 }

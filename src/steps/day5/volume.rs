@@ -83,7 +83,7 @@ impl Step<Installation> for Volume {
 
     async fn observe(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
         let what = format!("use a volume of class {}", self.class);
-        match objects::pod_state(cx, site, &self.name, &what).await? {
+        match objects::pod_state(cx, site, NAMESPACE, &self.name, &what).await? {
             PodState::Missing => Ok(Observed::Absent(format!("there is no pod {}", self.name))),
             PodState::Underway(wait) => Ok(Observed::Underway(wait)),
             PodState::Done { evidence, log } => {

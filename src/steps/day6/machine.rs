@@ -1,7 +1,6 @@
 //! `day6.machine`: Cluster API is given the whole chain of objects for one VM, and says that the VM is there.
-use crate::cozystack::cluster_api::{Made, Progress};
+use crate::cozystack::cluster_api::Progress;
 use crate::engine::failure::Failure;
-use crate::engine::made::Thing;
 use crate::engine::proof::Proof;
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
@@ -9,7 +8,6 @@ use crate::kubernetes::Kind;
 use crate::plan::model::Plan;
 use crate::steps::cluster::{self, Standing, seen, standing, text};
 use crate::steps::cluster_api::{self, NAMESPACE, words};
-use crate::steps::owner;
 use crate::steps::site::{Changing, Installation, Reading};
 use crate::steps::{follow, outlines};
 use async_trait::async_trait;
@@ -33,44 +31,15 @@ pub fn step(_plan: &Plan) -> Machine {
     Machine { outline: outlines::change(StepId::new(KIND), 6, title, BAND, by_hand).after(after).momentary() }
 }
 
-/// A VM that Cluster API made, as the journal keeps it.
-pub fn thing(made: &Made) -> Thing {
-    Thing::new(owner::VM, made.vmid, Some(made.uuid.clone()))
-}
-
 /// The observation of a machine that is not made yet.
 ///
 /// # Errors
 /// When capmox can't go on by itself.
 fn underway(progress: &Progress) -> Result<Observed, Failure> {
-    let wait = || Ok(Observed::Underway(Wait::new("Cluster API says that the VM is there", words(progress), BAND)));
-    match progress {
-        Progress::Refused { reason, .. } => Err(Failure::person(
-            format!("capmox can't make the VM: {}", words(progress)),
-            match reason.as_str() {
-                "CloningFailed" => {
-                    "read what Proxmox VE says: a right of capmox's token, a storage that is full, or a template that is \
-                     gone; capmox tries again by itself when the cause is gone"
-                }
-                _ => "read what Proxmox VE says; capmox tries again by itself when the cause is gone",
-            },
-        )),
-        Progress::Failed { .. } => Err(Failure::person(
-            words(progress),
-            format!(
-                "take the cause away (free VMIDs in tests.machine_vmids, the template in its place), then delete the \
-                 Cluster so that all of it is made anew: kubectl delete -n {NAMESPACE} cluster.cluster.x-k8s.io smoke"
-            ),
-        )),
-        Progress::NoOwner
-        | Progress::Unseen
-        | Progress::WaitsForInfrastructure
-        | Progress::WaitsForBootstrapData
-        | Progress::WaitsForAddress
-        | Progress::Working(_)
-        | Progress::TaskFailed(_)
-        | Progress::Deleting
-        | Progress::Made(_) => wait(),
+    let anew = format!("delete the Cluster (kubectl delete -n {NAMESPACE} cluster.cluster.x-k8s.io smoke)");
+    match cluster_api::halted(progress, &anew) {
+        Some(failure) => Err(failure),
+        None => Ok(Observed::Underway(Wait::new("Cluster API says that the VM is there", words(progress), BAND))),
     }
 }
 
@@ -84,7 +53,7 @@ impl Step<Installation> for Machine {
         let applied = match standing(site, &cluster_api::all(site)?).await? {
             Standing::Conflict(failure) => return Ok(Observed::Conflict(failure)),
             Standing::Applied(applied) => applied,
-            Standing::Absent(what) => return absent(cx, site, what).await,
+            Standing::Absent(what) => return cluster_api::absent(cx, site, KIND, what).await,
         };
         // In the order of the objects.
         let [_, _, cluster, vm, machine] = applied.as_slice() else {
@@ -102,7 +71,7 @@ impl Step<Installation> for Machine {
         }
         let summary = format!("Cluster API says: vm {} on {}, {}", made.vmid, made.node, made.address);
         let proof = Proof::new(summary, seen(cx, vm)).and(seen(cx, machine)).and(seen(cx, cluster));
-        Ok(Observed::Satisfied(proof.owning(thing(&made))))
+        Ok(Observed::Satisfied(proof.owning(cluster_api::thing(&made))))
     }
 
     async fn act(&self, _cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
@@ -116,24 +85,6 @@ impl Step<Installation> for Machine {
     async fn changed(&self, cx: &dyn Context, site: &Reading) {
         follow::object(cx, site, &Kind::PROXMOX_MACHINE, Some(NAMESPACE), None, Duration::from_secs(5)).await;
     }
-}
-
-/// Before this run has given anything to Cluster API the range has to be empty: whatever lies in it is counted as Cluster
-/// API's later on, and removed with it.
-async fn absent(cx: &dyn Context, site: &Reading, what: String) -> Result<Observed, Failure> {
-    if cx.made().has(&StepId::new(KIND)) {
-        return Ok(Observed::Absent(what));
-    }
-    let (_, guests) = cluster_api::guests(site).await?;
-    let (_, cdroms) = cluster_api::cdroms(site).await?;
-    let taken: Vec<String> = guests.iter().map(cluster_api::shown).chain(cdroms).collect();
-    if taken.is_empty() {
-        return Ok(Observed::Absent(what));
-    }
-    Ok(Observed::Conflict(Failure::refused(
-        format!("the VMIDs that the plan keeps for Cluster API are in use: {}", taken.join(", ")),
-        "give the plan another range (tests.machine_vmids), or remove what is there yourself if nobody needs it",
-    )))
 }
 
 #[cfg(test)]

@@ -1,15 +1,13 @@
 //! `day6.removal`: the Cluster is deleted, and with it the VM: no object, no VM, no CD-ROM of it is left.
 use crate::engine::failure::Failure;
-use crate::engine::proof::Evidence;
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::{self, Kind};
 use crate::plan::model::Plan;
-use crate::proxmox;
-use crate::steps::cluster::{foreign, get, is_ours, proven, seen, text};
+use crate::steps::cluster::{foreign, get, is_ours, seen, text};
 use crate::steps::cluster_api::{self, NAMESPACE};
 use crate::steps::site::{Changing, Installation, Reading};
-use crate::steps::{failures, follow, outlines, teardown, vm};
+use crate::steps::{failures, outlines, teardown};
 use async_trait::async_trait;
 use std::time::Duration;
 
@@ -61,32 +59,13 @@ impl Removal {
             }
             readings.push(seen(cx, &found));
         }
-        let now = cx.clock().now();
-        let (all, guests) = cluster_api::guests(site).await?;
-        let (stored, cdroms) = cluster_api::cdroms(site).await?;
-        readings.push(Evidence::of("Proxmox", now, &all));
-        readings.extend(stored.iter().map(|answer| Evidence::of("Proxmox", now, answer)));
-        if let Some(orphan) = guests.first() {
-            return Err(cluster_api::orphan(orphan, None));
-        }
-        if let Some(cdrom) = cdroms.first() {
-            // None was there before this run gave Cluster API its objects, so it is theirs: capmox forgets one that it had
-            // not put into a drive yet.
-            if is_of_this_run(cx) {
-                return Ok(Observed::Absent(format!("{cdrom} is left, and no VM uses it")));
-            }
-            return Err(Failure::person(
-                format!("{cdrom} is left, and no VM uses it"),
-                format!("remove it if it is of day 6: pvesm free {cdrom}; the step goes on by itself"),
-            ));
-        }
-        proven("no VM of Cluster API is left, neither object, VM nor CD-ROM", readings)
+        cluster_api::nothing_left(cx, site, is_of_this_run(cx), readings).await
     }
 
     async fn delete(&self, cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
         let name = cluster_api::test(site)?.name;
         let Some(cluster) = get(&site.kubernetes()?, &Kind::CLUSTER, Some(NAMESPACE), &name).await? else {
-            return if is_of_this_run(cx) { delete_cdrom(cx, site, change).await } else { Ok(()) };
+            return if is_of_this_run(cx) { cluster_api::delete_cdrom(cx, site, change, BAND).await } else { Ok(()) };
         };
         if !is_ours(site, &cluster.value) {
             return Err(foreign(&Kind::CLUSTER, Some(NAMESPACE), &name, &cluster.value));
@@ -102,20 +81,7 @@ fn is_of_this_run(cx: &dyn Context) -> bool {
     cx.made().has(&StepId::new(super::machine::KIND))
 }
 
-/// Deletes the first one that is left, once neither object nor VM is there any more.
-async fn delete_cdrom(cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
-    const DOING: &str = "delete what capmox left of its CD-ROMs";
-    follow::earlier_task(cx, site, DOING, BAND).await?;
-    let (_, guests) = cluster_api::guests(site).await?;
-    let (_, cdroms) = cluster_api::cdroms(site).await?;
-    let Some(cdrom) = cdroms.first().filter(|_| guests.is_empty()) else { return Ok(()) };
-    let storage = cdrom.split_once(':').map(|(storage, _)| storage).unwrap_or_default();
-    match change.proxmox.delete_volume(&site.plan.template.host, storage, cdrom).await {
-        Err(proxmox::Error::NotFound { .. }) => Ok(()),
-        begun => vm::carry_out(cx, site, begun, DOING, BAND).await,
-    }
-}
-
+/// `nothing`, or the names.
 fn listed(names: &[String]) -> String {
     if names.is_empty() { "nothing".into() } else { names.join(", ") }
 }

@@ -11,7 +11,7 @@ use super::day1::{start, template_vm};
 use super::day2::secrets;
 use super::day3::installer;
 use super::day5::cleanup;
-use super::day6::removal;
+use super::day6::{removal, worker_removal};
 use super::failures;
 use super::site::{Reading, files};
 use crate::engine::failure::{Class, Failure};
@@ -34,13 +34,14 @@ pub fn steps(plan: &Plan, components: &[Component], cluster_is_lost: bool, also:
     let mut whole = plan.clone();
     whole.integration.csi.enabled = true;
     whole.integration.capmox.enabled = true;
+    whole.tests.workers = whole.tests.workers.max(1);
     // A config on a CD-ROM may have been left by a run whose plan delivers over the network since.
     whole.talos.delivery = Delivery::Cdrom;
     let mut removals = undoing(&catalogue::steps(&whole, components));
     let named = (!also.is_empty()).then(|| also::step(also));
     let named_id = named.as_ref().map(|step| step.outline().id.clone());
     // The removals that need an answer of the cluster come before anything of it goes.
-    let tests = [cleanup::KIND, removal::KIND].map(|kind| undo_id(&StepId::new(kind)));
+    let tests = [cleanup::KIND, removal::KIND, worker_removal::KIND].map(|kind| undo_id(&StepId::new(kind)));
     if cluster_is_lost {
         removals.retain(|r| !tests.contains(&r.outline.id));
         removals.iter_mut().for_each(|r| r.outline.after.retain(|id| !tests.contains(id)));

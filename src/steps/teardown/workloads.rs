@@ -10,7 +10,7 @@ use crate::engine::wait::Band;
 use crate::kubernetes::{Error, Kind};
 use crate::steps::cluster::{is_ours, part, seen, text};
 use crate::steps::site::{Changing, Installation, Reading};
-use crate::steps::{cluster_api, failures, outlines};
+use crate::steps::{cluster_api, failures, outlines, workers};
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
@@ -33,9 +33,10 @@ fn is_on_proxmox(volume: &Value) -> bool {
     text(volume, "/spec/csi/driver") == CSI_DRIVER_NAME
 }
 
-/// The run's own machine of day 6, which goes by a step of its own.
+/// The run's own machines of day 6, which go by steps of their own.
 fn is_day_6s(site: &Reading, machine: &Value) -> bool {
-    is_ours(site, machine) && text(machine, "/metadata/namespace") == cluster_api::NAMESPACE
+    is_ours(site, machine)
+        && [cluster_api::NAMESPACE, workers::NAMESPACE].contains(&text(machine, "/metadata/namespace"))
 }
 
 fn names(objects: &[Value]) -> Vec<String> {

@@ -1,6 +1,7 @@
 //! The common part of the steps about one VM: finding it, deciding whose it is, following its tasks.
 pub mod guests;
 pub mod linked;
+pub mod room;
 
 use crate::base::answer::Answer;
 use crate::base::text::quoted;

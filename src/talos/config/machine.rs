@@ -18,12 +18,12 @@ const LVM: &str = "backup {\n  backup = 0\n  archive = 0\n}\ndevices {\n  \
                    global_filter = [ \"r|^/dev/drbd.*|\", \"r|^/dev/dm-.*|\", \"r|^/dev/zd.*|\" ]\n}\n";
 
 /// The v1alpha1 document.
-pub fn document(node: &NodeConfig, bundle: &Bundle, mac: &str) -> Value {
+pub fn document(node: &NodeConfig, bundle: &Bundle) -> Value {
     map([
         ("version", "v1alpha1".into()),
         ("debug", false.into()),
         ("persist", true.into()),
-        ("machine", machine(node, bundle, mac)),
+        ("machine", machine(node, bundle)),
         ("cluster", cluster(node, bundle)),
     ])
 }
@@ -42,7 +42,7 @@ pub fn lldpd() -> Value {
     ])
 }
 
-fn machine(node: &NodeConfig, bundle: &Bundle, mac: &str) -> Value {
+fn machine(node: &NodeConfig, bundle: &Bundle) -> Value {
     let labels = map(node.node_labels.iter().map(|(k, v)| (k.as_str(), v.as_str().into())));
     map([
         ("type", node.role.to_string().into()),
@@ -50,7 +50,7 @@ fn machine(node: &NodeConfig, bundle: &Bundle, mac: &str) -> Value {
         ("ca", pair(&bundle.os, node.role)),
         ("certSANs", names(node)),
         ("kubelet", kubelet(node)),
-        ("network", network(node, mac)),
+        ("network", network(node)),
         (
             "install",
             map([
@@ -106,29 +106,33 @@ fn machine(node: &NodeConfig, bundle: &Bundle, mac: &str) -> Value {
 }
 
 fn kubelet(node: &NodeConfig) -> Value {
+    let taint = |key: &String| map([("key", key.as_str().into()), ("effect", "NoSchedule".into())]);
+    // The kubelet of a worker may not taint its node later on, only when it registers.
+    let taints = if node.taints.is_empty() { Value::Null } else { list(node.taints.iter().map(taint)) };
     map([
         ("image", format!("ghcr.io/siderolabs/kubelet:{}", version(node)).into()),
-        ("extraConfig", map([("maxPods", 512.into())])),
+        ("extraConfig", map([("maxPods", 512.into()), ("registerWithTaints", taints)])),
         ("nodeIP", map([("validSubnets", words([node.subnet.trunc()]))])),
         ("defaultRuntimeSeccompProfileEnabled", true.into()),
         ("disableManifestsDirectory", true.into()),
     ])
 }
 
-fn network(node: &NodeConfig, mac: &str) -> Value {
+fn network(node: &NodeConfig) -> Value {
+    let Some(place) = &node.place else { return map([("nameservers", words(&node.dns))]) };
     let vip = match (node.role, node.vip) {
         (Role::ControlPlane, Some(vip)) => map([("ip", vip.to_string().into())]),
         (Role::ControlPlane, None) | (Role::Worker, _) => Value::Null,
     };
     let interface = map([
-        ("deviceSelector", map([("hardwareAddr", mac.into())])),
-        ("addresses", words([format!("{}/{}", node.address, node.subnet.prefix_len())])),
+        ("deviceSelector", map([("hardwareAddr", place.mac.as_str().into())])),
+        ("addresses", words([format!("{}/{}", place.address, node.subnet.prefix_len())])),
         ("routes", list([map([("network", "0.0.0.0/0".into()), ("gateway", node.gateway.to_string().into())])])),
         ("dhcp", false.into()),
         ("vip", vip),
     ]);
     map([
-        ("hostname", node.hostname.as_str().into()),
+        ("hostname", place.hostname.as_str().into()),
         ("interfaces", list([interface])),
         ("nameservers", words(&node.dns)),
     ])

@@ -40,11 +40,10 @@ pub struct NodeConfig {
     pub endpoint: String,
     /// A control plane gets the etcd and API server sections, a worker does not.
     pub role: Role,
-    /// Host name of the node and its name in Kubernetes: one DNS label in lower case.
-    pub hostname: String,
-    /// Static address of the node, inside `subnet`.
-    pub address: Ipv4Addr,
-    /// The nodes' network: prefix of `address`, and what kubelet and etcd choose their address from.
+    /// `None`: the platform tells the machine its name and its network, as a NoCloud CD-ROM does. Then one config serves
+    /// any number of machines.
+    pub place: Option<Place>,
+    /// The nodes' network: prefix of the address, and what kubelet and etcd choose their address from.
     pub subnet: Ipv4Net,
     /// Default gateway, inside `subnet`.
     pub gateway: Ipv4Addr,
@@ -54,8 +53,6 @@ pub struct NodeConfig {
     pub ntp: Vec<String>,
     /// Left out of workers' configs.
     pub vip: Option<Ipv4Addr>,
-    /// Of the interface that gets `address`; any case.
-    pub mac: String,
     /// Device path of the disk that Talos is installed on, such as `/dev/sda`.
     pub install_disk: String,
     /// Image of the Talos installer, with tag or digest (`machine.install.image`).
@@ -70,8 +67,21 @@ pub struct NodeConfig {
     pub dns_domain: String,
     /// Labels that the kubelet gives its node.
     pub node_labels: BTreeMap<String, String>,
+    /// Keys of taints with which the node registers; without a toleration nothing is scheduled on it.
+    pub taints: Vec<String>,
     /// Further names of the Talos and Kubernetes APIs; 127.0.0.1 and the VIP are always there.
     pub cert_sans: Vec<String>,
+}
+
+/// What one machine alone has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Host name of the node and its name in Kubernetes: one DNS label in lower case.
+    pub hostname: String,
+    /// Static address of the node, inside `subnet`.
+    pub address: Ipv4Addr,
+    /// Of the interface that gets `address`; any case.
+    pub mac: String,
 }
 
 /// The reason why no config can be rendered from this input.
@@ -107,8 +117,9 @@ pub enum Error {
 /// # Errors
 /// When the input contradicts itself in a way that Talos would accept and then hang on.
 pub fn render(node: &NodeConfig, bundle: &Bundle) -> Result<Secret<String>, Error> {
-    let mac = check(node)?;
-    let main = yaml::text(&machine::document(node, bundle, &mac)).map_err(Error::Yaml)?;
+    let mut node = node.clone();
+    check(&mut node)?;
+    let main = yaml::text(&machine::document(&node, bundle)).map_err(Error::Yaml)?;
     let lldpd = yaml::text(&machine::lldpd()).map_err(Error::Yaml)?;
     // Go reads the file mode as an integer, and no serializer writes an octal one.
     let main = Zeroizing::new(main);
@@ -116,24 +127,29 @@ pub fn render(node: &NodeConfig, bundle: &Bundle) -> Result<Secret<String>, Erro
     Ok(Secret::new(format!("{}---\n{lldpd}", main.as_str())))
 }
 
-/// The MAC address in lower case: Talos compares case-sensitively.
-fn check(node: &NodeConfig) -> Result<String, Error> {
+/// Puts the MAC address into lower case: Talos compares case-sensitively.
+fn check(node: &mut NodeConfig) -> Result<(), Error> {
     let vip = node.vip.filter(|_| node.role == Role::ControlPlane);
-    let inside = [Some(("node address", node.address)), Some(("gateway", node.gateway)), vip.map(|v| ("VIP", v))];
+    let own = node.place.as_ref().map(|place| ("node address", place.address));
+    let inside = [own, Some(("gateway", node.gateway)), vip.map(|v| ("VIP", v))];
     for (what, address) in inside.into_iter().flatten() {
         if !node.subnet.contains(&address) {
             return Err(Error::OutsideSubnet { what, address, subnet: node.subnet });
         }
     }
-    let mac = node.mac.to_ascii_lowercase();
-    let octets: Vec<&str> = mac.split(':').collect();
-    if octets.len() != 6 || !octets.iter().all(|o| o.len() == 2 && o.bytes().all(|b| b.is_ascii_hexdigit())) {
-        return Err(Error::Mac(node.mac.clone()));
-    }
     if node.endpoint.strip_prefix("https://").is_none_or(str::is_empty) {
         return Err(Error::Endpoint(node.endpoint.clone()));
     }
-    let label = &node.hostname;
+    node.place.as_mut().map_or(Ok(()), check_place)
+}
+
+fn check_place(place: &mut Place) -> Result<(), Error> {
+    let mac = place.mac.to_ascii_lowercase();
+    let octets: Vec<&str> = mac.split(':').collect();
+    if octets.len() != 6 || !octets.iter().all(|o| o.len() == 2 && o.bytes().all(|b| b.is_ascii_hexdigit())) {
+        return Err(Error::Mac(place.mac.clone()));
+    }
+    let label = &place.hostname;
     let letters = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
     if label.is_empty()
         || label.len() > 63
@@ -143,7 +159,8 @@ fn check(node: &NodeConfig) -> Result<String, Error> {
     {
         return Err(Error::Hostname(label.clone()));
     }
-    Ok(mac)
+    place.mac = mac;
+    Ok(())
 }
 
 #[cfg(test)]

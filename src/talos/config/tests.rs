@@ -9,14 +9,16 @@ fn node(role: Role) -> NodeConfig {
         cluster_name: "cozy".to_string(),
         endpoint: "https://10.0.0.200:6443".to_string(),
         role,
-        hostname: "cozy-cp1".to_string(),
-        address: "10.0.0.201".parse().unwrap(),
+        place: Some(Place {
+            hostname: "cozy-cp1".to_string(),
+            address: "10.0.0.201".parse().unwrap(),
+            mac: "BC:24:11:00:00:11".to_string(),
+        }),
         subnet: "10.0.0.0/24".parse().unwrap(),
         gateway: "10.0.0.1".parse().unwrap(),
         dns: vec!["10.0.0.1".parse().unwrap()],
         ntp: vec![],
         vip: Some("10.0.0.200".parse().unwrap()),
-        mac: "BC:24:11:00:00:11".to_string(),
         install_disk: "/dev/sda".to_string(),
         installer_image: "ghcr.io/cozystack/cozystack/talos:v1.10.6".to_string(),
         kubernetes_version: "1.33.3".to_string(),
@@ -24,6 +26,7 @@ fn node(role: Role) -> NodeConfig {
         service_cidr: "10.96.0.0/16".parse().unwrap(),
         dns_domain: "cozy.local".to_string(),
         node_labels: BTreeMap::from([("topology.kubernetes.io/zone".to_string(), "pve".to_string())]),
+        taints: vec![],
         cert_sans: vec![],
     }
 }
@@ -105,6 +108,19 @@ fn a_worker_gets_no_key_no_vip_and_no_control_plane() {
 }
 
 #[test]
+fn a_config_for_any_number_of_workers_names_no_machine_and_taints_them_when_they_register() {
+    use serde::Deserialize;
+    let any = NodeConfig { place: None, taints: vec!["cozyup.dev/test".into()], ..node(Role::Worker) };
+    let text = render(&any, &BUNDLE).unwrap().expose().clone();
+    let main = serde_yaml::Deserializer::from_str(&text).next().map(|d| Value::deserialize(d).unwrap()).unwrap();
+    let network = at(&main, "machine/network");
+    assert!(network.get("hostname").is_none() && network.get("interfaces").is_none(), "{network:?}");
+    let taint = at(&main, "machine/kubelet/extraConfig/registerWithTaints/0");
+    assert_eq!((taint["key"].as_str(), taint["effect"].as_str()), (Some("cozyup.dev/test"), Some("NoSchedule")));
+    assert_ne!(text.lines().next(), Some("#cloud-config"));
+}
+
+#[test]
 fn the_same_input_gives_the_same_bytes() {
     assert_eq!(documents(Role::ControlPlane).0, documents(Role::ControlPlane).0);
 }
@@ -117,13 +133,13 @@ fn what_would_hang_a_node_is_refused() {
         render(&node, &BUNDLE).unwrap_err().to_string()
     };
     assert_eq!(
-        broken(|n| n.address = "10.1.0.1".parse().unwrap()),
+        broken(|n| n.place.as_mut().unwrap().address = "10.1.0.1".parse().unwrap()),
         "node address 10.1.0.1 is outside the nodes' subnet 10.0.0.0/24"
     );
     assert!(broken(|n| n.vip = Some("10.1.0.1".parse().unwrap())).starts_with("VIP 10.1.0.1"));
-    assert!(broken(|n| n.mac = "BC:24".to_string()).contains("not a MAC"));
+    assert!(broken(|n| n.place.as_mut().unwrap().mac = "BC:24".to_string()).contains("not a MAC"));
     assert!(broken(|n| n.endpoint = "10.0.0.200:6443".to_string()).contains("not an https URL"));
-    assert!(broken(|n| n.hostname = "Cozy_1".to_string()).contains("not a DNS label"));
+    assert!(broken(|n| n.place.as_mut().unwrap().hostname = "Cozy_1".to_string()).contains("not a DNS label"));
 }
 
 #[test]

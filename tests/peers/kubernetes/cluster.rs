@@ -4,7 +4,7 @@ use crate::kube_apiserver::{KubeApiserver, client, free_port};
 use crate::pki::Pair;
 use cozyup::base::tls::install_provider;
 use cozyup::kubernetes::{Changer, Reader, connect};
-use cozyup::talos::config::{self, NodeConfig, Role};
+use cozyup::talos::config::{self, NodeConfig, Place, Role};
 use cozyup::talos::secrets::Bundle;
 use jiff::Timestamp;
 use reqwest::header::HeaderMap;
@@ -271,14 +271,16 @@ fn node(at: SocketAddr) -> NodeConfig {
         cluster_name: "cozy".into(),
         endpoint: format!("https://{at}"),
         role: Role::ControlPlane,
-        hostname: "cp1".into(),
-        address: "10.0.0.201".parse().unwrap(),
+        place: Some(Place {
+            hostname: "cp1".into(),
+            address: "10.0.0.201".parse().unwrap(),
+            mac: "bc:24:11:00:00:01".into(),
+        }),
         subnet: "10.0.0.0/24".parse().unwrap(),
         gateway: "10.0.0.1".parse().unwrap(),
         dns: vec!["10.0.0.1".parse().unwrap()],
         ntp: vec![],
         vip: Some("10.0.0.200".parse().unwrap()),
-        mac: "bc:24:11:00:00:01".into(),
         install_disk: "/dev/sda".into(),
         installer_image: "ghcr.io/cozystack/cozystack/talos:v1.10.6".into(),
         kubernetes_version: "v1.33.3".into(),
@@ -286,6 +288,7 @@ fn node(at: SocketAddr) -> NodeConfig {
         service_cidr: "10.96.0.0/16".parse().unwrap(),
         dns_domain: "cozy.local".into(),
         node_labels: BTreeMap::new(),
+        taints: Vec::new(),
         cert_sans: vec![],
     }
 }

@@ -109,6 +109,7 @@ fn node() -> NodeFacts {
         memory_mib: 24576,
         mac: "BC:24:11:00:00:01".into(),
         labels: BTreeMap::new(),
+        taints: Vec::new(),
         kubernetes_version: "v1.33.3".into(),
         talos_version: "v1.10.6".into(),
         data_disks: Vec::new(),

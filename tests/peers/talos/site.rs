@@ -6,7 +6,7 @@ use cozyup::lab::machine::{self, outside::Vm};
 use cozyup::lab::net;
 use cozyup::lab::scenario::Scenario;
 use cozyup::lab::world::{Lab, World};
-use cozyup::talos::config::{self, NodeConfig, Role};
+use cozyup::talos::config::{self, NodeConfig, Place, Role};
 use cozyup::talos::secrets::Bundle;
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::LazyLock;
@@ -161,14 +161,12 @@ pub fn node_config(net: Ipv4Addr, host: u8) -> NodeConfig {
         cluster_name: "cozy".into(),
         endpoint: format!("https://{}:6443", at(200)),
         role: if host < 211 { Role::ControlPlane } else { Role::Worker },
-        hostname: format!("node{host}"),
-        address: at(host),
+        place: Some(Place { hostname: format!("node{host}"), address: at(host), mac: mac(host) }),
         subnet: format!("{}/24", at(0)).parse().unwrap(),
         gateway: at(1),
         dns: vec![at(1)],
         ntp: Vec::new(),
         vip: Some(at(200)),
-        mac: mac(host),
         install_disk: "/dev/sda".into(),
         installer_image: "ghcr.io/cozystack/cozystack/talos:v1.10.6".into(),
         kubernetes_version: "v1.33.3".into(),
@@ -176,6 +174,7 @@ pub fn node_config(net: Ipv4Addr, host: u8) -> NodeConfig {
         service_cidr: "10.96.0.0/16".parse().unwrap(),
         dns_domain: "cozy.local".into(),
         node_labels: Default::default(),
+        taints: Vec::new(),
         cert_sans: Vec::new(),
     }
 }

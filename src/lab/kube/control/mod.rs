@@ -112,6 +112,17 @@ fn changes(world: &mut World) -> Vec<(Key, Option<Value>)> {
     found
 }
 
+fn node_changed(world: &mut World, name: &str, is_gone: bool) {
+    if is_gone {
+        nodes::gone(world, name);
+    }
+    cluster_api::nodes_changed(world);
+    workloads::nodes_changed(world);
+    linstor::nodes_changed(world);
+    storage::nodes_changed(world);
+    pods::node_changed(world, name);
+}
+
 /// A HelmRelease, and what follows it: its chart, and the tenant that it stands for.
 fn release_changed(world: &mut World, key: &Key, gone: Option<&Value>) {
     releases::reconcile(world, key, gone);
@@ -136,12 +147,7 @@ fn dispatch(world: &mut World, key: &Key, gone: Option<&Value>) {
             capi::secret_changed(world, &key.namespace);
             pods::wake(world, Some(&key.namespace));
         }
-        ("", "nodes") => {
-            workloads::nodes_changed(world);
-            linstor::nodes_changed(world);
-            storage::nodes_changed(world);
-            pods::node_changed(world, &key.name);
-        }
+        ("", "nodes") => node_changed(world, &key.name, gone.is_some()),
         ("", "pods") => {
             pods::reconcile(world, key, gone);
             workloads::pod_changed(world, key, gone);

@@ -131,7 +131,7 @@ pub fn register(world: &mut World, facts: NodeFacts) {
     let mut node = json!({
         "apiVersion": "v1", "kind": "Node",
         "metadata": {"labels": labels, "annotations": {"lab.cozyup/mac": facts.mac}},
-        "spec": {"taints": [{"key": NOT_READY, "effect": "NoSchedule"}]},
+        "spec": {"taints": taints(&facts)},
         "status": {
             "addresses": [{"type": "InternalIP", "address": facts.address.to_string()},
                 {"type": "Hostname", "address": facts.name}],
@@ -146,13 +146,7 @@ pub fn register(world: &mut World, facts: NodeFacts) {
         },
     });
     if let Some(before) = world.object(&key(&facts.name)) {
-        for part in ["labels", "annotations"] {
-            for (name, value) in before["metadata"][part].as_object().into_iter().flatten() {
-                if node["metadata"][part].get(name).is_none() {
-                    node["metadata"][part][name] = value.clone();
-                }
-            }
-        }
+        keep(&mut node, before);
     }
     set_condition(&mut node, &at, "Ready", "False", "KubeletNotReady", NO_CNI);
     for kind in ["MemoryPressure", "DiskPressure", "PIDPressure"] {
@@ -177,6 +171,26 @@ pub fn register(world: &mut World, facts: NodeFacts) {
         &format!("Node {name} event: Registered Node {name} in Controller"),
     );
     network_changed(world);
+}
+
+/// Those with which the kubelet registers, and the one that stays until the node is Ready.
+fn taints(facts: &NodeFacts) -> Vec<Value> {
+    let own = facts.taints.iter().map(|(key, effect)| json!({"key": key, "effect": effect}));
+    std::iter::once(json!({"key": NOT_READY, "effect": "NoSchedule"})).chain(own).collect()
+}
+
+/// A kubelet that registers again leaves what others wrote.
+fn keep(node: &mut Value, before: &Value) {
+    if before["spec"]["providerID"].is_string() {
+        node["spec"]["providerID"] = before["spec"]["providerID"].clone();
+    }
+    for part in ["labels", "annotations"] {
+        for (name, value) in before["metadata"][part].as_object().into_iter().flatten() {
+            if node["metadata"][part].get(name).is_none() {
+                node["metadata"][part][name] = value.clone();
+            }
+        }
+    }
 }
 
 /// Cilium and Kube-OVN are installed.
@@ -234,6 +248,19 @@ pub fn down(world: &mut World, name: &str) {
     if there {
         world.emit(&key(name), "Normal", "NodeNotReady", &format!("Node {name} status is now: NodeNotReady"));
     }
+}
+
+/// The Node object is gone, and with it what hangs on it: its pods (pod garbage collector), the kubelet's CSINode, and the
+/// satellite that Piraeus keeps for it.
+pub fn gone(world: &mut World, name: &str) {
+    if let Some(cluster) = &mut world.cluster {
+        cluster.nodes.remove(name);
+    }
+    for (key, _) in world.select("", "pods", None, |p| text(p, "/spec/nodeName") == name) {
+        world.remove_object(&key);
+    }
+    world.remove_object(&Key::new("storage.k8s.io", "csinodes", "", name));
+    world.remove_object(&Key::new("piraeus.io", "linstorsatellites", "", name));
 }
 
 fn untaint(node: &mut Value, keys: &[&str]) {

@@ -1,6 +1,6 @@
 //! The objects that each release brings: its workloads, its API groups, and what else follows from it.
 use super::objects::{items, owned_by, set_condition, text};
-use super::{balancer, definitions, installer, linstor, nodes, proxmox, releases, storage, tenants};
+use super::{balancer, cluster_api, definitions, installer, linstor, nodes, proxmox, releases, storage, tenants};
 use crate::kube::store::{Key, seconds};
 use crate::world::World;
 use serde_json::{Value, json};
@@ -377,13 +377,7 @@ fn brought_by(release: &str) -> &'static [Brought] {
             ("operator.cluster.x-k8s.io", "infrastructureproviders"),
             ("operator.cluster.x-k8s.io", "ipamproviders"),
         ],
-        "capi-providers-core" => &[
-            ("cluster.x-k8s.io", "clusters"),
-            ("cluster.x-k8s.io", "machines"),
-            ("cluster.x-k8s.io", "machinedeployments"),
-            ("ipam.cluster.x-k8s.io", "ipaddresses"),
-            ("ipam.cluster.x-k8s.io", "ipaddressclaims"),
-        ],
+        "capi-providers-core" => cluster_api::BY_CORE,
         "capi-providers-bootstrap" => &[("bootstrap.cluster.x-k8s.io", "kubeadmconfigtemplates")],
         "capi-providers-cpprovider" => &[("controlplane.cluster.x-k8s.io", "kamajicontrolplanes")],
         "infrastructureproviders" => &[

@@ -3,6 +3,7 @@
 //! nothing is asked of `machine.install`.
 use super::{Reader, Role};
 use serde_yaml::Value;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 /// Every complaint; none: the config is taken.
@@ -25,6 +26,20 @@ pub fn complaints(read: &Reader<'_>) -> Vec<String> {
         wrong.push(".persist should be enabled".into());
     }
     wrong
+}
+
+pub(super) fn labels(read: &Reader<'_>) -> BTreeMap<String, String> {
+    let all = read.at("machine.nodeLabels").and_then(Value::as_mapping).into_iter().flatten();
+    all.filter_map(|(k, v)| Some((k.as_str()?.to_string(), v.as_str().unwrap_or_default().to_string()))).collect()
+}
+
+/// Key and effect of the taints with which the kubelet registers.
+pub(super) fn taints(read: &Reader<'_>) -> Vec<(String, String)> {
+    let taint = |taint: &Value| {
+        let field = |name: &str| taint.get(name).and_then(Value::as_str).map(str::to_string);
+        Some((field("key")?, field("effect")?))
+    };
+    read.list("machine.kubelet.extraConfig.registerWithTaints").into_iter().filter_map(taint).collect()
 }
 
 /// `None` for a role that Talos does not know.

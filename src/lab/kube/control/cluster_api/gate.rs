@@ -1,9 +1,11 @@
 //! The controllers that run: without its Deployment none acts.
+use super::CLUSTER_LABEL;
 use super::proxmox::Client;
-use crate::kube::control::objects::is_true;
+use crate::kube::control::objects::{is_true, text};
 use crate::kube::control::proxmox::secret_value;
 use crate::kube::store::Key;
 use crate::world::World;
+use base64::Engine as _;
 use serde_json::Value;
 
 const NAMESPACE: &str = "cozy-cluster-api";
@@ -20,6 +22,32 @@ pub fn capmox(world: &World) -> bool {
 
 pub fn ipam(world: &World) -> bool {
     is_available(world, "capi-ipam-in-cluster-controller-manager")
+}
+
+/// Kamaji's control plane provider.
+pub fn kamaji(world: &World) -> bool {
+    let name = "capi-kamaji-controller-manager";
+    !world
+        .select("apps", "deployments", None, |d| text(d, "/metadata/name") == name && is_true(d, "Available"))
+        .is_empty()
+}
+
+/// True when Cluster API core reaches the cluster behind a Cluster: its infrastructure is ready, and the Secret
+/// `NAME-kubeconfig`, which core finds by its label, leads to this very cluster.
+pub fn is_connected(world: &World, cluster: &Key) -> bool {
+    let ready = world.object(cluster).is_some_and(|c| c["status"]["infrastructureReady"] == true);
+    let secret = Key::new("", "secrets", &cluster.namespace, &format!("{}-kubeconfig", cluster.name));
+    let secret = world.object(&secret).filter(|s| s["metadata"]["labels"][CLUSTER_LABEL] == cluster.name.as_str());
+    let Some(text) = secret.and_then(|s| secret_value(s, "value")).filter(|_| ready) else { return false };
+    let Ok(config) = serde_saphyr::from_str::<serde_yaml::Value>(&text) else { return false };
+    let entry = |list: &str, kind: &str, field: &str| {
+        let value = config.get(list)?.get(0)?.get(kind)?.get(field)?.as_str()?;
+        let bytes = base64::engine::general_purpose::STANDARD.decode(value).ok()?;
+        String::from_utf8(bytes).ok()
+    };
+    let authority = entry("clusters", "cluster", "certificate-authority-data");
+    let here = world.cluster.as_ref().map(|c| c.ca_crt_pem.trim().to_string());
+    authority.map(|pem| pem.trim().to_string()) == here && entry("users", "user", "client-key-data").is_some()
 }
 
 fn is_available(world: &World, deployment: &str) -> bool {

@@ -4,11 +4,16 @@
 //! v1.0.3, capmox v0.7.7). What is left out stands in docs/LAB.md.
 mod addresses;
 mod clusters;
+mod control_plane;
+mod deployments;
+mod drain;
 mod gate;
 mod infrastructure;
 mod machines;
 mod proxmox;
 mod virtual_machine;
+
+pub use drain::DRAIN_RETRY_S;
 
 use super::objects::{is_deleting, items, text, uid};
 use crate::kube::settle;
@@ -21,6 +26,15 @@ pub const INFRASTRUCTURE: &str = "infrastructure.cluster.x-k8s.io";
 pub const IPAM: &str = "ipam.cluster.x-k8s.io";
 /// Names the Cluster that an object belongs to.
 pub const CLUSTER_LABEL: &str = "cluster.x-k8s.io/cluster-name";
+/// What Cluster API core brings: group and plural of its kinds.
+pub const BY_CORE: &[(&str, &str)] = &[
+    (CORE, "clusters"),
+    (CORE, "machines"),
+    (CORE, "machinedeployments"),
+    (CORE, "machinesets"),
+    (IPAM, "ipaddresses"),
+    (IPAM, "ipaddressclaims"),
+];
 /// After how long capmox looks again at what is not ready, in seconds (`DefaultReconcilerRequeue`).
 pub const REQUEUE_S: f64 = 10.0;
 
@@ -32,7 +46,30 @@ pub fn reconcile(world: &mut World, key: &Key, gone: Option<&Value>) {
     let Some(object) = world.object(key).cloned() else { return };
     match (key.resource.group.as_str(), key.resource.plural.as_str()) {
         (CORE, "clusters") => clusters::reconcile(world, key, &object),
-        (CORE, "machines") => machines::reconcile(world, key, &object),
+        (CORE, "machinedeployments") => deployments::deployment(world, key, &object),
+        (CORE, "machinesets") => {
+            deployments::set(world, key, &object);
+            wake_sets(world, &key.namespace);
+        }
+        (CORE, "machines") => {
+            machines::reconcile(world, key, &object);
+            wake_sets(world, &key.namespace);
+            // capmox watches Machines too.
+            let of = Key::new(
+                INFRASTRUCTURE,
+                "proxmoxmachines",
+                &key.namespace,
+                text(&object, "/spec/infrastructureRef/name"),
+            );
+            if let Some(object) = world.object(&of).cloned() {
+                virtual_machine::reconcile(world, &of, &object);
+            }
+        }
+        (control_plane::GROUP, "kamajicontrolplanes") => {
+            control_plane::reconcile(world, key, &object);
+            wake_core(world, &key.namespace);
+        }
+        (INFRASTRUCTURE, "proxmoxmachinetemplates") => wake_core(world, &key.namespace),
         (INFRASTRUCTURE, "proxmoxclusters") => {
             infrastructure::reconcile(world, key, &object);
             wake_core(world, &key.namespace);
@@ -68,6 +105,22 @@ fn wake_core(world: &mut World, namespace: &str) {
     for (key, object) in world.objects(CORE, "machines", Some(namespace)) {
         machines::reconcile(world, &key, &object);
     }
+    wake_sets(world, namespace);
+}
+
+/// What makes machines looks again at how many there are.
+fn wake_sets(world: &mut World, namespace: &str) {
+    for (key, object) in world.objects(CORE, "machinesets", Some(namespace)) {
+        deployments::set(world, &key, &object);
+    }
+    for (key, object) in world.objects(CORE, "machinedeployments", Some(namespace)) {
+        deployments::deployment(world, &key, &object);
+    }
+}
+
+/// A node came, changed or went.
+pub fn nodes_changed(world: &mut World) {
+    machines::nodes_changed(world);
 }
 
 fn wake_machines(world: &mut World, namespace: &str) {
@@ -96,8 +149,13 @@ fn again(world: &mut World, key: &Key, object: &Value, after: f64) {
 fn collect(world: &mut World, key: &Key, owner: &Value) {
     let owner = uid(owner);
     let owned = |object: &Value| items(object, "/metadata/ownerReferences").any(|o| o["uid"] == owner.as_str());
-    const KINDS: [(&str, &str); 7] = [
+    const KINDS: [(&str, &str); 12] = [
+        (CORE, "machinedeployments"),
+        (CORE, "machinesets"),
         (CORE, "machines"),
+        (control_plane::GROUP, "kamajicontrolplanes"),
+        ("kamaji.clastix.io", "tenantcontrolplanes"),
+        (INFRASTRUCTURE, "proxmoxmachinetemplates"),
         (INFRASTRUCTURE, "proxmoxclusters"),
         (INFRASTRUCTURE, "proxmoxmachines"),
         (IPAM, "inclusterippools"),

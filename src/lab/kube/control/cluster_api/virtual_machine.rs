@@ -127,6 +127,9 @@ impl Machine<'_> {
             // The lab's machines run no agent, as Talos' image does not.
             return Look::Refused("", "error waiting for agent".into());
         }
+        if self.machine["status"]["bootstrapReady"] == true && self.machine["status"]["nodeRef"].is_object() {
+            self.withdraw(world, &path, vmid, &config);
+        }
         Look::Ready
     }
 

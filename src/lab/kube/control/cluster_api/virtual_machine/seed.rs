@@ -86,6 +86,23 @@ impl Machine<'_> {
         Look::Later
     }
 
+    /// Once the machine is a node its CD-ROM is taken out and deleted (`unmountCloudInitISO`).
+    pub(super) fn withdraw(&self, world: &mut World, path: &str, vmid: u64, config: &Value) {
+        let tags: Vec<&str> = text(config, "/tags").split(';').collect();
+        if !tags.contains(&CLOUD_INIT_TAG) {
+            return;
+        }
+        let drive = text(config, &format!("/{CDROM}")).to_string();
+        let left: Vec<&str> = tags.into_iter().filter(|tag| *tag != CLOUD_INIT_TAG).collect();
+        let given = [(CDROM, "none,media=cdrom".to_string()), ("tags", left.join(";"))];
+        let _ = self.client.ask(world, "POST", &format!("{path}/config"), &given);
+        if let Some((storage, _)) = drive.split_once(':') {
+            let volume = format!("{storage}:iso/user-data-{vmid}.iso");
+            let path = format!("/nodes/{}/storage/{storage}/content/{volume}", self.node);
+            let _ = self.client.ask(world, "DELETE", &path, &[]);
+        }
+    }
+
     fn meta_data(&self, uuid: &str) -> String {
         let mut text = format!("instance-id: {uuid}\nlocal-hostname: {0}\nhostname: {0}\n", self.key.name);
         if self.spec["metadataSettings"]["providerIDInjection"] == true {

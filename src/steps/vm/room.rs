@@ -1,0 +1,37 @@
+//! Room that disks will take which are not made yet.
+use super::guests::Guests;
+use crate::plan::choose::WRITTEN_EARLY;
+use crate::plan::model::Plan;
+use std::collections::BTreeMap;
+
+const GIB: u64 = 1 << 30;
+
+/// In bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Room {
+    /// What the disks may grow to.
+    pub whole: u64,
+    /// What is written before anybody uses the cluster.
+    pub early: u64,
+}
+
+/// By host, or all of it on the template's host where the storage is shared. Machines that can't be cloned are left out.
+pub fn room<'a>(plan: &'a Plan, guests: &Guests, shared: bool) -> BTreeMap<&'a str, Room> {
+    let template = plan.template.host.as_str();
+    let mut all: BTreeMap<&str, Room> = BTreeMap::new();
+    for node in plan.nodes.iter().filter(|node| shared || node.host == template) {
+        let config = guests.ours.get(&u32::from(node.vmid));
+        let has = |slot: &str| config.and_then(|c| c.disk(slot)).map_or(0, |d| d.size_bytes);
+        let missing = (node.system_disk_gib * GIB).saturating_sub(has("scsi0"))
+            + (node.data_disk_gib * GIB).saturating_sub(has("scsi1"));
+        let room = all.entry(template).or_default();
+        room.whole += missing;
+        room.early += if missing > 0 { WRITTEN_EARLY } else { 0 };
+    }
+    if plan.workers() > 0 {
+        let room = all.entry(template).or_default();
+        room.whole += plan.worker_disks_gib() * GIB;
+        room.early += u64::from(plan.workers()) * WRITTEN_EARLY;
+    }
+    all
+}
