@@ -39,7 +39,7 @@ class Guests(Lab):
         self.assertEqual(upid.split(":")[5:7], ["qmcreate", "700"])
         self.ok(upid)
         config = self.config(700)
-        self.assertEqual(config["scsi0"], "local-lvm:vm-700-disk-0,size=64K,ssd=1")
+        self.assertEqual(config["scsi0"], "local-lvm:vm-700-disk-0,size=4M,ssd=1")
         self.assertEqual(config["ide2"], "local-lvm:vm-700-cloudinit,media=cdrom")
         self.assertRegex(config["net0"], r"^virtio=BC:24:11:[0-9A-F:]{8},bridge=vmbr0$")
         self.assertRegex(config["smbios1"], r"^uuid=[0-9a-f-]{36}$")
@@ -50,7 +50,7 @@ class Guests(Lab):
         self.assertNotIn("lock", config)
         lines = self.log(upid)
         self.assertIn('  Logical volume "vm-700-disk-0" created.', lines)
-        self.assertIn("scsi0: successfully created disk 'local-lvm:vm-700-disk-0,size=64K,ssd=1'", lines)
+        self.assertIn("scsi0: successfully created disk 'local-lvm:vm-700-disk-0,size=4M,ssd=1'", lines)
         transferred = [line for line in lines if line.startswith("transferred ")]
         self.assertTrue(transferred[-1].endswith("(100.00%)"), transferred)
 
@@ -138,7 +138,7 @@ class Guests(Lab):
         old, new = self.config(9002), self.config(710)
         differ = {key for key in old.keys() | new.keys() if old.get(key) != new.get(key)}
         self.assertEqual(differ, {"name", "net0", "smbios1", "vmgenid", "scsi0", "ide2", "template", "digest"})
-        self.assertEqual(new["scsi0"], "local-lvm:vm-710-disk-0,discard=on,size=64K,ssd=1")
+        self.assertEqual(new["scsi0"], "local-lvm:vm-710-disk-0,discard=on,size=4M,ssd=1")
         self.assertEqual(new["ide2"], "local-lvm:vm-710-cloudinit,media=cdrom,size=4M")
         lines = self.log(upid)
         self.assertEqual(lines[0], "create full clone of drive ide2 (local-lvm:vm-9002-cloudinit)")
