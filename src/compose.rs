@@ -66,7 +66,7 @@ pub struct Options {
     /// The operator who asked this session for `--take-over`.
     pub take_over: Option<String>,
     /// VMIDs that a teardown is to take with it beside what the journal knows.
-    pub also: BTreeSet<u32>,
+    pub also: BTreeSet<crate::base::vmid::Vmid>,
     /// A run whose journal was lost, to be taken up here.
     pub adopt: Option<Adoption>,
     pub gates_by: Option<String>,

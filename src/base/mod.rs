@@ -1,5 +1,5 @@
 //! The code that every room needs: clock, secrets and the vault that keeps them, safe text, private files.
-//! It knows no product and imports nobody.
+//! It imports nobody, and of the products it knows only the words that several rooms share.
 pub mod answer;
 pub mod clock;
 pub mod day;
@@ -22,3 +22,4 @@ pub mod tls;
 pub mod trust;
 pub mod values;
 pub mod vault;
+pub mod vmid;

@@ -13,7 +13,7 @@ use std::net::Ipv4Addr;
 pub async fn from_site(reader: &Reader, known: &mut Defaults) -> Result<(), Error> {
     let nodes = reader.nodes().await?.value;
     let guests = reader.resources().await?.value;
-    known.taken_vmids = guests.iter().map(|guest| guest.vmid).collect();
+    known.taken_vmids = guests.iter().map(|guest| guest.vmid.into()).collect();
     let configs = reader.storage_configs().await?.value;
     let (mut hosts, mut silent, mut has_read) = (Vec::new(), None, false);
     for node in nodes.iter().filter(|node| node.status == "online") {

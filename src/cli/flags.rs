@@ -2,6 +2,7 @@
 use super::show::Style;
 use super::start::teardown::Removal;
 use crate::base::day::Day;
+use crate::base::vmid::Vmid;
 use crate::steps::catalogue::LAST_DAY;
 use std::time::Duration;
 
@@ -55,8 +56,8 @@ pub struct TeardownFlags {
     #[arg(long)]
     pub cluster_is_lost: bool,
     /// Remove this VM too: it carries the run's mark, and the journal does not know it (may be given several times)
-    #[arg(long, value_name = "VMID", value_parser = clap::value_parser!(u32).range(100..=999_999_999))]
-    pub also: Vec<u32>,
+    #[arg(long, value_name = "VMID")]
+    pub also: Vec<Vmid>,
     /// Only list what would be removed
     #[arg(long, conflicts_with_all = ["confirm"])]
     pub list: bool,

@@ -2,6 +2,7 @@
 //!
 //! An object alone makes no VM: capmox waits silently until a Machine owns it, then for the Cluster's infrastructure, then
 //! for bootstrap data (capmox v0.7.7). Reasons are those of its `api/v1alpha1/conditions_consts.go`.
+use crate::base::vmid::Vmid;
 use serde_json::Value;
 
 /// The condition that says how far the VM is.
@@ -37,7 +38,7 @@ pub enum Progress {
 /// Cluster API's account of a finished VM; Proxmox VE shows whether it is true.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Made {
-    pub vmid: u32,
+    pub vmid: Vmid,
     /// SMBIOS uuid, from `proxmox://UUID`.
     pub uuid: String,
     pub node: String,
@@ -89,7 +90,7 @@ impl Made {
         let text = |pointer: &str| machine.pointer(pointer).and_then(Value::as_str);
         let vmid = machine.pointer("/spec/virtualMachineID").and_then(Value::as_u64)?;
         Some(Made {
-            vmid: u32::try_from(vmid).ok()?,
+            vmid: Vmid::try_from(vmid).ok()?,
             uuid: text("/spec/providerID")?.strip_prefix("proxmox://")?.to_lowercase(),
             node: text("/status/proxmoxNode").unwrap_or_default().to_string(),
             address: text("/status/ipAddresses/net0/ipv4").unwrap_or_default().to_string(),
@@ -142,7 +143,7 @@ mod tests {
         let mut done =
             machine(json!({"ready": true, "proxmoxNode": "pve", "ipAddresses": {"net0": {"ipv4": "10.0.0.181"}}}));
         done["spec"] = json!({"virtualMachineID": 9500, "providerID": "proxmox://AB-1"});
-        let made = Made { vmid: 9500, uuid: "ab-1".into(), node: "pve".into(), address: "10.0.0.181".into() };
+        let made = Made { vmid: Vmid::of(9500), uuid: "ab-1".into(), node: "pve".into(), address: "10.0.0.181".into() };
         assert_eq!(Progress::of(&done), Progress::Made(made));
     }
 }

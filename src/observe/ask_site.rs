@@ -3,6 +3,7 @@ use super::Around;
 use super::outlet::{Calls, Source};
 use super::pace::Pace;
 use super::site::SiteWatch;
+use crate::base::vmid::Vmid;
 use crate::observed::{Backend, Cause, Site, View};
 use crate::proxmox::{Error, Overview, Reader, TaskRow, Upid, progress_of};
 use std::collections::BTreeSet;
@@ -28,7 +29,7 @@ struct Ask {
 struct Answer {
     overview: Overview,
     tasks: Vec<TaskRow>,
-    free: BTreeSet<u32>,
+    free: BTreeSet<Vmid>,
 }
 
 pub async fn run(around: Arc<Around>, reader: Reader) {

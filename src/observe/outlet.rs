@@ -133,6 +133,7 @@ impl Outlet {
 #[cfg(test)]
 pub mod tests {
     use super::*;
+    use crate::base::vmid::Vmid;
     use crate::engine::doubt::Outside;
     use crate::observed::Kind;
 
@@ -172,7 +173,7 @@ pub mod tests {
         let (outlet, _, mut outside) = outlet(false);
         outlet.doubt(Source::Site, BTreeSet::new());
         assert!(!outside.doubts.has_changed().unwrap(), "nothing is doubted");
-        outlet.doubt(Source::Site, BTreeSet::from([Fact::VmRunning(1003)]));
+        outlet.doubt(Source::Site, BTreeSet::from([Fact::VmRunning(Vmid::of(1003))]));
         outlet.doubt(Source::Nodes, BTreeSet::from([Fact::NodeReady("cp3".into())]));
         assert_eq!(outside.doubts.borrow_and_update().len(), 2);
         outlet.doubt(Source::Nodes, BTreeSet::from([Fact::NodeReady("cp3".into())]));

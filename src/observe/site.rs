@@ -1,5 +1,6 @@
 //! The state of the plan's VMs, hosts and storages by the answers of Proxmox VE, and the changes since the last ones.
 use super::tasks::{self, Tasks};
+use crate::base::vmid::Vmid;
 use crate::observed::{Fact, Host, Noticed, Power, Site, Storage, Vm, VmThere};
 use crate::plan::model::Plan;
 use crate::proxmox::{GuestUse, Overview, TaskRow};
@@ -13,7 +14,7 @@ const MARGIN: u8 = 2;
 /// A VM that the run makes.
 #[derive(Debug, Clone)]
 struct Planned {
-    vmid: u32,
+    vmid: Vmid,
     name: String,
     template: bool,
 }
@@ -25,10 +26,10 @@ pub struct SiteWatch {
     storages: BTreeSet<String>,
     tasks: Tasks,
     /// As each was seen last.
-    last: BTreeMap<u32, VmThere>,
+    last: BTreeMap<Vmid, VmThere>,
     /// Those whose stop was told, and whether the figures have shown it since.
-    stopped: BTreeMap<u32, bool>,
-    gone: BTreeSet<u32>,
+    stopped: BTreeMap<Vmid, bool>,
+    gone: BTreeSet<Vmid>,
     online: BTreeMap<String, bool>,
     filled: BTreeMap<(String, String), u8>,
     shown: Option<Site>,
@@ -48,8 +49,8 @@ impl SiteWatch {
     /// `token`: `user@realm!name` of the run's own token.
     pub fn of(plan: &Plan, token: &str) -> SiteWatch {
         let template = &plan.template;
-        let vms = plan.nodes.iter().map(|n| Planned { vmid: n.vmid.into(), name: n.name.clone(), template: false });
-        let first = Planned { vmid: template.vmid.into(), name: template.name.clone(), template: true };
+        let vms = plan.nodes.iter().map(|n| Planned { vmid: n.vmid, name: n.name.clone(), template: false });
+        let first = Planned { vmid: template.vmid, name: template.name.clone(), template: true };
         let hosts = plan.nodes.iter().map(|n| n.host.clone()).chain([template.host.clone()]);
         let mut storages = BTreeSet::from([template.storage.clone(), plan.image.storage.clone()]);
         storages.insert(plan.iso_storage().to_string());
@@ -76,20 +77,20 @@ impl SiteWatch {
 
     /// VMs that were there and that the answer does not show. Only a free VMID says that they are gone: a right that was
     /// taken away makes them vanish too.
-    pub fn missing(&self, overview: &Overview) -> Vec<u32> {
-        let is_shown = |vmid: u32| overview.guests.iter().any(|guest| guest.vmid == vmid);
+    pub fn missing(&self, overview: &Overview) -> Vec<Vmid> {
+        let is_shown = |vmid: Vmid| overview.guests.iter().any(|guest| guest.vmid == vmid);
         let seen_before = self.last.keys().chain(&self.gone).copied();
         seen_before.filter(|vmid| !is_shown(*vmid)).collect()
     }
 
     /// `free`: of [`SiteWatch::missing`], those whose VMID is free.
-    pub fn take(&mut self, overview: &Overview, rows: &[TaskRow], free: &BTreeSet<u32>) -> Seen {
+    pub fn take(&mut self, overview: &Overview, rows: &[TaskRow], free: &BTreeSet<Vmid>) -> Seen {
         let mut seen = Seen::default();
         for planned in self.planned.clone() {
             let guest = overview.guests.iter().find(|guest| guest.vmid == planned.vmid);
             self.vm(&planned, guest, rows, free, &mut seen);
         }
-        let is_planned = |vmid: u32| self.planned.iter().any(|p| p.vmid == vmid);
+        let is_planned = |vmid: Vmid| self.planned.iter().any(|p| p.vmid == vmid);
         for (vmid, row) in self.tasks.new_foreign(rows, is_planned) {
             seen.notices.push(tasks::foreign(vmid, self.name(vmid), &row.upid));
         }
@@ -115,7 +116,7 @@ impl SiteWatch {
         seen
     }
 
-    fn name(&self, vmid: u32) -> &str {
+    fn name(&self, vmid: Vmid) -> &str {
         self.planned.iter().find(|p| p.vmid == vmid).map_or("", |p| &p.name)
     }
 
@@ -124,7 +125,7 @@ impl SiteWatch {
         planned: &Planned,
         guest: Option<&GuestUse>,
         rows: &[TaskRow],
-        free: &BTreeSet<u32>,
+        free: &BTreeSet<Vmid>,
         seen: &mut Seen,
     ) {
         let Planned { vmid, name, template } = planned.clone();

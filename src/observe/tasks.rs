@@ -1,4 +1,5 @@
 //! Tasks of Proxmox VE on what the run has made: whose they are, and which one explains a change.
+use crate::base::vmid::Vmid;
 use crate::observed::{Noticed, Task, TaskOf};
 use crate::proxmox::{TaskRow, Upid};
 use jiff::Timestamp;
@@ -45,7 +46,7 @@ impl Tasks {
     }
 
     /// Others' tasks on VMs of the run that were not there at the last answer; those that stop a VM are told with the stop.
-    pub fn new_foreign<'a>(&self, rows: &'a [TaskRow], is_planned: impl Fn(u32) -> bool) -> Vec<(u32, &'a TaskRow)> {
+    pub fn new_foreign<'a>(&self, rows: &'a [TaskRow], is_planned: impl Fn(Vmid) -> bool) -> Vec<(Vmid, &'a TaskRow)> {
         let is_new = |row: &TaskRow| match &self.known {
             Some(known) => !known.contains_key(row.upid.as_str()),
             None => row.running,
@@ -59,19 +60,19 @@ impl Tasks {
     }
 
     /// The newest task that would stop the VM and has not explained anything yet.
-    pub fn stop_of<'a>(&self, rows: &'a [TaskRow], of: u32) -> Option<&'a Upid> {
+    pub fn stop_of<'a>(&self, rows: &'a [TaskRow], of: Vmid) -> Option<&'a Upid> {
         self.newest(rows, of, &STOPS)
     }
 
-    pub fn start_of<'a>(&self, rows: &'a [TaskRow], of: u32) -> Option<&'a Upid> {
+    pub fn start_of<'a>(&self, rows: &'a [TaskRow], of: Vmid) -> Option<&'a Upid> {
         self.newest(rows, of, &STARTS)
     }
 
-    pub fn removal_of<'a>(&self, rows: &'a [TaskRow], of: u32) -> Option<&'a Upid> {
+    pub fn removal_of<'a>(&self, rows: &'a [TaskRow], of: Vmid) -> Option<&'a Upid> {
         self.newest(rows, of, &REMOVES)
     }
 
-    fn newest<'a>(&self, rows: &'a [TaskRow], of: u32, kinds: &[&str]) -> Option<&'a Upid> {
+    fn newest<'a>(&self, rows: &'a [TaskRow], of: Vmid, kinds: &[&str]) -> Option<&'a Upid> {
         let fits = |row: &&TaskRow| {
             vmid(&row.upid) == Some(of)
                 && kinds.contains(&row.upid.kind())
@@ -82,7 +83,7 @@ impl Tasks {
     }
 
     /// Others' tasks on VMs of the run that have stopped them since the last answer, though the figures may not show it yet.
-    pub fn just_stopped<'a>(&self, rows: &'a [TaskRow], is_planned: impl Fn(u32) -> bool) -> Vec<(u32, &'a Upid)> {
+    pub fn just_stopped<'a>(&self, rows: &'a [TaskRow], is_planned: impl Fn(Vmid) -> bool) -> Vec<(Vmid, &'a Upid)> {
         let Some(known) = &self.known else { return Vec::new() };
         let is_new = |row: &&TaskRow| known.get(row.upid.as_str()) != Some(&true);
         let stops = |row: &&TaskRow| row.succeeded && MEANT.contains(&row.upid.kind()) && !self.is_ours(&row.upid);
@@ -96,7 +97,7 @@ impl Tasks {
     }
 
     /// The running ones that count: on the run's VMs, or by its token. In the order of their beginning.
-    pub fn shown(&self, rows: &[TaskRow], is_planned: impl Fn(u32) -> bool) -> Vec<Task> {
+    pub fn shown(&self, rows: &[TaskRow], is_planned: impl Fn(Vmid) -> bool) -> Vec<Task> {
         let counts =
             |row: &&TaskRow| row.running && (self.is_ours(&row.upid) || vmid(&row.upid).is_some_and(&is_planned));
         let mut shown: Vec<Task> = rows.iter().filter(counts).map(|row| self.task(&row.upid)).collect();
@@ -118,7 +119,7 @@ impl Tasks {
     }
 }
 
-pub fn vmid(upid: &Upid) -> Option<u32> {
+pub fn vmid(upid: &Upid) -> Option<Vmid> {
     upid.id().parse().ok()
 }
 
@@ -126,6 +127,6 @@ pub fn of(upid: &Upid) -> TaskOf {
     TaskOf { upid: upid.to_string(), kind: upid.kind().to_string(), user: upid.user().to_string() }
 }
 
-pub fn foreign(vmid: u32, name: &str, upid: &Upid) -> Noticed {
+pub fn foreign(vmid: Vmid, name: &str, upid: &Upid) -> Noticed {
     Noticed::ForeignTask { vmid, name: name.to_string(), host: upid.node().to_string(), task: of(upid) }
 }

@@ -1,11 +1,12 @@
 //! The facts that a proof can rest on and an observation can contradict.
+use crate::base::vmid::Vmid;
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Fact {
     /// The VM, or the template, with this VMID is there.
-    VmThere(u32),
+    VmThere(Vmid),
     /// The VM with this VMID runs.
-    VmRunning(u32),
+    VmRunning(Vmid),
     /// etcd lists the control plane of this name as a full member.
     EtcdMember(String),
     /// The node of this name is Ready in Kubernetes.

@@ -1,6 +1,7 @@
 //! Changes that a person wants to know, as facts, and the one place that makes a sentence of each.
 use super::contact::{Backend, Cause};
 use crate::base::text::{format_duration, size};
+use crate::base::vmid::Vmid;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -19,27 +20,27 @@ pub struct TaskOf {
 pub enum Noticed {
     /// A VM of the run stopped. Without a task: from inside, or with its host.
     VmStopped {
-        vmid: u32,
+        vmid: Vmid,
         name: String,
         host: String,
         task: Option<TaskOf>,
     },
     /// A VM that had stopped runs again.
     VmRuns {
-        vmid: u32,
+        vmid: Vmid,
         name: String,
         host: String,
         task: Option<TaskOf>,
     },
     /// The VMID is free.
     VmGone {
-        vmid: u32,
+        vmid: Vmid,
         name: String,
         task: Option<TaskOf>,
     },
     /// Somebody else's task on a VM of the run.
     ForeignTask {
-        vmid: u32,
+        vmid: Vmid,
         name: String,
         host: String,
         task: TaskOf,
@@ -222,7 +223,7 @@ mod tests {
     #[test]
     fn a_stop_tells_the_task_and_the_user_and_one_from_inside_says_so() {
         let task = TaskOf { upid: "UPID:x".into(), kind: "qmstop".into(), user: "root@pam".into() };
-        let stopped = |task| Noticed::VmStopped { vmid: 1003, name: "cp3".into(), host: "pve".into(), task };
+        let stopped = |task| Noticed::VmStopped { vmid: Vmid::of(1003), name: "cp3".into(), host: "pve".into(), task };
         assert_eq!(stopped(Some(task)).sentence(), "vm 1003 (cp3) on pve was stopped by root@pam (qmstop)");
         assert!(stopped(None).sentence().contains("no task stopped it"));
         assert!(!stopped(None).is_relief());

@@ -1,4 +1,5 @@
 //! The site below the cluster: Proxmox VE, and the machines as Talos tells of them.
+use crate::base::vmid::Vmid;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +16,7 @@ pub enum Power {
 /// A VM of the plan, or its template.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Vm {
-    pub vmid: u32,
+    pub vmid: Vmid,
     /// As the plan calls it.
     pub name: String,
     pub template: bool,
@@ -73,7 +74,7 @@ pub struct Task {
     /// `qmclone`, `qmstop`, `vzdump`, ...
     pub kind: String,
     pub host: String,
-    pub vmid: Option<u32>,
+    pub vmid: Option<Vmid>,
     /// `root@pam`, or `cozyup@pve!wizard` of a token.
     pub user: String,
     /// By the token that this run works with.

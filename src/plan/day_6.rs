@@ -1,6 +1,6 @@
 //! The VMIDs and addresses that the plan keeps for the VMs that Cluster API makes on day 6.
 use super::model::{AddressRange, Plan, TestPlan};
-use super::vmid::VmidRange;
+use crate::base::vmid::VmidRange;
 
 /// Memory of the one VM that joins nothing.
 pub const ALONE_MIB: u64 = 1024;

@@ -22,7 +22,6 @@ pub mod properties;
 mod read;
 mod test_plan;
 mod tree;
-mod vmid;
 
 pub use day::{day_name, day_title};
 pub use finding::{Finding, Severity};

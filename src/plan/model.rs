@@ -4,7 +4,7 @@ mod integration;
 pub use super::address_range::AddressRange;
 pub use super::api_url::ApiUrl;
 pub use super::test_plan::{STORAGE_CLASSES, TestPlan};
-pub use super::vmid::{Vmid, VmidRange};
+pub use crate::base::vmid::{Vmid, VmidRange};
 pub use integration::{CapmoxPlan, CsiPlan, IntegrationPlan, LinstorPlan};
 
 use crate::base::tls::Fingerprint;
@@ -280,8 +280,8 @@ impl Plan {
     }
 
     /// True when it is the VMID of the template or of a node.
-    pub fn has_vmid(&self, vmid: u32) -> bool {
-        u32::from(self.template.vmid) == vmid || self.nodes.iter().any(|n| u32::from(n.vmid) == vmid)
+    pub fn has_vmid(&self, vmid: Vmid) -> bool {
+        self.template.vmid == vmid || self.nodes.iter().any(|n| n.vmid == vmid)
     }
 
     /// True when machines get their configs from a CD-ROM.

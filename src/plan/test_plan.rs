@@ -1,6 +1,6 @@
 //! The section `tests` of the plan.
 use super::model::AddressRange;
-use super::vmid::VmidRange;
+use crate::base::vmid::VmidRange;
 use serde::{Deserialize, Serialize};
 
 /// The tests of days 5 and 6. What the file does not name is as in [`TestPlan::default`].

@@ -5,6 +5,7 @@ use super::fields::Fields;
 use super::path::{Path, asked};
 use super::upid::Upid;
 use crate::base::secret::Secret;
+use crate::base::vmid::Vmid;
 use reqwest::Method;
 use serde_json::Value;
 use std::fmt;
@@ -24,10 +25,10 @@ impl fmt::Debug for Changer {
 }
 
 /// The parameters of `POST /nodes/{node}/qemu/{vmid}/clone`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CloneOptions {
     /// VMID of the new VM; the call is refused when a guest has it.
-    pub newid: u32,
+    pub newid: Vmid,
     /// Name of the new VM: a DNS label.
     pub name: String,
     /// False makes a linked clone, which takes no `storage`.
@@ -40,6 +41,14 @@ pub struct CloneOptions {
     pub pool: Option<String>,
     /// Notes of the new VM; they carry the run's mark.
     pub description: Option<String>,
+}
+
+impl CloneOptions {
+    /// A linked clone on the source's node, in no pool and without notes of its own.
+    pub fn linked(newid: Vmid, name: impl Into<String>) -> CloneOptions {
+        let name = name.into();
+        CloneOptions { newid, name, full: false, storage: None, target: None, pool: None, description: None }
+    }
 }
 
 /// The user, token or group that is given a role.
@@ -109,7 +118,7 @@ impl Changer {
     }
 
     /// The task's id is the source's VMID; the new VM exists only some time after this returns.
-    pub async fn clone_vm(&self, node: &str, source: u32, options: &CloneOptions) -> Result<Upid, Error> {
+    pub async fn clone_vm(&self, node: &str, source: Vmid, options: &CloneOptions) -> Result<Upid, Error> {
         let newid = options.newid.to_string();
         let mut form = vec![("newid", newid.as_str()), ("name", &options.name), ("full", flag(options.full))];
         let optional = [
@@ -126,7 +135,7 @@ impl Changer {
     pub async fn configure_vm<K: AsRef<str>, V: AsRef<str>>(
         &self,
         node: &str,
-        vmid: u32,
+        vmid: Vmid,
         options: &[(K, V)],
     ) -> Result<Option<Upid>, Error> {
         let segments = ["nodes", node, "qemu", &vmid.to_string(), "config"];
@@ -134,33 +143,33 @@ impl Changer {
     }
 
     /// `size` as `50G` or `+10G`; shrinking fails in the task. `None` when it was done at once.
-    pub async fn resize_disk(&self, node: &str, vmid: u32, disk: &str, size: &str) -> Result<Option<Upid>, Error> {
+    pub async fn resize_disk(&self, node: &str, vmid: Vmid, disk: &str, size: &str) -> Result<Option<Upid>, Error> {
         let segments = ["nodes", node, "qemu", &vmid.to_string(), "resize"];
         self.maybe_begin(Method::PUT, &segments, &[("disk", disk), ("size", size)]).await
     }
 
     /// Turns a stopped VM into a template; its disks become base volumes.
-    pub async fn make_template(&self, node: &str, vmid: u32) -> Result<Upid, Error> {
+    pub async fn make_template(&self, node: &str, vmid: Vmid) -> Result<Upid, Error> {
         self.begin(Method::POST, &["nodes", node, "qemu", &vmid.to_string(), "template"], &[]).await
     }
 
     /// Starts a VM. The task ends when QEMU runs, before the guest has booted.
-    pub async fn start_vm(&self, node: &str, vmid: u32) -> Result<Upid, Error> {
+    pub async fn start_vm(&self, node: &str, vmid: Vmid) -> Result<Upid, Error> {
         self.power(node, vmid, "start").await
     }
 
     /// Pulls the plug.
-    pub async fn stop_vm(&self, node: &str, vmid: u32) -> Result<Upid, Error> {
+    pub async fn stop_vm(&self, node: &str, vmid: Vmid) -> Result<Upid, Error> {
         self.power(node, vmid, "stop").await
     }
 
-    async fn power(&self, node: &str, vmid: u32, act: &str) -> Result<Upid, Error> {
+    async fn power(&self, node: &str, vmid: Vmid, act: &str) -> Result<Upid, Error> {
         self.begin(Method::POST, &["nodes", node, "qemu", &vmid.to_string(), "status", act], &[]).await
     }
 
     /// With the disks that its configuration names, and out of jobs, replication and HA. Disks with its VMID that it does
     /// not name stay: an earlier guest may have left them. Refused while it runs.
-    pub async fn destroy_vm(&self, node: &str, vmid: u32) -> Result<Upid, Error> {
+    pub async fn destroy_vm(&self, node: &str, vmid: Vmid) -> Result<Upid, Error> {
         let options = [("purge", flag(true)), ("destroy-unreferenced-disks", flag(false))];
         let vmid = vmid.to_string();
         upid(&self.delete(&["nodes", node, "qemu", &vmid], &options).await?, "DELETE of a vm")

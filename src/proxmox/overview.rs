@@ -3,6 +3,7 @@ use super::fields::{Fields, rows};
 use super::task::TaskExit;
 use super::upid::Upid;
 use super::vm::vmid;
+use crate::base::vmid::Vmid;
 use serde_json::Value;
 
 /// `GET /cluster/resources`: what the token may see. The figures come from the status daemons, some ten seconds late.
@@ -20,7 +21,7 @@ pub struct Overview {
 #[derive(Debug, Clone, PartialEq)]
 pub struct GuestUse {
     /// VMID of the VM or container.
-    pub vmid: u32,
+    pub vmid: Vmid,
     /// Node that the guest is on.
     pub node: String,
     /// `running`, `stopped` or `unknown`.
@@ -153,7 +154,7 @@ mod tests {
         assert_eq!((all.guests.len(), all.hosts.len(), all.storages.len()), (2, 1, 1));
         assert_eq!((all.guests[1].mem, all.guests[1].uptime, all.guests[1].cpu), (Some(1024), Some(77), Some(0.25)));
         assert_eq!(all.hosts[0].cpu, None, "without Sys.Audit");
-        assert!(overview(&json!([{"type": "qemu", "vmid": 1}])).unwrap_err().contains("node"));
+        assert!(overview(&json!([{"type": "qemu", "vmid": 101}])).unwrap_err().contains("node"));
     }
 
     #[test]

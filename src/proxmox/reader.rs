@@ -14,6 +14,7 @@ use super::upid::Upid;
 use super::vm::{self, VmRow, VmStatus};
 use crate::base::answer::Answer;
 use crate::base::trust::Trust;
+use crate::base::vmid::Vmid;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -179,23 +180,23 @@ impl Reader {
     }
 
     /// The configuration of a VM with its pending changes applied; needs `VM.Audit`.
-    pub async fn vm_config(&self, node: &str, vmid: u32) -> Answered<VmConfig> {
+    pub async fn vm_config(&self, node: &str, vmid: Vmid) -> Answered<VmConfig> {
         self.ask(&["nodes", node, "qemu", &vmid.to_string(), "config"], &[], config::config).await
     }
 
     /// As the VM runs now: without what waits for its next start.
-    pub async fn vm_config_now(&self, node: &str, vmid: u32) -> Answered<VmConfig> {
+    pub async fn vm_config_now(&self, node: &str, vmid: Vmid) -> Answered<VmConfig> {
         let path = ["nodes", node, "qemu", &vmid.to_string(), "config"];
         self.ask(&path, &[("current", "1")], config::config).await
     }
 
     /// State and counters of a VM now; needs `VM.Audit`.
-    pub async fn vm_status(&self, node: &str, vmid: u32) -> Answered<VmStatus> {
+    pub async fn vm_status(&self, node: &str, vmid: Vmid) -> Answered<VmStatus> {
         self.ask(&["nodes", node, "qemu", &vmid.to_string(), "status", "current"], &[], vm::vm_status).await
     }
 
     /// Sees every guest of the cluster, also those hidden from the token. Reserves nothing.
-    pub async fn vmid_free(&self, vmid: u32) -> Answered<bool> {
+    pub async fn vmid_free(&self, vmid: Vmid) -> Answered<bool> {
         let id = vmid.to_string();
         let (segments, query) = (["cluster", "nextid"], [("vmid", id.as_str())]);
         match self.ask(&segments, &query, |_| Ok(true)).await {
@@ -243,7 +244,7 @@ impl Reader {
 
     /// The tasks of a VM on this node, ended ones too, at most fifty: those of the token, and with `Sys.Audit` on the node
     /// everybody's.
-    pub async fn tasks_of(&self, node: &str, vmid: u32) -> Answered<Vec<TaskRow>> {
+    pub async fn tasks_of(&self, node: &str, vmid: Vmid) -> Answered<Vec<TaskRow>> {
         let query = [("source", "all"), ("vmid", &*vmid.to_string()), ("limit", "50")];
         self.ask(&["nodes", node, "tasks"], &query, overview::tasks).await
     }

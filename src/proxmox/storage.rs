@@ -1,5 +1,6 @@
 //! The storages of a site and what is on them.
 use super::fields::{Fields, rows, whole};
+use crate::base::vmid::Vmid;
 use serde_json::Value;
 
 /// A storage as one node sees it; sizes are bytes, 0 while it is not active.
@@ -103,7 +104,7 @@ pub struct Volume {
     /// `images`, `import`, `iso`, ...
     pub content: String,
     /// The guest that owns it; `None` for images to import and ISO files.
-    pub vmid: Option<u32>,
+    pub vmid: Option<Vmid>,
 }
 
 pub(super) fn volumes(data: &Value) -> Result<Vec<Volume>, String> {
@@ -132,7 +133,7 @@ mod tests {
         assert_eq!(s.content, ["import", "iso"], "sorted");
         assert!(!storages(&json!([{"storage": "x", "enabled": 0}])).unwrap()[0].enabled);
         let v = &volumes(&json!([{"volid": "l:vm-1-disk-0", "vmid": "101", "content": "images"}])).unwrap()[0];
-        assert_eq!((v.vmid, v.size), (Some(101), None));
+        assert_eq!((v.vmid, v.size), (Some(Vmid::of(101)), None));
         let configs = json!([
             {"storage": "a", "type": "zfspool"}, {"storage": "b", "type": "zfspool", "sparse": 1}, {"storage": "c", "type": "lvm"},
             {"storage": "d", "type": "dir", "preallocation": "full"}, {"storage": "e", "type": "lvmthin"},

@@ -1,12 +1,13 @@
 //! Guests as the lists and `status/current` show them.
 use super::fields::{Fields, rows};
+use crate::base::vmid::Vmid;
 use serde_json::Value;
 
 /// A row of `/cluster/resources?type=vm` or of `/nodes/{node}/qemu`; sizes are bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VmRow {
     /// VMID of the guest.
-    pub vmid: u32,
+    pub vmid: Vmid,
     /// Missing for the first seconds of a VM.
     pub name: Option<String>,
     /// Node that the guest is on.
@@ -33,8 +34,8 @@ pub struct VmRow {
 
 pub(super) const TAG_SEPARATORS: [char; 3] = [';', ',', ' '];
 
-pub(super) fn vmid(fields: &Fields) -> Result<u32, String> {
-    u32::try_from(fields.need_number("vmid")?).map_err(|_| "`vmid` is too large".to_string())
+pub(super) fn vmid(fields: &Fields) -> Result<Vmid, String> {
+    Vmid::try_from(fields.need_number("vmid")?)
 }
 
 fn vm(row: &Fields, node: Option<&str>) -> Result<VmRow, String> {
@@ -115,7 +116,7 @@ mod tests {
     fn a_vm_of_the_first_seconds_has_no_name() {
         let new = json!([{"id": "qemu/101", "type": "qemu", "vmid": 101, "node": "a", "status": "unknown"}]);
         let row = &resources(&new).unwrap()[0];
-        assert_eq!((row.vmid, row.name.as_deref(), row.template), (101, None, false));
+        assert_eq!((row.vmid, row.name.as_deref(), row.template), (Vmid::of(101), None, false));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The result of a run, in a form that a person can check.
 use crate::base::day::Day;
 use crate::base::text;
+use crate::base::vmid::Vmid;
 use crate::engine::course::Course;
 use crate::engine::proof::Left;
 use crate::engine::record::Outcome;
@@ -99,7 +100,7 @@ fn remarks(state: &RunState) -> Vec<Remark> {
 pub struct Node {
     pub name: String,
     pub role: String,
-    pub vmid: u32,
+    pub vmid: Vmid,
     pub host: String,
     pub address: String,
 }
@@ -159,7 +160,7 @@ impl Summary {
                 .map(|n| Node {
                     name: n.name.clone(),
                     role: n.role.to_string(),
-                    vmid: n.vmid.into(),
+                    vmid: n.vmid,
                     host: n.host.clone(),
                     address: n.address.to_string(),
                 })

@@ -1,6 +1,7 @@
 //! The order to a worker: everything that it is told when it starts, as one JSON value on its standard input. The secrets
 //! go the same way and not by arguments or environment, where a list of processes would show them.
 use crate::base::secret::Secret;
+use crate::base::vmid::Vmid;
 use crate::engine::course::Course;
 use crate::engine::made::Adopted;
 use serde::{Deserialize, Serialize};
@@ -26,7 +27,7 @@ pub struct Order {
     /// The operator who takes the run from another place or process.
     pub take_over: Option<String>,
     /// VMIDs that a teardown takes with it beside what the journal knows.
-    pub also: BTreeSet<u32>,
+    pub also: BTreeSet<Vmid>,
     /// A run whose journal was lost, to be taken up.
     pub adopt: Option<Adoption>,
     /// The operator who opened every gate beforehand.
@@ -135,7 +136,7 @@ mod tests {
             title: "plan x".into(),
             course: Course::Forward { until: Day::Number(5) },
             take_over: Some("ann on pts/3".into()),
-            also: BTreeSet::from([1001, 1002]),
+            also: BTreeSet::from([1001, 1002].map(Vmid::of)),
             adopt: Some(Adoption { run: "0a1b2c3d".into(), things: Vec::new() }),
             gates_by: Some("--yes".into()),
             patience: Some(Duration::from_millis(1500)),

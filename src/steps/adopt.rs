@@ -31,7 +31,7 @@ pub struct Lost {
 pub async fn look(plan: &Plan, reader: &Reader, mark: &str) -> Result<Lost, Failure> {
     let failed = |e: Error| failures::proxmox(&e, DOING);
     let is_its = |text: Option<&str>| text.is_some_and(|t| t.split_whitespace().any(|word| word == mark));
-    let template = u32::from(plan.template.vmid);
+    let template = plan.template.vmid;
     let all = reader.resources().await.map_err(failed)?;
     let mut lost = Lost { things: Vec::new(), shown: Vec::new(), left: Vec::new(), holder: None };
     for row in all.value.iter().filter(|row| row.kind == "qemu") {

@@ -96,7 +96,7 @@ pub enum Holder {
 /// When Proxmox VE does not answer.
 pub async fn holder(site: &Reading) -> Result<Holder, Failure> {
     let template = &site.plan.template;
-    let config = match site.vm_config(&template.host, u32::from(template.vmid)).await {
+    let config = match site.vm_config(&template.host, template.vmid).await {
         Ok(config) => config,
         Err(Error::NotFound { .. }) => return Ok(Holder::Unmade),
         Err(e) => return Err(failures::proxmox(&e, "read who works on this run")),
@@ -149,14 +149,14 @@ pub async fn hold(cx: &dyn Context, site: &Reading, change: &Changing) -> Result
     };
     let template = &site.plan.template;
     // A copy in the template's place is not written into; every step on it says whose it is.
-    if owner::of_vm(cx, site, u32::from(template.vmid), &config.value).is_err() {
+    if owner::of_vm(cx, site, template.vmid, &config.value).is_err() {
         return Ok(());
     }
     let notes = site.claim.written_into(config.value.description().unwrap_or_default());
     let mut options = vec![("description", notes)];
     // Of two that take it at once only one finds the notes as it read them.
     options.extend(config.value.digest().map(|d| ("digest", d.to_string())));
-    let written = change.proxmox.configure_vm(&template.host, u32::from(template.vmid), &options).await;
+    let written = change.proxmox.configure_vm(&template.host, template.vmid, &options).await;
     written.map_err(|e| match &e {
         Error::Server { cause: Cause::ChangedMeanwhile, .. } => Failure::retryable(
             format!("claim the run: {e}"),

@@ -1,6 +1,7 @@
 //! Shared by the steps of day 6: the objects of the test, the VMs in its range, and the words for each gate.
 use crate::base::answer::Answer;
 use crate::base::text::quoted;
+use crate::base::vmid::Vmid;
 use crate::cozystack::addons::{MachineTest, Network, Object, Shape, machine_test};
 use crate::cozystack::cluster_api::{Made, Progress};
 use crate::engine::failure::Failure;
@@ -90,7 +91,7 @@ pub fn all(site: &Reading) -> Result<Vec<Object>, Failure> {
 }
 
 /// True when the plan keeps this VMID for Cluster API, also when day 6 is out by now: an earlier session may have made it.
-pub fn may_have_made(plan: &Plan, vmid: u32) -> bool {
+pub fn may_have_made(plan: &Plan, vmid: Vmid) -> bool {
     range(plan).is_some_and(|range| range.contains(vmid))
 }
 
@@ -147,7 +148,7 @@ pub fn shown(row: &VmRow) -> String {
 
 /// A VM of the range that no object knows, beside the one that was `made` or when all is to be gone. capmox clones twice
 /// now and then, when it reads a stale cache; whose such a VM is can't be proven, so nobody removes it but a person.
-pub fn orphan(row: &VmRow, made: Option<u32>) -> Failure {
+pub fn orphan(row: &VmRow, made: Option<Vmid>) -> Failure {
     let (place, notes) = match made {
         Some(made) => (format!("lies in the range of Cluster API beside vm {made}"), format!("those of vm {made}")),
         None => ("is left in the range of Cluster API".to_string(), "this run's".to_string()),
@@ -321,7 +322,7 @@ mod tests {
     #[test]
     fn a_second_clone_is_told_with_the_command_that_removes_it() {
         let row = VmRow { status: "stopped".into(), ..crate::steps::day0::tests::guest(9501, "smoke-0") };
-        for failure in [orphan(&row, Some(9500)), orphan(&row, None)] {
+        for failure in [orphan(&row, Some(Vmid::of(9500))), orphan(&row, None)] {
             assert!(failure.what.contains("vm 9501") && failure.next.contains("qm destroy 9501"), "{failure:?}");
         }
     }

@@ -116,6 +116,7 @@ async fn made_by_capmox(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::vmid::Vmid;
     use crate::steps::day0::tests::{guest, plan};
     use std::collections::BTreeMap;
 
@@ -140,7 +141,7 @@ mod tests {
     }
 
     fn made() -> Made {
-        Made { vmid: 9500, uuid: "ab-1".into(), node: "pve".into(), address: "10.0.0.181".into() }
+        Made { vmid: Vmid::of(9500), uuid: "ab-1".into(), node: "pve".into(), address: "10.0.0.181".into() }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Guests in a range of VMIDs that nobody here knows: what a person made by hand among the plan's machines, or what a provider in
 //! the cluster made and lost.
+use crate::base::vmid::Vmid;
 use crate::plan::model::Plan;
 use crate::proxmox::VmRow;
 use crate::steps::owner;
@@ -10,14 +11,19 @@ const NAMED: usize = 5;
 
 /// The VMIDs among which the plan's machines lie: from the ten of the lowest to the end of the ten of the highest. The template
 /// lies elsewhere as a rule and is no part of it. `None` for a plan without machines.
-pub fn around(plan: &Plan) -> Option<RangeInclusive<u32>> {
-    let ids = || plan.nodes.iter().map(|n| u32::from(n.vmid));
+pub fn around(plan: &Plan) -> Option<RangeInclusive<Vmid>> {
+    let ids = || plan.nodes.iter().map(|n| n.vmid);
     let (lowest, highest) = (ids().min()?, ids().max()?);
-    Some(lowest / 10 * 10..=highest / 10 * 10 + 9)
+    let ten = |vmid: Vmid| u32::from(vmid) / 10 * 10;
+    Some(Vmid::new(ten(lowest)).ok()?..=Vmid::new(ten(highest) + 9).ok()?)
 }
 
 /// The guests within `range` that `known` does not know, by VMID. What the token may not see is in no list.
-pub fn unknown_in<'a>(range: &RangeInclusive<u32>, guests: &'a [VmRow], known: impl Fn(u32) -> bool) -> Vec<&'a VmRow> {
+pub fn unknown_in<'a>(
+    range: &RangeInclusive<Vmid>,
+    guests: &'a [VmRow],
+    known: impl Fn(Vmid) -> bool,
+) -> Vec<&'a VmRow> {
     let mut found: Vec<&VmRow> = guests.iter().filter(|row| range.contains(&row.vmid) && !known(row.vmid)).collect();
     found.sort_by_key(|row| row.vmid);
     found.dedup_by_key(|row| row.vmid);
@@ -25,7 +31,7 @@ pub fn unknown_in<'a>(range: &RangeInclusive<u32>, guests: &'a [VmRow], known: i
 }
 
 /// A remark about them, when there are any.
-pub fn remark(range: &RangeInclusive<u32>, unknown: &[&VmRow]) -> Option<String> {
+pub fn remark(range: &RangeInclusive<Vmid>, unknown: &[&VmRow]) -> Option<String> {
     if unknown.is_empty() {
         return None;
     }
@@ -52,7 +58,12 @@ mod tests {
     fn guests_of_the_range_that_nobody_knows_are_told_and_no_others() {
         let plan = plan();
         let range = around(&plan).unwrap();
-        assert!(range.contains(&1000) && range.contains(&1009) && !range.contains(&9100) && !range.contains(&150));
+        assert!(
+            range.contains(&Vmid::of(1000))
+                && range.contains(&Vmid::of(1009))
+                && !range.contains(&Vmid::of(9100))
+                && !range.contains(&Vmid::of(150))
+        );
         let guests =
             [row(1005, "anns"), row(150, "old"), row(1001, "cp1"), row(1000, "x"), row(1005, "anns"), row(9100, "t")];
         let unknown = unknown_in(&range, &guests, |vmid| plan.has_vmid(vmid));

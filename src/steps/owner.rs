@@ -6,6 +6,7 @@ use super::day1::{clone, template_vm};
 use super::day6::{machine, workers};
 use super::site::Reading;
 use crate::base::text;
+use crate::base::vmid::Vmid;
 use crate::engine::made::{Origin, Thing};
 use crate::engine::proof::Left;
 use crate::engine::step::{Context, StepId};
@@ -18,33 +19,33 @@ pub const VM: &str = "vm";
 const WRITTEN_FOR: &str = "cozyup-vm=";
 
 /// The notes of a VM that is being made.
-pub fn notes(mark: &str, vmid: u32) -> String {
+pub fn notes(mark: &str, vmid: Vmid) -> String {
     format!("{mark} {WRITTEN_FOR}{vmid}")
 }
 
 /// The VMID that the mark in these notes was written for; older versions wrote none.
-pub fn written_for(notes: &str) -> Option<u32> {
+pub fn written_for(notes: &str) -> Option<Vmid> {
     notes.split_whitespace().find_map(|w| w.strip_prefix(WRITTEN_FOR)?.parse().ok())
 }
 
 /// The VM as the journal keeps it. Its SMBIOS uuid is drawn when it is made, and anew for each clone
 /// (qemu-server, `API2/Qemu.pm`); a restore keeps it, so only VMID and uuid together tell.
-pub fn thing(vmid: u32, config: &VmConfig) -> Thing {
+pub fn thing(vmid: Vmid, config: &VmConfig) -> Thing {
     Thing::new(VM, vmid, config.smbios_uuid())
 }
 
 /// The step that makes the VM with this VMID, when the plan has one.
-pub fn maker(plan: &Plan, vmid: u32) -> Option<StepId> {
-    if u32::from(plan.template.vmid) == vmid {
+pub fn maker(plan: &Plan, vmid: Vmid) -> Option<StepId> {
+    if plan.template.vmid == vmid {
         return Some(StepId::new(template_vm::KIND));
     }
-    let planned = plan.nodes.iter().find(|n| u32::from(n.vmid) == vmid).map(|n| StepId::of(clone::KIND, &n.name));
+    let planned = plan.nodes.iter().find(|n| n.vmid == vmid).map(|n| StepId::of(clone::KIND, &n.name));
     // Cluster API chooses among these.
     planned.or_else(|| cluster_api::may_have_made(plan, vmid).then(|| StepId::new(machine::KIND)))
 }
 
 /// Where the VM comes from. Of those in Cluster API's range day 6 makes one first, and workers in the same range later.
-fn origin(cx: &dyn Context, plan: &Plan, vmid: u32, thing: &Thing) -> Origin {
+fn origin(cx: &dyn Context, plan: &Plan, vmid: Vmid, thing: &Thing) -> Origin {
     let origin = cx.made().origin(maker(plan, vmid).as_ref(), thing);
     match origin {
         Origin::Another | Origin::Never if cluster_api::may_have_made(plan, vmid) => {
@@ -60,7 +61,7 @@ pub enum Strange {
     /// It has no mark of this run; whose it is instead.
     Unmarked(String),
     /// Its notes were written for the VM with this VMID.
-    WrittenFor(u32),
+    WrittenFor(Vmid),
     /// The run made a VM with this VMID, and this is another.
     Another,
     /// The journal knows no VM with this VMID.
@@ -94,7 +95,7 @@ impl std::fmt::Display for Strange {
 ///
 /// # Errors
 /// With the reason, when it is not this run's own.
-pub fn of_vm(cx: &dyn Context, site: &Reading, vmid: u32, config: &VmConfig) -> Result<(), Strange> {
+pub fn of_vm(cx: &dyn Context, site: &Reading, vmid: Vmid, config: &VmConfig) -> Result<(), Strange> {
     let notes = config.description();
     if !site.is_ours(notes) {
         return Err(Strange::Unmarked(claim::whose(notes)));
@@ -106,7 +107,7 @@ pub fn of_vm(cx: &dyn Context, site: &Reading, vmid: u32, config: &VmConfig) -> 
 }
 
 /// Of a VM that carries the run's mark.
-fn judge(origin: Origin, vmid: u32, notes: &str) -> Result<(), Strange> {
+fn judge(origin: Origin, vmid: Vmid, notes: &str) -> Result<(), Strange> {
     match (origin, written_for(notes)) {
         (Origin::Known, _) => Ok(()),
         (_, Some(other)) if other != vmid => Err(Strange::WrittenFor(other)),
@@ -141,27 +142,27 @@ mod tests {
     fn the_plans_vms_have_a_step_that_makes_them_and_others_have_none() {
         let plan = plan();
         let of = |vmid| maker(&plan, vmid).map(|id| id.to_string());
-        assert_eq!(of(9100).as_deref(), Some("day1.template_vm"));
-        assert_eq!(of(1002).as_deref(), Some("day1.clone/cp2"));
-        assert_eq!(of(555), None);
+        assert_eq!(of(Vmid::of(9100)).as_deref(), Some("day1.template_vm"));
+        assert_eq!(of(Vmid::of(1002)).as_deref(), Some("day1.clone/cp2"));
+        assert_eq!(of(Vmid::of(555)), None);
     }
 
     #[test]
     fn a_mark_that_was_written_for_another_vm_is_a_copy_unless_the_journal_knows_the_vm() {
-        let own = notes("cozyup-run=x.1", 1001);
-        assert_eq!(judge(Origin::Open, 1001, &own), Ok(()));
-        assert_eq!(judge(Origin::Open, 1002, &own), Err(Strange::WrittenFor(1001)));
-        assert_eq!(judge(Origin::Known, 1002, &own), Ok(()));
+        let own = notes("cozyup-run=x.1", Vmid::of(1001));
+        assert_eq!(judge(Origin::Open, Vmid::of(1001), &own), Ok(()));
+        assert_eq!(judge(Origin::Open, Vmid::of(1002), &own), Err(Strange::WrittenFor(Vmid::of(1001))));
+        assert_eq!(judge(Origin::Known, Vmid::of(1002), &own), Ok(()));
         // As older versions wrote it, and as a hand puts it back.
-        assert_eq!(judge(Origin::Open, 1001, "cozyup-run=x.1"), Ok(()));
-        assert_eq!(judge(Origin::Another, 1001, &own), Err(Strange::Another));
-        assert_eq!(judge(Origin::Never, 150, "cozyup-run=x.1"), Err(Strange::Unknown));
+        assert_eq!(judge(Origin::Open, Vmid::of(1001), "cozyup-run=x.1"), Ok(()));
+        assert_eq!(judge(Origin::Another, Vmid::of(1001), &own), Err(Strange::Another));
+        assert_eq!(judge(Origin::Never, Vmid::of(150), "cozyup-run=x.1"), Err(Strange::Unknown));
     }
 
     #[test]
     fn every_reason_says_whether_the_mark_is_there() {
         assert!(!Strange::Unmarked("does not carry this run's mark".into()).is_marked());
-        for strange in [Strange::WrittenFor(9100), Strange::Another, Strange::Unknown] {
+        for strange in [Strange::WrittenFor(Vmid::of(9100)), Strange::Another, Strange::Unknown] {
             assert!(strange.is_marked() && strange.to_string().contains("this run's mark"), "{strange}");
         }
     }

@@ -6,6 +6,7 @@ use super::vm::{self, Look};
 use super::{failures, follow};
 use crate::base::answer::Answer;
 use crate::base::text::quoted;
+use crate::base::vmid::Vmid;
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Evidence, Left, Proof};
 use crate::engine::step::{Context, Observed};
@@ -26,7 +27,7 @@ pub enum Found {
 ///
 /// # Errors
 /// When Proxmox VE does not answer, or hides a guest with this VMID.
-pub async fn find(cx: &dyn Context, site: &Reading, vmid: u32, doing: &str, band: Band) -> Result<Found, Failure> {
+pub async fn find(cx: &dyn Context, site: &Reading, vmid: Vmid, doing: &str, band: Band) -> Result<Found, Failure> {
     let failed = |e| failures::proxmox(&e, doing);
     let all = site.proxmox.resources().await.map_err(failed)?;
     let Some(row) = all.value.iter().find(|r| r.vmid == vmid) else {
@@ -76,7 +77,7 @@ pub async fn stop(
     cx: &dyn Context,
     site: &Reading,
     changer: &Changer,
-    vmid: u32,
+    vmid: Vmid,
     doing: &str,
     band: Band,
 ) -> Result<(), Failure> {
@@ -97,7 +98,7 @@ pub async fn destroy(
     cx: &dyn Context,
     site: &Reading,
     changer: &Changer,
-    vmid: u32,
+    vmid: Vmid,
     doing: &str,
     band: Band,
 ) -> Result<(), Failure> {
@@ -127,7 +128,7 @@ pub fn removed(deleted: Result<(), Error>, doing: &str) -> Result<(), Failure> {
 pub async fn destroyed(
     cx: &dyn Context,
     site: &Reading,
-    vmid: u32,
+    vmid: Vmid,
     (host, storage): (&str, &str),
     doing: &str,
     band: Band,

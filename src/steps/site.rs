@@ -5,6 +5,7 @@ use crate::base::names::Names;
 use crate::base::secret::Secret;
 use crate::base::text::with_cause;
 use crate::base::vault::{Vault, VaultError};
+use crate::base::vmid::Vmid;
 use crate::engine::failure::Failure;
 use crate::engine::step::{Context, Site, StepId};
 use crate::observed::Fact;
@@ -77,7 +78,7 @@ pub struct Reading {
     /// The operator who asked for `--take-over` from another place.
     pub take_over: Option<String>,
     /// VMIDs that a person named for this teardown beside what the journal knows; only those with the run's mark count.
-    pub also: BTreeSet<u32>,
+    pub also: BTreeSet<Vmid>,
     /// As [`Reading::made`], and as it stood when the session began.
     made: BTreeSet<StepId>,
     pins: Pins,
@@ -133,7 +134,7 @@ pub struct Parts {
     /// The values that earlier sessions' proofs asked a person to compare, each with the time at which it was read.
     pub shown: BTreeMap<StepId, (String, Timestamp)>,
     pub adopted: bool,
-    pub also: BTreeSet<u32>,
+    pub also: BTreeSet<Vmid>,
     /// The digests that proofs of the run recorded; see [`Digests`].
     pub digests: BTreeMap<String, String>,
     /// True when this session goes as far as the cluster's secrets.
@@ -239,7 +240,7 @@ impl Reading {
     ///
     /// # Errors
     /// [`proxmox::Error::NotFound`] for one that is not there, and whatever else the server answers.
-    pub async fn vm_config(&self, host: &str, vmid: u32) -> Result<Answer<VmConfig>, proxmox::Error> {
+    pub async fn vm_config(&self, host: &str, vmid: Vmid) -> Result<Answer<VmConfig>, proxmox::Error> {
         let config = self.proxmox.vm_config(host, vmid).await;
         match config {
             Err(proxmox::Error::Forbidden { .. })

@@ -42,7 +42,7 @@ fn dies_in_every_act(shape: &Shape, fates: [Request; 3]) {
     let suffered = suffer(shape, &deaths, &expected.standing, false, |work| work);
     assert_well(&deaths, &suffered);
     // Acts go on side by side: one may have come to its end while the worker died in the other.
-    assert!(suffered.points.len() * 3 > kinds.len() * 2, "{} deaths in {} acts", suffered.points.len(), kinds.len());
+    assert!(suffered.points.len() * 2 >= kinds.len(), "{} deaths in {} acts", suffered.points.len(), kinds.len());
 }
 
 #[test]

@@ -2,6 +2,7 @@
 use crate::common::{self, Kept, cozyup, records, text};
 use cozyup::base::secret::Secret;
 use cozyup::base::trust::Trust;
+use cozyup::base::vmid::Vmid;
 use cozyup::kubernetes::{Kind, Reader as KubernetesReader};
 use cozyup::proxmox::{self, Changer, CloneOptions, Error, Grantee, Reader, Upid};
 use serde_json::Value;
@@ -99,37 +100,32 @@ fn is_forbidden<T>(answer: Result<T, Error>) -> bool {
 async fn a_machines_life(reader: &Reader, changer: &Changer, iso: &std::path::Path) {
     let node = "pve";
     reader.cluster_status().await.unwrap();
-    let options = CloneOptions {
-        newid: 9500,
-        name: "tenant-1".into(),
-        full: true,
-        pool: Some("cozy".into()),
-        ..CloneOptions::default()
-    };
-    let outside = CloneOptions { pool: None, newid: 9501, ..options.clone() };
-    assert!(is_forbidden(changer.clone_vm(node, 9100, &outside).await), "a machine outside of the pool");
-    finished(reader, changer.clone_vm(node, 9100, &options).await.unwrap()).await;
+    let options =
+        CloneOptions { full: true, pool: Some("cozy".into()), ..CloneOptions::linked(Vmid::of(9500), "tenant-1") };
+    let outside = CloneOptions { pool: None, newid: Vmid::of(9501), ..options.clone() };
+    assert!(is_forbidden(changer.clone_vm(node, Vmid::of(9100), &outside).await), "a machine outside of the pool");
+    finished(reader, changer.clone_vm(node, Vmid::of(9100), &options).await.unwrap()).await;
     let sized = [("cores", "2"), ("memory", "4096"), ("tags", "ip_net0"), ("net0", "virtio,bridge=vmbr0")];
-    if let Some(task) = changer.configure_vm(node, 9500, &sized).await.unwrap() {
+    if let Some(task) = changer.configure_vm(node, Vmid::of(9500), &sized).await.unwrap() {
         finished(reader, task).await;
     }
-    if let Some(task) = changer.resize_disk(node, 9500, "scsi0", "20G").await.unwrap() {
+    if let Some(task) = changer.resize_disk(node, Vmid::of(9500), "scsi0", "20G").await.unwrap() {
         finished(reader, task).await;
     }
     assert!(reader.storages(node).await.unwrap().value.iter().any(|s| s.storage == "local"));
     let upload = changer.upload(node, "local", "iso", "user-data-9500.iso", ABC, iso, |_, _| ());
     finished(reader, upload.await.unwrap()).await;
     let cdrom = [("ide0", "local:iso/user-data-9500.iso,media=cdrom"), ("boot", "order=scsi0;ide0")];
-    if let Some(task) = changer.configure_vm(node, 9500, &cdrom).await.unwrap() {
+    if let Some(task) = changer.configure_vm(node, Vmid::of(9500), &cdrom).await.unwrap() {
         finished(reader, task).await;
     }
-    finished(reader, changer.start_vm(node, 9500).await.unwrap()).await;
-    assert!(reader.vm_status(node, 9500).await.unwrap().value.is_running());
-    finished(reader, changer.stop_vm(node, 9500).await.unwrap()).await;
+    finished(reader, changer.start_vm(node, Vmid::of(9500)).await.unwrap()).await;
+    assert!(reader.vm_status(node, Vmid::of(9500)).await.unwrap().value.is_running());
+    finished(reader, changer.stop_vm(node, Vmid::of(9500)).await.unwrap()).await;
     if let Some(task) = changer.delete_volume(node, "local", "local:iso/user-data-9500.iso").await.unwrap() {
         finished(reader, task).await;
     }
-    finished(reader, changer.destroy_vm(node, 9500).await.unwrap()).await;
+    finished(reader, changer.destroy_vm(node, Vmid::of(9500)).await.unwrap()).await;
 }
 
 /// issue 10 A5, cozystack.md 3: the narrow rights are enough for the work, and reach nobody else's machines.
@@ -142,21 +138,22 @@ fn the_add_ons_work_with_rights_that_reach_no_machine_of_others_and_leave_none_b
     std::fs::write(&iso, "abc").unwrap();
     lab.block(async {
         for vmid in [150, 1001, 9100] {
-            assert!(is_forbidden(csi_changer.stop_vm("pve", vmid).await), "CSI stops vm {vmid}");
-            assert!(is_forbidden(csi_changer.destroy_vm("pve", vmid).await), "CSI destroys vm {vmid}");
+            assert!(is_forbidden(csi_changer.stop_vm("pve", Vmid::of(vmid)).await), "CSI stops vm {vmid}");
+            assert!(is_forbidden(csi_changer.destroy_vm("pve", Vmid::of(vmid)).await), "CSI destroys vm {vmid}");
         }
-        assert!(is_forbidden(csi.vm_config("pve", 150).await), "CSI reads a stranger's VM");
-        assert!(csi.vm_config("pve", 1001).await.is_ok(), "it must find its own nodes");
+        assert!(is_forbidden(csi.vm_config("pve", Vmid::of(150)).await), "CSI reads a stranger's VM");
+        assert!(csi.vm_config("pve", Vmid::of(1001)).await.is_ok(), "it must find its own nodes");
         for changer in [&csi_changer, &capmox_changer] {
-            assert!(is_forbidden(changer.stop_vm("pve", 150).await), "a stranger's VM is stopped");
-            assert!(is_forbidden(changer.destroy_vm("pve", 150).await), "a stranger's VM is destroyed");
+            assert!(is_forbidden(changer.stop_vm("pve", Vmid::of(150)).await), "a stranger's VM is stopped");
+            assert!(is_forbidden(changer.destroy_vm("pve", Vmid::of(150)).await), "a stranger's VM is destroyed");
             let notes = [("description", "mine")];
-            assert!(is_forbidden(changer.configure_vm("pve", 150, &notes).await), "a stranger's VM is changed");
+            let changed = changer.configure_vm("pve", Vmid::of(150), &notes).await;
+            assert!(is_forbidden(changed), "a stranger's VM is changed");
         }
         a_machines_life(&capmox, &capmox_changer, &iso).await;
     });
     let (reader, changer) = lab.installer();
-    assert!(lab.block(reader.vm_status("pve", 150)).unwrap().value.is_running());
+    assert!(lab.block(reader.vm_status("pve", Vmid::of(150))).unwrap().value.is_running());
     assert!(!lab.entries().iter().any(|(path, user, _)| path == "/" && user.starts_with("kubernetes-csi")));
 
     // As an earlier cozyup left it: all of the role on the whole site.
@@ -165,10 +162,11 @@ fn the_add_ons_work_with_rights_that_reach_no_machine_of_others_and_leave_none_b
     lab.block(async {
         changer.set_role("CozyCSI", &former).await.unwrap();
         changer.set_acl("/", "CozyCSI", &user, true).await.unwrap();
-        assert!(csi.vm_config("pve", 150).await.is_ok());
+        assert!(csi.vm_config("pve", Vmid::of(150)).await.is_ok());
     });
     assert_proven(&lab.kept.run_until("4", &[]));
-    assert!(is_forbidden(lab.block(csi.vm_config("pve", 150))), "the entry on / is still there: {:?}", lab.entries());
+    let read = lab.block(csi.vm_config("pve", Vmid::of(150)));
+    assert!(is_forbidden(read), "the entry on / is still there: {:?}", lab.entries());
     assert_eq!(lab.block(reader.roles()).unwrap().value["CozyCSI"].len(), 2);
 
     // Somebody else's entry is his, and told.

@@ -29,7 +29,7 @@ pub fn both(site: &Site) -> (Reader, Changer) {
 pub fn guests(reader: &Reader) -> Vec<VmRow> {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let all = runtime.block_on(reader.resources()).unwrap().value;
-    all.into_iter().filter(|row| RANGE.contains(&row.vmid)).collect()
+    all.into_iter().filter(|row| RANGE.contains(&row.vmid.into())).collect()
 }
 
 pub fn isos(reader: &Reader) -> Vec<String> {

@@ -2,6 +2,7 @@
 use crate::common::{Kept, cozyup, records, text, until};
 use crate::day6::{both, guests, isos, killed_behind, proof, reader};
 use cozyup::base::secret::Secret;
+use cozyup::base::vmid::Vmid;
 use cozyup::kubernetes::{Changer, Kind, Reader, connect};
 use cozyup::lab::site::Site;
 use cozyup::proxmox::CloneOptions;
@@ -166,7 +167,7 @@ fn a_vmid_that_a_colleague_takes_meanwhile_is_told_and_left_alone() {
     killed_behind(lab.state(), "day6.workers", "acted");
     let (reader, changer) = both(&lab.site());
     let options = CloneOptions {
-        newid: 9507,
+        newid: Vmid::of(9507),
         name: "anns-vm".into(),
         full: true,
         storage: Some("local-lvm".into()),
@@ -180,12 +181,12 @@ fn a_vmid_that_a_colleague_takes_meanwhile_is_told_and_left_alone() {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         }
     };
-    runtime.block_on(async { until_over(changer.clone_vm("pve", 9100, &options).await.unwrap()).await });
+    runtime.block_on(async { until_over(changer.clone_vm("pve", Vmid::of(9100), &options).await.unwrap()).await });
     let run = lab.run_until("6", &["--patience", "20s"]);
     assert_eq!(run.status.code(), Some(1), "{}", text(&run));
     assert!(text(&run).contains("VMID 9507 is taken on pve by anns-vm"), "{}", text(&run));
     assert!(guests(&reader).iter().any(|row| row.vmid == 9507), "{:?}", guests(&reader));
-    runtime.block_on(async { until_over(changer.destroy_vm("pve", 9507).await.unwrap()).await });
+    runtime.block_on(async { until_over(changer.destroy_vm("pve", Vmid::of(9507)).await.unwrap()).await });
     let run = lab.run_until("6", &[]);
     assert_eq!(run.status.code(), Some(0), "{}", text(&run));
     nothing_in_proxmox(&lab.site());

@@ -6,6 +6,7 @@ use crate::rig::{Rig, Shape};
 use async_trait::async_trait;
 use cozyup::base::day::Day;
 use cozyup::base::secret::Secret;
+use cozyup::base::vmid::Vmid;
 use cozyup::engine::course::Course;
 use cozyup::engine::failure::Failure;
 use cozyup::engine::record::{Event, Record};
@@ -147,7 +148,11 @@ fn a_vm_that_was_started_again_may_have_another_key_and_it_is_told() {
     let (reader, changer) = proxmox::connect(target).unwrap();
     tokio::runtime::Runtime::new().unwrap().block_on(async {
         for start in [false, true] {
-            let began = if start { changer.start_vm("pve", VMID).await } else { changer.stop_vm("pve", VMID).await };
+            let began = if start {
+                changer.start_vm("pve", Vmid::of(VMID)).await
+            } else {
+                changer.stop_vm("pve", Vmid::of(VMID)).await
+            };
             let task = began.unwrap();
             while reader.task_status(&task).await.unwrap().value.running {
                 tokio::time::sleep(std::time::Duration::from_millis(5)).await;

@@ -1,6 +1,7 @@
 //! The observer beside a run against a lab: what others do to the target is told, and what they undo is not green any more.
 use crate::rig::{Rig, Shape};
 use cozyup::base::day::Day;
+use cozyup::base::vmid::Vmid;
 use cozyup::compose::{self, Options};
 use cozyup::engine::course::Course;
 use cozyup::engine::record::{Event, Outcome, Record};
@@ -187,8 +188,8 @@ fn a_vm_that_a_person_stops_drifts_at_once_is_told_with_task_and_user_and_is_sta
         run.record("the VM is told to run again", again).await;
         let told = run.noticed();
         let stops: Vec<_> = told.iter().filter(|n| matches!(n, Noticed::VmStopped { .. })).collect();
-        let [Noticed::VmStopped { vmid: VMID, task: Some(task), .. }] = stops.as_slice() else { panic!("{told:?}") };
-        assert_eq!((task.kind.as_str(), task.user.as_str()), ("qmstop", "root@pam"));
+        let [Noticed::VmStopped { vmid, task: Some(task), .. }] = stops.as_slice() else { panic!("{told:?}") };
+        assert_eq!((*vmid, task.kind.as_str(), task.user.as_str()), (Vmid::of(VMID), "qmstop", "root@pam"));
         let [proxmox, _, kubernetes] = run.asked();
         assert!(proxmox > 0 && kubernetes == 0, "day 3 has not begun: {:?}", run.asked());
     });

@@ -2,6 +2,7 @@
 use super::common::{cozyup, records, send, text};
 use cozyup::base::secret::Secret;
 use cozyup::base::trust::Trust;
+use cozyup::base::vmid::Vmid;
 use cozyup::lab::site::Site;
 use cozyup::proxmox::{self, Changer, CloneOptions, Reader, Upid};
 use rustix::process::Signal;
@@ -68,7 +69,7 @@ impl Lab {
     /// VMIDs that the token sees.
     fn vmids(&self) -> Vec<u32> {
         let (reader, _) = self.proxmox();
-        let mut all: Vec<u32> = self.block(reader.resources()).unwrap().value.iter().map(|r| r.vmid).collect();
+        let mut all: Vec<u32> = self.block(reader.resources()).unwrap().value.iter().map(|r| r.vmid.into()).collect();
         all.sort_unstable();
         all
     }
@@ -105,7 +106,7 @@ fn a_token_of_one_resource_pool_is_enough_for_a_run_and_for_taking_it_back() {
     let (reader, _) = lab.proxmox();
     assert_eq!(lab.vmids(), [0_u32; 0]);
     for (vmid, free) in [(1001, true), (9100, true), (150, false)] {
-        assert_eq!(lab.block(reader.vmid_free(vmid)).unwrap().value, free, "{vmid}");
+        assert_eq!(lab.block(reader.vmid_free(Vmid::of(vmid))).unwrap().value, free, "{vmid}");
     }
 }
 
@@ -121,8 +122,8 @@ fn a_linked_clone_of_the_template_holds_the_teardown_and_is_left_alone_until_its
     let run = lab.run_until("1");
     assert_eq!(run.status.code(), Some(0), "{}", text(&run));
     let (reader, changer) = lab.proxmox();
-    let options = CloneOptions { newid: 555, name: "anns-linked".into(), full: false, ..CloneOptions::default() };
-    lab.block(async { finished(&reader, changer.clone_vm("pve", 9100, &options).await.unwrap()).await });
+    let options = CloneOptions::linked(Vmid::of(555), "anns-linked");
+    lab.block(async { finished(&reader, changer.clone_vm("pve", Vmid::of(9100), &options).await.unwrap()).await });
 
     let held = lab.teardown(&["--patience", "20s"]);
     assert_eq!(held.status.code(), Some(1), "{}", text(&held));
@@ -131,12 +132,12 @@ fn a_linked_clone_of_the_template_holds_the_teardown_and_is_left_alone_until_its
     let left = lab.vmids();
     assert!(left.contains(&555) && left.contains(&9100) && !left.contains(&1001), "{left:?}");
     // What Proxmox VE itself says to whoever tries all the same.
-    let task = lab.block(changer.destroy_vm("pve", 9100)).unwrap();
+    let task = lab.block(changer.destroy_vm("pve", Vmid::of(9100))).unwrap();
     lab.block(finished(&reader, task.clone()));
     let exit = lab.block(reader.task_status(&task)).unwrap().value.exit.unwrap();
     assert!(matches!(exit, proxmox::TaskExit::Failed { cause: proxmox::Cause::InUse, .. }), "{exit:?}");
 
-    let task = lab.block(changer.destroy_vm("pve", 555)).unwrap();
+    let task = lab.block(changer.destroy_vm("pve", Vmid::of(555))).unwrap();
     lab.block(finished(&reader, task));
     let done = lab.teardown(&[]);
     assert_eq!(done.status.code(), Some(0), "{}", text(&done));

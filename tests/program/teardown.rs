@@ -1,16 +1,14 @@
 //! Teardown in the lab, by the binary: what the run made is gone and proven gone, and nothing else was touched.
 
 use crate::common::{Kept, SOON, cozyup, records, send, text, worker_of};
-use cozyup::base::secret::Secret;
-use cozyup::base::trust::Trust;
+use cozyup::base::{secret::Secret, trust::Trust, vmid::Vmid};
 use cozyup::kubernetes::{Changer as KubernetesChanger, Kind, Reader as KubernetesReader};
 use cozyup::proxmox::{self, Changer, CloneOptions, Reader, Upid, VmConfig};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::process::Output;
 use std::time::{Duration, Instant};
+use std::{path::Path, process::Output};
 
 const NAME: &str = "standard";
 
@@ -84,7 +82,7 @@ impl Lab {
     /// The description of the run's own VMs.
     fn mark(&self) -> String {
         let (reader, _) = self.proxmox();
-        let config = self.block(reader.vm_config("pve", 1001)).unwrap().value;
+        let config = self.block(reader.vm_config("pve", Vmid::of(1001))).unwrap().value;
         let words = config.description().unwrap().to_string();
         words.split_whitespace().find(|w| w.starts_with("cozyup-run=")).unwrap().to_string()
     }
@@ -111,18 +109,20 @@ impl Lab {
     /// As a person does who wants one like it; the notes are copied.
     fn clone_vm(&self, source: u32, newid: u32, name: &str, full: bool) {
         let (reader, changer) = self.proxmox();
-        let options = CloneOptions { newid, name: name.to_string(), full, ..CloneOptions::default() };
-        self.block(async { finished(&reader, changer.clone_vm("pve", source, &options).await.unwrap()).await });
+        let options = CloneOptions { full, ..CloneOptions::linked(Vmid::of(newid), name) };
+        let clone = changer.clone_vm("pve", Vmid::of(source), &options);
+        self.block(async { finished(&reader, clone.await.unwrap()).await });
     }
 
     fn config(&self, vmid: u32) -> Option<VmConfig> {
         let (reader, _) = self.proxmox();
-        self.block(reader.vm_config("pve", vmid)).ok().map(|config| config.value)
+        self.block(reader.vm_config("pve", Vmid::of(vmid))).ok().map(|config| config.value)
     }
 
     fn power(&self, vmid: u32, on: bool) {
         let (reader, changer) = self.proxmox();
         self.block(async {
+            let vmid = Vmid::of(vmid);
             let begun = if on { changer.start_vm("pve", vmid).await } else { changer.stop_vm("pve", vmid).await };
             finished(&reader, begun.unwrap()).await;
         });
@@ -130,7 +130,7 @@ impl Lab {
 
     fn destroy(&self, vmid: u32) {
         let (reader, changer) = self.proxmox();
-        self.block(async { finished(&reader, changer.destroy_vm("pve", vmid).await.unwrap()).await });
+        self.block(async { finished(&reader, changer.destroy_vm("pve", Vmid::of(vmid)).await.unwrap()).await });
     }
 
     fn upload(&self, name: &str) {
@@ -249,13 +249,13 @@ fn a_teardown_that_is_killed_again_and_again_comes_to_the_same_end() {
 fn the_clusters_keys_stay_as_long_as_a_machine_of_it_does() {
     let lab = Lab::with_run_until("2");
     let (_, changer) = lab.proxmox();
-    lab.block(changer.configure_vm("pve", 1002, &[("description", "ann was here")])).unwrap();
+    lab.block(changer.configure_vm("pve", Vmid::of(1002), &[("description", "ann was here")])).unwrap();
     let held = teardown(lab.state(), &["--confirm", NAME, "--patience", "20s"]);
     assert_eq!(held.status.code(), Some(1), "{}", text(&held));
     let said = text(&held);
     assert!(said.contains("vm 1002 (cozy-new-cp2) on pve has lost this run's mark"), "{said}");
     assert!(lab.kept.run_folder().join("secrets/secrets.yaml").exists(), "the keys are gone");
-    lab.block(changer.configure_vm("pve", 1002, &[("description", lab.run_mark())])).unwrap();
+    lab.block(changer.configure_vm("pve", Vmid::of(1002), &[("description", lab.run_mark())])).unwrap();
     let done = agreed(lab.state());
     assert_eq!(done.status.code(), Some(0), "{}", text(&done));
 }
@@ -333,7 +333,7 @@ fn whatever_only_carries_a_copy_of_the_mark_survives_a_teardown_that_ends_well()
     ];
     lab.block(async { finished(&reader, changer.create_vm("pve", &restored).await.unwrap()).await });
     // Into the notes of a VM that was there before the run, and runs.
-    lab.block(changer.configure_vm("pve", 150, &[("description", lab.run_mark())])).unwrap();
+    lab.block(changer.configure_vm("pve", Vmid::of(150), &[("description", lab.run_mark())])).unwrap();
     // By name one that day 4 would have made, and one that it never would.
     for user in ["capmox@pve", "bob@pve"] {
         lab.block(changer.create_user(user, &lab.run_mark())).unwrap();
@@ -361,7 +361,7 @@ fn whatever_only_carries_a_copy_of_the_mark_survives_a_teardown_that_ends_well()
         let there = lab.config(vmid).unwrap_or_else(|| panic!("vm {vmid} was destroyed"));
         assert!(there.description().unwrap().contains(&lab.run_mark()));
     }
-    assert!(lab.block(reader.vm_status("pve", 556)).unwrap().value.is_running(), "ann's node was stopped");
+    assert!(lab.block(reader.vm_status("pve", Vmid::of(556))).unwrap().value.is_running(), "ann's node was stopped");
     assert!([1001, 1002, 1003, 1011, 9100].iter().all(|vmid| lab.config(*vmid).is_none()));
     assert_eq!(lab.block(reader.tokens("capmox@pve")).unwrap().value.len(), 1);
     assert_eq!(lab.inventory()["guests"].len(), before["guests"].len() + 3);

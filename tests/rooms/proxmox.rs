@@ -1,7 +1,7 @@
 //! The Proxmox VE client against servers written by hand, byte by byte: what it sends, and what it makes of answers.
 use cozyup::base::secret::Secret;
-use cozyup::base::tls::Fingerprint;
 use cozyup::base::trust::{Distrust, Trust};
+use cozyup::base::{tls::Fingerprint, vmid::Vmid};
 use cozyup::proxmox::{
     Cause, Changer, CloneOptions, Error, Front, Grantee, Reader, Shown, Target, TaskExit, TokenFault, Upid, connect,
     probe_certificate,
@@ -136,7 +136,7 @@ fn data(data: &str) -> Reply {
 /// What the client makes of one answer to `GET /nodes/pve1/qemu/999/config`.
 pub async fn error_for(reply: Reply) -> Error {
     let server = server(vec![reply]).await;
-    server.connect().0.vm_config("pve1", 999).await.unwrap_err()
+    server.connect().0.vm_config("pve1", Vmid::of(999)).await.unwrap_err()
 }
 
 #[tokio::test]
@@ -369,7 +369,7 @@ async fn what_is_no_answer_of_the_api_is_called_so_and_never_quoted() {
         assert!(!text.contains("garbage") && !text.contains("hotspot"), "{text}");
     }
     let whole = server(vec![chunked("{\"data\":{\"name\":\"cp1\"}}")]).await;
-    assert_eq!(whole.connect().0.vm_config("pve1", 1).await.unwrap().value.name(), Some("cp1"));
+    assert_eq!(whole.connect().0.vm_config("pve1", Vmid::of(101)).await.unwrap().value.name(), Some("cp1"));
 }
 
 /// harm.md S8
@@ -449,7 +449,7 @@ async fn a_cut_question_is_asked_once_more_and_a_cut_change_never() {
     assert_eq!(twice.requests().len(), 2);
 
     let change = server(vec![Reply::Cuts]).await;
-    let error = change.connect().1.start_vm("pve1", 101).await.unwrap_err();
+    let error = change.connect().1.start_vm("pve1", Vmid::of(101)).await.unwrap_err();
     assert!(matches!(error, Error::Unreachable { .. }), "{error:?}");
     assert_eq!(change.requests().len(), 1);
 }
@@ -465,7 +465,7 @@ async fn silence_ends_at_the_deadline() {
     assert_eq!(error.to_string(), "GET /version: no answer within 35 s");
     assert!(matches!(error, Error::Busy { status: None, .. }));
     tokio::time::resume();
-    let change = tokio::spawn(async move { changer.stop_vm("pve1", 101).await });
+    let change = tokio::spawn(async move { changer.stop_vm("pve1", Vmid::of(101)).await });
     server.arrived.recv().await.unwrap();
     tokio::time::pause();
     let error = change.await.unwrap().unwrap_err();
@@ -503,12 +503,12 @@ async fn changes_are_forms_queries_or_nothing_as_proxmox_wants_them() {
     let server = server(vec![data(&format!("\"{UPID}\""))]).await;
     let (_, changer) = server.connect();
     changer.create_vm("pve1", &[("vmid", "9101"), ("boot", "order=scsi0;ide2"), ("name", "a b&c")]).await.unwrap();
-    let options = CloneOptions { newid: 9102, name: "cp2".into(), pool: Some("cozy".into()), ..Default::default() };
-    assert_eq!(changer.clone_vm("pve1", 9000, &options).await.unwrap().node(), "pve2");
-    changer.start_vm("pve1", 9101).await.unwrap();
-    changer.destroy_vm("pve1", 9101).await.unwrap();
+    let options = CloneOptions { pool: Some("cozy".into()), ..CloneOptions::linked(Vmid::of(9102), "cp2") };
+    assert_eq!(changer.clone_vm("pve1", Vmid::of(9000), &options).await.unwrap().node(), "pve2");
+    changer.start_vm("pve1", Vmid::of(9101)).await.unwrap();
+    changer.destroy_vm("pve1", Vmid::of(9101)).await.unwrap();
     changer.delete_volume("pve1", "local", "local:iso/seed.iso").await.unwrap();
-    changer.resize_disk("pve1", 9101, "scsi0", "50G").await.unwrap();
+    changer.resize_disk("pve1", Vmid::of(9101), "scsi0", "50G").await.unwrap();
     changer.set_acl("/vms", "Cozy", &Grantee::Token("cozy@pve!wizard".into()), true).await.unwrap();
 
     let requests = server.requests();
@@ -534,10 +534,10 @@ async fn changes_are_forms_queries_or_nothing_as_proxmox_wants_them() {
 async fn a_change_done_at_once_has_no_task_and_nonsense_is_no_task() {
     let done = server(vec![data("null")]).await;
     let (_, changer) = done.connect();
-    assert_eq!(changer.configure_vm("pve1", 101, &[("cores", "4".to_string())]).await.unwrap(), None);
-    assert!(matches!(changer.make_template("pve1", 101).await.unwrap_err(), Error::Answer { .. }));
+    assert_eq!(changer.configure_vm("pve1", Vmid::of(101), &[("cores", "4".to_string())]).await.unwrap(), None);
+    assert!(matches!(changer.make_template("pve1", Vmid::of(101)).await.unwrap_err(), Error::Answer { .. }));
     let nonsense = server(vec![data("\"UPID:nonsense\"")]).await;
-    let error = nonsense.connect().1.stop_vm("pve1", 101).await.unwrap_err();
+    let error = nonsense.connect().1.stop_vm("pve1", Vmid::of(101)).await.unwrap_err();
     assert!(matches!(error, Error::Answer { .. }), "{error:?}");
 }
 
@@ -565,13 +565,13 @@ async fn a_taken_vmid_is_an_answer_not_an_error() {
     let taken = "{\"errors\":{\"vmid\":\"VM 101 already exists\"},\"data\":null}";
     let server = server(vec![json("400 Parameter verification failed.", taken), data("\"102\"")]).await;
     let (reader, _) = server.connect();
-    let answer = reader.vmid_free(101).await.unwrap();
+    let answer = reader.vmid_free(Vmid::of(101)).await.unwrap();
     assert!(!answer.value);
     assert_eq!(
         (answer.raw.as_str(), answer.by_hand.as_str()),
         ("VM 101 already exists", "pvesh get /cluster/nextid --vmid 101")
     );
-    assert!(reader.vmid_free(102).await.unwrap().value);
+    assert!(reader.vmid_free(Vmid::of(102)).await.unwrap().value);
 }
 
 #[tokio::test]

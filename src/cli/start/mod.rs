@@ -14,6 +14,7 @@ use super::show::Style;
 use crate::base::clock::Clock;
 use crate::base::day::Day;
 use crate::base::file::read_private;
+use crate::base::vmid::Vmid;
 use crate::compose;
 use crate::engine::course::Course;
 use crate::plan::{self, Loaded, PlanError};
@@ -41,7 +42,7 @@ pub struct Start<'a> {
     /// Take the run from whoever works on it.
     pub take_over: bool,
     /// VMIDs that a teardown takes with it beside what the journal knows.
-    pub also: BTreeSet<u32>,
+    pub also: BTreeSet<Vmid>,
     /// A run whose journal was lost, to be taken up.
     pub adopt: Option<Adoption>,
     /// The operator who opened every gate beforehand.

@@ -1,18 +1,19 @@
 //! Answers of Proxmox VE, one after the other, and what is made of them.
 use super::*;
+use crate::base::vmid::Vmid;
 use crate::plan::defaults::{Defaults, plan};
 use crate::proxmox::{HostUse, StorageUse};
 
 const TOKEN: &str = "cozyup@pve!wizard";
 
-fn row(kind: &str, vmid: u32, user: &str, pid: u32, ended: Option<bool>) -> TaskRow {
+fn row(kind: &str, vmid: Vmid, user: &str, pid: u32, ended: Option<bool>) -> TaskRow {
     let upid = format!("UPID:pve:{pid:08X}:05F5E100:{:08X}:{kind}:{vmid}:{user}:", 0x68FB_0C11 + pid);
     TaskRow { upid: upid.parse().unwrap(), running: ended.is_none(), succeeded: ended == Some(true) }
 }
 
 struct Bench {
     watch: SiteWatch,
-    vmid: u32,
+    vmid: Vmid,
     host: String,
     storage: String,
 }
@@ -21,7 +22,7 @@ impl Bench {
     fn new() -> Bench {
         let plan = plan(&Defaults::default());
         let node = &plan.nodes[0];
-        let (vmid, host) = (node.vmid.into(), node.host.clone());
+        let (vmid, host) = (node.vmid, node.host.clone());
         Bench { watch: SiteWatch::of(&plan, TOKEN), vmid, host, storage: plan.template.storage.clone() }
     }
 
@@ -115,7 +116,7 @@ fn others_tasks_on_our_vms_are_told_once_and_nobody_elses_business_is_shown() {
     let rows = [
         row("vzdump", vmid, "backup@pve!nightly", 1, None),
         row("vncproxy", vmid, "ann@pam", 2, None),
-        row("qmclone", 999_999, "ann@pam", 3, None),
+        row("qmclone", Vmid::of(999_999), "ann@pam", 3, None),
         row("qmstart", vmid, TOKEN, 4, None),
         row("qmclone", vmid, "ann@pam", 5, Some(false)),
     ];

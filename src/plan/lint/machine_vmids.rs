@@ -24,7 +24,7 @@ fn check(plan: &Plan) -> Vec<Problem> {
     }
     let own = std::iter::once(("template.vmid".to_string(), plan.template.vmid))
         .chain(plan.nodes.iter().enumerate().map(|(i, n)| (format!("nodes[{i}].vmid"), n.vmid)));
-    for (owner, vmid) in own.filter(|(_, vmid)| range.contains(u32::from(*vmid))) {
+    for (owner, vmid) in own.filter(|(_, vmid)| range.contains(*vmid)) {
         let why = "VMs of this range are made and removed by Cluster API";
         problems.push(Problem::new(key, format!("{range} holds {vmid}, which is {owner}"), why, "a range of its own"));
     }

@@ -31,7 +31,7 @@ pub fn step(plan: &Plan) -> Check {
 /// Addresses to ask, each with its ports. What this run has made already answers rightly.
 fn targets(plan: &Plan, guests: &Guests) -> BTreeMap<Ipv4Addr, &'static [u16]> {
     let mut targets: BTreeMap<Ipv4Addr, &'static [u16]> = BTreeMap::new();
-    if !plan.control_planes().all(|n| guests.is_ours(u32::from(n.vmid))) {
+    if !plan.control_planes().all(|n| guests.is_ours(n.vmid)) {
         let pool = plan.network.address_pool.iter().flat_map(|r| u32::from(r.first)..=u32::from(r.last));
         targets.extend(pool.take(POOL_LIMIT).map(|a| (Ipv4Addr::from(a), POOL_PORTS.as_slice())));
         targets.insert(plan.network.vip, &PORTS);
@@ -44,7 +44,7 @@ fn targets(plan: &Plan, guests: &Guests) -> BTreeMap<Ipv4Addr, &'static [u16]> {
         targets.extend(addresses.map(|a| (Ipv4Addr::from(a), PORTS.as_slice())));
     }
     for node in &plan.nodes {
-        if guests.is_ours(u32::from(node.vmid)) {
+        if guests.is_ours(node.vmid) {
             targets.remove(&node.address);
         } else {
             targets.insert(node.address, &PORTS);
@@ -142,13 +142,14 @@ mod tests {
         }
     }
     use crate::base::answer::Answer;
+    use crate::base::vmid::Vmid;
     use crate::proxmox::VmConfig;
     use crate::steps::day0::tests::plan;
 
     fn guests(ours: &[u32]) -> Guests {
         Guests {
             all: Answer::new("", "", "", vec![]),
-            ours: ours.iter().map(|id| (*id, VmConfig(BTreeMap::new()))).collect(),
+            ours: ours.iter().map(|id| (Vmid::of(*id), VmConfig(BTreeMap::new()))).collect(),
             strange: BTreeMap::new(),
             unborn: vec![],
         }

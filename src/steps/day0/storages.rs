@@ -310,7 +310,7 @@ mod tests {
         ]));
         Guests {
             all: Answer::new("", "", "", vec![]),
-            ours: ours.iter().map(|id| (*id, config.clone())).collect(),
+            ours: ours.iter().map(|id| (crate::base::vmid::Vmid::of(*id), config.clone())).collect(),
             strange: BTreeMap::new(),
             unborn: vec![],
         }

@@ -1,5 +1,6 @@
 //! The common part of the unit tests of days 0 and 1.
 use crate::base::clock::{Clock, add};
+use crate::base::vmid::Vmid;
 use crate::engine::failure::Failure;
 use crate::engine::made::Made;
 use crate::engine::step::Context;
@@ -24,7 +25,7 @@ pub fn plan() -> Plan {
 /// A running VM on `pve`.
 pub fn guest(vmid: u32, name: &str) -> VmRow {
     VmRow {
-        vmid,
+        vmid: Vmid::of(vmid),
         name: Some(name.into()),
         node: "pve".into(),
         kind: "qemu".into(),

@@ -1,5 +1,6 @@
 //! `day0.vmids`: the VMIDs and names of the plan are free, or are this run's own.
 use super::{Check, of_proxmox, proof};
+use crate::base::vmid::Vmid;
 use crate::engine::failure::Failure;
 use crate::engine::proof::Proof;
 use crate::engine::step::Context;
@@ -19,10 +20,10 @@ pub fn step(plan: &Plan) -> Check {
 }
 
 /// VMID, name and Proxmox node, the template first.
-fn wanted(plan: &Plan) -> Vec<(u32, &str, &str)> {
+fn wanted(plan: &Plan) -> Vec<(Vmid, &str, &str)> {
     let template = &plan.template;
-    let mut wanted = vec![(u32::from(template.vmid), template.name.as_str(), template.host.as_str())];
-    wanted.extend(plan.nodes.iter().map(|n| (u32::from(n.vmid), n.name.as_str(), n.host.as_str())));
+    let mut wanted = vec![(template.vmid, template.name.as_str(), template.host.as_str())];
+    wanted.extend(plan.nodes.iter().map(|n| (n.vmid, n.name.as_str(), n.host.as_str())));
     wanted
 }
 
@@ -111,8 +112,8 @@ mod tests {
         VmRow { node: node.into(), ..guest(vmid, name) }
     }
 
-    fn guests(all: Vec<VmRow>, ours: &[u32]) -> Guests {
-        let strange = all.iter().filter(|r| (1001..=1003).contains(&r.vmid) && !ours.contains(&r.vmid));
+    fn guests(all: Vec<VmRow>, ours: &[Vmid]) -> Guests {
+        let strange = all.iter().filter(|r| (1001..=1003).contains(&u32::from(r.vmid)) && !ours.contains(&r.vmid));
         Guests {
             strange: strange.map(|r| (r.vmid, "is of the cozyup run x.1".to_string())).collect(),
             ours: ours.iter().map(|id| (*id, VmConfig(BTreeMap::new()))).collect(),
@@ -125,7 +126,7 @@ mod tests {
     fn a_strangers_vmid_or_name_is_refused_and_ones_own_is_not() {
         let all = vec![row(150, "cp2", "pve"), row(1001, "cp1", "pve"), row(1003, "old", "pve2")];
         assert_eq!(
-            problems(&plan(), &guests(all, &[1001])),
+            problems(&plan(), &guests(all, &[Vmid::of(1001)])),
             [
                 "cp2 is the name of guest 150 on pve already",
                 "VMID 1003 is taken on pve2 by old, which is of the cozyup run x.1"
@@ -143,12 +144,12 @@ mod tests {
             told,
             ["VMID 9503 is taken on pve by anns, and tests.machine_vmids keeps 9500-9509 for Cluster API"]
         );
-        assert!(of_cluster_api(&plan, &guests(vec![row(9503, "smoke-0", "pve")], &[9503])).is_empty());
+        assert!(of_cluster_api(&plan, &guests(vec![row(9503, "smoke-0", "pve")], &[Vmid::of(9503)])).is_empty());
     }
 
     #[test]
     fn a_vm_that_was_moved_is_told() {
-        let moved = guests(vec![row(1001, "cp1", "pve2")], &[1001]);
+        let moved = guests(vec![row(1001, "cp1", "pve2")], &[Vmid::of(1001)]);
         assert_eq!(problems(&plan(), &moved), ["vm 1001 of this run is on pve2 and not on pve as the plan says"]);
     }
 }

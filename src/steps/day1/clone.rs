@@ -51,14 +51,14 @@ impl Step<Installation> for Clone {
         };
         let evidence = Evidence::of("Proxmox", cx.clock().now(), &config);
         let summary = format!("vm {} exists on {} as {}", node.vmid, node.host, node.name);
-        let own = owner::thing(u32::from(node.vmid), &config.value);
+        let own = owner::thing(node.vmid, &config.value);
         Ok(Observed::Satisfied(Proof::new(summary, evidence).owning(own)))
     }
 
     async fn act(&self, cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
         follow::earlier_task(cx, site, &self.doing, BAND).await?;
         let (node, template) = (&self.node, &site.plan.template);
-        let vmid = u32::from(node.vmid);
+        let vmid = node.vmid;
         vm::confirm(cx, site, &template.host, template.vmid, &self.doing).await?;
         vm::no_leftovers(site, &node.host, &template.storage, vmid, &self.doing).await?;
         let options = CloneOptions {
@@ -70,12 +70,12 @@ impl Step<Installation> for Clone {
             pool: site.plan.site.pool.clone(),
             description: Some(owner::notes(&site.mark, vmid)),
         };
-        let begun = change.proxmox.clone_vm(&template.host, u32::from(template.vmid), &options).await;
+        let begun = change.proxmox.clone_vm(&template.host, template.vmid, &options).await;
         vm::carry_out(cx, site, begun.map(Some), &self.doing, BAND).await
     }
 
     fn rests_on(&self) -> Vec<Fact> {
-        vec![Fact::VmThere(u32::from(self.node.vmid))]
+        vec![Fact::VmThere(self.node.vmid)]
     }
 
     fn undo(&self) -> Undo<'_, Installation> {
@@ -99,11 +99,11 @@ impl Removal<Installation> for Clone {
 
     async fn gone(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
         let place = (self.node.host.as_str(), site.plan.template.storage.as_str());
-        removal::destroyed(cx, site, u32::from(self.node.vmid), place, &self.destroying(), BAND).await
+        removal::destroyed(cx, site, self.node.vmid, place, &self.destroying(), BAND).await
     }
 
     async fn remove(&self, cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
-        removal::destroy(cx, site, &change.proxmox, u32::from(self.node.vmid), &self.destroying(), BAND).await
+        removal::destroy(cx, site, &change.proxmox, self.node.vmid, &self.destroying(), BAND).await
     }
 }
 

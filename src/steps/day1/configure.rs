@@ -136,7 +136,7 @@ impl Step<Installation> for Configure {
             let evidence = Evidence::of("Proxmox", cx.clock().now(), &config);
             return Ok(Observed::Satisfied(Proof::new(summary, evidence)));
         }
-        let status = site.proxmox.vm_status(&node.host, u32::from(node.vmid)).await;
+        let status = site.proxmox.vm_status(&node.host, node.vmid).await;
         if status.map_err(|e| failures::proxmox(&e, doing))?.value.is_running() {
             // A running VM would take the values only at its next start, and nobody restarts a node unasked.
             return Ok(Observed::Conflict(Failure::person(
@@ -150,7 +150,7 @@ impl Step<Installation> for Configure {
     async fn act(&self, cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
         let Configure { node, network, storage, by_cdrom, doing, .. } = self;
         follow::earlier_task(cx, site, doing, BAND).await?;
-        let vmid = u32::from(node.vmid);
+        let vmid = node.vmid;
         let config = vm::confirm(cx, site, &node.host, vmid, doing).await?;
         let mut options = vec![
             ("name", node.name.clone()),
@@ -177,7 +177,7 @@ impl Step<Installation> for Configure {
     }
 
     fn rests_on(&self) -> Vec<Fact> {
-        vec![Fact::VmThere(u32::from(self.node.vmid))]
+        vec![Fact::VmThere(self.node.vmid)]
     }
 
     fn undo(&self) -> Undo<'_, Installation> {

@@ -65,7 +65,7 @@ impl Step<Installation> for DataDisk {
     async fn act(&self, cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
         let DataDisk { node, source, doing, .. } = self;
         follow::earlier_task(cx, site, doing, BAND).await?;
-        let vmid = u32::from(node.vmid);
+        let vmid = node.vmid;
         let config = vm::confirm(cx, site, &node.host, vmid, doing).await?;
         if config.get(DISK).is_some() {
             return Ok(());
@@ -78,7 +78,7 @@ impl Step<Installation> for DataDisk {
     }
 
     fn rests_on(&self) -> Vec<Fact> {
-        vec![Fact::VmThere(u32::from(self.node.vmid))]
+        vec![Fact::VmThere(self.node.vmid)]
     }
 
     fn undo(&self) -> Undo<'_, Installation> {

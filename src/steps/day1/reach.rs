@@ -186,7 +186,7 @@ impl Reach {
             // The moment that it was seen first stays.
             Some(pin) if pin.key == *key => return Ok(Ok(String::new())),
             Some(pin) => {
-                let status = site.proxmox.vm_status(&node.host, u32::from(node.vmid)).await;
+                let status = site.proxmox.vm_status(&node.host, node.vmid).await;
                 let uptime = status.map_err(|e| failures::proxmox(&e, doing))?.value.uptime;
                 if !pin.is_of_an_earlier_start(uptime, now) {
                     return Ok(Err(pin::other_key(node, &pin, Some(key))));
@@ -206,7 +206,7 @@ impl Reach {
         why: &str,
     ) -> Result<Observed, Failure> {
         let Reach { node, doing, .. } = self;
-        let status = site.proxmox.vm_status(&node.host, u32::from(node.vmid)).await;
+        let status = site.proxmox.vm_status(&node.host, node.vmid).await;
         let status = status.map_err(|e| failures::proxmox(&e, doing))?;
         if !status.value.is_running() {
             return Err(Failure::person(

@@ -63,12 +63,12 @@ impl Step<Installation> for Resize {
         follow::earlier_task(cx, site, doing, BAND).await?;
         vm::confirm(cx, site, &node.host, node.vmid, doing).await?;
         let wanted = format!("{}G", node.system_disk_gib);
-        let begun = change.proxmox.resize_disk(&node.host, u32::from(node.vmid), DISK, &wanted).await;
+        let begun = change.proxmox.resize_disk(&node.host, node.vmid, DISK, &wanted).await;
         vm::carry_out(cx, site, begun, doing, BAND).await
     }
 
     fn rests_on(&self) -> Vec<Fact> {
-        vec![Fact::VmThere(u32::from(self.node.vmid))]
+        vec![Fact::VmThere(self.node.vmid)]
     }
 
     fn undo(&self) -> Undo<'_, Installation> {

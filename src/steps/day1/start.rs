@@ -45,7 +45,7 @@ impl Step<Installation> for Start {
             Ok(config) => config,
             Err(observed) => return Ok(*observed),
         };
-        let status = site.proxmox.vm_status(&node.host, u32::from(node.vmid)).await;
+        let status = site.proxmox.vm_status(&node.host, node.vmid).await;
         let status = status.map_err(|e| failures::proxmox(&e, doing))?;
         if !status.value.is_running() {
             let seen = format!("vm {} is {}", node.vmid, status.value.status);
@@ -61,12 +61,12 @@ impl Step<Installation> for Start {
         let Start { node, doing, .. } = self;
         follow::earlier_task(cx, site, doing, BAND).await?;
         vm::confirm(cx, site, &node.host, node.vmid, doing).await?;
-        let begun = change.proxmox.start_vm(&node.host, u32::from(node.vmid)).await;
+        let begun = change.proxmox.start_vm(&node.host, node.vmid).await;
         vm::carry_out(cx, site, begun.map(Some), doing, BAND).await
     }
 
     fn rests_on(&self) -> Vec<Fact> {
-        let vmid = u32::from(self.node.vmid);
+        let vmid = self.node.vmid;
         vec![Fact::VmThere(vmid), Fact::VmRunning(vmid)]
     }
 
@@ -90,7 +90,7 @@ impl Removal<Installation> for Start {
     }
 
     async fn gone(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
-        let vmid = u32::from(self.node.vmid);
+        let vmid = self.node.vmid;
         let doing = format!("stop vm {vmid} ({})", self.node.name);
         let host = match removal::find(cx, site, vmid, &doing, BAND).await? {
             Found::Ours { host, .. } => host,
@@ -108,6 +108,6 @@ impl Removal<Installation> for Start {
     async fn remove(&self, cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
         let doing = format!("stop vm {} ({})", self.node.vmid, self.node.name);
         follow::earlier_task(cx, site, &doing, BAND).await?;
-        removal::stop(cx, site, &change.proxmox, u32::from(self.node.vmid), &doing, BAND).await
+        removal::stop(cx, site, &change.proxmox, self.node.vmid, &doing, BAND).await
     }
 }

@@ -64,7 +64,7 @@ impl Step<Installation> for Template {
         let template = &site.plan.template;
         follow::earlier_task(cx, site, &self.doing, BAND).await?;
         vm::confirm(cx, site, &template.host, template.vmid, &self.doing).await?;
-        let begun = change.proxmox.make_template(&template.host, u32::from(template.vmid)).await;
+        let begun = change.proxmox.make_template(&template.host, template.vmid).await;
         vm::carry_out(cx, site, begun.map(Some), &self.doing, BAND).await
     }
 

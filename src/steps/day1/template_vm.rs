@@ -1,5 +1,6 @@
 //! `day1.template_vm`: the VM that becomes the template, its disk imported from the image. It is never started.
 use crate::base::text::size;
+use crate::base::vmid::Vmid;
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Evidence, Proof};
 use crate::engine::step::{Context, Observed, Outline, Removal, Step, StepId, Undo};
@@ -20,7 +21,7 @@ const DISK: &str = "scsi0";
 
 pub struct TemplateVm {
     outline: Outline,
-    vmid: u32,
+    vmid: Vmid,
     doing: String,
 }
 
@@ -66,11 +67,7 @@ pub fn step(plan: &Plan) -> TemplateVm {
         options(plan).iter().filter(|(k, _)| *k != "vmid").map(|(k, v)| format!("--{k} {v}")).collect();
     let by_hand = format!("qm create {} {}", template.vmid, shown.join(" "));
     let outline = outlines::change(StepId::new(KIND), 1, title, BAND, by_hand).after([StepId::new(super::image::KIND)]);
-    TemplateVm {
-        outline,
-        vmid: u32::from(template.vmid),
-        doing: format!("create vm {} ({})", template.vmid, template.name),
-    }
+    TemplateVm { outline, vmid: template.vmid, doing: format!("create vm {} ({})", template.vmid, template.name) }
 }
 
 #[async_trait]

@@ -80,7 +80,7 @@ impl Step<Installation> for Apply {
         };
         let node = Maintenance::connect_pinned(address(&self.node), &pin.key).await.map_err(failed)?;
         let links = node.links().await.map_err(|e| failures::talos(&e, &doing))?;
-        let vm = site.vm_config(&self.node.host, self.node.vmid.into()).await;
+        let vm = site.vm_config(&self.node.host, self.node.vmid).await;
         let mac = vm.map_err(|e| failures::proxmox(&e, &doing))?.value.net0_mac().unwrap_or_default();
         // A machine's word about itself is no proof, but a machine without even that word is certainly another one.
         if !links.value.iter().any(|l| l.mac == mac) {
@@ -100,7 +100,7 @@ impl Step<Installation> for Apply {
     }
 
     fn rests_on(&self) -> Vec<Fact> {
-        vec![Fact::VmThere(u32::from(self.node.vmid))]
+        vec![Fact::VmThere(self.node.vmid)]
     }
 
     fn undo(&self) -> Undo<'_, Installation> {

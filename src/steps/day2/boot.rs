@@ -113,7 +113,7 @@ impl Step<Installation> for Boot {
     }
 
     fn rests_on(&self) -> Vec<Fact> {
-        let vmid = u32::from(self.node.vmid);
+        let vmid = self.node.vmid;
         vec![Fact::VmThere(vmid), Fact::VmRunning(vmid)]
     }
 

@@ -76,7 +76,7 @@ pub fn of_cluster(plan: &Plan, role: config::Role, place: Option<Place>) -> Node
 /// The config as it has to be, and the answer of Proxmox that holds the hardware address in it.
 pub async fn wanted(site: &Reading, node: &NodePlan) -> Result<(Secret<String>, Answer<String>), Failure> {
     let doing = format!("read the hardware address of vm {}", node.vmid);
-    let vm = site.vm_config(&node.host, node.vmid.into()).await.map_err(|e| failures::proxmox(&e, &doing))?;
+    let vm = site.vm_config(&node.host, node.vmid).await.map_err(|e| failures::proxmox(&e, &doing))?;
     let mac = vm.value.net0_mac().ok_or_else(|| {
         Failure::person(format!("{doing}: net0 has none"), "the VM's network card is missing: look at its hardware")
     })?;

@@ -72,7 +72,7 @@ impl Step<Installation> for Deliver {
         let doing = format!("look whether {} has its config", node.name);
         let observed = delivered(cx, site, node).await?;
         let Observed::Satisfied(proof) = observed else {
-            let status = site.proxmox.vm_status(&node.host, u32::from(node.vmid)).await;
+            let status = site.proxmox.vm_status(&node.host, node.vmid).await;
             if !status.map_err(|e| failures::proxmox(&e, &doing))?.value.is_running() {
                 return Err(Failure::person(
                     format!("vm {} ({}) was started and is off again", node.vmid, node.name),

@@ -100,7 +100,7 @@ async fn still_needed(cx: &dyn Context, site: &Reading) -> Result<(), Failure> {
     let all = site.proxmox.resources().await.map_err(failed)?;
     for node in &site.plan.nodes {
         let maker = StepId::of(clone::KIND, &node.name);
-        let vmid = u32::from(node.vmid);
+        let vmid = node.vmid;
         let Some(row) = all.value.iter().find(|row| row.vmid == vmid && row.kind == "qemu") else { continue };
         let config = match site.vm_config(&row.node, vmid).await {
             Ok(config) => config.value,

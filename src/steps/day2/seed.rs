@@ -5,6 +5,7 @@
 //! up; a VM that runs is never given one.
 use super::deliver::delivered;
 use crate::base::answer::Answer;
+use crate::base::vmid::Vmid;
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Evidence, Proof};
 use crate::engine::step::{Context, Observed, Outline, Removal, Step, StepId, Undo};
@@ -47,7 +48,7 @@ pub fn step(plan: &Plan, node: &NodePlan) -> Seed {
 /// and an older seed of this run are replaced.
 fn occupied(site: &Reading, node: &NodePlan, vm: &VmConfig) -> Option<Failure> {
     let disk = vm.disk(SLOT)?;
-    let ours = seed_file::inserted(site, node.vmid.into(), vm).iter().any(|(slot, _)| slot == SLOT);
+    let ours = seed_file::inserted(site, node.vmid, vm).iter().any(|(slot, _)| slot == SLOT);
     if ours || (disk.cdrom && disk.is_cloud_init()) {
         return None;
     }
@@ -83,7 +84,7 @@ impl Step<Installation> for Seed {
 
     async fn observe(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
         let Seed { node, doing, .. } = self;
-        let vmid = u32::from(node.vmid);
+        let vmid = node.vmid;
         let config = match vm::find(cx, site, &node.host, vmid, doing, BAND).await? {
             Ok(config) => config,
             Err(observed) => return Ok(*observed),
@@ -129,7 +130,7 @@ impl Step<Installation> for Seed {
 
     async fn act(&self, cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
         let Seed { node, doing, .. } = self;
-        let (host, vmid) = (node.host.as_str(), u32::from(node.vmid));
+        let (host, vmid) = (node.host.as_str(), node.vmid);
         follow::earlier_task(cx, site, doing, BAND).await?;
         let failed = |e: Error| failures::proxmox(&e, doing);
         let Ok(config) = vm::find(cx, site, host, vmid, doing, BAND).await? else { return Ok(()) };
@@ -200,7 +201,7 @@ pub async fn take_away(
     cx: &dyn Context,
     site: &Reading,
     change: &Changing,
-    (host, vmid): (&str, u32),
+    (host, vmid): (&str, Vmid),
     config: Option<&VmConfig>,
     doing: &str,
 ) -> Result<(), Failure> {
@@ -237,7 +238,7 @@ impl Removal<Installation> for Seed {
 
     async fn gone(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
         let (node, doing) = (&self.node, self.removing());
-        let vmid = u32::from(node.vmid);
+        let vmid = node.vmid;
         let (proof, host) = match removal::find(cx, site, vmid, &doing, BAND).await? {
             Found::Ours { host, config } => {
                 if let Some((slot, volid)) = seed_file::inserted(site, vmid, &config.value).first() {
@@ -270,7 +271,7 @@ impl Removal<Installation> for Seed {
 
     async fn remove(&self, cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
         let doing = self.removing();
-        let vmid = u32::from(self.node.vmid);
+        let vmid = self.node.vmid;
         follow::earlier_task(cx, site, &doing, BAND).await?;
         match removal::find(cx, site, vmid, &doing, BAND).await? {
             Found::Ours { host, config } => {

@@ -43,7 +43,7 @@ impl Step<Installation> for Withdraw {
 
     async fn observe(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
         let Withdraw { node, doing, .. } = self;
-        let vmid = u32::from(node.vmid);
+        let vmid = node.vmid;
         let config = match vm::find(cx, site, &node.host, vmid, doing, BAND).await? {
             Ok(config) => config,
             Err(observed) => return Ok(*observed),
@@ -72,7 +72,7 @@ impl Step<Installation> for Withdraw {
     async fn act(&self, cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
         let Withdraw { node, doing, .. } = self;
         follow::earlier_task(cx, site, doing, BAND).await?;
-        let vmid = u32::from(node.vmid);
+        let vmid = node.vmid;
         let Ok(config) = vm::find(cx, site, &node.host, vmid, doing, BAND).await? else { return Ok(()) };
         take_away(cx, site, change, (&node.host, vmid), Some(&config.value), doing).await
     }

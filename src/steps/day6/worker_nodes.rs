@@ -146,10 +146,11 @@ impl Step<Installation> for WorkerNodes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::vmid::Vmid;
     use crate::cozystack::cluster_api::Made;
 
     fn machine() -> Machine {
-        let made = Made { vmid: 9500, uuid: "ab-1".into(), node: "pve".into(), address: "10.0.0.181".into() };
+        let made = Made { vmid: Vmid::of(9500), uuid: "ab-1".into(), node: "pve".into(), address: "10.0.0.181".into() };
         Machine {
             name: "w".into(),
             phase: "Running".into(),

@@ -1,5 +1,6 @@
 //! `day6.worker_vms`: the workers' VMs are counted in Proxmox VE: each as it was asked for, made by capmox, and no other.
 use crate::base::text::size;
+use crate::base::vmid::Vmid;
 use crate::cozystack::cluster_api::Progress;
 use crate::engine::failure::Failure;
 use crate::engine::proof::Evidence;
@@ -68,7 +69,7 @@ impl Step<Installation> for WorkerVms {
             return Err(cluster_api::orphan(stray, counted.first().copied()));
         }
         readings.extend(answers.iter().map(|answer| seen(cx, answer)));
-        let numbers: Vec<String> = counted.iter().map(u32::to_string).collect();
+        let numbers: Vec<String> = counted.iter().map(Vmid::to_string).collect();
         let summary = format!(
             "{} VMs ({}) run with {} cores and {} each, made by {}",
             counted.len(),

@@ -115,22 +115,23 @@ impl Step<Installation> for WorkersStep {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::vmid::Vmid;
 
     fn machine(name: &str, progress: Progress) -> Machine {
         let phase = "Provisioning".to_string();
         Machine { name: name.into(), phase, node: None, provider_id: String::new(), progress, drain: None }
     }
 
-    fn vm(vmid: u32) -> Progress {
+    fn vm(vmid: Vmid) -> Progress {
         Progress::Made(Made { vmid, uuid: format!("u-{vmid}"), node: "pve".into(), address: "10.0.0.181".into() })
     }
 
     #[test]
     fn one_vm_of_two_is_not_enough_and_the_late_one_is_named() {
-        let machines = [machine("a", vm(9500)), machine("b", Progress::WaitsForAddress)];
+        let machines = [machine("a", vm(Vmid::of(9500))), machine("b", Progress::WaitsForAddress)];
         let wait = made(2, &machines).unwrap().unwrap_err();
         assert!(wait.seen.contains("b: waits for an address"), "{wait:?}");
-        let both = [machine("a", vm(9500)), machine("b", vm(9501))];
+        let both = [machine("a", vm(Vmid::of(9500))), machine("b", vm(Vmid::of(9501)))];
         assert_eq!(made(2, &both).unwrap().unwrap().len(), 2);
         // One too many is no success either.
         assert!(made(1, &both).unwrap().is_err());
@@ -139,7 +140,7 @@ mod tests {
     #[test]
     fn a_machine_that_capmox_gave_up_is_named_with_the_command_that_makes_it_anew() {
         let gone = Progress::Failed { reason: "InsufficientResources".into(), message: "No vmid".into() };
-        let failure = made(2, &[machine("a", vm(9500)), machine("b", gone)]).unwrap_err();
+        let failure = made(2, &[machine("a", vm(Vmid::of(9500))), machine("b", gone)]).unwrap_err();
         assert!(failure.what.starts_with("b: ") && failure.next.contains("machine.cluster.x-k8s.io b"), "{failure:?}");
     }
 }

@@ -1,6 +1,7 @@
 //! A machine's seed under its name: as a file on a storage, and in a drive of its VM. Its name is its mark: it holds the
 //! run's own, the VMID, and the start of the checksum.
 use crate::base::answer::Answer;
+use crate::base::vmid::Vmid;
 use crate::engine::failure::Failure;
 use crate::plan::model::NodePlan;
 use crate::proxmox::{VmConfig, Volume};
@@ -17,12 +18,12 @@ pub const CONTENT: &str = "iso";
 pub const SLOT: &str = "ide2";
 
 /// The common prefix of every seed of this run for `vmid`: `cozyup-NAME.ID-1001-`.
-fn stem(site: &Reading, vmid: u32) -> String {
+fn stem(site: &Reading, vmid: Vmid) -> String {
     format!("cozyup-{}-{vmid}-", site.label())
 }
 
 /// `cozyup-NAME.ID-1001-1a2b3c4d.iso`
-pub fn name(site: &Reading, vmid: u32, seed: &Seed) -> String {
+pub fn name(site: &Reading, vmid: Vmid, seed: &Seed) -> String {
     let sum: String = seed.sha256.chars().take(8).collect();
     format!("{}{sum}.iso", stem(site, vmid))
 }
@@ -72,7 +73,7 @@ pub struct Stored {
 ///
 /// # Errors
 /// When a storage can't be listed, or the plan's is not there.
-pub async fn stored(site: &Reading, host: &str, vmid: u32, planned: bool) -> Result<Stored, Failure> {
+pub async fn stored(site: &Reading, host: &str, vmid: Vmid, planned: bool) -> Result<Stored, Failure> {
     let storages = site.proxmox.storages(host).await;
     let storages = storages.map_err(|e| failures::proxmox(&e, &format!("list the storages of {host}")))?;
     let takes = |content: &[String]| content.iter().any(|c| c == CONTENT);
@@ -105,7 +106,7 @@ pub async fn stored(site: &Reading, host: &str, vmid: u32, planned: bool) -> Res
 }
 
 /// Slots and volumes of this run's seeds in the VM's drives.
-pub fn inserted(site: &Reading, vmid: u32, vm: &VmConfig) -> Vec<(String, String)> {
+pub fn inserted(site: &Reading, vmid: Vmid, vm: &VmConfig) -> Vec<(String, String)> {
     let stem = stem(site, vmid);
     let ours = vm.cdroms().filter(|(_, disk)| begins(&disk.volid, &stem));
     ours.map(|(slot, disk)| (slot.to_string(), disk.volid)).collect()

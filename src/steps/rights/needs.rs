@@ -84,7 +84,7 @@ pub fn needs(plan: &Plan, network: &NetworkPlace) -> BTreeSet<Need> {
     add("/vms", true, &VMS);
     let vmids = plan.nodes.iter().map(|n| n.vmid).chain([plan.template.vmid]);
     for vmid in vmids {
-        add(&format!("/vms/{}", u32::from(vmid)), false, &VMS);
+        add(&format!("/vms/{}", vmid), false, &VMS);
     }
     needs
 }

@@ -1,6 +1,7 @@
 //! `teardown.also`: the VMs that a person named beside what the journal knows carry the run's mark, so that a slip of the
 //! finger names nobody's VM.
 use crate::base::day::Day;
+use crate::base::vmid::Vmid;
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Evidence, Proof};
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
@@ -21,8 +22,8 @@ pub struct Also {
     outline: Outline,
 }
 
-pub fn step(also: &BTreeSet<u32>) -> Also {
-    let ids = also.iter().map(u32::to_string).collect::<Vec<_>>();
+pub fn step(also: &BTreeSet<Vmid>) -> Also {
+    let ids = also.iter().map(Vmid::to_string).collect::<Vec<_>>();
     let title = format!("VMs named with --also carry this run's mark: {}", ids.join(", "));
     let by_hand = ids.iter().map(|id| format!("qm config {id} | grep description")).collect::<Vec<_>>().join("\n");
     Also { outline: outlines::check_on(StepId::new(KIND), Day::Teardown, title, BAND, by_hand) }

@@ -14,6 +14,7 @@ use super::day5::cleanup;
 use super::day6::{removal, worker_removal};
 use super::failures;
 use super::site::{Reading, files};
+use crate::base::vmid::Vmid;
 use crate::engine::failure::{Class, Failure};
 use crate::engine::proof::{Evidence, Proof};
 use crate::engine::step::{Context, Observed, Step, StepId};
@@ -29,7 +30,7 @@ use std::sync::Arc;
 
 /// The removals of a plan in the order in which they may begin. A cluster that is lost can't be asked what lives in it.
 /// `also`: VMIDs that a person named; everything waits until they are known to carry the run's mark.
-pub fn steps(plan: &Plan, components: &[Component], cluster_is_lost: bool, also: &BTreeSet<u32>) -> Steps {
+pub fn steps(plan: &Plan, components: &[Component], cluster_is_lost: bool, also: &BTreeSet<Vmid>) -> Steps {
     // Things that were taken out of the plan since may still exist; marks and journal protect what is others'.
     let mut whole = plan.clone();
     whole.integration.csi.enabled = true;
@@ -109,7 +110,7 @@ pub async fn nobody_to_ask(cx: &dyn Context, site: &Reading, failure: Failure) -
         return Err(Failure { next, ..failure });
     }
     let all = site.proxmox.resources().await.map_err(|e| failures::proxmox(&e, "look for the cluster's machines"))?;
-    let planned = |row: &&VmRow| site.plan.nodes.iter().any(|n| u32::from(n.vmid) == row.vmid);
+    let planned = |row: &&VmRow| site.plan.nodes.iter().any(|n| n.vmid == row.vmid);
     let rows = all.value.iter().filter(planned).map(|row| json!([row.vmid, row.name, row.status]));
     let shown = part(&all, "the cluster's machines", rows);
     let summary = "the cluster was asked before this teardown began to stop its machines";

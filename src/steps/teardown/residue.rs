@@ -1,6 +1,7 @@
 //! `teardown.residue`: a last look over the whole site finds nothing of the run; copies of its mark are named.
 use super::orphans::{Marked, marked, named};
 use crate::base::day::Day;
+use crate::base::vmid::Vmid;
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Evidence, Left, Proof};
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
@@ -65,7 +66,7 @@ impl Step<Installation> for NothingLeft {
         let proof = proof.and(Evidence::of("Proxmox", now, &comments));
         // The copies are told by name already.
         let among = neighbours::around(&site.plan).and_then(|range| {
-            let told = |id: u32| copies.iter().any(|(row, _)| row.vmid == id);
+            let told = |id: Vmid| copies.iter().any(|(row, _)| row.vmid == id);
             neighbours::remark(&range, &neighbours::unknown_in(&range, &all.value, told))
         });
         let unseen = site.plan.site.pool.as_ref().map(|_| UNSEEN.to_string());

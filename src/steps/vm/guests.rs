@@ -1,5 +1,6 @@
 //! The guests of the site, and which of them are the run's own.
 use crate::base::answer::Answer;
+use crate::base::vmid::Vmid;
 use crate::engine::failure::Failure;
 use crate::engine::step::Context;
 use crate::proxmox::{Error, VmConfig, VmRow};
@@ -11,9 +12,9 @@ pub struct Guests {
     /// All that the token may see.
     pub all: Answer<Vec<VmRow>>,
     /// The plan's VMs that exist and are the run's own, by VMID.
-    pub ours: BTreeMap<u32, VmConfig>,
+    pub ours: BTreeMap<Vmid, VmConfig>,
     /// In the plan's VMIDs, and not ours: whose they are, by VMID.
-    pub strange: BTreeMap<u32, String>,
+    pub strange: BTreeMap<Vmid, String>,
     /// In the plan's VMIDs, being made: they show no mark yet.
     pub unborn: Vec<VmRow>,
 }
@@ -24,7 +25,7 @@ impl Guests {
         self.all.value.iter().filter(|r| !self.is_ours(r.vmid) && !self.unborn.iter().any(|u| u.vmid == r.vmid))
     }
 
-    pub fn is_ours(&self, vmid: u32) -> bool {
+    pub fn is_ours(&self, vmid: Vmid) -> bool {
         self.ours.contains_key(&vmid)
     }
 }
@@ -37,7 +38,7 @@ pub async fn read(cx: &dyn Context, site: &Reading) -> Result<Guests, Failure> {
     let all = site.proxmox.resources().await.map_err(|e| failures::proxmox(&e, "list the guests"))?;
     let mut guests = Guests { all, ours: BTreeMap::new(), strange: BTreeMap::new(), unborn: Vec::new() };
     let unknown = || "is not this run's".to_string();
-    let by_cluster_api = |vmid: u32| cluster_api::may_have_made(&site.plan, vmid);
+    let by_cluster_api = |vmid: Vmid| cluster_api::may_have_made(&site.plan, vmid);
     for row in guests.all.value.iter().filter(|r| site.plan.has_vmid(r.vmid) || by_cluster_api(r.vmid)) {
         if row.kind != "qemu" {
             guests.strange.insert(row.vmid, unknown());

@@ -1,4 +1,5 @@
 //! Linked clones of the template: their disks are layers over its own, so that neither can go before them.
+use crate::base::vmid::Vmid;
 use crate::engine::failure::Failure;
 use crate::proxmox::{VmRow, Volume};
 use crate::steps::site::Reading;
@@ -8,7 +9,7 @@ const DOING: &str = "look for linked clones of the template";
 
 /// Those whose base is a disk of VM `vmid`. Storages that layer disks name the base before the clone's own name
 /// (`STORAGE:base-9100-disk-0/vm-555-disk-0`; pve-storage, `parse_volname`).
-fn layered(volumes: &[Volume], vmid: u32) -> Vec<&Volume> {
+fn layered(volumes: &[Volume], vmid: Vmid) -> Vec<&Volume> {
     let bases = || volumes.iter().filter(|v| v.vmid == Some(vmid));
     let is_over =
         |v: &&Volume| bases().any(|base| v.volid.strip_prefix(&base.volid).is_some_and(|rest| rest.starts_with('/')));
@@ -19,11 +20,11 @@ fn layered(volumes: &[Volume], vmid: u32) -> Vec<&Volume> {
 ///
 /// # Errors
 /// When Proxmox VE does not answer.
-pub async fn clones(site: &Reading, vmid: u32) -> Result<Option<Failure>, Failure> {
+pub async fn clones(site: &Reading, vmid: Vmid) -> Result<Option<Failure>, Failure> {
     let template = &site.plan.template;
     let content = site.proxmox.storage_content(&template.host, &template.storage, "images").await;
     let content = content.map_err(|e| failures::proxmox(&e, DOING))?;
-    let mut ids: Vec<u32> = layered(&content.value, vmid).iter().filter_map(|v| v.vmid).collect();
+    let mut ids: Vec<Vmid> = layered(&content.value, vmid).iter().filter_map(|v| v.vmid).collect();
     ids.sort_unstable();
     ids.dedup();
     // They go with the run, before the template.
@@ -32,7 +33,7 @@ pub async fn clones(site: &Reading, vmid: u32) -> Result<Option<Failure>, Failur
         return Ok(None);
     }
     let all = site.proxmox.resources().await.map_err(|e| failures::proxmox(&e, DOING))?;
-    let row = |id: &u32| all.value.iter().find(|r: &&VmRow| r.vmid == *id);
+    let row = |id: &Vmid| all.value.iter().find(|r: &&VmRow| r.vmid == *id);
     let named: Vec<String> = ids.iter().map(|id| row(id).map_or_else(|| format!("vm {id}"), owner::named)).collect();
     Ok(Some(Failure::person(
         format!("linked clones need the template's disk: {}", named.join(", ")),
@@ -45,7 +46,7 @@ pub async fn clones(site: &Reading, vmid: u32) -> Result<Option<Failure>, Failur
 mod tests {
     use super::*;
 
-    fn volume(volid: &str, vmid: u32) -> Volume {
+    fn volume(volid: &str, vmid: Vmid) -> Volume {
         Volume { volid: volid.into(), content: "images".into(), format: "raw".into(), size: Some(1), vmid: Some(vmid) }
     }
 
@@ -55,11 +56,18 @@ mod tests {
             ("tank:base-9100-disk-0", "tank:base-9100-disk-0/vm-555-disk-0"),
             ("dir:9100/base-9100-disk-0.raw", "dir:9100/base-9100-disk-0.raw/555/vm-555-disk-0.qcow2"),
         ] {
-            let volumes = [volume(base, 9100), volume(clone, 555), volume("tank:vm-1001-disk-0", 1001)];
-            let found: Vec<&str> = layered(&volumes, 9100).iter().map(|v| v.volid.as_str()).collect();
+            let volumes = [
+                volume(base, Vmid::of(9100)),
+                volume(clone, Vmid::of(555)),
+                volume("tank:vm-1001-disk-0", Vmid::of(1001)),
+            ];
+            let found: Vec<&str> = layered(&volumes, Vmid::of(9100)).iter().map(|v| v.volid.as_str()).collect();
             assert_eq!(found, [clone]);
         }
-        let other = [volume("tank:base-9100-disk-0", 9100), volume("tank:base-9100-disk-01/vm-5-disk-0", 5)];
-        assert!(layered(&other, 9100).is_empty());
+        let other = [
+            volume("tank:base-9100-disk-0", Vmid::of(9100)),
+            volume("tank:base-9100-disk-01/vm-105-disk-0", Vmid::of(105)),
+        ];
+        assert!(layered(&other, Vmid::of(9100)).is_empty());
     }
 }

@@ -5,6 +5,7 @@ pub mod room;
 
 use crate::base::answer::Answer;
 use crate::base::text::quoted;
+use crate::base::vmid::Vmid;
 use crate::engine::failure::Failure;
 use crate::engine::step::{Context, Observed};
 use crate::engine::wait::{Band, Wait};
@@ -32,11 +33,10 @@ pub async fn find(
     cx: &dyn Context,
     site: &Reading,
     host: &str,
-    vmid: impl Into<u32>,
+    vmid: Vmid,
     doing: &str,
     band: Band,
 ) -> Result<Result<Answer<VmConfig>, Box<Observed>>, Failure> {
-    let vmid = vmid.into();
     Ok(match look(cx, site, host, vmid, doing, band).await? {
         Look::Ours(config) => Ok(config),
         Look::Strange(why) => Err(Box::new(Observed::Conflict(strange(site, host, vmid, &why)))),
@@ -52,10 +52,9 @@ pub async fn confirm(
     cx: &dyn Context,
     site: &Reading,
     host: &str,
-    vmid: impl Into<u32>,
+    vmid: Vmid,
     doing: &str,
 ) -> Result<VmConfig, Failure> {
-    let vmid = vmid.into();
     let config = site.vm_config(host, vmid).await.map_err(|e| failures::proxmox(&e, doing))?.value;
     match owner::of_vm(cx, site, vmid, &config) {
         Ok(()) => Ok(config),
@@ -69,7 +68,7 @@ pub async fn look(
     cx: &dyn Context,
     site: &Reading,
     host: &str,
-    vmid: u32,
+    vmid: Vmid,
     doing: &str,
     band: Band,
 ) -> Result<Look, Failure> {
@@ -113,7 +112,7 @@ pub async fn look(
     }
 }
 
-fn until_in_the_pool(site: &Reading, host: &str, vmid: u32, text: &str, band: Band) -> Wait {
+fn until_in_the_pool(site: &Reading, host: &str, vmid: Vmid, text: &str, band: Band) -> Wait {
     let pool = site.plan.site.pool.as_deref().unwrap_or_default();
     let by_hand = format!("pvesh set /pools/{} --vms {vmid}", quoted(pool));
     let seen = format!("{text}; if no task on {host} makes it any more, there: {by_hand}");
@@ -123,7 +122,7 @@ fn until_in_the_pool(site: &Reading, host: &str, vmid: u32, text: &str, band: Ba
 /// True when a VM that the token may not see can be this run's all the same: it joins the plan's pool, and may be seen
 /// through it, only at the end of the task that makes it. A crash right after the call leaves that task without a
 /// handle.
-async fn may_join_the_pool(cx: &dyn Context, site: &Reading, vmid: u32, doing: &str) -> Result<bool, Failure> {
+async fn may_join_the_pool(cx: &dyn Context, site: &Reading, vmid: Vmid, doing: &str) -> Result<bool, Failure> {
     if site.plan.site.pool.is_none() {
         return Ok(false);
     }
@@ -132,16 +131,16 @@ async fn may_join_the_pool(cx: &dyn Context, site: &Reading, vmid: u32, doing: &
 }
 
 /// The configuration of a clone that was cut off names no disk, so that without the last option its disks would stay.
-fn unlocked(vmid: u32) -> String {
+fn unlocked(vmid: Vmid) -> String {
     format!("qm unlock {vmid} && {}", destroy_by_hand(vmid))
 }
 
 /// A command that destroys what a cut off creation left, with every disk of its VMID.
-pub fn destroy_by_hand(vmid: impl Into<u32>) -> String {
-    format!("qm destroy {} --purge --destroy-unreferenced-disks 1", vmid.into())
+pub fn destroy_by_hand(vmid: Vmid) -> String {
+    format!("qm destroy {} --purge --destroy-unreferenced-disks 1", vmid)
 }
 
-fn strange(site: &Reading, host: &str, vmid: u32, why: &Strange) -> Failure {
+fn strange(site: &Reading, host: &str, vmid: Vmid, why: &Strange) -> Failure {
     let otherwise = match why {
         Strange::Unknown => format!(
             "; if this run made it and its journal was lost: move journal.jsonl away and start with --adopt {}",
@@ -160,7 +159,7 @@ fn strange(site: &Reading, host: &str, vmid: u32, why: &Strange) -> Failure {
 ///
 /// # Errors
 /// With the names of the disks, or when the storage can't be read.
-pub async fn no_leftovers(site: &Reading, host: &str, storage: &str, vmid: u32, doing: &str) -> Result<(), Failure> {
+pub async fn no_leftovers(site: &Reading, host: &str, storage: &str, vmid: Vmid, doing: &str) -> Result<(), Failure> {
     // Of a VM that is there they are its own; the call will say that it is there.
     let free = site.proxmox.vmid_free(vmid).await.map_err(|e| failures::proxmox(&e, doing))?;
     if !free.value {

@@ -20,7 +20,7 @@ pub fn room<'a>(plan: &'a Plan, guests: &Guests, shared: bool) -> BTreeMap<&'a s
     let template = plan.template.host.as_str();
     let mut all: BTreeMap<&str, Room> = BTreeMap::new();
     for node in plan.nodes.iter().filter(|node| shared || node.host == template) {
-        let config = guests.ours.get(&u32::from(node.vmid));
+        let config = guests.ours.get(&node.vmid);
         let has = |slot: &str| config.and_then(|c| c.disk(slot)).map_or(0, |d| d.size_bytes);
         let missing = (node.system_disk_gib * GIB).saturating_sub(has("scsi0"))
             + (node.data_disk_gib * GIB).saturating_sub(has("scsi1"));

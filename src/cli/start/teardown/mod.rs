@@ -3,6 +3,7 @@ mod agree;
 mod survey;
 
 use super::{Start, execute, takeover};
+use crate::base::vmid::Vmid;
 use crate::cli::exit::Exit;
 use crate::cli::output::{print, print_error};
 use crate::cli::person::who;
@@ -24,7 +25,7 @@ pub struct Removal {
     pub confirm: Option<String>,
     pub cluster_is_lost: bool,
     /// VMIDs to take beside what the journal knows.
-    pub also: BTreeSet<u32>,
+    pub also: BTreeSet<Vmid>,
     /// Nothing is removed.
     pub list: bool,
     pub style: Style,

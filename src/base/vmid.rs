@@ -12,6 +12,15 @@ impl Vmid {
     /// The lowest id that Proxmox VE gives to a guest.
     pub const LOWEST: Vmid = Vmid(100);
 
+    /// For the literals of tests.
+    ///
+    /// # Panics
+    /// When `id` is outside 100..=999999999.
+    pub fn of(id: u32) -> Vmid {
+        assert!((100..=999_999_999).contains(&id), "VMID {id}");
+        Vmid(id)
+    }
+
     /// # Errors
     /// When `id` is outside 100..=999999999.
     pub fn new(id: u32) -> Result<Self, String> {
@@ -23,10 +32,30 @@ impl Vmid {
     }
 }
 
+impl FromStr for Vmid {
+    type Err = String;
+    fn from_str(s: &str) -> Result<Self, String> {
+        Vmid::new(s.parse().map_err(|_| format!("`{s}` is no VMID: write a number from 100 to 999999999"))?)
+    }
+}
+
+impl PartialEq<u32> for Vmid {
+    fn eq(&self, other: &u32) -> bool {
+        self.0 == *other
+    }
+}
+
 impl TryFrom<u32> for Vmid {
     type Error = String;
     fn try_from(id: u32) -> Result<Self, String> {
         Vmid::new(id)
+    }
+}
+
+impl TryFrom<u64> for Vmid {
+    type Error = String;
+    fn try_from(id: u64) -> Result<Self, String> {
+        Vmid::new(u32::try_from(id).unwrap_or(u32::MAX))
     }
 }
 
@@ -59,8 +88,8 @@ impl VmidRange {
     }
 
     /// True when `vmid` is one of them.
-    pub fn contains(&self, vmid: u32) -> bool {
-        (self.first.0..=self.last.0).contains(&vmid)
+    pub fn contains(&self, vmid: Vmid) -> bool {
+        (self.first..=self.last).contains(&vmid)
     }
 }
 
