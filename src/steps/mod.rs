@@ -7,6 +7,7 @@ pub mod causes;
 pub mod claim;
 pub mod cluster;
 pub mod cluster_api;
+pub mod cluster_removal;
 pub mod day0;
 pub mod day1;
 pub mod day2;

@@ -121,16 +121,10 @@ impl Removal<Installation> for Cleanup {
     }
 
     async fn gone(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
-        match teardown::no_cluster(cx, site)? {
-            Some(proof) => Ok(Observed::Satisfied(proof)),
-            None => match self.observe(cx, site).await {
-                Err(failure) => teardown::nobody_to_ask(cx, site, failure).await,
-                // Somebody else's; their volumes are looked for in the next step.
-                Ok(Observed::Conflict(failure)) => {
-                    Ok(left_alone(cx, site).await?.unwrap_or(Observed::Conflict(failure)))
-                }
-                observed => observed,
-            },
+        match teardown::by_the_cluster(cx, site, self.observe(cx, site)).await? {
+            // Somebody else's; their volumes are looked for in the next step.
+            Observed::Conflict(failure) => Ok(left_alone(cx, site).await?.unwrap_or(Observed::Conflict(failure))),
+            observed => Ok(observed),
         }
     }
 

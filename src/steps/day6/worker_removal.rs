@@ -5,38 +5,40 @@
 use super::worker_scaling::{delete_lost_nodes, scale_to_nothing};
 use crate::base::answer::Answer;
 use crate::engine::failure::Failure;
-use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
+use crate::engine::step::{Context, Observed, StepId};
 use crate::engine::wait::{Band, Wait};
-use crate::kubernetes::{self, Kind};
+use crate::kubernetes::Kind;
 use crate::plan::model::Plan;
 use crate::steps::cluster::{foreign, get, is_ours, number, part, proven, seen, text};
-use crate::steps::site::{Changing, Installation, Reading};
+use crate::steps::cluster_removal::{ClusterRemoval, Made, none_of};
+use crate::steps::site::{Changing, Reading};
 use crate::steps::workers::{self, NAME, NAMESPACE};
-use crate::steps::{cluster_api, failures, outlines, teardown};
+use crate::steps::{cluster_api, failures, outlines};
 use async_trait::async_trait;
 use serde_json::{Value, json};
-use std::time::Duration;
 
 pub const KIND: &str = "day6.worker_removal";
 const BAND: Band = Band::new(60, 900);
+/// Kinds of which nothing may be left.
+const KINDS: [Kind; 8] = [
+    Kind::MACHINE_DEPLOYMENT,
+    Kind::MACHINE_SET,
+    Kind::MACHINE,
+    Kind::PROXMOX_MACHINE,
+    Kind::PROXMOX_MACHINE_TEMPLATE,
+    Kind::PROXMOX_CLUSTER,
+    Kind::KAMAJI_CONTROL_PLANE,
+    Kind::IP_ADDRESS_CLAIM,
+];
 
-pub struct WorkerRemoval {
-    outline: Outline,
-}
+pub struct Workers;
 
-pub fn step(_plan: &Plan) -> WorkerRemoval {
+pub fn step(_plan: &Plan) -> ClusterRemoval<Workers> {
     let title = "nothing of the workers is left, nor of the keys with which they joined";
-    let outline = outlines::change(StepId::new(KIND), 6, title, BAND, by_hand())
+    let outline = outlines::change(StepId::new(KIND), 6, title, BAND, Workers.by_hand())
         .after([StepId::new(super::worker_scaling::KIND)])
         .momentary();
-    WorkerRemoval { outline }
-}
-
-fn by_hand() -> String {
-    format!(
-        "kubectl scale -n {NAMESPACE} machinedeployment.cluster.x-k8s.io {NAME} --replicas=0\nkubectl delete -n {NAMESPACE} \
-         cluster.cluster.x-k8s.io {NAME}\nkubectl delete -n {NAMESPACE} secrets --all\nkubectl get nodes\nqm list"
-    )
+    ClusterRemoval { outline, made: Workers }
 }
 
 /// What is there of the run's Cluster.
@@ -86,7 +88,19 @@ fn is_of_this_run(cx: &dyn Context) -> bool {
     cx.made().has(&StepId::new(super::workers::KIND))
 }
 
-impl WorkerRemoval {
+#[async_trait]
+impl Made for Workers {
+    fn title(&self) -> &'static str {
+        "drain and remove the workers that Cluster API made"
+    }
+
+    fn by_hand(&self) -> String {
+        format!(
+            "kubectl scale -n {NAMESPACE} machinedeployment.cluster.x-k8s.io {NAME} --replicas=0\nkubectl delete -n {NAMESPACE} \
+             cluster.cluster.x-k8s.io {NAME}\nkubectl delete -n {NAMESPACE} secrets --all\nkubectl get nodes\nqm list"
+        )
+    }
+
     async fn look(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
         let wait =
             |seen: String| Ok(Observed::Underway(Wait::new("the workers and their objects are gone", seen, BAND)));
@@ -97,29 +111,10 @@ impl WorkerRemoval {
             Left::Alone(_) => return Ok(Observed::Absent(format!("Cluster {NAME} is there"))),
             Left::Nothing => {}
         }
-        let reader = site.kubernetes()?;
-        let mut readings = Vec::new();
-        for kind in [
-            Kind::MACHINE_DEPLOYMENT,
-            Kind::MACHINE_SET,
-            Kind::MACHINE,
-            Kind::PROXMOX_MACHINE,
-            Kind::PROXMOX_MACHINE_TEMPLATE,
-            Kind::PROXMOX_CLUSTER,
-            Kind::KAMAJI_CONTROL_PLANE,
-            Kind::IP_ADDRESS_CLAIM,
-        ] {
-            let found = match reader.list(&kind, Some(NAMESPACE), None).await {
-                Ok(found) => found,
-                // A cluster that never came to have Cluster API knows no such kind, and holds none of it.
-                Err(kubernetes::Error::NotFound) => continue,
-                Err(e) => return Err(failures::kubernetes(&e, &format!("list {}", kind.resource()))),
-            };
-            if let Some(one) = found.value.first() {
-                return wait(format!("{} {} is still there", kind.kind, text(one, "/metadata/name")));
-            }
-            readings.push(seen(cx, &found));
-        }
+        let mut readings = match none_of(cx, site, NAMESPACE, &KINDS).await? {
+            Ok(readings) => readings,
+            Err(object) => return wait(format!("{object} is still there")),
+        };
         let (shown, secrets) = secrets(site).await?;
         if let Some((name, _)) = secrets.first() {
             return Ok(Observed::Absent(format!("Secret {name} is there, which holds keys of the cluster")));
@@ -171,53 +166,4 @@ async fn delete_secrets(site: &Reading, change: &Changing) -> Result<(), Failure
         deleted.map_err(|e| failures::kubernetes(&e, &format!("delete Secret {name}")))?;
     }
     Ok(())
-}
-
-#[async_trait]
-impl Step<Installation> for WorkerRemoval {
-    fn outline(&self) -> &Outline {
-        &self.outline
-    }
-
-    async fn observe(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
-        self.look(cx, site).await
-    }
-
-    async fn act(&self, cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
-        self.delete(cx, site, change).await
-    }
-
-    fn undo(&self) -> Undo<'_, Installation> {
-        Undo::By(self)
-    }
-
-    async fn changed(&self, cx: &dyn Context, _site: &Reading) {
-        cx.clock().sleep(Duration::from_secs(5)).await;
-    }
-}
-
-/// The VMs would outlive the cluster that made them, so they go first.
-#[async_trait]
-impl crate::engine::step::Removal<Installation> for WorkerRemoval {
-    fn title(&self) -> String {
-        "drain and remove the workers that Cluster API made".into()
-    }
-
-    fn by_hand(&self) -> String {
-        by_hand()
-    }
-
-    async fn gone(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
-        if let Some(proof) = teardown::no_cluster(cx, site)? {
-            return Ok(Observed::Satisfied(proof));
-        }
-        match self.look(cx, site).await {
-            Err(failure) => teardown::nobody_to_ask(cx, site, failure).await,
-            observed => observed,
-        }
-    }
-
-    async fn remove(&self, cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
-        self.delete(cx, site, change).await
-    }
 }

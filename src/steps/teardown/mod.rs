@@ -97,6 +97,24 @@ pub fn no_cluster(cx: &dyn Context, site: &Reading) -> Result<Option<Proof>, Fai
     Ok(Some(nothing_here(cx, "this run has no kubeconfig, so there is no cluster of it to ask", asked, &site.secrets)))
 }
 
+/// What the cluster says of something in it that a teardown removes: there may be no cluster, or none that can be asked.
+///
+/// # Errors
+/// When the look fails and the cluster is still to be asked.
+pub async fn by_the_cluster(
+    cx: &dyn Context,
+    site: &Reading,
+    look: impl Future<Output = Result<Observed, Failure>>,
+) -> Result<Observed, Failure> {
+    if let Some(proof) = no_cluster(cx, site)? {
+        return Ok(Observed::Satisfied(proof));
+    }
+    match look.await {
+        Err(failure) => nobody_to_ask(cx, site, failure).await,
+        observed => observed,
+    }
+}
+
 /// Decides what it means that the cluster could not be asked. Once this teardown has begun to stop the cluster's
 /// machines, it was asked before, and nobody is left to ask.
 ///

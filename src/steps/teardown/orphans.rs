@@ -22,14 +22,14 @@ const DOING: &str = "look for VMs with this run's mark";
 /// Configurations asked for at once.
 const AT_ONCE: usize = 8;
 
-pub struct Strays {
+pub struct Orphans {
     outline: Outline,
 }
 
-pub fn step(after: Vec<StepId>) -> Strays {
+pub fn step(after: Vec<StepId>) -> Orphans {
     let title = "destroy VMs of this run that the plan no longer names";
     let by_hand = "grep -l cozyup-run= /etc/pve/nodes/*/qemu-server/*.conf";
-    Strays { outline: outlines::change_on(StepId::new(KIND), Day::Teardown, title, BAND, by_hand).after(after) }
+    Orphans { outline: outlines::change_on(StepId::new(KIND), Day::Teardown, title, BAND, by_hand).after(after) }
 }
 
 /// The guests of the site, and those of them that carry the run's mark.
@@ -76,7 +76,7 @@ pub fn named(rows: &[VmRow]) -> String {
 }
 
 #[async_trait]
-impl Step<Installation> for Strays {
+impl Step<Installation> for Orphans {
     fn outline(&self) -> &Outline {
         &self.outline
     }

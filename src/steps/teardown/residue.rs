@@ -21,18 +21,18 @@ const BAND: Band = Band::new(10, 60);
 /// Proxmox VE shows a volume to who may configure the VM that it names, and rights on a pool end with its members.
 const UNSEEN: &str = "a token of one resource pool is shown no disks of VMs that are gone: `pvesm list STORAGE` on a node shows them all";
 
-pub struct NothingLeft {
+pub struct Residue {
     outline: Outline,
 }
 
-pub fn step(after: Vec<StepId>) -> NothingLeft {
+pub fn step(after: Vec<StepId>) -> Residue {
     let title = "nothing of this run is in Proxmox VE any more";
     let by_hand = "grep -l cozyup-run= /etc/pve/nodes/*/qemu-server/*.conf /etc/pve/user.cfg";
-    NothingLeft { outline: outlines::check_on(StepId::new(KIND), Day::Teardown, title, BAND, by_hand).after(after) }
+    Residue { outline: outlines::check_on(StepId::new(KIND), Day::Teardown, title, BAND, by_hand).after(after) }
 }
 
 #[async_trait]
-impl Step<Installation> for NothingLeft {
+impl Step<Installation> for Residue {
     fn outline(&self) -> &Outline {
         &self.outline
     }

@@ -19,14 +19,14 @@ const BAND: Band = Band::new(5, 60);
 /// Names shown of many.
 const SHOWN: usize = 5;
 
-pub struct Inhabitants {
+pub struct Workloads {
     outline: Outline,
 }
 
-pub fn step(after: Vec<StepId>) -> Inhabitants {
+pub fn step(after: Vec<StepId>) -> Workloads {
     let title = "nobody's volumes or machines in Proxmox VE depend on the cluster";
     let by_hand = "kubectl get persistentvolumes\nkubectl get proxmoxmachines -A";
-    Inhabitants { outline: outlines::check_on(StepId::new(KIND), Day::Teardown, title, BAND, by_hand).after(after) }
+    Workloads { outline: outlines::check_on(StepId::new(KIND), Day::Teardown, title, BAND, by_hand).after(after) }
 }
 
 fn is_on_proxmox(volume: &Value) -> bool {
@@ -54,7 +54,7 @@ fn some_of(names: &[String]) -> String {
 }
 
 #[async_trait]
-impl Step<Installation> for Inhabitants {
+impl Step<Installation> for Workloads {
     fn outline(&self) -> &Outline {
         &self.outline
     }
@@ -75,7 +75,7 @@ impl Step<Installation> for Inhabitants {
     }
 }
 
-impl Inhabitants {
+impl Workloads {
     async fn ask(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
         if let Some(proof) = no_cluster(cx, site)? {
             return Ok(Observed::Satisfied(proof));
