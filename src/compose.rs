@@ -1,12 +1,11 @@
 //! The only file that puts concrete things together: plan, clients, steps, journal, engine.
-use crate::base::clock::Clock;
-use crate::base::day::Day;
 use crate::base::file::{self, Unfit};
 use crate::base::names::Names;
 use crate::base::secret::Secret;
 pub use crate::base::text::with_cause;
 use crate::base::trust::{Authority, Trust};
 use crate::base::vault::{Vault, VaultError};
+use crate::base::{clock::Clock, day::Day, vmid::Vmid};
 use crate::engine::course::Course;
 use crate::engine::decide::Rules;
 use crate::engine::doubt::Outside;
@@ -66,7 +65,7 @@ pub struct Options {
     /// The operator who asked this session for `--take-over`.
     pub take_over: Option<String>,
     /// VMIDs that a teardown is to take with it beside what the journal knows.
-    pub also: BTreeSet<crate::base::vmid::Vmid>,
+    pub also: BTreeSet<Vmid>,
     /// A run whose journal was lost, to be taken up here.
     pub adopt: Option<Adoption>,
     pub gates_by: Option<String>,

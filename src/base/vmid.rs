@@ -1,9 +1,13 @@
 //! VMIDs of Proxmox VE, one and a range of them.
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
-/// A Proxmox VE guest id, 100 to 999999999.
+/// The ids that Proxmox VE gives to guests.
+pub const VMIDS: RangeInclusive<u32> = 100..=999_999_999;
+
+/// A Proxmox VE guest id, one of [`VMIDS`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "u32", into = "u32")]
 pub struct Vmid(u32);
@@ -15,19 +19,19 @@ impl Vmid {
     /// For the literals of tests.
     ///
     /// # Panics
-    /// When `id` is outside 100..=999999999.
+    /// When `id` is none of [`VMIDS`].
     pub fn of(id: u32) -> Vmid {
-        assert!((100..=999_999_999).contains(&id), "VMID {id}");
+        assert!(VMIDS.contains(&id), "VMID {id}");
         Vmid(id)
     }
 
     /// # Errors
-    /// When `id` is outside 100..=999999999.
+    /// When `id` is none of [`VMIDS`].
     pub fn new(id: u32) -> Result<Self, String> {
-        if (100..=999_999_999).contains(&id) {
+        if VMIDS.contains(&id) {
             Ok(Vmid(id))
         } else {
-            Err(format!("VMID {id} is outside 100 to 999999999"))
+            Err(format!("VMID {id} is outside {} to {}", VMIDS.start(), VMIDS.end()))
         }
     }
 }
@@ -35,7 +39,10 @@ impl Vmid {
 impl FromStr for Vmid {
     type Err = String;
     fn from_str(s: &str) -> Result<Self, String> {
-        Vmid::new(s.parse().map_err(|_| format!("`{s}` is no VMID: write a number from 100 to 999999999"))?)
+        Vmid::new(
+            s.parse()
+                .map_err(|_| format!("`{s}` is no VMID: write a number from {} to {}", VMIDS.start(), VMIDS.end()))?,
+        )
     }
 }
 

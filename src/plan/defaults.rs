@@ -4,7 +4,7 @@ use super::model::{
     NetworkPlan, NodePlan, PLAN_VERSION, Plan, Role, SitePlan, TalosPlan, TemplatePlan, TestPlan, Vmid, VmidRange,
 };
 use super::write;
-use crate::base::tls::Fingerprint;
+use crate::base::{tls::Fingerprint, vmid::VMIDS};
 use crate::release::Release;
 use ipnet::Ipv4Net;
 use std::collections::BTreeSet;
@@ -238,7 +238,7 @@ impl Layout {
     }
 
     fn vmid(&mut self, from: u32) -> Vmid {
-        let free = (from..=999_999_999).find(|id| !self.taken_vmids.contains(id)).unwrap_or(from);
+        let free = (from..=*VMIDS.end()).find(|id| !self.taken_vmids.contains(id)).unwrap_or(from);
         self.taken_vmids.insert(free);
         Vmid::new(free).unwrap_or(Vmid::LOWEST)
     }

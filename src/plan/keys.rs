@@ -4,7 +4,7 @@ mod network;
 mod validation;
 
 use super::model::{AddressRange, ApiUrl, Delivery, Role, VmidRange};
-use crate::base::tls::Fingerprint;
+use crate::base::{tls::Fingerprint, vmid};
 use ipnet::Ipv4Net;
 use std::net::Ipv4Addr;
 
@@ -110,7 +110,7 @@ const ROLE: Format =
     Format { title: "controlplane or worker", rule: "wrong-value", check: |s| s.parse::<Role>().map(drop) };
 const DELIVERY: Format =
     Format { title: "apply or cdrom", rule: "wrong-value", check: |s| s.parse::<Delivery>().map(drop) };
-const VMID: Kind = Kind::Int { least: 100, most: 999_999_999 };
+const VMID: Kind = Kind::Int { least: *vmid::VMIDS.start() as u64, most: *vmid::VMIDS.end() as u64 };
 
 const fn key(name: &'static str, label: &'static str, kind: Kind, example: &'static str, about: &'static str) -> Key {
     Key { name, label, kind, need: Need::Required, example, about }
