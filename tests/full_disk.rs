@@ -75,6 +75,7 @@ fn steps() -> Vec<Arc<dyn Step<TestSite>>> {
             band: Band::new(5, 20),
             changes: true,
             momentary: false,
+            cleanup: false,
             by_hand: String::new(),
         })) as Arc<dyn Step<TestSite>>
     };

@@ -1,4 +1,5 @@
 //! The one fold: what a run's records add up to. Used live, at recovery, in every view and in the report.
+mod moments;
 mod step_state;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -257,13 +258,14 @@ impl RunState {
     fn take_up(&mut self, outlines: &[Outline]) {
         let mut old: HashMap<StepId, StepState> =
             std::mem::take(&mut self.steps).into_iter().map(|s| (s.outline.id.clone(), s)).collect();
+        let needed = moments::needed(outlines, &old, self.course);
         self.steps = outlines
             .iter()
             .map(|outline| match old.remove(&outline.id) {
                 None => StepState::new(outline.clone()),
                 Some(mut step) => {
                     step.outline = outline.clone();
-                    if step.is_proven() && outline.momentary {
+                    if step.is_proven() && outline.momentary && !needed.contains(&outline.id) {
                         return step;
                     }
                     step.to_confirm = step.is_proven();

@@ -57,6 +57,11 @@ pub struct Queue {
     pub limit: usize,
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
 /// The metadata of a step, known before anything runs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Outline {
@@ -75,9 +80,13 @@ pub struct Outline {
     pub band: Band,
     /// False for checks, which have no act.
     pub changes: bool,
-    /// True when the proof speaks of a moment (a test that ran) and is not asked for again on resume.
+    /// True when the proof speaks of a moment (a test that ran). A resume asks for it again only while a step that stands on
+    /// it is open and no [`cleanup`](Self::cleanup) has begun.
     #[serde(default)]
     pub momentary: bool,
+    /// True when the step takes away what the momentary steps before it made.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub cleanup: bool,
     /// The equivalent by hand, one command a line.
     pub by_hand: String,
 }

@@ -58,6 +58,7 @@ pub fn undoing<S: Site>(steps: &[Arc<dyn Step<S>>]) -> Vec<Undoing<S>> {
             band: step.outline().band,
             changes: true,
             momentary: false,
+            cleanup: false,
             by_hand: removal.by_hand(),
         };
         out.push(Undoing { step: step.clone(), outline });

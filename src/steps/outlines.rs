@@ -19,6 +19,7 @@ pub fn check_on(id: StepId, day: Day, title: impl Into<String>, band: Band, by_h
         band,
         changes: false,
         momentary: false,
+        cleanup: false,
         by_hand: by_hand.into(),
     }
 }
@@ -46,10 +47,17 @@ impl Outline {
         self
     }
 
-    /// The proof speaks of a moment and is not asked for again.
+    /// The proof speaks of a moment.
     #[must_use]
     pub fn momentary(mut self) -> Self {
         self.momentary = true;
+        self
+    }
+
+    /// The step takes away what the momentary steps before it made.
+    #[must_use]
+    pub fn cleanup(mut self) -> Self {
+        self.cleanup = true;
         self
     }
 }

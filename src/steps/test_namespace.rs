@@ -209,7 +209,8 @@ impl TestNamespace {
         const BAND: Band = Band::new(30, 180);
         let title = format!("namespace {} is gone", self.name);
         let by_hand = format!("kubectl delete namespace {}", self.name);
-        let outline = outlines::change(StepId::new(kind), self.day, title, BAND, by_hand).after([StepId::new(after)]);
+        let outline = outlines::change(StepId::new(kind), self.day, title, BAND, by_hand);
+        let outline = outline.after([StepId::new(after)]).cleanup();
         Gone { outline, namespace: self }
     }
 }

@@ -30,6 +30,7 @@ fn outline(id: &str, day: u8, title: &str, after: &[&str]) -> Outline {
         band: Band::new(30, 120),
         changes: day > 0,
         momentary: false,
+        cleanup: false,
         by_hand: format!("qm config {day}00 --{}", id.replace('/', " ")),
     }
 }

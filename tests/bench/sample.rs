@@ -25,6 +25,7 @@ fn outlines() -> Vec<Outline> {
         band: Band::new(60, 300),
         changes: true,
         momentary: false,
+        cleanup: false,
         by_hand: format!("qm clone 9100 {} --full --storage local-lvm --name cozy-new-node{n}", 1000 + n),
     };
     (0..STEPS).map(outline).collect()

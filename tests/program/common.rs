@@ -3,8 +3,10 @@ use cozyup::lab::site::Site;
 use cozyup::session::lock;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_cozyup");
@@ -16,6 +18,53 @@ pub fn cozyup(state: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(PROGRAM);
     command.arg("--state-dir").arg(state).args(arguments).stdin(Stdio::null()).env_remove("COZYUP_CLOCK");
     command
+}
+
+/// What a person does at a terminal: the command is waited for, and ended when it does not come to an end.
+pub trait ToItsEnd {
+    /// What [`Command::output`] gives.
+    ///
+    /// # Panics
+    /// With what it has printed, when it has not ended within [`SOON`].
+    fn ended(&mut self) -> Output;
+}
+
+impl ToItsEnd for Command {
+    fn ended(&mut self) -> Output {
+        let mut child = self.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let (out, err) = (drain(child.stdout.take()), drain(child.stderr.take()));
+        let status = exit(&mut child);
+        let printed = |reader: JoinHandle<Vec<u8>>| reader.join().unwrap();
+        let all = |status| Output { status, stdout: printed(out), stderr: printed(err) };
+        match status {
+            Some(status) => all(status),
+            None => {
+                child.kill().unwrap();
+                let output = all(child.wait().unwrap());
+                panic!("{self:?} did not end within {SOON:?}; it printed:\n{}", text(&output))
+            }
+        }
+    }
+}
+
+fn drain(mut pipe: Option<impl Read + Send + 'static>) -> JoinHandle<Vec<u8>> {
+    std::thread::spawn(move || {
+        let mut all = Vec::new();
+        pipe.as_mut().unwrap().read_to_end(&mut all).unwrap();
+        all
+    })
+}
+
+/// None when it goes on after [`SOON`].
+pub fn exit(child: &mut Child) -> Option<ExitStatus> {
+    let began = Instant::now();
+    while began.elapsed() < SOON {
+        if let Some(status) = child.try_wait().unwrap() {
+            return Some(status);
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    None
 }
 
 /// Everything that it printed.
@@ -108,7 +157,7 @@ impl Kept {
     pub fn run_until(&self, day: &str, more: &[&str]) -> Output {
         let arguments =
             ["lab", "run", "--scenario", &self.scenario, "--keep", "--json", "--speed", "240", "--until", day];
-        cozyup(self.state(), &[&arguments[..], more].concat()).output().unwrap()
+        cozyup(self.state(), &[&arguments[..], more].concat()).ended()
     }
 
     pub fn state(&self) -> &Path {

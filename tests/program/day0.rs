@@ -1,6 +1,6 @@
 //! Day 0 against sites of other shapes than the standard one, as `cozyup check` and `cozyup plan new` meet them.
 
-use crate::common::{Served, cozyup, records, text};
+use crate::common::{Served, ToItsEnd, cozyup, records, text};
 use serde_json::Value;
 use std::fs;
 use std::path::PathBuf;
@@ -37,7 +37,7 @@ impl Lab {
     /// Each step of day 0 and what came of it: `proven` with its summary, or `blocked` with cause and next action.
     fn check(&self, plan: &PathBuf) -> Vec<(String, String)> {
         let mut command = cozyup(self.state.path(), &["check", "--once", "--json"]);
-        let output = command.arg(plan).env("COZYUP_CLOCK", self.served.clock()).output().unwrap();
+        let output = command.arg(plan).env("COZYUP_CLOCK", self.served.clock()).ended();
         let told = |r: &Value| match r["event"].as_str() {
             Some("proven") => Some(format!("proven {} {}", r["proof"]["summary"], r["proof"]["remarks"])),
             Some("blocked" | "failed") => Some(format!("blocked {} | {}", r["failure"]["what"], r["failure"]["next"])),
@@ -76,7 +76,7 @@ fn a_new_plan_for_hosts_with_local_storages_puts_all_machines_on_one_of_them() {
         &site.token_id,
         "--token-file",
     ];
-    let output = cozyup(lab.state.path(), &arguments).arg(&site.token_file).output().unwrap();
+    let output = cozyup(lab.state.path(), &arguments).arg(&site.token_file).ended();
     assert_eq!(output.status.code(), Some(0), "{}", text(&output));
     let plan = fs::read_to_string(&new).unwrap();
     assert_eq!(plan.matches("host: pve2").count(), 4, "{plan}");

@@ -1,5 +1,5 @@
 //! Day 4 in the lab, by the binary: what the add-ons may do in Proxmox VE, and what is said when they do not get through.
-use crate::common::{self, Kept, cozyup, records, text};
+use crate::common::{self, Kept, ToItsEnd, cozyup, records, text};
 use cozyup::base::secret::Secret;
 use cozyup::base::trust::Trust;
 use cozyup::base::vmid::Vmid;
@@ -183,7 +183,7 @@ fn the_add_ons_work_with_rights_that_reach_no_machine_of_others_and_leave_none_b
 /// A teardown of the lab takes away every entry and role of the add-ons.
 fn leaves_no_entry(lab: &Lab) {
     let mut down = cozyup(lab.kept.state(), &["lab", "teardown", "--scenario", "in-a-pool", "--confirm", "in-a-pool"]);
-    assert_proven(&down.output().unwrap());
+    assert_proven(&down.ended());
     assert_eq!(lab.entries(), [], "entries are left");
     let roles = lab.block(lab.installer().0.roles()).unwrap().value;
     assert!(!roles.keys().any(|role| role.starts_with("CozyC")), "{:?}", roles.keys());

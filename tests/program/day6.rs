@@ -1,5 +1,5 @@
 //! Day 6 as a person sees it: Cluster API makes a VM, Proxmox VE shows it, and nothing of it is left in either.
-use crate::common::{Kept, cozyup, records, send, text, until, worker_of};
+use crate::common::{Kept, ToItsEnd, cozyup, exit, records, send, text, until, worker_of};
 use cozyup::base::secret::Secret;
 use cozyup::base::trust::Trust;
 use cozyup::lab::site::Site;
@@ -57,7 +57,7 @@ pub fn killed_behind(state: &Path, step: &str, event: &str) {
         all.into_iter().any(|r| r["step"] == step && r["event"] == event).then_some(())
     });
     send(worker_of(&state.join("lab/standard/run")).expect("a worker"), Signal::KILL).unwrap();
-    child.wait().unwrap();
+    assert!(exit(&mut child).is_some(), "the run does not end with its worker");
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn a_teardown_of_a_run_killed_while_cluster_api_makes_its_vm_leaves_no_vm() {
     killed_behind(lab.state(), "day6.machine", "acted");
     let reader = reader(&lab.site());
     until("capmox has cloned", || (!guests(&reader).is_empty()).then_some(()));
-    let teardown = cozyup(lab.state(), &["lab", "teardown", "--confirm", "standard"]).output().unwrap();
+    let teardown = cozyup(lab.state(), &["lab", "teardown", "--confirm", "standard"]).ended();
     assert_eq!(teardown.status.code(), Some(0), "{}", text(&teardown));
     assert!(guests(&reader).is_empty(), "{:?}", guests(&reader));
     assert!(!isos(&reader).iter().any(|iso| iso.contains("user-data-")), "{:?}", isos(&reader));

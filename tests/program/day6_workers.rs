@@ -1,5 +1,5 @@
 //! Workers of day 6 as a person sees them: VMs by a MachineDeployment that join the cluster, carry a pod, and are gone again.
-use crate::common::{Kept, cozyup, records, text, until};
+use crate::common::{Kept, ToItsEnd, cozyup, exit, records, text, until};
 use crate::day6::{both, guests, isos, killed_behind, proof, reader};
 use cozyup::base::secret::Secret;
 use cozyup::base::vmid::Vmid;
@@ -139,7 +139,7 @@ fn a_teardown_takes_the_workers_of_a_run_that_was_killed_along() {
     for (step, event) in [("day6.workers", "acted"), ("day6.worker_pods", "proven"), ("day6.worker_scaling", "acted")] {
         let lab = Kept::new();
         killed_behind(lab.state(), step, event);
-        let teardown = cozyup(lab.state(), &["lab", "teardown", "--confirm", "standard"]).output().unwrap();
+        let teardown = cozyup(lab.state(), &["lab", "teardown", "--confirm", "standard"]).ended();
         assert_eq!(teardown.status.code(), Some(0), "{step}: {}", text(&teardown));
         nothing_in_proxmox(&lab.site());
     }
@@ -235,6 +235,6 @@ fn a_pool_without_addresses_is_told_and_the_run_goes_on_when_some_are_free_again
     });
     let anns = |object: &&Value| object["metadata"]["name"].as_str().unwrap().starts_with("anns-");
     cluster.list(&ADDRESS).iter().filter(anns).for_each(|object| cluster.delete(&ADDRESS, object));
-    assert!(run.wait().unwrap().success(), "{}", std::fs::read_to_string(&printed).unwrap());
+    assert!(exit(&mut run).is_some_and(|status| status.success()), "{}", std::fs::read_to_string(&printed).unwrap());
     nothing_in_proxmox(&lab.site());
 }

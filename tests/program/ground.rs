@@ -1,6 +1,6 @@
 //! The ground that a command stands on: folders, files, streams and limits as a machine may have them, and whose they are.
 
-use crate::common::{PROGRAM, Served, cozyup, send, text, until, worker_of};
+use crate::common::{PROGRAM, Served, ToItsEnd, cozyup, exit, send, text, until, worker_of};
 use cozyup::engine::journal::Journal;
 use cozyup::engine::record::{Event, Outcome, Record};
 use rustix::process::Signal;
@@ -42,7 +42,7 @@ impl Past {
     }
 
     fn ask(&self, arguments: &[&str]) -> Output {
-        cozyup(self.state.path(), arguments).output().unwrap()
+        cozyup(self.state.path(), arguments).ended()
     }
 }
 
@@ -103,7 +103,7 @@ fn a_lab_that_somebody_else_laid_out_is_refused_and_nothing_that_it_names_is_tou
         "token_file": "/etc/hostname", "password_file": "/etc/hostname", "plan": "/etc/hostname",
         "clock_origin": "2026-01-01T00:00:00Z", "clock_wall_ms": 0, "critical_path_s": 1.0});
     fs::write(lab.join("site.json"), site.to_string()).unwrap();
-    let ask = |arguments: &[&str]| cozyup(state.path(), arguments).output().unwrap();
+    let ask = |arguments: &[&str]| cozyup(state.path(), arguments).ended();
     let refused = |why: &str| {
         for command in [&["lab", "run", "--until", "0"][..], &["lab", "teardown", "--confirm", "standard"]] {
             let output = ask(command);
@@ -139,7 +139,7 @@ fn a_plan_that_others_can_change_is_not_acted_on() {
     let name = plan.to_str().unwrap();
     let refused = |why: &str| {
         for command in [&["run", name, "--lines"][..], &["check", name], &["teardown", name, "--list"]] {
-            let output = cozyup(&state, command).output().unwrap();
+            let output = cozyup(&state, command).ended();
             assert_eq!(output.status.code(), Some(2), "{command:?}: {}", text(&output));
             assert!(
                 text(&output).contains("the plan can't be trusted") && text(&output).contains(why),
@@ -205,7 +205,7 @@ fn a_process_that_may_open_no_file_says_so_instead_of_panicking() {
     for files in ["4", "6", "8", "12", "20"] {
         let mut limited = Command::new("sh");
         limited.args(["-c", &format!("ulimit -n {files}; exec \"$@\""), "sh", PROGRAM, "status"]);
-        let output = limited.stdin(Stdio::null()).output().unwrap();
+        let output = limited.stdin(Stdio::null()).ended();
         let said = text(&output);
         assert_eq!(output.status.code(), Some(2), "{files}: {said}");
         assert!(
@@ -255,10 +255,10 @@ impl Drop for Site {
 #[test]
 fn a_worker_that_somebody_stopped_is_told_as_that_and_soon() {
     let site = Site::new();
-    let started = site.cozyup(&["run", site.plan(), "--detach", "--until", "1"]).output().unwrap();
+    let started = site.cozyup(&["run", site.plan(), "--detach", "--until", "1"]).ended();
     assert!(started.status.success(), "{}", text(&started));
     let worker = site.worker().expect("a worker");
-    let goes_on = site.cozyup(&["status"]).output().unwrap();
+    let goes_on = site.cozyup(&["status"]).ended();
     assert!(text(&goes_on).contains(&format!("goes on in process {worker}")), "{}", text(&goes_on));
     send(worker, Signal::STOP).unwrap();
     // The signal reaches each thread at its own time.
@@ -274,7 +274,7 @@ fn a_worker_that_somebody_stopped_is_told_as_that_and_soon() {
     let stopped = asking.wait_with_output().unwrap();
     assert!(text(&stopped).contains(&format!("`kill -CONT {worker}` lets it go on")), "{}", text(&stopped));
     assert!(!text(&stopped).contains("goes on in"), "{}", text(&stopped));
-    let value = site.cozyup(&["status", "--json"]).output().unwrap();
+    let value = site.cozyup(&["status", "--json"]).ended();
     let value: Value = serde_json::from_slice(&value.stdout).unwrap();
     assert_eq!(
         (&value["worker"]["pid"], &value["worker"]["answers"], &value["worker"]["stopped"]),
@@ -282,7 +282,7 @@ fn a_worker_that_somebody_stopped_is_told_as_that_and_soon() {
     );
     send(worker, Signal::CONT).unwrap();
     until("it goes on", || {
-        let status = site.cozyup(&["status", "--json"]).output().unwrap();
+        let status = site.cozyup(&["status", "--json"]).ended();
         let value: Value = serde_json::from_slice(&status.stdout).unwrap();
         (value["worker"]["answers"] == true).then_some(())
     });
@@ -292,17 +292,17 @@ fn a_worker_that_somebody_stopped_is_told_as_that_and_soon() {
 #[test]
 fn a_run_whose_socket_was_removed_is_found_again() {
     let site = Site::new();
-    let started = site.cozyup(&["run", site.plan(), "--detach", "--until", "1"]).output().unwrap();
+    let started = site.cozyup(&["run", site.plan(), "--detach", "--until", "1"]).ended();
     assert!(started.status.success(), "{}", text(&started));
     let worker = site.worker().expect("a worker");
     fs::remove_file(site.state.path().join("runs/standard/socket")).unwrap();
     until("it answers again", || {
-        let status = site.cozyup(&["status", "--json"]).output().unwrap();
+        let status = site.cozyup(&["status", "--json"]).ended();
         let value: Value = serde_json::from_slice(&status.stdout).unwrap();
         (value["worker"]["answers"] == true).then_some(())
     });
     assert_eq!(site.worker(), Some(worker));
-    let stopped = site.cozyup(&["stop"]).output().unwrap();
+    let stopped = site.cozyup(&["stop"]).ended();
     assert_eq!(stopped.status.code(), Some(3), "{}", text(&stopped));
 }
 
@@ -314,7 +314,7 @@ fn a_plan_comes_through_a_pipe_and_a_check_that_is_ended_leaves_no_worker() {
     let mut piped = Command::new("bash");
     piped.args(["-c", "plan=$1; shift; exec \"$@\" <(cat \"$plan\")", "bash", site.plan()]);
     piped.arg(program.get_program()).args(program.get_args()).env("COZYUP_CLOCK", site.lab.clock());
-    let output = piped.stdin(Stdio::null()).output().unwrap();
+    let output = piped.stdin(Stdio::null()).ended();
     assert_eq!(output.status.code(), Some(0), "{}", text(&output));
     for signal in [Signal::TERM, Signal::HUP, Signal::INT] {
         let plan = fs::read_to_string(site.plan()).unwrap().replace("bridge: vmbr0", "bridge: vmbr9");
@@ -335,7 +335,8 @@ fn a_plan_comes_through_a_pipe_and_a_check_that_is_ended_leaves_no_worker() {
         let worker = site.worker().expect("a worker");
         send(check.id(), signal).unwrap();
         std::io::copy(&mut out, &mut std::io::sink()).unwrap();
-        assert_eq!(check.wait().unwrap().code(), Some(3), "{signal:?}");
+        let status = exit(&mut check).expect("an end");
+        assert_eq!(status.code(), Some(3), "{signal:?}");
         until("the worker is gone", || (!Path::new(&format!("/proc/{worker}")).exists()).then_some(()));
     }
 }

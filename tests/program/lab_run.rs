@@ -1,6 +1,6 @@
 //! The whole of it: `cozyup lab run` as a person starts it, over real sockets, judged by what it prints and leaves behind.
 
-use crate::common::{cozyup, records, send, text, worker_of};
+use crate::common::{ToItsEnd, cozyup, exit, records, send, text, worker_of};
 use cozyup::lab::site::Site;
 use rustix::process::Signal;
 use serde_json::Value;
@@ -14,7 +14,7 @@ const SPEED: &str = "240";
 fn run(state: &Path, scenario: &str, more: &[&str]) -> Output {
     let mut arguments = vec!["lab", "run", "--json", "--scenario", scenario, "--speed", SPEED];
     arguments.extend(more);
-    cozyup(state, &arguments).output().unwrap()
+    cozyup(state, &arguments).ended()
 }
 
 fn kill_worker(state: &Path) {
@@ -99,7 +99,7 @@ fn a_killed_run_goes_on_to_the_same_end_and_makes_nothing_twice() {
             std::thread::sleep(Duration::from_millis(2));
         }
         kill_worker(state.path());
-        child.wait().unwrap();
+        assert!(exit(&mut child).is_some(), "it does not end with its worker");
     }
     let output = run(state.path(), "standard", &["--keep"]);
     let _lab = Stops(state.path().join("lab/standard"));
@@ -191,7 +191,7 @@ fn a_stuck_release_is_named_as_the_one_that_holds_back_the_others() {
     let state = tempfile::tempdir().unwrap();
     // Slower than the others: what is looked at stays for ten seconds only, and a busy machine stops longer than that.
     let lines = ["lab", "run", "--json", "--scenario", "release-stuck", "--speed", "60", "--until", "3"];
-    let output = cozyup(state.path(), &lines).output().unwrap();
+    let output = cozyup(state.path(), &lines).ended();
     let all = records(&output);
     let waits: String = all
         .iter()
@@ -228,6 +228,6 @@ fn without_a_cure_the_run_ends_as_blocked_with_exit_code_1() {
 fn a_run_that_ended_early_is_not_measured_by_the_path_that_it_did_not_walk() {
     let state = tempfile::tempdir().unwrap();
     let lines = ["lab", "run", "--speed", SPEED, "--scenario", "never-heals", "--patience", "60s"];
-    let told = text(&cozyup(state.path(), &lines).output().unwrap());
+    let told = text(&cozyup(state.path(), &lines).ended());
     assert!(told.contains("s on the wall") && !told.contains("; critical path"), "{told}");
 }

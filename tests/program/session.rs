@@ -1,6 +1,6 @@
 //! A run and its screens: the worker goes on whatever happens to them, and says who may ask what.
 
-use crate::common::{SOON, Served, cozyup, records, send, text, until, worker_of};
+use crate::common::{SOON, Served, ToItsEnd, cozyup, exit, records, send, text, until, worker_of};
 use cozyup::base::day::Day;
 use cozyup::engine::course::Course;
 use cozyup::engine::journal::Journal;
@@ -85,9 +85,9 @@ fn the_work_goes_on_when_its_screen_is_ended_and_a_new_one_sees_it_from_the_firs
         screen.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
     }
     screen.kill().unwrap();
-    screen.wait().unwrap();
+    assert!(exit(&mut screen).is_some(), "the screen does not end with the run");
     assert_eq!(site.count("stop_asked"), 0);
-    let output = site.cozyup(&["attach", "--json"]).output().unwrap();
+    let output = site.cozyup(&["attach", "--json"]).ended();
     assert_eq!(output.status.code(), Some(0), "{}", text(&output));
     let told = records(&output);
     let (last, told) = told.split_last().unwrap();
@@ -104,36 +104,36 @@ fn the_work_goes_on_when_its_screen_is_ended_and_a_new_one_sees_it_from_the_firs
 #[test]
 fn a_detached_run_is_found_refused_to_a_second_one_stopped_and_taken_up_again() {
     let site = Site::new();
-    let detached = site.run(&["--detach"]).output().unwrap();
+    let detached = site.run(&["--detach"]).ended();
     assert_eq!(detached.status.code(), Some(0), "{}", text(&detached));
     assert!(text(&detached).contains("cozyup attach standard"), "{}", text(&detached));
     let worker = site.worker().expect("a worker");
     until("something is done", || (site.count("proven") > 3).then_some(()));
 
-    let status = site.cozyup(&["status"]).output().unwrap();
+    let status = site.cozyup(&["status"]).ended();
     assert!(text(&status).contains(&format!("goes on in process {worker} on")), "{}", text(&status));
-    let second = site.run(&["--lines"]).output().unwrap();
+    let second = site.run(&["--lines"]).ended();
     assert_eq!(second.status.code(), Some(5), "{}", text(&second));
     assert!(text(&second).contains(&format!("held by process {worker}")), "{}", text(&second));
 
-    let stopped = site.cozyup(&["stop", "standard"]).output().unwrap();
+    let stopped = site.cozyup(&["stop", "standard"]).ended();
     assert_eq!(stopped.status.code(), Some(3), "{}", text(&stopped));
     assert!(text(&stopped).contains("Nothing is undone"), "{}", text(&stopped));
     until("the worker is gone", || site.worker().is_none().then_some(()));
-    let status = site.cozyup(&["status"]).output().unwrap();
+    let status = site.cozyup(&["status"]).ended();
     assert!(
         text(&status).contains("stopped, asked by ") && text(&status).contains("` goes on with it"),
         "{}",
         text(&status)
     );
-    let status = site.cozyup(&["status", "--json"]).output().unwrap();
+    let status = site.cozyup(&["status", "--json"]).ended();
     let status: Value = serde_json::from_slice(&status.stdout).unwrap();
     assert_eq!((&status["outcome"], &status["worker"]), (&"stopped".into(), &Value::Null));
-    let nobody = site.cozyup(&["stop"]).output().unwrap();
+    let nobody = site.cozyup(&["stop"]).ended();
     assert_eq!(nobody.status.code(), Some(2));
     assert!(text(&nobody).contains("no worker runs for it"), "{}", text(&nobody));
 
-    let again = site.run(&["--lines"]).output().unwrap();
+    let again = site.run(&["--lines"]).ended();
     assert_eq!(again.status.code(), Some(0), "{}", text(&again));
     let tasks = site.events().iter().filter_map(|e| e["handle"].as_str().map(str::to_string)).collect::<Vec<_>>();
     let clones = tasks.iter().filter(|h| h.contains(":qmclone:")).count();
@@ -156,7 +156,7 @@ async fn join(folder: &Path, who: &str, read_only: bool) -> Attachment {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_screen_has_control_the_others_look_on_until_they_take_it() {
     let site = Site::new();
-    assert!(site.run(&["--detach"]).output().unwrap().status.success());
+    assert!(site.run(&["--detach"]).ended().status.success());
     let folder = site.folder();
     let mut ann = join(&folder, "ann on pts/1", false).await;
     assert!(ann.control.borrow().yours, "who comes first has control");
@@ -192,7 +192,7 @@ async fn one_screen_has_control_the_others_look_on_until_they_take_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_bears_screens_that_talk_nonsense_or_nothing() {
     let site = Site::new();
-    assert!(site.run(&["--detach"]).output().unwrap().status.success());
+    assert!(site.run(&["--detach"]).ended().status.success());
     let folder = site.folder();
     let mode = std::fs::metadata(folder.join("socket")).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode, 0o600);
@@ -230,7 +230,7 @@ async fn where_no_worker_is_that_is_said() {
 fn the_tokens_secret_is_in_no_list_of_processes() {
     let site = Site::new();
     let secret = std::fs::read_to_string(site.plan.with_file_name("token")).unwrap();
-    let started = site.run(&["--detach"]).env("COZYUP_PROXMOX_TOKEN", &secret).output().unwrap();
+    let started = site.run(&["--detach"]).env("COZYUP_PROXMOX_TOKEN", &secret).ended();
     assert!(started.status.success(), "{}", text(&started));
     let worker = site.worker().expect("a worker");
     for file in ["cmdline", "environ"] {
@@ -253,7 +253,7 @@ fn a_worker_whose_disk_is_full_ends_with_the_reason_and_goes_on_when_there_is_ro
     // 40 KiB: the first record with its many steps fits, the day does not.
     without_room.args(["-c", "ulimit -f 80; exec \"$@\"", "sh"]).arg(run.get_program()).args(run.get_args());
     without_room.env("COZYUP_CLOCK", site.lab.clock()).stdin(Stdio::null());
-    let output = without_room.output().unwrap();
+    let output = without_room.ended();
     assert_eq!(output.status.code(), Some(1), "{}", text(&output));
     let journal = site.folder().join("journal.jsonl");
     let said = text(&output);
@@ -264,7 +264,7 @@ fn a_worker_whose_disk_is_full_ends_with_the_reason_and_goes_on_when_there_is_ro
     assert!(!left.records.is_empty() && left.torn > 0, "{} records, {} bytes torn", left.records.len(), left.torn);
     assert!(!left.records.iter().any(|r| matches!(r.event, Event::Ended { .. })));
 
-    let again = site.run(&["--lines"]).output().unwrap();
+    let again = site.run(&["--lines"]).ended();
     assert_eq!(again.status.code(), Some(0), "{}", text(&again));
     assert_eq!((site.count("session"), site.count("ended")), (2, 1));
 }
@@ -273,11 +273,11 @@ fn a_worker_whose_disk_is_full_ends_with_the_reason_and_goes_on_when_there_is_ro
 #[test]
 fn a_lock_that_somebody_removed_lets_no_second_worker_in() {
     let site = Site::new();
-    assert!(site.run(&["--detach"]).output().unwrap().status.success());
+    assert!(site.run(&["--detach"]).ended().status.success());
     let worker = site.worker().expect("a worker");
     std::fs::remove_file(site.folder().join("lock")).unwrap();
     // Whoever comes now is refused, or waits until the first one has seen it and ended: the two never write at once.
-    let second = site.run(&["--lines"]).output().unwrap();
+    let second = site.run(&["--lines"]).ended();
     assert!(matches!(second.status.code(), Some(0 | 5)), "{}", text(&second));
     until("the first worker is gone", || (!Path::new(&format!("/proc/{worker}")).exists()).then_some(()));
     let records = Journal::read(&site.folder().join("journal.jsonl")).expect("a whole journal").records;
@@ -300,7 +300,7 @@ fn a_run_whose_folder_is_taken_away_ends_with_the_reason_before_its_next_act() {
     std::fs::rename(&moved, site.folder()).unwrap();
     until("the worker is gone", || site.worker().is_none().then_some(()));
     assert_eq!(site.count("ended"), 0);
-    let again = site.run(&["--lines"]).output().unwrap();
+    let again = site.run(&["--lines"]).ended();
     assert_eq!(again.status.code(), Some(0), "{}", text(&again));
     let run = |n: usize| site.events().iter().filter(|e| e["event"] == "session").nth(n).unwrap()["run"].clone();
     assert_eq!(run(0), run(1), "it is the same run that went on");
@@ -325,7 +325,7 @@ fn the_journal_of_another_plan_is_refused_with_both_names() {
     };
     journal.append(&Record { seq: 1, at: jiff::Timestamp::UNIX_EPOCH, event }).unwrap();
     drop(journal);
-    let output = site.run(&["--lines"]).output().unwrap();
+    let output = site.run(&["--lines"]).ended();
     assert_eq!(output.status.code(), Some(2), "{}", text(&output));
     assert!(text(&output).contains("is of the plan elsewhere, not of standard"), "{}", text(&output));
     assert_eq!(site.count("session"), 1, "nothing was written to it");

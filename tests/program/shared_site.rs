@@ -1,5 +1,5 @@
 //! A site that others use too: a token of one resource pool, and somebody's linked clone of the run's template.
-use super::common::{cozyup, records, send, text};
+use super::common::{ToItsEnd, cozyup, records, send, text};
 use cozyup::base::secret::Secret;
 use cozyup::base::trust::Trust;
 use cozyup::base::vmid::Vmid;
@@ -42,12 +42,12 @@ impl Lab {
     fn run_until(&self, day: &str) -> Output {
         let arguments =
             ["lab", "run", "--scenario", &self.scenario, "--keep", "--json", "--speed", "240", "--until", day];
-        cozyup(self.state.path(), &arguments).output().unwrap()
+        cozyup(self.state.path(), &arguments).ended()
     }
 
     fn teardown(&self, more: &[&str]) -> Output {
         let arguments = ["lab", "teardown", "--scenario", &self.scenario, "--confirm", self.name, "--json"];
-        cozyup(self.state.path(), &[&arguments[..], more].concat()).output().unwrap()
+        cozyup(self.state.path(), &[&arguments[..], more].concat()).ended()
     }
 
     fn proxmox(&self) -> (Reader, Changer) {

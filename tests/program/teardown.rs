@@ -1,6 +1,6 @@
 //! Teardown in the lab, by the binary: what the run made is gone and proven gone, and nothing else was touched.
 
-use crate::common::{Kept, SOON, cozyup, records, send, text, worker_of};
+use crate::common::{Kept, SOON, ToItsEnd, cozyup, exit, records, send, text, worker_of};
 use cozyup::base::{secret::Secret, trust::Trust, vmid::Vmid};
 use cozyup::kubernetes::{Changer as KubernetesChanger, Kind, Reader as KubernetesReader};
 use cozyup::proxmox::{self, Changer, CloneOptions, Reader, Upid, VmConfig};
@@ -13,7 +13,7 @@ use std::{path::Path, process::Output};
 const NAME: &str = "standard";
 
 fn teardown(state: &Path, more: &[&str]) -> Output {
-    cozyup(state, &[&["lab", "teardown"], more].concat()).output().unwrap()
+    cozyup(state, &[&["lab", "teardown"], more].concat()).ended()
 }
 
 fn agreed(state: &Path) -> Output {
@@ -238,7 +238,7 @@ fn a_teardown_that_is_killed_again_and_again_comes_to_the_same_end() {
         if let Some(pid) = worker_of(&lab.kept.run_folder()) {
             send(pid, Signal::KILL).unwrap();
         }
-        child.wait().unwrap();
+        assert!(exit(&mut child).is_some(), "it does not end with its worker");
     }
     let done = agreed(lab.state());
     assert_eq!(done.status.code(), Some(0), "{}", text(&done));
@@ -297,7 +297,7 @@ fn nothing_is_removed_without_the_runs_own_name_or_on_a_host_that_does_not_know_
     assert!(text(&nobody).contains("--confirm standard"), "{}", text(&nobody));
     let plan = lab.kept.site().plan;
     let elsewhere = tempfile::tempdir().unwrap();
-    let unknown = cozyup(elsewhere.path(), &["teardown", plan.to_str().unwrap(), "--confirm", NAME]).output().unwrap();
+    let unknown = cozyup(elsewhere.path(), &["teardown", plan.to_str().unwrap(), "--confirm", NAME]).ended();
     assert_eq!(unknown.status.code(), Some(2), "{}", text(&unknown));
     assert!(text(&unknown).contains("on the jump host that made it"), "{}", text(&unknown));
     assert_eq!(lab.inventory(), before);

@@ -1,6 +1,6 @@
 //! Two places that work on one site: they find each other through what stands in the target, and one of them yields.
 
-use crate::common::{Kept, cozyup, records, send, text, worker_of};
+use crate::common::{Kept, ToItsEnd, cozyup, records, send, text, worker_of};
 use rustix::process::Signal;
 use std::process::Output;
 
@@ -25,7 +25,7 @@ impl Places {
         let plan = site.plan.to_str().unwrap().to_string();
         let arguments = ["run", &plan, "--yes", "--json", "--patience", "20s"];
         let mut command = cozyup(self.second.path(), &[&arguments[..], more].concat());
-        command.env("COZYUP_CLOCK", site.clock().spec().unwrap()).output().unwrap()
+        command.env("COZYUP_CLOCK", site.clock().spec().unwrap()).ended()
     }
 
     /// As somebody would who wants to go on elsewhere: the whole state, not the lock.
@@ -125,7 +125,7 @@ fn a_worker_that_hangs_is_ended_by_a_take_over_and_only_by_that() {
     let clock = site.first.site().clock().spec().unwrap();
     let run = |more: &[&str]| {
         let mut command = cozyup(state, &[&["run", &plan, "--until", "1"][..], more].concat());
-        command.env("COZYUP_CLOCK", &clock).output().unwrap()
+        command.env("COZYUP_CLOCK", &clock).ended()
     };
     // Waits at the gate of day 1.
     assert_eq!(run(&["--detach"]).status.code(), Some(0));
@@ -154,7 +154,7 @@ fn a_run_whose_folder_was_lost_is_taken_up_by_its_id_and_can_be_taken_back() {
     let plan = site.first.site().plan.to_str().unwrap().to_string();
     let here = |more: &[&str]| {
         let mut command = cozyup(site.second.path(), more);
-        command.env("COZYUP_CLOCK", site.first.site().clock().spec().unwrap()).output().unwrap()
+        command.env("COZYUP_CLOCK", site.first.site().clock().spec().unwrap()).ended()
     };
     let adopt = |more: &[&str]| here(&[&["run", &plan, "--json", "--until", "1", "--adopt"][..], more].concat());
 

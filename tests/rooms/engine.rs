@@ -178,6 +178,7 @@ fn make(id: &str, day: u8, after: &[&str]) -> Make {
             band: Band::new(5, 20),
             changes: true,
             momentary: false,
+            cleanup: false,
             by_hand: String::new(),
         },
         looks: 2,

@@ -13,6 +13,7 @@ pub fn outline(id: &str, day: u8, after: &[&str]) -> Outline {
         band: Band::new(10, 60),
         changes: day > 0,
         momentary: false,
+        cleanup: false,
         by_hand: String::new(),
     }
 }
@@ -85,6 +86,27 @@ fn a_second_session_asks_for_every_lasting_proof_again() {
     assert_eq!(step.outline.title, "new title");
     assert!(state.step(&StepId::new("day5.b")).unwrap().is_proven());
     assert_eq!(state.sessions, 2);
+}
+
+/// A test whose parts build on each other: what was made in its first part may be gone when the second goes on.
+#[test]
+fn a_proof_of_a_moment_is_asked_for_again_while_what_stands_on_it_is_open_and_nothing_takes_it_away() {
+    let (made, used, gone) = (StepId::new("day6.made"), StepId::new("day6.used"), StepId::new("day6.gone"));
+    let steps = || {
+        let moment = |id, after: &[&str]| Outline { momentary: true, ..outline(id, 6, after) };
+        let cleanup = Outline { cleanup: true, ..moment("day6.gone", &["day6.used"]) };
+        vec![moment("day6.made", &[]), moment("day6.used", &["day6.made"]), cleanup]
+    };
+    let proven = |step: &StepId| Event::Proven { step: step.clone(), proof: proof() };
+    let begun = |step: &StepId| Event::Intended { step: step.clone(), attempt: 1 };
+    let stands = |between: &[Event], step| {
+        let events = [vec![session(steps())], between.to_vec(), vec![session(steps())]].concat();
+        fold(events).step(step).unwrap().is_proven()
+    };
+    assert!(!stands(&[proven(&made), begun(&used)], &made));
+    assert!(!stands(&[proven(&made), proven(&used)], &used), "the cleanup is open, and has not begun");
+    assert!(stands(&[proven(&made), proven(&used), begun(&gone)], &made));
+    assert!(stands(&[proven(&made), proven(&used), proven(&gone)], &made));
 }
 
 #[test]

@@ -23,7 +23,7 @@ pub struct Cleanup {
 pub fn step(_plan: &Plan, tests: Vec<StepId>) -> Cleanup {
     let title = "the tests are removed and nothing of them is left";
     let by_hand = format!("kubectl delete namespace {NAMESPACE}");
-    Cleanup { outline: outlines::change(StepId::new(KIND), 5, title, BAND, by_hand).after(tests) }
+    Cleanup { outline: outlines::change(StepId::new(KIND), 5, title, BAND, by_hand).after(tests).cleanup() }
 }
 
 fn wait(seen: String) -> Wait {

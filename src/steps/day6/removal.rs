@@ -20,7 +20,8 @@ pub fn step(_plan: &Plan) -> ClusterRemoval<Smoke> {
     let title = "the VM is removed through Cluster API, and Proxmox VE has it no more";
     let outline = outlines::change(StepId::new(KIND), 6, title, BAND, Smoke.by_hand())
         .after([StepId::new(super::vm::KIND)])
-        .momentary();
+        .momentary()
+        .cleanup();
     ClusterRemoval { outline, made: Smoke }
 }
 

@@ -37,7 +37,8 @@ pub fn step(_plan: &Plan) -> ClusterRemoval<Workers> {
     let title = "nothing of the workers is left, nor of the keys with which they joined";
     let outline = outlines::change(StepId::new(KIND), 6, title, BAND, Workers.by_hand())
         .after([StepId::new(super::worker_scaling::KIND)])
-        .momentary();
+        .momentary()
+        .cleanup();
     ClusterRemoval { outline, made: Workers }
 }
 

@@ -30,7 +30,8 @@ pub fn step(plan: &Plan) -> WorkerScaling {
     );
     let outline = outlines::change(StepId::new(KIND), 6, title, BAND, by_hand)
         .after([StepId::new(super::worker_pods::KIND)])
-        .momentary();
+        .momentary()
+        .cleanup();
     WorkerScaling { outline }
 }
 

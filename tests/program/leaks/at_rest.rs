@@ -1,7 +1,7 @@
 //! The run's folder: who may have it, and what lies in it sealed.
 use super::search::Secrets;
 use super::site::Site;
-use crate::common::text;
+use crate::common::{ToItsEnd, text};
 use age::secrecy::ExposeSecret;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -10,7 +10,7 @@ use std::path::Path;
 #[test]
 fn a_folder_that_others_could_have_changed_is_refused_before_anything_happens() {
     let site = Site::new("standard");
-    let run = || site.run(&["--lines", "--until", "0"]).output().unwrap();
+    let run = || site.run(&["--lines", "--until", "0"]).ended();
     let folder = site.folder();
     fs::create_dir_all(&folder).unwrap();
     fs::set_permissions(&folder, Permissions::from_mode(0o777)).unwrap();
@@ -51,7 +51,7 @@ fn a_run_with_sealed_secrets_needs_its_key_and_keeps_nothing_in_the_clear() {
         if let Some(key) = key {
             command.env("COZYUP_SECRETS_KEY", key);
         }
-        let output = command.output().unwrap();
+        let output = command.ended();
         (output.status.code(), text(&output))
     };
     let (code, said) = say(&["secrets", "seal", &plan], Some(&open));

@@ -1,6 +1,6 @@
 //! Files and peers that somebody has meddled with: the journal, the plan, the worker at the other end of the socket.
 use super::search::must_be_harmless;
-use crate::common::cozyup;
+use crate::common::{ToItsEnd, cozyup};
 use cozyup::base::day::Day;
 use cozyup::engine::failure::{Class, Failure};
 use cozyup::engine::journal::Journal;
@@ -43,6 +43,7 @@ fn records() -> Vec<Record> {
         band: Band::new(1, 2),
         changes: false,
         momentary: false,
+        cleanup: false,
         by_hand: BAD.into(),
     };
     let session = serde_json::json!({
@@ -73,7 +74,7 @@ fn a_journal_that_was_rewritten_by_hand_is_shown_harmlessly() {
     for arguments in
         [&["status"][..], &["status", "--json"], &["status", BAD.trim_matches('\0').split('\0').next().unwrap()]]
     {
-        must_tell(&cozyup(state.path(), arguments).output().unwrap(), "BAD");
+        must_tell(&cozyup(state.path(), arguments).ended(), "BAD");
     }
     for bad in [
         "\u{1b}]0;owned\u{7}\n".as_bytes(),
@@ -81,7 +82,7 @@ fn a_journal_that_was_rewritten_by_hand_is_shown_harmlessly() {
         b"{\"v\":1,\"\x1b[31m\":2,\"sum\":\"0123456789abcdef\"}\n{}\n",
     ] {
         std::fs::write(&path, bad).unwrap();
-        must_tell(&cozyup(state.path(), &["status"]).output().unwrap(), "damaged at line 1");
+        must_tell(&cozyup(state.path(), &["status"]).ended(), "damaged at line 1");
     }
 }
 
@@ -99,18 +100,18 @@ fn a_plan_that_somebody_else_wrote_is_refused_harmlessly() {
         std::fs::write(&path, text).unwrap();
         for command in [&["plan", "check"][..], &["plan", "show"], &["run", "--lines"]] {
             let arguments = [command, &[path.to_str().unwrap()]].concat();
-            let output = cozyup(dir.path(), &arguments).output().unwrap();
+            let output = cozyup(dir.path(), &arguments).ended();
             assert_eq!(output.status.code(), Some(2));
             must_tell(&output, "next:");
         }
     }
     for bytes in [&b"\xff\xfe\x1b[2J"[..], b"name: \0\x1b"] {
         std::fs::write(&path, bytes).unwrap();
-        must_tell(&cozyup(dir.path(), &["plan", "check", path.to_str().unwrap()]).output().unwrap(), "next:");
+        must_tell(&cozyup(dir.path(), &["plan", "check", path.to_str().unwrap()]).ended(), "next:");
     }
     let worse = dir.path().join("\u{1b}]0;BAD\u{7}\u{202e}.yaml");
-    must_tell(&cozyup(dir.path(), &["plan", "check", worse.to_str().unwrap()]).output().unwrap(), "BAD");
-    must_tell(&cozyup(dir.path(), &["run", "--until", "\u{1b}[31mBAD\u{202e}"]).output().unwrap(), "BAD");
+    must_tell(&cozyup(dir.path(), &["plan", "check", worse.to_str().unwrap()]).ended(), "BAD");
+    must_tell(&cozyup(dir.path(), &["run", "--until", "\u{1b}[31mBAD\u{202e}"]).ended(), "BAD");
 }
 
 /// A worker of somebody else's making, for one screen.

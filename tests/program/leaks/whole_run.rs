@@ -2,7 +2,7 @@
 use super::echo;
 use super::search::{Secrets, must_be_harmless};
 use super::site::{Site, Watch};
-use crate::common::{text, until};
+use crate::common::{ToItsEnd, text, until};
 use serde_json::Value;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::Path;
@@ -57,10 +57,10 @@ async fn a_whole_run_shows_no_secret_and_nothing_hostile_whatever_the_site_says(
     until("the worker works", || site.journal().contains("\"proven\"").then_some(()));
     let socket = std::fs::symlink_metadata(site.folder().join("socket")).unwrap();
     assert!(socket.file_type().is_socket() && socket.permissions().mode() & 0o777 == 0o600);
-    let lines = site.cozyup(&["attach", "--lines", "--read-only"]).output().unwrap();
+    let lines = site.cozyup(&["attach", "--lines", "--read-only"]).ended();
     let run = run.wait_with_output().unwrap();
-    let status = site.cozyup(&["status"]).output().unwrap();
-    let status_json = site.cozyup(&["status", "--json"]).output().unwrap();
+    let status = site.cozyup(&["status"]).ended();
+    let status_json = site.cozyup(&["status", "--json"]).ended();
     let processes = watch.end();
     assert_eq!(run.status.code(), Some(0), "{}", text(&run).lines().last().unwrap_or_default());
 
@@ -123,7 +123,7 @@ async fn a_whole_run_shows_no_secret_and_nothing_hostile_whatever_the_site_says(
 #[test]
 fn a_worker_that_is_killed_by_a_fault_leaves_no_memory_on_the_disk() {
     let site = Site::new("standard");
-    let started = site.run(&["--detach", "--until", "1"]).output().unwrap();
+    let started = site.run(&["--detach", "--until", "1"]).ended();
     assert!(started.status.success(), "{}", text(&started));
     let worker = site.worker().expect("a worker");
     let limits = std::fs::read_to_string(format!("/proc/{worker}/limits")).unwrap();
