@@ -173,6 +173,11 @@ impl Made {
         self.adopted
     }
 
+    /// True when the run made a thing of this kind to which the target gave this id, whatever its name.
+    pub fn knows(&self, kind: &str, uid: &str) -> bool {
+        self.things.iter().any(|thing| thing.kind == kind && thing.uid.as_deref() == Some(uid))
+    }
+
     /// The origin of `thing`. `step` is the step whose act makes things of this name, when the plan has one.
     pub fn origin(&self, step: Option<&StepId>, thing: &Thing) -> Origin {
         if self.things.contains(thing) {

@@ -10,7 +10,7 @@ use crate::steps::cluster::{self, items, part, text};
 use crate::steps::cluster_api::{network, shape, words};
 use crate::steps::day2::config::of_cluster;
 use crate::steps::failures;
-use crate::steps::site::{Reading, files};
+use crate::steps::site::{Changing, Reading, files};
 use crate::talos::config::{self, NodeConfig, Role};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -155,6 +155,15 @@ pub async fn nodes(site: &Reading) -> Result<(Answer<()>, Vec<Node>), Failure> {
     let nodes: Vec<Node> = all.value.iter().map(Node::of).filter(|node| !is_planned(node)).collect();
     let rows = nodes.iter().map(|n| json!([n.name, n.ready, n.provider_id, n.system_uuid, n.taints]));
     Ok((part(&all, "name, Ready, providerID, systemUUID, taints", rows), nodes))
+}
+
+/// Deletes this very node.
+///
+/// # Errors
+/// When the cluster refuses.
+pub async fn delete_node(change: &Changing, node: &Node) -> Result<(), Failure> {
+    let deleted = change.kubernetes()?.delete(&Kind::NODE, None, &node.name, &node.uid).await;
+    deleted.map_err(|e| failures::kubernetes(&e, &format!("delete node {}", node.name)))
 }
 
 /// `kubectl get -n cozyup-workers …; kubectl get nodes; qm list`

@@ -4,8 +4,10 @@
 //! Nothing in the cluster writes a node's provider id: Talos v1.10 reads `provider-id` from the CD-ROM and leaves it to a cloud
 //! controller manager, and one machine config for all workers can name none (docs/adr/008). So cozyup writes it, for the node
 //! whose SMBIOS uuid is the VM's.
+use crate::cozystack::addons::RUN_LABEL;
 use crate::cozystack::cluster_api::Progress;
 use crate::engine::failure::Failure;
+use crate::engine::made::Made;
 use crate::engine::proof::Evidence;
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
@@ -14,7 +16,7 @@ use crate::plan::model::Plan;
 use crate::steps::cluster::{proven, seen};
 use crate::steps::site::{Changing, Installation, Reading};
 use crate::steps::workers::{self, Machine, Node};
-use crate::steps::{cluster_api, failures, follow, outlines};
+use crate::steps::{cluster_api, failures, follow, outlines, owner};
 use async_trait::async_trait;
 use serde_json::json;
 use std::time::Duration;
@@ -76,6 +78,28 @@ fn joined<'a>(machine: &Machine, nodes: &'a [Node]) -> Joined<'a> {
     Joined::Yes
 }
 
+/// A node with the run's label that is of none of the machines.
+#[derive(Debug, PartialEq, Eq)]
+enum Stray<'a> {
+    /// Its VM was the run's own, and is no more: nobody but cozyup deletes the node, for Cluster API did not when somebody
+    /// deleted the whole Cluster.
+    Lost(&'a Node),
+    /// The cluster has not noticed yet that the VM is gone.
+    Silent(&'a Node),
+    /// The run never made its VM.
+    Foreign(&'a Node),
+}
+
+fn strays<'a>(made: &Made, machines: &[Machine], nodes: &'a [Node]) -> Vec<Stray<'a>> {
+    let stray = nodes.iter().filter(|node| !machines.iter().any(|machine| machine.name == node.name));
+    let judge = |node: &'a Node| match made.knows(owner::VM, &node.system_uuid) {
+        true if node.ready => Stray::Silent(node),
+        true => Stray::Lost(node),
+        false => Stray::Foreign(node),
+    };
+    stray.map(judge).collect()
+}
+
 #[async_trait]
 impl Step<Installation> for WorkerNodes {
     fn outline(&self) -> &Outline {
@@ -101,6 +125,15 @@ impl Step<Installation> for WorkerNodes {
                 }
             }
         }
+        let strays = strays(cx.made(), &machines, &nodes);
+        match strays.first() {
+            Some(Stray::Foreign(node)) => return Ok(Observed::Conflict(foreign(&node.name))),
+            Some(Stray::Lost(node)) => {
+                return Ok(Observed::Absent(format!("node {} is left of a VM that is gone", node.name)));
+            }
+            Some(Stray::Silent(node)) => late.insert(0, format!("{} is of no machine of Cluster API", node.name)),
+            None => {}
+        }
         let wait = |seen| {
             let wait = Wait::new(format!("{} workers are Ready nodes", self.count), seen, BAND);
             Ok(Observed::Underway(wait.with_progress(there.len() as u64, self.count as u64, "nodes")))
@@ -121,9 +154,13 @@ impl Step<Installation> for WorkerNodes {
         proven(format!("{} are Ready nodes with the provider ids of their VMs", there.join(", ")), readings)
     }
 
-    async fn act(&self, _cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
+    async fn act(&self, cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
         let (_, machines) = workers::machines(site).await?;
         let (_, nodes) = workers::nodes(site).await?;
+        for stray in strays(cx.made(), &machines, &nodes) {
+            let Stray::Lost(node) = stray else { continue };
+            workers::delete_node(change, node).await?;
+        }
         for machine in &machines {
             let Joined::Unnamed(node) = joined(machine, &nodes) else { continue };
             // The uid makes the server refuse it when another node has the name by now.
@@ -143,14 +180,29 @@ impl Step<Installation> for WorkerNodes {
     }
 }
 
+fn foreign(node: &str) -> Failure {
+    Failure::refused(
+        format!("node {node} carries this run's label, and this run did not make its VM"),
+        format!("take the label away: kubectl label node {node} {RUN_LABEL}-"),
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::base::vmid::Vmid;
-    use crate::cozystack::cluster_api::Made;
+    use crate::cozystack::cluster_api;
+    use crate::engine::made::Thing;
+    use crate::engine::record::Event;
+    use crate::engine::state::tests::proof;
 
     fn machine() -> Machine {
-        let made = Made { vmid: Vmid::of(9500), uuid: "ab-1".into(), node: "pve".into(), address: "10.0.0.181".into() };
+        let made = cluster_api::Made {
+            vmid: Vmid::of(9500),
+            uuid: "ab-1".into(),
+            node: "pve".into(),
+            address: "10.0.0.181".into(),
+        };
         Machine {
             name: "w".into(),
             phase: "Running".into(),
@@ -189,5 +241,24 @@ mod tests {
         assert!(
             matches!(joined(&machine(), &[node("other://1")]), Joined::Otherwise(what) if what.contains("other://1"))
         );
+    }
+    #[test]
+    fn a_node_without_a_machine_is_deleted_only_when_its_vm_was_the_runs_own_and_it_is_silent() {
+        let proof = proof().owning(Thing::new(owner::VM, 9500, Some("ab-1".into())));
+        let mut made = Made::default();
+        made.apply(&Event::Proven { step: StepId::new("day6.workers"), proof });
+        let node = |name: &str, uuid: &str, ready| {
+            vec![Node { name: name.into(), system_uuid: uuid.into(), ready, ..node("") }]
+        };
+        let judged = |nodes: &[Node]| match strays(&made, &[machine()], nodes).as_slice() {
+            [] => "none",
+            [Stray::Lost(_), ..] => "lost",
+            [Stray::Silent(_), ..] => "silent",
+            [Stray::Foreign(_), ..] => "foreign",
+        };
+        assert_eq!(judged(&node("w", "ab-1", true)), "none");
+        assert_eq!(judged(&node("old", "ab-1", false)), "lost");
+        assert_eq!(judged(&node("old", "ab-1", true)), "silent");
+        assert_eq!(judged(&node("old", "cd-2", false)), "foreign");
     }
 }

@@ -129,8 +129,7 @@ pub async fn delete_lost_nodes(site: &Reading, change: &Changing) -> Result<(), 
         return Ok(());
     }
     for node in workers::nodes(site).await?.1 {
-        let deleted = change.kubernetes()?.delete(&Kind::NODE, None, &node.name, &node.uid).await;
-        deleted.map_err(|e| failures::kubernetes(&e, &format!("delete node {}", node.name)))?;
+        workers::delete_node(change, &node).await?;
     }
     Ok(())
 }
