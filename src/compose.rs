@@ -266,7 +266,7 @@ fn of_site<T: 'static>(
 
 fn connect(plan: &Plan, secret: Secret<String>) -> Result<(proxmox::Reader, proxmox::Changer), Refusal> {
     let target = proxmox::Target {
-        url: plan.site.url.to_string(),
+        url: plan.site.url.clone(),
         token_id: plan.site.token_id.clone(),
         secret,
         trust: trust_of(plan)?,

@@ -1,6 +1,7 @@
 //! The code that every room needs: clock, secrets and the vault that keeps them, safe text, private files.
 //! It imports nobody, and of the products it knows only the words that several rooms share.
 pub mod answer;
+pub mod api_url;
 pub mod clock;
 pub mod day;
 pub mod file;
@@ -15,6 +16,7 @@ pub mod names;
 pub mod place;
 pub mod process;
 pub mod properties;
+pub mod role;
 pub mod secret;
 pub mod sntp;
 pub mod text;

@@ -132,7 +132,7 @@ impl Authority {
     /// The reason why it does not pass.
     pub fn vouches(&self, leaf: &[u8], host: &str) -> Result<(), Distrust> {
         let other = |e: String| Distrust::Other(e);
-        let name = ServerName::try_from(host.trim_matches(['[', ']']).to_string()).map_err(|e| other(e.to_string()))?;
+        let name = ServerName::try_from(host.to_string()).map_err(|e| other(e.to_string()))?;
         let verifier = self.verifier().map_err(other)?;
         let verified = verifier.verify_server_cert(&CertificateDer::from(leaf), &[], &name, &[], UnixTime::now());
         verified.map(drop).map_err(|e| Distrust::of(&e))

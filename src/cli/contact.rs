@@ -68,7 +68,7 @@ impl Given {
     /// # Errors
     /// See [`Stranger`]; each text has what to do in it.
     pub async fn meet(&self, url: &ApiUrl) -> Result<Met, Stranger> {
-        let shown = probe_certificate(url.as_str()).await.map_err(|e| {
+        let shown = probe_certificate(url).await.map_err(|e| {
             Stranger::Absent(format!(
                 "{e}\nnext: check the address and pveproxy; without --url a plan of defaults is written"
             ))
@@ -120,7 +120,7 @@ impl Given {
         let refuse = |what: String| Stranger::Refused(what);
         let authority = Authority::of_file(Path::new(file))
             .map_err(|e| refuse(format!("{file}: {e}\nnext: copy /etc/pve/pve-root-ca.pem of a node there")))?;
-        authority.vouches(shown.certificate.der(), url.host()).map_err(|why| {
+        authority.vouches(shown.certificate.der(), url.name()).map_err(|why| {
             refuse(format!(
                 "the authority in {file} does not vouch for the certificate of {url}: {}\n\
                  next: {}",
@@ -170,7 +170,7 @@ impl Met {
         let pem = rows.into_iter().find(|r| r.filename == ROOT_CA).and_then(|r| r.pem);
         let pem = pem.ok_or_else(|| format!("node {node} shows no {ROOT_CA}"))?;
         let authority = Authority::of_pem(&pem).map_err(|e| format!("{ROOT_CA} of node {node}: {e}"))?;
-        authority.vouches(self.certificate.der(), url.host()).map_err(|why| {
+        authority.vouches(self.certificate.der(), url.name()).map_err(|why| {
             format!("the site's own authority does not vouch for what {url} shows: {}", reason(&self.certificate, &why))
         })?;
         Ok(authority)

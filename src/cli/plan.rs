@@ -199,7 +199,7 @@ impl New {
             let failure = failures::proxmox(&e, &format!("ask {url}"));
             Trouble::Before { what: format!("{}\nnext: {}", failure.what, failure.next), exit: Exit::Blocked }
         };
-        let target = proxmox::Target { url: url.to_string(), token_id, secret, trust: met.trust.clone() };
+        let target = proxmox::Target { url: url.clone(), token_id, secret, trust: met.trust.clone() };
         let (reader, _) = proxmox::connect(target).map_err(refused)?;
         let nodes = reader.nodes().await.map_err(refused)?.value;
         known.hosts = nodes.iter().filter(|n| n.status == "online").map(|n| n.node.clone()).collect();

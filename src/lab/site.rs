@@ -4,6 +4,7 @@ use super::releases::{CAPMOX_NAME, IMAGE_NAME, IPAM_NAME, MANIFEST_NAME, Release
 use super::scenario::Scenario;
 use super::world::{Lab, World};
 use super::{critical, disturb, kube, scenario, time};
+use cozyup_base::api_url::ApiUrl;
 use cozyup_base::clock::Clock;
 use cozyup_base::file::{own, private_dir, read_regular, write_private};
 use cozyup_base::{place, process};
@@ -61,7 +62,7 @@ pub struct Site {
     /// As it was asked for: a name or a file.
     pub scenario_file: String,
     pub speed: f64,
-    pub url: String,
+    pub url: ApiUrl,
     pub fingerprint: String,
     pub token_id: String,
     pub token_file: PathBuf,
@@ -146,7 +147,7 @@ pub async fn start(options: Options) -> io::Result<Running> {
         scenario: world.scenario.name.clone(),
         scenario_file: options.scenario_file,
         speed,
-        url: format!("https://{}:8006", world.address(PROXMOX)),
+        url: ApiUrl::at(world.address(PROXMOX)),
         fingerprint: world.pve.fingerprint().to_string(),
         token_id,
         token_file,

@@ -15,7 +15,6 @@ pub mod version;
 pub mod write;
 
 mod address_range;
-mod api_url;
 mod names;
 #[cfg(any(test, fuzzing))]
 pub mod properties;

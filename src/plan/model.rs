@@ -2,8 +2,9 @@
 mod integration;
 
 pub use super::address_range::AddressRange;
-pub use super::api_url::ApiUrl;
 pub use super::test_plan::{STORAGE_CLASSES, TestPlan};
+pub use crate::base::api_url::ApiUrl;
+pub use crate::base::role::Role;
 pub use crate::base::vmid::{Vmid, VmidRange};
 pub use integration::{CapmoxPlan, CsiPlan, IntegrationPlan, LinstorPlan};
 
@@ -95,36 +96,6 @@ pub struct TemplatePlan {
     pub host: String,
     /// Storage (content `images`) for the template's disk and the clones' disks.
     pub storage: String,
-}
-
-/// The role of a machine; `controlplane` and `worker` in the file, as in Talos' machine config.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    /// Runs etcd, the Kubernetes control plane, and workloads too.
-    ControlPlane,
-    /// Runs workloads only.
-    Worker,
-}
-
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Role::ControlPlane => "controlplane",
-            Role::Worker => "worker",
-        })
-    }
-}
-
-impl FromStr for Role {
-    type Err = String;
-    fn from_str(s: &str) -> Result<Self, String> {
-        match s {
-            "controlplane" => Ok(Role::ControlPlane),
-            "worker" => Ok(Role::Worker),
-            other => Err(format!("`{other}` is no role: write controlplane or worker")),
-        }
-    }
 }
 
 /// A machine: one VM and one node of the cluster.

@@ -1,11 +1,11 @@
 //! The server's certificate before anybody trusts it, for the question at first contact, and those that a node has.
 use super::error::{Error, Unreached};
 use super::fields::{Fields, rows};
+use crate::base::api_url::ApiUrl;
 use crate::base::text::{clean, shorten};
 use crate::base::tls::{ByLeaf, Fingerprint, Judge};
 use crate::base::trust::{Distrust, Noting};
 use jiff::Timestamp;
-use reqwest::Url;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::pki_types::{CertificateDer, ServerName};
 use serde_json::Value;
@@ -96,26 +96,23 @@ pub struct Shown {
 /// Begins a TLS handshake, notes the leaf and breaks off: no request and no token leaves this machine.
 ///
 /// # Errors
-/// [`Error::Target`] for an address that can't be used, [`Error::Unreachable`] when no TLS server answers within
-/// 15 s, [`Error::Answer`] when what it shows is no certificate.
-pub async fn probe_certificate(url: &str) -> Result<Shown, Error> {
-    let url = super::connection::base_url(url)?;
-    tokio::time::timeout(DEADLINE, shown(&url)).await.map_err(|_| Error::Unreachable {
+/// [`Error::Unreachable`] when no TLS server answers within 15 s, [`Error::Answer`] when what it shows is no certificate.
+pub async fn probe_certificate(url: &ApiUrl) -> Result<Shown, Error> {
+    tokio::time::timeout(DEADLINE, shown(url)).await.map_err(|_| Error::Unreachable {
         what: format!("{url}: no certificate within {} s", DEADLINE.as_secs()),
         how: Unreached::Other,
     })?
 }
 
-async fn shown(url: &Url) -> Result<Shown, Error> {
+async fn shown(url: &ApiUrl) -> Result<Shown, Error> {
     let unreachable =
         |e: &dyn Display| Error::Unreachable { what: clean(&format!("{url}: {e}")), how: Unreached::Other };
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    let port = url.port_or_known_default().unwrap_or(8006);
+    let host = url.name();
     // A machine without any authority trusts nobody, and may pin what it sees all the same.
     let (verifier, seen) = Noting::new(system().unwrap_or_else(|_| ByLeaf::new(Nobody)));
     let config = super::connection::tls(verifier)?;
     let name = ServerName::try_from(host.to_string()).map_err(|e| Error::Target { what: format!("{host}: {e}") })?;
-    let tcp = TcpStream::connect((host, port)).await.map_err(|e| unreachable(&e))?;
+    let tcp = TcpStream::connect((host, url.port())).await.map_err(|e| unreachable(&e))?;
     let shaken = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, tcp).await;
     let seen = seen.lock().ok().and_then(|mut seen| seen.take());
     let verified = match &shaken {

@@ -8,6 +8,7 @@ use super::evidence::beginning;
 use super::path::{Path, asked};
 use super::refusal::{Said, refusal};
 use super::token::authorization;
+use crate::base::api_url::ApiUrl;
 use crate::base::secret::Secret;
 use crate::base::text::{clean, shorten};
 use crate::base::tls::{ByLeaf, Pinned, without_manual};
@@ -37,7 +38,7 @@ const SMALL: usize = 256 << 10;
 
 pub(super) struct Connection {
     http: reqwest::Client,
-    url: String,
+    url: ApiUrl,
     token_id: String,
     secret: Secret<String>,
     authorization: HeaderValue,
@@ -62,24 +63,10 @@ impl fmt::Debug for Connection {
     }
 }
 
-/// Scheme, host and port of what a person wrote or pasted, without user, path and the rest.
-///
-/// # Errors
-/// [`Error::Target`] when it is no https address.
-pub(super) fn base_url(text: &str) -> Result<Url, Error> {
-    let wrong = |why: &str| Error::Target { what: format!("the address of proxmox {why}: write https://HOST:8006") };
-    let url = Url::parse(text.trim()).map_err(|e| wrong(&format!("can't be read ({e})")))?;
-    if url.scheme() != "https" {
-        return Err(wrong("must begin with https, or the token would travel in the clear"));
-    }
-    Url::parse(&url.origin().ascii_serialization()).map_err(|e| wrong(&format!("can't be read ({e})")))
-}
-
 impl Connection {
     pub(super) fn new(target: Target) -> Result<Self, Error> {
         crate::base::tls::install_provider();
         let unusable = |what: String| Error::Target { what };
-        let url = base_url(&target.url)?;
         let authorization = authorization(&target.token_id, &target.secret)?;
         let (verifier, seen) = match &target.trust {
             Trust::System => Noting::new(system()?),
@@ -98,7 +85,7 @@ impl Connection {
             .map_err(|e| unusable(format!("can't prepare TLS: {}", deepest(&e))))?;
         Ok(Connection {
             http,
-            url: url.origin().ascii_serialization(),
+            url: target.url,
             token_id: target.token_id,
             secret: target.secret,
             authorization,
@@ -110,7 +97,7 @@ impl Connection {
         })
     }
 
-    pub(super) fn url(&self) -> &str {
+    pub(super) fn url(&self) -> &ApiUrl {
         &self.url
     }
 
@@ -231,7 +218,7 @@ impl Connection {
                 server: server.as_deref(),
                 location: location.as_deref(),
             });
-            return Err(behind(&self.url, node.as_deref(), refused).into());
+            return Err(behind(self.url.as_str(), node.as_deref(), refused).into());
         }
         data(&body).map_err(|e| {
             let kind = shorten(&kind.unwrap_or_else(|| "of no stated type".to_string()), 80);
@@ -413,16 +400,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_taken_as_people_paste_it_but_never_without_tls() {
-        let base = |t: &str| base_url(t).map(|u| u.to_string());
-        assert_eq!(base("https://pve:8006").unwrap(), "https://pve:8006/");
-        assert_eq!(base(" https://u:p@[fd00::1]:8006/#v1:0:18 ").unwrap(), "https://[fd00::1]:8006/");
-        assert!(base("http://pve:8006").unwrap_err().to_string().contains("https"));
-        assert!(base("pve:8006").is_err());
-        assert!(base("").is_err());
-    }
-
-    #[test]
     fn a_node_that_the_server_can_not_reach_is_named() {
         let url = Url::parse("https://a:8006/api2/json/nodes/pve2/tasks/UPID%3Ax/status").unwrap();
         let node = node_of(&url);
@@ -437,7 +414,7 @@ mod tests {
     #[test]
     fn evidence_hides_what_is_secret() {
         let target = Target {
-            url: "https://pve:8006".to_string(),
+            url: "https://pve:8006".parse().unwrap(),
             token_id: "a@pve!t".to_string(),
             secret: Secret::new("s3cr3t".to_string()),
             trust: Trust::Leaf(crate::base::tls::Fingerprint::of(b"x")),

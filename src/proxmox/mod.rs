@@ -46,6 +46,7 @@ pub use trust::Anchor;
 pub use upid::Upid;
 pub use vm::{VmRow, VmStatus};
 
+use crate::base::api_url::ApiUrl;
 use crate::base::secret::Secret;
 use crate::base::trust::Trust;
 use std::sync::Arc;
@@ -53,8 +54,8 @@ use std::sync::Arc;
 /// One Proxmox VE node's API and the token to use it with.
 #[derive(Debug, Clone)]
 pub struct Target {
-    /// `https://10.0.0.1:8006`; plain http is refused, since the token would travel in the clear.
-    pub url: String,
+    /// Always https: the token would travel in the clear otherwise.
+    pub url: ApiUrl,
     /// `cozyup@pve!wizard`
     pub token_id: String,
     /// The token's secret, a UUID.
@@ -66,7 +67,7 @@ pub struct Target {
 /// The two halves of one connection; both are cheap to clone. Sends nothing yet.
 ///
 /// # Errors
-/// [`Error::Target`] when the address or the token can't be used, or when there is neither a pin nor a system
+/// [`Error::Target`] when the token can't be used, or when there is neither a pin nor a system
 /// certificate authority to verify with.
 pub fn connect(target: Target) -> Result<(Reader, Changer), Error> {
     let connection = Arc::new(connection::Connection::new(target)?);

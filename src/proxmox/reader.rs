@@ -13,6 +13,7 @@ use super::task::{self, LogLine, TaskStatus};
 use super::upid::Upid;
 use super::vm::{self, VmRow, VmStatus};
 use crate::base::answer::Answer;
+use crate::base::api_url::ApiUrl;
 use crate::base::trust::Trust;
 use crate::base::vmid::Vmid;
 use serde_json::Value;
@@ -42,8 +43,8 @@ impl Reader {
         Reader { connection }
     }
 
-    /// The address all questions go to, e.g. `https://10.0.0.1:8006`.
-    pub fn url(&self) -> &str {
+    /// The API that all questions go to.
+    pub fn url(&self) -> &ApiUrl {
         self.connection.url()
     }
 

@@ -75,13 +75,12 @@ impl Reader {
             let text = format!("the server's certificate is {found} now, and not {pin}");
             return Err(Error::Answer { text });
         }
-        let url = super::connection::base_url(self.url())?;
-        let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_string();
+        let host = self.url().name();
         let authority = answer.value.iter().find(|c| c.filename == certificate::ROOT_CA).and_then(|c| c.pem.clone());
-        let anchor = match authority.filter(|pem| is_signed_by(leaf, pem, &host)) {
+        let anchor = match authority.filter(|pem| is_signed_by(leaf, pem, host)) {
             Some(pem) => Anchor::Authority { pem: only_certificates(&pem) },
             None if shown.verified.is_ok() => Anchor::Public,
-            None => by_itself(leaf, &host, Timestamp::now()),
+            None => by_itself(leaf, host, Timestamp::now()),
         };
         Ok(answer.map(|_| anchor))
     }

@@ -23,7 +23,8 @@ pub struct Asked {
 /// What shows that the VM is there, right, and capmox's.
 pub struct Seen {
     pub config: Answer<VmConfig>,
-    pub content: Answer<Vec<Volume>>,
+    /// The CD-ROM among the volumes of its storage; `None` while its drive is empty.
+    pub cdrom: Option<Answer<Vec<Volume>>>,
     pub tasks: Answer<Vec<TaskRow>>,
 }
 
@@ -40,11 +41,9 @@ pub fn row<'a>(guests: &'a [VmRow], made: &Made) -> Result<&'a VmRow, Failure> {
     })
 }
 
-/// `None` while the drive for the CD-ROM is empty.
-///
 /// # Errors
 /// When the VM is not as it was asked for, when somebody else made it, or when Proxmox VE can't be asked.
-pub async fn see(site: &Reading, made: &Made, asked: &Asked, row: &VmRow) -> Result<Option<Seen>, Failure> {
+pub async fn see(site: &Reading, made: &Made, asked: &Asked, row: &VmRow) -> Result<Seen, Failure> {
     let doing = format!("read vm {}", made.vmid);
     let failed = |e| failures::proxmox(&e, &doing);
     let config = site.proxmox.vm_config(&row.node, made.vmid).await.map_err(failed)?;
@@ -55,8 +54,9 @@ pub async fn see(site: &Reading, made: &Made, asked: &Asked, row: &VmRow) -> Res
             "look who changed it (Task history of the VM in Proxmox VE); the step looks again by itself",
         ));
     }
-    let shown = made_by_capmox(site, row, &config.value).await?;
-    Ok(shown.map(|(content, tasks)| Seen { config, content, tasks }))
+    let cdrom = cdrom(site, row, &config.value).await?;
+    let tasks = made_by_capmox(site, row).await?;
+    Ok(Seen { config, cdrom, tasks })
 }
 
 pub fn wait_for_cdrom(band: Band) -> Wait {
@@ -85,12 +85,7 @@ fn differences(site: &Plan, made: &Made, asked: &Asked, row: &VmRow, config: &Vm
     wrong
 }
 
-/// The CD-ROM's storage and the VM's tasks, which show that capmox made it; `None` while the drive is empty.
-async fn made_by_capmox(
-    site: &Reading,
-    row: &VmRow,
-    config: &VmConfig,
-) -> Result<Option<(Answer<Vec<Volume>>, Answer<Vec<TaskRow>>)>, Failure> {
+async fn cdrom(site: &Reading, row: &VmRow, config: &VmConfig) -> Result<Option<Answer<Vec<Volume>>>, Failure> {
     let Some(cdrom) = config.disk(CDROM).map(|disk| disk.volid) else { return Ok(None) };
     let storage = cdrom.split_once(':').map(|(storage, _)| storage).unwrap_or_default().to_string();
     let content = site.proxmox.storage_content(&row.node, &storage, "iso").await;
@@ -101,6 +96,11 @@ async fn made_by_capmox(
             "the VM would not start again: see who removed the image; delete the Cluster to have it made anew",
         ));
     }
+    Ok(Some(content))
+}
+
+/// The VM's tasks, which show that capmox made it.
+async fn made_by_capmox(site: &Reading, row: &VmRow) -> Result<Answer<Vec<TaskRow>>, Failure> {
     let tasks = site.proxmox.tasks_of(&row.node, row.vmid).await;
     let tasks = tasks.map_err(|e| failures::proxmox(&e, &format!("list the tasks of vm {}", row.vmid)))?;
     let by_capmox = tasks.value.iter().filter(|task| task.upid.user().starts_with(CAPMOX.user)).count();
@@ -110,7 +110,7 @@ async fn made_by_capmox(
             "see the VM's Task history in Proxmox VE; Sys.Audit on the node lets the run's token read it",
         ));
     }
-    Ok(Some((content, tasks)))
+    Ok(tasks)
 }
 
 #[cfg(test)]

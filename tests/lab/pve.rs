@@ -327,7 +327,7 @@ async fn a_refused_upload_is_told_as_the_refusal_that_it_is_and_not_as_a_broken_
     let (id, secret) = site.lab.look(|w| w.pve.installer_token());
     let pin = site.lab.look(|w| w.pve.fingerprint());
     let upload = async |secret: Secret<String>| {
-        let url = format!("https://{}", site.address);
+        let url = format!("https://{}", site.address).parse().unwrap();
         let target =
             proxmox::Target { url, token_id: id.clone(), secret, trust: cozyup::base::trust::Trust::Leaf(pin.clone()) };
         let (_, changer) = proxmox::connect(target).unwrap();

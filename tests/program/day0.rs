@@ -69,7 +69,7 @@ fn a_new_plan_for_hosts_with_local_storages_puts_all_machines_on_one_of_them() {
         "new",
         new.to_str().unwrap(),
         "--url",
-        &site.url,
+        site.url.as_str(),
         "--fingerprint",
         &site.fingerprint,
         "--token-id",

@@ -95,7 +95,7 @@ const AUTHORITY: &str = "-----BEGIN CERTIFICATE-----";
 
 fn access(token_id: &str) -> ProxmoxAccess {
     ProxmoxAccess {
-        url: "https://10.0.0.1:8006".to_string(),
+        url: "https://10.0.0.1:8006".parse().unwrap(),
         token_id: token_id.to_string(),
         token_secret: Secret::new("hunter2".to_string()),
         authority: Some(AUTHORITY.to_string()),

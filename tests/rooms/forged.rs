@@ -63,7 +63,8 @@ async fn the_trusted_certificate_without_its_key_gets_nothing() {
             let (url, heard) = server(leaf.clone(), signs).await;
             let secret = Secret::new("0b1d5ec7-1111-2222-3333-444455556666".to_string());
             let (reader, _) =
-                connect(Target { url, token_id: "a@pve!t".into(), secret, trust: trust.clone() }).unwrap();
+                connect(Target { url: url.parse().unwrap(), token_id: "a@pve!t".into(), secret, trust: trust.clone() })
+                    .unwrap();
             reader.version().await.unwrap_err();
             assert_eq!(heard.lock().unwrap().is_empty(), !is_genuine, "{trust:?} {is_genuine}");
         }

@@ -75,7 +75,7 @@ async fn proxmox_with_a_head_without_an_end_is_given_up() {
     for (first, again) in FLOODS {
         let server = flood(first, again).await;
         let (reader, _) = proxmox::connect(Target {
-            url: server.url.clone(),
+            url: server.url.parse().unwrap(),
             token_id: "a@pve!t".into(),
             secret: Secret::new("0b1d5ec7-1111-2222-3333-444455556666".into()),
             trust: Trust::Leaf(server.leaf.clone()),

@@ -1,4 +1,5 @@
 //! The Proxmox VE client against servers written by hand, byte by byte: what it sends, and what it makes of answers.
+use cozyup::base::api_url::ApiUrl;
 use cozyup::base::secret::Secret;
 use cozyup::base::trust::{Distrust, Trust};
 use cozyup::base::{tls::Fingerprint, vmid::Vmid};
@@ -31,7 +32,7 @@ pub enum Reply {
 }
 
 struct Server {
-    url: String,
+    url: ApiUrl,
     fingerprint: Fingerprint,
     requests: Arc<Mutex<Vec<Vec<u8>>>>,
     arrived: mpsc::UnboundedReceiver<()>,
@@ -47,7 +48,7 @@ async fn server(replies: Vec<Reply>) -> Server {
         rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(vec![leaf.clone()], key.into()).unwrap();
     let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("https://{}", listener.local_addr().unwrap());
+    let url = format!("https://{}", listener.local_addr().unwrap()).parse().unwrap();
     let requests: Arc<Mutex<Vec<Vec<u8>>>> = Arc::default();
     let (tell, arrived) = mpsc::unbounded_channel();
     let kept = requests.clone();
@@ -423,14 +424,15 @@ async fn the_probe_shows_the_certificate_and_sends_nothing() {
     assert!(shown.not_after > jiff::Timestamp::UNIX_EPOCH);
     assert!(server.requests().is_empty());
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let error = probe_certificate(&format!("https://{closed}")).await.unwrap_err();
+    let error = probe_certificate(&format!("https://{closed}").parse().unwrap()).await.unwrap_err();
     assert!(matches!(error, Error::Unreachable { .. }), "{error:?}");
 }
 
 #[tokio::test]
 async fn nobody_at_the_address_is_unreachable_with_the_reason() {
     let mut target = server(vec![]).await.target(Trust::Leaf(Fingerprint::of(b"x")));
-    target.url = format!("https://{}", TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap());
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    target.url = format!("https://{closed}").parse().unwrap();
     let error = connect(target).unwrap().0.version().await.unwrap_err();
     assert!(matches!(error, Error::Unreachable { .. }), "{error:?}");
     assert!(error.to_string().contains("refused"), "{error}");

@@ -1,4 +1,5 @@
 //! The access of an add-on in the cluster to Proxmox VE, and the means by which it verifies the server.
+use crate::base::api_url::ApiUrl;
 use crate::base::secret::Secret;
 use crate::base::text::hex;
 use aws_lc_rs::digest;
@@ -12,8 +13,7 @@ pub const AUTHORITY_KEY: &str = "ca.pem";
 
 #[derive(Debug, Clone)]
 pub struct ProxmoxAccess {
-    /// `https://host:8006`, without a path.
-    pub url: String,
+    pub url: ApiUrl,
     /// `user@realm!name`
     pub token_id: String,
     pub token_secret: Secret<String>,
@@ -25,16 +25,12 @@ pub struct ProxmoxAccess {
 }
 
 impl ProxmoxAccess {
-    pub fn url(&self) -> &str {
-        self.url.trim_end_matches('/')
-    }
-
     /// 32 hexadecimal digits that change with anything that an add-on reads only when it starts. Nothing leads back from
     /// them to the secret, which has 122 random bits.
     pub fn digest(&self) -> String {
         let authority = self.authority.as_deref().unwrap_or_default();
         let secret = self.token_secret.expose();
-        let all = [self.url(), &self.token_id, secret, authority, if self.insecure { "insecure" } else { "" }];
+        let all = [self.url.as_str(), &self.token_id, secret, authority, if self.insecure { "insecure" } else { "" }];
         let full = hex(digest::digest(&digest::SHA256, all.join("\n").as_bytes()).as_ref());
         full.chars().take(32).collect()
     }
@@ -48,7 +44,7 @@ mod tests {
     #[test]
     fn the_digest_changes_with_the_secret_and_with_the_authority() {
         let access = |secret: &str, authority: Option<&str>, insecure| ProxmoxAccess {
-            url: "https://pve:8006/".into(),
+            url: "https://pve:8006".parse().unwrap(),
             token_id: "a@pve!b".into(),
             token_secret: Secret::new(secret.to_string()),
             authority: authority.map(String::from),

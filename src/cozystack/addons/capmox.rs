@@ -100,7 +100,7 @@ pub fn capmox(run: &str, input: &CapmoxInput) -> Vec<Object> {
     let maker = Maker::new(run, Some(CLUSTER_API_NAMESPACE));
     let proxmox = &input.proxmox;
     let variables = json!({"stringData": {
-        "PROXMOX_URL": proxmox.url(),
+        "PROXMOX_URL": proxmox.url.as_str(),
         "PROXMOX_TOKEN": proxmox.token_id,
         "PROXMOX_SECRET": proxmox.token_secret.expose(),
     }});

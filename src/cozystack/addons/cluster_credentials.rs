@@ -14,7 +14,7 @@ pub fn cluster_credentials(run: &str, namespace: &str, name: &str, proxmox: &Pro
     let insecure = proxmox.insecure.to_string();
     let mut data = BTreeMap::from([
         // capmox appends /api2/json itself.
-        ("url", proxmox.url()),
+        ("url", proxmox.url.as_str()),
         ("token", &proxmox.token_id),
         ("secret", proxmox.token_secret.expose()),
         ("insecure", &insecure),
@@ -31,7 +31,7 @@ mod tests {
 
     fn secret(authority: Option<&str>, insecure: bool) -> Object {
         let proxmox = ProxmoxAccess {
-            url: "https://10.0.0.1:8006/".into(),
+            url: "https://10.0.0.1:8006".parse().unwrap(),
             token_id: "capmox@pve!capi".into(),
             token_secret: Secret::new("the-secret-of-the-token".to_string()),
             authority: authority.map(String::from),

@@ -30,7 +30,7 @@ pub struct CsiInput {
 pub fn proxmox_csi(run: &str, input: &CsiInput) -> Vec<Object> {
     let maker = Maker::new(run, Some(CSI_NAMESPACE));
     let proxmox = &input.proxmox;
-    let url = format!("{}/api2/json", proxmox.url());
+    let url = format!("{}/api2/json", proxmox.url);
     let config = json!({
         // Finds a node's VM by the VMID in its provider id: a name could be that of somebody else's VM, and a search by
         // uuid fails while any host of the Proxmox cluster is down.

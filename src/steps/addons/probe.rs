@@ -197,7 +197,7 @@ fn what(end: End) -> String {
 
 /// The next action for a person, by curl's exit status and the HTTP status, which are documented, not by words.
 fn failure(end: End, credentials: &Credentials, trust: &Trust, log: &str) -> Failure {
-    let url = trust.access.url();
+    let url = &trust.access.url;
     let Credentials { access, namespace, secret, .. } = credentials;
     let read = format!("kubectl -n {namespace} logs {POD}");
     let again = "the pod asks again by itself";
@@ -250,7 +250,7 @@ mod tests {
 
     fn trust(authority: Option<&str>, insecure: bool) -> Trust {
         let access = ProxmoxAccess {
-            url: "https://10.0.0.1:8006".into(),
+            url: "https://10.0.0.1:8006".parse().unwrap(),
             token_id: CSI.token_id(),
             token_secret: Secret::new("the-secret-of-the-token".to_string()),
             authority: authority.map(String::from),

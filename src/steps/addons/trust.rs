@@ -21,7 +21,7 @@ pub async fn of(site: &Reading, access: Access) -> Result<Trust, Failure> {
     let anchor = site.proxmox.anchor(&plan.template.host, plan.site.fingerprint.as_ref()).await;
     let anchor = anchor.map_err(|e| failures::proxmox(&e, "read by what its certificate can be verified"))?;
     let access = ProxmoxAccess {
-        url: plan.site.url.to_string(),
+        url: plan.site.url.clone(),
         token_id: access.token_id(),
         token_secret: access.secret(site)?,
         authority: anchor.value.pem().map(String::from),

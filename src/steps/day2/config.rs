@@ -42,15 +42,11 @@ pub fn file(node: &NodePlan) -> String {
 /// Everything in a node's config that is not a secret; `mac` is its VM's hardware address.
 pub fn input(plan: &Plan, node: &NodePlan, mac: &str) -> NodeConfig {
     let place = Place { hostname: node.name.clone(), address: node.address, mac: mac.into() };
-    let role = match node.role {
-        Role::ControlPlane => config::Role::ControlPlane,
-        Role::Worker => config::Role::Worker,
-    };
-    of_cluster(plan, role, Some(place))
+    of_cluster(plan, node.role, Some(place))
 }
 
 /// The same of any machine of the plan's cluster.
-pub fn of_cluster(plan: &Plan, role: config::Role, place: Option<Place>) -> NodeConfig {
+pub fn of_cluster(plan: &Plan, role: Role, place: Option<Place>) -> NodeConfig {
     NodeConfig {
         cluster_name: plan.name.clone(),
         endpoint: plan.cluster_endpoint(),

@@ -76,7 +76,7 @@ impl ProxmoxToken {
     /// Asks as the token itself.
     fn reader(&self, site: &Reading) -> Result<Reader, Failure> {
         let target = Target {
-            url: site.plan.site.url.to_string(),
+            url: site.plan.site.url.clone(),
             token_id: self.access.token_id(),
             secret: self.access.secret(site)?,
             trust: site.proxmox.trust().clone(),

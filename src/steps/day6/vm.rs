@@ -54,7 +54,8 @@ impl Step<Installation> for Vm {
             return Err(cluster_api::orphan(stray, Some(made.vmid)));
         }
         let asked = Asked { name, cores: cluster_api::CORES, memory_mib: cluster_api::MEMORY_MIB };
-        let Some(Seen { config, content, tasks }) = made_vm::see(site, &made, &asked, row).await? else {
+        let Seen { config, cdrom, tasks } = made_vm::see(site, &made, &asked, row).await?;
+        let Some(content) = cdrom else {
             return Ok(Observed::Underway(made_vm::wait_for_cdrom(BAND)));
         };
         let name = asked.name;

@@ -51,12 +51,14 @@ impl Step<Installation> for WorkerVms {
             let row = made_vm::row(&guests, made)?;
             let (cores, memory_mib) = (tests.worker_cores, tests.worker_memory_mib);
             let asked = Asked { name: machine.name.clone(), cores, memory_mib };
-            let Some(Seen { config, content, tasks }) = made_vm::see(site, made, &asked, row).await? else {
+            let Seen { config, cdrom, tasks } = made_vm::see(site, made, &asked, row).await?;
+            // capmox takes it out when the machine has become a node.
+            if cdrom.is_none() && machine.node.is_none() {
                 return Ok(Observed::Underway(made_vm::wait_for_cdrom(BAND)));
-            };
+            }
             readings.push(Evidence::of("Proxmox", now, &config));
             readings.push(Evidence::of("Proxmox", now, &tasks));
-            readings.push(Evidence::of("Proxmox", now, &content));
+            readings.extend(cdrom.iter().map(|content| Evidence::of("Proxmox", now, content)));
             counted.push(made.vmid);
         }
         if counted.len() != self.count {

@@ -6,30 +6,12 @@ pub(in crate::talos) mod yaml;
 pub use redact::redacted;
 
 use super::secrets::Bundle;
+pub use crate::base::role::Role;
 use crate::base::secret::Secret;
 use ipnet::Ipv4Net;
 use std::collections::BTreeMap;
-use std::fmt;
 use std::net::Ipv4Addr;
 use zeroize::Zeroizing;
-
-/// The kind of a node in the cluster, as Talos' `machine.type` knows it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// Runs etcd and the Kubernetes control plane; CozyStack lets workloads run there too.
-    ControlPlane,
-    /// Runs workloads only.
-    Worker,
-}
-
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Role::ControlPlane => "controlplane",
-            Role::Worker => "worker",
-        })
-    }
-}
 
 /// The inputs of one node's config, besides the cluster's secrets.
 #[derive(Debug, Clone, PartialEq)]

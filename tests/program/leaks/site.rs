@@ -26,7 +26,7 @@ impl Site {
         let lab = Served::start(scenario, SPEED, &state.path().join("site"));
         let Served { site, .. } = &lab;
         let (plan, name) = (site.plan.clone(), site.scenario.clone());
-        Site { plan, name, url: site.url.clone(), fingerprint: site.fingerprint.clone(), state, lab }
+        Site { plan, name, url: site.url.to_string(), fingerprint: site.fingerprint.clone(), state, lab }
     }
 
     pub fn token(&self) -> String {

@@ -4,6 +4,9 @@ use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
+/// Where pveproxy listens.
+const PORT: u16 = 8006;
+
 /// `https://host[:port]` of a Proxmox VE API, without a path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -17,7 +20,7 @@ impl ApiUrl {
 
     /// The API of the Proxmox VE host at `address`, on its usual port.
     pub fn at(address: Ipv4Addr) -> Self {
-        ApiUrl(format!("https://{address}:8006"))
+        ApiUrl(format!("https://{address}:{PORT}"))
     }
 
     /// Host name or address, without the port.
@@ -27,6 +30,16 @@ impl ApiUrl {
         let end = rest.rfind(']').map_or(0, |at| at + 1);
         let port = rest.get(end..).and_then(|after| after.rfind(':')).map(|at| end + at);
         port.and_then(|at| rest.get(..at)).unwrap_or(rest)
+    }
+
+    /// Host name or address as it stands in a certificate: without the brackets of an IPv6 address.
+    pub fn name(&self) -> &str {
+        self.host().trim_matches(['[', ']'])
+    }
+
+    /// 1 to 65535
+    pub fn port(&self) -> u16 {
+        self.0.rsplit(':').next().and_then(|port| port.parse().ok()).unwrap_or(PORT)
     }
 }
 
@@ -80,7 +93,7 @@ impl FromStr for ApiUrl {
                     || format!("`{s}` has no port of 1 to 65535 behind its colon: write https://HOST:8006"),
                 )?
             }
-            None => 8006,
+            None => PORT,
         };
         if name.is_empty() {
             return Err(format!("`{s}` names no host: write https://HOST:8006"));
@@ -138,6 +151,8 @@ mod tests {
         let is = |url: &str, host: &str| Ok((url.to_string(), host.to_string()));
         assert_eq!(url("https://[fd00::1]"), is("https://[fd00::1]:8006", "[fd00::1]"));
         assert_eq!(url("https://[fd00::1]:443/"), is("https://[fd00::1]:443", "[fd00::1]"));
+        let six = "https://[fd00::1]:443".parse::<ApiUrl>().unwrap();
+        assert_eq!((six.name(), six.port()), ("fd00::1", 443));
         assert_eq!(url("https://pve"), is("https://pve:8006", "pve"));
         assert_eq!(url("https://10.0.0.1:8006"), is("https://10.0.0.1:8006", "10.0.0.1"));
         for (wrong, said) in [
