@@ -31,7 +31,7 @@ use tokio::sync::{mpsc, watch};
 use zeroize::Zeroizing;
 
 /// The time that a run which ends with its last screen waits for its first screen before it stops.
-const ALONE: Duration = Duration::from_secs(10);
+const ALONE: Duration = Duration::from_secs(60);
 /// Of the wall.
 const RECONNECT: Duration = Duration::from_secs(20);
 

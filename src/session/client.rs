@@ -89,8 +89,7 @@ pub async fn join(folder: &Path, who: &str, read_only: bool) -> Result<(Welcome,
 pub async fn greet(folder: &Path, who: &str, patience: Duration) -> Result<Welcome, JoinError> {
     let asked = async {
         let mut lines = reached(folder).await?;
-        // Every record is known already: none is sent.
-        let hello = Hello { protocol: PROTOCOL, cursor: u64::MAX, who: who.to_string(), read_only: true };
+        let hello = Hello { protocol: PROTOCOL, cursor: Hello::ALL, who: who.to_string(), read_only: true };
         socket::send(&mut lines, &ToWorker::Hello(hello)).await.map_err(JoinError::Silent)?;
         loop {
             match socket::receive(&mut lines).await.map_err(JoinError::Silent)? {

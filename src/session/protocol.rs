@@ -25,12 +25,17 @@ pub const PROTOCOL: u32 = 2;
 pub struct Hello {
     /// The screen's [`PROTOCOL`]; the worker denies every other than its own.
     pub protocol: u32,
-    /// Records up to this number are known already.
+    /// Records up to this number are known already; [`Hello::ALL`] wants none.
     pub cursor: u64,
     /// For the record: `ann on pts/3`.
     pub who: String,
     /// Never wants control, not even when nobody has it.
     pub read_only: bool,
+}
+
+impl Hello {
+    /// The cursor of whoever only asks whether the worker lives: it gets no record, and is no screen.
+    pub const ALL: u64 = u64::MAX;
 }
 
 /// A message from a screen to the worker.

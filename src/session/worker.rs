@@ -73,6 +73,22 @@ impl Registry {
     }
 }
 
+/// A screen that is there until the value ends.
+struct Attached<'a>(&'a Registry);
+
+impl Attached<'_> {
+    fn to(registry: &Registry) -> Attached<'_> {
+        registry.screens.send_modify(|n| *n += 1);
+        Attached(registry)
+    }
+}
+
+impl Drop for Attached<'_> {
+    fn drop(&mut self) {
+        self.0.screens.send_modify(|n| *n -= 1);
+    }
+}
+
 impl ScreenServer {
     /// A server without screens; [`ScreenServer::serve`] lets them in.
     pub fn new(
@@ -127,13 +143,11 @@ impl ScreenServer {
     }
 
     async fn screen(self, stream: UnixStream, screen: u64) {
-        self.registry.screens.send_modify(|n| *n += 1);
         // An error is the screen's going away: the run does not care.
         let _ = self.talk(socket::lines(stream), screen).await;
         if self.registry.control(screen).yours {
             self.registry.set(None);
         }
-        self.registry.screens.send_modify(|n| *n -= 1);
     }
 
     async fn talk(&self, mut lines: Lines, screen: u64) -> io::Result<()> {
@@ -151,6 +165,8 @@ impl ScreenServer {
             return socket::send(&mut lines, &FromWorker::Denied { why, next }).await;
         }
         let who = text::shorten(&text::clean(&hello.who), LONGEST_NAME);
+        // `status` only asks whether the worker lives.
+        let _attached = (hello.cursor < Hello::ALL).then(|| Attached::to(&self.registry));
         if !hello.read_only && self.registry.holder().is_none() {
             self.registry.set(Some(Holder { screen, who: who.clone(), since: Timestamp::now() }));
         }
@@ -268,5 +284,33 @@ fn newer_screen() -> FromWorker {
     FromWorker::Denied {
         why: format!("the worker (cozyup {version}) does not know what this screen asks"),
         next: "use the cozyup that started the run".to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::client;
+    use super::*;
+    use crate::engine::journal::Journal;
+
+    /// A run that ends with its last screen must not end with a `status`.
+    #[tokio::test]
+    async fn whoever_only_asks_whether_the_worker_lives_is_no_screen() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = folder.path().join("journal.jsonl");
+        drop(Journal::open(&journal).unwrap());
+        let (requests, _asked) = mpsc::unbounded_channel();
+        let (_written, last) = watch::channel(0);
+        let (_ended, ended) = watch::channel(None);
+        let server = ScreenServer::new(journal, "lab".into(), None, requests, last, ended, Board::default());
+        let mut screens = server.screens();
+        let serving = tokio::spawn(server.serve(socket::listen(folder.path()).unwrap()));
+        client::greet(folder.path(), "ann", Duration::from_secs(10)).await.unwrap();
+        assert!(!screens.has_changed().unwrap());
+        let attached = client::join(folder.path(), "ann", true).await.unwrap();
+        assert_eq!(*screens.borrow_and_update(), 1);
+        drop(attached);
+        screens.wait_for(|n| *n == 0).await.unwrap();
+        serving.abort();
     }
 }
