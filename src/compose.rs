@@ -1,4 +1,7 @@
 //! The only file that puts concrete things together: plan, clients, steps, journal, engine.
+mod ground;
+mod looking;
+
 use crate::base::file::{self, Unfit};
 use crate::base::names::Names;
 use crate::base::secret::Secret;
@@ -22,12 +25,13 @@ use crate::plan::model::Plan;
 use crate::plan::{self, Loaded};
 use crate::release::{Component, Release};
 use crate::session::folder::RunFolder;
-use crate::session::lock::{LockError, Owner, RunLock, host_name};
+use crate::session::lock::{LockError, Owner, RunLock};
 use crate::session::order::{Adoption, Keys};
-use crate::steps::claim::Claim;
 use crate::steps::site::{Installation, MARK, Parts, Reading, Reconnect, open};
 use crate::steps::{catalogue, teardown};
 use crate::{proxmox, session};
+use ground::Ground;
+pub use looking::{Look, Looking, looking};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -176,38 +180,31 @@ pub fn prepare(options: Options) -> Result<Prepared, Refusal> {
     let (release, components) = release_of(&plan)?;
     // The observer's own: what hangs there takes no place from the steps.
     let (watching, _) = connect(&plan, secret.clone())?;
-    let clients = connect(&plan, secret)?;
-    let http = http_client().map_err(|e| Refusal::Plan(format!("no HTTP client: {e}")))?;
     let (steps, makes_secrets) = match options.course {
         Course::Forward { until } => (catalogue::steps(&plan, &components), until >= Day::Number(2)),
         Course::Back { cluster_is_lost } => {
             (teardown::steps(&plan, &components, cluster_is_lost, &options.also), false)
         }
-        Course::Verify => (catalogue::steps(&plan, &components), false),
     };
-    let (reading, changing) = open(Parts {
-        plan: plan.clone(),
-        clock: options.clock.clone(),
-        mark: format!("{MARK}{}.{run}", plan.name),
+    let ground = Ground {
+        plan: &plan,
+        clock: &options.clock,
+        folder: &folder,
+        vault,
+        run: &run,
+        place: &place,
+        state: &state_before,
+        records: &recovered.records,
         release,
         components,
-        proxmox: clients,
-        http,
-        names: names_of_environment(&plan),
-        secrets: folder.secrets(),
-        vault,
-        cache: folder.cache(),
-        // A clock that was handed over is a lab's.
-        ntp_port: if options.clock.spec().is_some() { crate::lab::site::TIME_PORT } else { crate::base::sntp::PORT },
+    };
+    let (reading, changing) = open(Parts {
         reconnect: options.reconnect,
-        claim: Claim::here(&host_name(), folder.path(), &place, options.clock.now()),
         take_over: options.take_over.clone(),
-        shown: state_before.shown(),
-        made: state_before.made.steps().cloned().collect(),
         adopted: state_before.made.is_adopted() || adopt.is_some(),
         also: options.also,
-        digests: RunState::digests(&recovered.records),
         makes_secrets,
+        ..ground.parts(secret)?
     });
     let (feed, records) = mpsc::unbounded_channel();
     let (requests, inbox) = mpsc::unbounded_channel();

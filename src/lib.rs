@@ -8,6 +8,7 @@ pub mod compose;
 pub mod cozystack;
 #[warn(missing_docs)]
 pub mod engine;
+pub mod integrity;
 #[warn(missing_docs)]
 pub mod kubernetes;
 pub mod observe;

@@ -10,13 +10,15 @@ pub enum Exit {
     Blocked = 1,
     Usage = 2,
     Stopped = 3,
+    /// What was proven is not so any more.
+    Differs = 4,
     Locked = 5,
 }
 
 impl Exit {
     /// The exit of another process of ours.
     pub fn of(code: u8) -> Exit {
-        [Exit::Proven, Exit::Blocked, Exit::Usage, Exit::Stopped, Exit::Locked]
+        [Exit::Proven, Exit::Blocked, Exit::Usage, Exit::Stopped, Exit::Differs, Exit::Locked]
             .into_iter()
             .find(|e| *e as u8 == code)
             .unwrap_or(Exit::Usage)

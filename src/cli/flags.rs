@@ -1,6 +1,7 @@
 //! Options that several commands have.
 use super::show::Style;
 use super::start::teardown::Removal;
+use super::verifying::Form;
 use crate::base::day::Day;
 use crate::base::vmid::Vmid;
 use crate::steps::catalogue::LAST_DAY;
@@ -85,6 +86,34 @@ impl TeardownFlags {
             style: Style::of(self.lines, self.json),
             patience: self.patience,
             take_over: self.take_over,
+        }
+    }
+}
+
+/// The options for a verification.
+#[derive(Debug, Clone, clap::Args)]
+pub struct VerifyFlags {
+    /// One JSON object
+    #[arg(long, conflicts_with_all = ["line", "metrics"])]
+    pub json: bool,
+    /// One line: state, first difference, figures
+    #[arg(long, conflicts_with = "metrics")]
+    pub line: bool,
+    /// Metrics for the text file collector of Prometheus' node exporter
+    #[arg(long)]
+    pub metrics: bool,
+    /// Ask nothing more after this long, e.g. 50s, 5m
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = duration)]
+    pub within: Duration,
+}
+
+impl VerifyFlags {
+    pub fn form(&self) -> Form {
+        match (self.json, self.line, self.metrics) {
+            (true, _, _) => Form::Json,
+            (_, true, _) => Form::Line,
+            (_, _, true) => Form::Metrics,
+            (false, false, false) => Form::Text,
         }
     }
 }

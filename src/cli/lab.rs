@@ -1,12 +1,13 @@
 //! `cozyup lab`: the simulated site. `lab run` starts it as a process of its own, which goes on when the run is killed,
 //! as a real site would.
 use super::exit::Exit;
-use super::flags::{RunFlags, TeardownFlags};
+use super::flags::{RunFlags, TeardownFlags, VerifyFlags};
 use super::lab_site::{self, Figures, Opened, Place, folder, own_folder, scenarios};
 use super::output::{print, print_error};
 use super::show::{Style, no_terminal};
 use super::start::teardown::tear_down;
 use super::start::{Start, YES, execute, in_lab};
+use super::verifying::verify_run;
 use crate::engine::course::Course;
 use crate::lab::scenario::Scenario;
 use crate::lab::site::{self, Site};
@@ -34,6 +35,8 @@ enum Sub {
     Run(RunInLab),
     /// Take back the run of a lab that serves on (`lab run --keep`)
     Teardown(TeardownInLab),
+    /// Prove the run of a lab that serves on again; changes nothing
+    Verify(VerifyInLab),
     /// Only serve the lab, for any client: prints endpoints, token and files
     Serve(Serve),
     /// The scenarios that there are
@@ -83,6 +86,15 @@ struct TeardownInLab {
 }
 
 #[derive(Debug, clap::Args)]
+struct VerifyInLab {
+    /// A scenario of `lab list`, or a YAML file
+    #[arg(long, default_value = "standard")]
+    scenario: String,
+    #[command(flatten)]
+    flags: VerifyFlags,
+}
+
+#[derive(Debug, clap::Args)]
 struct Serve {
     #[command(flatten)]
     at: Where,
@@ -98,7 +110,7 @@ impl Lab {
     /// See `Command::uses_state`.
     pub fn uses_state(&self) -> bool {
         match &self.command {
-            None | Some(Sub::Run(_) | Sub::Teardown(_)) => true,
+            None | Some(Sub::Run(_) | Sub::Teardown(_) | Sub::Verify(_)) => true,
             Some(Sub::Serve(serve)) => serve.dir.is_none(),
             Some(Sub::List) => false,
         }
@@ -109,6 +121,7 @@ impl Lab {
             None => on_the_screen(state_dir).await,
             Some(Sub::Run(run)) => run.run(state_dir).await,
             Some(Sub::Teardown(teardown)) => teardown.run(state_dir).await,
+            Some(Sub::Verify(verify)) => verify.run(state_dir).await,
             Some(Sub::Serve(serve)) => serve.run(state_dir).await,
             Some(Sub::List) => {
                 list();
@@ -177,30 +190,54 @@ impl RunInLab {
 
 impl TeardownInLab {
     async fn run(self, state_dir: &Path) -> Exit {
-        let dir = folder(state_dir, &self.scenario);
-        if dir.exists()
-            && let Err(why) = own_folder(&dir)
-        {
-            print_error(&why);
-            return Exit::Usage;
+        match serving(state_dir, &self.scenario) {
+            Ok((dir, site)) => tear_down(start_in(&dir, &site), &self.flags.removal(), state_dir).await,
+            Err(why) => usage(&why),
         }
-        let Some(site) = Site::of_running(&dir) else {
-            print_error(&format!(
-                "no lab of scenario {} serves, and what was in it is gone with it\n\
-                 next: `cozyup lab run --keep` leaves one to be taken back",
-                self.scenario
-            ));
-            return Exit::Usage;
-        };
-        let start = Start {
-            folder: Some(dir.join("run")),
-            clock: site.clock(),
-            names: Some(site.names.clone()),
-            figures: Figures { critical_path_s: None, speed: Some(site.speed) },
-            token_file: Some(site.token_file.clone()),
-            ..Start::of(&site.plan)
-        };
-        tear_down(start, &self.flags.removal(), state_dir).await
+    }
+}
+
+impl VerifyInLab {
+    async fn run(self, state_dir: &Path) -> Exit {
+        match serving(state_dir, &self.scenario) {
+            Ok((dir, site)) => verify_run(start_in(&dir, &site), self.flags.form(), self.flags.within, state_dir).await,
+            Err(why) => usage(&why),
+        }
+    }
+}
+
+fn usage(why: &str) -> Exit {
+    print_error(why);
+    Exit::Usage
+}
+
+/// The folder of the lab of this scenario, and what serves there.
+///
+/// # Errors
+/// When nothing serves.
+fn serving(state_dir: &Path, scenario: &str) -> Result<(PathBuf, Site), String> {
+    let dir = folder(state_dir, scenario);
+    if dir.exists() {
+        own_folder(&dir)?;
+    }
+    match Site::of_running(&dir) {
+        Some(site) => Ok((dir, site)),
+        None => Err(format!(
+            "no lab of scenario {scenario} serves, and what was in it is gone with it\n\
+             next: `cozyup lab run --keep` leaves one behind"
+        )),
+    }
+}
+
+/// What a command about the run of this lab starts from.
+fn start_in<'a>(dir: &Path, site: &'a Site) -> Start<'a> {
+    Start {
+        folder: Some(dir.join("run")),
+        clock: site.clock(),
+        names: Some(site.names.clone()),
+        figures: Figures { critical_path_s: None, speed: Some(site.speed) },
+        token_file: Some(site.token_file.clone()),
+        ..Start::of(&site.plan)
     }
 }
 

@@ -23,6 +23,8 @@ mod show;
 mod start;
 mod status;
 mod teardown;
+mod verify;
+mod verifying;
 mod worker;
 
 use crate::base::place;
@@ -47,7 +49,8 @@ impl Command {
             | Command::Attach(_)
             | Command::Status(_)
             | Command::Stop(_)
-            | Command::Teardown(_) => true,
+            | Command::Teardown(_)
+            | Command::Verify(_) => true,
         }
     }
 }
@@ -57,7 +60,7 @@ impl Command {
     name = "cozyup",
     version,
     about = "From a bare Proxmox VE site to a validated CozyStack cluster, with proof for every step",
-    after_help = "Without a command it opens the terminal UI.\nExit codes: 0 proven, 1 a step is blocked, 2 usage or plan error, 3 stopped on request, 5 locked by another run."
+    after_help = "Without a command it opens the terminal UI.\nExit codes: 0 proven, 1 a step is blocked, 2 usage or plan error, 3 stopped on request, 4 not as it was proven, 5 locked by another run."
 )]
 struct Cli {
     /// Where runs keep their state (default: the platform's state folder)
@@ -90,6 +93,8 @@ enum Command {
     Stop(attach::Stop),
     /// Remove exactly what a run made, and prove that it is gone
     Teardown(teardown::Teardown),
+    /// Prove again what a run has proven, and check the installation's integrity; changes nothing
+    Verify(verify::Verify),
     /// Does the work of a run; `run` starts it
     #[command(hide = true)]
     Worker(worker::Worker),
@@ -137,6 +142,7 @@ pub fn main() -> ExitCode {
             Some(Command::Status(status)) => status.run(&state_dir).await,
             Some(Command::Stop(stop)) => stop.run(&state_dir).await,
             Some(Command::Teardown(teardown)) => teardown.run(&state_dir).await,
+            Some(Command::Verify(verify)) => verify.run(&state_dir).await,
             Some(Command::Worker(worker)) => worker.run().await,
             Some(Command::Probe(probe)) => probe.run().await,
         }

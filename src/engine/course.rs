@@ -16,8 +16,6 @@ pub enum Course {
         /// The cluster can't be asked any more what lives in it, and a person said so.
         cluster_is_lost: bool,
     },
-    /// Looks at every step once and acts on none.
-    Verify,
 }
 
 /// Day 0 alone, which changes nothing: what is known of a run before its first record.
@@ -32,7 +30,7 @@ impl Course {
     pub fn wants(self, day: Day) -> bool {
         match self {
             Course::Forward { until } => day <= until,
-            Course::Back { .. } | Course::Verify => true,
+            Course::Back { .. } => true,
         }
     }
 
@@ -40,15 +38,7 @@ impl Course {
     pub fn is_back(self) -> bool {
         match self {
             Course::Back { .. } => true,
-            Course::Forward { .. } | Course::Verify => false,
-        }
-    }
-
-    /// True when its steps may act.
-    pub fn acts(self) -> bool {
-        match self {
-            Course::Forward { .. } | Course::Back { .. } => true,
-            Course::Verify => false,
+            Course::Forward { .. } => false,
         }
     }
 
@@ -56,7 +46,7 @@ impl Course {
     pub fn resume_command(self) -> &'static str {
         match self {
             Course::Back { .. } => "cozyup teardown PLAN",
-            Course::Forward { .. } | Course::Verify => "cozyup run PLAN",
+            Course::Forward { .. } => "cozyup run PLAN",
         }
     }
 }
@@ -70,7 +60,6 @@ mod tests {
         let kept = [
             (Course::Forward { until: Day::Number(5) }, r#"{"forward":{"until":5}}"#),
             (Course::Back { cluster_is_lost: true }, r#"{"back":{"cluster_is_lost":true}}"#),
-            (Course::Verify, r#""verify""#),
         ];
         for (course, json) in kept {
             assert_eq!(serde_json::to_string(&course).unwrap(), json);
@@ -79,9 +68,9 @@ mod tests {
     }
 
     #[test]
-    fn forward_ends_with_its_day_and_the_others_want_every_step() {
+    fn forward_ends_with_its_day_and_the_way_back_wants_every_step() {
         let forward = Course::Forward { until: Day::Number(2) };
         assert!(forward.wants(Day::Number(2)) && !forward.wants(Day::Number(3)) && !forward.wants(Day::Teardown));
-        assert!(Course::Back { cluster_is_lost: false }.wants(Day::Teardown) && Course::Verify.wants(Day::Number(9)));
+        assert!(Course::Back { cluster_is_lost: false }.wants(Day::Teardown));
     }
 }

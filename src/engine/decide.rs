@@ -54,9 +54,6 @@ pub fn decide(state: &RunState, running: &BTreeMap<StepId, Verb>, rules: &Rules,
     if state.wanted().all(StepState::is_proven) {
         return vec![Effect::End(Outcome::Proven)];
     }
-    if !state.course.acts() {
-        return verify(state, running, now);
-    }
     let mut effects = Vec::new();
     let mut entrance = Entrance::of(state, rules);
     let today = state.today();
@@ -87,25 +84,6 @@ fn look(state: &RunState, step: &StepState, now: Timestamp) -> Option<Effect> {
             start(Verb::Observe)
         }
         Status::Retrying { again_at, .. } | Status::Blocked { again_at, .. } => Some(Effect::WakeAt(*again_at)),
-    }
-}
-
-/// Every step is looked at once, as far as what stands before it holds; then the run ends.
-fn verify(state: &RunState, running: &BTreeMap<StepId, Verb>, now: Timestamp) -> Vec<Effect> {
-    let open = |s: &&StepState| match &s.status {
-        Status::Pending | Status::Retrying { .. } => true,
-        Status::Absent
-        | Status::Acting
-        | Status::Acted
-        | Status::Underway
-        | Status::Blocked { .. }
-        | Status::Proven => false,
-    };
-    let idle = state.wanted().filter(open).filter(|s| !running.contains_key(&s.outline.id));
-    let effects: Vec<Effect> = idle.filter_map(|step| look(state, step, now)).collect();
-    match effects.is_empty() && running.is_empty() {
-        true => vec![Effect::End(Outcome::Blocked)],
-        false => effects,
     }
 }
 
@@ -206,10 +184,9 @@ fn patience_over(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::course::Course;
     use crate::engine::failure::Failure;
     use crate::engine::proof::Comparison;
-    use crate::engine::state::tests::{at, fold, on_course, outline, proof, session};
+    use crate::engine::state::tests::{at, fold, outline, proof, session};
     use crate::engine::step::Queue;
 
     fn id(s: &str) -> StepId {
@@ -316,24 +293,6 @@ mod tests {
         let state = fold(vec![session(steps), blocked("day1.a")]);
         let running = BTreeMap::from([(id("day1.b"), Verb::Observe)]);
         assert!(!decide(&state, &running, &unattended(), at(500)).contains(&Effect::End(Outcome::Blocked)));
-    }
-
-    /// Issue 11, item 3: the course that only looks.
-    #[test]
-    fn a_verification_looks_at_every_step_once_asks_for_no_gate_and_acts_on_nothing() {
-        let steps = vec![outline("day1.a", 1, &[]), outline("day1.b", 1, &["day1.a"]), outline("day2.c", 2, &[])];
-        let first = on_course(session(steps), Course::Verify);
-        let observe = |step: &str| Effect::Start(id(step), Verb::Observe);
-        let none = BTreeMap::new();
-        let looks = decide(&fold(vec![first.clone()]), &none, &unattended(), at(9));
-        assert_eq!(looks, [observe("day1.a"), observe("day2.c")]);
-        let absent = fold(vec![first.clone(), absent("day1.a"), absent("day2.c")]);
-        let running = BTreeMap::from([(id("day2.c"), Verb::Observe)]);
-        assert_eq!(decide(&absent, &running, &unattended(), at(9)), []);
-        assert_eq!(decide(&absent, &none, &unattended(), at(9)), [Effect::End(Outcome::Blocked)]);
-        let proven = |step: &str| Event::Proven { step: id(step), proof: proof() };
-        let all = fold(vec![first, proven("day1.a"), proven("day1.b"), proven("day2.c")]);
-        assert_eq!(decide(&all, &none, &unattended(), at(9)), [Effect::End(Outcome::Proven)]);
     }
 
     #[test]

@@ -21,8 +21,6 @@ pub enum News {
     GoesOn,
     /// A session begins that takes the run back.
     Teardown,
-    /// A session begins that only looks.
-    Verifies,
     /// The run was taken from another place.
     TakesOver,
     /// Things of a run whose journal was lost were taken up.
@@ -73,7 +71,6 @@ impl News {
             News::Starts => "starts",
             News::GoesOn => "goes on",
             News::Teardown => "teardown",
-            News::Verifies => "verifies",
             News::TakesOver => "takeover",
             News::Adopts => "adopts",
             News::Asks => "asks",
@@ -99,14 +96,9 @@ impl News {
     /// The standing whose mark and colour it has on the screen; `None` for a line of a log and what is like one.
     pub fn standing(self) -> Option<Standing> {
         match self {
-            News::Starts
-            | News::GoesOn
-            | News::Teardown
-            | News::Verifies
-            | News::TakesOver
-            | News::Adopts
-            | News::Gate
-            | News::Acts => Some(Standing::Acts),
+            News::Starts | News::GoesOn | News::Teardown | News::TakesOver | News::Adopts | News::Gate | News::Acts => {
+                Some(Standing::Acts)
+            }
             News::Asks | News::Compare | News::Trusts => Some(Standing::Gate),
             News::Waits => Some(Standing::Waits),
             News::Proven | News::Holds | News::Noticed { better: true } | News::Ended(Outcome::Proven) => {
@@ -219,7 +211,6 @@ fn session<'a>(event: &Event, state: &RunState) -> Vec<LogEntry<'a>> {
         Course::Back { .. } => {
             LogEntry::run(News::Teardown, format!("of run {run} of plan {plan}: {wanted} steps{process}"))
         }
-        Course::Verify => LogEntry::run(News::Verifies, format!("run {run} of plan {plan}: {wanted} steps{process}")),
         Course::Forward { until } => {
             let news = if state.sessions == 0 { News::Starts } else { News::GoesOn };
             let days = match until {

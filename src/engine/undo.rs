@@ -1,9 +1,9 @@
 //! A run backwards: every act that can be taken back becomes a step whose goal is that nothing of it is left.
 use super::driver::{OBSERVE_DEADLINE, too_long};
 use super::failure::Failure;
+use super::glance::Glance;
 use super::made::Made;
 use super::step::{Context, Observed, Outline, Removal, Site, Step, StepId, Undo};
-use super::wait::Wait;
 use crate::base::clock::Clock;
 use crate::base::day::Day;
 use async_trait::async_trait;
@@ -105,43 +105,14 @@ pub async fn survey<S: Site>(
     clock: &Clock,
     made: &Arc<Made>,
 ) -> Vec<(Outline, Result<Observed, Failure>)> {
-    let looks: Vec<_> = steps.iter().map(|step| look(&**step, site, Glance(clock.clone(), made.clone()))).collect();
+    let glance = || Glance { clock: clock.clone(), made: made.clone(), handle: None };
+    let looks: Vec<_> = steps.iter().map(|step| look(&**step, site, glance())).collect();
     stream::iter(looks).buffered(LOOKS_AT_ONCE).collect().await
 }
 
 async fn look<S: Site>(step: &dyn Step<S>, site: &S::Reading, cx: Glance) -> (Outline, Result<Observed, Failure>) {
     let observed = tokio::time::timeout(OBSERVE_DEADLINE, step.observe(&cx, site)).await;
     (step.outline().clone(), observed.unwrap_or_else(|_| Err(too_long("the look at the target", OBSERVE_DEADLINE))))
-}
-
-/// The context of a look outside of any run.
-struct Glance(Clock, Arc<Made>);
-
-#[async_trait]
-impl Context for Glance {
-    fn clock(&self) -> &Clock {
-        &self.0
-    }
-
-    fn handle(&self) -> Option<String> {
-        None
-    }
-
-    fn made(&self) -> &Made {
-        &self.1
-    }
-
-    async fn keep_handle(&self, _handle: &str) -> Result<(), Failure> {
-        Err(Failure::defect("a look must not change anything"))
-    }
-
-    fn waiting(&self, _wait: Wait) {}
-
-    fn log(&self, _source: &str, _line: &str) {}
-
-    fn stopping(&self) -> bool {
-        false
-    }
 }
 
 #[async_trait]

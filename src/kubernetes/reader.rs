@@ -197,6 +197,14 @@ impl Reader {
         self.rows(namespace, selector).await
     }
 
+    /// All warnings that the cluster keeps.
+    ///
+    /// # Errors
+    /// See [`Reader::list`].
+    pub async fn warnings(&self) -> Result<Answer<Vec<EventStatus>>, Error> {
+        self.rows(None, None).await
+    }
+
     /// All HelmReleases, again after every change. See [`Snapshots`].
     pub fn watch_releases(&self) -> Snapshots<ReleaseStatus> {
         follow::snapshots(self.wire.clone())
@@ -218,7 +226,8 @@ impl Reader {
     }
 
     async fn rows<R: Row>(&self, namespace: Option<&str>, selector: Option<&str>) -> Result<Answer<Vec<R>>, Error> {
-        let listed: Listed<R::Slim> = all_pages(&self.wire, &R::KIND, namespace, selector, None, Kept::Part).await?;
+        let listed: Listed<R::Slim> =
+            all_pages(&self.wire, &R::KIND, namespace, selector, R::FIELD, Kept::Part).await?;
         Ok(Answer::new(
             asked_list(&R::KIND, namespace, selector),
             evidence::raw_list(&listed.items, |slim| slim.clone()),

@@ -189,7 +189,6 @@ impl Summary {
             Course::Forward { until: Day::Number(last) } => format!("days 0 to {last}"),
             Course::Forward { until: until @ Day::Teardown } => until.to_string(),
             Course::Back { .. } => "teardown".to_string(),
-            Course::Verify => "verified".to_string(),
         };
         let mut out = vec![format!("{}: {} of {} steps proven ({what})", self.outcome.word(), self.proven, self.steps)];
         for b in &self.blocked {

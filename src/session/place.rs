@@ -32,6 +32,13 @@ impl RunFolder {
         let is_new = std::fs::metadata(self.journal()).map_or(true, |journal| journal.len() == 0);
         of(&path, is_new).map_err(|source| Unfit::Io { path: path.display().to_string(), source })
     }
+
+    /// What the last holder of the lock wrote as its place, as far as this machine still is that place; empty when it is
+    /// not known. Nothing is written.
+    pub fn place(&self) -> String {
+        let kept = read_regular(&self.path().join(NAME), LONGEST).and_then(|text| serde_json::from_str(&text).ok());
+        judged(kept, cards(Path::new(NETWORK)), false, String::new).id
+    }
 }
 
 fn of(path: &Path, is_new: bool) -> io::Result<String> {

@@ -9,6 +9,9 @@ use std::sync::Arc;
 /// The last day that has steps.
 pub const LAST_DAY: u8 = 6;
 
+/// The kinds whose statement is about the session that proves it: it means nothing where none works.
+pub const OF_A_SESSION: [&str; 1] = [day0::survival::KIND];
+
 pub type Steps = Vec<Arc<dyn Step<Installation>>>;
 
 /// Every step of the plan, day by day; `components` are the HelmReleases of its profile.

@@ -22,3 +22,4 @@ mod session;
 mod shared_site;
 mod teardown;
 mod two_hosts;
+mod verify;

@@ -23,6 +23,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 mod doubt;
+mod verify;
 
 /// A world of named things that take some looks to appear.
 #[derive(Default)]

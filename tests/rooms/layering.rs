@@ -20,6 +20,7 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
         "session",
         "tui",
         "report",
+        "integrity",
         "cli",
         "compose",
     ];
@@ -36,7 +37,8 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("steps", vec!["engine", "plan", "proxmox", "talos", "kubernetes", "cozystack", "release", "observed"]),
         ("session", vec!["engine", "observed"]),
         ("tui", vec!["engine", "plan", "session", "observed"]),
-        ("report", vec!["engine", "plan", "observed"]),
+        ("integrity", vec!["engine", "plan", "proxmox", "kubernetes", "cozystack", "steps"]),
+        ("report", vec!["engine", "plan", "observed", "integrity"]),
         ("cli", all.clone()),
         ("compose", all),
     ])

@@ -5,6 +5,7 @@ use super::transcript::Transcript;
 use crate::talos::site::BUNDLE;
 use async_trait::async_trait;
 use cozyup::base::clock::Clock;
+use cozyup::base::day::Day;
 use cozyup::base::secret::Secret;
 use cozyup::compose::{self, Prepared};
 use cozyup::engine::course::Course;
@@ -46,7 +47,7 @@ impl Looks {
             plan,
             text: None,
             folder: run,
-            course: Course::Verify,
+            course: Course::Forward { until: Day::Number(6) },
             take_over: None,
             also: Default::default(),
             adopt: None,
