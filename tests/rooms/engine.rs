@@ -1,8 +1,6 @@
 //! The engine over a target of its own making: what it does when the target, the disk or the process gives way.
 use async_trait::async_trait;
-use cozyup::base::clock::Clock;
-use cozyup::base::day::Day;
-use cozyup::base::secret::Secret;
+use cozyup::base::{clock::Clock, day::Day, secret::Secret};
 use cozyup::engine::course::Course;
 use cozyup::engine::decide::Rules;
 use cozyup::engine::doubt::Outside;
