@@ -31,7 +31,7 @@ use crate::steps::site::{Installation, MARK, Parts, Reading, Reconnect, open};
 use crate::steps::{catalogue, teardown};
 use crate::{proxmox, session};
 use ground::Ground;
-pub use looking::{Look, Looking, looking};
+pub use looking::{Look, Looking, looking, told};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

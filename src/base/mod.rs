@@ -19,6 +19,7 @@ pub mod properties;
 pub mod role;
 pub mod secret;
 pub mod sntp;
+pub mod tar;
 pub mod text;
 pub mod tls;
 pub mod trust;

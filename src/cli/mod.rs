@@ -14,6 +14,7 @@ mod output;
 mod person;
 mod plan;
 mod prepare;
+mod report;
 mod run;
 mod runs;
 mod runtime;
@@ -22,6 +23,7 @@ mod shield;
 mod show;
 mod start;
 mod status;
+mod support;
 mod teardown;
 mod verify;
 mod verifying;
@@ -48,6 +50,8 @@ impl Command {
             | Command::Run(_)
             | Command::Attach(_)
             | Command::Status(_)
+            | Command::Report(_)
+            | Command::Support(_)
             | Command::Stop(_)
             | Command::Teardown(_)
             | Command::Verify(_) => true,
@@ -89,6 +93,10 @@ enum Command {
     Attach(attach::Attach),
     /// State of a run, from its journal
     Status(status::Status),
+    /// The hand-over record of a run, from its journal
+    Report(report::Report),
+    /// A bundle for whoever helps: records, plan and log of a run, without secrets
+    Support(support::Support),
     /// Stop a run at its next safe point
     Stop(attach::Stop),
     /// Remove exactly what a run made, and prove that it is gone
@@ -140,6 +148,8 @@ pub fn main() -> ExitCode {
             Some(Command::Run(run)) => run.run(&state_dir).await,
             Some(Command::Attach(attach)) => attach.run(&state_dir).await,
             Some(Command::Status(status)) => status.run(&state_dir).await,
+            Some(Command::Report(report)) => report.run(&state_dir).await,
+            Some(Command::Support(support)) => support.run(&state_dir).await,
             Some(Command::Stop(stop)) => stop.run(&state_dir).await,
             Some(Command::Teardown(teardown)) => teardown.run(&state_dir).await,
             Some(Command::Verify(verify)) => verify.run(&state_dir).await,

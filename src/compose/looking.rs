@@ -6,8 +6,10 @@ use super::{TOKEN_VARIABLE, VaultError};
 use crate::base::clock::Clock;
 use crate::base::file::Unfit;
 use crate::base::vault::Vault;
-use crate::engine::journal::Journal;
+use crate::engine::journal::{Journal, JournalError};
+use crate::engine::record::Record;
 use crate::engine::state::RunState;
+use crate::plan::model::Plan;
 use crate::plan::{self, Loaded};
 use crate::session::folder::RunFolder;
 use crate::session::order::Keys;
@@ -85,4 +87,15 @@ pub fn looking(look: Look) -> Result<Looking, Refusal> {
     };
     let (reading, _) = open(ground.parts(token)?);
     Ok(Looking { steps, reading: Arc::new(reading), loaded, clock: look.clock, state })
+}
+
+/// The records of a run, and the plan of its last session, where the text beside the journal is that very one.
+///
+/// # Errors
+/// When the journal can't be read.
+pub fn told(folder: &RunFolder) -> Result<(Vec<Record>, Option<Plan>), JournalError> {
+    let records = Journal::read(&folder.journal())?.records;
+    let digest = RunState::of(&records).plan_digest;
+    let plan = plan::load_own(&folder.plan()).ok().filter(|loaded| loaded.digest == digest);
+    Ok((records, plan.map(|loaded| loaded.plan)))
 }

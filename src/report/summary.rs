@@ -6,7 +6,7 @@ use crate::engine::course::Course;
 use crate::engine::proof::Left;
 use crate::engine::record::Outcome;
 use crate::engine::state::RunState;
-use crate::plan::model::Plan;
+use crate::plan::model::{NodePlan, Plan};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -54,7 +54,7 @@ pub enum Ending {
 }
 
 impl Ending {
-    fn of(ended: Option<Outcome>) -> Ending {
+    pub(super) fn of(ended: Option<Outcome>) -> Ending {
         match ended {
             Some(Outcome::Proven) => Ending::Proven,
             Some(Outcome::Blocked) => Ending::Blocked,
@@ -103,6 +103,36 @@ pub struct Node {
     pub vmid: Vmid,
     pub host: String,
     pub address: String,
+}
+
+/// The machines of the plan.
+pub(super) fn nodes(plan: &Plan) -> Vec<Node> {
+    let node = |n: &NodePlan| Node {
+        name: n.name.clone(),
+        role: n.role.to_string(),
+        vmid: n.vmid,
+        host: n.host.clone(),
+        address: n.address.to_string(),
+    };
+    plan.nodes.iter().map(node).collect()
+}
+
+/// The versions that the plan asks for.
+pub(super) fn versions(plan: &Plan) -> BTreeMap<&'static str, String> {
+    BTreeMap::from([
+        ("cozystack", plan.cozystack.version.clone()),
+        ("talos", plan.talos.version.clone()),
+        ("kubernetes", plan.talos.kubernetes.clone()),
+    ])
+}
+
+/// The addresses by which the installation is reached.
+pub(super) fn addresses(plan: &Plan) -> BTreeMap<&'static str, String> {
+    BTreeMap::from([
+        ("api", plan.cluster_endpoint()),
+        ("root_host", plan.cozystack.root_host.clone()),
+        ("pool", plan.network.address_pool.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
+    ])
 }
 
 /// Each thing once; several steps may come upon the same.
@@ -154,27 +184,9 @@ impl Summary {
             wall_s: (times.wall.as_secs_f64() * 1000.0).round() / 1000.0,
             critical_path_s: times.critical_path_s,
             speed: times.speed,
-            nodes: plan
-                .nodes
-                .iter()
-                .map(|n| Node {
-                    name: n.name.clone(),
-                    role: n.role.to_string(),
-                    vmid: n.vmid,
-                    host: n.host.clone(),
-                    address: n.address.to_string(),
-                })
-                .collect(),
-            versions: BTreeMap::from([
-                ("cozystack", plan.cozystack.version.clone()),
-                ("talos", plan.talos.version.clone()),
-                ("kubernetes", plan.talos.kubernetes.clone()),
-            ]),
-            addresses: BTreeMap::from([
-                ("api", plan.cluster_endpoint()),
-                ("root_host", plan.cozystack.root_host.clone()),
-                ("pool", plan.network.address_pool.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
-            ]),
+            nodes: nodes(plan),
+            versions: versions(plan),
+            addresses: addresses(plan),
             files: files
                 .into_iter()
                 .filter(|(_, path)| path.exists())

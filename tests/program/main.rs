@@ -15,6 +15,7 @@ mod day6_workers;
 mod first_use;
 mod given;
 mod ground;
+mod hand_over;
 mod lab_run;
 mod leaks;
 mod observe;

@@ -280,6 +280,20 @@ impl Journal {
     }
 }
 
+/// The text of a journal that holds these records, with a chain of its own.
+///
+/// # Errors
+/// None that a record of this program could have.
+pub fn text_of(records: impl IntoIterator<Item = Record>) -> serde_json::Result<String> {
+    let (mut text, mut sum) = (String::new(), Sum::default());
+    for record in records {
+        let (line, next) = line::encode(&record, sum)?;
+        text.push_str(&line);
+        sum = next;
+    }
+    Ok(text)
+}
+
 /// Locks the file. A program that a writer was just starting has its files open until it becomes that program.
 fn locked(file: &File) -> Result<(), TryLockError> {
     let began = Instant::now();

@@ -3,6 +3,6 @@
 mod at_rest;
 mod echo;
 mod meddled;
-mod search;
+pub mod search;
 mod site;
 mod whole_run;
