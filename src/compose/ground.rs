@@ -1,5 +1,6 @@
 //! What a site is opened from: the same for a session and for a look beside one.
-use super::{MARK, Refusal, connect, http_client, names_of_environment};
+use super::looking::told;
+use super::{MARK, Refusal, connect, http_client, names_of_environment, with_cause};
 use crate::base::clock::Clock;
 use crate::base::secret::Secret;
 use crate::base::vault::Vault;
@@ -7,9 +8,12 @@ use crate::engine::record::Record;
 use crate::engine::state::RunState;
 use crate::plan::model::Plan;
 use crate::release::{Component, Release};
+use crate::report::handover::{HandOver, html, markdown};
 use crate::session::folder::RunFolder;
 use crate::session::lock::host_name;
 use crate::steps::claim::Claim;
+use crate::steps::day10::record;
+use crate::steps::hand_over::{HandOverFiles, Scribe};
 use crate::steps::site::Parts;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -48,6 +52,7 @@ impl Ground<'_> {
             // A clock that was handed over is a lab's.
             ntp_port: if clock.spec().is_some() { crate::lab::site::TIME_PORT } else { crate::base::sntp::PORT },
             reconnect: Arc::new(|| Box::pin(async { Err("no worker is at work".to_string()) })),
+            scribe: scribe(folder, &plan.name),
             claim: Claim::here(&host_name(), folder.path(), self.place, clock.now()),
             take_over: None,
             shown: state.shown(),
@@ -58,4 +63,21 @@ impl Ground<'_> {
             makes_secrets: false,
         })
     }
+}
+
+/// The record without the step that writes it, which can't tell of itself.
+fn scribe(folder: &RunFolder, name: &str) -> Scribe {
+    let (folder, name) = (folder.clone(), name.to_string());
+    Arc::new(move || {
+        let (records, plan) = told(&folder).map_err(|e| with_cause(&e))?;
+        let record = HandOver::without(&records, &name, plan.as_ref(), &[record::KIND]);
+        Ok(HandOverFiles {
+            proofs: record.proofs_sha256.clone(),
+            files: vec![
+                ("record.html", html::page(&record)),
+                ("record.md", markdown::document(&record)),
+                ("record.json", record.json()),
+            ],
+        })
+    })
 }

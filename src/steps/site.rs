@@ -15,6 +15,7 @@ use crate::release::{Component, Release};
 use crate::steps::claim::{self, Claim};
 use crate::steps::digests::Digests;
 use crate::steps::failures;
+use crate::steps::hand_over::Scribe;
 use crate::steps::machine::pin::Pins;
 use crate::talos::secrets::{Bundle, ClientCertificate, Error as SecretsError};
 use crate::{kubernetes, proxmox, talos};
@@ -73,6 +74,8 @@ pub struct Reading {
     /// The UDP port of time servers: 123, and in a lab a port that needs no root.
     pub ntp_port: u16,
     pub reconnect: Reconnect,
+    /// Makes the hand-over record of the run as its journal stands now.
+    pub scribe: Scribe,
     /// The place from which this process works on the run.
     pub claim: Claim,
     /// The operator who asked for `--take-over` from another place.
@@ -127,6 +130,7 @@ pub struct Parts {
     /// The UDP port of time servers: 123, and in a lab a port that needs no root.
     pub ntp_port: u16,
     pub reconnect: Reconnect,
+    pub scribe: Scribe,
     pub claim: Claim,
     pub take_over: Option<String>,
     /// Steps whose act was called, in whichever session of the run.
@@ -161,6 +165,7 @@ pub fn open(parts: Parts) -> (Reading, Changing) {
         cache: parts.cache,
         ntp_port: parts.ntp_port,
         reconnect: parts.reconnect,
+        scribe: parts.scribe,
         claim: parts.claim,
         take_over: parts.take_over,
         also: parts.also,

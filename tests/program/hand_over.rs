@@ -3,6 +3,7 @@ use crate::common::{ToItsEnd, cozyup, text};
 use crate::leaks::search::{Secrets, must_be_harmless};
 use crate::rig::worker::{Death, End, live};
 use crate::rig::{Rig, Shape};
+use cozyup::engine::course::Course;
 use cozyup::engine::journal::{self, Journal};
 use cozyup::engine::record::{Event, Outcome, Record};
 use cozyup::engine::step::StepId;
@@ -199,4 +200,51 @@ fn a_bundle_of_a_journal_that_can_not_be_read_holds_its_text_without_secrets() {
     let found = std::fs::read_to_string(place.path().join("support-small/runs/small/journal.damaged")).unwrap();
     secrets.must_not_be_in("journal.damaged", &found);
     assert!(found.contains("day1.fetch"));
+}
+
+fn sums_fit(folder: &Path) -> bool {
+    Command::new("sha256sum")
+        .args(["--check", "--strict", "--quiet", "SHA256SUMS"])
+        .current_dir(folder)
+        .ended()
+        .status
+        .success()
+}
+
+#[test]
+fn day_10_leaves_a_record_that_can_be_checked_and_that_is_written_anew_when_somebody_changed_it() {
+    let rig = run(10);
+    let folder = rig.folder().join("handover");
+    assert!(sums_fit(&folder));
+    let data: Value = serde_json::from_str(&std::fs::read_to_string(folder.join("record.json")).unwrap()).unwrap();
+    assert_eq!((&data["outcome"], &data["proven"]), (&"proven".into(), &data["steps_in_all"]), "{:#}", data["risks"]);
+    let steps = data["steps"].as_array().unwrap();
+    assert!(steps.iter().all(|s| s["id"] != "day10.record") && steps.iter().any(|s| s["id"] == "day5.cleanup"));
+    let secrets = secrets_of(&rig);
+    for name in ["record.html", "record.md", "record.json"] {
+        secrets.must_not_be_in(name, &std::fs::read_to_string(folder.join(name)).unwrap());
+    }
+
+    private(&folder.join("record.html"), b"all is well");
+    assert!(!sums_fit(&folder));
+    let mut verify = cozyup(&rig.state(), &["verify", rig.plan().to_str().unwrap(), "--json"]);
+    verify.env("COZYUP_CLOCK", rig.site().clock().spec().unwrap()).env("COZYUP_NAMES", &rig.site().names);
+    let output = verify.ended();
+    assert_eq!(output.status.code(), Some(4), "{}", text(&output));
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let differs: Vec<&Value> =
+        found["steps"].as_array().unwrap().iter().filter(|s| s["result"] == "differs").map(|s| &s["id"]).collect();
+    assert_eq!(differs, ["day10.record"]);
+
+    let again = live(&rig, rig.shape.course(), &Death::Never, false, |work| work);
+    assert!(matches!(again.end, End::Ended(Outcome::Proven)) && sums_fit(&folder), "{:?}", again.end);
+    let before = std::fs::read(folder.join("record.html")).unwrap();
+    let confirmed = live(&rig, rig.shape.course(), &Death::Never, false, |work| work);
+    assert!(matches!(confirmed.end, End::Ended(Outcome::Proven)), "{:?}", confirmed.end);
+    assert!(
+        std::fs::read(folder.join("record.html")).unwrap() == before,
+        "a session that only confirms writes nothing"
+    );
+    let back = live(&rig, Course::Back { cluster_is_lost: false }, &Death::Never, false, |work| work);
+    assert!(matches!(back.end, End::Ended(Outcome::Proven)) && !folder.exists(), "{:?}", back.end);
 }

@@ -5,7 +5,8 @@ use crate::base::text::{hex, line, lines, quoted};
 use crate::engine::course::Course;
 use crate::engine::proof::{Evidence, Left};
 use crate::engine::record::Record;
-use crate::engine::state::RunState;
+use crate::engine::state::{RunState, StepState};
+use crate::engine::step::StepId;
 use crate::plan::model::Plan;
 use crate::report::summary::{self, Ending};
 use aws_lc_rs::digest;
@@ -17,8 +18,18 @@ const ANSWER: usize = 4096;
 impl HandOver {
     /// `name` is what `cozyup status` calls the run; `plan` is the plan of the last session, where its text is there.
     pub fn of(records: &[Record], name: &str, plan: Option<&Plan>) -> HandOver {
-        let all = Histories::of(records);
+        HandOver::without(records, name, plan, &[])
+    }
+
+    /// The record as a step of the run writes it: without the steps of these kinds, and of a run that has come to its end
+    /// when all others are proven.
+    pub fn without(records: &[Record], name: &str, plan: Option<&Plan>, kinds: &[&str]) -> HandOver {
+        let mut all = Histories::of(records);
+        let is_told = |id: &StepId| !kinds.contains(&id.kind());
+        all.steps.retain(|s| is_told(&s.outline.id));
         let state = &all.state;
+        let wanted = || state.wanted().filter(|s| is_told(&s.outline.id));
+        let is_over = !kinds.is_empty() && wanted().all(StepState::is_proven);
         let steps: Vec<StepTold> = all.steps.iter().map(told).collect();
         let digests = RunState::digests(records).into_iter().map(|(what, sha256)| (line(&what), line(&sha256)));
         let mut left_alone: Vec<Left> = Vec::new();
@@ -33,18 +44,19 @@ impl HandOver {
             plan_sha256: line(&state.plan_digest),
             as_of: state.last,
             records: state.seq,
-            outcome: Ending::of(state.ended),
+            outcome: if is_over { Ending::Proven } else { Ending::of(state.ended) },
+            proofs_sha256: proofs(&steps),
             course: state.course,
             disputed: state.disputed,
-            proven: state.proven(),
-            steps_in_all: state.wanted().count(),
+            proven: wanted().filter(|s| s.is_proven()).count(),
+            steps_in_all: wanted().count(),
             machines: plan.map(summary::nodes).unwrap_or_default(),
             versions: plan.map(summary::versions).unwrap_or_default(),
             addresses: plan.map(summary::addresses).unwrap_or_default(),
             access: access(state, name, plan),
             digests: plan.map(pinned).unwrap_or_default().into_iter().chain(digests).collect(),
             overrides: plan.map(overrides).unwrap_or_default(),
-            risks: risks(state, &all.steps, plan.is_some()),
+            risks: risks(state, &all.steps, &is_told, plan.is_some()),
             steps,
             left_alone,
             sessions: all.sessions,
@@ -77,6 +89,13 @@ fn told(history: &History) -> StepTold {
         drifts: history.drifts.clone(),
         by_hand: lines(&outline.by_hand, ANSWER),
     }
+}
+
+/// The step and the time of each proof; a session that only confirms a proof leaves both.
+fn proofs(steps: &[StepTold]) -> String {
+    let proven = steps.iter().filter(|s| s.proven);
+    let lines: String = proven.map(|s| format!("{} {:?}\n", s.id, s.proven_at)).collect();
+    hex(digest::digest(&digest::SHA256, lines.as_bytes()).as_ref())
 }
 
 fn reading(evidence: &Evidence) -> Reading {
@@ -127,7 +146,7 @@ fn overrides(plan: &Plan) -> Vec<Overridden> {
     plan.overrides.iter().map(|o| Overridden { rule: line(&o.rule), reason: line(&o.reason) }).collect()
 }
 
-fn risks(state: &RunState, steps: &[History], has_plan: bool) -> Vec<Risk> {
+fn risks(state: &RunState, steps: &[History], is_told: &dyn Fn(&StepId) -> bool, has_plan: bool) -> Vec<Risk> {
     let mut all = Vec::new();
     let mut add = |about: &str, what: String, next: &str| {
         all.push(Risk { about: line(about), what: line(&what), next: line(next) });
@@ -146,7 +165,7 @@ fn risks(state: &RunState, steps: &[History], has_plan: bool) -> Vec<Risk> {
             "versions and addresses are not in this record: take them from the plan",
         );
     }
-    for step in state.wanted().filter(|s| !s.is_proven()) {
+    for step in state.wanted().filter(|s| !s.is_proven() && is_told(&s.outline.id)) {
         let (what, next) = match (step.failure(), &step.drifted) {
             (Some(failure), _) => (failure.what.clone(), failure.next.clone()),
             (None, Some(why)) => {

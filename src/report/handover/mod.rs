@@ -27,6 +27,8 @@ pub struct HandOver {
     pub plan: String,
     /// SHA-256 of the plan's text in the last session.
     pub plan_sha256: String,
+    /// A digest of what is proven and since when: as long as it is the same, the record tells of the proofs of now.
+    pub proofs_sha256: String,
     /// The time of the last record: what follows is as of then.
     pub as_of: Option<Timestamp>,
     pub records: u64,
