@@ -1,8 +1,6 @@
 //! The Proxmox VE client against servers written by hand, byte by byte: what it sends, and what it makes of answers.
-use cozyup::base::api_url::ApiUrl;
-use cozyup::base::secret::Secret;
 use cozyup::base::trust::{Distrust, Trust};
-use cozyup::base::{tls::Fingerprint, vmid::Vmid};
+use cozyup::base::{api_url::ApiUrl, secret::Secret, tls::Fingerprint, vmid::Vmid};
 use cozyup::proxmox::{
     Cause, Changer, CloneOptions, Error, Front, Grantee, Reader, Shown, Target, TaskExit, TokenFault, Upid, connect,
     probe_certificate,
