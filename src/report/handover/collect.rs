@@ -121,11 +121,13 @@ fn access(state: &RunState, name: &str, plan: Option<&Plan>) -> Vec<Access> {
         return all;
     }
     let name = quoted(&line(name));
-    add("the kubeconfig", format!("cozyup secrets show {name} kubeconfig > kubeconfig && chmod 600 kubeconfig"));
+    add("the kubeconfig", format!("(umask 077; cozyup secrets show {name} kubeconfig > kubeconfig)"));
     add("Kubernetes", "kubectl --kubeconfig kubeconfig get nodes".to_string());
-    add("the talosconfig", format!("cozyup secrets show {name} talosconfig > talosconfig && chmod 600 talosconfig"));
+    add("the talosconfig", format!("(umask 077; cozyup secrets show {name} talosconfig > talosconfig)"));
     if let Some(plan) = plan {
-        add("Talos", format!("talosctl --talosconfig talosconfig -n {} health", plan.network.vip));
+        // Not the VIP: it answers only while etcd does.
+        let first = plan.control_planes().next().map_or(plan.network.vip, |node| node.address);
+        add("Talos", format!("talosctl --talosconfig talosconfig -n {first} health"));
         if plan.cozystack.expose.iter().any(|e| e == "dashboard") && proven("day5.ingress") {
             add("the dashboard", format!("https://dashboard.{}/", plan.cozystack.root_host));
         }
