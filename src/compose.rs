@@ -1,4 +1,5 @@
 //! The only file that puts concrete things together: plan, clients, steps, journal, engine.
+mod course;
 mod ground;
 mod looking;
 
@@ -8,7 +9,7 @@ use crate::base::secret::Secret;
 pub use crate::base::text::with_cause;
 use crate::base::trust::{Authority, Trust};
 use crate::base::vault::{Vault, VaultError};
-use crate::base::{clock::Clock, day::Day, vmid::Vmid};
+use crate::base::{clock::Clock, vmid::Vmid};
 use crate::engine::course::Course;
 use crate::engine::decide::Rules;
 use crate::engine::doubt::Outside;
@@ -27,8 +28,8 @@ use crate::release::{Component, Release};
 use crate::session::folder::RunFolder;
 use crate::session::lock::{LockError, Owner, RunLock};
 use crate::session::order::{Adoption, Keys};
+use crate::steps::catalogue;
 use crate::steps::site::{Installation, MARK, Parts, Reading, Reconnect, open};
-use crate::steps::{catalogue, teardown};
 use crate::{proxmox, session};
 use ground::Ground;
 pub use looking::{Look, Looking, looking, told};
@@ -111,8 +112,14 @@ impl Work {
 
     /// One look for every step; changes and records nothing.
     pub async fn survey(&self) -> Vec<(Outline, Result<Observed, Failure>)> {
+        self.survey_of(|_| true).await
+    }
+
+    /// One look for the steps that are asked about.
+    pub async fn survey_of(&self, is_asked: impl Fn(&Outline) -> bool) -> Vec<(Outline, Result<Observed, Failure>)> {
         let Driver { steps, reading, clock, state, .. } = &self.driver;
-        undo::survey(steps, &**reading, clock, &state.made).await
+        let asked: Vec<_> = steps.iter().filter(|step| is_asked(step.outline())).cloned().collect();
+        undo::survey(&asked, &**reading, clock, &state.made).await
     }
 
     /// Runs to the end.
@@ -180,12 +187,7 @@ pub fn prepare(options: Options) -> Result<Prepared, Refusal> {
     let (release, components) = release_of(&plan)?;
     // The observer's own: what hangs there takes no place from the steps.
     let (watching, _) = connect(&plan, secret.clone())?;
-    let (steps, makes_secrets) = match options.course {
-        Course::Forward { until } => (catalogue::steps(&plan, &components), until >= Day::Number(2)),
-        Course::Back { cluster_is_lost } => {
-            (teardown::steps(&plan, &components, cluster_is_lost, &options.also), false)
-        }
-    };
+    let steps = course::steps(options.course, &plan, &components, &options.also, &state_before)?;
     let ground = Ground {
         plan: &plan,
         clock: &options.clock,
@@ -203,7 +205,7 @@ pub fn prepare(options: Options) -> Result<Prepared, Refusal> {
         take_over: options.take_over.clone(),
         adopted: state_before.made.is_adopted() || adopt.is_some(),
         also: options.also,
-        makes_secrets,
+        makes_secrets: course::makes_secrets(options.course),
         ..ground.parts(secret)?
     });
     let (feed, records) = mpsc::unbounded_channel();

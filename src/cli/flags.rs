@@ -1,6 +1,7 @@
 //! Options that several commands have.
 use super::show::Style;
 use super::start::teardown::Removal;
+use super::start::workers::Wanted;
 use super::verifying::Form;
 use crate::base::day::Day;
 use crate::base::vmid::Vmid;
@@ -114,6 +115,39 @@ impl VerifyFlags {
             (_, true, _) => Form::Line,
             (_, _, true) => Form::Metrics,
             (false, false, false) => Form::Text,
+        }
+    }
+}
+
+#[derive(Debug, Clone, clap::Args)]
+pub struct WorkerFlags {
+    /// Number of workers that there are to be
+    pub count: u32,
+    /// Agree beforehand
+    #[arg(long)]
+    pub yes: bool,
+    /// Plain lines even on a terminal
+    #[arg(long)]
+    pub lines: bool,
+    /// One JSON object a line; needs --yes
+    #[arg(long, requires = "yes")]
+    pub json: bool,
+    /// Give up when nothing but blocked steps is left for this long, e.g. 90s, 30m, 2h (default: never on a screen, 30m without)
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub patience: Option<Duration>,
+    /// Take the run from the jump host or process that works on it, when that one is gone or hangs
+    #[arg(long)]
+    pub take_over: bool,
+}
+
+impl WorkerFlags {
+    pub fn wanted(&self) -> Wanted {
+        Wanted {
+            count: self.count,
+            yes: self.yes,
+            style: Style::of(self.lines, self.json),
+            patience: self.patience,
+            take_over: self.take_over,
         }
     }
 }

@@ -1,12 +1,12 @@
 //! `cozyup lab`: the simulated site. `lab run` starts it as a process of its own, which goes on when the run is killed,
 //! as a real site would.
 use super::exit::Exit;
-use super::flags::{RunFlags, TeardownFlags, VerifyFlags};
+use super::flags::{RunFlags, TeardownFlags, VerifyFlags, WorkerFlags};
 use super::lab_site::{self, Figures, Opened, Place, folder, own_folder, scenarios};
 use super::output::{print, print_error};
 use super::show::{Style, no_terminal};
 use super::start::teardown::tear_down;
-use super::start::{Start, YES, execute, in_lab};
+use super::start::{Start, YES, execute, in_lab, workers};
 use super::verifying::verify_run;
 use crate::engine::course::Course;
 use crate::lab::scenario::Scenario;
@@ -37,6 +37,8 @@ enum Sub {
     Teardown(TeardownInLab),
     /// Prove the run of a lab that serves on again; changes nothing
     Verify(VerifyInLab),
+    /// Set the number of workers of a lab that serves on (`lab run --keep`)
+    Workers(WorkersInLab),
     /// Only serve the lab, for any client: prints endpoints, token and files
     Serve(Serve),
     /// The scenarios that there are
@@ -95,6 +97,15 @@ struct VerifyInLab {
 }
 
 #[derive(Debug, clap::Args)]
+struct WorkersInLab {
+    /// A scenario of `lab list`, or a YAML file
+    #[arg(long, default_value = "standard")]
+    scenario: String,
+    #[command(flatten)]
+    flags: WorkerFlags,
+}
+
+#[derive(Debug, clap::Args)]
 struct Serve {
     #[command(flatten)]
     at: Where,
@@ -110,7 +121,7 @@ impl Lab {
     /// See `Command::uses_state`.
     pub fn uses_state(&self) -> bool {
         match &self.command {
-            None | Some(Sub::Run(_) | Sub::Teardown(_) | Sub::Verify(_)) => true,
+            None | Some(Sub::Run(_) | Sub::Teardown(_) | Sub::Verify(_) | Sub::Workers(_)) => true,
             Some(Sub::Serve(serve)) => serve.dir.is_none(),
             Some(Sub::List) => false,
         }
@@ -122,6 +133,7 @@ impl Lab {
             Some(Sub::Run(run)) => run.run(state_dir).await,
             Some(Sub::Teardown(teardown)) => teardown.run(state_dir).await,
             Some(Sub::Verify(verify)) => verify.run(state_dir).await,
+            Some(Sub::Workers(workers)) => workers.run(state_dir).await,
             Some(Sub::Serve(serve)) => serve.run(state_dir).await,
             Some(Sub::List) => {
                 list();
@@ -201,6 +213,15 @@ impl VerifyInLab {
     async fn run(self, state_dir: &Path) -> Exit {
         match serving(state_dir, &self.scenario) {
             Ok((dir, site)) => verify_run(start_in(&dir, &site), self.flags.form(), self.flags.within, state_dir).await,
+            Err(why) => usage(&why),
+        }
+    }
+}
+
+impl WorkersInLab {
+    async fn run(self, state_dir: &Path) -> Exit {
+        match serving(state_dir, &self.scenario) {
+            Ok((dir, site)) => workers::set(start_in(&dir, &site), &self.flags.wanted(), state_dir).await,
             Err(why) => usage(&why),
         }
     }

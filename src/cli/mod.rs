@@ -28,6 +28,7 @@ mod teardown;
 mod verify;
 mod verifying;
 mod worker;
+mod workers;
 
 use crate::base::place;
 use clap::{Parser, Subcommand};
@@ -54,7 +55,8 @@ impl Command {
             | Command::Support(_)
             | Command::Stop(_)
             | Command::Teardown(_)
-            | Command::Verify(_) => true,
+            | Command::Verify(_)
+            | Command::Workers(_) => true,
         }
     }
 }
@@ -99,6 +101,8 @@ enum Command {
     Support(support::Support),
     /// Stop a run at its next safe point
     Stop(attach::Stop),
+    /// Workers by Cluster API that stay, on a validated cluster
+    Workers(workers::Workers),
     /// Remove exactly what a run made, and prove that it is gone
     Teardown(teardown::Teardown),
     /// Prove again what a run has proven, and check the installation's integrity; changes nothing
@@ -151,6 +155,7 @@ pub fn main() -> ExitCode {
             Some(Command::Report(report)) => report.run(&state_dir).await,
             Some(Command::Support(support)) => support.run(&state_dir).await,
             Some(Command::Stop(stop)) => stop.run(&state_dir).await,
+            Some(Command::Workers(workers)) => workers.run(&state_dir).await,
             Some(Command::Teardown(teardown)) => teardown.run(&state_dir).await,
             Some(Command::Verify(verify)) => verify.run(&state_dir).await,
             Some(Command::Worker(worker)) => worker.run().await,

@@ -1,5 +1,6 @@
 //! A run that is only looked at: its records, its steps and the reading half of its site. No lock is taken, nothing is
 //! written, and the changing half is dropped before anybody can use it.
+use super::course;
 use super::ground::Ground;
 use super::{Refusal, plan_error, read_token, release_of, token_of_file, with_cause};
 use super::{TOKEN_VARIABLE, VaultError};
@@ -13,7 +14,7 @@ use crate::plan::model::Plan;
 use crate::plan::{self, Loaded};
 use crate::session::folder::RunFolder;
 use crate::session::order::Keys;
-use crate::steps::catalogue::{self, Steps};
+use crate::steps::catalogue::Steps;
 use crate::steps::site::{Reading, open};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -72,7 +73,7 @@ pub fn looking(look: Look) -> Result<Looking, Refusal> {
     let sealed = |e: VaultError| Refusal::State { what: with_cause(&e), next: e.next() };
     let vault = Vault::open(&folder.secrets(), look.keys.identity.as_ref()).map_err(sealed)?;
     let (release, components) = release_of(&plan)?;
-    let steps = catalogue::steps(&plan, &components);
+    let steps = course::standing(&plan, &components, &state);
     let ground = Ground {
         plan: &plan,
         clock: &look.clock,

@@ -211,12 +211,15 @@ fn session<'a>(event: &Event, state: &RunState) -> Vec<LogEntry<'a>> {
         Course::Back { .. } => {
             LogEntry::run(News::Teardown, format!("of run {run} of plan {plan}: {wanted} steps{process}"))
         }
+        Course::Workers { count } => {
+            LogEntry::run(News::GoesOn, format!("run {run} of plan {plan}: workers that stay: {count}{process}"))
+        }
         Course::Forward { until } => {
             let news = if state.sessions == 0 { News::Starts } else { News::GoesOn };
             let days = match until {
                 Day::Number(0) => "day 0".to_string(),
                 Day::Number(last) => format!("days 0 to {last}"),
-                Day::Teardown => until.to_string(),
+                Day::Workers | Day::Teardown => until.to_string(),
             };
             LogEntry::run(news, format!("run {run} of plan {plan}: {wanted} steps, {days}{process}"))
         }

@@ -31,6 +31,8 @@ pub struct RunState {
     pub pid: u32,
     /// The course of the last session.
     pub course: Course,
+    /// The number of workers that stay, as a person asked for it last; `None` where nobody has.
+    pub workers: Option<u32>,
     /// Number of sessions so far.
     pub sessions: u32,
     /// Time of the first session's start.
@@ -128,6 +130,11 @@ impl RunState {
                 // A gate that was opened on the way forward does not count on the way back, nor the other way round.
                 if course.is_back() || self.course.is_back() {
                     self.gates.clear();
+                }
+                // Each number of workers is agreed to by itself.
+                if let Course::Workers { count } = course {
+                    self.gates.remove(&Day::Workers);
+                    self.renumber(*count);
                 }
                 self.run.clone_from(run);
                 self.plan.clone_from(plan);
@@ -240,7 +247,13 @@ impl RunState {
             Event::Ended { outcome: Outcome::Proven } if !self.wanted().all(StepState::is_proven) => {
                 self.disputed = true
             }
-            Event::Ended { outcome } => self.ended = Some(*outcome),
+            Event::Ended { outcome } => {
+                self.ended = Some(*outcome);
+                // What was taken back is not looked for any more.
+                if self.course.is_back() && *outcome == Outcome::Proven {
+                    self.workers = None;
+                }
+            }
         }
     }
 
@@ -258,14 +271,17 @@ impl RunState {
     fn take_up(&mut self, outlines: &[Outline]) {
         let mut old: HashMap<StepId, StepState> =
             std::mem::take(&mut self.steps).into_iter().map(|s| (s.outline.id.clone(), s)).collect();
-        let needed = moments::needed(outlines, &old, self.course);
+        let course = self.course;
+        let needed = moments::needed(outlines, &old, course);
         self.steps = outlines
             .iter()
             .map(|outline| match old.remove(&outline.id) {
                 None => StepState::new(outline.clone()),
                 Some(mut step) => {
                     step.outline = outline.clone();
-                    if step.is_proven() && outline.momentary && !needed.contains(&outline.id) {
+                    // What this session does not look at stays as it was known.
+                    let stands = !course.wants(outline.day) || (outline.momentary && !needed.contains(&outline.id));
+                    if step.is_proven() && stands {
                         return step;
                     }
                     step.to_confirm = step.is_proven();
@@ -282,6 +298,15 @@ impl RunState {
             })
             .collect();
         self.index = self.steps.iter().enumerate().map(|(i, s)| (s.outline.id.clone(), i)).collect();
+    }
+
+    /// Another number of workers is another goal: what was proven of the former one is no drift from it.
+    fn renumber(&mut self, count: u32) {
+        if self.workers.replace(count) != Some(count) {
+            for step in self.steps.iter_mut().filter(|s| s.outline.day == Day::Workers) {
+                step.status = Status::Pending;
+            }
+        }
     }
 
     /// Changes one step. A record about a step that the session does not have is a no-op: an older journal may name it.

@@ -5,7 +5,7 @@ use crate::base::day::Day;
 pub fn day_title(day: Day) -> String {
     match day {
         Day::Number(n) => format!("Day {n} {}", day_name(day)),
-        Day::Teardown => day_name(day).to_string(),
+        Day::Workers | Day::Teardown => day_name(day).to_string(),
     }
 }
 
@@ -21,6 +21,7 @@ pub fn day_name(day: Day) -> &'static str {
         Day::Number(6 | 7) => "VM creation",
         Day::Number(8 | 9) => "Tenancy",
         Day::Number(_) => "Hand-over",
+        Day::Workers => "Workers",
         Day::Teardown => "Teardown",
     }
 }

@@ -10,6 +10,13 @@ impl TestPlan {
     pub fn machines(&self) -> Option<(VmidRange, AddressRange)> {
         Some((self.machine_vmids?, self.machine_addresses?))
     }
+
+    /// How many workers have room in the VMIDs, and how many in the addresses: capmox sometimes clones a machine twice; the
+    /// first address is kept out of the pool, and a removed VM's is free only a little later.
+    pub fn room_for_workers(&self) -> Option<(u32, u32)> {
+        let (vmids, addresses) = self.machines()?;
+        Some((vmids.count() / 2, u32::try_from(addresses.count().saturating_sub(2)).unwrap_or(u32::MAX)))
+    }
 }
 
 impl Plan {
@@ -27,10 +34,5 @@ impl Plan {
     pub fn day_6_memory_mib(&self) -> u64 {
         let workers = u64::from(self.workers()).saturating_mul(self.tests.worker_memory_mib);
         self.day_6().map_or(0, |_| workers.max(ALONE_MIB))
-    }
-
-    /// What the workers' disks may grow to on the template's storage, in GiB.
-    pub fn worker_disks_gib(&self) -> u64 {
-        u64::from(self.workers()).saturating_mul(self.tests.worker_disk_gib)
     }
 }

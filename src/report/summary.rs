@@ -199,7 +199,8 @@ impl Summary {
     pub fn text(&self) -> String {
         let what = match self.course {
             Course::Forward { until: Day::Number(last) } => format!("days 0 to {last}"),
-            Course::Forward { until: until @ Day::Teardown } => until.to_string(),
+            Course::Forward { until: until @ (Day::Workers | Day::Teardown) } => until.to_string(),
+            Course::Workers { count } => format!("workers that stay: {count}"),
             Course::Back { .. } => "teardown".to_string(),
         };
         let mut out = vec![format!("{}: {} of {} steps proven ({what})", self.outcome.word(), self.proven, self.steps)];

@@ -1,13 +1,14 @@
 //! The one ordered list of steps.
 use super::site::Installation;
 use super::{day0, day1, day2, day3, day4, day5, day6, day10};
+use crate::base::day::Day;
 use crate::engine::step::Step;
 use crate::plan::model::Plan;
 use crate::release::Component;
 use std::sync::Arc;
 
 /// The last day that has steps.
-pub const LAST_DAY: u8 = 10;
+pub const LAST_DAY: u8 = Day::BUILT;
 
 /// The kinds whose statement is about the session that proves it: it means nothing where none works.
 pub const OF_A_SESSION: [&str; 1] = [day0::survival::KIND];

@@ -7,7 +7,7 @@ use crate::cozystack::cluster_api::{Made, Progress};
 use crate::engine::failure::Failure;
 use crate::engine::made::Thing;
 use crate::engine::proof::Evidence;
-use crate::engine::step::{Context, Observed, StepId};
+use crate::engine::step::{Context, Observed};
 use crate::engine::wait::Band;
 use crate::plan::day_6::ALONE_MIB;
 use crate::plan::model::{AddressRange, Plan, VmidRange};
@@ -196,13 +196,13 @@ pub fn halted(progress: &Progress, anew: &str) -> Option<Failure> {
     }
 }
 
-/// Before the step `made_by` has given anything to Cluster API the range has to be empty: whatever lies in it is counted as
+/// Before the run has given anything to Cluster API (`has_begun`) the range has to be empty: whatever lies in it is counted as
 /// Cluster API's later on, and removed with it.
 ///
 /// # Errors
 /// When Proxmox VE can't be asked.
-pub async fn absent(cx: &dyn Context, site: &Reading, made_by: &str, what: String) -> Result<Observed, Failure> {
-    if cx.made().has(&StepId::new(made_by)) {
+pub async fn absent(site: &Reading, has_begun: bool, what: String) -> Result<Observed, Failure> {
+    if has_begun {
         return Ok(Observed::Absent(what));
     }
     let (_, guests) = guests(site).await?;

@@ -41,19 +41,27 @@ pub fn row<'a>(guests: &'a [VmRow], made: &Made) -> Result<&'a VmRow, Failure> {
     })
 }
 
+/// The VM's configuration, as it was asked for.
+///
+/// # Errors
+/// When the VM is not as it was asked for, or when Proxmox VE can't be asked.
+pub async fn config(site: &Reading, made: &Made, asked: &Asked, row: &VmRow) -> Result<Answer<VmConfig>, Failure> {
+    let config = site.proxmox.vm_config(&row.node, made.vmid).await;
+    let config = config.map_err(|e| failures::proxmox(&e, &format!("read vm {}", made.vmid)))?;
+    let wrong = differences(&site.plan, made, asked, row, &config.value);
+    match wrong.is_empty() {
+        true => Ok(config),
+        false => Err(Failure::person(
+            format!("vm {}: {}", made.vmid, wrong.join("; ")),
+            "look who changed it (Task history of the VM in Proxmox VE); the step looks again by itself",
+        )),
+    }
+}
+
 /// # Errors
 /// When the VM is not as it was asked for, when somebody else made it, or when Proxmox VE can't be asked.
 pub async fn see(site: &Reading, made: &Made, asked: &Asked, row: &VmRow) -> Result<Seen, Failure> {
-    let doing = format!("read vm {}", made.vmid);
-    let failed = |e| failures::proxmox(&e, &doing);
-    let config = site.proxmox.vm_config(&row.node, made.vmid).await.map_err(failed)?;
-    let wrong = differences(&site.plan, made, asked, row, &config.value);
-    if !wrong.is_empty() {
-        return Err(Failure::person(
-            format!("vm {}: {}", made.vmid, wrong.join("; ")),
-            "look who changed it (Task history of the VM in Proxmox VE); the step looks again by itself",
-        ));
-    }
+    let config = config(site, made, asked, row).await?;
     let cdrom = cdrom(site, row, &config.value).await?;
     let tasks = made_by_capmox(site, row).await?;
     Ok(Seen { config, cdrom, tasks })

@@ -22,6 +22,7 @@ pub mod flux;
 pub mod follow;
 pub mod hand_over;
 pub mod image;
+pub mod kept;
 mod kernels;
 pub mod machine;
 pub mod made_vm;

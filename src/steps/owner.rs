@@ -4,6 +4,7 @@ use super::claim;
 use super::cluster_api;
 use super::day1::{clone, template_vm};
 use super::day6::{machine, workers};
+use super::kept;
 use super::site::Reading;
 use crate::base::text;
 use crate::base::vmid::Vmid;
@@ -44,15 +45,19 @@ pub fn maker(plan: &Plan, vmid: Vmid) -> Option<StepId> {
     planned.or_else(|| cluster_api::may_have_made(plan, vmid).then(|| StepId::new(machine::KIND)))
 }
 
-/// Where the VM comes from. Of those in Cluster API's range day 6 makes one first, and workers in the same range later.
+/// Where the VM comes from. Of those in Cluster API's range day 6 makes one first, workers in the same range later, and those
+/// that stay last.
 fn origin(cx: &dyn Context, plan: &Plan, vmid: Vmid, thing: &Thing) -> Origin {
-    let origin = cx.made().origin(maker(plan, vmid).as_ref(), thing);
-    match origin {
-        Origin::Another | Origin::Never if cluster_api::may_have_made(plan, vmid) => {
-            cx.made().origin(Some(&StepId::new(workers::KIND)), thing)
-        }
-        Origin::Known | Origin::Open | Origin::Another | Origin::Never => origin,
+    let mut origin = cx.made().origin(maker(plan, vmid).as_ref(), thing);
+    for kind in [workers::KIND, kept::machines::KIND] {
+        origin = match origin {
+            Origin::Another | Origin::Never if cluster_api::may_have_made(plan, vmid) => {
+                cx.made().origin(Some(&StepId::new(kind)), thing)
+            }
+            Origin::Known | Origin::Open | Origin::Another | Origin::Never => origin,
+        };
     }
+    origin
 }
 
 /// The reason why the run may not change a VM.

@@ -1,6 +1,7 @@
 //! A namespace that a day makes for its tests: made with the run's label, told by its uid from others that carry a copy
 //! of it, and deleted only while nobody else has put anything into it.
 use crate::base::answer::Answer;
+use crate::base::day::Day;
 use crate::base::text::shorten;
 use crate::cozystack::addons::{MANAGED_BY, RUN_LABEL};
 use crate::engine::failure::Failure;
@@ -23,7 +24,7 @@ pub struct TestNamespace {
     pub name: &'static str,
     /// The purpose of the namespace, as the step's title says it: `the tests`.
     pub purpose: &'static str,
-    pub day: u8,
+    pub day: Day,
     /// KIND of the step that makes it.
     pub made_by: &'static str,
     /// KIND of the step with which it goes in a teardown.
@@ -38,7 +39,9 @@ impl TestNamespace {
         let (name, purpose) = (self.name, self.purpose);
         let title = format!("namespace {name} is there for {purpose}");
         let by_hand = format!("kubectl create namespace {name}");
-        let outline = outlines::change(StepId::new(self.made_by), self.day, title, BAND, by_hand).momentary();
+        let outline = outlines::change_on(StepId::new(self.made_by), self.day, title, BAND, by_hand);
+        // That of workers that stay is there for good.
+        let outline = if self.day == Day::Workers { outline } else { outline.momentary() };
         Made { outline, namespace: self }
     }
 
@@ -209,7 +212,7 @@ impl TestNamespace {
         const BAND: Band = Band::new(30, 180);
         let title = format!("namespace {} is gone", self.name);
         let by_hand = format!("kubectl delete namespace {}", self.name);
-        let outline = outlines::change(StepId::new(kind), self.day, title, BAND, by_hand);
+        let outline = outlines::change_on(StepId::new(kind), self.day, title, BAND, by_hand);
         let outline = outline.after([StepId::new(after)]).cleanup();
         Gone { outline, namespace: self }
     }

@@ -45,11 +45,15 @@ pub fn proof<'a>(records: &'a [Value], step: &str) -> &'a Value {
 
 /// The run of the standard lab until its worker has recorded `event` of `step`, and no further.
 pub fn killed_behind(state: &Path, step: &str, event: &str) {
+    // At the speed of `Kept::run_until`: another one would start another lab.
+    killed_in(state, &["lab", "run", "--keep", "--json", "--speed", "240"], step, event);
+}
+
+/// This command, until the worker that it starts has recorded `event` of `step`, and no further.
+pub fn killed_in(state: &Path, arguments: &[&str], step: &str, event: &str) {
     let printed = state.join("printed");
     let file = std::fs::File::create(&printed).unwrap();
-    // At the speed of `Kept::run_until`: another one would start another lab.
-    let arguments = ["lab", "run", "--keep", "--json", "--speed", "240"];
-    let mut child = cozyup(state, &arguments).stdout(file).spawn().unwrap();
+    let mut child = cozyup(state, arguments).stdout(file).spawn().unwrap();
     until(&format!("{step} {event}"), || {
         let text = String::from_utf8_lossy(&std::fs::read(&printed).unwrap()).into_owned();
         let all = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());

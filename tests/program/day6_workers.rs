@@ -12,14 +12,14 @@ use tokio::runtime::Runtime;
 const NAMESPACE: Option<&str> = Some("cozyup-workers");
 
 /// The cluster's API, and a runtime to ask it with.
-struct Cluster {
+pub struct Cluster {
     reader: Reader,
     changer: Changer,
     runtime: Runtime,
 }
 
 impl Cluster {
-    fn of(lab: &Kept) -> Cluster {
+    pub fn of(lab: &Kept) -> Cluster {
         let runtime = Runtime::new().unwrap();
         let kubeconfig = std::fs::read_to_string(lab.run_folder().join("secrets/kubeconfig")).unwrap();
         let _inside = runtime.enter();
@@ -28,17 +28,26 @@ impl Cluster {
         Cluster { reader, changer, runtime }
     }
 
-    fn nodes(&self) -> Vec<String> {
+    pub fn nodes(&self) -> Vec<String> {
         self.runtime.block_on(self.reader.nodes()).unwrap().value.into_iter().map(|node| node.name).collect()
     }
 
     fn list(&self, kind: &Kind) -> Vec<Value> {
-        self.runtime.block_on(self.reader.list(kind, NAMESPACE, None)).unwrap().value
+        self.list_in(NAMESPACE, kind)
     }
 
-    fn delete(&self, kind: &Kind, object: &Value) {
+    pub fn list_in(&self, namespace: Option<&str>, kind: &Kind) -> Vec<Value> {
+        self.runtime.block_on(self.reader.list(kind, namespace, None)).unwrap().value
+    }
+
+    pub fn merge(&self, namespace: Option<&str>, kind: &Kind, name: &str, patch: &Value) {
+        self.runtime.block_on(self.changer.merge_patch(kind, namespace, name, patch)).unwrap();
+    }
+
+    pub fn delete(&self, kind: &Kind, object: &Value) {
         let text = |name: &str| object["metadata"][name].as_str().unwrap();
-        self.runtime.block_on(self.changer.delete(kind, NAMESPACE, text("name"), text("uid"))).unwrap();
+        let namespace = object["metadata"]["namespace"].as_str();
+        self.runtime.block_on(self.changer.delete(kind, namespace, text("name"), text("uid"))).unwrap();
     }
 
     fn has_workers(&self) -> bool {
@@ -47,7 +56,7 @@ impl Cluster {
 }
 
 /// Neither a VM of the range nor a CD-ROM of capmox's.
-fn nothing_in_proxmox(site: &Site) {
+pub fn nothing_in_proxmox(site: &Site) {
     let reader = reader(site);
     assert!(guests(&reader).is_empty(), "{:?}", guests(&reader));
     assert!(!isos(&reader).iter().any(|iso| iso.contains("user-data-")), "{:?}", isos(&reader));

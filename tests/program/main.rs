@@ -16,6 +16,7 @@ mod first_use;
 mod given;
 mod ground;
 mod hand_over;
+mod kept_workers;
 mod lab_run;
 mod leaks;
 mod observe;

@@ -87,7 +87,7 @@ async fn shown(start: &Start<'_>, going: Going) -> Exit {
         Ok(joined) => joined,
         Err(e) => return show::cannot_join(&name, &e),
     };
-    if start.style == Style::Lines && !start.course.is_back() {
+    if start.style == Style::Lines && start.course.builds() {
         findings.iter().for_each(|f| print(f));
     }
     match start.with_screen {

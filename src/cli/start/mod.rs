@@ -6,6 +6,7 @@ mod lab;
 mod launch;
 mod takeover;
 pub mod teardown;
+pub mod workers;
 
 use super::keys;
 use super::lab_site::Figures;

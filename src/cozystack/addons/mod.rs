@@ -22,7 +22,7 @@ pub use machine::{MachineTest, Network, Shape, machine_test};
 pub use network::{METALLB_NAMESPACE, address_pool};
 pub use storage::{linstor_pool, storage_classes};
 pub use tenant::{TENANT_ROOT, TenantRoot};
-pub use workers::{Keys, Workers};
+pub use workers::{Keys, Kubeconfig, VALID_UNTIL, Workers};
 
 use crate::kubernetes::Kind;
 use serde_json::{Value, json};

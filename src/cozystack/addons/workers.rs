@@ -8,6 +8,7 @@ use super::machine::{CLUSTER_LABEL, Network, SECRET_TYPE, Shape, reference};
 use super::{MANAGED_BY, Maker, Object, RUN_LABEL};
 use crate::base::secret::Secret;
 use crate::kubernetes::Kind;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 const PAUSED: &str = "cluster.x-k8s.io/paused";
@@ -29,8 +30,19 @@ pub struct Workers {
 pub struct Keys {
     /// A worker's machine config that names no machine.
     pub machine_config: Secret<String>,
-    pub kubeconfig: Secret<String>,
+    /// `None`: the one that is in the cluster stays.
+    pub kubeconfig: Option<Kubeconfig>,
 }
+
+/// Cluster API core's access to the cluster.
+pub struct Kubeconfig {
+    pub text: Secret<String>,
+    /// Written beside it, so that it can be renewed in time; `None`: it goes before its end matters.
+    pub until: Option<Timestamp>,
+}
+
+/// Annotation of the Secret with the kubeconfig: when its certificate ends.
+pub const VALID_UNTIL: &str = "cozyup.dev/valid-until";
 
 impl Workers {
     pub fn bootstrap_secret(&self) -> String {
@@ -67,14 +79,20 @@ impl Workers {
             "spec": {"version": self.kubernetes_version, "controlPlaneEndpoint": self.network.endpoint()},
         });
         // capmox takes whatever is no ignition for cloud-init's, and lays it on the CD-ROM as it is.
-        vec![
-            maker.labelled(
-                Kind::SECRET,
-                &self.bootstrap_secret(),
-                &of_cluster,
-                secret(&keys.machine_config, Some("cloud-config")),
-            ),
-            maker.labelled(Kind::SECRET, &self.kubeconfig_secret(), &of_cluster, secret(&keys.kubeconfig, None)),
+        let mut objects = vec![maker.labelled(
+            Kind::SECRET,
+            &self.bootstrap_secret(),
+            &of_cluster,
+            secret(&keys.machine_config, Some("cloud-config")),
+        )];
+        if let Some(Kubeconfig { text, until }) = &keys.kubeconfig {
+            let mut body = secret(text, None);
+            if let (Some(until), Value::Object(body)) = (until, &mut body) {
+                body.insert("metadata".into(), json!({"annotations": {VALID_UNTIL: until.to_string()}}));
+            }
+            objects.push(maker.labelled(Kind::SECRET, &self.kubeconfig_secret(), &of_cluster, body));
+        }
+        objects.extend([
             maker.object(Kind::PROXMOX_CLUSTER, &self.name, json!({"spec": proxmox_cluster})),
             maker.object(Kind::KAMAJI_CONTROL_PLANE, &self.name, control_plane),
             maker.object(Kind::CLUSTER, &self.name, cluster),
@@ -83,7 +101,8 @@ impl Workers {
                 &self.name,
                 json!({"spec": {"template": {"spec": self.shape.spec()}}}),
             ),
-        ]
+        ]);
+        objects
     }
 
     /// The control plane's status: it is there, and nobody's machines carry it. Every field that its definition requires.
@@ -153,7 +172,8 @@ mod tests {
 
     fn keys() -> Keys {
         let secret = |text: &str| Secret::new(text.to_string());
-        Keys { machine_config: secret("version: v1alpha1\n"), kubeconfig: secret("kind: Config\n") }
+        let kubeconfig = Kubeconfig { text: secret("kind: Config\n"), until: None };
+        Keys { machine_config: secret("version: v1alpha1\n"), kubeconfig: Some(kubeconfig) }
     }
 
     /// Kamaji's provider would make a control plane of its own, and lead the machines to it.
@@ -186,6 +206,21 @@ mod tests {
         assert_eq!(template["metadata"]["labels"][RUN_LABEL], "x.1");
         let selected = of(Kind::MACHINE_DEPLOYMENT)["spec"]["selector"]["matchLabels"].as_object().unwrap();
         assert!(selected.iter().all(|(key, value)| template["metadata"]["labels"][key] == *value));
+    }
+
+    #[test]
+    fn a_kubeconfig_that_stays_says_when_it_ends_and_one_that_is_there_is_left_alone() {
+        let until: Timestamp = "2027-01-01T00:00:00Z".parse().unwrap();
+        let with = |kubeconfig| Keys { kubeconfig, ..keys() };
+        let own = |keys| {
+            let all = workers().objects("x.1", &keys);
+            all.into_iter().find(|o| o.name == "workers-kubeconfig").map(|o| o.body)
+        };
+        let text = Secret::new("kind: Config\n".to_string());
+        let found = own(with(Some(Kubeconfig { text, until: Some(until) }))).unwrap();
+        assert_eq!(found["metadata"]["annotations"][VALID_UNTIL], "2027-01-01T00:00:00Z");
+        assert_eq!(found["metadata"]["labels"][CLUSTER_LABEL], "workers");
+        assert!(own(with(None)).is_none());
     }
 
     #[test]

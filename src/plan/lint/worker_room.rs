@@ -17,7 +17,8 @@ fn check(plan: &Plan) -> Vec<Problem> {
         return Vec::new();
     }
     let key = "tests.workers";
-    let Some((vmids, addresses)) = tests.machines() else {
+    let (Some((vmids, addresses)), Some((by_vmids, by_addresses))) = (tests.machines(), tests.room_for_workers())
+    else {
         // One without the other is told by a rule of its own.
         if tests.machine_vmids.is_some() || tests.machine_addresses.is_some() {
             return Vec::new();
@@ -27,13 +28,13 @@ fn check(plan: &Plan) -> Vec<Problem> {
         return vec![Problem::new(key, what, why, "set both, or workers: 0")];
     };
     let mut problems = Vec::new();
-    if vmids.count() < count.saturating_mul(2) {
+    if by_vmids < count {
         let what = format!("{count} workers and {} VMIDs in {vmids}", vmids.count());
         let why = "capmox sometimes clones a machine twice";
         problems.push(Problem::new(key, what, why, format!("{} VMIDs or more", count.saturating_mul(2))));
     }
-    let least = u64::from(count).saturating_add(2);
-    if addresses.count() < least {
+    if by_addresses < count {
+        let least = u64::from(count).saturating_add(2);
         let what = format!("{count} workers and {} addresses in {addresses}", addresses.count());
         let why = "the first is kept out of the pool, and a removed VM's is free only a little later";
         problems.push(Problem::new(key, what, why, format!("{least} or more")));

@@ -185,7 +185,7 @@ fn risks(state: &RunState, steps: &[History], is_told: &dyn Fn(&StepId) -> bool,
         add(id, remark, "");
     }
     let secrets = state.steps.iter().any(|s| s.outline.id.kind() == "day2.secrets" && s.proof.is_some());
-    if secrets && matches!(state.course, Course::Forward { .. }) {
+    if secrets && !state.course.is_back() {
         add(
             "day2.secrets",
             "the cluster's secrets exist once, on the jump host".into(),

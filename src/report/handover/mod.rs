@@ -182,6 +182,7 @@ impl HandOver {
         let way = match self.course {
             Course::Forward { until } => format!("to the end of {until}"),
             Course::Back { .. } => "teardown".to_string(),
+            Course::Workers { count } => format!("workers that stay: {count}"),
         };
         let word = if self.disputed { "disputed" } else { self.outcome.word() };
         format!("{word} ({way}): {} of {} steps proven", self.proven, self.steps_in_all)

@@ -7,9 +7,9 @@ use crate::engine::step::Context;
 use crate::plan::choose::HOST_MEMORY;
 use crate::plan::model::{NodePlan, Plan};
 use crate::proxmox::{NodeStatus, VmRow};
-use crate::steps::failures;
 use crate::steps::site::Reading;
-use crate::steps::vm::guests;
+use crate::steps::vm::guests::{self, Guests};
+use crate::steps::{cluster_api, failures};
 
 pub const KIND: &str = "day0.capacity";
 const GIB: u64 = 1 << 30;
@@ -36,8 +36,8 @@ async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {
         readings.push(of_proxmox(cx, &status));
         let others: Vec<&VmRow> = guests.others().filter(|g| g.node == host && !g.template).collect();
         let planned: Vec<&NodePlan> = site.plan.nodes.iter().filter(|n| n.host == host).collect();
-        // The VMs of day 6 are clones of the template, on its host.
-        let beside = if site.plan.template.host == host { site.plan.day_6_memory_mib() << 20 } else { 0 };
+        // The VMs of day 6 are clones of the template, on its host; workers that stay are there by now.
+        let beside = if site.plan.template.host == host { of_cluster_api(&site.plan, &guests) } else { 0 };
         let (wrong, said) = judge(host, &status.value, &others, &planned, beside);
         problems.extend(wrong);
         remarks.extend(said);
@@ -49,6 +49,12 @@ async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {
     let cores: u32 = site.plan.nodes.iter().map(|n| n.cores).sum();
     let memory: u64 = site.plan.nodes.iter().map(|n| n.memory_mib << 20).sum();
     proof(&format!("there is room for {cores} virtual processors and {}", size(memory)), &remarks, readings)
+}
+
+/// Memory that machines of Cluster API take or will take, in bytes: those of the run that are there, or what day 6 needs.
+fn of_cluster_api(plan: &Plan, guests: &Guests) -> u64 {
+    let own = guests.all.value.iter().filter(|g| cluster_api::may_have_made(plan, g.vmid) && guests.is_ours(g.vmid));
+    (plan.day_6_memory_mib() << 20).max(own.filter_map(|guest| guest.maxmem).sum())
 }
 
 /// The processor features that are missing for any machine.

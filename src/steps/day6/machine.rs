@@ -53,7 +53,7 @@ impl Step<Installation> for Machine {
         let applied = match standing(site, &cluster_api::all(site)?).await? {
             Standing::Conflict(failure) => return Ok(Observed::Conflict(failure)),
             Standing::Applied(applied) => applied,
-            Standing::Absent(what) => return cluster_api::absent(cx, site, KIND, what).await,
+            Standing::Absent(what) => return cluster_api::absent(site, cx.made().has(&StepId::new(KIND)), what).await,
         };
         // In the order of the objects.
         let [_, _, cluster, vm, machine] = applied.as_slice() else {

@@ -1,4 +1,5 @@
 //! `day6.namespace`: a namespace of day 6's own.
+use crate::base::day::Day;
 use crate::kubernetes::Kind;
 use crate::plan::model::Plan;
 use crate::steps::cluster_api::NAMESPACE;
@@ -8,7 +9,7 @@ pub const KIND: &str = "day6.namespace";
 pub static OF_VMS: TestNamespace = TestNamespace {
     name: NAMESPACE,
     purpose: "the VMs of Cluster API",
-    day: 6,
+    day: Day::Number(6),
     made_by: KIND,
     goes_with: super::removal::KIND,
     kinds: &[Kind::PERSISTENT_VOLUME_CLAIM, Kind::POD, Kind::SERVICE, Kind::SECRET, Kind::CLUSTER],

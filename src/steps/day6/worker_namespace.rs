@@ -1,15 +1,16 @@
 //! `day6.worker_namespace`: a namespace of the workers' own.
+use crate::base::day::Day;
 use crate::engine::step::StepId;
 use crate::kubernetes::Kind;
 use crate::plan::model::Plan;
 use crate::steps::test_namespace::{Made, TestNamespace};
-use crate::steps::workers::NAMESPACE;
+use crate::steps::workers::OF_DAY_6;
 
 pub const KIND: &str = "day6.worker_namespace";
 pub static OF_WORKERS: TestNamespace = TestNamespace {
-    name: NAMESPACE,
+    name: OF_DAY_6.namespace,
     purpose: "the workers of Cluster API",
-    day: 6,
+    day: Day::Number(6),
     made_by: KIND,
     goes_with: super::worker_removal::KIND,
     kinds: &[

@@ -6,9 +6,10 @@ use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::Kind;
 use crate::plan::model::Plan;
-use crate::steps::cluster::{self, foreign, get, is_ours, number, part, proven, seen, text};
+use crate::steps::cluster::{foreign, get, is_ours, number, part, proven, seen, text};
 use crate::steps::site::{Changing, Installation, Reading};
-use crate::steps::workers::{self, NAME, NAMESPACE};
+use crate::steps::workers::removed::{delete_lost_nodes, scale_to_nothing};
+use crate::steps::workers::{Group, OF_DAY_6, machines, nodes};
 use crate::steps::{cluster_api, failures, outlines};
 use async_trait::async_trait;
 use serde_json::json;
@@ -18,6 +19,8 @@ use std::time::Duration;
 pub const KIND: &str = "day6.worker_scaling";
 const BAND: Band = Band::new(180, 900);
 
+const OF: &Group = &OF_DAY_6;
+
 pub struct WorkerScaling {
     outline: Outline,
 }
@@ -25,8 +28,10 @@ pub struct WorkerScaling {
 pub fn step(plan: &Plan) -> WorkerScaling {
     let title = format!("{} workers are drained, removed and gone", plan.workers());
     let by_hand = format!(
-        "kubectl scale -n {NAMESPACE} machinedeployment.cluster.x-k8s.io {NAME} --replicas=0\n{}",
-        workers::by_hand()
+        "kubectl scale -n {} machinedeployment.cluster.x-k8s.io {} --replicas=0\n{}",
+        OF.namespace,
+        OF.name,
+        OF.by_hand()
     );
     let outline = outlines::change(StepId::new(KIND), 6, title, BAND, by_hand)
         .after([StepId::new(super::worker_pods::KIND)])
@@ -42,26 +47,26 @@ impl Step<Installation> for WorkerScaling {
     }
 
     async fn observe(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
-        let reader = site.kubernetes()?;
-        let found = get(&reader, &Kind::MACHINE_DEPLOYMENT, Some(NAMESPACE), NAME).await?;
+        let (reader, namespace, name) = (site.kubernetes()?, OF.namespace, OF.name);
+        let found = get(&reader, &Kind::MACHINE_DEPLOYMENT, Some(namespace), name).await?;
         if let Some(deployment) = &found {
             if !is_ours(site, &deployment.value) {
-                let failure = foreign(&Kind::MACHINE_DEPLOYMENT, Some(NAMESPACE), NAME, &deployment.value);
+                let failure = foreign(&Kind::MACHINE_DEPLOYMENT, Some(namespace), name, &deployment.value);
                 return Ok(Observed::Conflict(failure));
             }
             let wanted = number(&deployment.value, "/spec/replicas").unwrap_or(1);
             if wanted != 0 {
                 return Ok(Observed::Absent(format!(
-                    "MachineDeployment {NAMESPACE}/{NAME} asks for {wanted} machines"
+                    "MachineDeployment {namespace}/{name} asks for {wanted} machines"
                 )));
             }
         }
         let wait = |seen| Ok(Observed::Underway(Wait::new("no worker is left in either system", seen, BAND)));
-        let (answers, machines) = workers::machines(site).await?;
+        let (answers, machines) = machines(site, OF).await?;
         if let Some(machine) = machines.first() {
             return wait(machine.told());
         }
-        let (shown, nodes) = workers::nodes(site).await?;
+        let (shown, nodes) = nodes(site, OF).await?;
         if let Some(node) = nodes.first() {
             if found.is_none() {
                 return Ok(Observed::Absent(format!("node {} is left, and no machine of Cluster API", node.name)));
@@ -72,7 +77,7 @@ impl Step<Installation> for WorkerScaling {
         if let Some(row) = guests.first() {
             return Err(cluster_api::orphan(row, None));
         }
-        let events = reader.list(&Kind::EVENT, Some(NAMESPACE), None).await;
+        let events = reader.list(&Kind::EVENT, Some(namespace), None).await;
         let events = events.map_err(|e| failures::kubernetes(&e, "list the events of the workers"))?;
         let drains = events.value.iter().filter(|e| text(e, "/reason") == "SuccessfulDrainNode");
         let drained: BTreeSet<&str> = drains.map(|e| text(e, "/involvedObject/name")).collect();
@@ -90,8 +95,8 @@ impl Step<Installation> for WorkerScaling {
     }
 
     async fn act(&self, _cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
-        scale_to_nothing(site, change).await?;
-        delete_lost_nodes(site, change).await
+        scale_to_nothing(site, change, OF).await?;
+        delete_lost_nodes(site, change, OF).await
     }
 
     fn undo(&self) -> Undo<'_, Installation> {
@@ -101,35 +106,4 @@ impl Step<Installation> for WorkerScaling {
     async fn changed(&self, cx: &dyn Context, _site: &Reading) {
         cx.clock().sleep(Duration::from_secs(5)).await;
     }
-}
-
-/// Asks for no machine any more, where the run's own deployment asks for some.
-///
-/// # Errors
-/// When it is somebody else's, or the cluster refuses.
-pub async fn scale_to_nothing(site: &Reading, change: &Changing) -> Result<(), Failure> {
-    let kind = Kind::MACHINE_DEPLOYMENT;
-    match get(&site.kubernetes()?, &kind, Some(NAMESPACE), NAME).await? {
-        None => Ok(()),
-        Some(found) if !is_ours(site, &found.value) => Err(foreign(&kind, Some(NAMESPACE), NAME, &found.value)),
-        Some(_) => cluster::apply(change, &[workers::set(site)?.deployment(site.label(), 0)]).await,
-    }
-}
-
-/// Deletes the nodes that stayed when somebody deleted the whole Cluster: they carry the run's label, no machine is theirs,
-/// and the range has no VM any more.
-///
-/// # Errors
-/// When the cluster refuses.
-pub async fn delete_lost_nodes(site: &Reading, change: &Changing) -> Result<(), Failure> {
-    let cluster = get(&site.kubernetes()?, &Kind::CLUSTER, Some(NAMESPACE), NAME).await?;
-    let (_, machines) = workers::machines(site).await?;
-    let (_, guests) = cluster_api::guests(site).await?;
-    if cluster.is_some() || !machines.is_empty() || !guests.is_empty() {
-        return Ok(());
-    }
-    for node in workers::nodes(site).await?.1 {
-        workers::delete_node(change, &node).await?;
-    }
-    Ok(())
 }

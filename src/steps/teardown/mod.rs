@@ -13,7 +13,9 @@ use super::day3::installer;
 use super::day5::cleanup;
 use super::day6::{removal, worker_removal};
 use super::failures;
+use super::kept;
 use super::site::{Reading, files};
+use super::workers::deployed::Asked;
 use crate::base::vmid::Vmid;
 use crate::engine::failure::{Class, Failure};
 use crate::engine::proof::{Evidence, Proof};
@@ -38,11 +40,15 @@ pub fn steps(plan: &Plan, components: &[Component], cluster_is_lost: bool, also:
     whole.tests.workers = whole.tests.workers.max(1);
     // A config on a CD-ROM may have been left by a run whose plan delivers over the network since.
     whole.talos.delivery = Delivery::Cdrom;
-    let mut removals = undoing(&catalogue::steps(&whole, components));
+    let mut made = catalogue::steps(&whole, components);
+    // Whether workers were to stay only the journal knows, and an adopted run has none.
+    made.extend(kept::steps(&whole, 0, Asked::Before));
+    let mut removals = undoing(&made);
     let named = (!also.is_empty()).then(|| also::step(also));
     let named_id = named.as_ref().map(|step| step.outline().id.clone());
     // The removals that need an answer of the cluster come before anything of it goes.
-    let tests = [cleanup::KIND, removal::KIND, worker_removal::KIND].map(|kind| undo_id(&StepId::new(kind)));
+    let tests = [cleanup::KIND, removal::KIND, worker_removal::KIND, kept::removal::KIND]
+        .map(|kind| undo_id(&StepId::new(kind)));
     if cluster_is_lost {
         removals.retain(|r| !tests.contains(&r.outline.id));
         removals.iter_mut().for_each(|r| r.outline.after.retain(|id| !tests.contains(id)));

@@ -33,10 +33,11 @@ fn is_on_proxmox(volume: &Value) -> bool {
     text(volume, "/spec/csi/driver") == CSI_DRIVER_NAME
 }
 
-/// The run's own machines of day 6, which go by steps of their own.
-fn is_day_6s(site: &Reading, machine: &Value) -> bool {
+/// The run's own machines, which go by steps of their own.
+fn is_the_runs(site: &Reading, machine: &Value) -> bool {
     is_ours(site, machine)
-        && [cluster_api::NAMESPACE, workers::NAMESPACE].contains(&text(machine, "/metadata/namespace"))
+        && [cluster_api::NAMESPACE, workers::OF_DAY_6.namespace, workers::KEPT.namespace]
+            .contains(&text(machine, "/metadata/namespace"))
 }
 
 fn names(objects: &[Value]) -> Vec<String> {
@@ -91,7 +92,7 @@ impl Workloads {
             Err(Error::NotFound) => None,
             Err(e) => return Err(failed(&e)),
         };
-        let others = machines.iter().flat_map(|m| &m.value).filter(|m| !is_day_6s(site, m));
+        let others = machines.iter().flat_map(|m| &m.value).filter(|m| !is_the_runs(site, m));
         let found = names(&others.cloned().collect::<Vec<_>>());
         let mut problems = Vec::new();
         if !on_proxmox.is_empty() {

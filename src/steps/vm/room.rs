@@ -2,6 +2,7 @@
 use super::guests::Guests;
 use crate::plan::choose::WRITTEN_EARLY;
 use crate::plan::model::Plan;
+use crate::steps::cluster_api;
 use std::collections::BTreeMap;
 
 const GIB: u64 = 1 << 30;
@@ -28,10 +29,12 @@ pub fn room<'a>(plan: &'a Plan, guests: &Guests, shared: bool) -> BTreeMap<&'a s
         room.whole += missing;
         room.early += if missing > 0 { WRITTEN_EARLY } else { 0 };
     }
-    if plan.workers() > 0 {
+    let there = cluster_api::in_range(plan, &guests.all.value).len();
+    let to_come = u64::from(plan.workers()).saturating_sub(there as u64);
+    if to_come > 0 {
         let room = all.entry(template).or_default();
-        room.whole += plan.worker_disks_gib() * GIB;
-        room.early += u64::from(plan.workers()) * WRITTEN_EARLY;
+        room.whole += to_come * plan.tests.worker_disk_gib * GIB;
+        room.early += to_come * WRITTEN_EARLY;
     }
     all
 }

@@ -19,8 +19,9 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 /// Clocks of nodes and jump host differ; a certificate that is valid a little earlier hurts nobody.
 const BACKDATED: SignedDuration = HOUR;
-const CA_HOURS: i64 = 87_600;
-const CLIENT_HOURS: i64 = 8_760;
+const CA_VALID: SignedDuration = SignedDuration::from_hours(87_600);
+/// How long the certificate of a client is valid.
+pub const CLIENT_VALID: SignedDuration = SignedDuration::from_hours(8_760);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyKind {
@@ -109,7 +110,7 @@ impl Authority {
     /// A self-signed authority, valid for ten years; `organization` empty: an empty subject, as Talos' aggregator has it.
     pub fn generate(kind: KeyKind, organization: &str, now: Timestamp) -> Result<Self, Error> {
         let key = kind.generate()?;
-        let mut params = params(now, CA_HOURS)?;
+        let mut params = params(now, CA_VALID)?;
         if !organization.is_empty() {
             params.distinguished_name.push(DnType::OrganizationName, organization);
         }
@@ -133,7 +134,7 @@ impl Authority {
         let ca = self.der()?;
         let issuer = Issuer::from_ca_cert_der(&ca.as_slice().into(), authority_key).map_err(Error::Certificate)?;
         let key = kind.generate()?;
-        let mut params = params(now, CLIENT_HOURS)?;
+        let mut params = params(now, CLIENT_VALID)?;
         params.distinguished_name.push(DnType::OrganizationName, organization);
         if let Some(name) = common_name {
             params.distinguished_name.push(DnType::CommonName, name);
@@ -185,11 +186,11 @@ pub fn key_pair(key: &Secret<String>) -> Result<KeyPair, Error> {
     KeyPair::try_from(der.as_slice()).map_err(Error::Certificate)
 }
 
-fn params(now: Timestamp, hours: i64) -> Result<CertificateParams, Error> {
+fn params(now: Timestamp, valid: SignedDuration) -> Result<CertificateParams, Error> {
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
     params.not_before = whole_seconds(now, -BACKDATED)?;
-    params.not_after = whole_seconds(now, SignedDuration::from_hours(hours))?;
+    params.not_after = whole_seconds(now, valid)?;
     let mut serial = [0; 16];
     rand::fill(&mut serial).map_err(|_| Error::Crypto { what: "no randomness" })?;
     if let Some(first) = serial.first_mut() {

@@ -3,7 +3,7 @@ mod access;
 mod authority;
 mod bundle;
 
-pub use authority::{Authority, ClientCertificate};
+pub use authority::{Authority, CLIENT_VALID, ClientCertificate};
 pub use bundle::Bundle;
 
 /// The reason why secrets can't be made, read or written. No text quotes a secret.

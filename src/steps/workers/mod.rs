@@ -1,60 +1,101 @@
 //! What the steps about workers of Cluster API share: their objects, the machines and nodes that came of them, and how the
 //! two belong together.
+pub mod answered;
+pub mod counted;
+pub mod deployed;
+pub mod joined;
+pub mod keys;
+pub mod removed;
+
 use crate::base::answer::Answer;
-use crate::cozystack::addons::{Keys, RUN_LABEL, Workers};
+use crate::base::day::Day;
+use crate::cozystack::addons::{RUN_LABEL, Workers};
 use crate::cozystack::cluster_api::Progress;
 use crate::engine::failure::Failure;
 use crate::kubernetes::{self, Kind};
-use crate::plan::model::Plan;
 use crate::steps::cluster::{self, items, part, text};
 use crate::steps::cluster_api::{network, shape, words};
-use crate::steps::day2::config::of_cluster;
-use crate::steps::failures;
-use crate::steps::site::{Changing, Reading, files};
-use crate::talos::config::{self, NodeConfig, Role};
+use crate::steps::site::{Changing, Reading};
+use crate::steps::{day6, failures, kept};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 
-pub const NAMESPACE: &str = "cozyup-workers";
-/// Of the Cluster and everything beside it.
-pub const NAME: &str = "workers";
-/// The workers are there for a test and go again, so nobody's pods are to come to them.
-pub const TAINT: &str = "cozyup.dev/test";
+/// On a worker's node: the group that it is of. Nodes of older versions carry the run's label alone, and are day 6's.
+const GROUP_LABEL: &str = "cozyup.dev/workers";
 
-/// The workers of this plan.
+/// Workers of one MachineDeployment in a namespace of their own.
+pub struct Group {
+    pub namespace: &'static str,
+    /// Of the Cluster and everything beside it; nodes and VMs are `NAME-XXXXX-XXXXX`.
+    pub name: &'static str,
+    /// Key of the taint with which the nodes register. Where there is one, nobody's pods are to come to them.
+    pub taint: Option<&'static str>,
+    pub day: Day,
+    /// KIND of the step that gives Cluster API its objects.
+    pub made_by: &'static str,
+    /// KIND of the step that takes all of it back.
+    pub removed_by: &'static str,
+    /// The title of its removal in a teardown.
+    pub going: &'static str,
+}
+
+/// There for a test, and gone after it.
+pub static OF_DAY_6: Group = Group {
+    namespace: "cozyup-workers",
+    name: "workers",
+    taint: Some("cozyup.dev/test"),
+    day: Day::Number(6),
+    made_by: day6::workers::KIND,
+    removed_by: day6::worker_removal::KIND,
+    going: "drain and remove the workers that Cluster API made",
+};
+
+/// Those that stay: `cozyup workers set`.
+pub static KEPT: Group = Group {
+    namespace: "cozyup-kept",
+    name: "kept",
+    taint: None,
+    day: Day::Workers,
+    made_by: kept::machines::KIND,
+    removed_by: kept::removal::KIND,
+    going: "drain and remove the workers that were to stay",
+};
+
+impl Group {
+    /// True for workers that outlive the session that made them.
+    pub fn stays(&self) -> bool {
+        self.day == Day::Workers
+    }
+
+    /// `kubectl get -n cozyup-workers …; kubectl get nodes; qm list`
+    pub fn by_hand(&self) -> String {
+        format!(
+            "kubectl get -n {} clusters.cluster.x-k8s.io,machinedeployments.cluster.x-k8s.io,machines.cluster.x-k8s.io,{}\n\
+             kubectl get nodes\nqm list",
+            self.namespace,
+            Kind::PROXMOX_MACHINE.resource()
+        )
+    }
+}
+
+/// `1 worker`, `2 workers`
+pub fn workers(count: u32) -> String {
+    format!("{count} worker{}", if count == 1 { "" } else { "s" })
+}
+
+/// The workers of this plan in this group.
 ///
 /// # Errors
 /// When the plan keeps nothing for Cluster API: no step about workers is there then.
-pub fn set(site: &Reading) -> Result<Workers, Failure> {
+pub fn set(site: &Reading, group: &Group) -> Result<Workers, Failure> {
     let (plan, tests) = (&site.plan, &site.plan.tests);
     let vip = plan.network.vip;
     Ok(Workers {
-        name: NAME.into(),
-        namespace: NAMESPACE.into(),
+        name: group.name.into(),
+        namespace: group.namespace.into(),
         shape: shape(site, tests.worker_cores, tests.worker_memory_mib, Some(tests.worker_disk_gib))?,
         network: network(site, |_| vip)?,
         kubernetes_version: format!("v{}", plan.talos.kubernetes.trim_start_matches('v')),
     })
-}
-
-/// Everything in a worker's config that is not a secret. Its node carries the run's label.
-fn machine_config(plan: &Plan, run: &str) -> NodeConfig {
-    NodeConfig {
-        node_labels: BTreeMap::from([(RUN_LABEL.to_string(), run.to_string())]),
-        taints: vec![TAINT.to_string()],
-        ..of_cluster(plan, Role::Worker, None)
-    }
-}
-
-/// What goes into the two Secrets.
-///
-/// # Errors
-/// When the cluster's secrets can't be read.
-pub fn keys(site: &Reading) -> Result<Keys, Failure> {
-    let machine_config = config::render(&machine_config(&site.plan, site.label()), &site.bundle()?).map_err(|e| {
-        Failure::person(format!("render the workers' machine config: {e}"), "correct the plan's network")
-    })?;
-    Ok(Keys { machine_config, kubeconfig: site.secret(files::KUBECONFIG)? })
 }
 
 /// A machine of the deployment, as Cluster API core and capmox speak of it.
@@ -97,14 +138,14 @@ impl Machine {
     }
 }
 
-/// The machines in the namespace, with the two answers that they are from. None while their kinds are not installed.
+/// The machines of the group, with the two answers that they are from. None while their kinds are not installed.
 ///
 /// # Errors
 /// When the cluster can't be asked.
-pub async fn machines(site: &Reading) -> Result<(Vec<Answer<Vec<Value>>>, Vec<Machine>), Failure> {
+pub async fn machines(site: &Reading, group: &Group) -> Result<(Vec<Answer<Vec<Value>>>, Vec<Machine>), Failure> {
     let mut answers = Vec::new();
     for kind in [Kind::MACHINE, Kind::PROXMOX_MACHINE] {
-        match site.kubernetes()?.list(&kind, Some(NAMESPACE), None).await {
+        match site.kubernetes()?.list(&kind, Some(group.namespace), None).await {
             Ok(found) => answers.push(found),
             Err(kubernetes::Error::NotFound) => {}
             Err(e) => return Err(failures::kubernetes(&e, &format!("list {}", kind.resource()))),
@@ -124,35 +165,40 @@ pub struct Node {
     pub provider_id: String,
     /// What the kubelet read from the VM's SMBIOS, in lower case.
     pub system_uuid: String,
-    /// Keys of its taints but the test's own.
+    /// The group that it is of.
+    group: String,
+    /// Keys of its taints but the group's own.
     pub taints: Vec<String>,
 }
 
 impl Node {
-    fn of(node: &Value) -> Node {
+    fn of(node: &Value, group: &Group) -> Node {
         let ready = cluster::condition(node, "Ready").is_some_and(|c| c.status == "True");
-        let taints = items(node, "/spec/taints").map(|t| text(t, "/key")).filter(|key| *key != TAINT);
+        let taints = items(node, "/spec/taints").map(|t| text(t, "/key")).filter(|key| Some(*key) != group.taint);
+        let labels = node.pointer("/metadata/labels").and_then(|labels| labels.get(GROUP_LABEL));
         Node {
             name: text(node, "/metadata/name").to_string(),
             uid: text(node, "/metadata/uid").to_string(),
             ready,
             provider_id: text(node, "/spec/providerID").to_string(),
             system_uuid: text(node, "/status/nodeInfo/systemUUID").to_lowercase(),
+            group: labels.and_then(Value::as_str).unwrap_or(OF_DAY_6.name).to_string(),
             taints: taints.map(str::to_string).collect(),
         }
     }
 }
 
-/// The workers among the cluster's nodes, never one of the plan's, with the part of the answer that speaks of them.
+/// The group's workers among the cluster's nodes, never one of the plan's, with the part of the answer that speaks of them.
 ///
 /// # Errors
 /// When the cluster can't be asked.
-pub async fn nodes(site: &Reading) -> Result<(Answer<()>, Vec<Node>), Failure> {
+pub async fn nodes(site: &Reading, group: &Group) -> Result<(Answer<()>, Vec<Node>), Failure> {
     let selector = format!("{RUN_LABEL}={}", site.label());
     let all = site.kubernetes()?.list(&Kind::NODE, None, Some(&selector)).await;
     let all = all.map_err(|e| failures::kubernetes(&e, "list the nodes"))?;
     let is_planned = |node: &Node| site.plan.nodes.iter().any(|n| n.name == node.name);
-    let nodes: Vec<Node> = all.value.iter().map(Node::of).filter(|node| !is_planned(node)).collect();
+    let found = all.value.iter().map(|node| Node::of(node, group));
+    let nodes: Vec<Node> = found.filter(|node| node.group == group.name && !is_planned(node)).collect();
     let rows = nodes.iter().map(|n| json!([n.name, n.ready, n.provider_id, n.system_uuid, n.taints]));
     Ok((part(&all, "name, Ready, providerID, systemUUID, taints", rows), nodes))
 }
@@ -164,13 +210,4 @@ pub async fn nodes(site: &Reading) -> Result<(Answer<()>, Vec<Node>), Failure> {
 pub async fn delete_node(change: &Changing, node: &Node) -> Result<(), Failure> {
     let deleted = change.kubernetes()?.delete(&Kind::NODE, None, &node.name, &node.uid).await;
     deleted.map_err(|e| failures::kubernetes(&e, &format!("delete node {}", node.name)))
-}
-
-/// `kubectl get -n cozyup-workers …; kubectl get nodes; qm list`
-pub fn by_hand() -> String {
-    format!(
-        "kubectl get -n {NAMESPACE} clusters.cluster.x-k8s.io,machinedeployments.cluster.x-k8s.io,machines.cluster.x-k8s.io,{}\n\
-         kubectl get nodes\nqm list",
-        Kind::PROXMOX_MACHINE.resource()
-    )
 }
