@@ -110,12 +110,7 @@ impl Work {
         self
     }
 
-    /// One look for every step; changes and records nothing.
-    pub async fn survey(&self) -> Vec<(Outline, Result<Observed, Failure>)> {
-        self.survey_of(|_| true).await
-    }
-
-    /// One look for the steps that are asked about.
+    /// One look for the steps that are asked about; changes and records nothing.
     pub async fn survey_of(&self, is_asked: impl Fn(&Outline) -> bool) -> Vec<(Outline, Result<Observed, Failure>)> {
         let Driver { steps, reading, clock, state, .. } = &self.driver;
         let asked: Vec<_> = steps.iter().filter(|step| is_asked(step.outline())).cloned().collect();

@@ -78,10 +78,10 @@ mod tests {
     use super::*;
     use crate::engine::record::Event;
     use crate::engine::state::tests::{fold, on_course, proof, session};
-    use crate::steps::day0::tests::plan;
+    use crate::plan::defaults::{Defaults, plan};
 
     fn with_ranges() -> Plan {
-        let mut plan = plan();
+        let mut plan = plan(&Defaults::default());
         plan.tests.machine_vmids = Some("9500-9509".parse().unwrap());
         plan.tests.machine_addresses = Some("10.0.0.180-10.0.0.185".parse().unwrap());
         plan

@@ -127,13 +127,8 @@ impl RunState {
         }
         match &record.event {
             Event::Session { run, plan, plan_digest, host, pid, course, steps, .. } => {
-                // A gate that was opened on the way forward does not count on the way back, nor the other way round.
-                if course.is_back() || self.course.is_back() {
-                    self.gates.clear();
-                }
-                // Each number of workers is agreed to by itself.
+                self.close_gates(*course);
                 if let Course::Workers { count } = course {
-                    self.gates.remove(&Day::Workers);
                     self.renumber(*count);
                 }
                 self.run.clone_from(run);
@@ -244,16 +239,7 @@ impl RunState {
             Event::StopAsked { by } => self.stop_asked = Some(by.clone()),
             // Control belongs to the living worker, not to the run; a notice is about the target alone.
             Event::ControlTaken { .. } | Event::Noticed { .. } => {}
-            Event::Ended { outcome: Outcome::Proven } if !self.wanted().all(StepState::is_proven) => {
-                self.disputed = true
-            }
-            Event::Ended { outcome } => {
-                self.ended = Some(*outcome);
-                // What was taken back is not looked for any more.
-                if self.course.is_back() && *outcome == Outcome::Proven {
-                    self.workers = None;
-                }
-            }
+            Event::Ended { outcome } => self.end(*outcome),
         }
     }
 
@@ -298,6 +284,29 @@ impl RunState {
             })
             .collect();
         self.index = self.steps.iter().enumerate().map(|(i, s)| (s.outline.id.clone(), i)).collect();
+    }
+
+    /// A gate that was opened on the way forward does not count on the way back, nor the other way round, and each number of
+    /// workers is agreed to by itself.
+    fn close_gates(&mut self, course: Course) {
+        if course.is_back() || self.course.is_back() {
+            self.gates.clear();
+        }
+        if let Course::Workers { .. } = course {
+            self.gates.remove(&Day::Workers);
+        }
+    }
+
+    fn end(&mut self, outcome: Outcome) {
+        if outcome == Outcome::Proven && !self.wanted().all(StepState::is_proven) {
+            self.disputed = true;
+            return;
+        }
+        self.ended = Some(outcome);
+        // What was taken back is not looked for any more.
+        if outcome == Outcome::Proven && self.course.is_back() {
+            self.workers = None;
+        }
     }
 
     /// Another number of workers is another goal: what was proven of the former one is no drift from it.

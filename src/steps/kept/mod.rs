@@ -69,7 +69,7 @@ pub fn fits(plan: &Plan, count: u32) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::step::Undo;
+    use crate::engine::step::{Step, Undo};
     use crate::steps::day0::tests::plan;
     use std::collections::BTreeSet;
 

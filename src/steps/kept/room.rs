@@ -46,9 +46,10 @@ struct Now {
 
 impl Now {
     fn of(machine: &Machine) -> Now {
-        let vm = match &machine.progress {
-            Progress::Made(made) => Some((made.vmid.into(), made.address.clone())),
-            _ => None,
+        let vm = if let Progress::Made(made) = &machine.progress {
+            Some((made.vmid.into(), made.address.clone()))
+        } else {
+            None
         };
         Now { name: machine.name.clone(), vm }
     }

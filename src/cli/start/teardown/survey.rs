@@ -9,7 +9,7 @@ use crate::steps::teardown::{also, orphans, residue};
 /// Reads what would be removed, what would stay, and what can't be determined; the run is locked meanwhile.
 pub async fn survey(options: Options) -> Result<Survey, Refusal> {
     let prepared = prepare(options).await?;
-    let found = prepared.work.survey().await;
+    let found = prepared.work.survey_of(|_| true).await;
     Ok(list(&prepared.plan.name, &found))
 }
 
