@@ -31,7 +31,7 @@ fn site(status: Value) -> Site {
     site.apply(key(INFRASTRUCTURE, "proxmoxmachinetemplates"), template);
     let machine = json!({"clusterName": "w", "bootstrap": {"dataSecretName": "w"},
         "infrastructureRef": {"kind": "ProxmoxMachineTemplate", "name": "w"}});
-    let deployment = json!({"spec": {"clusterName": "w", "replicas": 1, "selector": {},
+    let deployment = json!({"spec": {"clusterName": "w", "replicas": 1, "selector": {}, "strategy": {"type": "RollingUpdate"},
         "template": {"metadata": {"labels": {}}, "spec": machine}}});
     site.apply(key(CORE, "machinedeployments"), object(CORE, "MachineDeployment", deployment));
     site
@@ -55,6 +55,22 @@ async fn no_machine_is_made_before_the_control_plane_has_its_version() {
     site.change(&key(CONTROL_PLANE, "kamajicontrolplanes"), |object| object["status"] = ready());
     site.wait(15).await;
     assert_eq!(machines(&site).len(), 1);
+}
+
+/// Real core v1.10.1 says "missing MachineDeployment strategy", and does nothing.
+#[tokio::test(start_paused = true)]
+async fn a_deployment_without_a_strategy_makes_nothing() {
+    let site = site(ready());
+    let sets = |site: &Site| site.lab.look(|world| list(world, CORE, "machinesets")).len();
+    assert_eq!((sets(&site), machines(&site).len()), (1, 1));
+    let (machine, set) = (&machines(&site)[0], site.lab.look(|world| list(world, CORE, "machinesets")));
+    let (machine, set) = (name(machine), name(&set[0]));
+    site.change(&key(CORE, "machinedeployments"), |d| {
+        d["spec"]["strategy"] = Value::Null;
+        d["spec"]["replicas"] = json!(3);
+    });
+    let wanted = site.get(&Key::new(CORE, "machinesets", "vms", &set)).unwrap()["spec"]["replicas"].clone();
+    assert_eq!((wanted, machines(&site).len()), (json!(1), 1), "{machine}");
 }
 
 /// Deletes the only machine when its node carries a pod; the names of the pods and nodes that are left.

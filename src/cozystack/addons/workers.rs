@@ -125,6 +125,8 @@ impl Workers {
         let body = json!({"spec": {
             "clusterName": self.name,
             "replicas": replicas,
+            // Core reconciles no deployment without one, and only its webhook fills it in.
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
             "selector": {"matchLabels": selected},
             "template": {
                 "metadata": {"labels": labels},

@@ -30,6 +30,10 @@ pub fn deployment(world: &mut World, key: &Key, object: &Value) {
     hold(world, key, FINALIZER);
     own(world, key, &cluster, false);
     label(world, key, &cluster_key.name);
+    // "missing MachineDeployment strategy": here nobody's webhook fills it in.
+    if text(object, "/spec/strategy/type").is_empty() {
+        return;
+    }
     let Some(template) = template(&key.namespace, object).filter(|t| world.object(t).is_some()) else { return };
     own(world, &template, &cluster, false);
     label(world, &template, &cluster_key.name);
