@@ -3,11 +3,17 @@ use crate::common::{Kept, ToItsEnd, cozyup, records, text, until};
 use crate::day6::{guests, killed_in, proof, reader};
 use crate::day6_workers::{Cluster, nothing_in_proxmox};
 use cozyup::kubernetes::Kind;
+use cozyup::steps::catalogue::LAST_DAY;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::process::Output;
 
 const NAMESPACE: Option<&str> = Some("cozyup-kept");
+
+/// A lab whose cluster is validated: every day is proven.
+fn validated() -> Kept {
+    Kept::with_run_until(&LAST_DAY.to_string())
+}
 
 fn set(lab: &Kept, count: &str, more: &[&str]) -> Output {
     cozyup(lab.state(), &[&["lab", "workers", count], more].concat()).ended()
@@ -49,7 +55,7 @@ fn objects(lab: &Kept) -> usize {
 
 #[test]
 fn workers_that_stay_are_agreed_to_named_by_status_and_go_with_a_teardown() {
-    let lab = Kept::with_run_until("6");
+    let lab = validated();
     let asked = set(&lab, "2", &[]);
     assert_eq!(asked.status.code(), Some(2), "{}", text(&asked));
     for word in
@@ -69,7 +75,7 @@ fn workers_that_stay_are_agreed_to_named_by_status_and_go_with_a_teardown() {
 
 #[test]
 fn a_number_of_workers_is_raised_lowered_and_taken_back() {
-    let lab = Kept::with_run_until("6");
+    let lab = validated();
     let two = has_set(&lab, 2);
     let three = has_set(&lab, 3);
     assert!(two.is_subset(&three), "{two:?} {three:?}");
@@ -85,7 +91,7 @@ fn a_number_of_workers_is_raised_lowered_and_taken_back() {
 
 #[test]
 fn a_change_of_the_number_that_is_killed_is_finished_by_its_repetition() {
-    let lab = Kept::with_run_until("6");
+    let lab = validated();
     for (count, step) in [(2, "kept.machines"), (2, "kept.nodes"), (1, "kept.machines"), (0, "kept.removal")] {
         if step == "kept.nodes" {
             has_set(&lab, 1);
@@ -100,18 +106,18 @@ fn a_change_of_the_number_that_is_killed_is_finished_by_its_repetition() {
 /// Nobody has agreed to scale back what somebody else has asked for since.
 #[test]
 fn a_later_run_names_the_worker_that_replaced_one_and_leaves_another_number_alone() {
-    let lab = Kept::with_run_until("6");
+    let lab = validated();
     let before = has_set(&lab, 1);
     let cluster = Cluster::of(&lab);
     cluster.list_in(NAMESPACE, &Kind::MACHINE).iter().for_each(|machine| cluster.delete(&Kind::MACHINE, machine));
     until("the node is gone", || cluster.nodes().iter().all(|name| !before.contains(name)).then_some(()));
-    let run = lab.run_until("6", &[]);
+    let run = lab.run_until(&LAST_DAY.to_string(), &[]);
     assert_eq!(run.status.code(), Some(0), "{}", text(&run));
     let after = in_both(&lab, 1);
     assert!(before.is_disjoint(&after), "{before:?} {after:?}");
     assert!(proof(&records(&run), "kept.nodes")["summary"].as_str().unwrap().contains(after.first().unwrap()));
     cluster.merge(NAMESPACE, &Kind::MACHINE_DEPLOYMENT, "kept", &json!({"spec": {"replicas": 2}}));
-    let run = lab.run_until("6", &["--patience", "20s"]);
+    let run = lab.run_until(&LAST_DAY.to_string(), &["--patience", "20s"]);
     assert_eq!(run.status.code(), Some(1), "{}", text(&run));
     assert!(text(&run).contains("workers set PLAN 2, or cozyup workers set PLAN 1"), "{}", text(&run));
     assert!(cluster.list_in(NAMESPACE, &Kind::MACHINE).len() == 2);
