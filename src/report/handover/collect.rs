@@ -2,7 +2,6 @@
 use super::history::{Histories, History};
 use super::{Access, HandOver, Overridden, Reading, Risk, StepTold};
 use crate::base::text::{hex, line, lines, quoted};
-use crate::engine::course::Course;
 use crate::engine::proof::{Evidence, Left};
 use crate::engine::record::Record;
 use crate::engine::state::{RunState, StepState};
