@@ -3,12 +3,12 @@ use super::{Check, of_proxmox, proof};
 use crate::base::vmid::Vmid;
 use crate::engine::failure::Failure;
 use crate::engine::proof::Proof;
-use crate::engine::step::Context;
+use crate::engine::step::{Context, StepId};
 use crate::plan::model::Plan;
 use crate::proxmox::VmRow;
 use crate::steps::site::Reading;
 use crate::steps::vm::guests::{self, Guests};
-use crate::steps::{failures, neighbours};
+use crate::steps::{failures, kept, neighbours};
 
 pub const KIND: &str = "day0.vmids";
 
@@ -37,7 +37,11 @@ async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {
         ));
     }
     let mut problems = problems(&site.plan, &guests);
-    problems.extend(of_cluster_api(&site.plan, &guests));
+    // While workers stay Cluster API may replace one at any time; the steps about them say whose such a VM is.
+    let replaces = cx.made().has(&StepId::new(kept::machines::KIND));
+    let in_range = of_cluster_api(&site.plan, &guests);
+    let (told, strange) = if replaces { (in_range, Vec::new()) } else { (Vec::new(), in_range) };
+    problems.extend(strange);
     let mut readings = vec![of_proxmox(cx, &guests.all)];
     let wanted = wanted(&site.plan);
     for (id, ..) in &wanted {
@@ -64,7 +68,7 @@ async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {
     let among = neighbours::around(&site.plan).and_then(|range| {
         neighbours::remark(&range, &neighbours::unknown_in(&range, &guests.all.value, |id| site.plan.has_vmid(id)))
     });
-    let remarks: Vec<String> = among.into_iter().collect();
+    let remarks: Vec<String> = told.into_iter().chain(among).collect();
     proof(&summary, &remarks, readings)
 }
 
