@@ -115,7 +115,7 @@ mod tests {
     #[test]
     fn a_later_run_looks_at_workers_that_stay_and_not_at_those_that_are_proven_gone() {
         let forward = Course::Forward { until: Day::Number(6) };
-        assert_eq!(on(forward, &fold(proven_but(""))).unwrap(), [String::new(); 0]);
+        assert!(on(forward, &fold(proven_but(""))).unwrap().is_empty());
         let set = |count, gone: &[&str]| {
             let steps = catalogue::steps(&with_ranges(), &[]);
             let mut outlines: Vec<_> = steps.iter().map(|s| s.outline().clone()).collect();

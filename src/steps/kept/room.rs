@@ -265,7 +265,7 @@ mod tests {
 
     #[test]
     fn what_is_too_small_for_the_missing_ones_is_named_and_those_that_are_there_need_no_room() {
-        assert_eq!(found(1, 3, 2).lacks(), [String::new(); 0]);
+        assert!(found(1, 3, 2).lacks().is_empty());
         let lacks = found(1, 4, 3).lacks();
         assert!(
             matches!(lacks.as_slice(), [one] if one.starts_with("pve has") && one.contains("12.0 GiB")),
