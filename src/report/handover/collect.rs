@@ -169,10 +169,8 @@ fn risks(state: &RunState, steps: &[History], is_told: &dyn Fn(&StepId) -> bool,
     for step in state.wanted().filter(|s| !s.is_proven() && is_told(&s.outline.id)) {
         let (what, next) = match (step.failure(), &step.drifted) {
             (Some(failure), _) => (failure.what.clone(), failure.next.clone()),
-            (None, Some(why)) => {
-                (format!("was proven and is no longer true: {why}"), state.course.resume_command().into())
-            }
-            (None, None) => ("not proven".to_string(), state.course.resume_command().into()),
+            (None, Some(why)) => (format!("was proven and is no longer true: {why}"), state.course.resume_command()),
+            (None, None) => ("not proven".to_string(), state.course.resume_command()),
         };
         add(step.outline.id.as_str(), what, &next);
     }
