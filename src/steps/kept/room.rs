@@ -283,7 +283,7 @@ mod tests {
             status: status.into(),
             node: node.into(),
             maxmem: Some(GIB),
-            ..guest(1, "a")
+            ..guest(150, "a")
         };
         assert_eq!(running("pve", &[row("running", "pve"), row("stopped", "pve"), row("running", "pve2")]), GIB);
     }
