@@ -33,17 +33,7 @@ use std::sync::Arc;
 /// The removals of a plan in the order in which they may begin. A cluster that is lost can't be asked what lives in it.
 /// `also`: VMIDs that a person named; everything waits until they are known to carry the run's mark.
 pub fn steps(plan: &Plan, components: &[Component], cluster_is_lost: bool, also: &BTreeSet<Vmid>) -> Steps {
-    // Things that were taken out of the plan since may still exist; marks and journal protect what is others'.
-    let mut whole = plan.clone();
-    whole.integration.csi.enabled = true;
-    whole.integration.capmox.enabled = true;
-    whole.tests.workers = whole.tests.workers.max(1);
-    // A config on a CD-ROM may have been left by a run whose plan delivers over the network since.
-    whole.talos.delivery = Delivery::Cdrom;
-    let mut made = catalogue::steps(&whole, components);
-    // Whether workers were to stay only the journal knows, and an adopted run has none.
-    made.extend(kept::steps(&whole, 0, Asked::Before));
-    let mut removals = undoing(&made);
+    let mut removals = undoing(&whatever_was_made(plan, components));
     let named = (!also.is_empty()).then(|| also::step(also));
     let named_id = named.as_ref().map(|step| step.outline().id.clone());
     // The removals that need an answer of the cluster come before anything of it goes.
@@ -83,6 +73,21 @@ pub fn steps(plan: &Plan, components: &[Component], cluster_is_lost: bool, also:
     steps.extend(rest.into_iter().map(|r| Arc::new(r) as _));
     steps.push(Arc::new(residue::step(all)));
     steps
+}
+
+/// The steps of this plan and of what it may have been.
+fn whatever_was_made(plan: &Plan, components: &[Component]) -> Steps {
+    // Things that were taken out of the plan since may still exist; marks and journal protect what is others'.
+    let mut whole = plan.clone();
+    whole.integration.csi.enabled = true;
+    whole.integration.capmox.enabled = true;
+    whole.tests.workers = whole.tests.workers.max(1);
+    // A config on a CD-ROM may have been left by a run whose plan delivers over the network since.
+    whole.talos.delivery = Delivery::Cdrom;
+    let mut made = catalogue::steps(&whole, components);
+    // Whether workers were to stay only the journal knows, and an adopted run has none.
+    made.extend(kept::steps(&whole, 0, Asked::Before));
+    made
 }
 
 /// The proof that there is no cluster to ask: the run never came to have a kubeconfig, or this teardown deleted it. One that

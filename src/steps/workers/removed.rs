@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 pub const BAND: Band = Band::new(60, 900);
 /// Kinds of which nothing may be left.
-const KINDS: [Kind; 8] = [
+const OF_IT: [Kind; 8] = [
     Kind::MACHINE_DEPLOYMENT,
     Kind::MACHINE_SET,
     Kind::MACHINE,
@@ -103,7 +103,7 @@ impl Made for Workers {
             Left::Alone(_) => return Ok(Observed::Absent(format!("Cluster {} is there", self.0.name))),
             Left::Nothing => {}
         }
-        let mut readings = match none_of(cx, site, self.0.namespace, &KINDS).await? {
+        let mut readings = match none_of(cx, site, self.0.namespace, &OF_IT).await? {
             Ok(readings) => readings,
             Err(object) => return wait(format!("{object} is still there")),
         };
