@@ -178,6 +178,11 @@ impl Made {
         self.things.iter().any(|thing| thing.kind == kind && thing.uid.as_deref() == Some(uid))
     }
 
+    /// The names of the things of this kind that proofs named.
+    pub fn named<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a str> {
+        self.things.iter().filter(move |thing| thing.kind == kind).map(|thing| thing.name.as_str())
+    }
+
     /// The origin of `thing`. `step` is the step whose act makes things of this name, when the plan has one.
     pub fn origin(&self, step: Option<&StepId>, thing: &Thing) -> Origin {
         if self.things.contains(thing) {

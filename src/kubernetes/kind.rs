@@ -53,6 +53,7 @@ kinds! {
     INGRESS = namespaced("networking.k8s.io", "v1", "Ingress", "ingresses");
     STORAGE_CLASS = cluster("storage.k8s.io", "v1", "StorageClass", "storageclasses");
     CSI_DRIVER = cluster("storage.k8s.io", "v1", "CSIDriver", "csidrivers");
+    VOLUME_ATTACHMENT = cluster("storage.k8s.io", "v1", "VolumeAttachment", "volumeattachments");
     CSI_NODE = cluster("storage.k8s.io", "v1", "CSINode", "csinodes");
     CLUSTER_ROLE_BINDING = cluster("rbac.authorization.k8s.io", "v1", "ClusterRoleBinding", "clusterrolebindings");
     API_SERVICE = cluster("apiregistration.k8s.io", "v1", "APIService", "apiservices");
@@ -64,6 +65,12 @@ kinds! {
     LINSTOR_SATELLITE = cluster("piraeus.io", "v1", "LinstorSatellite", "linstorsatellites");
     LINSTOR_SATELLITE_CONFIGURATION =
         cluster("piraeus.io", "v1", "LinstorSatelliteConfiguration", "linstorsatelliteconfigurations");
+    LINSTOR_RESOURCE = cluster("internal.linstor.linbit.com", "v1-19-1", "Resources", "resources");
+    LINSTOR_VOLUME_DEFINITION =
+        cluster("internal.linstor.linbit.com", "v1-19-1", "VolumeDefinitions", "volumedefinitions");
+    VOLUME_SNAPSHOT = namespaced("snapshot.storage.k8s.io", "v1", "VolumeSnapshot", "volumesnapshots");
+    VOLUME_SNAPSHOT_CONTENT =
+        cluster("snapshot.storage.k8s.io", "v1", "VolumeSnapshotContent", "volumesnapshotcontents");
     IP_ADDRESS_POOL = namespaced("metallb.io", "v1beta1", "IPAddressPool", "ipaddresspools");
     L2_ADVERTISEMENT = namespaced("metallb.io", "v1beta1", "L2Advertisement", "l2advertisements");
     TENANT = namespaced("apps.cozystack.io", "v1alpha1", "Tenant", "tenants");

@@ -60,6 +60,7 @@ pub fn chain(scenario: &Scenario, until: u8) -> Vec<Link> {
     add(5, "run the test pods and volumes", l.volume_bind_s + l.pod_start_s);
     add(5, "remove the tests", l.namespace_delete_s);
     by_cluster_api(l).into_iter().for_each(|(what, seconds)| add(6, what, seconds));
+    on_volumes(l).into_iter().for_each(|(what, seconds)| add(7, what, seconds));
     chain
 }
 
@@ -78,6 +79,17 @@ fn by_cluster_api(l: &Latency) -> [(&'static str, f64); 8] {
         ("run a pod on each", l.pod_start_s),
         ("let it drain, stop and destroy them", DRAIN_RETRY_S + looks(l.stop_s) + looks(l.destroy_s)),
         ("remove their namespace", l.namespace_delete_s),
+    ]
+}
+
+/// Day 7, by its longest class: that of LINSTOR's replicated volumes, which has every part.
+fn on_volumes(l: &Latency) -> [(&'static str, f64); 5] {
+    [
+        ("bind a volume and write to it", l.volume_bind_s + l.pod_start_s),
+        ("let it grow", kube::GROW_S),
+        ("take a snapshot, restore and read it", kube::SNAPSHOT_S + l.volume_bind_s + l.pod_start_s),
+        ("let its pod go and read it on another node", kube::UNMOUNT_S + l.pod_start_s),
+        ("remove the volumes", l.namespace_delete_s + l.volume_delete_s),
     ]
 }
 

@@ -219,6 +219,7 @@ static FIELDS: LazyLock<Vec<Field>> = LazyLock::new(|| {
         tests.load_balancer,
         tests.dns,
         tests.ingress,
+        tests.storage,
         tests.machine_vmids,
         tests.machine_addresses,
         tests.workers,

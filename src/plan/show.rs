@@ -76,6 +76,7 @@ fn tests(plan: &Plan, out: &mut Lines) {
     let wanted: Vec<&str> = named.into_iter().filter(|(on, _)| *on).map(|(_, name)| name).collect();
     out.row("objects", listed(&wanted));
     out.row("volumes", listed(&tests.volumes));
+    out.row("moved and grown", listed(plan.day_7()));
     out.row("VMs by Cluster API", by_cluster_api(plan));
     out.row("workers by Cluster API", workers(plan));
 }

@@ -3,7 +3,7 @@ use super::model::AddressRange;
 use crate::base::vmid::VmidRange;
 use serde::{Deserialize, Serialize};
 
-/// The tests of days 5 and 6. What the file does not name is as in [`TestPlan::default`].
+/// The tests of days 5 to 7. What the file does not name is as in [`TestPlan::default`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TestPlan {
@@ -17,6 +17,8 @@ pub struct TestPlan {
     pub dns: bool,
     /// The root ingress answers for the root host.
     pub ingress: bool,
+    /// On day 7 each of these volumes grows, moves with its pod to another node, and is restored from a snapshot, as its class can.
+    pub storage: bool,
     /// VMIDs for the VMs that Cluster API makes on day 6 and removes again; absent with `machine_addresses`: no such test.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub machine_vmids: Option<VmidRange>,
@@ -45,6 +47,7 @@ impl Default for TestPlan {
             load_balancer: true,
             dns: true,
             ingress: true,
+            storage: true,
             machine_vmids: None,
             machine_addresses: None,
             workers: 0,

@@ -129,13 +129,18 @@ impl VmConfig {
 
     /// Every slot with something in it that is a CD-ROM, a cloud-init drive too.
     pub fn cdroms(&self) -> impl Iterator<Item = (&str, Disk)> {
+        self.drives().filter(|(_, drive)| drive.cdrom)
+    }
+
+    /// Every slot with something in it: disks and CD-ROMs.
+    pub fn drives(&self) -> impl Iterator<Item = (&str, Disk)> {
         let buses = ["ide", "sata", "scsi", "virtio"];
         let is_slot = move |key: &str| {
             let number = buses.iter().find_map(|bus| key.strip_prefix(bus));
             number.is_some_and(|n| !n.is_empty() && n.chars().all(|c| c.is_ascii_digit()))
         };
         let keys = self.0.keys().filter(move |key| is_slot(key));
-        keys.filter_map(|key| Some((key.as_str(), self.disk(key).filter(|d| d.cdrom)?)))
+        keys.filter_map(|key| Some((key.as_str(), self.disk(key)?)))
     }
 
     /// The devices that the VM tries to boot from, in order; none where the configuration does not say.

@@ -45,6 +45,15 @@ pub fn job(site: &Reading, script: &str, claim: Option<&str>) -> Value {
     pod
 }
 
+/// The pod on this node, and gone at once when it is deleted.
+pub fn on_node(mut pod: Value, node: &str) -> Value {
+    if let Some(spec) = pod.pointer_mut("/spec").and_then(Value::as_object_mut) {
+        spec.insert("nodeSelector".into(), json!({"kubernetes.io/hostname": node}));
+        spec.insert("terminationGracePeriodSeconds".into(), json!(1));
+    }
+    pod
+}
+
 /// A word that only this run writes.
 pub fn token(site: &Reading, id: &StepId) -> String {
     format!("{}-{}", site.label(), id.as_str().replace(['/', '.'], "-"))
@@ -122,6 +131,35 @@ pub async fn pod_state(
             Ok(PodState::Underway(Wait::new(format!("{what}: the test pod ends"), pod_seen(&pod.value, &phase), BAND)))
         }
     }
+}
+
+/// As [`pod_state`], for a pod that goes on running: done as soon as it has written `word`.
+///
+/// # Errors
+/// See [`pod_state`].
+pub async fn written(
+    cx: &dyn Context,
+    site: &Reading,
+    (namespace, name): (&str, &str),
+    word: &str,
+    what: &str,
+) -> Result<PodState, Failure> {
+    let reader = site.kubernetes()?;
+    let failed = |e| failures::kubernetes(&e, &format!("read pod {name}"));
+    let Some(pod) = reader.get(&Kind::POD, Some(namespace), name).await.map_err(failed)? else {
+        return Ok(PodState::Missing);
+    };
+    if text(&pod.value, "/status/phase") != "Running" {
+        return pod_state(cx, site, namespace, name, what).await;
+    }
+    let log = reader.logs(namespace, name, CONTAINER, 50).await.map_err(failed)?;
+    if !log.value.lines().any(|line| line.trim() == word) {
+        let seen = "it runs and has not written it yet";
+        return Ok(PodState::Underway(Wait::new(format!("{what}: the test pod {name} writes `{word}`"), seen, BAND)));
+    }
+    let now = cx.clock().now();
+    let evidence = vec![Evidence::of("Kubernetes", now, &pod), Evidence::of("Kubernetes", now, &log)];
+    Ok(PodState::Done { evidence, log: log.value })
 }
 
 /// Phase, and why it is no further.

@@ -1,5 +1,6 @@
 //! What happens inside the lab's cluster, driven by the world's timers: no sockets, no real time.
 mod charts;
+mod volumes;
 use cozyup::base::clock::{Clock, between};
 use cozyup::lab::kube::store::{Key, Resource};
 use cozyup::lab::kube::{self, ControlPlaneFacts, NodeFacts};
@@ -454,31 +455,6 @@ async fn a_component_that_is_disabled_later_is_removed() {
     site.wait(1).await;
     assert!(site.get(&Key::new("apps", "deployments", "cozy-redis-operator", "redis-operator")).is_none());
     assert!(site.lab.look(|w| all_ready(w, 40)));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_volume_keeps_what_a_pod_wrote_for_the_next_pod_and_goes_with_its_claim() {
-    let site = Site::new(vec![]);
-    site.platform().await;
-    site.namespace("probe");
-    site.pools("/dev/sdb");
-    for class in ["local", "replicated"] {
-        site.claim("probe", class, class);
-        site.wait(30).await;
-        let bound = site.lab.look(|w| phase(w, &claim("probe", class)));
-        // The local class waits for its first consumer, the replicated one does not.
-        assert_eq!(bound, if class == "local" { "Pending" } else { "Bound" });
-        site.script("probe", "write", "echo 'proof 17' > /data/proof && sync", class);
-        site.until("the first pod has written", 60, |w| phase(w, &pod("probe", "write")) == "Succeeded").await;
-        site.delete(&pod("probe", "write"));
-        site.script("probe", "read", "cat /data/proof", class);
-        site.until("the second pod has read", 60, |w| phase(w, &pod("probe", "read")) == "Succeeded").await;
-        assert_eq!(site.log("probe", "read"), "proof 17\n");
-        site.delete(&pod("probe", "read"));
-        site.delete(&claim("probe", class));
-        assert_eq!(site.lab.look(|w| list(w, "", "persistentvolumes").len()), 1);
-        site.until("its volume is gone", 4, |w| list(w, "", "persistentvolumes").is_empty()).await;
-    }
 }
 
 #[tokio::test(start_paused = true)]

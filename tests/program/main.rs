@@ -12,6 +12,7 @@ mod day0;
 mod day4;
 mod day6;
 mod day6_workers;
+mod day7;
 mod first_use;
 mod given;
 mod ground;

@@ -14,6 +14,7 @@ use cozyup::engine::state::RunState;
 use cozyup::engine::step::{Context, Observed, Outline, Queue, Removal, Site, Step, StepId, Undo};
 use cozyup::engine::undo::undoing;
 use cozyup::engine::wait::{Band, Wait};
+use cozyup::steps::outlines;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -168,18 +169,8 @@ impl Removal<TestSite> for Make {
 
 fn make(id: &str, day: u8, after: &[&str]) -> Make {
     Make {
-        outline: Outline {
-            id: StepId::new(id),
-            day: Day::Number(day),
-            title: format!("make {id}"),
-            after: after.iter().map(|a| StepId::new(a)).collect(),
-            queue: None,
-            band: Band::new(5, 20),
-            changes: true,
-            momentary: false,
-            cleanup: false,
-            by_hand: String::new(),
-        },
+        outline: outlines::change(StepId::new(id), day, format!("make {id}"), Band::new(5, 20), "")
+            .after(after.iter().map(|a| StepId::new(a))),
         looks: 2,
         panics: false,
         words: String::new(),

@@ -12,7 +12,7 @@ use std::net::Ipv4Addr;
 
 pub use control::bundle::longest_chain;
 pub use control::cluster_api::{DRAIN_RETRY_S, REQUEUE_S};
-pub use control::settle;
+pub use control::{GROW_S, TAKEN_S as SNAPSHOT_S, UNMOUNT_S, settle};
 
 /// The cluster as the world keeps it.
 pub struct Cluster {

@@ -200,7 +200,15 @@ fn remove_option(world: &mut World, node: &str, vmid: u32, key: &str) {
     if is_numbered(key, "unused", 255) || (is_drive(key) && is_cloud_init(&old)) {
         disk::free(world, node, &old.head);
     } else if is_drive(key) && old.option("media") != Some("cdrom") {
-        vm.keep_unused(&old.head);
+        let_go(vm, &old.head);
+    }
+}
+
+/// A volume that lost its slot stays with the VM as unused; one of another VMID does not (PVE/QemuServer.pm,
+/// `vmconfig_register_unused_drive`).
+fn let_go(vm: &mut Vm, volid: &str) {
+    if disk::owner_of(volid) == Some(vm.vmid) {
+        vm.keep_unused(volid);
     }
 }
 
@@ -221,7 +229,7 @@ fn set_drive(world: &mut World, node: &str, vmid: u32, slot: &str, wanted: Wante
         if is_cloud_init(&old) {
             disk::free(world, node, &old.head);
         } else if old.option("media") != Some("cdrom") {
-            vm.keep_unused(&old.head);
+            let_go(vm, &old.head);
         }
     }
     if let Some(vm) = world.pve.vms.get_mut(&vmid) {

@@ -207,10 +207,15 @@ impl Pve {
         enabled && self.rights.token(id).is_some_and(|t| t.secret.expose() == secret)
     }
 
+    /// VMID and host of the VM with this name.
+    pub fn vm_named(&self, name: &str) -> Option<(u32, String)> {
+        let vm = self.vms.values().find(|vm| vm.config.get("name").is_some_and(|own| own == name))?;
+        Some((vm.vmid, vm.node.clone()))
+    }
+
     /// `/vms/ID` of the VM with this name.
     pub fn path_of(&self, name: &str) -> Option<String> {
-        let vm = self.vms.values().find(|vm| vm.config.get("name").is_some_and(|own| own == name));
-        vm.map(|vm| format!("/vms/{}", vm.vmid))
+        self.vm_named(name).map(|(vmid, _)| format!("/vms/{vmid}"))
     }
 
     /// True when the token `user!token` has the privilege on this path.

@@ -1,4 +1,4 @@
-//! Keys of the section `tests`: what days 5 and 6 prove with real objects.
+//! Keys of the section `tests`: what days 5 to 7 prove with real objects.
 use super::{Key, Kind, RANGE, VMIDS, key};
 
 pub(super) static TESTS: &[Key] = &[
@@ -15,6 +15,14 @@ pub(super) static TESTS: &[Key] = &[
         .or("true"),
     key("dns", "DNS test", Kind::Bool, "true", "Names resolve inside the cluster.").or("true"),
     key("ingress", "ingress test", Kind::Bool, "true", "The root ingress answers for the root host.").or("true"),
+    key(
+        "storage",
+        "storage tests",
+        Kind::Bool,
+        "true",
+        "Day 7: each of these volumes grows, moves with its pod to another node, and is restored from a snapshot, as far as its class can.",
+    )
+    .or("true"),
     key(
         "machine_vmids",
         "VMIDs of day 6",

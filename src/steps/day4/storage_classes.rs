@@ -7,6 +7,7 @@ use crate::kubernetes::Kind;
 use crate::plan::model::Plan;
 use crate::steps::cluster::{self, difference, foreign, is_ours, part, proven, seen, text};
 use crate::steps::site::{Changing, Installation, Reading};
+use crate::steps::volumes::copies;
 use crate::steps::{failures, follow, outlines};
 use async_trait::async_trait;
 use serde_json::{Value, json};
@@ -26,11 +27,6 @@ pub fn step(plan: &Plan) -> StorageClasses {
     let outline = outlines::change(StepId::new(KIND), 4, title, BAND, "kubectl get storageclasses")
         .after([StepId::new(super::linstor_pools::KIND)]);
     StorageClasses { outline }
-}
-
-/// Three, or as many as there are nodes: more would stay pending for ever.
-fn copies(plan: &Plan) -> u8 {
-    u8::try_from(plan.nodes.len().min(3)).unwrap_or(3)
 }
 
 fn objects(site: &Reading) -> Vec<Object> {

@@ -7,14 +7,11 @@ use crate::kubernetes::Kind;
 use crate::plan::model::Plan;
 use crate::steps::objects::{self, BAND, NAMESPACE, PodState};
 use crate::steps::site::{Changing, Installation, Reading};
-use crate::steps::{failures, follow, outlines};
+use crate::steps::{follow, outlines, volumes};
 use async_trait::async_trait;
-use serde_json::json;
 use std::time::Duration;
 
 pub const KIND: &str = "day5.volume";
-/// StorageClass of the Proxmox CSI driver.
-const PROXMOX: &str = "proxmox";
 
 pub struct Volume {
     outline: Outline,
@@ -35,43 +32,20 @@ pub fn step(_plan: &Plan, class: &str) -> Volume {
 impl Volume {
     /// The claim as it is bound, and the volume behind it, also in Proxmox where it lives there.
     async fn bound(&self, cx: &dyn Context, site: &Reading) -> Result<Vec<Evidence>, Failure> {
-        let reader = site.kubernetes()?;
-        let failed = |e| failures::kubernetes(&e, &format!("read the volume of {}", self.name));
-        let gone = |what: &str| {
-            Failure::person(format!("{what} of {} is gone", self.name), "run again: the test is made anew")
-        };
-        let claim = reader.get(&Kind::PERSISTENT_VOLUME_CLAIM, Some(NAMESPACE), &self.name).await.map_err(failed)?;
-        let claim = claim.ok_or_else(|| gone("the claim"))?;
-        let volume_name = objects::text(&claim.value, "/spec/volumeName").to_string();
-        let volume = reader.get(&Kind::PERSISTENT_VOLUME, None, &volume_name).await.map_err(failed)?;
-        let volume = volume.ok_or_else(|| gone("the volume"))?;
-        let now = cx.clock().now();
-        let mut evidence = vec![Evidence::of("Kubernetes", now, &claim), Evidence::of("Kubernetes", now, &volume)];
-        if self.class == PROXMOX {
-            evidence.push(self.in_proxmox(cx, site, &volume_name).await?);
+        let bound = volumes::bound(site, NAMESPACE, &self.name).await?;
+        let mut evidence = bound.evidence(cx).to_vec();
+        if self.class == volumes::PROXMOX {
+            let (found, _) = volumes::on_storage(cx, site, &[bound.name().to_string()]).await?;
+            let storage = &site.plan.integration.csi.storage;
+            let missing = || {
+                Failure::retryable(
+                    format!("volume {} is bound in Kubernetes and not on storage {storage} of Proxmox", bound.name()),
+                    "cozyup looks again; if it stays so, the driver writes to another storage",
+                )
+            };
+            evidence.push(found.into_iter().next().ok_or_else(missing)?.evidence);
         }
         Ok(evidence)
-    }
-
-    async fn in_proxmox(&self, cx: &dyn Context, site: &Reading, volume: &str) -> Result<Evidence, Failure> {
-        let storage = &site.plan.integration.csi.storage;
-        let mut hosts: Vec<&str> = site.plan.nodes.iter().map(|n| n.host.as_str()).collect();
-        hosts.sort_unstable();
-        hosts.dedup();
-        for host in hosts {
-            let content = site.proxmox.storage_content(host, storage, "images").await;
-            let content = content.map_err(|e| failures::proxmox(&e, &format!("list storage {storage} on {host}")))?;
-            if let Some(found) = content.value.iter().find(|v| v.volid.contains(volume)) {
-                let raw = format!("{} {:?} bytes on {host}", found.volid, found.size.unwrap_or_default());
-                let mut evidence = Evidence::of("Proxmox", cx.clock().now(), &content);
-                evidence.answer = raw;
-                return Ok(evidence);
-            }
-        }
-        Err(Failure::retryable(
-            format!("volume {volume} is bound in Kubernetes and not on storage {storage} of Proxmox"),
-            "cozyup looks again; if it stays so, the driver writes to another storage",
-        ))
     }
 }
 
@@ -101,14 +75,7 @@ impl Step<Installation> for Volume {
     }
 
     async fn act(&self, _cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
-        let claim = json!({
-            "metadata": {"labels": objects::labels(site)},
-            "spec": {
-                "storageClassName": self.class,
-                "accessModes": ["ReadWriteOnce"],
-                "resources": {"requests": {"storage": "1Gi"}},
-            },
-        });
+        let claim = volumes::request(site, &self.class, 1 << 30);
         objects::apply(site, change, &Kind::PERSISTENT_VOLUME_CLAIM, Some(NAMESPACE), &self.name, claim).await?;
         let token = objects::token(site, &self.outline.id);
         let script = format!("echo {token} > /data/proof && sync && cat /data/proof");

@@ -12,6 +12,7 @@ use super::day2::secrets;
 use super::day3::installer;
 use super::day5::cleanup;
 use super::day6::{removal, worker_removal};
+use super::day7;
 use super::failures;
 use super::kept;
 use super::site::{Reading, files};
@@ -44,8 +45,18 @@ pub fn steps(plan: &Plan, components: &[Component], cluster_is_lost: bool, also:
         removals.iter_mut().for_each(|r| r.outline.after.retain(|id| !tests.contains(id)));
     }
     removals.iter_mut().for_each(|r| r.outline.after.extend(named_id.clone()));
-    let (tests, mut rest): (Vec<Undoing<_>>, Vec<Undoing<_>>) =
+    let (mut tests, mut rest): (Vec<Undoing<_>>, Vec<Undoing<_>>) =
         removals.into_iter().partition(|r| tests.contains(&r.outline.id));
+    // The volumes of day 7 before everything else: they are in VMs. Without the cluster nobody can be asked about them.
+    let volumes = undo_id(&StepId::new(day7::cleanup::KIND));
+    if let Some(at) = rest.iter().position(|removal| removal.outline.id == volumes) {
+        let removal = rest.remove(at);
+        if cluster_is_lost {
+            rest.iter_mut().for_each(|other| other.outline.after.retain(|id| *id != volumes));
+        } else {
+            tests.insert(0, removal);
+        }
+    }
     let first = StepId::new(workloads::KIND);
     let orphans_id = StepId::new(orphans::KIND);
     let template = undo_id(&StepId::new(template_vm::KIND));
@@ -228,6 +239,7 @@ mod tests {
             assert!(before.get(b).unwrap_or_else(|| panic!("no {b}")).contains(a), "{a} does not go before {b}");
         };
         goes_before("undo.day5.cleanup", "teardown.workloads");
+        goes_before("undo.day7.cleanup", "teardown.workloads");
         goes_before("teardown.workloads", "undo.day4.proxmox_token/csi");
         goes_before("undo.day4.proxmox_token/csi", "undo.day4.proxmox_user/csi");
         goes_before("undo.day4.proxmox_user/csi", "undo.day4.proxmox_role/csi");

@@ -141,6 +141,7 @@ const OPERATOR: &str = "operator.cluster.x-k8s.io";
 const CLUSTER: &str = "cluster.x-k8s.io";
 const PROXMOX: &str = "infrastructure.cluster.x-k8s.io";
 const IPAM: &str = "ipam.cluster.x-k8s.io";
+const LINSTOR: &str = "internal.linstor.linbit.com";
 const COZYSTACK: &str = "apps.cozystack.io";
 
 /// Groups in the order in which the real API server lists them; of a group the preferred version first.
@@ -214,6 +215,8 @@ pub static KINDS: &[Kind] = &[
     Kind::custom("piraeus.io", "v1", "LinstorCluster", "linstorclusters").cluster(),
     Kind::custom("piraeus.io", "v1", "LinstorSatelliteConfiguration", "linstorsatelliteconfigurations").cluster(),
     Kind::custom("piraeus.io", "v1", "LinstorSatellite", "linstorsatellites").cluster(),
+    Kind::custom(LINSTOR, "v1-19-1", "Resources", "resources").cluster(),
+    Kind::custom(LINSTOR, "v1-19-1", "VolumeDefinitions", "volumedefinitions").cluster(),
     Kind::custom("metallb.io", "v1beta1", "IPAddressPool", "ipaddresspools"),
     Kind::custom("metallb.io", "v1beta1", "L2Advertisement", "l2advertisements"),
     Kind::custom("cilium.io", "v2", "CiliumNetworkPolicy", "ciliumnetworkpolicies").short(&["cnp"]),
@@ -226,6 +229,9 @@ pub static KINDS: &[Kind] = &[
     Kind::custom("snapshot.storage.k8s.io", "v1", "VolumeSnapshotClass", "volumesnapshotclasses")
         .cluster()
         .short(&["vsclass", "vsclasses"]),
+    Kind::custom("snapshot.storage.k8s.io", "v1", "VolumeSnapshotContent", "volumesnapshotcontents")
+        .cluster()
+        .short(&["vsc", "vscs"]),
     Kind::custom("operator.victoriametrics.com", "v1beta1", "VMAlert", "vmalerts"),
     Kind::custom("operator.victoriametrics.com", "v1beta1", "VMCluster", "vmclusters"),
     Kind::custom("kamaji.clastix.io", "v1alpha1", "DataStore", "datastores").cluster(),

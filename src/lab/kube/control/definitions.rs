@@ -1,7 +1,9 @@
 //! Definitions of custom resources: those that the lab has (`assets/lab/definitions`), and what goes with one.
+use super::objects::{items, set_condition};
+use crate::kube::store::{Key, seconds};
 use crate::world::World;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::sync::LazyLock;
 
 const FILES: [&str; 6] = [
@@ -14,8 +16,11 @@ const FILES: [&str; 6] = [
 ];
 
 /// The definitions that the snapshot controller's release brings: group and plural.
-pub const SNAPSHOTS: [(&str, &str); 2] =
-    [("snapshot.storage.k8s.io", "volumesnapshots"), ("snapshot.storage.k8s.io", "volumesnapshotclasses")];
+pub const SNAPSHOTS: [(&str, &str); 3] = [
+    ("snapshot.storage.k8s.io", "volumesnapshots"),
+    ("snapshot.storage.k8s.io", "volumesnapshotclasses"),
+    ("snapshot.storage.k8s.io", "volumesnapshotcontents"),
+];
 
 static ALL: LazyLock<Vec<Value>> = LazyLock::new(|| {
     let documents = FILES.iter().flat_map(|file| serde_yaml::Deserializer::from_str(file));
@@ -25,6 +30,32 @@ static ALL: LazyLock<Vec<Value>> = LazyLock::new(|| {
 /// The definition with this name, `helmreleases.helm.toolkit.fluxcd.io`.
 pub fn of(name: &str) -> Option<Value> {
     ALL.iter().find(|definition| definition["metadata"]["name"] == name).cloned()
+}
+
+/// From now on the API serves these kinds, named by group and plural.
+pub fn define(world: &mut World, kinds: &[(&str, &str)]) {
+    let at = seconds(world.now);
+    for (group, plural) in kinds {
+        if let Some(state) = world.state() {
+            state.groups.insert((*group).to_string());
+        }
+        let key = Key::new("apiextensions.k8s.io", "customresourcedefinitions", "", &format!("{plural}.{group}"));
+        let Some(mut definition) = of(&key.name).filter(|_| world.object(&key).is_none()) else {
+            continue;
+        };
+        let versions = items(&definition, "/spec/versions").map(|v| v["name"].clone()).collect::<Vec<Value>>();
+        definition["status"] = json!({"acceptedNames": definition["spec"]["names"], "storedVersions": versions});
+        set_condition(&mut definition, &at, "NamesAccepted", "True", "NoConflicts", "no conflicts found");
+        set_condition(
+            &mut definition,
+            &at,
+            "Established",
+            "True",
+            "InitialNamesAccepted",
+            "the initial names have been accepted",
+        );
+        world.put_object(key, definition);
+    }
 }
 
 /// With a definition goes every object of its kind.

@@ -1,6 +1,10 @@
 //! LINSTOR as Piraeus runs it: satellites, their storage pools, and where a volume can lie.
+mod objects;
+
+pub use objects::forget_snapshot;
+
 use super::objects::{items, selects, set_condition, text, uid};
-use super::storage;
+use super::{definitions, storage};
 use crate::kube::settle;
 use crate::kube::store::{Key, seconds};
 use crate::world::World;
@@ -43,6 +47,7 @@ pub fn installed(world: &mut World) {
         settle(world);
     });
     storage::driver_object(world, PROVISIONER);
+    definitions::define(world, &objects::TABLES);
     nodes_changed(world);
     for (key, _) in world.objects("piraeus.io", "linstorsatelliteconfigurations", None) {
         configuration_changed(world, &key, None);
@@ -261,11 +266,58 @@ pub fn can_provision(world: &World, class: &Value, node: Option<&str>) -> Result
     }
 }
 
-/// The volume's handle, and where it can be reached from.
-pub fn place(world: &World, class: &Value, node: Option<&str>, volume: &str) -> (String, Value) {
+/// The volume's handle, and where it can be reached from. Its replicas lie on the node where it is wanted first and on others with
+/// the pool; of two, a third node breaks the tie. One that is filled from a snapshot lies where the snapshot does.
+pub fn place(
+    world: &mut World,
+    class: &Value,
+    node: Option<&str>,
+    volume: &str,
+    gib: u64,
+    from: Option<&(String, String)>,
+) -> (String, Value) {
+    let mut nodes = match from {
+        Some((source, snapshot)) => objects::nodes(world, source, snapshot).into_iter().collect(),
+        None => holders(world, class),
+    };
+    nodes.sort_by_key(|holder| (node != Some(holder.as_str()), holder.clone()));
+    let count = replicas(class);
+    for holder in nodes.iter().take(count) {
+        objects::place(world, volume, "", holder, 0);
+    }
+    if let Some(third) = nodes.get(count).filter(|_| count == 2 && !is_local(class)) {
+        objects::place(world, volume, "", third, objects::TIE_BREAKER);
+    }
+    objects::set_size(world, volume, gib);
     if !is_local(class) {
         return (volume.to_string(), Value::Null);
     }
-    let node = node.map(str::to_string).or_else(|| holders(world, class).into_iter().next());
+    let node = nodes.into_iter().next();
     (volume.to_string(), json!([{"key": HOSTNAME, "operator": "In", "values": [node]}]))
+}
+
+/// A node without a replica reads and writes it over the network.
+pub fn attach(world: &mut World, node: &str, volume: &str) {
+    if !objects::is_on(world, volume, node) {
+        objects::place(world, volume, "", node, objects::DRBD_DISKLESS);
+    }
+}
+
+pub fn detach(world: &mut World, node: &str, volume: &str) {
+    objects::leave(world, volume, node);
+}
+
+pub fn expand(world: &mut World, volume: &str, gib: u64) {
+    objects::set_size(world, volume, gib);
+}
+
+/// Where the volume's data is, its snapshot is.
+pub fn snapshot(world: &mut World, volume: &str, snapshot: &str) {
+    for node in objects::nodes(world, volume, "") {
+        objects::place(world, volume, snapshot, &node, 0);
+    }
+}
+
+pub fn forget(world: &mut World, volume: &str) {
+    objects::forget(world, volume);
 }

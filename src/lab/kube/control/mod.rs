@@ -3,6 +3,7 @@
 //! They are driven by events alone: [`settle`] reads what changed in the store since it looked last and lets each
 //! controller act, until nothing changes any more. What takes time is a timer of the world that acts and settles again.
 //! No controller polls; what failed (a release, a crashing container, a volume) is tried again every `RETRY_S` seconds.
+mod attach;
 pub(super) mod balancer;
 pub mod bundle;
 mod capi;
@@ -11,6 +12,7 @@ pub mod cluster_api;
 mod components;
 pub mod curl;
 mod definitions;
+mod expand;
 mod installer;
 mod linstor;
 mod namespaces;
@@ -21,9 +23,14 @@ mod products;
 pub mod proxmox;
 mod releases;
 pub mod shell;
+mod snapshots;
 mod storage;
 mod tenants;
 pub(super) mod workloads;
+
+pub use attach::UNMOUNT_S;
+pub use expand::GROW_S;
+pub use snapshots::TAKEN_S;
 
 use super::store::{Change, Key};
 use crate::world::World;
@@ -123,6 +130,18 @@ fn node_changed(world: &mut World, name: &str, is_gone: bool) {
     pods::node_changed(world, name);
 }
 
+fn pod_changed(world: &mut World, key: &Key, gone: Option<&Value>) {
+    pods::reconcile(world, key, gone);
+    workloads::pod_changed(world, key, gone);
+    balancer::pod_changed(world, key, gone);
+    attach::review(world);
+    if gone.is_some() {
+        storage::pod_gone(world, &key.namespace);
+    } else {
+        expand::pod_changed(world, key);
+    }
+}
+
 /// A HelmRelease, and what follows it: its chart, and the tenant that it stands for.
 fn release_changed(world: &mut World, key: &Key, gone: Option<&Value>) {
     releases::reconcile(world, key, gone);
@@ -148,18 +167,12 @@ fn dispatch(world: &mut World, key: &Key, gone: Option<&Value>) {
             pods::wake(world, Some(&key.namespace));
         }
         ("", "nodes") => node_changed(world, &key.name, gone.is_some()),
-        ("", "pods") => {
-            pods::reconcile(world, key, gone);
-            workloads::pod_changed(world, key, gone);
-            balancer::pod_changed(world, key, gone);
-            if gone.is_some() {
-                storage::pod_gone(world, &key.namespace);
-            }
-        }
+        ("", "pods") => pod_changed(world, key, gone),
         ("", "persistentvolumeclaims") => {
             storage::reconcile(world, key, gone);
             pods::wake(world, Some(&key.namespace));
         }
+        ("snapshot.storage.k8s.io", "volumesnapshots") => snapshots::reconcile(world, key, gone),
         ("", "services") => {
             balancer::reconcile(world, key, gone);
             releases::owned_changed(world, key, gone);

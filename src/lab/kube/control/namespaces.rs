@@ -104,7 +104,7 @@ fn remove(world: &mut World, key: &Key) {
 
 /// Removes what runs and what holds volumes or sockets; with `all`, the rest too.
 fn empty(world: &mut World, namespace: &str, all: bool) {
-    const FIRST: [(&str, &str); 7] = [
+    const FIRST: [(&str, &str); 8] = [
         ("helm.toolkit.fluxcd.io", "helmreleases"),
         ("apps", "deployments"),
         ("apps", "statefulsets"),
@@ -112,6 +112,7 @@ fn empty(world: &mut World, namespace: &str, all: bool) {
         ("", "services"),
         ("", "pods"),
         ("", "persistentvolumeclaims"),
+        ("snapshot.storage.k8s.io", "volumesnapshots"),
     ];
     for (group, plural) in FIRST {
         for (key, _) in world.objects(group, plural, Some(namespace)) {

@@ -4,7 +4,7 @@
 //! with restartPolicy Never its exit code decides between Succeeded and Failed. Every other container just runs.
 use super::curl::{self, Request};
 use super::objects::{is_deleting, is_true, items, selects, set_condition, text, uid};
-use super::{RETRY_S, capi, installer, nodes, proxmox, shell, storage};
+use super::{RETRY_S, attach, capi, installer, nodes, proxmox, shell, storage};
 use crate::kube::settle;
 use crate::kube::store::{Key, seconds};
 use crate::world::World;
@@ -221,7 +221,7 @@ fn start(world: &mut World, key: &Key, pod: &Value) {
         }
         return;
     }
-    if !able || !bound || !world.begin(format!("pod {uid}")) {
+    if !able || !bound || !attach::all_attached(world, key, pod, &node) || !world.begin(format!("pod {uid}")) {
         return;
     }
     let at = seconds(world.now);

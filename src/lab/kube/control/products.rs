@@ -1,5 +1,5 @@
 //! The objects that each release brings: its workloads, its API groups, and what else follows from it.
-use super::objects::{items, owned_by, set_condition, text};
+use super::objects::{owned_by, set_condition, text};
 use super::{balancer, cluster_api, definitions, installer, linstor, nodes, proxmox, releases, storage, tenants};
 use crate::kube::store::{Key, seconds};
 use crate::world::World;
@@ -402,28 +402,7 @@ fn brought_by(release: &str) -> &'static [Brought] {
 
 /// From now on the API serves what this release brings.
 pub fn serve(world: &mut World, release: &str) {
-    let at = seconds(world.now);
-    for (group, plural) in brought_by(release) {
-        if let Some(state) = world.state() {
-            state.groups.insert((*group).to_string());
-        }
-        let key = Key::new("apiextensions.k8s.io", "customresourcedefinitions", "", &format!("{plural}.{group}"));
-        let Some(mut definition) = definitions::of(&key.name).filter(|_| world.object(&key).is_none()) else {
-            continue;
-        };
-        let versions = items(&definition, "/spec/versions").map(|v| v["name"].clone()).collect::<Vec<Value>>();
-        definition["status"] = json!({"acceptedNames": definition["spec"]["names"], "storedVersions": versions});
-        set_condition(&mut definition, &at, "NamesAccepted", "True", "NoConflicts", "no conflicts found");
-        set_condition(
-            &mut definition,
-            &at,
-            "Established",
-            "True",
-            "InitialNamesAccepted",
-            "the initial names have been accepted",
-        );
-        world.put_object(key, definition);
-    }
+    definitions::define(world, brought_by(release));
     if release == "cozystack-api"
         && let Some(state) = world.state()
     {

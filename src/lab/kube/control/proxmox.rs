@@ -1,4 +1,8 @@
 //! Proxmox CSI and what else in the cluster touches the simulated Proxmox VE.
+mod disks;
+
+pub use disks::{attach, detach, expand};
+
 use super::curl::{self, Answer};
 use super::objects::{is_ready_now, items, text};
 use super::storage;

@@ -1,6 +1,6 @@
 //! Claims and volumes: who provisions them, where, and how they go.
 use super::objects::{is_deleting, items, text, uid};
-use super::{RETRY_S, linstor, pods, proxmox};
+use super::{RETRY_S, attach, expand, linstor, pods, proxmox, snapshots};
 use crate::kube::settle;
 use crate::kube::store::Key;
 use crate::world::World;
@@ -108,7 +108,7 @@ pub fn reconcile(world: &mut World, key: &Key, gone: Option<&Value>) {
         });
     }
     if claim["status"]["phase"] == "Bound" {
-        return;
+        return expand::reconcile(world, key, &claim);
     }
     let Some(name) = claim["spec"]["storageClassName"].as_str() else {
         match default_class(world) {
@@ -152,7 +152,7 @@ fn provision(world: &mut World, key: &Key, claim: &Value, class: &Value, node: O
             return world.emit(key, "Normal", "ExternalProvisioning", &message);
         }
     };
-    if let Err(why) = able {
+    if let Err(why) = able.and_then(|()| snapshots::source(world, &key.namespace, claim).map(drop)) {
         return failed(world, key, class, &why);
     }
     let uid = uid(claim);
@@ -188,12 +188,17 @@ fn bind(world: &mut World, key: &Key, class: &Value, node: Option<String>) -> Re
     let name = format!("pvc-{}", uid(&claim));
     let asked = text(&claim, "/spec/resources/requests/storage").to_string();
     let provisioner = text(class, "/provisioner").to_string();
+    let from = snapshots::source(world, &key.namespace, &claim)?;
     let (handle, affinity) = if provisioner == proxmox::PROVISIONER {
         let node = node.or_else(|| proxmox::any_node(world)).unwrap_or_default();
         proxmox::create(world, class, &node, &name, gib(&asked))?
     } else {
-        linstor::place(world, class, node.as_deref(), &name)
+        linstor::place(world, class, node.as_deref(), &name, gib(&asked), from.as_ref())
     };
+    if let (Some((_, snapshot)), Some(state)) = (&from, world.state()) {
+        let files = state.volumes.get(snapshot).cloned().unwrap_or_default();
+        state.volumes.insert(name.clone(), files);
+    }
     let reclaim = class["reclaimPolicy"].as_str().unwrap_or("Delete");
     let mut volume = json!({
         "apiVersion": "v1", "kind": "PersistentVolume",
@@ -222,7 +227,7 @@ fn bind(world: &mut World, key: &Key, class: &Value, node: Option<String>) -> Re
 }
 
 /// Whole GiB of a quantity, rounded up; 1 for one that is not understood.
-fn gib(quantity: &str) -> u64 {
+pub fn gib(quantity: &str) -> u64 {
     let digits = quantity.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let number = digits.parse::<f64>().unwrap_or(1.0);
     let unit = match quantity.strip_prefix(digits).unwrap_or_default() {
@@ -247,17 +252,26 @@ fn release(world: &mut World, volume: &str) {
     if object["spec"]["persistentVolumeReclaimPolicy"] != "Delete" {
         return;
     }
-    let uid = uid(&object);
     let after = world.scenario.latency.volume_delete_s;
+    reclaim(world, key, uid(&object), after);
+}
+
+/// Removes the volume, but not while a node still has it.
+fn reclaim(world: &mut World, key: Key, uid: String, after: f64) {
     world.after(after, move |world| {
-        if world.is_still(&key, &uid) {
-            proxmox::remove(world, &key.name);
-            if let Some(state) = world.state() {
-                state.volumes.remove(&key.name);
-            }
-            world.remove_object(&key);
-            settle(world);
+        if !world.is_still(&key, &uid) {
+            return;
         }
+        if attach::is_held(world, &key.name) {
+            return reclaim(world, key, uid, 1.0);
+        }
+        proxmox::remove(world, &key.name);
+        linstor::forget(world, &key.name);
+        if let Some(state) = world.state() {
+            state.volumes.remove(&key.name);
+        }
+        world.remove_object(&key);
+        settle(world);
     });
 }
 

@@ -10,7 +10,7 @@ mod drain;
 mod gate;
 mod infrastructure;
 mod machines;
-mod proxmox;
+pub mod proxmox;
 mod virtual_machine;
 
 pub use drain::DRAIN_RETRY_S;
