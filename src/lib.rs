@@ -3,6 +3,7 @@
 pub use cozyup_base as base;
 pub use cozyup_lab as lab;
 
+pub mod assess;
 pub mod cli;
 pub mod compose;
 pub mod cozystack;

@@ -356,6 +356,9 @@ fn print_endpoints(site: &Site) {
         "Ctrl-C ends the lab; it keeps nothing".to_string(),
     ];
     lines.iter().for_each(|l| print(l));
+    if let Some(kubeconfig) = &site.old_kubeconfig {
+        print(&format!("old cluster  cozyup assess --kubeconfig {}", kubeconfig.display()));
+    }
     // A pipe may hold the lines back until the lab ends.
     let _ = std::io::stdout().flush();
 }

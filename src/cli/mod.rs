@@ -1,5 +1,6 @@
 //! The command line: one file per command. What several of them need are services in files of their own, which know no
 //! command; no command knows another one (`tests/rooms/commands.rs`).
+mod assess;
 mod attach;
 mod check;
 mod choices;
@@ -45,7 +46,7 @@ impl Command {
     fn uses_state(&self) -> bool {
         match self {
             Command::Lab(lab) => lab.uses_state(),
-            Command::Plan(_) | Command::Worker(_) | Command::Probe(_) => false,
+            Command::Assess(_) | Command::Plan(_) | Command::Worker(_) | Command::Probe(_) => false,
             Command::Secrets(_)
             | Command::Check(_)
             | Command::Run(_)
@@ -85,6 +86,8 @@ enum Command {
     Lab(lab::Lab),
     /// Write, check and show plan files
     Plan(plan::PlanCommand),
+    /// Say of an existing CozyStack whether to upgrade, repair or replace it; it only reads
+    Assess(assess::Assess),
     /// The secrets of a run: encrypt them at rest, print one
     Secrets(secrets::Secrets),
     /// Day 0 alone, looked at again until it is green
@@ -147,6 +150,7 @@ pub fn main() -> ExitCode {
             None => home::home(&state_dir).await,
             Some(Command::Lab(lab)) => lab.run(&state_dir).await,
             Some(Command::Plan(plan)) => plan.run().await,
+            Some(Command::Assess(assess)) => assess.run().await,
             Some(Command::Secrets(secrets)) => secrets.run(&state_dir),
             Some(Command::Check(check)) => check.run(&state_dir).await,
             Some(Command::Run(run)) => run.run(&state_dir).await,

@@ -6,6 +6,7 @@ use super::reader::Reader;
 use super::wire::Wire;
 use crate::base::{secret::Secret, text};
 use base64::Engine;
+use jiff::Timestamp;
 use kube::client::ClientBuilder;
 use kube::config::{Cluster, Kubeconfig};
 use rustls::pki_types::CertificateDer;
@@ -27,6 +28,39 @@ pub fn connect(kubeconfig_yaml: &Secret<String>, server_override: Option<String>
     let client = builder.with_layer(&Limits).build();
     let wire = Wire::new(client);
     Ok((Reader::new(wire.clone()), Changer::new(wire)))
+}
+
+/// Who a kubeconfig makes us, without its secrets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// URL of the API server.
+    pub server: String,
+    /// Name of the context's user; empty without one.
+    pub user: String,
+    /// End of the client certificate; `None` for other credentials, and where it can't be read.
+    pub not_after: Option<Timestamp>,
+}
+
+impl Credentials {
+    /// Of the kubeconfig's current context.
+    ///
+    /// # Errors
+    /// As [`connect`].
+    pub fn of(kubeconfig_yaml: &Secret<String>) -> Result<Credentials, Error> {
+        let config = configuration(kubeconfig_yaml, None)?;
+        let certificate = config.auth_info.client_certificate_data.as_ref();
+        let pem = certificate.and_then(|data| base64::engine::general_purpose::STANDARD.decode(data.trim()).ok());
+        let der = pem.and_then(|pem| CertificateDer::from_pem_slice(&pem).ok());
+        let not_after = der.as_ref().and_then(|der| {
+            let (_, certificate) = x509_parser::parse_x509_certificate(der).ok()?;
+            Timestamp::from_second(certificate.validity().not_after.timestamp()).ok()
+        });
+        let file =
+            Kubeconfig::from_yaml(kubeconfig_yaml.expose()).map_err(|_| wrong("the text is not a kubeconfig"))?;
+        let context = file.contexts.iter().find(|c| Some(&c.name) == file.current_context.as_ref());
+        let user = context.and_then(|c| c.context.as_ref()?.user.clone()).unwrap_or_default();
+        Ok(Credentials { server: text::clean(&config.cluster_url.to_string()), user: text::clean(&user), not_after })
+    }
 }
 
 /// Longest kubeconfig, in bytes.

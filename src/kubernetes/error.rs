@@ -146,6 +146,18 @@ fn is_page(status: &Status) -> bool {
     status.reason == "Failed to parse error data" && status.message.trim() != "404 page not found"
 }
 
+/// True when the answer was ended because it was longer than any of the API's.
+pub(super) fn is_too_long(error: &kube::Error) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = error.source();
+    while let Some(e) = cause {
+        if e.is::<TooLong>() {
+            return true;
+        }
+        cause = e.source();
+    }
+    false
+}
+
 /// The TLS error inside `e`; `io::Error` hides its payload from `source`, so it is asked for it.
 fn find_tls<'a>(e: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
     if let Some(tls) = e.downcast_ref::<rustls::Error>() {

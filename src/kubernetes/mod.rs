@@ -17,11 +17,12 @@ mod rows;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod walk;
 mod warnings;
 mod wire;
 
 pub use changer::{Changer, FIELD_MANAGER};
-pub use connect::connect;
+pub use connect::{Credentials, connect};
 pub use error::Error;
 pub use follow::Snapshots;
 pub use kind::Kind;
@@ -29,4 +30,5 @@ pub use nodes::NodeStatus;
 pub use pods::PodStatus;
 pub use reader::{Listed, Reader, Version};
 pub use rows::{ReleaseStatus, Said};
+pub use walk::{Bounds, Cut, Walked};
 pub use warnings::EventStatus;

@@ -37,7 +37,7 @@ pub(super) enum Kept {
 /// Reads from the cluster: single calls, whole lists and watches. Cheap to clone: clones share their connections.
 #[derive(Clone)]
 pub struct Reader {
-    wire: Wire,
+    pub(super) wire: Wire,
 }
 
 /// `GET /version`
@@ -63,7 +63,7 @@ pub struct Listed<T> {
 /// A page as the server sends it.
 #[derive(Deserialize)]
 pub(super) struct Page<T> {
-    metadata: PageMetadata,
+    pub(super) metadata: PageMetadata,
     // An empty list is `null` when a Go program wrote a nil slice.
     pub(super) items: Option<Vec<T>>,
 }
@@ -73,12 +73,17 @@ pub(super) struct Page<T> {
 pub(super) struct PageMetadata {
     resource_version: String,
     #[serde(rename = "continue")]
-    next: Option<String>,
+    pub(super) next: Option<String>,
 }
 
 impl Reader {
     pub(super) fn new(wire: Wire) -> Self {
         Reader { wire }
+    }
+
+    /// Requests that this client has made so far, watches left out.
+    pub fn calls(&self) -> usize {
+        self.wire.calls()
     }
 
     /// # Errors
@@ -246,7 +251,7 @@ pub(super) fn parse<T: DeserializeOwned>(asked: &str, body: &str) -> Result<T, E
     parse_within(asked, body, &Budget::new(MEMORY))
 }
 
-fn parse_within<T: DeserializeOwned>(asked: &str, body: &str, budget: &Budget) -> Result<T, Error> {
+pub(super) fn parse_within<T: DeserializeOwned>(asked: &str, body: &str, budget: &Budget) -> Result<T, Error> {
     let read = values::read(body, budget).and_then(serde_json::from_value);
     read.map_err(|e| Error::Answer { text: format!("{asked}: {}", text::clean(&e.to_string())) })
 }

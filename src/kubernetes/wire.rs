@@ -1,5 +1,5 @@
 //! One request, one answer: paths, deadlines, and the text that came back.
-use super::error::Error;
+use super::error::{Error, is_too_long};
 use super::kind::Kind;
 use super::reader::parse;
 use crate::base::text;
@@ -7,6 +7,7 @@ use hyper::Method;
 use hyper::http::Request;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -20,6 +21,8 @@ const LISTS: usize = 2;
 pub(super) struct Wire {
     client: kube::Client,
     lists: Arc<Semaphore>,
+    /// Requests so far, watches left out.
+    calls: Arc<AtomicUsize>,
 }
 
 /// The request.
@@ -54,7 +57,7 @@ impl Ask {
 
 impl Wire {
     pub fn new(client: kube::Client) -> Self {
-        Wire { client, lists: Arc::new(Semaphore::new(LISTS)) }
+        Wire { client, lists: Arc::new(Semaphore::new(LISTS)), calls: Arc::default() }
     }
 
     /// To be held while a list is read. Without it too many large ones at once would take too much memory.
@@ -67,7 +70,26 @@ impl Wire {
     pub async fn text(&self, ask: Ask) -> Result<String, Error> {
         let asked = ask.describe();
         let request = ask.request()?;
+        self.calls.fetch_add(1, Ordering::Relaxed);
         within(&asked, self.client.request_text(request)).await
+    }
+
+    /// The answer's text; `None` when it is longer than an answer may be, so that less can be asked for.
+    pub async fn text_that_fits(&self, ask: Ask) -> Result<Option<String>, Error> {
+        let asked = ask.describe();
+        let request = ask.request()?;
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        let answered = async {
+            match self.client.request_text(request).await {
+                Err(e) if is_too_long(&e) => Ok(None),
+                answered => answered.map(Some),
+            }
+        };
+        within(&asked, answered).await
+    }
+
+    pub fn calls(&self) -> usize {
+        self.calls.load(Ordering::Relaxed)
     }
 
     pub async fn json<T: DeserializeOwned>(&self, ask: Ask) -> Result<T, Error> {

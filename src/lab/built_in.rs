@@ -1,7 +1,7 @@
 //! The scenarios of `assets/lab`, which are a part of the binary.
 
 /// The scenarios that come with cozyup, by name.
-pub const ALL: [(&str, &str); 18] = [
+pub const ALL: [(&str, &str); 19] = [
     ("standard", include_str!("../../assets/lab/standard.yaml")),
     ("missing-right", include_str!("../../assets/lab/missing-right.yaml")),
     ("storage-full", include_str!("../../assets/lab/storage-full.yaml")),
@@ -19,5 +19,6 @@ pub const ALL: [(&str, &str); 18] = [
     ("pool-token", include_str!("../../assets/lab/pool-token.yaml")),
     ("disks-swapped", include_str!("../../assets/lab/disks-swapped.yaml")),
     ("pods-cut-off", include_str!("../../assets/lab/pods-cut-off.yaml")),
+    ("old-cluster", include_str!("../../assets/lab/old-cluster.yaml")),
     ("pods-meet-another", include_str!("../../assets/lab/pods-meet-another.yaml")),
 ];

@@ -12,6 +12,7 @@ pub mod iso;
 pub mod kube;
 pub mod machine;
 pub mod net;
+pub mod old;
 pub mod pve;
 pub mod releases;
 pub mod scenario;

@@ -1,6 +1,7 @@
 //! A scenario: a site, its latencies and its faults, as YAML that a person can read (`assets/lab/*.yaml`).
 use super::built_in;
 use super::disturb::Disturbance;
+use super::old::OldCluster;
 use cozyup_base::{file, text};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -25,6 +26,8 @@ pub struct Scenario {
     /// The faults of the network in front of the APIs.
     #[serde(default)]
     pub disturbances: Vec<Disturbance>,
+    #[serde(default)]
+    pub old_cluster: Option<OldCluster>,
 }
 
 fn kernel() -> String {

@@ -3,8 +3,12 @@ use super::net::{self, Endpoint};
 use super::releases::{CAPMOX_NAME, IMAGE_NAME, IPAM_NAME, MANIFEST_NAME, Releases, components_sha256};
 use super::scenario::Scenario;
 use super::world::{Lab, World};
+<<<<<<< HEAD
 use super::{critical, disturb, kube, scenario, time};
 use cozyup_base::api_url::ApiUrl;
+=======
+use super::{critical, disturb, kube, old, scenario, time};
+>>>>>>> 524aa5c (Assess an existing cluster: snapshot, rules, verdict, report)
 use cozyup_base::clock::Clock;
 use cozyup_base::file::{own, private_dir, read_regular, write_private};
 use cozyup_base::{place, process};
@@ -78,6 +82,9 @@ pub struct Site {
     pub names: String,
     /// Lab seconds of the critical path to the end of day 6.
     pub critical_path_s: f64,
+    /// Access to the old cluster beside the site, where the scenario has one.
+    #[serde(default)]
+    pub old_kubeconfig: Option<PathBuf>,
 }
 
 impl Site {
@@ -94,7 +101,14 @@ impl Site {
         let site: Site = serde_json::from_str(&read_regular(&file, LONGEST)?).ok()?;
         let files = (dir.join(TOKEN), dir.join(PASSWORD), dir.join(PLAN));
         let (token_file, password_file, plan) = files;
-        process::is_ours(site.pid, site.started).then_some(Site { token_file, password_file, plan, ..site })
+        let old_kubeconfig = site.old_kubeconfig.as_ref().map(|_| dir.join(old::KUBECONFIG));
+        process::is_ours(site.pid, site.started).then_some(Site {
+            token_file,
+            password_file,
+            plan,
+            old_kubeconfig,
+            ..site
+        })
     }
 }
 
@@ -141,6 +155,7 @@ pub async fn start(options: Options) -> io::Result<Running> {
     write_private(&token_file, secret.expose().as_bytes())?;
     write_private(&password_file, world.pve.password().expose().as_bytes())?;
     write_private(&plan, plan_text(&world, &token_id, &token_file, can_ingress).as_bytes())?;
+    let beside = old::found(&world, &options.dir)?;
     let site = Site {
         pid: std::process::id(),
         started: process::started(std::process::id()).unwrap_or_default(),
@@ -157,6 +172,7 @@ pub async fn start(options: Options) -> io::Result<Running> {
         clock_wall_ms,
         names: names(&world),
         critical_path_s: critical::seconds(&critical::chain(&world.scenario, 6)),
+        old_kubeconfig: beside.as_ref().map(|_| options.dir.join(old::KUBECONFIG)),
     };
     let lab = Lab::new(world, site.clock());
     let (problems_in, problems) = mpsc::unbounded_channel();
@@ -171,12 +187,9 @@ pub async fn start(options: Options) -> io::Result<Running> {
     let (timers, sockets) = (lab.clone(), lab.clone());
     tasks.spawn(async move { timers.run_timers().await });
     tasks.spawn(net::run(sockets, problems_in.clone()));
-    let at = SocketAddr::from((lab.look(|w| w.address(PROXMOX)), TIME_PORT));
-    match tokio::net::UdpSocket::bind(at).await {
-        Ok(socket) => drop(tasks.spawn(time::serve(socket, lab.clone()))),
-        Err(e) => {
-            drop(problems_in.send(format!("the lab can't listen on {at} (UDP): nobody there tells the time ({e})")))
-        }
+    tell_time(&lab, &problems_in, &mut tasks).await;
+    if let Some(old) = beside {
+        tasks.spawn(net::run(Lab::new(old, site.clock()), problems_in.clone()));
     }
     tasks.spawn(kube::errands(lab.clone()));
     if lab.look(|w| !w.disturbances.is_empty()) {
@@ -185,6 +198,14 @@ pub async fn start(options: Options) -> io::Result<Running> {
     let text = serde_json::to_string_pretty(&site).map_err(io::Error::other)?;
     write_private(&options.dir.join("site.json"), text.as_bytes())?;
     Ok(Running { lab, site, problems, tasks, _claim: claim })
+}
+
+async fn tell_time(lab: &Lab, problems: &mpsc::UnboundedSender<String>, tasks: &mut tokio::task::JoinSet<()>) {
+    let at = SocketAddr::from((lab.look(|w| w.address(PROXMOX)), TIME_PORT));
+    match tokio::net::UdpSocket::bind(at).await {
+        Ok(socket) => drop(tasks.spawn(time::serve(socket, lab.clone()))),
+        Err(e) => drop(problems.send(format!("the lab can't listen on {at} (UDP): nobody there tells the time ({e})"))),
+    }
 }
 
 fn names(world: &World) -> String {

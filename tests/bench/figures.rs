@@ -1,5 +1,6 @@
 //! Figures, printed and never asserted: `tests/bench/run`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+mod assess;
 mod attach;
 mod figure;
 mod journal;
@@ -26,6 +27,9 @@ fn main() {
     }
     if wanted("memory") {
         memory::of_a_worker(disk.path());
+    }
+    if wanted("assess") {
+        assess::cost(disk.path());
     }
     if wanted("observe") {
         observe::cost(disk.path());

@@ -5,6 +5,7 @@ mod common;
 #[path = "../soak/rig/mod.rs"]
 mod rig;
 
+mod assess;
 mod cdrom;
 mod contact;
 mod crash;

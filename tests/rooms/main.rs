@@ -1,6 +1,7 @@
 //! Each room by itself, from outside: what it promises to the others, and how the house is laid out.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 mod answers;
+mod assess;
 mod budgets;
 mod commands;
 mod cozystack;

@@ -79,6 +79,26 @@ pub async fn errands(lab: super::world::Lab) {
 }
 
 impl Cluster {
+    /// A cluster in which nothing happens: no controller acts on what its store holds.
+    pub fn still<const N: usize>(
+        ca_crt_pem: String,
+        ca_key_pem: String,
+        kubernetes: String,
+        groups: [&str; N],
+    ) -> Cluster {
+        Cluster {
+            store: store::Store::new(1),
+            ca_crt_pem,
+            ca_key_pem,
+            pod_cidr: "10.244.0.0/16".into(),
+            service_cidr: "10.96.0.0/16".into(),
+            dns_domain: "cozy.local".into(),
+            kubernetes_version: kubernetes,
+            nodes: BTreeMap::new(),
+            state: control::State::still(&groups),
+        }
+    }
+
     /// True when the API serves this group now: the built-in ones always, the others once their release brought them.
     pub fn serves(&self, group: &str) -> bool {
         BUILT_IN.contains(&group) || self.state.groups.contains(group)

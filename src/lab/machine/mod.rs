@@ -3,7 +3,7 @@
 //! `life` moves one machine through its boot, `cluster` what machines do together (etcd, VIP, joining), `resource`
 //! shows the state as COSI resources, `api` serves it on a socket. All of it is a function of the [`World`].
 pub mod api;
-mod certificate;
+pub(crate) mod certificate;
 mod cluster;
 mod config;
 mod event;

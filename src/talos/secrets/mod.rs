@@ -2,9 +2,11 @@
 mod access;
 mod authority;
 mod bundle;
+mod talosconfig;
 
 pub use authority::{Authority, CLIENT_VALID, ClientCertificate};
 pub use bundle::Bundle;
+pub use talosconfig::{Access, Unreadable};
 
 /// The reason why secrets can't be made, read or written. No text quotes a secret.
 #[derive(Debug, thiserror::Error)]

@@ -4,13 +4,20 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// As Talos v1.10.6 brings it by default.
-pub fn version() -> Value {
-    json!({
+pub fn version(kubernetes: &str) -> Value {
+    let mut version = json!({
         "major": "1", "minor": "33", "emulationMajor": "1", "emulationMinor": "33",
         "minCompatibilityMajor": "1", "minCompatibilityMinor": "32", "gitVersion": "v1.33.3",
         "gitCommit": "80779bd6ff08b451e1c165a338a7b69351e9b0b8", "gitTreeState": "clean",
         "buildDate": "2025-07-15T17:59:41Z", "goVersion": "go1.24.4", "compiler": "gc", "platform": "linux/amd64",
-    })
+    });
+    // Of an old cluster: its minor version, and no build that nobody looked up.
+    if let Some(minor) = kubernetes.strip_prefix("v1.").and_then(|v| v.split('.').next()).filter(|minor| *minor != "33")
+    {
+        version["gitVersion"] = json!(kubernetes);
+        version["minor"] = json!(minor);
+    }
+    version
 }
 
 /// `/api`

@@ -118,7 +118,10 @@ impl Caller {
         let asked = Attributes::of(request.method(), &segments, &query);
         self.lab.look(|world| authorize::check(world, &self.who, &asked))?;
         match segments.as_slice() {
-            ["version"] => return Ok(json(&discovery::version())),
+            ["version"] => {
+                let kubernetes = self.lab.look(|w| w.cluster.as_ref().map(|c| c.kubernetes_version.clone()));
+                return Ok(json(&discovery::version(&kubernetes.unwrap_or_default())));
+            }
             ["healthz" | "livez" | "readyz", ..] => {
                 return Ok(reply(StatusCode::OK, "text/plain; charset=utf-8", "ok"));
             }

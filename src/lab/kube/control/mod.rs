@@ -75,6 +75,14 @@ pub struct State {
     platform_due: bool,
 }
 
+impl State {
+    /// Of controllers that never act; the API serves these groups.
+    pub(super) fn still(groups: &[&str]) -> State {
+        let groups = groups.iter().map(ToString::to_string).collect();
+        State { settling: true, groups, ..State::default() }
+    }
+}
+
 /// Lets every controller act on what changed, until the cluster is quiet.
 pub fn settle(world: &mut World) {
     if world.state().is_none_or(|s| std::mem::replace(&mut s.settling, true)) {
