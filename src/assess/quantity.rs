@@ -27,8 +27,8 @@ fn value(text: &str) -> Option<f64> {
 
 /// Thousandths of a core, rounded up; 0 for what is no quantity.
 pub fn milli(text: &str) -> u64 {
-    // `as` saturates.
-    value(text).map_or(0, |v| (v * 1000.0).ceil() as u64)
+    // `as` saturates; a thousandth of a thousandth is the arithmetic's, not the text's.
+    value(text).map_or(0, |v| (v * 1000.0 - 1e-3).ceil() as u64)
 }
 
 /// Bytes; 0 for what is no quantity.

@@ -89,7 +89,12 @@ fn installer() -> Installer {
 }
 
 fn source() -> Source {
-    Source { namespace: "cozy-system".into(), name: "cozystack-system".into(), fails: false, since: Some(days_ago(200)) }
+    Source {
+        namespace: "cozy-system".into(),
+        name: "cozystack-system".into(),
+        fails: false,
+        since: Some(days_ago(200)),
+    }
 }
 
 fn volume() -> Volume {

@@ -44,7 +44,7 @@ mod tests {
         let mut cluster = healthy();
         assert_eq!(found(&RULE, &cluster), []);
         cluster.pods.read.push(Pod { node: "cp1".into(), cpu: 7600, ..Pod::default() });
-        let fact = Fact::Scarce { resource: "cpu", percent: 33, nodes: vec!["cp1".into()] };
+        let fact = Fact::Scarce { resource: "cpu", percent: 35, nodes: vec!["cp1".into()] };
         assert_eq!(found(&RULE, &cluster), [Problem::warns(fact)]);
     }
 }

@@ -114,7 +114,8 @@ fn plain(what: impl Into<String>) -> Told {
 
 fn releases(failed: usize, waiting: usize, of: usize, since: Option<u64>, examples: &[String]) -> Told {
     let open = failed + waiting;
-    let what = format!("{open} of {of} HelmReleases are not Ready, for up to {}: {failed} fail, {waiting} wait", days(since));
+    let what =
+        format!("{open} of {of} HelmReleases are not Ready, for up to {}: {failed} fail, {waiting} wait", days(since));
     with(what, [list("for example", examples)])
 }
 
@@ -140,7 +141,8 @@ fn in_use(of: Change, count: usize, examples: &[String]) -> Told {
 }
 
 fn scarce(resource: &str, percent: u64, nodes: &[String]) -> Told {
-    let what = format!("pods ask for more than 90 % of the {resource} of {} ({percent} % of the cluster's)", nodes.join(", "));
+    let what =
+        format!("pods ask for more than 90 % of the {resource} of {} ({percent} % of the cluster's)", nodes.join(", "));
     with(what, [Some("an upgrade starts new pods before it ends the old ones".into())])
 }
 

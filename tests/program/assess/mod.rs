@@ -57,7 +57,7 @@ fn the_seeds_old_cluster_gets_the_seeds_own_verdict() {
         let all = report["findings"].as_array().unwrap();
         all.iter().any(|f| f["change"] == change && f["fact"] == "change_not_in_use")
     };
-    assert!(unused("ferret_db") && unused("sea_weed_fs") && !unused("resources"), "{report:#}");
+    assert!(unused("ferret_db") && unused("seaweed_fs") && !unused("resources"), "{report:#}");
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn a_crowded_cluster_is_read_page_by_page() {
     std::fs::write(&scenario, crowd).unwrap();
     let served = Served::start(scenario.to_str().unwrap(), "1", &dir.path().join("site"));
     let report = json(&assess(&served.site.old_kubeconfig.clone().unwrap(), &["--json"]));
-    assert_eq!(report["counts"]["pods"], 1035, "{report:#}");
+    assert_eq!(report["counts"]["pods"], 1031, "{report:#}");
     assert_eq!((&report["counts"]["releases"], &report["verdict"]["decision"]), (&310.into(), &"fresh_install".into()));
     assert!(report["calls"].as_u64().unwrap() >= 9 + 3 + 12, "{}", report["calls"]);
 }
