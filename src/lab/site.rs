@@ -3,12 +3,8 @@ use super::net::{self, Endpoint};
 use super::releases::{CAPMOX_NAME, IMAGE_NAME, IPAM_NAME, MANIFEST_NAME, Releases, components_sha256};
 use super::scenario::Scenario;
 use super::world::{Lab, World};
-<<<<<<< HEAD
-use super::{critical, disturb, kube, scenario, time};
-use cozyup_base::api_url::ApiUrl;
-=======
 use super::{critical, disturb, kube, old, scenario, time};
->>>>>>> 524aa5c (Assess an existing cluster: snapshot, rules, verdict, report)
+use cozyup_base::api_url::ApiUrl;
 use cozyup_base::clock::Clock;
 use cozyup_base::file::{own, private_dir, read_regular, write_private};
 use cozyup_base::{place, process};
