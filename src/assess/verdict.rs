@@ -1,4 +1,4 @@
-//! The verdict, and the arithmetic behind it: a pure function of a few figures (`docs/adr/010-a-verdict-is-arithmetic.md`).
+//! The verdict, and the arithmetic behind it: a pure function of a few figures (`docs/adr/011-a-verdict-is-arithmetic.md`).
 //!
 //! The figures are judgements, not measurements. They are set so that the one assessment that was made by hand comes out as it
 //! did: v0.28 to v0.37 over a broken network, 30 to 44 hours, a chance of 30 to 40 %, against a fresh install of 24 hours at

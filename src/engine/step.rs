@@ -143,6 +143,9 @@ pub trait Context: Send + Sync {
     fn stopping(&self) -> bool;
 }
 
+/// Between two looks, where nothing tells of a change.
+const LOOK: Duration = Duration::from_secs(2);
+
 /// A step: a statement about the target that it makes true and proves. See the contract in docs/ARCHITECTURE.md.
 #[async_trait]
 pub trait Step<S: Site>: Send + Sync {
@@ -175,7 +178,61 @@ pub trait Step<S: Site>: Send + Sync {
     /// Returns when it is worth observing again: an event, or a while. Dropped when the run stops.
     async fn changed(&self, cx: &dyn Context, site: &S::Reading) {
         let _ = site;
-        cx.clock().sleep(Duration::from_secs(2)).await;
+        cx.clock().sleep(LOOK).await;
+    }
+}
+
+/// A step that only reads: it can't bring about its statement, and there is nothing to take back.
+#[async_trait]
+pub trait Check<S: Site>: Send + Sync {
+    /// As [`Step::outline`], of a step that does not change anything.
+    fn outline(&self) -> &Outline;
+
+    /// As [`Step::observe`].
+    ///
+    /// # Errors
+    /// When the target can't be read, or when it says that something is wrong.
+    async fn observe(&self, cx: &dyn Context, site: &S::Reading) -> Result<Observed, Failure>;
+
+    /// As [`Step::rests_on`].
+    fn rests_on(&self) -> Vec<S::Fact> {
+        Vec::new()
+    }
+
+    /// As [`Step::changed`].
+    async fn changed(&self, cx: &dyn Context, site: &S::Reading) {
+        let _ = site;
+        cx.clock().sleep(LOOK).await;
+    }
+}
+
+/// A check as a step of the catalogue.
+pub struct Checked<C>(pub C);
+
+#[async_trait]
+impl<S: Site, C: Check<S>> Step<S> for Checked<C> {
+    fn outline(&self) -> &Outline {
+        self.0.outline()
+    }
+
+    async fn observe(&self, cx: &dyn Context, site: &S::Reading) -> Result<Observed, Failure> {
+        self.0.observe(cx, site).await
+    }
+
+    async fn act(&self, _cx: &dyn Context, _site: &S::Reading, _change: &S::Changing) -> Result<(), Failure> {
+        Err(Failure::defect(format!("{} is a check and has no act", self.0.outline().id)))
+    }
+
+    fn rests_on(&self) -> Vec<S::Fact> {
+        self.0.rests_on()
+    }
+
+    fn undo(&self) -> Undo<'_, S> {
+        Undo::Nothing
+    }
+
+    async fn changed(&self, cx: &dyn Context, site: &S::Reading) {
+        self.0.changed(cx, site).await;
     }
 }
 

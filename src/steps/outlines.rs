@@ -61,8 +61,3 @@ impl Outline {
         self
     }
 }
-
-/// The failure with which a check answers `act`, which the engine never asks of it.
-pub fn nothing_to_do(outline: &Outline) -> crate::engine::failure::Failure {
-    crate::engine::failure::Failure::defect(format!("{} is a check and has no act", outline.id))
-}

@@ -26,7 +26,7 @@ impl TestNamespace {
     /// `kind` is that step's, `tests` those that used the namespace.
     pub fn emptied(&'static self, kind: &str, title: &'static str, tests: Vec<StepId>) -> Cleanup {
         let by_hand = format!("kubectl delete namespace {}", self.name);
-        let outline = outlines::change(StepId::new(kind), self.day, title, BAND, by_hand).after(tests).cleanup();
+        let outline = outlines::change_on(StepId::new(kind), self.day, title, BAND, by_hand).after(tests).cleanup();
         Cleanup { outline, namespace: self }
     }
 }

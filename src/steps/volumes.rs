@@ -67,13 +67,15 @@ pub fn quantity(bytes: u64) -> String {
 
 /// A claim of a test, without its name.
 pub fn request(site: &Reading, class: &str, bytes: u64) -> Value {
+    json!({"metadata": {"labels": objects::labels(site)}, "spec": spec(class, bytes)})
+}
+
+/// The spec of such a claim.
+pub fn spec(class: &str, bytes: u64) -> Value {
     json!({
-        "metadata": {"labels": objects::labels(site)},
-        "spec": {
-            "storageClassName": class,
-            "accessModes": ["ReadWriteOnce"],
-            "resources": {"requests": {"storage": quantity(bytes)}},
-        },
+        "storageClassName": class,
+        "accessModes": ["ReadWriteOnce"],
+        "resources": {"requests": {"storage": quantity(bytes)}},
     })
 }
 

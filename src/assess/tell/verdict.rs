@@ -80,6 +80,6 @@ pub fn section(of: &Assessment) -> Section {
             estimate(verdict.fresh)
         )));
     }
-    blocks.push(Block::Line("Hours and chances are estimates; docs/adr/010 says how they are made.".into()));
+    blocks.push(Block::Line("Hours and chances are estimates; docs/adr/011 says how they are made.".into()));
     Section { title: "Verdict", blocks }
 }

@@ -6,11 +6,11 @@
 //! that a bootstrap asks for. Its kubelet is not waited for: nothing in Talos makes a bootstrap depend on it.
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Evidence, Proof};
-use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
+use crate::engine::step::{Check, Context, Observed, Outline, StepId};
 use crate::engine::wait::{Band, Wait};
 use crate::observed::Fact;
 use crate::plan::model::{NodePlan, Plan, Role};
-use crate::steps::site::{Changing, Installation, Reading, address};
+use crate::steps::site::{Installation, Reading, address};
 use crate::steps::{failures, follow, outlines};
 use crate::talos::client::facts::Service;
 use crate::talos::{Secure, watch};
@@ -67,7 +67,7 @@ fn missing(services: &[Service], role: Role) -> Option<Missing> {
 }
 
 #[async_trait]
-impl Step<Installation> for Boot {
+impl Check<Installation> for Boot {
     fn outline(&self) -> &Outline {
         &self.outline
     }
@@ -108,17 +108,9 @@ impl Step<Installation> for Boot {
         Ok(Observed::Satisfied(proof))
     }
 
-    async fn act(&self, _cx: &dyn Context, _site: &Reading, _change: &Changing) -> Result<(), Failure> {
-        Err(outlines::nothing_to_do(&self.outline))
-    }
-
     fn rests_on(&self) -> Vec<Fact> {
         let vmid = self.node.vmid;
         vec![Fact::VmThere(vmid), Fact::VmRunning(vmid)]
-    }
-
-    fn undo(&self) -> Undo<'_, Installation> {
-        Undo::Nothing
     }
 
     async fn changed(&self, cx: &dyn Context, site: &Reading) {

@@ -2,12 +2,12 @@
 //! a certificate of this cluster: nobody without the config has one, whatever address or card he shows.
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Evidence, Proof};
-use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
+use crate::engine::step::{Check, Context, Observed, Outline, StepId};
 use crate::engine::wait::{Band, Wait};
 use crate::plan::model::NodePlan;
 use crate::steps::day1::start;
 use crate::steps::machine::closed;
-use crate::steps::site::{Changing, Installation, Reading, address};
+use crate::steps::site::{Installation, Reading, address};
 use crate::steps::{failures, outlines};
 use crate::talos::{NodeState, Secure, state_of};
 use async_trait::async_trait;
@@ -62,7 +62,7 @@ pub async fn delivered(cx: &dyn Context, site: &Reading, node: &NodePlan) -> Res
 }
 
 #[async_trait]
-impl Step<Installation> for Deliver {
+impl Check<Installation> for Deliver {
     fn outline(&self) -> &Outline {
         &self.outline
     }
@@ -92,14 +92,6 @@ impl Step<Installation> for Deliver {
         }
         let now = cx.clock().now();
         Ok(Observed::Satisfied(proof.and(Evidence::of(format!("Talos {}", node.address), now, &kept))))
-    }
-
-    async fn act(&self, _cx: &dyn Context, _site: &Reading, _change: &Changing) -> Result<(), Failure> {
-        Err(outlines::nothing_to_do(&self.outline))
-    }
-
-    fn undo(&self) -> Undo<'_, Installation> {
-        Undo::Nothing
     }
 
     async fn changed(&self, cx: &dyn Context, _site: &Reading) {

@@ -3,13 +3,13 @@
 use crate::base::text::size;
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Evidence, Proof};
-use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
+use crate::engine::step::{Check, Context, Observed, Outline, StepId};
 use crate::engine::wait::Band;
 use crate::plan::model::{NodePlan, Plan};
 use crate::steps::cluster::part;
 use crate::steps::day4::linstor_pools;
 use crate::steps::machine::disks::find;
-use crate::steps::site::{Changing, Installation, Reading, address};
+use crate::steps::site::{Installation, Reading, address};
 use crate::steps::{failures, outlines};
 use crate::talos::Secure;
 use crate::talos::client::facts::{Content, Disk};
@@ -163,7 +163,7 @@ fn failure(node: &NodePlan, wrong: &Wrong) -> Failure {
 }
 
 #[async_trait]
-impl Step<Installation> for Disks {
+impl Check<Installation> for Disks {
     fn outline(&self) -> &Outline {
         &self.outline
     }
@@ -203,14 +203,6 @@ impl Step<Installation> for Disks {
         }
         let none = || Failure::broken("the plan has no node", "correct the plan");
         proof.map(Observed::Satisfied).ok_or_else(none)
-    }
-
-    async fn act(&self, _cx: &dyn Context, _site: &Reading, _change: &Changing) -> Result<(), Failure> {
-        Err(outlines::nothing_to_do(&self.outline))
-    }
-
-    fn undo(&self) -> Undo<'_, Installation> {
-        Undo::Nothing
     }
 }
 

@@ -1,11 +1,11 @@
 //! `day2.members`: every control plane is a full member of etcd.
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Evidence, Proof};
-use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
+use crate::engine::step::{Check, Context, Observed, Outline, StepId};
 use crate::engine::wait::{Band, Wait};
 use crate::observed::Fact;
 use crate::plan::model::{NodePlan, Plan};
-use crate::steps::site::{Changing, Installation, Reading, address};
+use crate::steps::site::{Installation, Reading, address};
 use crate::steps::{failures, outlines};
 use crate::talos::Secure;
 use crate::talos::client::facts::{EtcdMember, Service};
@@ -54,7 +54,7 @@ fn silent(services: &[Service], node: &str) -> Option<String> {
 }
 
 #[async_trait]
-impl Step<Installation> for Members {
+impl Check<Installation> for Members {
     fn outline(&self) -> &Outline {
         &self.outline
     }
@@ -85,16 +85,8 @@ impl Step<Installation> for Members {
         Ok(Observed::Satisfied(Proof::new(format!("etcd has the full members {}", wanted.join(", ")), evidence)))
     }
 
-    async fn act(&self, _cx: &dyn Context, _site: &Reading, _change: &Changing) -> Result<(), Failure> {
-        Err(outlines::nothing_to_do(&self.outline))
-    }
-
     fn rests_on(&self) -> Vec<Fact> {
         self.control_planes.iter().map(|node| Fact::EtcdMember(node.name.clone())).collect()
-    }
-
-    fn undo(&self) -> Undo<'_, Installation> {
-        Undo::Nothing
     }
 }
 

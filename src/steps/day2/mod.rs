@@ -12,6 +12,7 @@ pub mod secrets;
 pub mod seed;
 pub mod withdraw;
 
+use crate::engine::step::Checked;
 use crate::plan::model::Plan;
 use crate::steps::catalogue::Steps;
 use crate::steps::day1::start;
@@ -24,18 +25,18 @@ pub fn steps(plan: &Plan) -> Steps {
         if plan.by_cdrom() {
             steps.push(Arc::new(seed::step(plan, node)));
             steps.push(Arc::new(start::step(plan, node)));
-            steps.push(Arc::new(deliver::step(node)));
+            steps.push(Arc::new(Checked(deliver::step(node))));
             steps.push(Arc::new(withdraw::step(plan, node)));
         } else {
             steps.push(Arc::new(apply::step(node)));
         }
-        steps.push(Arc::new(boot::step(plan, node)));
+        steps.push(Arc::new(Checked(boot::step(plan, node))));
     }
     steps.push(Arc::new(bootstrap::step(plan)));
-    steps.push(Arc::new(members::step(plan)));
+    steps.push(Arc::new(Checked(members::step(plan))));
     steps.push(Arc::new(access::step(plan)));
-    steps.push(Arc::new(nodes::step(plan)));
-    steps.push(Arc::new(disks::step(plan)));
+    steps.push(Arc::new(Checked(nodes::step(plan))));
+    steps.push(Arc::new(Checked(disks::step(plan))));
     steps
 }
 

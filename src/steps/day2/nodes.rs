@@ -2,11 +2,11 @@
 //! there is no network until CozyStack brings it.
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Evidence, Proof};
-use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
+use crate::engine::step::{Check, Context, Observed, Outline, StepId};
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::Kind;
 use crate::plan::model::Plan;
-use crate::steps::site::{Changing, Installation, Reading};
+use crate::steps::site::{Installation, Reading};
 use crate::steps::{failures, follow, outlines};
 use async_trait::async_trait;
 use std::time::Duration;
@@ -26,7 +26,7 @@ pub fn step(plan: &Plan) -> Nodes {
 }
 
 #[async_trait]
-impl Step<Installation> for Nodes {
+impl Check<Installation> for Nodes {
     fn outline(&self) -> &Outline {
         &self.outline
     }
@@ -59,14 +59,6 @@ impl Step<Installation> for Nodes {
         }
         let evidence = Evidence::of("Kubernetes", cx.clock().now(), &nodes);
         Ok(Observed::Satisfied(Proof::new(format!("{wanted} nodes are registered with their own addresses"), evidence)))
-    }
-
-    async fn act(&self, _cx: &dyn Context, _site: &Reading, _change: &Changing) -> Result<(), Failure> {
-        Err(outlines::nothing_to_do(&self.outline))
-    }
-
-    fn undo(&self) -> Undo<'_, Installation> {
-        Undo::Nothing
     }
 
     async fn changed(&self, cx: &dyn Context, site: &Reading) {

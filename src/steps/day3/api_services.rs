@@ -1,10 +1,10 @@
 //! `day3.api_services`: CozyStack's own API answers through the cluster's.
 use crate::engine::failure::Failure;
-use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
+use crate::engine::step::{Check, Context, Observed, Outline, StepId};
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::Kind;
 use crate::steps::cluster::{get, is_true, proven, said, seen};
-use crate::steps::site::{Changing, Installation, Reading};
+use crate::steps::site::{Installation, Reading};
 use crate::steps::{follow, outlines};
 use async_trait::async_trait;
 use std::time::Duration;
@@ -25,7 +25,7 @@ pub fn step() -> ApiServices {
 }
 
 #[async_trait]
-impl Step<Installation> for ApiServices {
+impl Check<Installation> for ApiServices {
     fn outline(&self) -> &Outline {
         &self.outline
     }
@@ -44,14 +44,6 @@ impl Step<Installation> for ApiServices {
             return proven(format!("{} are available", NAMES.join(" and ")), readings);
         }
         Ok(Observed::Underway(Wait::new("both API services are available", lacks.join("; "), BAND)))
-    }
-
-    async fn act(&self, _cx: &dyn Context, _site: &Reading, _change: &Changing) -> Result<(), Failure> {
-        Err(outlines::nothing_to_do(&self.outline))
-    }
-
-    fn undo(&self) -> Undo<'_, Installation> {
-        Undo::Nothing
     }
 
     async fn changed(&self, cx: &dyn Context, site: &Reading) {

@@ -8,6 +8,7 @@ pub mod root_tenant;
 pub mod settings;
 pub mod version;
 
+use crate::engine::step::Checked;
 use crate::plan::model::Plan;
 use crate::release::{Component, waves};
 use crate::steps::catalogue::Steps;
@@ -16,12 +17,12 @@ use std::sync::Arc;
 pub fn steps(plan: &Plan, components: &[Component]) -> Steps {
     let mut steps: Steps = vec![Arc::new(settings::step(plan)), Arc::new(installer::step(plan))];
     for (number, names) in (1..).zip(waves(components)) {
-        steps.push(Arc::new(releases::step(number, &names, components)));
+        steps.push(Arc::new(Checked(releases::step(number, &names, components))));
     }
-    steps.push(Arc::new(networks::step()));
-    steps.push(Arc::new(nodes_ready::step(plan)));
-    steps.push(Arc::new(api_services::step()));
-    steps.push(Arc::new(version::step(plan)));
-    steps.push(Arc::new(root_tenant::step()));
+    steps.push(Arc::new(Checked(networks::step())));
+    steps.push(Arc::new(Checked(nodes_ready::step(plan))));
+    steps.push(Arc::new(Checked(api_services::step())));
+    steps.push(Arc::new(Checked(version::step(plan))));
+    steps.push(Arc::new(Checked(root_tenant::step())));
     steps
 }

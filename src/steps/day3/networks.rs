@@ -1,12 +1,12 @@
 //! `day3.networks`: Kube-OVN was given the plan's networks. They can't be changed once pods have addresses of them.
 use super::installer;
 use crate::engine::failure::Failure;
-use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
+use crate::engine::step::{Check, Context, Observed, Outline, StepId};
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::Kind;
 use crate::steps::cluster::{get, part, proven, seen};
 use crate::steps::platform::values;
-use crate::steps::site::{Changing, Installation, Reading};
+use crate::steps::site::{Installation, Reading};
 use crate::steps::{follow, outlines};
 use async_trait::async_trait;
 use serde_json::Value;
@@ -53,7 +53,7 @@ fn differences(wanted: &BTreeMap<String, String>, release: &Value) -> Vec<String
 }
 
 #[async_trait]
-impl Step<Installation> for Networks {
+impl Check<Installation> for Networks {
     fn outline(&self) -> &Outline {
         &self.outline
     }
@@ -83,14 +83,6 @@ impl Step<Installation> for Networks {
                 NETWORKS.map(|(_, setting)| setting).join(", ")
             ),
         ))
-    }
-
-    async fn act(&self, _cx: &dyn Context, _site: &Reading, _change: &Changing) -> Result<(), Failure> {
-        Err(outlines::nothing_to_do(&self.outline))
-    }
-
-    fn undo(&self) -> Undo<'_, Installation> {
-        Undo::Nothing
     }
 
     async fn changed(&self, cx: &dyn Context, site: &Reading) {

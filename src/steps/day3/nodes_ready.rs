@@ -1,12 +1,12 @@
 //! `day3.nodes_ready`: the pod network is there, so every node of the plan is Ready and takes pods.
 use crate::engine::failure::Failure;
-use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
+use crate::engine::step::{Check, Context, Observed, Outline, StepId};
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::{Kind, NodeStatus};
 use crate::observed::Fact;
 use crate::plan::model::Plan;
 use crate::steps::cluster::{proven, seen};
-use crate::steps::site::{Changing, Installation, Reading};
+use crate::steps::site::{Installation, Reading};
 use crate::steps::{failures, follow, outlines};
 use async_trait::async_trait;
 use std::time::Duration;
@@ -40,7 +40,7 @@ fn lack(name: &str, nodes: &[NodeStatus]) -> Option<String> {
 }
 
 #[async_trait]
-impl Step<Installation> for NodesReady {
+impl Check<Installation> for NodesReady {
     fn outline(&self) -> &Outline {
         &self.outline
     }
@@ -57,16 +57,8 @@ impl Step<Installation> for NodesReady {
         Ok(Observed::Underway(wait.with_progress(done, total as u64, "nodes")))
     }
 
-    async fn act(&self, _cx: &dyn Context, _site: &Reading, _change: &Changing) -> Result<(), Failure> {
-        Err(outlines::nothing_to_do(&self.outline))
-    }
-
     fn rests_on(&self) -> Vec<Fact> {
         self.nodes.iter().cloned().map(Fact::NodeReady).collect()
-    }
-
-    fn undo(&self) -> Undo<'_, Installation> {
-        Undo::Nothing
     }
 
     async fn changed(&self, cx: &dyn Context, site: &Reading) {

@@ -4,14 +4,14 @@ use super::installer;
 use crate::base::answer::Answer;
 use crate::cozystack::{Blocker, Health, root_blocker};
 use crate::engine::failure::{Class, Failure};
-use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
+use crate::engine::step::{Check, Context, Observed, Outline, StepId};
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::{Error, Kind, Reader, ReleaseStatus};
 use crate::observed::Fact;
 use crate::release::Component;
 use crate::steps::cluster::{get, part, proven, seen};
 use crate::steps::platform::values::{NAME, NAMESPACE};
-use crate::steps::site::{Changing, Installation, Reading};
+use crate::steps::site::{Installation, Reading};
 use crate::steps::{failures, flux, follow, outlines};
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -127,7 +127,7 @@ async fn without_releases(reader: &Reader) -> Result<String, Failure> {
 }
 
 #[async_trait]
-impl Step<Installation> for Wave {
+impl Check<Installation> for Wave {
     fn outline(&self) -> &Outline {
         &self.outline
     }
@@ -154,16 +154,8 @@ impl Step<Installation> for Wave {
         Ok(wait(describe(&look, &answer.value, blocker.as_ref()), look.ready.len()))
     }
 
-    async fn act(&self, _cx: &dyn Context, _site: &Reading, _change: &Changing) -> Result<(), Failure> {
-        Err(outlines::nothing_to_do(&self.outline))
-    }
-
     fn rests_on(&self) -> Vec<Fact> {
         self.members.iter().map(|member| Fact::release(&member.namespace, &member.name)).collect()
-    }
-
-    fn undo(&self) -> Undo<'_, Installation> {
-        Undo::Nothing
     }
 
     async fn changed(&self, cx: &dyn Context, site: &Reading) {

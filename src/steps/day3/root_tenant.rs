@@ -1,11 +1,11 @@
 //! `day3.root_tenant`: the tenant that carries the platform's own services is there and can be read.
 use crate::cozystack::addons::{TENANT_ROOT, TenantRoot};
 use crate::engine::failure::Failure;
-use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
+use crate::engine::step::{Check, Context, Observed, Outline, StepId};
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::Kind;
 use crate::steps::cluster::{proven, seen};
-use crate::steps::site::{Changing, Installation, Reading};
+use crate::steps::site::{Installation, Reading};
 use crate::steps::{failures, flux, follow, outlines};
 use async_trait::async_trait;
 use std::time::Duration;
@@ -31,7 +31,7 @@ pub fn step() -> RootTenant {
 }
 
 #[async_trait]
-impl Step<Installation> for RootTenant {
+impl Check<Installation> for RootTenant {
     fn outline(&self) -> &Outline {
         &self.outline
     }
@@ -54,14 +54,6 @@ impl Step<Installation> for RootTenant {
             Err(e) => return Err(failures::kubernetes(&e, "read the root tenant")),
         }
         proven(format!("tenant {} and its releases {} are ready", TenantRoot::NAME, RELEASES.join(", ")), readings)
-    }
-
-    async fn act(&self, _cx: &dyn Context, _site: &Reading, _change: &Changing) -> Result<(), Failure> {
-        Err(outlines::nothing_to_do(&self.outline))
-    }
-
-    fn undo(&self) -> Undo<'_, Installation> {
-        Undo::Nothing
     }
 
     async fn changed(&self, cx: &dyn Context, site: &Reading) {

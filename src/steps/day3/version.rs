@@ -1,12 +1,12 @@
 //! `day3.version`: the cluster calls itself what the release does, so every migration has run.
 use crate::engine::failure::Failure;
-use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
+use crate::engine::step::{Check, Context, Observed, Outline, StepId};
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::Kind;
 use crate::plan::model::Plan;
 use crate::steps::cluster::{get, proven, seen, text};
 use crate::steps::platform::values::NAMESPACE;
-use crate::steps::site::{Changing, Installation, Reading};
+use crate::steps::site::{Installation, Reading};
 use crate::steps::{follow, outlines};
 use async_trait::async_trait;
 use std::time::Duration;
@@ -33,7 +33,7 @@ fn is_on_its_way(found: &str, wanted: &str) -> bool {
 }
 
 #[async_trait]
-impl Step<Installation> for Version {
+impl Check<Installation> for Version {
     fn outline(&self) -> &Outline {
         &self.outline
     }
@@ -58,14 +58,6 @@ impl Step<Installation> for Version {
                  deployment/cozystack -c cozystack, and install the release that the cluster had"
             ),
         ))
-    }
-
-    async fn act(&self, _cx: &dyn Context, _site: &Reading, _change: &Changing) -> Result<(), Failure> {
-        Err(outlines::nothing_to_do(&self.outline))
-    }
-
-    fn undo(&self) -> Undo<'_, Installation> {
-        Undo::Nothing
     }
 
     async fn changed(&self, cx: &dyn Context, site: &Reading) {

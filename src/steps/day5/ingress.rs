@@ -8,13 +8,13 @@ use crate::base::text::{clean, clean_lines, shorten};
 use crate::cozystack::addons::TENANT_ROOT;
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Evidence, Proof};
-use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
+use crate::engine::step::{Check, Context, Observed, Outline, StepId};
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::Kind;
 use crate::plan::model::Plan;
 use crate::steps::day4::tenant_services::INGRESS as SERVICE;
 use crate::steps::objects;
-use crate::steps::site::{Changing, Installation, Reading};
+use crate::steps::site::{Installation, Reading};
 use crate::steps::{failures, outlines};
 use async_trait::async_trait;
 use reqwest::{Client, ClientBuilder, Url};
@@ -177,7 +177,7 @@ async fn beginning(mut response: reqwest::Response) -> String {
 }
 
 #[async_trait]
-impl Step<Installation> for Ingress {
+impl Check<Installation> for Ingress {
     fn outline(&self) -> &Outline {
         &self.outline
     }
@@ -211,14 +211,6 @@ impl Step<Installation> for Ingress {
             }
         }
         Err(useless(&format!("{} redirects again and again", self.host), address, &self.host))
-    }
-
-    async fn act(&self, _cx: &dyn Context, _site: &Reading, _change: &Changing) -> Result<(), Failure> {
-        Err(outlines::nothing_to_do(&self.outline))
-    }
-
-    fn undo(&self) -> Undo<'_, Installation> {
-        Undo::Nothing
     }
 }
 

@@ -11,7 +11,7 @@ pub mod pods;
 pub mod releases;
 pub mod volume;
 
-use crate::engine::step::{Step, StepId};
+use crate::engine::step::{Checked, Step, StepId};
 use crate::plan::model::Plan;
 use crate::steps::catalogue::Steps;
 use crate::steps::site::Installation;
@@ -19,8 +19,11 @@ use std::sync::Arc;
 
 pub fn steps(plan: &Plan) -> Steps {
     let tests = &plan.tests;
-    let mut steps: Steps =
-        vec![Arc::new(nodes::step(plan)), Arc::new(releases::step(plan)), Arc::new(pods::step(plan))];
+    let mut steps: Steps = vec![
+        Arc::new(Checked(nodes::step(plan))),
+        Arc::new(Checked(releases::step(plan))),
+        Arc::new(Checked(pods::step(plan))),
+    ];
     let mut in_namespace: Vec<Arc<dyn Step<Installation>>> = Vec::new();
     if tests.pod {
         in_namespace.push(Arc::new(pod::step(plan)));
@@ -35,8 +38,8 @@ pub fn steps(plan: &Plan) -> Steps {
         in_namespace.push(Arc::new(dns::step(plan)));
     }
     if tests.ingress {
-        steps.push(Arc::new(ingress::step(plan)));
-        steps.push(Arc::new(names::step(plan)));
+        steps.push(Arc::new(Checked(ingress::step(plan))));
+        steps.push(Arc::new(Checked(names::step(plan))));
     }
     if !in_namespace.is_empty() {
         steps.push(Arc::new(namespace::step(plan)));

@@ -5,11 +5,11 @@
 use super::ingress::{self, Address};
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Evidence, Proof};
-use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
+use crate::engine::step::{Check, Context, Observed, Outline, StepId};
 use crate::engine::wait::{Band, Wait};
 use crate::plan::model::Plan;
 use crate::steps::outlines;
-use crate::steps::site::{Changing, Installation, Reading};
+use crate::steps::site::{Installation, Reading};
 use async_trait::async_trait;
 use std::net::IpAddr;
 
@@ -80,7 +80,7 @@ fn remark(root: &str, ingress: IpAddr, seen: &[(String, Leads)]) -> Option<Strin
 }
 
 #[async_trait]
-impl Step<Installation> for NamesStep {
+impl Check<Installation> for NamesStep {
     fn outline(&self) -> &Outline {
         &self.outline
     }
@@ -114,14 +114,6 @@ impl Step<Installation> for NamesStep {
             None => proof,
         };
         Ok(Observed::Satisfied(proof))
-    }
-
-    async fn act(&self, _cx: &dyn Context, _site: &Reading, _change: &Changing) -> Result<(), Failure> {
-        Err(outlines::nothing_to_do(&self.outline))
-    }
-
-    fn undo(&self) -> Undo<'_, Installation> {
-        Undo::Nothing
     }
 }
 

@@ -1,12 +1,12 @@
 //! `day5.nodes`: every node is Ready and takes work.
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Evidence, Proof};
-use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
+use crate::engine::step::{Check, Context, Observed, Outline, StepId};
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::Kind;
 use crate::observed::Fact;
 use crate::plan::model::Plan;
-use crate::steps::site::{Changing, Installation, Reading};
+use crate::steps::site::{Installation, Reading};
 use crate::steps::{failures, follow, outlines};
 use async_trait::async_trait;
 use std::time::Duration;
@@ -26,7 +26,7 @@ pub fn step(plan: &Plan) -> Nodes {
 }
 
 #[async_trait]
-impl Step<Installation> for Nodes {
+impl Check<Installation> for Nodes {
     fn outline(&self) -> &Outline {
         &self.outline
     }
@@ -48,16 +48,8 @@ impl Step<Installation> for Nodes {
         Ok(Observed::Satisfied(Proof::new(format!("{} nodes are Ready", site.plan.nodes.len()), evidence)))
     }
 
-    async fn act(&self, _cx: &dyn Context, _site: &Reading, _change: &Changing) -> Result<(), Failure> {
-        Err(outlines::nothing_to_do(&self.outline))
-    }
-
     fn rests_on(&self) -> Vec<Fact> {
         self.nodes.iter().cloned().map(Fact::NodeReady).collect()
-    }
-
-    fn undo(&self) -> Undo<'_, Installation> {
-        Undo::Nothing
     }
 
     async fn changed(&self, cx: &dyn Context, site: &Reading) {

@@ -1,12 +1,12 @@
 //! `day5.pods`: no pod is stuck. `Running` is not enough: its containers must be ready.
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Evidence, Proof};
-use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
+use crate::engine::step::{Check, Context, Observed, Outline, StepId};
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::{Kind, PodStatus};
 use crate::plan::model::Plan;
 use crate::steps::objects::NAMESPACE;
-use crate::steps::site::{Changing, Installation, Reading};
+use crate::steps::site::{Installation, Reading};
 use crate::steps::{failures, follow, outlines};
 use async_trait::async_trait;
 use std::time::Duration;
@@ -33,7 +33,7 @@ fn is_on_plan(plan: &Plan, pod: &PodStatus) -> bool {
 }
 
 #[async_trait]
-impl Step<Installation> for Pods {
+impl Check<Installation> for Pods {
     fn outline(&self) -> &Outline {
         &self.outline
     }
@@ -62,14 +62,6 @@ impl Step<Installation> for Pods {
         }
         let evidence = Evidence::of("Kubernetes", cx.clock().now(), &pods);
         Ok(Observed::Satisfied(Proof::new(format!("{} pods, none stuck", others.len()), evidence)))
-    }
-
-    async fn act(&self, _cx: &dyn Context, _site: &Reading, _change: &Changing) -> Result<(), Failure> {
-        Err(outlines::nothing_to_do(&self.outline))
-    }
-
-    fn undo(&self) -> Undo<'_, Installation> {
-        Undo::Nothing
     }
 
     async fn changed(&self, cx: &dyn Context, site: &Reading) {

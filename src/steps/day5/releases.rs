@@ -2,12 +2,12 @@
 use crate::cozystack::Health;
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Evidence, Proof};
-use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
+use crate::engine::step::{Check, Context, Observed, Outline, StepId};
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::Kind;
 use crate::observed::Fact;
 use crate::plan::model::Plan;
-use crate::steps::site::{Changing, Installation, Reading};
+use crate::steps::site::{Installation, Reading};
 use crate::steps::{failures, flux, follow, outlines};
 use async_trait::async_trait;
 use std::time::Duration;
@@ -25,7 +25,7 @@ pub fn step(_plan: &Plan) -> Releases {
 }
 
 #[async_trait]
-impl Step<Installation> for Releases {
+impl Check<Installation> for Releases {
     fn outline(&self) -> &Outline {
         &self.outline
     }
@@ -60,16 +60,8 @@ impl Step<Installation> for Releases {
         Ok(Observed::Satisfied(Proof::new(format!("{ready} HelmReleases, all Ready"), evidence)))
     }
 
-    async fn act(&self, _cx: &dyn Context, _site: &Reading, _change: &Changing) -> Result<(), Failure> {
-        Err(outlines::nothing_to_do(&self.outline))
-    }
-
     fn rests_on(&self) -> Vec<Fact> {
         vec![Fact::AllReleasesSound]
-    }
-
-    fn undo(&self) -> Undo<'_, Installation> {
-        Undo::Nothing
     }
 
     async fn changed(&self, cx: &dyn Context, site: &Reading) {

@@ -3,13 +3,13 @@ use crate::base::text::shorten;
 use crate::cozystack::cluster_api::Progress;
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Evidence, Proof};
-use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
+use crate::engine::step::{Check, Context, Observed, Outline, StepId};
 use crate::engine::wait::Band;
 use crate::kubernetes::Kind;
 use crate::plan::model::Plan;
 use crate::steps::cluster::{part, text};
 use crate::steps::cluster_api::words;
-use crate::steps::site::{Changing, Installation, Reading};
+use crate::steps::site::{Installation, Reading};
 use crate::steps::{failures, outlines};
 use async_trait::async_trait;
 use serde_json::{Value, json};
@@ -42,7 +42,7 @@ fn without_vm(machines: &[Value]) -> Vec<String> {
 }
 
 #[async_trait]
-impl Step<Installation> for LoneMachines {
+impl Check<Installation> for LoneMachines {
     fn outline(&self) -> &Outline {
         &self.outline
     }
@@ -60,14 +60,6 @@ impl Step<Installation> for LoneMachines {
         let remarks = lone.iter().take(NAMED).map(|line| shorten(line, 200));
         let proof = remarks.fold(Proof::new(summary, evidence), Proof::mind);
         Ok(Observed::Satisfied(proof))
-    }
-
-    async fn act(&self, _cx: &dyn Context, _site: &Reading, _change: &Changing) -> Result<(), Failure> {
-        Err(outlines::nothing_to_do(&self.outline))
-    }
-
-    fn undo(&self) -> Undo<'_, Installation> {
-        Undo::Nothing
     }
 
     async fn changed(&self, cx: &dyn Context, _site: &Reading) {

@@ -15,6 +15,7 @@ pub mod worker_scaling;
 pub mod worker_vms;
 pub mod workers;
 
+use crate::engine::step::Checked;
 use crate::plan::model::Plan;
 use crate::steps::catalogue::Steps;
 use std::sync::Arc;
@@ -24,17 +25,17 @@ pub fn steps(plan: &Plan) -> Steps {
         return Steps::new();
     }
     let mut steps: Steps = vec![
-        Arc::new(lone_machines::step(plan)),
+        Arc::new(Checked(lone_machines::step(plan))),
         Arc::new(namespace::step(plan)),
         Arc::new(machine::step(plan)),
-        Arc::new(vm::step(plan)),
+        Arc::new(Checked(vm::step(plan))),
         Arc::new(removal::step(plan)),
         Arc::new(cleanup::step(plan)),
     ];
     if plan.workers() > 0 {
         steps.push(Arc::new(worker_namespace::step(plan)));
         steps.push(Arc::new(workers::step(plan)));
-        steps.push(Arc::new(worker_vms::step(plan)));
+        steps.push(Arc::new(Checked(worker_vms::step(plan))));
         steps.push(Arc::new(worker_nodes::step(plan)));
         steps.push(Arc::new(worker_pods::step(plan)));
         steps.push(Arc::new(worker_scaling::step(plan)));

@@ -3,7 +3,7 @@ use crate::base::text::size;
 use crate::cozystack::cluster_api::Progress;
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Evidence, Proof};
-use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
+use crate::engine::step::{Check, Context, Observed, Outline, StepId};
 use crate::engine::wait::Band;
 use crate::kubernetes::Kind;
 use crate::plan::model::Plan;
@@ -12,7 +12,7 @@ use crate::steps::cluster::get;
 use crate::steps::cluster_api::{self, NAMESPACE};
 use crate::steps::made_vm::{self, Asked, Seen};
 use crate::steps::outlines;
-use crate::steps::site::{Changing, Installation, Reading};
+use crate::steps::site::{Installation, Reading};
 use async_trait::async_trait;
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ pub fn step(plan: &Plan) -> Vm {
 }
 
 #[async_trait]
-impl Step<Installation> for Vm {
+impl Check<Installation> for Vm {
     fn outline(&self) -> &Outline {
         &self.outline
     }
@@ -74,14 +74,6 @@ impl Step<Installation> for Vm {
             .and(Evidence::of("Proxmox", now, &tasks));
         let proof = told.iter().fold(proof, |p, told| p.and(Evidence::of("Kubernetes", now, told)));
         Ok(Observed::Satisfied(proof))
-    }
-
-    async fn act(&self, _cx: &dyn Context, _site: &Reading, _change: &Changing) -> Result<(), Failure> {
-        Err(outlines::nothing_to_do(&self.outline))
-    }
-
-    fn undo(&self) -> Undo<'_, Installation> {
-        Undo::Nothing
     }
 
     async fn changed(&self, cx: &dyn Context, _site: &Reading) {

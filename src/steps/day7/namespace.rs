@@ -1,4 +1,5 @@
 //! `day7.namespace`: a namespace of the storage tests' own.
+use crate::base::day::Day;
 use crate::kubernetes::Kind;
 use crate::plan::model::Plan;
 use crate::steps::test_namespace::{Made, TestNamespace};
@@ -8,7 +9,7 @@ pub const NAMESPACE: &str = "cozyup-storage";
 pub static OF_VOLUMES: TestNamespace = TestNamespace {
     name: NAMESPACE,
     purpose: "the volumes",
-    day: 7,
+    day: Day::Number(7),
     made_by: KIND,
     goes_with: super::cleanup::KIND,
     kinds: &[Kind::PERSISTENT_VOLUME_CLAIM, Kind::POD, Kind::SERVICE, Kind::SECRET],

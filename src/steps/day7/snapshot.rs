@@ -48,9 +48,11 @@ impl Snapshot {
             ours(site.label(), kind, Some(NAMESPACE), &self.name, json!({"metadata": {}, "spec": spec}))
         };
         let source = json!({"persistentVolumeClaimName": self.claim});
-        let mut claim = volumes::request(site, &self.class, GROWN)["spec"].take();
-        claim["dataSource"] =
-            json!({"apiGroup": Kind::VOLUME_SNAPSHOT.group, "kind": "VolumeSnapshot", "name": self.name});
+        let from = json!({"apiGroup": Kind::VOLUME_SNAPSHOT.group, "kind": "VolumeSnapshot", "name": self.name});
+        let mut claim = volumes::spec(&self.class, GROWN);
+        if let Some(spec) = claim.as_object_mut() {
+            spec.insert("dataSource".into(), from);
+        }
         [
             make(Kind::VOLUME_SNAPSHOT, json!({"volumeSnapshotClassName": CLASS, "source": source})),
             make(Kind::PERSISTENT_VOLUME_CLAIM, claim),

@@ -12,6 +12,7 @@ pub mod vms;
 use super::catalogue::Steps;
 use super::workers::deployed::Asked;
 use crate::engine::failure::Failure;
+use crate::engine::step::Checked;
 use crate::plan::model::Plan;
 use std::sync::Arc;
 
@@ -20,7 +21,7 @@ pub fn steps(plan: &Plan, count: u32, asked: Asked) -> Steps {
     if plan.day_6().is_none() {
         return Steps::new();
     }
-    let room = Arc::new(room::step(plan, count));
+    let room = Arc::new(Checked(room::step(plan, count)));
     if count == 0 {
         return vec![room, Arc::new(removal::step(plan)), Arc::new(cleanup::step(plan))];
     }
@@ -28,7 +29,7 @@ pub fn steps(plan: &Plan, count: u32, asked: Asked) -> Steps {
         room,
         Arc::new(namespace::step(plan)),
         Arc::new(machines::step(plan, count, asked)),
-        Arc::new(vms::step(plan, count)),
+        Arc::new(Checked(vms::step(plan, count))),
         Arc::new(nodes::step(plan, count)),
         Arc::new(pods::step(plan, count)),
     ]

@@ -5,13 +5,13 @@ use crate::base::text::size;
 use crate::cozystack::cluster_api::Progress;
 use crate::engine::failure::Failure;
 use crate::engine::proof::Evidence;
-use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
+use crate::engine::step::{Check, Context, Observed, Outline, StepId};
 use crate::engine::wait::Band;
 use crate::plan::choose::{HOST_MEMORY, WRITTEN_EARLY};
 use crate::plan::model::Plan;
 use crate::proxmox::VmRow;
 use crate::steps::cluster::{proven, seen};
-use crate::steps::site::{Changing, Installation, Reading};
+use crate::steps::site::{Installation, Reading};
 use crate::steps::workers::{KEPT, Machine, machines, workers};
 use crate::steps::{cluster_api, failures, outlines};
 use async_trait::async_trait;
@@ -196,7 +196,7 @@ async fn look(cx: &dyn Context, site: &Reading, count: u32) -> Result<(Found, Ve
 }
 
 #[async_trait]
-impl Step<Installation> for Room {
+impl Check<Installation> for Room {
     fn outline(&self) -> &Outline {
         &self.outline
     }
@@ -211,14 +211,6 @@ impl Step<Installation> for Room {
             )));
         }
         proven(found.to_string(), readings)
-    }
-
-    async fn act(&self, _cx: &dyn Context, _site: &Reading, _change: &Changing) -> Result<(), Failure> {
-        Err(outlines::nothing_to_do(&self.outline))
-    }
-
-    fn undo(&self) -> Undo<'_, Installation> {
-        Undo::Nothing
     }
 }
 

@@ -4,11 +4,11 @@ use crate::base::day::Day;
 use crate::base::vmid::Vmid;
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Evidence, Proof};
-use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
+use crate::engine::step::{Check, Context, Observed, Outline, StepId};
 use crate::engine::wait::Band;
 use crate::proxmox::Error;
 use crate::steps::cluster::part;
-use crate::steps::site::{Changing, Installation, Reading};
+use crate::steps::site::{Installation, Reading};
 use crate::steps::{claim, failures, outlines, owner};
 use async_trait::async_trait;
 use serde_json::json;
@@ -30,7 +30,7 @@ pub fn step(also: &BTreeSet<Vmid>) -> Also {
 }
 
 #[async_trait]
-impl Step<Installation> for Also {
+impl Check<Installation> for Also {
     fn outline(&self) -> &Outline {
         &self.outline
     }
@@ -68,13 +68,5 @@ impl Step<Installation> for Also {
         let summary =
             format!("{} of {} VMs named with --also are there, with the mark", named().count(), site.also.len());
         Ok(Observed::Satisfied(Proof::new(summary, evidence)))
-    }
-
-    async fn act(&self, _cx: &dyn Context, _site: &Reading, _change: &Changing) -> Result<(), Failure> {
-        Err(outlines::nothing_to_do(&self.outline))
-    }
-
-    fn undo(&self) -> Undo<'_, Installation> {
-        Undo::Nothing
     }
 }

@@ -20,7 +20,7 @@ use super::workers::deployed::Asked;
 use crate::base::vmid::Vmid;
 use crate::engine::failure::{Class, Failure};
 use crate::engine::proof::{Evidence, Proof};
-use crate::engine::step::{Context, Observed, Step, StepId};
+use crate::engine::step::{Checked, Context, Observed, Step, StepId};
 use crate::engine::undo::{Undoing, undo_id, undoing};
 use crate::plan::model::{Delivery, NodePlan, Plan};
 use crate::proxmox::VmRow;
@@ -35,7 +35,7 @@ use std::sync::Arc;
 /// `also`: VMIDs that a person named; everything waits until they are known to carry the run's mark.
 pub fn steps(plan: &Plan, components: &[Component], cluster_is_lost: bool, also: &BTreeSet<Vmid>) -> Steps {
     let mut removals = undoing(&whatever_was_made(plan, components));
-    let named = (!also.is_empty()).then(|| also::step(also));
+    let named = (!also.is_empty()).then(|| Checked(also::step(also)));
     let named_id = named.as_ref().map(|step| step.outline().id.clone());
     // The removals that need an answer of the cluster come before anything of it goes.
     let tests = [cleanup::KIND, removal::KIND, worker_removal::KIND, kept::removal::KIND]
@@ -77,12 +77,12 @@ pub fn steps(plan: &Plan, components: &[Component], cluster_is_lost: bool, also:
     let asked: Vec<StepId> = tests.iter().map(|t| t.outline.id.clone()).collect();
     steps.extend(tests.into_iter().map(|t| Arc::new(t) as _));
     if !cluster_is_lost {
-        steps.push(Arc::new(workloads::step(asked)));
+        steps.push(Arc::new(Checked(workloads::step(asked))));
     }
     let before_orphans = if cluster_is_lost { Vec::new() } else { vec![first] };
     steps.push(Arc::new(orphans::step(before_orphans.into_iter().chain(named_id).collect())));
     steps.extend(rest.into_iter().map(|r| Arc::new(r) as _));
-    steps.push(Arc::new(residue::step(all)));
+    steps.push(Arc::new(Checked(residue::step(all))));
     steps
 }
 

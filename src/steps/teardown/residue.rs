@@ -4,13 +4,13 @@ use crate::base::day::Day;
 use crate::base::vmid::Vmid;
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Evidence, Left, Proof};
-use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
+use crate::engine::step::{Check, Context, Observed, Outline, StepId};
 use crate::engine::wait::Band;
 use crate::proxmox::UserRow;
 use crate::steps::addons::access;
 use crate::steps::cluster::part;
 use crate::steps::day4::proxmox_user;
-use crate::steps::site::{Changing, Installation, Reading};
+use crate::steps::site::{Installation, Reading};
 use crate::steps::{neighbours, outlines, owner};
 use async_trait::async_trait;
 use serde_json::json;
@@ -32,7 +32,7 @@ pub fn step(after: Vec<StepId>) -> Residue {
 }
 
 #[async_trait]
-impl Step<Installation> for Residue {
+impl Check<Installation> for Residue {
     fn outline(&self) -> &Outline {
         &self.outline
     }
@@ -71,13 +71,5 @@ impl Step<Installation> for Residue {
         });
         let unseen = site.plan.site.pool.as_ref().map(|_| UNSEEN.to_string());
         Ok(Observed::Satisfied(among.iter().chain(&unseen).fold(proof, Proof::mind)))
-    }
-
-    async fn act(&self, _cx: &dyn Context, _site: &Reading, _change: &Changing) -> Result<(), Failure> {
-        Err(outlines::nothing_to_do(&self.outline))
-    }
-
-    fn undo(&self) -> Undo<'_, Installation> {
-        Undo::Nothing
     }
 }

@@ -5,11 +5,11 @@ use crate::base::day::Day;
 use crate::cozystack::addons::CSI_DRIVER_NAME;
 use crate::engine::failure::Failure;
 use crate::engine::proof::Proof;
-use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
+use crate::engine::step::{Check, Context, Observed, Outline, StepId};
 use crate::engine::wait::Band;
 use crate::kubernetes::{Error, Kind};
 use crate::steps::cluster::{is_ours, part, seen, text};
-use crate::steps::site::{Changing, Installation, Reading};
+use crate::steps::site::{Installation, Reading};
 use crate::steps::{cluster_api, failures, outlines, workers};
 use async_trait::async_trait;
 use serde_json::{Value, json};
@@ -55,7 +55,7 @@ fn some_of(names: &[String]) -> String {
 }
 
 #[async_trait]
-impl Step<Installation> for Workloads {
+impl Check<Installation> for Workloads {
     fn outline(&self) -> &Outline {
         &self.outline
     }
@@ -65,14 +65,6 @@ impl Step<Installation> for Workloads {
             Err(failure) => nobody_to_ask(cx, site, failure).await,
             observed => observed,
         }
-    }
-
-    async fn act(&self, _cx: &dyn Context, _site: &Reading, _change: &Changing) -> Result<(), Failure> {
-        Err(outlines::nothing_to_do(&self.outline))
-    }
-
-    fn undo(&self) -> Undo<'_, Installation> {
-        Undo::Nothing
     }
 }
 

@@ -5,14 +5,14 @@ use crate::base::vmid::Vmid;
 use crate::cozystack::cluster_api::{Made, Progress};
 use crate::engine::failure::Failure;
 use crate::engine::proof::Evidence;
-use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
+use crate::engine::step::{Check, Context, Observed, Outline, StepId};
 use crate::engine::wait::Band;
 use crate::plan::model::Plan;
 use crate::proxmox::VmRow;
 use crate::steps::addons::access::CAPMOX;
 use crate::steps::cluster::{proven, seen};
 use crate::steps::made_vm::{self, Asked, Seen};
-use crate::steps::site::{Changing, Installation, Reading};
+use crate::steps::site::{Installation, Reading};
 use crate::steps::{cluster_api, outlines};
 use async_trait::async_trait;
 use std::time::Duration;
@@ -76,7 +76,7 @@ impl Counted {
 }
 
 #[async_trait]
-impl Step<Installation> for Counted {
+impl Check<Installation> for Counted {
     fn outline(&self) -> &Outline {
         &self.outline
     }
@@ -115,14 +115,6 @@ impl Step<Installation> for Counted {
             Self::whose(self.group)
         );
         proven(summary, readings)
-    }
-
-    async fn act(&self, _cx: &dyn Context, _site: &Reading, _change: &Changing) -> Result<(), Failure> {
-        Err(outlines::nothing_to_do(&self.outline))
-    }
-
-    fn undo(&self) -> Undo<'_, Installation> {
-        Undo::Nothing
     }
 
     async fn changed(&self, cx: &dyn Context, _site: &Reading) {
