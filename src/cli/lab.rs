@@ -2,6 +2,7 @@
 //! as a real site would.
 use super::exit::Exit;
 use super::flags::{RunFlags, TeardownFlags, VerifyFlags, WorkerFlags};
+use super::lab_serve::{Serve, Where};
 use super::lab_site::{self, Figures, Opened, Place, folder, own_folder, scenarios};
 use super::output::{print, print_error};
 use super::show::{Style, no_terminal};
@@ -9,19 +10,15 @@ use super::start::teardown::tear_down;
 use super::start::{Start, YES, execute, in_lab, workers};
 use super::verifying::verify_run;
 use crate::engine::course::Course;
+use crate::lab::critical;
 use crate::lab::scenario::Scenario;
-use crate::lab::site::{self, Site};
-use crate::lab::{critical, world};
+use crate::lab::site::Site;
 use crate::steps::catalogue::LAST_DAY;
 use clap::Subcommand;
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// The speed at which `cozyup lab` shows the simulated site when nobody says otherwise: an install in a minute or two.
 const SHOW_SPEED: f64 = 15.0;
-/// A lab that nobody talks to for this long ends, when a run started it.
-const IDLE: Duration = Duration::from_secs(15 * 60);
 
 #[derive(Debug, clap::Args)]
 pub struct Lab {
@@ -43,25 +40,6 @@ enum Sub {
     Serve(Serve),
     /// The scenarios that there are
     List,
-}
-
-#[derive(Debug, Clone, clap::Args)]
-struct Where {
-    /// A scenario of `lab list`, or a YAML file
-    #[arg(long, default_value = "standard")]
-    scenario: String,
-    /// Lab seconds in a second of the wall
-    #[arg(long, default_value_t = 1.0)]
-    speed: f64,
-    /// Use 127.NET.0.0/24 (default: the first free one)
-    #[arg(long, value_name = "NET", value_parser = clap::value_parser!(u8).range(1..=254))]
-    net: Option<u8>,
-}
-
-impl Where {
-    fn place(&self) -> Place {
-        Place { scenario: self.scenario.clone(), speed: self.speed, net: self.net }
-    }
 }
 
 #[derive(Debug, clap::Args)]
@@ -105,24 +83,12 @@ struct WorkersInLab {
     flags: WorkerFlags,
 }
 
-#[derive(Debug, clap::Args)]
-struct Serve {
-    #[command(flatten)]
-    at: Where,
-    /// Where its files go (default: the state folder)
-    #[arg(long)]
-    dir: Option<PathBuf>,
-    /// End when nobody talks to it any more
-    #[arg(long, hide = true)]
-    for_a_run: bool,
-}
-
 impl Lab {
     /// See `Command::uses_state`.
     pub fn uses_state(&self) -> bool {
         match &self.command {
             None | Some(Sub::Run(_) | Sub::Teardown(_) | Sub::Verify(_) | Sub::Workers(_)) => true,
-            Some(Sub::Serve(serve)) => serve.dir.is_none(),
+            Some(Sub::Serve(serve)) => serve.uses_state(),
             Some(Sub::List) => false,
         }
     }
@@ -284,118 +250,6 @@ fn introduce(opened: &Opened, until: u8) {
             total / site.speed,
             site.speed
         ));
-    }
-}
-
-impl Serve {
-    async fn run(self, state_dir: &Path) -> Exit {
-        super::shield::private_files();
-        let scenario = match Scenario::load(&self.at.scenario) {
-            Ok(scenario) => scenario,
-            Err(e) => {
-                print_error(&format!("{e}\nnext: `cozyup lab list` shows the scenarios"));
-                return Exit::Usage;
-            }
-        };
-        let dir = self.dir.unwrap_or_else(|| folder(state_dir, &self.at.scenario));
-        if let Err(why) = own_folder(&dir) {
-            print_error(&why);
-            return Exit::Usage;
-        }
-        let options = site::Options {
-            scenario,
-            scenario_file: self.at.scenario.clone(),
-            speed: self.at.speed,
-            net: self.at.net,
-            dir: dir.clone(),
-        };
-        let mut running = match site::start(options).await {
-            Ok(running) => running,
-            Err(e) => {
-                print_error(&e.to_string());
-                return Exit::Usage;
-            }
-        };
-        if !self.for_a_run {
-            print_endpoints(&running.site);
-        }
-        let lab = running.lab.clone();
-        let site_file = dir.join("site.json");
-        let mut problems = std::mem::replace(&mut running.problems, tokio::sync::mpsc::unbounded_channel().1);
-        let exit = tokio::select! {
-            () = running.forever() => Exit::Blocked,
-            () = async { while let Some(problem) = problems.recv().await { print(&format!("note: {problem}")); } std::future::pending().await } => Exit::Blocked,
-            () = idle(&lab), if self.for_a_run => Exit::Proven,
-            () = removed(&site_file), if self.for_a_run => Exit::Proven,
-            () = ended() => Exit::Proven,
-        };
-        // The file says that a lab serves; without the process it would be a lie.
-        let _ = std::fs::remove_file(&site_file);
-        exit
-    }
-}
-
-fn print_endpoints(site: &Site) {
-    let wall = site.clock_wall_ms;
-    let lines = [
-        format!("scenario     {} (speed {})", site.scenario, site.speed),
-        format!("Proxmox VE   {}", site.url),
-        format!("fingerprint  {}", site.fingerprint),
-        format!("token id     {}", site.token_id),
-        format!("token        in {}", site.token_file.display()),
-        format!("password     of root@pam in {}", site.password_file.display()),
-        format!("plan         {}", site.plan.display()),
-        "try          curl -k -H \"Authorization: PVEAPIToken=TOKEN_ID=SECRET\" URL/api2/json/version".to_string(),
-        format!(
-            "run          COZYUP_CLOCK={},{wall},{} COZYUP_NAMES='{}' cozyup run {}",
-            site.clock_origin,
-            site.speed,
-            site.names,
-            site.plan.display()
-        ),
-        "Ctrl-C ends the lab; it keeps nothing".to_string(),
-    ];
-    lines.iter().for_each(|l| print(l));
-    if let Some(kubeconfig) = &site.old_kubeconfig {
-        print(&format!("old cluster  cozyup assess --kubeconfig {}", kubeconfig.display()));
-    }
-    // A pipe may hold the lines back until the lab ends.
-    let _ = std::io::stdout().flush();
-}
-
-/// Returns when nobody has connected for [`IDLE`].
-async fn idle(lab: &world::Lab) {
-    let mut seen = lab.contacts();
-    loop {
-        tokio::time::sleep(IDLE).await;
-        let now = lab.contacts();
-        if now == seen {
-            return;
-        }
-        seen = now;
-    }
-}
-
-/// Returns when the lab's own file is gone: whoever removed its folder wants no lab there.
-async fn removed(file: &Path) {
-    while file.exists() {
-        tokio::time::sleep(Duration::from_secs(2)).await;
-    }
-}
-
-async fn ended() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let wait = |kind| async move {
-        match signal(kind) {
-            Ok(mut s) => {
-                s.recv().await;
-            }
-            Err(_) => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        () = wait(SignalKind::interrupt()) => {}
-        () = wait(SignalKind::terminate()) => {}
     }
 }
 

@@ -10,6 +10,7 @@ mod flags;
 mod home;
 mod keys;
 mod lab;
+mod lab_serve;
 mod lab_site;
 mod output;
 mod person;
@@ -37,7 +38,7 @@ use exit::Exit;
 pub use output::print_error;
 use output::with_next;
 pub use shield::{install_reports, shield};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -145,27 +146,7 @@ pub fn main() -> ExitCode {
         return fail(Exit::Usage, &with_next(&e, &e.next()));
     }
     keys::from_file(cli.secrets_key);
-    let exit = runtime.block_on(async {
-        match cli.command {
-            None => home::home(&state_dir).await,
-            Some(Command::Lab(lab)) => lab.run(&state_dir).await,
-            Some(Command::Plan(plan)) => plan.run().await,
-            Some(Command::Assess(assess)) => assess.run().await,
-            Some(Command::Secrets(secrets)) => secrets.run(&state_dir),
-            Some(Command::Check(check)) => check.run(&state_dir).await,
-            Some(Command::Run(run)) => run.run(&state_dir).await,
-            Some(Command::Attach(attach)) => attach.run(&state_dir).await,
-            Some(Command::Status(status)) => status.run(&state_dir).await,
-            Some(Command::Report(report)) => report.run(&state_dir).await,
-            Some(Command::Support(support)) => support.run(&state_dir).await,
-            Some(Command::Stop(stop)) => stop.run(&state_dir).await,
-            Some(Command::Workers(workers)) => workers.run(&state_dir).await,
-            Some(Command::Teardown(teardown)) => teardown.run(&state_dir).await,
-            Some(Command::Verify(verify)) => verify.run(&state_dir).await,
-            Some(Command::Worker(worker)) => worker.run().await,
-            Some(Command::Probe(probe)) => probe.run().await,
-        }
-    });
+    let exit = runtime.block_on(run(cli.command, &state_dir));
     // A blocked file operation in the background must not hold the exit.
     runtime.shutdown_timeout(Duration::from_millis(200));
     output::exit(exit).into()
@@ -174,6 +155,28 @@ pub fn main() -> ExitCode {
 fn fail(exit: Exit, text: &str) -> ExitCode {
     print_error(text);
     exit.into()
+}
+
+async fn run(command: Option<Command>, state_dir: &Path) -> Exit {
+    match command {
+        None => home::home(state_dir).await,
+        Some(Command::Lab(lab)) => lab.run(state_dir).await,
+        Some(Command::Plan(plan)) => plan.run().await,
+        Some(Command::Assess(assess)) => assess.run().await,
+        Some(Command::Secrets(secrets)) => secrets.run(state_dir),
+        Some(Command::Check(check)) => check.run(state_dir).await,
+        Some(Command::Run(run)) => run.run(state_dir).await,
+        Some(Command::Attach(attach)) => attach.run(state_dir).await,
+        Some(Command::Status(status)) => status.run(state_dir).await,
+        Some(Command::Report(report)) => report.run(state_dir).await,
+        Some(Command::Support(support)) => support.run(state_dir).await,
+        Some(Command::Stop(stop)) => stop.run(state_dir).await,
+        Some(Command::Workers(workers)) => workers.run(state_dir).await,
+        Some(Command::Teardown(teardown)) => teardown.run(state_dir).await,
+        Some(Command::Verify(verify)) => verify.run(state_dir).await,
+        Some(Command::Worker(worker)) => worker.run().await,
+        Some(Command::Probe(probe)) => probe.run().await,
+    }
 }
 
 #[cfg(test)]

@@ -38,25 +38,15 @@ pub fn steps(plan: &Plan, components: &[Component], cluster_is_lost: bool, also:
     let named = (!also.is_empty()).then(|| Checked(also::step(also)));
     let named_id = named.as_ref().map(|step| step.outline().id.clone());
     // The removals that need an answer of the cluster come before anything of it goes.
-    let tests = [cleanup::KIND, removal::KIND, worker_removal::KIND, kept::removal::KIND]
+    let tests = [day7::cleanup::KIND, cleanup::KIND, removal::KIND, worker_removal::KIND, kept::removal::KIND]
         .map(|kind| undo_id(&StepId::new(kind)));
     if cluster_is_lost {
         removals.retain(|r| !tests.contains(&r.outline.id));
         removals.iter_mut().for_each(|r| r.outline.after.retain(|id| !tests.contains(id)));
     }
     removals.iter_mut().for_each(|r| r.outline.after.extend(named_id.clone()));
-    let (mut tests, mut rest): (Vec<Undoing<_>>, Vec<Undoing<_>>) =
+    let (tests, mut rest): (Vec<Undoing<_>>, Vec<Undoing<_>>) =
         removals.into_iter().partition(|r| tests.contains(&r.outline.id));
-    // The volumes of day 7 before everything else: they are in VMs. Without the cluster nobody can be asked about them.
-    let volumes = undo_id(&StepId::new(day7::cleanup::KIND));
-    if let Some(at) = rest.iter().position(|removal| removal.outline.id == volumes) {
-        let removal = rest.remove(at);
-        if cluster_is_lost {
-            rest.iter_mut().for_each(|other| other.outline.after.retain(|id| *id != volumes));
-        } else {
-            tests.insert(0, removal);
-        }
-    }
     let first = StepId::new(workloads::KIND);
     let orphans_id = StepId::new(orphans::KIND);
     let template = undo_id(&StepId::new(template_vm::KIND));
@@ -92,6 +82,7 @@ fn whatever_was_made(plan: &Plan, components: &[Component]) -> Steps {
     let mut whole = plan.clone();
     whole.integration.csi.enabled = true;
     whole.integration.capmox.enabled = true;
+    whole.tests.storage = true;
     whole.tests.workers = whole.tests.workers.max(1);
     // A config on a CD-ROM may have been left by a run whose plan delivers over the network since.
     whole.talos.delivery = Delivery::Cdrom;
