@@ -2,7 +2,7 @@
 //! as a real site would.
 use super::exit::Exit;
 use super::flags::{RunFlags, TeardownFlags, VerifyFlags, WorkerFlags};
-use super::lab_serve::{Serve, Where};
+use super::lab_serve::serve;
 use super::lab_site::{self, Figures, Opened, Place, folder, own_folder, scenarios};
 use super::output::{print, print_error};
 use super::show::{Style, no_terminal};
@@ -40,6 +40,25 @@ enum Sub {
     Serve(Serve),
     /// The scenarios that there are
     List,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+struct Where {
+    /// A scenario of `lab list`, or a YAML file
+    #[arg(long, default_value = "standard")]
+    scenario: String,
+    /// Lab seconds in a second of the wall
+    #[arg(long, default_value_t = 1.0)]
+    speed: f64,
+    /// Use 127.NET.0.0/24 (default: the first free one)
+    #[arg(long, value_name = "NET", value_parser = clap::value_parser!(u8).range(1..=254))]
+    net: Option<u8>,
+}
+
+impl Where {
+    fn place(&self) -> Place {
+        Place { scenario: self.scenario.clone(), speed: self.speed, net: self.net }
+    }
 }
 
 #[derive(Debug, clap::Args)]
@@ -83,12 +102,24 @@ struct WorkersInLab {
     flags: WorkerFlags,
 }
 
+#[derive(Debug, clap::Args)]
+struct Serve {
+    #[command(flatten)]
+    at: Where,
+    /// Where its files go (default: the state folder)
+    #[arg(long)]
+    dir: Option<PathBuf>,
+    /// End when nobody talks to it any more
+    #[arg(long, hide = true)]
+    for_a_run: bool,
+}
+
 impl Lab {
     /// See `Command::uses_state`.
     pub fn uses_state(&self) -> bool {
         match &self.command {
             None | Some(Sub::Run(_) | Sub::Teardown(_) | Sub::Verify(_) | Sub::Workers(_)) => true,
-            Some(Sub::Serve(serve)) => serve.uses_state(),
+            Some(Sub::Serve(serve)) => serve.dir.is_none(),
             Some(Sub::List) => false,
         }
     }
@@ -250,6 +281,13 @@ fn introduce(opened: &Opened, until: u8) {
             total / site.speed,
             site.speed
         ));
+    }
+}
+
+impl Serve {
+    async fn run(self, state_dir: &Path) -> Exit {
+        let dir = self.dir.unwrap_or_else(|| folder(state_dir, &self.at.scenario));
+        serve(self.at.place(), dir, self.for_a_run).await
     }
 }
 

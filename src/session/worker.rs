@@ -11,6 +11,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::net::unix::SocketAddr;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -19,6 +20,8 @@ use tokio::task::JoinSet;
 const HELLO: Duration = Duration::from_secs(10);
 /// Screens have this long to take the end of the run.
 const FAREWELL: Duration = Duration::from_secs(5);
+/// A run that ended waits this long for its first screen.
+const FIRST: Duration = Duration::from_secs(1);
 /// The interval at which the worker checks that the socket still has its name.
 const LOOK: Duration = Duration::from_secs(2);
 const LONGEST_NAME: usize = 80;
@@ -120,13 +123,7 @@ impl ScreenServer {
         let mut number = 0;
         loop {
             tokio::select! {
-                accepted = listener.accept() => {
-                    if let Ok((stream, _)) = accepted && matches!(socket::stranger(&stream), Ok(None)) {
-                        number += 1;
-                        let server = self.clone();
-                        screens.spawn(async move { server.screen(stream, number).await });
-                    }
-                }
+                accepted = listener.accept() => self.admit(accepted, &mut number, &mut screens),
                 _ = looks.tick() => {
                     // Those that are attached stay so; new ones need a name to come by.
                     if !socket::is_there(&folder)
@@ -139,7 +136,32 @@ impl ScreenServer {
                 _ = ended.wait_for(Option::is_some) => break,
             }
         }
-        let _ = tokio::time::timeout(FAREWELL, async { while screens.join_next().await.is_some() {} }).await;
+        // A run can end before whoever started it has come.
+        if number == 0
+            && let Ok(accepted) = tokio::time::timeout(FIRST, listener.accept()).await
+        {
+            self.admit(accepted, &mut number, &mut screens);
+        }
+        let farewell = async {
+            loop {
+                tokio::select! {
+                    biased;
+                    accepted = listener.accept() => self.admit(accepted, &mut number, &mut screens),
+                    gone = screens.join_next() => if gone.is_none() { break },
+                }
+            }
+        };
+        let _ = tokio::time::timeout(FAREWELL, farewell).await;
+    }
+
+    fn admit(&self, accepted: io::Result<(UnixStream, SocketAddr)>, number: &mut u64, screens: &mut JoinSet<()>) {
+        if let Ok((stream, _)) = accepted
+            && matches!(socket::stranger(&stream), Ok(None))
+        {
+            *number += 1;
+            let (server, number) = (self.clone(), *number);
+            screens.spawn(async move { server.screen(stream, number).await });
+        }
     }
 
     async fn screen(self, stream: UnixStream, screen: u64) {
@@ -312,5 +334,22 @@ mod tests {
         drop(attached);
         screens.wait_for(|n| *n == 0).await.unwrap();
         serving.abort();
+    }
+
+    /// The run may be over before whoever started it has connected.
+    #[tokio::test]
+    async fn a_screen_that_comes_as_the_run_ends_is_told_of_its_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = folder.path().join("journal.jsonl");
+        drop(Journal::open(&journal).unwrap());
+        let (requests, _asked) = mpsc::unbounded_channel();
+        let (_written, last) = watch::channel(0);
+        let over = Ended { exit: 1, text: "the disk is full".into(), summary: "{}".into() };
+        let (_ended, ended) = watch::channel(Some(over.clone()));
+        let server = ScreenServer::new(journal, "lab".into(), None, requests, last, ended, Board::default());
+        let serving = tokio::spawn(server.serve(socket::listen(folder.path()).unwrap()));
+        let (_, attached) = client::join(folder.path(), "ann", true).await.unwrap();
+        assert_eq!(attached.ended.await.unwrap(), over);
+        serving.await.unwrap();
     }
 }

@@ -145,15 +145,19 @@ fn cluster(world: &World, lines: &mut Standing) {
 
 /// An object whose name a controller has drawn is told by what it was made for.
 fn name(key: &Key, object: &Value) -> String {
-    let owner = object.pointer("/metadata/ownerReferences/0/name").and_then(Value::as_str);
-    let owner = match key.resource.plural.as_str() {
+    let at = |path: &str| object.pointer(path).and_then(Value::as_str);
+    let owner = at("/metadata/ownerReferences/0/name");
+    let made_for = match key.resource.plural.as_str() {
         // Of a replica set's name only the last part is drawn.
-        "pods" => owner.map(|name| name.rsplit_once('-').map_or(name, |(stem, _)| stem)),
-        "replicasets" => owner,
-        "endpointslices" => object.pointer("/metadata/labels/kubernetes.io~1service-name").and_then(Value::as_str),
+        "pods" => owner.map(|name| name.rsplit_once('-').map_or(name, |(stem, _)| stem).to_string()),
+        "replicasets" => owner.map(String::from),
+        "endpointslices" => at("/metadata/labels/kubernetes.io~1service-name").map(String::from),
+        "volumeattachments" => at("/spec/source/persistentVolumeName").map(String::from),
+        // Rows of LINSTOR, under a digest of their key.
+        "resources" | "volumedefinitions" => at("/spec/resource_name").map(String::from),
         _ => None,
     };
-    owner.map_or_else(|| key.name.clone(), |owner| format!("of {owner}"))
+    made_for.map_or_else(|| key.name.clone(), |what| format!("of {what}"))
 }
 
 /// What was asked for, without what the cluster made of it.
