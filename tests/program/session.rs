@@ -250,8 +250,8 @@ fn a_worker_whose_disk_is_full_ends_with_the_reason_and_goes_on_when_there_is_ro
     let site = Site::new();
     let run = site.run(&["--lines"]);
     let mut without_room = Command::new("sh");
-    // 40 KiB: the first record with its many steps fits, the day does not.
-    without_room.args(["-c", "ulimit -f 80; exec \"$@\"", "sh"]).arg(run.get_program()).args(run.get_args());
+    // 64 KiB: the first record with its many steps fits, the day does not.
+    without_room.args(["-c", "ulimit -f 128; exec \"$@\"", "sh"]).arg(run.get_program()).args(run.get_args());
     without_room.env("COZYUP_CLOCK", site.lab.clock()).stdin(Stdio::null());
     let output = without_room.ended();
     assert_eq!(output.status.code(), Some(1), "{}", text(&output));
