@@ -32,7 +32,7 @@ const fn namespaced(group: &'static str, version: &'static str, kind: &'static s
     Kind { group, version, kind, plural, namespaced: true }
 }
 
-/// Reads all of it. `etcd` is what [`etcd`] has read, which needs other access.
+/// Reads all of it. `etcd` is what [`etcd()`] has read, which needs other access.
 ///
 /// # Errors
 /// When the API server does not answer, is not the one of the kubeconfig, or does not know these credentials.
