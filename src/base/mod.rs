@@ -12,6 +12,7 @@ pub mod iso;
 pub mod json;
 pub mod known;
 pub mod logind;
+pub mod markup;
 pub mod names;
 pub mod place;
 pub mod process;

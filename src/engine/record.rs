@@ -182,6 +182,30 @@ pub enum Event {
 }
 
 impl Event {
+    /// The step that was looked at, or acted on.
+    pub fn step(&self) -> Option<&StepId> {
+        match self {
+            Event::Absent { step, .. }
+            | Event::Intended { step, .. }
+            | Event::HandleKept { step, .. }
+            | Event::Acted { step }
+            | Event::Waiting { step, .. }
+            | Event::Proven { step, .. }
+            | Event::Failed { step, .. }
+            | Event::Blocked { step, .. }
+            | Event::Drifted { step, .. } => Some(step),
+            Event::Session { .. }
+            | Event::GateAsked { .. }
+            | Event::GateOpened { .. }
+            | Event::Log { .. }
+            | Event::Noticed { .. }
+            | Event::RetryAsked { .. }
+            | Event::StopAsked { .. }
+            | Event::ControlTaken { .. }
+            | Event::Ended { .. } => None,
+        }
+    }
+
     /// True when the record must be on disk before anything else happens.
     pub fn is_durable(&self) -> bool {
         match self {

@@ -22,7 +22,7 @@ impl Progress {
         if let Event::Session { course, .. } = &record.event {
             self.backwards = course.is_back();
         }
-        self.day = self.day.max(step(&record.event).and_then(day));
+        self.day = self.day.max(record.event.step().and_then(day));
         *self != before
     }
 }
@@ -31,30 +31,6 @@ impl Progress {
 fn day(step: &StepId) -> Option<u8> {
     let number: String = step.as_str().strip_prefix("day")?.chars().take_while(char::is_ascii_digit).collect();
     number.parse().ok()
-}
-
-/// The step that was looked at, or acted on.
-fn step(event: &Event) -> Option<&StepId> {
-    match event {
-        Event::Absent { step, .. }
-        | Event::Intended { step, .. }
-        | Event::HandleKept { step, .. }
-        | Event::Acted { step }
-        | Event::Waiting { step, .. }
-        | Event::Proven { step, .. }
-        | Event::Failed { step, .. }
-        | Event::Blocked { step, .. }
-        | Event::Drifted { step, .. } => Some(step),
-        Event::Session { .. }
-        | Event::GateAsked { .. }
-        | Event::GateOpened { .. }
-        | Event::Log { .. }
-        | Event::Noticed { .. }
-        | Event::RetryAsked { .. }
-        | Event::StopAsked { .. }
-        | Event::ControlTaken { .. }
-        | Event::Ended { .. } => None,
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! One HTML page that needs nothing else, reads well on paper, and runs nothing.
 use crate::assess::Assessment;
 use crate::assess::tell::{Block, Mark, Page, page};
+use crate::base::markup;
 use crate::base::text::clean;
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1b1b1b;\
@@ -13,18 +14,7 @@ h2{break-after:avoid}tr,li{break-inside:avoid}}";
 
 /// Text in which nothing is markup.
 fn escaped(text: &str) -> String {
-    let mut out = String::new();
-    for c in clean(text).chars() {
-        match c {
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '&' => out.push_str("&amp;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            other => out.push(other),
-        }
-    }
-    out
+    markup::html(&clean(text))
 }
 
 /// The whole page.

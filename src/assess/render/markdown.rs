@@ -1,24 +1,12 @@
 //! Markdown, for an issue or a wiki.
 use crate::assess::Assessment;
 use crate::assess::tell::{Block, Page, page};
+use crate::base::markup;
 use crate::base::text::clean;
 
 /// Text in which nothing is markup.
 fn escaped(text: &str) -> String {
-    let mut out = String::new();
-    for c in clean(text).chars() {
-        match c {
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '&' => out.push_str("&amp;"),
-            '\\' | '`' | '*' | '_' | '[' | ']' | '#' | '|' | '~' | '!' => {
-                out.push('\\');
-                out.push(c);
-            }
-            other => out.push(other),
-        }
-    }
-    out
+    markup::markdown(&clean(text))
 }
 
 /// The whole document.

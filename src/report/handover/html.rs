@@ -1,23 +1,13 @@
 //! One page that needs nothing else: no script, no font, no picture from elsewhere. It is read at any width, and printed.
 use super::{HandOver, StepTold, against_band, svg, time};
+use crate::base::markup;
 use crate::base::text::{clean_lines, line};
 use crate::plan::day_title;
 use std::fmt::Write;
 
 /// Text in an element or in an attribute.
 pub(super) fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in clean_lines(text).chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c => out.push(c),
-        }
-    }
-    out
+    markup::html(&clean_lines(text))
 }
 
 const STYLE: &str = "

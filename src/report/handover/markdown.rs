@@ -1,25 +1,13 @@
 //! The record as Markdown, for a wiki or a ticket. What others wrote can't become markup there.
 use super::{HandOver, against_band, time};
+use crate::base::markup;
 use crate::base::text::line;
 use crate::plan::day_title;
 use std::fmt::Write;
 
 /// Text in a paragraph or in a cell of a table.
 fn plain(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in line(text).chars() {
-        match c {
-            '\\' | '`' | '*' | '_' | '[' | ']' | '#' | '|' | '~' | '!' | '$' => {
-                out.push('\\');
-                out.push(c);
-            }
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '&' => out.push_str("&amp;"),
-            c => out.push(c),
-        }
-    }
-    out
+    markup::markdown(&line(text))
 }
 
 /// A line of code in a cell: a fence that is longer than any in it. A bar would end the cell, also in code.
