@@ -46,6 +46,7 @@ kinds! {
     SERVICE_ACCOUNT = namespaced("", "v1", "ServiceAccount", "serviceaccounts");
     POD = namespaced("", "v1", "Pod", "pods");
     PERSISTENT_VOLUME_CLAIM = namespaced("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims");
+    RESOURCE_QUOTA = namespaced("", "v1", "ResourceQuota", "resourcequotas");
     EVENT = namespaced("", "v1", "Event", "events");
     DEPLOYMENT = namespaced("apps", "v1", "Deployment", "deployments");
     STATEFUL_SET = namespaced("apps", "v1", "StatefulSet", "statefulsets");
@@ -73,6 +74,11 @@ kinds! {
         cluster("snapshot.storage.k8s.io", "v1", "VolumeSnapshotContent", "volumesnapshotcontents");
     IP_ADDRESS_POOL = namespaced("metallb.io", "v1beta1", "IPAddressPool", "ipaddresspools");
     L2_ADVERTISEMENT = namespaced("metallb.io", "v1beta1", "L2Advertisement", "l2advertisements");
+    CILIUM_POLICY = namespaced("cilium.io", "v2", "CiliumNetworkPolicy", "ciliumnetworkpolicies");
+    CILIUM_WIDE_POLICY =
+        cluster("cilium.io", "v2", "CiliumClusterwideNetworkPolicy", "ciliumclusterwidenetworkpolicies");
+    POSTGRES_CLUSTER = namespaced("postgresql.cnpg.io", "v1", "Cluster", "clusters");
+    POSTGRES = namespaced("apps.cozystack.io", "v1alpha1", "Postgres", "postgreses");
     TENANT = namespaced("apps.cozystack.io", "v1alpha1", "Tenant", "tenants");
     CORE_PROVIDER = namespaced("operator.cluster.x-k8s.io", "v1alpha2", "CoreProvider", "coreproviders");
     INFRASTRUCTURE_PROVIDER =

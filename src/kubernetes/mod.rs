@@ -11,6 +11,7 @@ mod nodes;
 mod pods;
 #[cfg(any(test, fuzzing))]
 pub mod properties;
+mod quota;
 mod reader;
 mod rows;
 #[cfg(test)]
@@ -28,6 +29,7 @@ pub use follow::Snapshots;
 pub use kind::Kind;
 pub use nodes::NodeStatus;
 pub use pods::PodStatus;
+pub use quota::Exceeded;
 pub use reader::{Listed, Reader, Version};
 pub use rows::{ReleaseStatus, Said};
 pub use walk::{Bounds, Cut, Walked};

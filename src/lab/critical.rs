@@ -59,8 +59,9 @@ pub fn chain(scenario: &Scenario, until: u8) -> Vec<Link> {
     add(4, "integrate storage, tenant services, CSI and Cluster API providers", integration);
     add(5, "run the test pods and volumes", l.volume_bind_s + l.pod_start_s);
     add(5, "remove the tests", l.namespace_delete_s);
-    by_cluster_api(l).into_iter().for_each(|(what, seconds)| add(6, what, seconds));
-    on_volumes(l).into_iter().for_each(|(what, seconds)| add(7, what, seconds));
+    for (day, links) in [(6, by_cluster_api(l).to_vec()), (7, on_volumes(l).to_vec()), (8, of_tenants(l).to_vec())] {
+        links.into_iter().for_each(|(what, seconds)| add(day, what, seconds));
+    }
     chain
 }
 
@@ -90,6 +91,18 @@ fn on_volumes(l: &Latency) -> [(&'static str, f64); 5] {
         ("take a snapshot, restore and read it", kube::SNAPSHOT_S + l.volume_bind_s + l.pod_start_s),
         ("let its pod go and read it on another node", kube::UNMOUNT_S + l.pod_start_s),
         ("remove the volumes", l.namespace_delete_s + l.volume_delete_s),
+    ]
+}
+
+/// Day 8, by its longest branch: the database, with one instance after the other.
+fn of_tenants(l: &Latency) -> [(&'static str, f64); 5] {
+    let instance = l.volume_bind_s + l.pod_start_s;
+    [
+        ("install the tenants", l.release_default_s),
+        ("make the database, its first instance", l.release_default_s.max(instance)),
+        ("make its replica", instance),
+        ("write a row and read it from the replica", 2.0 * l.pod_start_s + 2.0),
+        ("remove the database and the tenants", l.volume_delete_s + l.namespace_delete_s),
     ]
 }
 

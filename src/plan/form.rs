@@ -220,6 +220,8 @@ static FIELDS: LazyLock<Vec<Field>> = LazyLock::new(|| {
         tests.dns,
         tests.ingress,
         tests.storage,
+        tests.tenant,
+        tests.postgres,
         tests.machine_vmids,
         tests.machine_addresses,
         tests.workers,

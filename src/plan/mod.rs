@@ -3,6 +3,7 @@ pub mod choose;
 pub mod day;
 pub mod day_6;
 pub mod day_7;
+pub mod day_8;
 pub mod defaults;
 pub mod finding;
 pub mod form;

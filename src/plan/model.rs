@@ -42,7 +42,7 @@ pub struct Plan {
     pub cozystack: CozystackPlan,
     /// Storage, CSI driver and Cluster API provider on the site.
     pub integration: IntegrationPlan,
-    /// The tests of days 5 to 7, which make real objects.
+    /// The tests of days 5 to 8, which make real objects.
     #[serde(default)]
     pub tests: TestPlan,
     /// Rules that the user sets aside, each with a reason that goes into the record.

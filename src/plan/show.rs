@@ -1,4 +1,5 @@
 //! The plan as plain text, for a person who wants to see it whole.
+use super::day::day_title;
 use super::finding::Severity;
 use super::lint;
 use super::model::{Delivery, Plan};
@@ -77,8 +78,13 @@ fn tests(plan: &Plan, out: &mut Lines) {
     out.row("objects", listed(&wanted));
     out.row("volumes", listed(&tests.volumes));
     out.row("moved and grown", listed(plan.day_7()));
+    out.row("tenants", if plan.day_8() { "two, kept apart and limited" } else { "none" });
+    out.row("database", if plan.database() { "a Postgres with a row" } else { "none" });
     out.row("VMs by Cluster API", by_cluster_api(plan));
     out.row("workers by Cluster API", workers(plan));
+    for off in plan.off() {
+        out.0.push_str(&format!("  off, {}: {} ({})\n", day_title(off.day), off.test, off.reason));
+    }
 }
 
 fn by_cluster_api(plan: &Plan) -> String {

@@ -3,7 +3,7 @@ use super::model::AddressRange;
 use crate::base::vmid::VmidRange;
 use serde::{Deserialize, Serialize};
 
-/// The tests of days 5 to 7. What the file does not name is as in [`TestPlan::default`].
+/// The tests of days 5 to 8. What the file does not name is as in [`TestPlan::default`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TestPlan {
@@ -19,6 +19,10 @@ pub struct TestPlan {
     pub ingress: bool,
     /// On day 7 each of these volumes grows, moves with its pod to another node, and is restored from a snapshot, as its class can.
     pub storage: bool,
+    /// On day 8 two tenants are made, kept apart, limited, and removed again.
+    pub tenant: bool,
+    /// A database of one of these tenants keeps a row.
+    pub postgres: bool,
     /// VMIDs for the VMs that Cluster API makes on day 6 and removes again; absent with `machine_addresses`: no such test.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub machine_vmids: Option<VmidRange>,
@@ -48,6 +52,8 @@ impl Default for TestPlan {
             dns: true,
             ingress: true,
             storage: true,
+            tenant: true,
+            postgres: true,
             machine_vmids: None,
             machine_addresses: None,
             workers: 0,

@@ -6,6 +6,7 @@ use crate::engine::course::Course;
 use crate::engine::proof::Left;
 use crate::engine::record::Outcome;
 use crate::engine::state::RunState;
+use crate::plan::day_title;
 use crate::plan::model::{NodePlan, Plan};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -96,6 +97,17 @@ fn remarks(state: &RunState) -> Vec<Remark> {
     told.collect()
 }
 
+/// The tests of the days of this course that the plan leaves out: nothing is proven there.
+fn off(state: &RunState, plan: &Plan) -> Vec<Remark> {
+    let until = match state.course {
+        Course::Forward { until } => until,
+        Course::Back { .. } | Course::Workers { .. } => return Vec::new(),
+    };
+    let off = plan.off().into_iter().filter(|off| off.day <= until);
+    off.map(|off| Remark { step: day_title(off.day), what: format!("not tested, {}: {}", off.test, off.reason) })
+        .collect()
+}
+
 #[derive(Debug, Clone, Serialize)]
 pub struct Node {
     pub name: String,
@@ -179,7 +191,7 @@ impl Summary {
             steps: state.wanted().count(),
             proven: state.proven(),
             blocked: blocked.collect(),
-            remarks: remarks(state),
+            remarks: remarks(state).into_iter().chain(off(state, plan)).collect(),
             left_alone: if state.course.is_back() { left_alone(state) } else { Vec::new() },
             wall_s: (times.wall.as_secs_f64() * 1000.0).round() / 1000.0,
             critical_path_s: times.critical_path_s,

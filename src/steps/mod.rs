@@ -2,6 +2,7 @@
 //! day folders. `catalogue` is the one ordered list of the steps.
 pub mod addons;
 pub mod adopt;
+pub mod applications;
 pub mod catalogue;
 pub mod causes;
 pub mod claim;
@@ -17,6 +18,7 @@ pub mod day4;
 pub mod day5;
 pub mod day6;
 pub mod day7;
+pub mod day8;
 pub mod digests;
 pub mod failures;
 pub mod flux;
@@ -39,6 +41,7 @@ pub mod reset;
 pub mod rights;
 pub mod site;
 pub mod teardown;
+pub mod tenancy;
 pub mod test_cleanup;
 pub mod test_namespace;
 mod uploads;

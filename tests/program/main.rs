@@ -14,6 +14,7 @@ mod day4;
 mod day6;
 mod day6_workers;
 mod day7;
+mod day8;
 mod first_use;
 mod given;
 mod ground;

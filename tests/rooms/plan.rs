@@ -76,6 +76,7 @@ fn broken() -> Vec<(&'static str, Edits, &'static str)> {
         ("single-control-plane", vec![("role: controlplane\n    vmid: 1003", "role: worker\n    vmid: 1003"), ("role: controlplane\n    vmid: 1002", "role: worker\n    vmid: 1002")], "nodes:"),
         ("replicated-needs-three-nodes", vec![], "- replicated"),
         ("test-volume-unknown", vec![("    - replicated", "    - fast")], "- fast"),
+        ("tenant-test", vec![("disable: []", "disable: [postgres-operator]")], "disable:"),
         ("test-volume-without-csi", vec![("    # Whether to install the driver.\n    enabled: true", "    enabled: false")], "- proxmox"),
         ("size-below-floor", vec![("vmid: 1002\n    address: \"10.0.0.202\"\n    host: pve2\n    cores: 8", "vmid: 1002\n    address: 10.0.0.202\n    host: pve2\n    cores: 2")], "cores: 2"),
         ("size-below-minimum", vec![("vmid: 1002\n    address: \"10.0.0.202\"\n    host: pve2\n    cores: 8", "vmid: 1002\n    address: 10.0.0.202\n    host: pve2\n    cores: 4")], "cores: 4"),

@@ -4,7 +4,7 @@
 //! of Ingresses with a certificate to HTTPS, serves them there as long as their pods do, and answers 404 for all others, as
 //! ingress-nginx does with its own certificate. Everything else gets a short page.
 use super::control::objects::{items, text};
-use super::control::{balancer, workloads};
+use super::control::{balancer, cilium, workloads};
 use super::store::Key;
 use crate::world::{Lab, World};
 use serde_json::Value;
@@ -18,6 +18,7 @@ const REQUEST_DEADLINE: Duration = Duration::from_secs(30);
 const LARGEST_HEAD: usize = 16 * 1024;
 
 const INGRESS: &str = "root-ingress-controller";
+const TENANT_ROOT: &str = "tenant-root";
 
 #[derive(Debug, PartialEq)]
 struct Answer {
@@ -116,7 +117,14 @@ fn answer(world: &World, namespace: &str, name: &str, port: u16, path: &str, hos
     if name == INGRESS {
         return ingress(world, port, path, host);
     }
-    let Some(pod) = world.object(&Key::new("", "pods", namespace, pod)) else { return unavailable() };
+    of_pod(world, namespace, name, pod, port, path)
+}
+
+/// The answer of this pod behind the Service.
+fn of_pod(world: &World, namespace: &str, name: &str, pod: &str, port: u16, path: &str) -> Answer {
+    let Some(pod) = world.object(&Key::new("", "pods", namespace, pod)) else {
+        return Answer::new("503 Service Unavailable", "no endpoints available\n");
+    };
     if !is_netexec(pod) {
         return Answer::new("200 OK", format!("{namespace}/{name} port {port}\n"));
     }
@@ -127,11 +135,40 @@ fn answer(world: &World, namespace: &str, name: &str, port: u16, path: &str, hos
     }
 }
 
+/// Status and body of a pod's answer to another pod.
+pub fn from_pod(world: &World, namespace: &str, name: &str, pod: &str, port: u16, path: &str) -> (u16, String) {
+    let answer = of_pod(world, namespace, name, pod, port, path);
+    let status = answer.status.split(' ').next().and_then(|s| s.parse().ok());
+    (status.unwrap_or(500), answer.body)
+}
+
 fn is_netexec(pod: &Value) -> bool {
     items(pod, "/spec/containers").any(|c| {
         let words = |part: &str| items(c, part).any(|w| w == "netexec");
         text(c, "/image").contains("agnhost") && (words("/args") || words("/command"))
     })
+}
+
+/// The answer of the pods behind an Ingress's Service, as far as the ingress controller's own pods reach them; `None` for a backend
+/// of the platform, of which the lab shows a page.
+fn through(world: &World, namespace: &str, backend: &str, path: &str) -> Option<Answer> {
+    let service = world.object(&Key::new("", "services", namespace, backend))?;
+    let pods = balancer::backends(world, service);
+    let pod_of = |name: &str| world.object(&Key::new("", "pods", namespace, name));
+    if !pods.iter().any(|(name, _, _)| pod_of(name).is_some_and(is_netexec)) {
+        return None;
+    }
+    let port = items(service, "/spec/ports").find_map(|p| p["port"].as_u64()).and_then(|p| u16::try_from(p).ok())?;
+    let Some((name, _, _)) = pods.iter().find(|b| b.2) else {
+        return Some(Answer::new("503 Service Temporarily Unavailable", "<center>nginx</center>\n"));
+    };
+    let own = world.object(&Key::new("", "services", TENANT_ROOT, INGRESS))?;
+    let controller = balancer::backends(world, own).into_iter().find(|b| b.2)?.0;
+    let controller = world.object(&Key::new("", "pods", TENANT_ROOT, &controller))?;
+    if !cilium::reaches(world, controller, pod_of(name)?, port) {
+        return Some(Answer::new("504 Gateway Time-out", "<center>nginx</center>\n"));
+    }
+    Some(of_pod(world, namespace, backend, name, port, path))
 }
 
 fn ingress(world: &World, port: u16, path: &str, host: &str) -> Answer {
@@ -152,6 +189,9 @@ fn ingress(world: &World, port: u16, path: &str, host: &str) -> Answer {
             443 => Answer::new("403 Forbidden", "{\"kind\":\"Status\",\"status\":\"Failure\",\"code\":403}\n"),
             _ => Answer::new("400 Bad Request", "Client sent an HTTP request to an HTTPS server.\n"),
         };
+    }
+    if let Some(answer) = through(world, &key.namespace, backend, path) {
+        return answer;
     }
     let deployment = Key::new("apps", "deployments", &key.namespace, backend);
     if world.object(&deployment).is_some_and(|d| !workloads::is_available(&deployment, d)) {

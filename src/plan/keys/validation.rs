@@ -1,4 +1,4 @@
-//! Keys of the section `tests`: what days 5 to 7 prove with real objects.
+//! Keys of the section `tests`: what days 5 to 8 prove with real objects.
 use super::{Key, Kind, RANGE, VMIDS, key};
 
 pub(super) static TESTS: &[Key] = &[
@@ -21,6 +21,22 @@ pub(super) static TESTS: &[Key] = &[
         Kind::Bool,
         "true",
         "Day 7: each of these volumes grows, moves with its pod to another node, and is restored from a snapshot, as far as its class can.",
+    )
+    .or("true"),
+    key(
+        "tenant",
+        "tenant tests",
+        Kind::Bool,
+        "true",
+        "Day 8: two tenants are made, do not reach each other, hold their quota, answer under their host, and are removed.",
+    )
+    .or("true"),
+    key(
+        "postgres",
+        "database test",
+        Kind::Bool,
+        "true",
+        "Day 8, with `tests.tenant`: a Postgres of a tenant keeps a row that its replica gives back.",
     )
     .or("true"),
     key(

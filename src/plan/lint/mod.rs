@@ -88,6 +88,7 @@ mod size_below_minimum;
 mod storage_name;
 mod talos_too_old;
 mod talos_version;
+mod tenant_test;
 mod test_volume_unknown;
 mod test_volume_without_csi;
 mod token_file_relative;
@@ -153,6 +154,7 @@ pub static RULES: &[Rule] = &[
     replicated_needs_three_nodes::RULE,
     test_volume_unknown::RULE,
     test_volume_without_csi::RULE,
+    tenant_test::RULE,
     size_below_floor::RULE,
     size_below_minimum::RULE,
     data_disk_below_recommended::RULE,

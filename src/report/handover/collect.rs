@@ -6,6 +6,7 @@ use crate::engine::proof::{Evidence, Left};
 use crate::engine::record::Record;
 use crate::engine::state::{RunState, StepState};
 use crate::engine::step::StepId;
+use crate::plan::day_title;
 use crate::plan::model::Plan;
 use crate::report::summary::{self, Ending};
 use aws_lc_rs::digest;
@@ -55,7 +56,7 @@ impl HandOver {
             access: access(state, name, plan),
             digests: plan.map(pinned).unwrap_or_default().into_iter().chain(digests).collect(),
             overrides: plan.map(overrides).unwrap_or_default(),
-            risks: risks(state, &all.steps, &is_told, plan.is_some()),
+            risks: risks(state, &all.steps, &is_told, plan),
             steps,
             left_alone,
             sessions: all.sessions,
@@ -147,7 +148,7 @@ fn overrides(plan: &Plan) -> Vec<Overridden> {
     plan.overrides.iter().map(|o| Overridden { rule: line(&o.rule), reason: line(&o.reason) }).collect()
 }
 
-fn risks(state: &RunState, steps: &[History], is_told: &dyn Fn(&StepId) -> bool, has_plan: bool) -> Vec<Risk> {
+fn risks(state: &RunState, steps: &[History], is_told: &dyn Fn(&StepId) -> bool, plan: Option<&Plan>) -> Vec<Risk> {
     let mut all = Vec::new();
     let mut add = |about: &str, what: String, next: &str| {
         all.push(Risk { about: line(about), what: line(&what), next: line(next) });
@@ -159,7 +160,7 @@ fn risks(state: &RunState, steps: &[History], is_told: &dyn Fn(&StepId) -> bool,
             "somebody changed the journal: compare it with a copy",
         );
     }
-    if !has_plan {
+    if plan.is_none() {
         add(
             "",
             "the plan's text is not beside the journal, or is another one than the last session ran".into(),
@@ -180,6 +181,9 @@ fn risks(state: &RunState, steps: &[History], is_told: &dyn Fn(&StepId) -> bool,
         remarks.map(|r| (h.outline.id.as_str(), r.clone()))
     }) {
         add(id, remark, "");
+    }
+    for off in plan.iter().filter(|_| !state.course.is_back()).flat_map(|plan| plan.off()) {
+        add(&day_title(off.day), format!("not tested, {}: {}", off.test, off.reason), "");
     }
     let secrets = state.steps.iter().any(|s| s.outline.id.kind() == "day2.secrets" && s.proof.is_some());
     if secrets && !state.course.is_back() {

@@ -13,6 +13,7 @@ use super::day3::installer;
 use super::day5::cleanup;
 use super::day6::{removal, worker_removal};
 use super::day7;
+use super::day8;
 use super::failures;
 use super::kept;
 use super::site::{Reading, files};
@@ -38,8 +39,15 @@ pub fn steps(plan: &Plan, components: &[Component], cluster_is_lost: bool, also:
     let named = (!also.is_empty()).then(|| Checked(also::step(also)));
     let named_id = named.as_ref().map(|step| step.outline().id.clone());
     // The removals that need an answer of the cluster come before anything of it goes.
-    let tests = [day7::cleanup::KIND, cleanup::KIND, removal::KIND, worker_removal::KIND, kept::removal::KIND]
-        .map(|kind| undo_id(&StepId::new(kind)));
+    let tests = [
+        day8::cleanup::KIND,
+        day7::cleanup::KIND,
+        cleanup::KIND,
+        removal::KIND,
+        worker_removal::KIND,
+        kept::removal::KIND,
+    ]
+    .map(|kind| undo_id(&StepId::new(kind)));
     if cluster_is_lost {
         removals.retain(|r| !tests.contains(&r.outline.id));
         removals.iter_mut().for_each(|r| r.outline.after.retain(|id| !tests.contains(id)));
@@ -83,6 +91,8 @@ fn whatever_was_made(plan: &Plan, components: &[Component]) -> Steps {
     whole.integration.csi.enabled = true;
     whole.integration.capmox.enabled = true;
     whole.tests.storage = true;
+    whole.tests.tenant = true;
+    whole.tests.postgres = true;
     whole.tests.workers = whole.tests.workers.max(1);
     // A config on a CD-ROM may have been left by a run whose plan delivers over the network since.
     whole.talos.delivery = Delivery::Cdrom;
@@ -231,6 +241,7 @@ mod tests {
         };
         goes_before("undo.day5.cleanup", "teardown.workloads");
         goes_before("undo.day7.cleanup", "teardown.workloads");
+        goes_before("undo.day8.cleanup", "teardown.workloads");
         goes_before("teardown.workloads", "undo.day4.proxmox_token/csi");
         goes_before("undo.day4.proxmox_token/csi", "undo.day4.proxmox_user/csi");
         goes_before("undo.day4.proxmox_user/csi", "undo.day4.proxmox_role/csi");

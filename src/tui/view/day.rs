@@ -26,8 +26,11 @@ pub fn page(model: &Model, run: &RunModel, day: Day, width: u16) -> Page {
     }
     let changes: Vec<_> = run.changes_of(day).collect();
     let changing = run.state.wanted().any(|s| s.outline.day == day && s.outline.changes);
-    if all == 0 {
+    let off: Vec<_> = run.plan.off().into_iter().filter(|off| off.day == day).collect();
+    if all == 0 && off.is_empty() {
         page.say(theme.plain(), 0, "its steps are not known yet");
+    } else if all == 0 {
+        page.say(theme.plain(), 0, "this plan has no steps on it");
     } else if !changing {
         page.say(theme.plain(), 0, "reads only, changes nothing");
     } else if changes.is_empty() {
@@ -40,6 +43,11 @@ pub fn page(model: &Model, run: &RunModel, day: Day, width: u16) -> Page {
             let label = format!("{} {:<9}", theme.mark(standing), standing.word());
             page.pair(theme.plain(), 0, &label, &step.outline.title);
         }
+    }
+    if !off.is_empty() {
+        page.blank();
+        page.say(theme.strong(), 0, "not tested:");
+        off.iter().for_each(|off| page.pair(theme.plain(), 0, off.test, off.reason));
     }
     page
 }

@@ -1,7 +1,8 @@
 //! The additions of the API server to a new object: the defaults that clients and controllers count on.
 use super::kinds::Kind;
 use super::refusal::{Cause, Refusal};
-use crate::kube::store::{Resource, Store};
+use crate::kube::control::quota;
+use crate::kube::store::{Key, Resource, Store};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
@@ -65,6 +66,7 @@ pub fn admit(kind: &'static Kind, object: &mut Value, store: &Store, now: &str) 
             *reach(object, &["status"]) = json!({"phase": "Active"});
         }
         ("", "pods") => {
+            limited(kind, object, store)?;
             let spec = reach(object, &["spec"]);
             for (field, value) in [
                 ("serviceAccountName", json!("default")),
@@ -82,6 +84,7 @@ pub fn admit(kind: &'static Kind, object: &mut Value, store: &Store, now: &str) 
             if !class.is_null() {
                 default(reach(object, &["spec"]), "storageClassName", class);
             }
+            limited(kind, object, store)?;
             protect(object, "kubernetes.io/pvc-protection");
             *reach(object, &["status"]) = json!({"phase": "Pending"});
         }
@@ -92,6 +95,14 @@ pub fn admit(kind: &'static Kind, object: &mut Value, store: &Store, now: &str) 
         _ => {}
     }
     Ok(())
+}
+
+/// What the limits and quotas of the namespace make of a new pod or claim.
+fn limited(kind: &'static Kind, object: &mut Value, store: &Store) -> Result<(), Refusal> {
+    let text = |field: &str| object["metadata"][field].as_str().unwrap_or_default().to_string();
+    let key = Key::new(kind.group, kind.plural, &text("namespace"), &text("name"));
+    let refused = |why| Refusal::forbidden(kind.group, kind.plural, &key.name, why);
+    quota::admit(store, &key, object).map_err(refused)
 }
 
 /// A pod stays five minutes on a node that went away, unless it says otherwise.
@@ -312,7 +323,6 @@ fn free_address(store: &Store, taken: &BTreeSet<&str>) -> Option<String> {
 mod tests {
     use super::super::kinds::KINDS;
     use super::*;
-    use crate::kube::store::Key;
     use jiff::Timestamp;
 
     fn filled(plural: &str, mut object: Value, store: &Store) -> Value {

@@ -219,6 +219,9 @@ pub static KINDS: &[Kind] = &[
     Kind::custom(LINSTOR, "v1-19-1", "VolumeDefinitions", "volumedefinitions").cluster(),
     Kind::custom("metallb.io", "v1beta1", "IPAddressPool", "ipaddresspools"),
     Kind::custom("metallb.io", "v1beta1", "L2Advertisement", "l2advertisements"),
+    Kind::custom("cilium.io", "v2", "CiliumClusterwideNetworkPolicy", "ciliumclusterwidenetworkpolicies")
+        .cluster()
+        .short(&["ccnp"]),
     Kind::custom("cilium.io", "v2", "CiliumNetworkPolicy", "ciliumnetworkpolicies").short(&["cnp"]),
     Kind::custom("kubeovn.io", "v1", "Subnet", "subnets").cluster(),
     Kind::custom("cozystack.io", "v1alpha1", "CozystackResourceDefinition", "cozystackresourcedefinitions").cluster(),

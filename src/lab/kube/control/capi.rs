@@ -1,6 +1,6 @@
 //! The Cluster API operator: providers from applied to Ready, or refused with a reason.
 use super::objects::{condition, is_deleting, is_true, set_condition, text, uid};
-use super::{cluster_api, components, pods, products, proxmox};
+use super::{cluster_api, components, containers, products, proxmox};
 use crate::kube::settle;
 use crate::kube::store::{Key, seconds};
 use crate::world::World;
@@ -146,7 +146,7 @@ pub fn manager_refusal(world: &mut World, key: &Key, pod: &Value) -> Option<Stri
     if pod["metadata"]["labels"]["cluster.x-k8s.io/provider"] != "infrastructure-proxmox" {
         return None;
     }
-    let env = pods::environment(world, key, pod).ok()?;
+    let env = containers::environment(world, key, pod).ok()?;
     let of = |name: &str| env.get(name).map(String::as_str).unwrap_or_default();
     // Without a token it asks nobody, and a fault on the way does not begin to heal.
     if of("PROXMOX_TOKEN").is_empty() {

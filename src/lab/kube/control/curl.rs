@@ -1,7 +1,8 @@
 //! `curl` in the lab's containers: a request to a real socket, made by the lab for the pod.
 //!
 //! It knows `--config FILE` with `url` and `header`, `--cacert`, `--insecure`, `--output`, `--write-out` with
-//! `%{exitcode}` and `%{http_code}`, `--fail`, `--max-time` (ignored: the lab waits ten seconds on the wall), `--noproxy`,
+//! `%{exitcode}` and `%{http_code}`, `--fail`, `--max-time` (a request that nobody answers lasts as long; a real socket has ten
+//! seconds on the wall), `--noproxy`,
 //! `--silent`, `--show-error` and a URL; its exit statuses are curl's.
 use super::shell::Machine;
 use cozyup_base::text::clean;
@@ -47,11 +48,13 @@ pub struct Asked {
     /// Standard output.
     pub out: Vec<String>,
     pub code: i32,
+    /// Time that passed for nothing.
+    pub lasted: Duration,
 }
 
 pub fn run(arguments: &[&str], machine: &mut Machine<'_>) -> Asked {
     let mut request = Request { url: String::new(), headers: Vec::new(), authority: None, insecure: false };
-    let (mut fail, mut output, mut format) = (false, None, String::new());
+    let (mut fail, mut output, mut format, mut most) = (false, None, String::new(), 0.0);
     let mut rest = arguments.iter();
     while let Some(argument) = rest.next() {
         let mut value = || rest.next().map(ToString::to_string).unwrap_or_default();
@@ -61,7 +64,8 @@ pub fn run(arguments: &[&str], machine: &mut Machine<'_>) -> Asked {
             "--insecure" => request.insecure = true,
             "--output" => output = Some(value()),
             "--write-out" => format = value(),
-            "--max-time" | "--noproxy" => drop(value()),
+            "--max-time" => most = value().parse().unwrap_or_default(),
+            "--noproxy" => drop(value()),
             "--fail" => fail = true,
             other if other.starts_with("--") => {}
             url => request.url = url.to_string(),
@@ -86,6 +90,9 @@ pub fn run(arguments: &[&str], machine: &mut Machine<'_>) -> Asked {
         }
         Err((code, words)) => {
             asked.code = *code;
+            if *code == TIMED_OUT {
+                asked.lasted = Duration::try_from_secs_f64(most).unwrap_or_default();
+            }
             asked.lines.push(format!("curl: ({code}) {words}"));
             0
         }

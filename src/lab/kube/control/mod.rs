@@ -3,28 +3,36 @@
 //! They are driven by events alone: [`settle`] reads what changed in the store since it looked last and lets each
 //! controller act, until nothing changes any more. What takes time is a timer of the world that acts and settles again.
 //! No controller polls; what failed (a release, a crashing container, a volume) is tried again every `RETRY_S` seconds.
+mod applications;
 mod attach;
 pub(super) mod balancer;
 pub mod bundle;
 mod capi;
 mod charts;
+pub(super) mod cilium;
 pub mod cluster_api;
 mod components;
+mod containers;
 pub mod curl;
 mod definitions;
 mod expand;
+mod inside;
 mod installer;
 mod linstor;
 mod namespaces;
 pub mod nodes;
 pub mod objects;
 pub mod pods;
+mod postgres;
 mod products;
 pub mod proxmox;
+mod psql;
+pub mod quota;
 mod releases;
 pub mod shell;
 mod snapshots;
 mod storage;
+mod tenant_chart;
 mod tenants;
 pub(super) mod workloads;
 
@@ -58,6 +66,8 @@ pub struct State {
     answers: BTreeMap<String, curl::Answers>,
     /// Requests of pods that nobody has made yet.
     errands: Vec<pods::Errand>,
+    /// Databases of the Postgres clusters.
+    servers: psql::Servers,
     /// Files on a volume, by PersistentVolume.
     volumes: BTreeMap<String, shell::Files>,
     /// Proxmox VE's name of the volume behind a PersistentVolume.
@@ -142,6 +152,8 @@ fn pod_changed(world: &mut World, key: &Key, gone: Option<&Value>) {
     pods::reconcile(world, key, gone);
     workloads::pod_changed(world, key, gone);
     balancer::pod_changed(world, key, gone);
+    postgres::pod_changed(world, key, gone);
+    quota::review(world, &key.namespace);
     attach::review(world);
     if gone.is_some() {
         storage::pod_gone(world, &key.namespace);
@@ -150,11 +162,25 @@ fn pod_changed(world: &mut World, key: &Key, gone: Option<&Value>) {
     }
 }
 
+fn namespace_changed(world: &mut World, key: &Key, gone: Option<&Value>) {
+    namespaces::reconcile(world, key, gone);
+    if gone.is_some() {
+        applications::namespace_gone(world);
+    }
+}
+
+fn claim_changed(world: &mut World, key: &Key, gone: Option<&Value>) {
+    storage::reconcile(world, key, gone);
+    quota::review(world, &key.namespace);
+    pods::wake(world, Some(&key.namespace));
+}
+
 /// A HelmRelease, and what follows it: its chart, and the tenant that it stands for.
 fn release_changed(world: &mut World, key: &Key, gone: Option<&Value>) {
     releases::reconcile(world, key, gone);
     charts::release_changed(world, key, gone);
     tenants::release_changed(world, key);
+    applications::release_changed(world, key, gone);
 }
 
 fn dispatch(world: &mut World, key: &Key, gone: Option<&Value>) {
@@ -176,17 +202,14 @@ fn dispatch(world: &mut World, key: &Key, gone: Option<&Value>) {
         }
         ("", "nodes") => node_changed(world, &key.name, gone.is_some()),
         ("", "pods") => pod_changed(world, key, gone),
-        ("", "persistentvolumeclaims") => {
-            storage::reconcile(world, key, gone);
-            pods::wake(world, Some(&key.namespace));
-        }
+        ("", "persistentvolumeclaims") => claim_changed(world, key, gone),
         ("snapshot.storage.k8s.io", "volumesnapshots") => snapshots::reconcile(world, key, gone),
         ("", "services") => {
             balancer::reconcile(world, key, gone);
             releases::owned_changed(world, key, gone);
         }
         ("", "serviceaccounts") => workloads::account_changed(world, key),
-        ("", "namespaces") => namespaces::reconcile(world, key, gone),
+        ("", "namespaces") => namespace_changed(world, key, gone),
         ("apiextensions.k8s.io", "customresourcedefinitions") => {
             if let Some(definition) = gone {
                 definitions::gone(world, definition);
@@ -200,7 +223,8 @@ fn dispatch(world: &mut World, key: &Key, gone: Option<&Value>) {
         ("storage.k8s.io", "storageclasses") => storage::wake(world),
         ("helm.toolkit.fluxcd.io", "helmreleases") => release_changed(world, key, gone),
         ("source.toolkit.fluxcd.io", "helmrepositories") => releases::repository_changed(world, key, gone),
-        ("apps.cozystack.io", "tenants") => tenants::reconcile(world, key, gone),
+        ("apps.cozystack.io", _) => applications::reconcile(world, key, gone),
+        ("postgresql.cnpg.io", _) => postgres::reconcile(world, key, gone),
         ("metallb.io", _) => balancer::wake(world),
         (group, _) if group.ends_with("cluster.x-k8s.io") => capi::reconcile(world, key, gone),
         ("piraeus.io", "linstorsatelliteconfigurations") => linstor::configuration_changed(world, key, gone),

@@ -4,13 +4,12 @@
 //! with restartPolicy Never its exit code decides between Succeeded and Failed. Every other container just runs.
 use super::curl::{self, Request};
 use super::objects::{is_deleting, is_true, items, selects, set_condition, text, uid};
-use super::{RETRY_S, attach, capi, installer, nodes, proxmox, shell, storage};
+use super::{RETRY_S, attach, capi, containers, inside, installer, nodes, shell, storage};
 use crate::kube::settle;
 use crate::kube::store::{Key, seconds};
 use crate::world::World;
 use cozyup_base::clock::add;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 pub fn reconcile(world: &mut World, key: &Key, gone: Option<&Value>) {
@@ -212,7 +211,7 @@ fn start(world: &mut World, key: &Key, pod: &Value) {
         world.object(&claim).is_some_and(|c| text(c, "/status/phase") == "Bound")
     });
     let uid = uid(pod);
-    if able && bound && environment(world, key, pod).is_err() {
+    if able && bound && containers::environment(world, key, pod).is_err() {
         // The Secret's own event brings the pod back here.
         let waiting = json!([{"name": text(pod, "/spec/containers/0/name"), "ready": false, "restartCount": 0,
             "state": {"waiting": {"reason": "CreateContainerConfigError"}}}]);
@@ -277,10 +276,15 @@ fn scripts(world: &mut World, key: &Key, pod: &Value) {
     let mut ran = None;
     for part in ["/spec/initContainers", "/spec/containers"] {
         for container in items(pod, part) {
-            if let Some((script, strict)) = script(container) {
+            if let Some((script, strict)) = containers::script(container) {
                 match execute(world, key, pod, container, &script, strict) {
                     Ok(outcome) => ran = Some(outcome),
                     Err(request) => {
+                        // What the cluster itself answers needs no socket.
+                        if let Some(answer) = inside::answer(world, pod, &request) {
+                            let own = Errand { pod: key.clone(), uid: uid(pod), request };
+                            return answered(world, own, answer);
+                        }
                         let errand = Errand { pod: key.clone(), uid: uid(pod), request };
                         return world.state().map_or((), |state| state.errands.push(errand));
                     }
@@ -370,27 +374,6 @@ fn again(world: &mut World, key: &Key, uid: &str, code: i32) {
     });
 }
 
-/// The environment of a pod's first container.
-///
-/// # Errors
-/// The Secret that it names and that is not there, or has no such key.
-pub(super) fn environment(world: &World, key: &Key, pod: &Value) -> Result<BTreeMap<String, String>, String> {
-    let mut env = BTreeMap::new();
-    for entry in items(pod, "/spec/containers/0/env") {
-        let reference = &entry["valueFrom"]["secretKeyRef"];
-        let value = match reference["name"].as_str() {
-            None => text(entry, "/value").to_string(),
-            Some(name) => {
-                let secret = world.object(&Key::new("", "secrets", &key.namespace, name));
-                let found = secret.and_then(|s| proxmox::secret_value(s, text(reference, "/key")));
-                found.ok_or_else(|| format!("secret \"{name}\" not found"))?
-            }
-        };
-        env.insert(text(entry, "/name").to_string(), value);
-    }
-    Ok(env)
-}
-
 fn running(world: &mut World, key: &Key) {
     let at = seconds(world.now);
     let Some(pod) = world.object(key) else { return };
@@ -471,20 +454,6 @@ fn finish(world: &mut World, key: &Key, code: i32) {
     });
 }
 
-/// The script of a container that runs `sh -c SCRIPT` or one plain command, and whether it stops at the first failure.
-fn script(container: &Value) -> Option<(String, bool)> {
-    let words: Vec<&str> =
-        items(container, "/command").chain(items(container, "/args")).filter_map(Value::as_str).collect();
-    if words.first().is_some_and(|word| shell::PLAIN.contains(word)) {
-        let quoted: Vec<String> = words.iter().map(|word| format!("'{word}'")).collect();
-        return Some((quoted.join(" "), false));
-    }
-    let [shell, flags, script, ..] = words.as_slice() else { return None };
-    let known = matches!(shell.rsplit('/').next(), Some("sh" | "bash" | "ash"))
-        && flags.strip_prefix('-').is_some_and(|f| f.contains('c') && f.chars().all(|c| "cexu".contains(c)));
-    known.then(|| ((*script).to_string(), flags.contains('e')))
-}
-
 /// Runs a script: its lines go to the log at the times they would be printed, its files to the volumes.
 ///
 /// # Errors
@@ -497,36 +466,22 @@ fn execute(
     script: &str,
     strict: bool,
 ) -> Result<shell::Outcome, Request> {
-    let mut given = Vec::new();
-    // A path that no mount covers is the pod's own and goes with it.
-    let mut mounts = vec![(String::new(), uid(pod))];
-    for mount in items(container, "/volumeMounts") {
-        let volume = items(pod, "/spec/volumes").find(|v| v["name"] == mount["name"]);
-        let claim = volume.map(|v| text(v, "/persistentVolumeClaim/claimName")).unwrap_or_default();
-        let claim = Key::new("", "persistentvolumeclaims", &key.namespace, claim);
-        let persistent = world.object(&claim).map(|c| text(c, "/spec/volumeName").to_string());
-        // Data that no claim holds lives and dies with the pod.
-        let holder = persistent.unwrap_or_else(|| format!("{}/{}", uid(pod), text(mount, "/name")));
-        let map = volume.map(|v| text(v, "/configMap/name")).unwrap_or_default();
-        let map = Key::new("", "configmaps", &key.namespace, map);
-        for (name, value) in world.object(&map).and_then(|m| m["data"].as_object()).into_iter().flatten() {
-            given.push((holder.clone(), format!("/{name}"), value.as_str().unwrap_or_default().to_string()));
-        }
-        mounts.push((text(mount, "/mountPath").trim_end_matches('/').to_string(), holder));
-    }
+    let (mounts, given) = containers::mounts(world, key, pod, container);
     let names = super::balancer::names(world);
-    let env = environment(world, key, pod).unwrap_or_default();
+    let env = containers::environment(world, key, pod).unwrap_or_default();
     let mut files = world.state().map(|s| s.volumes.clone()).unwrap_or_default();
     let answers = world.state().and_then(|s| s.answers.get(&uid(pod)).cloned()).unwrap_or_default();
     for (holder, path, value) in given {
         files.entry(holder).or_default().insert(path, value);
     }
+    let mut servers = world.state().map(|s| s.servers.clone()).unwrap_or_default();
     let mut machine = shell::Machine {
         hostname: &key.name,
         mounts: &mounts,
         files: &mut files,
         names: &names,
         env: &env,
+        servers: &mut servers,
         answers: &answers,
         wanted: None,
     };
@@ -536,6 +491,7 @@ fn execute(
     }
     if let Some(state) = world.state() {
         state.volumes = files;
+        state.servers = servers;
     }
     for (after, line) in &outcome.lines {
         note(world, key, *after, line.clone());

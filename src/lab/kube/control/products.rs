@@ -1,6 +1,8 @@
 //! The objects that each release brings: its workloads, its API groups, and what else follows from it.
 use super::objects::{owned_by, set_condition, text};
-use super::{balancer, cluster_api, definitions, installer, linstor, nodes, proxmox, releases, storage, tenants};
+use super::{
+    applications, balancer, cluster_api, definitions, installer, linstor, nodes, proxmox, releases, storage, tenants,
+};
 use crate::kube::store::{Key, seconds};
 use crate::world::World;
 use serde_json::{Value, json};
@@ -213,6 +215,9 @@ pub fn deploy(world: &mut World, namespace: &str, name: &str, labels: &Value, ow
 
 /// The install begins.
 pub fn begin(world: &mut World, key: &Key) {
+    if applications::begun(world, key) {
+        return;
+    }
     workloads(world, &key.name, &key.namespace);
     match key.name.as_str() {
         "ingress-nginx-system" => ingress_service(world, key),
@@ -359,7 +364,7 @@ fn brought_by(release: &str) -> &'static [Brought] {
             ("source.toolkit.fluxcd.io", "ocirepositories"),
             ("fluxcd.controlplane.io", "fluxinstances"),
         ],
-        "cilium" => &[("cilium.io", "ciliumnetworkpolicies")],
+        "cilium" => &[("cilium.io", "ciliumnetworkpolicies"), ("cilium.io", "ciliumclusterwidenetworkpolicies")],
         "kubeovn" => &[("kubeovn.io", "subnets")],
         "cert-manager-crds" => &[("cert-manager.io", "certificates"), ("cert-manager.io", "clusterissuers")],
         "metallb" => &[("metallb.io", "ipaddresspools"), ("metallb.io", "l2advertisements")],

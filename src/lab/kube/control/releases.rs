@@ -7,7 +7,7 @@
 //! is looked at again at once when a dependency becomes Ready (Flux: every 30 s), the history keeps what succeeded only, and
 //! Flux works while its own pods still wait for the CNI (in truth the installer itself applies Cilium and Kube-OVN).
 use super::objects::{condition, drop_condition, is_deleting, is_ready_now, items, set_condition, text, uid};
-use super::{RETRY_S, bundle, installer, products, proxmox, workloads};
+use super::{RETRY_S, applications, bundle, installer, products, proxmox, workloads};
 use crate::kube::settle;
 use crate::kube::store::{Key, seconds};
 use crate::scenario::FaultKind;
@@ -76,8 +76,7 @@ pub fn reconcile(world: &mut World, key: &Key, gone: Option<&Value>) {
     }
     let Some(release) = world.object(key).cloned() else { return };
     if is_deleting(&release) {
-        world.remove_object(key);
-        return;
+        return applications::uninstall(world, key, &release);
     }
     let release = take_up(world, key, release);
     if is_ready_now(&release) {
@@ -233,7 +232,7 @@ fn attempt(world: &mut World, key: &Key, name: &str, over: bool) {
     if let Some(message) = refused.as_ref().filter(|m| over || !timed_out(m)) {
         return fail(world, key, &release, message);
     }
-    let lacks = refused.is_some() || !is_available(world, key);
+    let lacks = refused.is_some() || !is_available(world, key) || !applications::is_available(world, key, &release);
     if lacks && over {
         return fail(world, key, &release, TIMED_OUT);
     }

@@ -3,10 +3,12 @@
 //! It understands lists of commands joined by `&&`, `||`, `;` and line ends; single and double quotes; redirection with
 //! `>`, `>>`, `<` and `2>&1` (to a file or `/dev/null`); and these commands: `echo`, `printf` (no formats but `%s` and
 //! `\n`), `cat`, `sleep`, `sync`, `true`, `false`, `:`, `exit`, `set -e`, `mkdir`, `touch`, `rm`, `ls`, `nslookup`, `hostname`,
-//! `test` and `[` with `-f`, `-e`, `-s`, `-n`, `-z`, `=` and `!=`, and `curl` (see [`super::curl`]), which really asks.
+//! `test` and `[` with `-f`, `-e`, `-s`, `-n`, `-z`, `=` and `!=`, `curl` (see [`super::curl`]), which really asks, and `psql`
+//! (see [`super::psql`]).
 //! Variables of the container's environment are put in; no substitution, no pipes, no loops: anything else ends with 127
 //! and `sh: X: not found`.
 use super::curl::{self, Answers, Request};
+use super::{inside, psql};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -27,6 +29,8 @@ pub struct Machine<'a> {
     pub names: &'a Option<Names>,
     /// The container's environment.
     pub env: &'a BTreeMap<String, String>,
+    /// Databases that `psql` can ask.
+    pub servers: &'a mut psql::Servers,
     /// The servers' answers to this pod.
     pub answers: &'a Answers,
     /// The first request of the script that has no answer yet: what the script did then does not count.
@@ -238,14 +242,15 @@ fn one(command: &[Token], machine: &mut Machine<'_>, outcome: &mut Outcome) -> (
         "nslookup" => {
             // busybox takes the server as a second word.
             let asked = arguments.iter().find(|a| !a.starts_with('-')).copied().unwrap_or_default();
-            let (answer, code) = look_up(asked, machine.names);
+            let (answer, code) = inside::look_up(asked, machine.names);
             out.extend(answer);
             code
         }
-        "curl" => {
-            let asked = curl::run(arguments, machine);
+        "curl" | "psql" => {
+            let asked = if *name == "curl" { curl::run(arguments, machine) } else { psql::run(arguments, machine) };
             asked.lines.into_iter().for_each(|line| outcome.say(line));
             out.extend(asked.out);
+            outcome.lasted += asked.lasted;
             // Without an answer nothing that follows is true.
             ended = machine.wanted.is_some();
             asked.code
@@ -297,25 +302,6 @@ fn holds(arguments: &[&str], machine: &Machine<'_>) -> bool {
         [a, "=" | "==", b] => a == b,
         [a, "!=", b] => a != b,
         _ => false,
-    }
-}
-
-fn look_up(asked: &str, names: &Option<Names>) -> (Vec<String>, i32) {
-    let Some(names) = names else {
-        return (vec![";; connection timed out; no servers could be reached".into()], 1);
-    };
-    let mut lines =
-        vec![format!("Server:\t\t{}", names.server), format!("Address:\t{}:53", names.server), String::new()];
-    match names.services.get(asked.trim_end_matches('.')) {
-        Some(address) => {
-            lines.push(format!("Name:\t{}", asked.trim_end_matches('.')));
-            lines.push(format!("Address: {address}"));
-            (lines, 0)
-        }
-        None => {
-            lines.push(format!("** server can't find {asked}: NXDOMAIN"));
-            (lines, 1)
-        }
     }
 }
 
@@ -381,6 +367,7 @@ mod tests {
             files,
             names: &names,
             env: &env,
+            servers: &mut psql::Servers::new(),
             answers: &Answers::new(),
             wanted: None,
         };

@@ -1,5 +1,6 @@
 //! The root tenant: `tenants.apps.cozystack.io/root` is a view of the HelmRelease `tenant-root`.
 use super::objects::{condition, text};
+use super::{releases, tenant_chart};
 use crate::kube::store::Key;
 use crate::world::World;
 use serde_json::{Value, json};
@@ -14,11 +15,12 @@ fn tenant_key() -> Key {
     Key::new("apps.cozystack.io", "tenants", ROOT, "root")
 }
 
+pub fn is_root(key: &Key) -> bool {
+    *key == tenant_key()
+}
+
 /// Somebody wrote the tenant: its spec becomes the release's values. A deleted root tenant comes back from the release.
 pub fn reconcile(world: &mut World, key: &Key, gone: Option<&Value>) {
-    if *key != tenant_key() {
-        return;
-    }
     if gone.is_some() {
         return show(world);
     }
@@ -63,6 +65,10 @@ pub fn installed(world: &mut World, release: &Value) {
             world.remove_object(&release_key(flag));
         }
     }
+    if release["spec"]["values"]["isolated"] != false {
+        let labels = releases::labels(&release_key(ROOT));
+        tenant_chart::policies(world, ROOT, &labels, on("ingress"), on("etcd"));
+    }
     let host = text(release, "/spec/values/host").to_string();
     world.change_object(&Key::new("", "namespaces", "", ROOT), |n| {
         if !host.is_empty() {
@@ -77,7 +83,13 @@ pub fn installed(world: &mut World, release: &Value) {
 
 /// A release of the root tenant, from the repository of applications and extras.
 pub fn child(world: &mut World, name: &str, chart: &str) {
-    if world.object(&release_key(name)).is_some() {
+    child_in(world, ROOT, name, chart);
+}
+
+/// The same of another tenant, by its namespace.
+pub fn child_in(world: &mut World, tenant: &str, name: &str, chart: &str) {
+    let key = Key::new("helm.toolkit.fluxcd.io", "helmreleases", tenant, name);
+    if world.object(&key).is_some() {
         return;
     }
     // A chart of the platform itself, which an extra brings along.
@@ -88,7 +100,7 @@ pub fn child(world: &mut World, name: &str, chart: &str) {
         json!({})
     } else {
         json!({"cozystack.io/ui": "true", "internal.cozystack.io/tenantmodule": "true",
-            "app.kubernetes.io/instance": ROOT, "app.kubernetes.io/managed-by": "Helm"})
+            "app.kubernetes.io/instance": tenant, "app.kubernetes.io/managed-by": "Helm"})
     };
     let release = json!({
         "apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease",
@@ -98,5 +110,5 @@ pub fn child(world: &mut World, name: &str, chart: &str) {
             "chart": {"spec": {"chart": chart, "version": ">= 0.0.0-0", "reconcileStrategy": "Revision",
                 "sourceRef": {"kind": "HelmRepository", "name": repository, "namespace": namespace}}}},
     });
-    world.put_object(release_key(name), release);
+    world.put_object(key, release);
 }

@@ -1,6 +1,7 @@
 //! Deployments, DaemonSets and StatefulSets: their pods and their status, and what goes when an owner goes.
 use super::namespaces::is_terminating;
 use super::objects::{hash, is_deleting, is_true, owned_by, selects, set_condition, suffix, text, uid};
+use super::quota;
 use crate::kube::store::{Key, seconds};
 use crate::world::World;
 use serde_json::{Value, json};
@@ -103,25 +104,7 @@ fn deployment(world: &mut World, key: &Key, object: &Value) {
         world.emit(key, "Normal", "ScalingReplicaSet", &format!("Scaled up replica set {} to {wanted}", set_key.name));
     }
     let Some(set) = world.object(&set_key).cloned() else { return };
-    let mut pods = pods_of(world, &key.namespace, &uid(&set));
-    let mut number = world.state().map(|s| s.next_node).unwrap_or_default();
-    while count(pods.len()) < wanted {
-        number += 1;
-        let name = format!("{}-{}", set_key.name, suffix(&(uid(&set), number, pods.len()), 5));
-        let pod_key = Key::new("", "pods", &key.namespace, &name);
-        if world.object(&pod_key).is_some() {
-            continue;
-        }
-        let mut pod = pod_from(template, &set);
-        pod["metadata"]["labels"]["pod-template-hash"] = json!(revision);
-        world.put_object(pod_key.clone(), pod.clone());
-        pods.push((pod_key, pod));
-    }
-    while count(pods.len()) > wanted {
-        if let Some((extra, _)) = pods.pop() {
-            world.remove_object(&extra);
-        }
-    }
+    let (pods, refusal) = scaled(world, &set_key, &set, (template, &revision), wanted);
     let ready = count(pods.iter().filter(|(_, p)| is_true(p, "Ready")).count());
     world.change_object(&set_key, |s| {
         s["spec"]["replicas"] = json!(wanted);
@@ -146,7 +129,10 @@ fn deployment(world: &mut World, key: &Key, object: &Value) {
                 d["status"][field] = json!(value);
             }
         }
-        super::objects::drop_condition(d, "ReplicaFailure");
+        match &refusal {
+            Some(why) => set_condition(d, &at, "ReplicaFailure", "True", "FailedCreate", why),
+            None => super::objects::drop_condition(d, "ReplicaFailure"),
+        }
         let (status, reason, message) = if available {
             ("True", "MinimumReplicasAvailable", "Deployment has minimum availability.")
         } else {
@@ -160,6 +146,40 @@ fn deployment(world: &mut World, key: &Key, object: &Value) {
         };
         set_condition(d, &at, "Progressing", "True", reason, &format!("ReplicaSet \"{}\" {message}", set_key.name));
     });
+}
+
+/// Makes the pods of a ReplicaSet as many as its Deployment wants, as far as the namespace's quota lets it: the pods, and the
+/// refusal.
+fn scaled(
+    world: &mut World,
+    set_key: &Key,
+    set: &Value,
+    (template, revision): (&Value, &str),
+    wanted: u64,
+) -> (Vec<(Key, Value)>, Option<String>) {
+    let mut pods = pods_of(world, &set_key.namespace, &uid(set));
+    let mut number = world.state().map(|s| s.next_node).unwrap_or_default();
+    while count(pods.len()) < wanted {
+        number += 1;
+        let name = format!("{}-{}", set_key.name, suffix(&(uid(set), number, pods.len()), 5));
+        let pod_key = Key::new("", "pods", &set_key.namespace, &name);
+        if world.object(&pod_key).is_some() {
+            continue;
+        }
+        let mut pod = pod_from(template, set);
+        pod["metadata"]["labels"]["pod-template-hash"] = json!(revision);
+        if let Err(why) = quota::admit_to(world, &pod_key, &mut pod) {
+            return (pods, Some(why));
+        }
+        world.put_object(pod_key.clone(), pod.clone());
+        pods.push((pod_key, pod));
+    }
+    while count(pods.len()) > wanted {
+        if let Some((extra, _)) = pods.pop() {
+            world.remove_object(&extra);
+        }
+    }
+    (pods, None)
 }
 
 /// `maxUnavailable` of the rolling update, by default a quarter rounded down. With 1 of 1 a Deployment counts as

@@ -1,0 +1,139 @@
+//! The tenants of day 8 and their database: names, what is asked for them, and the objects that the tests put into them.
+use super::applications::Application;
+use super::objects::{self, IMAGE};
+use super::site::Reading;
+use crate::cozystack::addons::TENANT_ROOT;
+use crate::engine::step::StepId;
+use crate::kubernetes::Kind;
+use serde_json::{Value, json};
+
+/// A tenant of the tests. Names of tenants must not contain dashes.
+#[derive(Debug, PartialEq, Eq)]
+pub struct TestTenant {
+    pub name: &'static str,
+    /// The namespace that CozyStack makes for it.
+    pub namespace: &'static str,
+    release: &'static str,
+    /// It has a quota.
+    pub is_limited: bool,
+}
+
+/// The tenant with quota, host and database.
+pub static FIRST: TestTenant =
+    TestTenant { name: "cozyuptest", namespace: "tenant-cozyuptest", release: "tenant-cozyuptest", is_limited: true };
+/// Its neighbour.
+pub static SECOND: TestTenant = TestTenant {
+    name: "cozyupother",
+    namespace: "tenant-cozyupother",
+    release: "tenant-cozyupother",
+    is_limited: false,
+};
+pub static ALL: [&TestTenant; 2] = [&FIRST, &SECOND];
+
+/// The amounts that the limited tenant may use, as `resourceQuotas` of its application.
+pub const LIMITS: [(&str, &str); 3] = [("cpu", "8"), ("memory", "4Gi"), ("storage", "10Gi")];
+/// Name of the quota that CozyStack makes of them.
+pub const QUOTA: &str = "tenant-quota";
+
+/// Name of the Deployment and Service that answer in each tenant.
+pub const WEB: &str = "web";
+pub const PORT: u16 = 8080;
+
+/// User and database in Postgres.
+pub const USER: &str = "cozyup";
+/// Instances of it.
+pub const INSTANCES: i64 = 2;
+/// The image with `psql` that CozyStack's own chart runs beside a Postgres (packages/apps/postgres/templates/init-job.yaml).
+const PSQL: &str = "ghcr.io/cloudnative-pg/postgresql:15.3";
+
+pub static DATABASE: Application =
+    Application { kind: Kind::POSTGRES, namespace: FIRST.namespace, name: "db", release: "postgres-db" };
+
+impl TestTenant {
+    pub fn application(&self) -> Application {
+        Application { kind: Kind::TENANT, namespace: TENANT_ROOT, name: self.name, release: self.release }
+    }
+
+    /// The step that makes it.
+    pub fn made_by(&self) -> StepId {
+        StepId::of(super::day8::tenant::KIND, self.name)
+    }
+
+    pub fn spec(&self) -> Value {
+        let quotas: serde_json::Map<String, Value> =
+            LIMITS.into_iter().filter(|_| self.is_limited).map(|(k, v)| (k.to_string(), json!(v))).collect();
+        json!({"isolated": true, "etcd": false, "ingress": false, "monitoring": false, "seaweedfs": false, "resourceQuotas": quotas})
+    }
+
+    /// The other one.
+    pub fn neighbour(&self) -> &'static TestTenant {
+        if self.name == FIRST.name { &SECOND } else { &FIRST }
+    }
+
+    /// The name under which its Service is known in the cluster.
+    pub fn service(&self, domain: &str) -> String {
+        format!("{WEB}.{}.svc.{domain}", self.namespace)
+    }
+}
+
+/// The application's spec: passwords are drawn by the chart.
+pub fn database() -> Value {
+    json!({"replicas": INSTANCES, "size": "1Gi", "users": {USER: {}}, "databases": {USER: {"roles": {"admin": [USER], "readonly": []}}}})
+}
+
+/// Labels by which the Service finds the Deployment's pods.
+pub fn web_labels(site: &Reading) -> Value {
+    let mut labels = objects::labels(site);
+    labels["app"] = json!(WEB);
+    labels
+}
+
+/// A Deployment of one pod with a small web server.
+pub fn deployment(site: &Reading, name: &str, resources: &Value) -> Value {
+    let mut labels = objects::labels(site);
+    labels["app"] = json!(name);
+    json!({
+        "metadata": {"labels": labels},
+        "spec": {
+            "replicas": 1,
+            "selector": {"matchLabels": {"app": name}},
+            "template": {
+                "metadata": {"labels": labels},
+                "spec": {"terminationGracePeriodSeconds": 1, "containers": [{
+                    "name": objects::CONTAINER, "image": IMAGE, "args": ["netexec", format!("--http-port={PORT}")],
+                    "ports": [{"containerPort": PORT}], "resources": resources,
+                }]},
+            },
+        },
+    })
+}
+
+/// A pod that runs `psql` lines of `script` as [`USER`], with the password from the Secret that the chart made.
+pub fn client(site: &Reading, script: &str) -> Value {
+    let mut pod = objects::job(site, script, None);
+    if let Some(container) = pod.pointer_mut("/spec/containers/0") {
+        container["image"] = json!(PSQL);
+        let secret = json!({"name": format!("{}-credentials", DATABASE.release), "key": USER});
+        container["env"] = json!([
+            {"name": "PGUSER", "value": USER},
+            {"name": "PGDATABASE", "value": USER},
+            {"name": "PGPASSWORD", "valueFrom": {"secretKeyRef": secret}},
+        ]);
+    }
+    pod
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tenant_is_named_as_cozystack_allows_it_and_lives_where_it_puts_it() {
+        for tenant in ALL {
+            assert!(!tenant.name.contains('-') && tenant.namespace == format!("tenant-{}", tenant.name));
+            assert!(tenant.neighbour() != tenant && tenant.neighbour().neighbour() == tenant);
+        }
+        assert_eq!(FIRST.spec()["resourceQuotas"]["memory"], "4Gi");
+        assert_eq!(SECOND.spec()["resourceQuotas"], json!({}));
+    }
+}
