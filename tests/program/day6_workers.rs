@@ -44,6 +44,10 @@ impl Cluster {
         self.runtime.block_on(self.changer.merge_patch(kind, namespace, name, patch)).unwrap();
     }
 
+    pub fn create(&self, namespace: &str, kind: &Kind, name: &str, object: Value) {
+        self.runtime.block_on(self.changer.create(kind, Some(namespace), name, object)).unwrap();
+    }
+
     pub fn delete(&self, kind: &Kind, object: &Value) {
         let text = |name: &str| object["metadata"][name].as_str().unwrap();
         let namespace = object["metadata"]["namespace"].as_str();

@@ -107,3 +107,22 @@ fn a_tenant_that_reaches_its_neighbour_is_told_and_never_green() {
     assert!(!proven("day8.isolation/cozyupother") && !proven("day8.cleanup") && proven("day8.isolation/cozyuptest"));
     until("the tenants are there", || (names(&cluster, None, &Kind::NAMESPACE).len() > 2).then_some(()));
 }
+
+#[test]
+fn a_tenant_in_which_somebody_put_something_stays_until_that_is_gone() {
+    let lab = Kept::new();
+    killed_behind(lab.state(), "day8.row", "proven");
+    let cluster = Cluster::of(&lab);
+    let labels = json!({"app": "theirs"});
+    let pod = json!({"metadata": {"labels": labels}, "spec": {"containers": [{"name": "c", "image": "busybox:1"}]}});
+    let theirs = json!({"spec": {"selector": {"matchLabels": labels}, "template": pod}});
+    cluster.create(TENANTS[0], &Kind::DEPLOYMENT, "theirs", theirs);
+    let run = lab.run_until("8", &["--patience", "60s"]);
+    assert_eq!(run.status.code(), Some(1), "{}", text(&run));
+    assert!(text(&run).contains("holds what this run did not make: Deployment theirs"), "{}", text(&run));
+    let left = cluster.list_in(Some(TENANTS[0]), &Kind::DEPLOYMENT);
+    cluster.delete(&Kind::DEPLOYMENT, left.iter().find(|d| d["metadata"]["name"] == "theirs").unwrap());
+    let run = lab.run_until("8", &[]);
+    assert_eq!(run.status.code(), Some(0), "{}", text(&run));
+    nothing_left(&lab);
+}
