@@ -81,17 +81,18 @@ pub fn database() -> Value {
     json!({"replicas": INSTANCES, "size": "1Gi", "users": {USER: {}}, "databases": {USER: {"roles": {"admin": [USER], "readonly": []}}}})
 }
 
-/// Labels by which the Service finds the Deployment's pods.
-pub fn web_labels(site: &Reading) -> Value {
+/// This run's labels, and the one by which Deployment and Service find their pods.
+pub fn labels(site: &Reading, app: &str) -> Value {
     let mut labels = objects::labels(site);
-    labels["app"] = json!(WEB);
+    if let Some(map) = labels.as_object_mut() {
+        map.insert("app".into(), app.into());
+    }
     labels
 }
 
 /// A Deployment of one pod with a small web server.
 pub fn deployment(site: &Reading, name: &str, resources: &Value) -> Value {
-    let mut labels = objects::labels(site);
-    labels["app"] = json!(name);
+    let labels = labels(site, name);
     json!({
         "metadata": {"labels": labels},
         "spec": {
@@ -111,14 +112,14 @@ pub fn deployment(site: &Reading, name: &str, resources: &Value) -> Value {
 /// A pod that runs `psql` lines of `script` as [`USER`], with the password from the Secret that the chart made.
 pub fn client(site: &Reading, script: &str) -> Value {
     let mut pod = objects::job(site, script, None);
-    if let Some(container) = pod.pointer_mut("/spec/containers/0") {
-        container["image"] = json!(PSQL);
+    if let Some(container) = pod.pointer_mut("/spec/containers/0").and_then(Value::as_object_mut) {
         let secret = json!({"name": format!("{}-credentials", DATABASE.release), "key": USER});
-        container["env"] = json!([
+        let env = json!([
             {"name": "PGUSER", "value": USER},
             {"name": "PGDATABASE", "value": USER},
             {"name": "PGPASSWORD", "valueFrom": {"secretKeyRef": secret}},
         ]);
+        container.extend([("image".to_string(), json!(PSQL)), ("env".to_string(), env)]);
     }
     pod
 }

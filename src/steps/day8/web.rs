@@ -63,7 +63,7 @@ impl Step<Installation> for Web {
             json!({"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"cpu": "100m", "memory": "64Mi"}});
         let deployment = tenancy::deployment(site, WEB, &resources);
         objects::apply(site, change, &Kind::DEPLOYMENT, namespace, WEB, deployment).await?;
-        let service = json!({"metadata": {"labels": tenancy::web_labels(site)},
+        let service = json!({"metadata": {"labels": tenancy::labels(site, WEB)},
             "spec": {"selector": {"app": WEB}, "ports": [{"port": PORT, "targetPort": PORT}]}});
         objects::apply(site, change, &Kind::SERVICE, namespace, WEB, service).await
     }
