@@ -59,10 +59,14 @@ pub fn chain(scenario: &Scenario, until: u8) -> Vec<Link> {
     add(4, "integrate storage, tenant services, CSI and Cluster API providers", integration);
     add(5, "run the test pods and volumes", l.volume_bind_s + l.pod_start_s);
     add(5, "remove the tests", l.namespace_delete_s);
-    for (day, links) in [(6, by_cluster_api(l).to_vec()), (7, on_volumes(l).to_vec()), (8, of_tenants(l).to_vec())] {
-        links.into_iter().for_each(|(what, seconds)| add(day, what, seconds));
-    }
+    later_days(l).into_iter().for_each(|(day, what, seconds)| add(day, what, seconds));
     chain
+}
+
+/// Days 6 to 8.
+fn later_days(l: &Latency) -> Vec<(u8, &'static str, f64)> {
+    let on = |day: u8, links: &[(&'static str, f64)]| -> Vec<_> { links.iter().map(|(w, s)| (day, *w, *s)).collect() };
+    [on(6, &by_cluster_api(l)), on(7, &on_volumes(l)), on(8, &of_tenants(l))].concat()
 }
 
 /// Day 6. capmox looks at what is under way every so many seconds, so each of its requests costs as much.

@@ -247,7 +247,7 @@ fn one(command: &[Token], machine: &mut Machine<'_>, outcome: &mut Outcome) -> (
             code
         }
         "curl" | "psql" => {
-            let asked = if *name == "curl" { curl::run(arguments, machine) } else { psql::run(arguments, machine) };
+            let asked = client(name, arguments, machine);
             asked.lines.into_iter().for_each(|line| outcome.say(line));
             out.extend(asked.out);
             outcome.lasted += asked.lasted;
@@ -280,6 +280,11 @@ fn one(command: &[Token], machine: &mut Machine<'_>, outcome: &mut Outcome) -> (
         None => out.into_iter().for_each(|line| outcome.say(line)),
     }
     (code, ended)
+}
+
+/// One of the programs that ask a server.
+fn client(name: &str, arguments: &[&str], machine: &mut Machine<'_>) -> curl::Asked {
+    if name == "curl" { curl::run(arguments, machine) } else { psql::run(arguments, machine) }
 }
 
 /// `5`, `0.5`, `2m`.
