@@ -251,7 +251,6 @@ fn one(command: &[Token], machine: &mut Machine<'_>, outcome: &mut Outcome) -> (
             asked.lines.into_iter().for_each(|line| outcome.say(line));
             out.extend(asked.out);
             outcome.lasted += asked.lasted;
-            // Without an answer nothing that follows is true.
             ended = machine.wanted.is_some();
             asked.code
         }
@@ -282,7 +281,7 @@ fn one(command: &[Token], machine: &mut Machine<'_>, outcome: &mut Outcome) -> (
     (code, ended)
 }
 
-/// One of the programs that ask a server.
+/// One of the programs that ask a server. Without an answer nothing that follows in the script is true.
 fn client(name: &str, arguments: &[&str], machine: &mut Machine<'_>) -> curl::Asked {
     if name == "curl" { curl::run(arguments, machine) } else { psql::run(arguments, machine) }
 }
