@@ -26,6 +26,9 @@ use tokio::task::JoinSet;
 /// How long a new definition may take until its kind is served.
 const SERVED: Duration = Duration::from_secs(20);
 
+/// How often a write is tried that only met a busy server or a broken connection.
+const TRIES: u32 = 50;
+
 const DEFINITIONS: (&str, &str) = ("apiextensions.k8s.io", "customresourcedefinitions");
 
 /// What a Deployment's controller writes along with its status.
@@ -152,8 +155,16 @@ impl Mirror {
             else {
                 continue;
             };
-            if let Err((doing, no)) = self.write(kind, key, object.as_ref()).await {
+            let mut tries = 0;
+            while let Err((doing, no)) = self.write(kind, key, object.as_ref()).await {
+                tries += 1;
+                // As client-go does: a busy server is asked again.
+                if no.is_passing() && tries < TRIES {
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
                 self.refused(kind, key, doing, &no);
+                break;
             }
         }
         for kind in kinds {
@@ -189,6 +200,8 @@ impl Mirror {
             ("apiregistration.k8s.io", "apiservices") => return self.api_service(object).await,
             // The lab's addresses are loopback ones, and a real server takes none of these.
             ("", "endpoints") | ("discovery.k8s.io", "endpointslices") => return Ok(()),
+            // Once Cluster API's own definitions are there, the lab's shorter ones must not replace them.
+            DEFINITIONS if self.lab.look(|w| w.cluster_api_elsewhere) => return Ok(()),
             _ => {}
         }
         let Some(object) = object else { return self.remove(kind, key).await };

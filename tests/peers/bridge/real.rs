@@ -12,6 +12,13 @@ pub struct No {
     pub message: String,
 }
 
+impl No {
+    /// Nothing is wrong with what was asked: the server was busy, or the connection broke.
+    pub fn is_passing(&self) -> bool {
+        matches!(self.code, 0 | 429 | 500 | 502..=504)
+    }
+}
+
 #[derive(Clone)]
 pub struct Real {
     pub client: Client,
