@@ -12,24 +12,20 @@ use cozyup::lab::kube::api::{Kind, served};
 use cozyup::lab::kube::settle;
 use cozyup::lab::kube::store::Key;
 use cozyup::lab::world::Lab;
-use futures::StreamExt;
-use kube::api::{ApiResource, DynamicObject};
-use kube::runtime::watcher::{self, Event};
-use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-
-/// How long a new definition may take until its kind is served.
-const SERVED: Duration = Duration::from_secs(20);
 
 /// How often a write is tried that only met a busy server or a broken connection.
 const TRIES: u32 = 50;
 
-const DEFINITIONS: (&str, &str) = ("apiextensions.k8s.io", "customresourcedefinitions");
+pub const DEFINITIONS: (&str, &str) = ("apiextensions.k8s.io", "customresourcedefinitions");
+
+/// What a request to delete writes.
+const DELETION: [&str; 2] = ["deletionTimestamp", "deletionGracePeriodSeconds"];
 
 /// What a Deployment's controller writes along with its status.
 const REVISION: &str = "deployment.kubernetes.io/revision";
@@ -52,17 +48,17 @@ pub struct Report {
 }
 
 pub struct Mirror {
-    lab: Lab,
-    real: Real,
+    pub(super) lab: Lab,
+    pub(super) real: Real,
     shared: BTreeMap<Key, Shared>,
     cursor: u64,
-    watched: BTreeSet<(String, String)>,
-    watches: JoinSet<()>,
-    seen: mpsc::UnboundedSender<(Key, Option<Value>)>,
+    pub(super) watched: BTreeSet<(String, String)>,
+    pub(super) watches: JoinSet<()>,
+    pub(super) seen: mpsc::UnboundedSender<(Key, Option<Value>)>,
     report: Arc<Mutex<Report>>,
 }
 
-fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
+pub fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
     object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
@@ -75,6 +71,9 @@ fn written_alone(content: &Value) -> Value {
     let mut rest = content.clone();
     if let Some(fields) = rest.as_object_mut() {
         fields.remove("status");
+    }
+    if let Some(metadata) = rest.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.retain(|field, _| !DELETION.contains(&field.as_str()));
     }
     if content["kind"] == "Pod"
         && let Some(spec) = rest.get_mut("spec").and_then(Value::as_object_mut)
@@ -176,7 +175,7 @@ impl Mirror {
         }
     }
 
-    fn refused(&self, kind: &Kind, key: &Key, doing: &str, no: &No) {
+    pub(super) fn refused(&self, kind: &Kind, key: &Key, doing: &str, no: &No) {
         // What comes too late for a namespace or an object that goes is refused to real controllers too.
         let late = (no.code == 404 && doing != "create")
             || no.message.contains("because it is being terminated")
@@ -256,6 +255,23 @@ impl Mirror {
             let real = self.real.merge(&format!("{at}/status"), &patch).await.map_err(|no| ("change status of", no))?;
             self.accept(key, &real, &with_status(&was, &is));
         }
+        self.delete(key, &at).await.map_err(|no| ("delete", no))
+    }
+
+    /// A controller of the store has deleted it, and something holds it still: so it is in the real server from now on.
+    async fn delete(&mut self, key: &Key, at: &str) -> Result<(), No> {
+        let is_deleting = |o: &Value| o["metadata"]["deletionTimestamp"].is_string();
+        let Some((was, is)) = self.both(key).filter(|(was, is)| is_deleting(is) && !is_deleting(was)) else {
+            return Ok(());
+        };
+        self.count();
+        self.real.ask_to_delete(at).await?;
+        match self.real.get(at).await {
+            Ok(real) => self.accept(key, &real, &with_status(&is, &was)),
+            // Nothing held it there: the watch tells.
+            Err(No { code: 404, .. }) => {}
+            Err(no) => return Err(no),
+        }
         Ok(())
     }
 
@@ -287,108 +303,6 @@ impl Mirror {
             gone(self.real.put(&format!("{at}/finalize"), &body).await)?;
         }
         Ok(())
-    }
-
-    /// The lab's aggregated API has no server behind it that a real one could ask: definitions stand in for it, and the
-    /// real server registers the API service by itself.
-    async fn api_service(&mut self, object: Option<&Value>) -> Result<(), (&'static str, No)> {
-        let Some(object) = object.filter(|o| o["spec"]["service"].is_object()) else { return Ok(()) };
-        let available = object["status"]["conditions"].as_array().into_iter().flatten();
-        if available.into_iter().any(|c| c["type"] == "Available" && c["status"] == "True")
-            && object["spec"]["group"] == "core.cozystack.io"
-        {
-            return self.define("core.cozystack.io", "v1alpha1", "TenantNamespace", "tenantnamespaces", false).await;
-        }
-        Ok(())
-    }
-
-    /// A kind of an aggregated API has no definition in the store; the real server gets one.
-    async fn stand_in(&mut self, kind: &'static Kind) {
-        let name = format!("{}.{}", kind.plural, kind.group);
-        let definition = Key::new(DEFINITIONS.0, DEFINITIONS.1, "", &name);
-        let defined = self.lab.look(|w| w.cluster.as_ref().is_some_and(|c| c.store.get(&definition).is_some()));
-        if !kind.custom || defined || self.watched.contains(&(kind.group.into(), kind.plural.into())) {
-            return;
-        }
-        if let Err((doing, no)) = self.define(kind.group, kind.version, kind.kind, kind.plural, kind.namespaced).await {
-            self.refused(kind, &definition, doing, &no);
-        }
-    }
-
-    /// From now on what happens to this kind in the real server arrives here.
-    fn watch(&mut self, kind: &'static Kind) {
-        // The same events as the core group's.
-        if kind.group == "events.k8s.io" || !self.watched.insert((kind.group.into(), kind.plural.into())) {
-            return;
-        }
-        let resource = ApiResource {
-            group: kind.group.into(),
-            version: kind.version.into(),
-            api_version: kind.api_version(),
-            kind: kind.kind.into(),
-            plural: kind.plural.into(),
-        };
-        let api: Api<DynamicObject> = Api::all_with(self.real.client.clone(), &resource);
-        let seen = self.seen.clone();
-        self.watches.spawn(async move {
-            let mut events = watcher::watcher(api, watcher::Config::default()).boxed();
-            while let Some(event) = events.next().await {
-                let (object, gone) = match event {
-                    Ok(Event::Apply(o) | Event::InitApply(o)) => (o, false),
-                    Ok(Event::Delete(o)) => (o, true),
-                    Ok(Event::Init | Event::InitDone) => continue,
-                    // The watcher asks again by itself.
-                    Err(_) => {
-                        tokio::time::sleep(Duration::from_millis(50)).await;
-                        continue;
-                    }
-                };
-                let key =
-                    Key::new(kind.group, kind.plural, &object.namespace().unwrap_or_default(), &object.name_any());
-                let value = serde_json::to_value(&object).unwrap();
-                if seen.send((key, (!gone).then_some(value))).is_err() {
-                    return;
-                }
-            }
-        });
-    }
-
-    async fn define(
-        &mut self,
-        group: &str,
-        version: &str,
-        kind: &str,
-        plural: &str,
-        namespaced: bool,
-    ) -> Result<(), (&'static str, No)> {
-        let schema = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
-        let definition = json!({
-            "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
-            "metadata": {"name": format!("{plural}.{group}")},
-            "spec": {"group": group, "scope": if namespaced { "Namespaced" } else { "Cluster" },
-                "names": {"kind": kind, "plural": plural, "singular": kind.to_lowercase()},
-                "versions": [{"name": version, "served": true, "storage": true,
-                    "schema": {"openAPIV3Schema": schema}, "subresources": {"status": {}}}]},
-        });
-        let at = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
-        match self.real.post(at, &definition).await {
-            Ok(_) => self.until_served(&definition).await,
-            Err(no) if no.reason == "AlreadyExists" => Ok(()),
-            Err(no) => Err(("define", no)),
-        }
-    }
-
-    async fn until_served(&self, definition: &Value) -> Result<(), (&'static str, No)> {
-        let (group, plural) = (text(definition, "/spec/group"), text(definition, "/spec/names/plural"));
-        let at = format!("/apis/{group}/{}/{plural}?limit=1", text(definition, "/spec/versions/0/name"));
-        let began = Instant::now();
-        loop {
-            match self.real.get(&at).await {
-                Ok(_) => return Ok(()),
-                Err(no) if began.elapsed() > SERVED => return Err(("serve", no)),
-                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
-            }
-        }
     }
 
     fn arrived(&mut self, key: &Key, object: Option<Value>) {

@@ -2,6 +2,7 @@
 //! Flux, storage, MetalLB, and until day 5 Cluster API (`controllers`: day 6 has the real ones). It writes what they would write with a client of its own (`mirror`), so the real
 //! server judges both cozyup's requests and the objects that the lab makes.
 mod controllers;
+mod kinds;
 mod kubelet;
 mod merge;
 mod mirror;

@@ -60,6 +60,11 @@ impl Real {
         self.ask("DELETE", &format!("{path}?gracePeriodSeconds=0&propagationPolicy=Background"), "", &Value::Null).await
     }
 
+    /// As anybody deletes: whatever holds the object has its time.
+    pub async fn ask_to_delete(&self, path: &str) -> Result<Value, No> {
+        self.ask("DELETE", &format!("{path}?propagationPolicy=Background"), "", &Value::Null).await
+    }
+
     async fn ask(&self, method: &str, path: &str, content_type: &str, body: &Value) -> Result<Value, No> {
         let mut request = hyper::Request::builder().method(method).uri(path);
         if !content_type.is_empty() {
