@@ -21,6 +21,7 @@ mod hand_over;
 mod kept_workers;
 mod lab_run;
 mod leaks;
+mod manual;
 mod observe;
 mod session;
 mod shared_site;

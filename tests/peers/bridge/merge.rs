@@ -79,6 +79,16 @@ pub fn lay_over(value: &mut Value, patch: &Value) {
     }
 }
 
+/// The object with the status of another: what the real server knows of the store after a write of one of both parts.
+pub fn with_status(object: &Value, other: &Value) -> Value {
+    let mut object = object.clone();
+    if let Some(fields) = object.as_object_mut() {
+        fields.remove("status");
+        fields.extend(other.get("status").map(|status| ("status".to_string(), status.clone())));
+    }
+    object
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,7 +6,7 @@
 //!                store <- pull: watches of every kind that the lab serves              <- kube-apiserver <- cozyup
 //! ```
 //! What the real server refuses is kept: it would be an object that no real controller can have written.
-use super::merge::{content, difference, lay_over, only_set};
+use super::merge::{content, difference, lay_over, only_set, with_status};
 use super::real::{No, Real, path};
 use cozyup::lab::kube::api::{Kind, served};
 use cozyup::lab::kube::settle;
@@ -86,16 +86,6 @@ fn written_alone(content: &Value) -> Value {
         annotations.remove(REVISION);
     }
     rest
-}
-
-/// The object with the status of another: what the real server knows of the store after a write of one of both parts.
-fn with_status(object: &Value, other: &Value) -> Value {
-    let mut object = object.clone();
-    if let Some(fields) = object.as_object_mut() {
-        fields.remove("status");
-        fields.extend(other.get("status").map(|status| ("status".to_string(), status.clone())));
-    }
-    object
 }
 
 /// Keeps them in step for as long as it is polled.
@@ -343,10 +333,16 @@ impl Mirror {
                 None if shared => return None,
                 None => {}
             }
-            for field in ["uid", "creationTimestamp", "generation"] {
+            for field in ["uid", "creationTimestamp"] {
                 if let Some(value) = object["metadata"].get(field) {
                     new["metadata"][field] = value.clone();
                 }
+            }
+            // The store may have counted changes that the real server has not seen yet. A count that went back would be one
+            // for which the lab's controllers have acted already.
+            let generation = |o: Option<&Value>| o.and_then(|o| o["metadata"]["generation"].as_u64());
+            if let Some(count) = generation(store.get(key)).max(generation(Some(object))) {
+                new["metadata"]["generation"] = json!(count);
             }
             store.adopt(key.clone(), new);
             let local = store.get(key).cloned();
