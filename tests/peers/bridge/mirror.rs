@@ -6,7 +6,7 @@
 //!                store <- pull: watches of every kind that the lab serves              <- kube-apiserver <- cozyup
 //! ```
 //! What the real server refuses is kept: it would be an object that no real controller can have written.
-use super::merge::{content, difference, lay_over, only_set, with_status};
+use super::merge::{REVISION, content, difference, lay_over, only_set, with_status, written_alone};
 use super::real::{No, Real, path};
 use cozyup::lab::kube::api::{Kind, served};
 use cozyup::lab::kube::settle;
@@ -23,12 +23,6 @@ use tokio::task::JoinSet;
 const TRIES: u32 = 50;
 
 pub const DEFINITIONS: (&str, &str) = ("apiextensions.k8s.io", "customresourcedefinitions");
-
-/// What a request to delete writes.
-const DELETION: [&str; 2] = ["deletionTimestamp", "deletionGracePeriodSeconds"];
-
-/// What a Deployment's controller writes along with its status.
-const REVISION: &str = "deployment.kubernetes.io/revision";
 
 /// An object that both sides have.
 struct Shared {
@@ -64,28 +58,6 @@ pub fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
 
 fn version(object: &Value) -> u64 {
     text(object, "/metadata/resourceVersion").parse().unwrap_or_default()
-}
-
-/// What a write of the object itself can change: status has its own path, and a pod is bound, never moved.
-fn written_alone(content: &Value) -> Value {
-    let mut rest = content.clone();
-    if let Some(fields) = rest.as_object_mut() {
-        fields.remove("status");
-    }
-    if let Some(metadata) = rest.get_mut("metadata").and_then(Value::as_object_mut) {
-        metadata.retain(|field, _| !DELETION.contains(&field.as_str()));
-    }
-    if content["kind"] == "Pod"
-        && let Some(spec) = rest.get_mut("spec").and_then(Value::as_object_mut)
-    {
-        spec.remove("nodeName");
-    }
-    if content["kind"] == "Deployment"
-        && let Some(annotations) = rest.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut)
-    {
-        annotations.remove(REVISION);
-    }
-    rest
 }
 
 /// Keeps them in step for as long as it is polled.
@@ -199,41 +171,56 @@ impl Mirror {
         }
         let at = path(kind, key);
         if !self.shared.contains_key(key) {
-            self.count();
-            let mut new = self.outward(&content(object));
-            if let Some(fields) = new.as_object_mut() {
-                fields.remove("status");
-            }
-            let made = match self.real.post(&path(kind, &Key { name: String::new(), ..key.clone() }), &new).await {
-                Ok(made) => {
-                    self.accept(key, &made, &new);
-                    made
-                }
-                // The server makes some objects by itself.
-                Err(no) => self.real.get(&at).await.map_err(|_| ("create", no))?,
-            };
-            self.keep(key, made, object);
+            self.create(kind, key, object, &at).await.map_err(|no| ("create", no))?;
             if kind.is(DEFINITIONS.0, DEFINITIONS.1) {
                 return self.until_served(object).await;
             }
         }
-        if let Some((was, is)) = self.both(key) {
-            let bound = |o: &Value| text(o, "/spec/nodeName").to_string();
-            if kind.is("", "pods") && bound(&was).is_empty() && !bound(&is).is_empty() {
-                self.count();
-                let binding = json!({"apiVersion": "v1", "kind": "Binding", "metadata": {"name": key.name},
-                    "target": {"apiVersion": "v1", "kind": "Node", "name": bound(&is)}});
-                self.real.post(&format!("{at}/binding"), &binding).await.map_err(|no| ("bind", no))?;
-            }
-            if let Some(patch) = difference(&written_alone(&was), &written_alone(&is)).and_then(only_set) {
-                self.count();
-                let real = self.real.merge(&at, &patch).await.map_err(|no| ("change", no))?;
-                self.accept(key, &real, &with_status(&is, &was));
-            }
+        self.change(kind, key, &at).await?;
+        if kind.status && !kind.is(DEFINITIONS.0, DEFINITIONS.1) {
+            self.change_status(key, &at).await.map_err(|no| ("change status of", no))?;
         }
-        if kind.status
-            && !kind.is(DEFINITIONS.0, DEFINITIONS.1)
-            && let Some((was, is)) = self.both(key)
+        self.delete(key, &at).await.map_err(|no| ("delete", no))
+    }
+
+    async fn create(&mut self, kind: &Kind, key: &Key, object: &Value, at: &str) -> Result<(), No> {
+        self.count();
+        let mut new = self.outward(&content(object));
+        if let Some(fields) = new.as_object_mut() {
+            fields.remove("status");
+        }
+        let made = match self.real.post(&path(kind, &Key { name: String::new(), ..key.clone() }), &new).await {
+            Ok(made) => {
+                self.accept(key, &made, &new);
+                made
+            }
+            // The server makes some objects by itself.
+            Err(no) => self.real.get(at).await.map_err(|_| no)?,
+        };
+        self.keep(key, made, object);
+        Ok(())
+    }
+
+    /// A pod is bound, and what else the object itself says is laid over.
+    async fn change(&mut self, kind: &Kind, key: &Key, at: &str) -> Result<(), (&'static str, No)> {
+        let Some((was, is)) = self.both(key) else { return Ok(()) };
+        let bound = |o: &Value| text(o, "/spec/nodeName").to_string();
+        if kind.is("", "pods") && bound(&was).is_empty() && !bound(&is).is_empty() {
+            self.count();
+            let binding = json!({"apiVersion": "v1", "kind": "Binding", "metadata": {"name": key.name},
+                "target": {"apiVersion": "v1", "kind": "Node", "name": bound(&is)}});
+            self.real.post(&format!("{at}/binding"), &binding).await.map_err(|no| ("bind", no))?;
+        }
+        if let Some(patch) = difference(&written_alone(&was), &written_alone(&is)).and_then(only_set) {
+            self.count();
+            let real = self.real.merge(at, &patch).await.map_err(|no| ("change", no))?;
+            self.accept(key, &real, &with_status(&is, &was));
+        }
+        Ok(())
+    }
+
+    async fn change_status(&mut self, key: &Key, at: &str) -> Result<(), No> {
+        if let Some((was, is)) = self.both(key)
             && let Some(status) = difference(&was["status"], &is["status"]).filter(|s| !s.is_null())
         {
             self.count();
@@ -242,10 +229,10 @@ impl Mirror {
             if let Some(revision) = is.pointer("/metadata/annotations").and_then(|a| a.get(REVISION)) {
                 patch["metadata"] = json!({"annotations": {REVISION: revision}});
             }
-            let real = self.real.merge(&format!("{at}/status"), &patch).await.map_err(|no| ("change status of", no))?;
+            let real = self.real.merge(&format!("{at}/status"), &patch).await?;
             self.accept(key, &real, &with_status(&was, &is));
         }
-        self.delete(key, &at).await.map_err(|no| ("delete", no))
+        Ok(())
     }
 
     /// A controller of the store has deleted it, and something holds it still: so it is in the real server from now on.
