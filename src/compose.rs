@@ -1,13 +1,13 @@
 //! The only file that puts concrete things together: plan, clients, steps, journal, engine.
 mod course;
 mod ground;
+mod keys;
 mod looking;
 
-use crate::base::file::{self, Unfit};
+use crate::base::file::Unfit;
 use crate::base::names::Names;
 use crate::base::secret::Secret;
 pub use crate::base::text::with_cause;
-use crate::base::trust::{Authority, Trust};
 use crate::base::vault::{Vault, VaultError};
 use crate::base::{clock::Clock, vmid::Vmid};
 use crate::engine::course::Course;
@@ -32,6 +32,8 @@ use crate::steps::catalogue;
 use crate::steps::site::{Installation, MARK, Parts, Reading, Reconnect, open};
 use crate::{proxmox, session};
 use ground::Ground;
+use keys::token_of_file;
+pub use keys::{read_token, token_of_environment, token_secret, trust_of};
 pub use looking::{Look, Looking, looking, told};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -126,19 +128,20 @@ impl Work {
     }
 }
 
-/// # Errors
-/// When the plan is wrong, somebody else holds the run, or its folder can't be used.
-pub fn prepare(options: Options) -> Result<Prepared, Refusal> {
-    let loaded = match &options.text {
-        Some(text) => plan::of_text(text, &options.plan),
-        None => plan::load_own(&options.plan),
-    };
-    let loaded = loaded.map_err(|e| Refusal::Plan(plan_error(&e)))?;
-    let plan = Arc::new(loaded.plan.clone());
-    let secret = match options.keys.token {
-        Some(text) => read_token(&text, TOKEN_VARIABLE, &plan)?,
-        None => token_of_file(&plan)?,
-    };
+/// A run's folder, locked, with what is in it.
+struct Opened {
+    folder: RunFolder,
+    lock: RunLock,
+    /// The place that works on the run: host and folder.
+    place: String,
+    vault: Vault,
+    journal: Journal,
+    records: Vec<Record>,
+    state: RunState,
+}
+
+/// Takes the lock of the run, then reads what it has.
+fn open_run(options: &Options, plan: &Plan) -> Result<Opened, Refusal> {
     let unfit = |e: Unfit| Refusal::State { what: with_cause(&e), next: e.next() };
     let (folder, _) = RunFolder::open(&options.folder).map_err(unfit)?;
     let lock = RunLock::take(&folder.lock(), &Owner::here()).map_err(|e| match e {
@@ -158,22 +161,39 @@ pub fn prepare(options: Options) -> Result<Prepared, Refusal> {
         e => Refusal::State { what: with_cause(&e), next: e.next() },
     })?;
     journal.watch(lock.held().clone());
-    let state_before = RunState::of(&recovered.records);
-    if !state_before.plan.is_empty() && state_before.plan != plan.name {
-        return Err(Refusal::State {
-            what: format!(
-                "the journal {} is of the plan {}, not of {}",
-                folder.journal().display(),
-                state_before.plan,
-                plan.name
-            ),
-            next: "put this plan's own journal there, or move that one away: without one the run begins anew".into(),
-        });
+    let records = recovered.records;
+    let state = RunState::of(&records);
+    if !state.plan.is_empty() && state.plan != plan.name {
+        return Err(of_another_plan(&state.plan, plan, &folder.journal()));
     }
-    let adopt = match options.adopt {
-        Some(_) if !recovered.records.is_empty() => return Err(has_a_run(&plan.name, &folder.journal())),
-        adopt => adopt,
+    if options.adopt.is_some() && !records.is_empty() {
+        return Err(has_a_run(&plan.name, &folder.journal()));
+    }
+    Ok(Opened { folder, lock, place, vault, journal, records, state })
+}
+
+fn of_another_plan(other: &str, plan: &Plan, journal: &Path) -> Refusal {
+    Refusal::State {
+        what: format!("the journal {} is of the plan {other}, not of {}", journal.display(), plan.name),
+        next: "put this plan's own journal there, or move that one away: without one the run begins anew".into(),
+    }
+}
+
+/// # Errors
+/// When the plan is wrong, somebody else holds the run, or its folder can't be used.
+pub fn prepare(options: Options) -> Result<Prepared, Refusal> {
+    let loaded = match &options.text {
+        Some(text) => plan::of_text(text, &options.plan),
+        None => plan::load_own(&options.plan),
     };
+    let loaded = loaded.map_err(|e| Refusal::Plan(plan_error(&e)))?;
+    let plan = Arc::new(loaded.plan.clone());
+    let secret = match &options.keys.token {
+        Some(text) => read_token(text, TOKEN_VARIABLE, &plan)?,
+        None => token_of_file(&plan)?,
+    };
+    let Opened { folder, lock, place, vault, journal, records, state: state_before } = open_run(&options, &plan)?;
+    let adopt = options.adopt;
     let run = match &adopt {
         Some(adoption) => adoption.run.clone(),
         None if state_before.run.is_empty() => new_run_id(),
@@ -191,7 +211,7 @@ pub fn prepare(options: Options) -> Result<Prepared, Refusal> {
         run: &run,
         place: &place,
         state: &state_before,
-        records: &recovered.records,
+        records: &records,
         release,
         components,
     };
@@ -203,7 +223,7 @@ pub fn prepare(options: Options) -> Result<Prepared, Refusal> {
         makes_secrets: course::makes_secrets(options.course),
         ..ground.parts(secret)?
     });
-    let (feed, records) = mpsc::unbounded_channel();
+    let (feed, told) = mpsc::unbounded_channel();
     let (requests, inbox) = mpsc::unbounded_channel();
     let (inside, outside) = Outside::channel();
     let reading = Arc::new(reading);
@@ -236,13 +256,13 @@ pub fn prepare(options: Options) -> Result<Prepared, Refusal> {
         take_over: options.take_over,
         adopted: adopt.map(|adoption| adoption.things).unwrap_or_default(),
     };
-    let last_seq = recovered.records.last().map_or(0, |r| r.seq);
+    let last_seq = records.last().map_or(0, |r| r.seq);
     Ok(Prepared {
         plan,
         loaded,
         folder,
         last_seq,
-        records,
+        records: told,
         requests,
         observer,
         work: Work { driver, session, inbox, _lock: lock },
@@ -311,76 +331,6 @@ pub fn plan_error(error: &plan::PlanError) -> String {
     lines.extend(error.findings().iter().map(ToString::to_string));
     lines.push(format!("next: {}", error.next()));
     lines.join("\n")
-}
-
-/// The token in the environment, in whatever form; [`read_token`] reads it.
-pub fn token_of_environment() -> Option<Secret<String>> {
-    let secret = std::env::var(TOKEN_VARIABLE).ok()?;
-    let secret = secret.trim();
-    (!secret.is_empty()).then(|| Secret::new(secret.to_string()))
-}
-
-/// The token's secret: the environment first, then the plan's file.
-///
-/// # Errors
-/// When there is none, when the file may be read by others or is theirs, or when what is there is no token's secret.
-pub fn token_secret(plan: &Plan) -> Result<Secret<String>, Refusal> {
-    match token_of_environment() {
-        Some(text) => read_token(&text, TOKEN_VARIABLE, plan),
-        None => token_of_file(plan),
-    }
-}
-
-/// The secret in what a person gave for the plan's token. `place` says where it stood.
-///
-/// # Errors
-/// When it is none, before anything is sent.
-pub fn read_token(text: &Secret<String>, place: &str, plan: &Plan) -> Result<Secret<String>, Refusal> {
-    proxmox::read_token(text.expose(), &plan.site.token_id)
-        .map_err(|e| Refusal::Plan(format!("the token's secret in {place}: {e}\nnext: {}", e.next())))
-}
-
-fn token_of_file(plan: &Plan) -> Result<Secret<String>, Refusal> {
-    let refuse = |what: String, next: &str| Refusal::Plan(format!("the token's secret: {what}\nnext: {next}"));
-    let path = home(&plan.site.token_file);
-    let text = file::read_private(&path).map_err(|unfit| match &unfit {
-        Unfit::Io { .. } => refuse(
-            with_cause(&unfit),
-            &format!("write the secret into {} (chmod 600), or set {TOKEN_VARIABLE}", path.display()),
-        ),
-        other => refuse(other.to_string(), &other.next()),
-    })?;
-    read_token(&text, &path.display().to_string(), plan)
-}
-
-/// The certificate or authority by which the plan recognises the site's server.
-///
-/// # Errors
-/// When the file with the site's authority can't be used.
-pub fn trust_of(plan: &Plan) -> Result<Trust, Refusal> {
-    let site = &plan.site;
-    match (&site.fingerprint, &site.ca_file) {
-        (Some(fingerprint), _) => Ok(Trust::Leaf(fingerprint.clone())),
-        (None, None) => Ok(Trust::System),
-        (None, Some(file)) => {
-            let path = home(file);
-            let refuse = |what: String| {
-                Refusal::Plan(format!(
-                    "site.ca_file: {}: {what}\nnext: put the site's authority there (pve-root-ca.pem of any node, in PEM), \
-                     or write site.fingerprint instead",
-                    path.display()
-                ))
-            };
-            Authority::of_file(&path).map(Trust::Authority).map_err(refuse)
-        }
-    }
-}
-
-fn home(path: &str) -> PathBuf {
-    match (path.strip_prefix("~/"), directories::BaseDirs::new()) {
-        (Some(rest), Some(dirs)) => dirs.home_dir().join(rest),
-        _ => PathBuf::from(path),
-    }
 }
 
 /// The records of a run, read without its lock, for `status`.

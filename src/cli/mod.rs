@@ -12,6 +12,7 @@ mod keys;
 mod lab;
 mod lab_serve;
 mod lab_site;
+mod manual;
 mod output;
 mod person;
 mod plan;
@@ -29,6 +30,7 @@ mod support;
 mod teardown;
 mod verify;
 mod verifying;
+mod version;
 mod worker;
 mod workers;
 
@@ -47,7 +49,13 @@ impl Command {
     fn uses_state(&self) -> bool {
         match self {
             Command::Lab(lab) => lab.uses_state(),
-            Command::Assess(_) | Command::Plan(_) | Command::Worker(_) | Command::Probe(_) => false,
+            Command::Assess(_)
+            | Command::Plan(_)
+            | Command::Completions(_)
+            | Command::Man(_)
+            | Command::Version(_)
+            | Command::Worker(_)
+            | Command::Probe(_) => false,
             Command::Secrets(_)
             | Command::Check(_)
             | Command::Run(_)
@@ -111,6 +119,12 @@ enum Command {
     Teardown(teardown::Teardown),
     /// Prove again what a run has proven, and check the installation's integrity; changes nothing
     Verify(verify::Verify),
+    /// Completions for a shell, on standard output
+    Completions(manual::Completions),
+    /// The man pages: this one on standard output, or all of them into a folder
+    Man(manual::Man),
+    /// Version, build and the releases that are built in
+    Version(version::Version),
     /// Does the work of a run; `run` starts it
     #[command(hide = true)]
     Worker(worker::Worker),
@@ -174,6 +188,9 @@ async fn run(command: Option<Command>, state_dir: &Path) -> Exit {
         Some(Command::Workers(workers)) => workers.run(state_dir).await,
         Some(Command::Teardown(teardown)) => teardown.run(state_dir).await,
         Some(Command::Verify(verify)) => verify.run(state_dir).await,
+        Some(Command::Completions(completions)) => completions.run(),
+        Some(Command::Man(man)) => man.run(),
+        Some(Command::Version(version)) => version.run(),
         Some(Command::Worker(worker)) => worker.run().await,
         Some(Command::Probe(probe)) => probe.run().await,
     }

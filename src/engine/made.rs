@@ -97,19 +97,7 @@ impl Made {
     /// Takes the next record of the journal into account.
     pub fn apply(&mut self, event: &Event) {
         match event {
-            Event::Session { course, adopted, .. } => {
-                self.backwards = course.is_back();
-                self.fresh.clear();
-                // A teardown that was given up is another one than the next.
-                if !self.backwards {
-                    self.back.clear();
-                }
-                for Adopted { step, thing } in adopted {
-                    self.acted.insert(step.clone());
-                    self.things.insert(thing.clone());
-                    self.adopted = true;
-                }
-            }
+            Event::Session { course, adopted, .. } => self.begin(course.is_back(), adopted),
             Event::Intended { step, .. } if self.backwards => drop(self.back.insert(step.clone())),
             Event::Proven { step, .. } if self.backwards => {
                 self.back.insert(step.clone());
@@ -153,6 +141,20 @@ impl Made {
             | Event::StopAsked { .. }
             | Event::ControlTaken { .. }
             | Event::Ended { .. } => {}
+        }
+    }
+
+    fn begin(&mut self, backwards: bool, adopted: &[Adopted]) {
+        self.backwards = backwards;
+        self.fresh.clear();
+        // A teardown that was given up is another one than the next.
+        if !backwards {
+            self.back.clear();
+        }
+        for Adopted { step, thing } in adopted {
+            self.acted.insert(step.clone());
+            self.things.insert(thing.clone());
+            self.adopted = true;
         }
     }
 

@@ -126,121 +126,46 @@ impl RunState {
             Arc::make_mut(&mut self.made).apply(&record.event);
         }
         match &record.event {
-            Event::Session { run, plan, plan_digest, host, pid, course, steps, .. } => {
-                self.close_gates(*course);
-                if let Course::Workers { count } = course {
-                    self.renumber(*count);
-                }
-                self.run.clone_from(run);
-                self.plan.clone_from(plan);
-                self.plan_digest.clone_from(plan_digest);
-                self.host.clone_from(host);
-                self.pid = *pid;
-                self.course = *course;
-                self.sessions += 1;
-                self.started.get_or_insert(at);
-                self.stop_asked = None;
-                self.ended = None;
-                self.disputed = false;
-                self.gates_asked.clear();
-                self.take_up(steps);
-            }
-            Event::GateAsked { day, .. } => {
-                self.gates_asked.insert(*day);
-            }
-            Event::GateOpened { day, by } => {
-                self.gates.insert(*day, by.clone());
-            }
-            Event::Absent { step, .. } => self.on(step, at, |s| {
-                s.status = Status::Absent;
-                s.wait = None;
-                s.acted_at = None;
-                s.in_act = false;
-            }),
-            Event::Intended { step, attempt } => self.on(step, at, |s| {
-                // The time at the gate and in the queue is not the step's own.
-                if s.status == Status::Absent && s.failures == 0 {
-                    s.started = Some(at);
-                }
-                s.status = Status::Acting;
-                s.attempt = *attempt;
-                s.handle = None;
-                s.wait = None;
-                s.in_act = true;
-            }),
+            Event::Session { .. } => self.begin(&record.event, at),
+            Event::GateAsked { day, .. } => drop(self.gates_asked.insert(*day)),
+            Event::GateOpened { day, by } => drop(self.gates.insert(*day, by.clone())),
+            Event::Absent { step, .. } => self.on(step, at, StepState::absent),
+            Event::Intended { step, attempt } => self.on(step, at, |s| s.intended(*attempt, at)),
             Event::HandleKept { step, handle } => self.on(step, at, |s| s.handle = Some(handle.clone())),
-            Event::Acted { step } => self.on(step, at, |s| {
-                s.status = Status::Acted;
-                s.acted_at = Some(at);
-                s.in_act = false;
-            }),
-            Event::Waiting { step, wait } => self.on(step, at, |s| {
-                let since = match &s.wait {
-                    Some((old, since)) if old.condition == wait.condition => *since,
-                    _ => at,
-                };
-                s.status = Status::Underway;
-                s.wait = Some((wait.clone(), since));
-                // An act says what it waits for each time that it is tried: it gets further when it is accepted.
-                if !s.in_act {
-                    s.got_further();
-                }
-            }),
-            Event::Proven { step, proof } => self.on(step, at, |s| {
-                s.status = Status::Proven;
-                if !s.to_confirm || s.drifted.is_some() {
-                    s.finished = Some(at);
-                }
-                s.proof = Some(proof.clone());
-                s.wait = None;
-                s.got_further();
-                s.drifted = None;
-                s.to_confirm = false;
-                s.in_act = false;
-            }),
-            Event::Failed { step, failure, again_at } => self.on(step, at, |s| {
-                s.failures += 1;
-                s.first_failure.get_or_insert(at);
-                s.last_failure = Some(failure.clone());
-                s.in_act = false;
-                s.status = Status::Retrying { failure: failure.clone(), again_at: *again_at };
-            }),
-            Event::Blocked { step, failure, again_at } => self.on(step, at, |s| {
-                // Between two refusals the step looks and tries again: it has been blocked all the while.
-                let since = *s.first_failure.get_or_insert(at);
-                s.failures += 1;
-                s.last_failure = Some(failure.clone());
-                s.known_blocked = true;
-                s.in_act = false;
-                s.status = Status::Blocked { failure: failure.clone(), since, again_at: *again_at };
-            }),
-            Event::Drifted { step, why } => self.on(step, at, |s| {
-                s.drifted = Some(why.clone());
-                s.to_confirm = false;
-                // An effect that is seen from now on is not a late one of the act that was proven.
-                s.acted_at = None;
-                s.started = Some(at);
-                s.finished = None;
-            }),
-            // The lines of a log are for those who listen; the journal has them all.
-            Event::Log { .. } => {}
-            Event::RetryAsked { step, .. } => self.on(step, at, |s| {
-                s.known_blocked = false;
-                match &mut s.status {
-                    Status::Retrying { again_at, .. } | Status::Blocked { again_at, .. } => *again_at = at,
-                    Status::Pending
-                    | Status::Absent
-                    | Status::Acting
-                    | Status::Acted
-                    | Status::Underway
-                    | Status::Proven => {}
-                }
-            }),
+            Event::Acted { step } => self.on(step, at, |s| s.acted(at)),
+            Event::Waiting { step, wait } => self.on(step, at, |s| s.waiting(wait, at)),
+            Event::Proven { step, proof } => self.on(step, at, |s| s.proven(proof, at)),
+            Event::Failed { step, failure, again_at } => self.on(step, at, |s| s.failed(failure, at, *again_at)),
+            Event::Blocked { step, failure, again_at } => self.on(step, at, |s| s.blocked(failure, at, *again_at)),
+            Event::Drifted { step, why } => self.on(step, at, |s| s.has_drifted(why, at)),
+            Event::RetryAsked { step, .. } => self.on(step, at, |s| s.retry_asked(at)),
             Event::StopAsked { by } => self.stop_asked = Some(by.clone()),
-            // Control belongs to the living worker, not to the run; a notice is about the target alone.
-            Event::ControlTaken { .. } | Event::Noticed { .. } => {}
+            // The lines of a log are for those who listen, control belongs to the living worker, and a notice is about the
+            // target alone.
+            Event::Log { .. } | Event::ControlTaken { .. } | Event::Noticed { .. } => {}
             Event::Ended { outcome } => self.end(*outcome),
         }
+    }
+
+    fn begin(&mut self, session: &Event, at: Timestamp) {
+        let Event::Session { run, plan, plan_digest, host, pid, course, steps, .. } = session else { return };
+        self.close_gates(*course);
+        if let Course::Workers { count } = course {
+            self.renumber(*count);
+        }
+        self.run.clone_from(run);
+        self.plan.clone_from(plan);
+        self.plan_digest.clone_from(plan_digest);
+        self.host.clone_from(host);
+        self.pid = *pid;
+        self.course = *course;
+        self.sessions += 1;
+        self.started.get_or_insert(at);
+        self.stop_asked = None;
+        self.ended = None;
+        self.disputed = false;
+        self.gates_asked.clear();
+        self.take_up(steps);
     }
 
     /// A look that found a blocked step as it was: no news for the journal, and so for no other fold of it.

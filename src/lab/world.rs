@@ -29,6 +29,8 @@ pub struct World {
     /// Another API server that answers for the cluster on the control planes' addresses: connections are passed on to it.
     /// Whoever sets this keeps it and the store in step (`tests/peers/bridge`).
     pub kubernetes_elsewhere: Option<SocketAddr>,
+    /// Cluster API core and the in-cluster address provider run beside that server: the lab's own do nothing.
+    pub cluster_api_elsewhere: bool,
     /// The files of the release server; set by `site::start`.
     pub releases: releases::Releases,
     /// The sockets that should be open now; `net` makes it so.
@@ -50,6 +52,7 @@ impl World {
             machines: BTreeMap::new(),
             cluster: None,
             kubernetes_elsewhere: None,
+            cluster_api_elsewhere: false,
             releases: releases::Releases::default(),
             listeners: BTreeMap::new(),
             disturbances: disturb::Plan::of(&scenario.disturbances),

@@ -27,6 +27,7 @@ fn main() {
     }
     if wanted("memory") {
         memory::of_a_worker(disk.path());
+        memory::of_a_whole_run(disk.path());
     }
     if wanted("assess") {
         assess::cost(disk.path());

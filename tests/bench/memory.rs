@@ -1,8 +1,8 @@
 //! What a worker needs: the real program, against a lab, over a journal that has grown.
 use super::written;
 use cozyup::session::{client, lock};
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 pub fn of_a_worker(disk: &Path) {
@@ -15,28 +15,11 @@ pub fn of_a_worker(disk: &Path) {
 fn one(disk: &Path, count: usize) {
     let journal = written(disk, count);
     let state = tempfile::tempdir_in(disk).unwrap();
-    let site = state.path().join("site");
-    let cozyup = || {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_cozyup"));
-        command.stdin(Stdio::null()).stdout(Stdio::null());
-        command
-    };
-    let mut lab = cozyup().args(["lab", "serve", "--speed", "600", "--dir"]).arg(&site).spawn().unwrap();
-    let served =
-        until(|| serde_json::from_slice::<serde_json::Value>(&std::fs::read(site.join("site.json")).ok()?).ok());
-    let clock = format!("{},{},{}", served["clock_origin"].as_str().unwrap(), served["clock_wall_ms"], served["speed"]);
+    let mut lab = Lab::begin(state.path(), 600);
     let run = state.path().join("runs/standard");
     std::fs::create_dir_all(&run).unwrap();
     std::fs::copy(&journal, run.join("journal.jsonl")).unwrap();
-    let mut command = cozyup();
-    command
-        .arg("--state-dir")
-        .arg(state.path())
-        .arg("run")
-        .arg(site.join("plan.yaml"))
-        .args(["--until", "1", "--detach"]);
-    let began = command.env("COZYUP_CLOCK", clock).status().unwrap();
-    assert!(began.success(), "the worker did not start");
+    lab.detached(&["--until", "1"]);
     let pid = until(|| lock::holder(&run.join("lock")).ok().flatten()).pid;
     let process = rustix::process::Pid::from_raw(pid.cast_signed()).unwrap();
 
@@ -51,17 +34,98 @@ fn one(disk: &Path, count: usize) {
         print(&format!("{count} records: with two ({} received)", second.history.len()), pid);
     });
     rustix::process::kill_process(process, rustix::process::Signal::KILL).unwrap();
-    lab.kill().unwrap();
-    lab.wait().unwrap();
+    lab.end();
+}
+
+/// A whole run of the standard site, with a full screen of 160x45 beside it from the first record to the last.
+pub fn of_a_whole_run(disk: &Path) {
+    println!("\nmemory of a worker and a screen together, over a whole run of the standard site (at most)");
+    let state = tempfile::tempdir_in(disk).unwrap();
+    let mut lab = Lab::begin(state.path(), 240);
+    let run = state.path().join("runs/standard");
+    lab.detached(&["--yes"]);
+    let worker = until(|| lock::holder(&run.join("lock")).ok().flatten()).pid;
+    // A terminal of its own, from util-linux.
+    let attach = format!(
+        "stty rows 45 cols 160; exec '{}' --state-dir '{}' attach standard",
+        env!("CARGO_BIN_EXE_cozyup"),
+        state.path().display()
+    );
+    let mut script = Command::new("script");
+    script.args(["-qfec", &attach, "/dev/null"]).env("TERM", "xterm-256color").env("COZYUP_CLOCK", &lab.clock);
+    let mut terminal = script.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let screen = until(|| child_of(terminal.id()));
+    let (mut of_worker, mut of_screen, mut both) = (0, 0, 0);
+    while let Some(kib) = field(worker, "VmRSS:") {
+        let on_screen = field(screen, "VmRSS:").expect("the screen ended before the run");
+        both = both.max(kib + on_screen);
+        of_worker = of_worker.max(field(worker, "VmHWM:").unwrap_or_default());
+        of_screen = of_screen.max(field(screen, "VmHWM:").unwrap_or_default());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let records = std::fs::read_to_string(run.join("journal.jsonl")).unwrap().lines().count();
+    let mebibytes = |kib: u64| format!("{:.1} MiB", kib as f64 / 1024.0);
+    println!(
+        "  {records} records: worker {}, screen {}, both at one time {}",
+        mebibytes(of_worker),
+        mebibytes(of_screen),
+        mebibytes(both)
+    );
+    terminal.kill().unwrap();
+    terminal.wait().unwrap();
+    lab.end();
+}
+
+/// The one child of a process, once it is the program that the shell became.
+fn child_of(pid: u32) -> Option<u32> {
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
+    let child: u32 = children.split_whitespace().next()?.parse().ok()?;
+    let program = std::fs::read_link(format!("/proc/{child}/exe")).ok()?;
+    (program.file_name()? == "cozyup").then_some(child)
+}
+
+/// A served lab, and the clock that programs beside it live by.
+struct Lab {
+    served: Child,
+    clock: String,
+    state: PathBuf,
+}
+
+impl Lab {
+    fn begin(state: &Path, speed: u32) -> Lab {
+        let site = state.join("site");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cozyup"));
+        command.args(["lab", "serve", "--speed", &speed.to_string(), "--dir"]).arg(&site);
+        let served = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+        let site =
+            until(|| serde_json::from_slice::<serde_json::Value>(&std::fs::read(site.join("site.json")).ok()?).ok());
+        let clock = format!("{},{},{}", site["clock_origin"].as_str().unwrap(), site["clock_wall_ms"], site["speed"]);
+        Lab { served, clock, state: state.to_path_buf() }
+    }
+
+    /// Begins a run of the lab's own plan without a screen.
+    fn detached(&mut self, more: &[&str]) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cozyup"));
+        command.arg("--state-dir").arg(&self.state).arg("run").arg(self.state.join("site/plan.yaml"));
+        command.args(more).arg("--detach").env("COZYUP_CLOCK", &self.clock);
+        let began = command.stdin(Stdio::null()).stdout(Stdio::null()).status().unwrap();
+        assert!(began.success(), "the worker did not start");
+    }
+
+    fn end(&mut self) {
+        self.served.kill().unwrap();
+        self.served.wait().unwrap();
+    }
+}
+
+/// A figure of the process in KiB; `None` once it has ended.
+fn field(pid: u32, key: &str) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    status.lines().find(|l| l.starts_with(key))?.split_whitespace().nth(1)?.parse().ok()
 }
 
 fn print(what: &str, pid: u32) {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let mebibytes = |key: &str| {
-        let line = status.lines().find(|l| l.starts_with(key)).unwrap_or_default();
-        let kib: f64 = line.split_whitespace().nth(1).and_then(|n| n.parse().ok()).unwrap_or_default();
-        format!("{:.1} MiB", kib / 1024.0)
-    };
+    let mebibytes = |key: &str| format!("{:.1} MiB", field(pid, key).unwrap_or_default() as f64 / 1024.0);
     println!("  {what:<56} now {:>10}  most {:>10}", mebibytes("VmRSS:"), mebibytes("VmHWM:"));
 }
 

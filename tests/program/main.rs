@@ -22,6 +22,7 @@ mod hand_over;
 mod kept_workers;
 mod lab_run;
 mod leaks;
+mod manual;
 mod observe;
 mod session;
 mod shared_site;

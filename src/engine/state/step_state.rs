@@ -104,6 +104,102 @@ impl StepState {
         self.known_blocked = false;
     }
 
+    /// The target does not have it.
+    pub(super) fn absent(&mut self) {
+        self.status = Status::Absent;
+        self.wait = None;
+        self.acted_at = None;
+        self.in_act = false;
+    }
+
+    /// The act is about to be called.
+    pub(super) fn intended(&mut self, attempt: u32, at: Timestamp) {
+        // The time at the gate and in the queue is not the step's own.
+        if self.status == Status::Absent && self.failures == 0 {
+            self.started = Some(at);
+        }
+        self.status = Status::Acting;
+        self.attempt = attempt;
+        self.handle = None;
+        self.wait = None;
+        self.in_act = true;
+    }
+
+    /// The act was accepted.
+    pub(super) fn acted(&mut self, at: Timestamp) {
+        self.status = Status::Acted;
+        self.acted_at = Some(at);
+        self.in_act = false;
+    }
+
+    /// A wait for the condition that it waits for already goes on from where it began.
+    pub(super) fn waiting(&mut self, wait: &Wait, at: Timestamp) {
+        let since = match &self.wait {
+            Some((old, since)) if old.condition == wait.condition => *since,
+            Some(_) | None => at,
+        };
+        self.status = Status::Underway;
+        self.wait = Some((wait.clone(), since));
+        // An act says what it waits for each time that it is tried: it gets further when it is accepted.
+        if !self.in_act {
+            self.got_further();
+        }
+    }
+
+    /// A look bore the statement out.
+    pub(super) fn proven(&mut self, proof: &Proof, at: Timestamp) {
+        self.status = Status::Proven;
+        if !self.to_confirm || self.drifted.is_some() {
+            self.finished = Some(at);
+        }
+        self.proof = Some(proof.clone());
+        self.wait = None;
+        self.got_further();
+        self.drifted = None;
+        self.to_confirm = false;
+        self.in_act = false;
+    }
+
+    /// It failed and is tried again by itself.
+    pub(super) fn failed(&mut self, failure: &Failure, at: Timestamp, again_at: Timestamp) {
+        self.count_failure(failure, at);
+        self.status = Status::Retrying { failure: failure.clone(), again_at };
+    }
+
+    /// It failed and needs a person. Between two refusals the step looks and tries again: it has been blocked all the while.
+    pub(super) fn blocked(&mut self, failure: &Failure, at: Timestamp, again_at: Timestamp) {
+        let since = self.count_failure(failure, at);
+        self.known_blocked = true;
+        self.status = Status::Blocked { failure: failure.clone(), since, again_at };
+    }
+
+    /// Counts a failure; returns the time of the first since the step last got further.
+    fn count_failure(&mut self, failure: &Failure, at: Timestamp) -> Timestamp {
+        self.failures += 1;
+        self.last_failure = Some(failure.clone());
+        self.in_act = false;
+        *self.first_failure.get_or_insert(at)
+    }
+
+    /// Its statement, once proven, is not true any more.
+    pub(super) fn has_drifted(&mut self, why: &str, at: Timestamp) {
+        self.drifted = Some(why.to_string());
+        self.to_confirm = false;
+        // An effect that is seen from now on is not a late one of the act that was proven.
+        self.acted_at = None;
+        self.started = Some(at);
+        self.finished = None;
+    }
+
+    /// A person asked for a look now.
+    pub(super) fn retry_asked(&mut self, at: Timestamp) {
+        self.known_blocked = false;
+        match &mut self.status {
+            Status::Retrying { again_at, .. } | Status::Blocked { again_at, .. } => *again_at = at,
+            Status::Pending | Status::Absent | Status::Acting | Status::Acted | Status::Underway | Status::Proven => {}
+        }
+    }
+
     /// True when the act was called and has neither been accepted nor failed.
     pub fn is_in_act(&self) -> bool {
         self.in_act

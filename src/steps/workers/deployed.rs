@@ -191,7 +191,15 @@ mod tests {
 
     fn machine(name: &str, progress: Progress) -> Machine {
         let phase = "Provisioning".to_string();
-        Machine { name: name.into(), phase, node: None, provider_id: String::new(), progress, drain: None }
+        Machine {
+            name: name.into(),
+            phase,
+            node: None,
+            bootstrapped: false,
+            provider_id: String::new(),
+            progress,
+            drain: None,
+        }
     }
 
     fn vm(vmid: Vmid) -> Progress {

@@ -4,6 +4,9 @@
 //! Nothing in the cluster writes a node's provider id: Talos v1.10 reads `provider-id` from the CD-ROM and leaves it to a cloud
 //! controller manager, and one machine config for all workers can name none (docs/adr/008). So cozyup writes it, for the node
 //! whose SMBIOS uuid is the VM's.
+//!
+//! Nor does anything say of these Machines that their bootstrap data is there: Cluster API core does for a bootstrap provider's
+//! objects alone, and capmox takes the CD-ROM out only then. cozyup, which made the data, says it.
 use super::{Group, Machine, Node, delete_node, machines, nodes};
 use crate::cozystack::addons::RUN_LABEL;
 use crate::cozystack::cluster_api::Progress;
@@ -44,11 +47,24 @@ impl Joining {
     }
 }
 
+impl Joining {
+    async fn say_that_it_has_its_data(&self, change: &Changing, machine: &str) -> Result<(), Failure> {
+        let said = json!({"bootstrapReady": true});
+        let written =
+            change.kubernetes()?.patch_status(&Kind::MACHINE, Some(self.group.namespace), machine, &said).await;
+        written
+            .map(drop)
+            .map_err(|e| failures::kubernetes(&e, &format!("say in Machine {machine} that its data is there")))
+    }
+}
+
 /// How one machine stands.
 #[derive(Debug, PartialEq, Eq)]
 enum Joined<'a> {
     /// Both systems agree, and the node takes work.
     Yes,
+    /// Its VM has started with the bootstrap data, and the Machine does not say so yet.
+    Unsaid,
     /// The node is there, and its provider id is to be written.
     Unnamed(&'a Node),
     NotYet(String),
@@ -58,6 +74,9 @@ enum Joined<'a> {
 
 fn joined<'a>(machine: &Machine, nodes: &'a [Node]) -> Joined<'a> {
     let Progress::Made(made) = &machine.progress else { return Joined::NotYet(machine.told()) };
+    if !machine.bootstrapped {
+        return Joined::Unsaid;
+    }
     let Some(node) = nodes.iter().find(|node| node.system_uuid == made.uuid) else {
         return Joined::NotYet(format!("{}: vm {} has not registered as a node", machine.name, made.vmid));
     };
@@ -118,6 +137,12 @@ impl Step<Installation> for Joining {
                 Joined::Unnamed(node) => {
                     return Ok(Observed::Absent(format!("node {} has no provider id", node.name)));
                 }
+                Joined::Unsaid => {
+                    let name = &machine.name;
+                    return Ok(Observed::Absent(format!(
+                        "Machine {name} does not say that its bootstrap data is there"
+                    )));
+                }
                 Joined::NotYet(why) => late.push(why),
                 Joined::Otherwise(what) => {
                     return Ok(Observed::Conflict(Failure::refused(
@@ -164,11 +189,11 @@ impl Step<Installation> for Joining {
             delete_node(change, node).await?;
         }
         for machine in &machines {
-            let Joined::Unnamed(node) = joined(machine, &nodes) else { continue };
-            // The uid makes the server refuse it when another node has the name by now.
-            let patch = json!({"metadata": {"uid": node.uid}, "spec": {"providerID": machine.provider_id}});
-            let written = change.kubernetes()?.merge_patch(&Kind::NODE, None, &node.name, &patch).await;
-            written.map_err(|e| failures::kubernetes(&e, &format!("write the provider id of node {}", node.name)))?;
+            match joined(machine, &nodes) {
+                Joined::Unsaid => self.say_that_it_has_its_data(change, &machine.name).await?,
+                Joined::Unnamed(node) => name_node(change, node, &machine.provider_id).await?,
+                Joined::Yes | Joined::NotYet(_) | Joined::Otherwise(_) => {}
+            }
         }
         Ok(())
     }
@@ -180,6 +205,13 @@ impl Step<Installation> for Joining {
     async fn changed(&self, cx: &dyn Context, site: &Reading) {
         follow::object(cx, site, &Kind::NODE, None, None, Duration::from_secs(5)).await;
     }
+}
+
+async fn name_node(change: &Changing, node: &Node, provider_id: &str) -> Result<(), Failure> {
+    // The uid makes the server refuse it when another node has the name by now.
+    let patch = json!({"metadata": {"uid": node.uid}, "spec": {"providerID": provider_id}});
+    let written = change.kubernetes()?.merge_patch(&Kind::NODE, None, &node.name, &patch).await;
+    written.map(drop).map_err(|e| failures::kubernetes(&e, &format!("write the provider id of node {}", node.name)))
 }
 
 fn foreign(node: &str) -> Failure {
@@ -209,6 +241,7 @@ mod tests {
             name: "w".into(),
             phase: "Running".into(),
             node: Some("w".into()),
+            bootstrapped: true,
             provider_id: "proxmox://ab-1".into(),
             progress: Progress::Made(made),
             drain: None,
@@ -237,6 +270,15 @@ mod tests {
         assert!(matches!(joined(&unseen, &[node("proxmox://ab-1")]), Joined::NotYet(_)));
         let held = Node { taints: vec!["node.cilium.io/agent-not-ready".into()], ..node("proxmox://ab-1") };
         assert!(matches!(joined(&machine(), &[held]), Joined::NotYet(why) if why.contains("agent-not-ready")));
+    }
+
+    #[test]
+    fn a_machine_whose_bootstrap_data_core_does_not_speak_of_is_told_to_have_it_before_all_else() {
+        let unsaid = Machine { bootstrapped: false, ..machine() };
+        assert_eq!(joined(&unsaid, &[]), Joined::Unsaid);
+        assert_eq!(joined(&unsaid, &[node("proxmox://ab-1")]), Joined::Unsaid);
+        let waiting = Machine { progress: Progress::Unseen, ..unsaid };
+        assert!(matches!(joined(&waiting, &[]), Joined::NotYet(_)));
     }
 
     #[test]

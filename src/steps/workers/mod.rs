@@ -107,6 +107,9 @@ pub struct Machine {
     pub phase: String,
     /// The node that core has found.
     pub node: Option<String>,
+    /// The Machine's status says that its bootstrap data is there. Cluster API core v1.10.1 writes this only for the objects of
+    /// a bootstrap provider, and capmox v0.7.7 takes the CD-ROM out only behind it.
+    pub bootstrapped: bool,
     /// `proxmox://UUID`, as capmox wrote it.
     pub provider_id: String,
     pub progress: Progress,
@@ -123,6 +126,7 @@ impl Machine {
             name: text(machine, "/metadata/name").to_string(),
             phase: text(machine, "/status/phase").to_string(),
             node: machine.pointer("/status/nodeRef/name").and_then(Value::as_str).map(str::to_string),
+            bootstrapped: machine.pointer("/status/bootstrapReady") == Some(&Value::Bool(true)),
             provider_id: found.map(|m| text(m, "/spec/providerID").to_string()).unwrap_or_default(),
             progress: found.map_or(Progress::Unseen, Progress::of),
             drain: drain.map(|c| c.message.to_string()),

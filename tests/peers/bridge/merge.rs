@@ -4,6 +4,12 @@ use serde_json::{Map, Value};
 /// Metadata that each server keeps for itself.
 const OWN: [&str; 6] = ["resourceVersion", "uid", "creationTimestamp", "generation", "managedFields", "selfLink"];
 
+/// What a request to delete writes.
+const DELETION: [&str; 2] = ["deletionTimestamp", "deletionGracePeriodSeconds"];
+
+/// What a Deployment's controller writes along with its status.
+pub const REVISION: &str = "deployment.kubernetes.io/revision";
+
 /// The object without what each server keeps for itself, and without nulls and what they leave empty.
 pub fn content(object: &Value) -> Value {
     let mut object = object.clone();
@@ -77,6 +83,38 @@ pub fn lay_over(value: &mut Value, patch: &Value) {
             lay_over(map.entry(field.clone()).or_insert(Value::Null), change);
         }
     }
+}
+
+/// What a write of the object itself can change: status has its own path, and a pod is bound, never moved.
+pub fn written_alone(content: &Value) -> Value {
+    let mut rest = content.clone();
+    if let Some(fields) = rest.as_object_mut() {
+        fields.remove("status");
+    }
+    if let Some(metadata) = rest.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.retain(|field, _| !DELETION.contains(&field.as_str()));
+    }
+    if content["kind"] == "Pod"
+        && let Some(spec) = rest.get_mut("spec").and_then(Value::as_object_mut)
+    {
+        spec.remove("nodeName");
+    }
+    if content["kind"] == "Deployment"
+        && let Some(annotations) = rest.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut)
+    {
+        annotations.remove(REVISION);
+    }
+    rest
+}
+
+/// The object with the status of another: what the real server knows of the store after a write of one of both parts.
+pub fn with_status(object: &Value, other: &Value) -> Value {
+    let mut object = object.clone();
+    if let Some(fields) = object.as_object_mut() {
+        fields.remove("status");
+        fields.extend(other.get("status").map(|status| ("status".to_string(), status.clone())));
+    }
+    object
 }
 
 #[cfg(test)]

@@ -6,30 +6,23 @@
 //!                store <- pull: watches of every kind that the lab serves              <- kube-apiserver <- cozyup
 //! ```
 //! What the real server refuses is kept: it would be an object that no real controller can have written.
-use super::merge::{content, difference, lay_over, only_set};
+use super::merge::{REVISION, content, difference, lay_over, only_set, with_status, written_alone};
 use super::real::{No, Real, path};
 use cozyup::lab::kube::api::{Kind, served};
 use cozyup::lab::kube::settle;
 use cozyup::lab::kube::store::Key;
 use cozyup::lab::world::Lab;
-use futures::StreamExt;
-use kube::api::{ApiResource, DynamicObject};
-use kube::runtime::watcher::{self, Event};
-use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-/// How long a new definition may take until its kind is served.
-const SERVED: Duration = Duration::from_secs(20);
+/// How often a write is tried that only met a busy server or a broken connection.
+const TRIES: u32 = 50;
 
-const DEFINITIONS: (&str, &str) = ("apiextensions.k8s.io", "customresourcedefinitions");
-
-/// What a Deployment's controller writes along with its status.
-const REVISION: &str = "deployment.kubernetes.io/revision";
+pub const DEFINITIONS: (&str, &str) = ("apiextensions.k8s.io", "customresourcedefinitions");
 
 /// An object that both sides have.
 struct Shared {
@@ -49,51 +42,22 @@ pub struct Report {
 }
 
 pub struct Mirror {
-    lab: Lab,
-    real: Real,
+    pub(super) lab: Lab,
+    pub(super) real: Real,
     shared: BTreeMap<Key, Shared>,
     cursor: u64,
-    watched: BTreeSet<(String, String)>,
-    watches: JoinSet<()>,
-    seen: mpsc::UnboundedSender<(Key, Option<Value>)>,
+    pub(super) watched: BTreeSet<(String, String)>,
+    pub(super) watches: JoinSet<()>,
+    pub(super) seen: mpsc::UnboundedSender<(Key, Option<Value>)>,
     report: Arc<Mutex<Report>>,
 }
 
-fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
+pub fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
     object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
 fn version(object: &Value) -> u64 {
     text(object, "/metadata/resourceVersion").parse().unwrap_or_default()
-}
-
-/// What a write of the object itself can change: status has its own path, and a pod is bound, never moved.
-fn written_alone(content: &Value) -> Value {
-    let mut rest = content.clone();
-    if let Some(fields) = rest.as_object_mut() {
-        fields.remove("status");
-    }
-    if content["kind"] == "Pod"
-        && let Some(spec) = rest.get_mut("spec").and_then(Value::as_object_mut)
-    {
-        spec.remove("nodeName");
-    }
-    if content["kind"] == "Deployment"
-        && let Some(annotations) = rest.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut)
-    {
-        annotations.remove(REVISION);
-    }
-    rest
-}
-
-/// The object with the status of another: what the real server knows of the store after a write of one of both parts.
-fn with_status(object: &Value, other: &Value) -> Value {
-    let mut object = object.clone();
-    if let Some(fields) = object.as_object_mut() {
-        fields.remove("status");
-        fields.extend(other.get("status").map(|status| ("status".to_string(), status.clone())));
-    }
-    object
 }
 
 /// Keeps them in step for as long as it is polled.
@@ -152,8 +116,16 @@ impl Mirror {
             else {
                 continue;
             };
-            if let Err((doing, no)) = self.write(kind, key, object.as_ref()).await {
+            let mut tries = 0;
+            while let Err((doing, no)) = self.write(kind, key, object.as_ref()).await {
+                tries += 1;
+                // As client-go does: a busy server is asked again.
+                if no.is_passing() && tries < TRIES {
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
                 self.refused(kind, key, doing, &no);
+                break;
             }
         }
         for kind in kinds {
@@ -165,7 +137,7 @@ impl Mirror {
         }
     }
 
-    fn refused(&self, kind: &Kind, key: &Key, doing: &str, no: &No) {
+    pub(super) fn refused(&self, kind: &Kind, key: &Key, doing: &str, no: &No) {
         // What comes too late for a namespace or an object that goes is refused to real controllers too.
         let late = (no.code == 404 && doing != "create")
             || no.message.contains("because it is being terminated")
@@ -189,6 +161,8 @@ impl Mirror {
             ("apiregistration.k8s.io", "apiservices") => return self.api_service(object).await,
             // The lab's addresses are loopback ones, and a real server takes none of these.
             ("", "endpoints") | ("discovery.k8s.io", "endpointslices") => return Ok(()),
+            // Once Cluster API's own definitions are there, the lab's shorter ones must not replace them.
+            DEFINITIONS if self.lab.look(|w| w.cluster_api_elsewhere) => return Ok(()),
             _ => {}
         }
         let Some(object) = object else { return self.remove(kind, key).await };
@@ -197,41 +171,56 @@ impl Mirror {
         }
         let at = path(kind, key);
         if !self.shared.contains_key(key) {
-            self.count();
-            let mut new = self.outward(&content(object));
-            if let Some(fields) = new.as_object_mut() {
-                fields.remove("status");
-            }
-            let made = match self.real.post(&path(kind, &Key { name: String::new(), ..key.clone() }), &new).await {
-                Ok(made) => {
-                    self.accept(key, &made, &new);
-                    made
-                }
-                // The server makes some objects by itself.
-                Err(no) => self.real.get(&at).await.map_err(|_| ("create", no))?,
-            };
-            self.keep(key, made, object);
+            self.create(kind, key, object, &at).await.map_err(|no| ("create", no))?;
             if kind.is(DEFINITIONS.0, DEFINITIONS.1) {
                 return self.until_served(object).await;
             }
         }
-        if let Some((was, is)) = self.both(key) {
-            let bound = |o: &Value| text(o, "/spec/nodeName").to_string();
-            if kind.is("", "pods") && bound(&was).is_empty() && !bound(&is).is_empty() {
-                self.count();
-                let binding = json!({"apiVersion": "v1", "kind": "Binding", "metadata": {"name": key.name},
-                    "target": {"apiVersion": "v1", "kind": "Node", "name": bound(&is)}});
-                self.real.post(&format!("{at}/binding"), &binding).await.map_err(|no| ("bind", no))?;
-            }
-            if let Some(patch) = difference(&written_alone(&was), &written_alone(&is)).and_then(only_set) {
-                self.count();
-                let real = self.real.merge(&at, &patch).await.map_err(|no| ("change", no))?;
-                self.accept(key, &real, &with_status(&is, &was));
-            }
+        self.change(kind, key, &at).await?;
+        if kind.status && !kind.is(DEFINITIONS.0, DEFINITIONS.1) {
+            self.change_status(key, &at).await.map_err(|no| ("change status of", no))?;
         }
-        if kind.status
-            && !kind.is(DEFINITIONS.0, DEFINITIONS.1)
-            && let Some((was, is)) = self.both(key)
+        self.delete(key, &at).await.map_err(|no| ("delete", no))
+    }
+
+    async fn create(&mut self, kind: &Kind, key: &Key, object: &Value, at: &str) -> Result<(), No> {
+        self.count();
+        let mut new = self.outward(&content(object));
+        if let Some(fields) = new.as_object_mut() {
+            fields.remove("status");
+        }
+        let made = match self.real.post(&path(kind, &Key { name: String::new(), ..key.clone() }), &new).await {
+            Ok(made) => {
+                self.accept(key, &made, &new);
+                made
+            }
+            // The server makes some objects by itself.
+            Err(no) => self.real.get(at).await.map_err(|_| no)?,
+        };
+        self.keep(key, made, object);
+        Ok(())
+    }
+
+    /// A pod is bound, and what else the object itself says is laid over.
+    async fn change(&mut self, kind: &Kind, key: &Key, at: &str) -> Result<(), (&'static str, No)> {
+        let Some((was, is)) = self.both(key) else { return Ok(()) };
+        let bound = |o: &Value| text(o, "/spec/nodeName").to_string();
+        if kind.is("", "pods") && bound(&was).is_empty() && !bound(&is).is_empty() {
+            self.count();
+            let binding = json!({"apiVersion": "v1", "kind": "Binding", "metadata": {"name": key.name},
+                "target": {"apiVersion": "v1", "kind": "Node", "name": bound(&is)}});
+            self.real.post(&format!("{at}/binding"), &binding).await.map_err(|no| ("bind", no))?;
+        }
+        if let Some(patch) = difference(&written_alone(&was), &written_alone(&is)).and_then(only_set) {
+            self.count();
+            let real = self.real.merge(at, &patch).await.map_err(|no| ("change", no))?;
+            self.accept(key, &real, &with_status(&is, &was));
+        }
+        Ok(())
+    }
+
+    async fn change_status(&mut self, key: &Key, at: &str) -> Result<(), No> {
+        if let Some((was, is)) = self.both(key)
             && let Some(status) = difference(&was["status"], &is["status"]).filter(|s| !s.is_null())
         {
             self.count();
@@ -240,8 +229,25 @@ impl Mirror {
             if let Some(revision) = is.pointer("/metadata/annotations").and_then(|a| a.get(REVISION)) {
                 patch["metadata"] = json!({"annotations": {REVISION: revision}});
             }
-            let real = self.real.merge(&format!("{at}/status"), &patch).await.map_err(|no| ("change status of", no))?;
+            let real = self.real.merge(&format!("{at}/status"), &patch).await?;
             self.accept(key, &real, &with_status(&was, &is));
+        }
+        Ok(())
+    }
+
+    /// A controller of the store has deleted it, and something holds it still: so it is in the real server from now on.
+    async fn delete(&mut self, key: &Key, at: &str) -> Result<(), No> {
+        let is_deleting = |o: &Value| o["metadata"]["deletionTimestamp"].is_string();
+        let Some((was, is)) = self.both(key).filter(|(was, is)| is_deleting(is) && !is_deleting(was)) else {
+            return Ok(());
+        };
+        self.count();
+        self.real.ask_to_delete(at).await?;
+        match self.real.get(at).await {
+            Ok(real) => self.accept(key, &real, &with_status(&is, &was)),
+            // Nothing held it there: the watch tells.
+            Err(No { code: 404, .. }) => {}
+            Err(no) => return Err(no),
         }
         Ok(())
     }
@@ -274,108 +280,6 @@ impl Mirror {
             gone(self.real.put(&format!("{at}/finalize"), &body).await)?;
         }
         Ok(())
-    }
-
-    /// The lab's aggregated API has no server behind it that a real one could ask: definitions stand in for it, and the
-    /// real server registers the API service by itself.
-    async fn api_service(&mut self, object: Option<&Value>) -> Result<(), (&'static str, No)> {
-        let Some(object) = object.filter(|o| o["spec"]["service"].is_object()) else { return Ok(()) };
-        let available = object["status"]["conditions"].as_array().into_iter().flatten();
-        if available.into_iter().any(|c| c["type"] == "Available" && c["status"] == "True")
-            && object["spec"]["group"] == "core.cozystack.io"
-        {
-            return self.define("core.cozystack.io", "v1alpha1", "TenantNamespace", "tenantnamespaces", false).await;
-        }
-        Ok(())
-    }
-
-    /// A kind of an aggregated API has no definition in the store; the real server gets one.
-    async fn stand_in(&mut self, kind: &'static Kind) {
-        let name = format!("{}.{}", kind.plural, kind.group);
-        let definition = Key::new(DEFINITIONS.0, DEFINITIONS.1, "", &name);
-        let defined = self.lab.look(|w| w.cluster.as_ref().is_some_and(|c| c.store.get(&definition).is_some()));
-        if !kind.custom || defined || self.watched.contains(&(kind.group.into(), kind.plural.into())) {
-            return;
-        }
-        if let Err((doing, no)) = self.define(kind.group, kind.version, kind.kind, kind.plural, kind.namespaced).await {
-            self.refused(kind, &definition, doing, &no);
-        }
-    }
-
-    /// From now on what happens to this kind in the real server arrives here.
-    fn watch(&mut self, kind: &'static Kind) {
-        // The same events as the core group's.
-        if kind.group == "events.k8s.io" || !self.watched.insert((kind.group.into(), kind.plural.into())) {
-            return;
-        }
-        let resource = ApiResource {
-            group: kind.group.into(),
-            version: kind.version.into(),
-            api_version: kind.api_version(),
-            kind: kind.kind.into(),
-            plural: kind.plural.into(),
-        };
-        let api: Api<DynamicObject> = Api::all_with(self.real.client.clone(), &resource);
-        let seen = self.seen.clone();
-        self.watches.spawn(async move {
-            let mut events = watcher::watcher(api, watcher::Config::default()).boxed();
-            while let Some(event) = events.next().await {
-                let (object, gone) = match event {
-                    Ok(Event::Apply(o) | Event::InitApply(o)) => (o, false),
-                    Ok(Event::Delete(o)) => (o, true),
-                    Ok(Event::Init | Event::InitDone) => continue,
-                    // The watcher asks again by itself.
-                    Err(_) => {
-                        tokio::time::sleep(Duration::from_millis(50)).await;
-                        continue;
-                    }
-                };
-                let key =
-                    Key::new(kind.group, kind.plural, &object.namespace().unwrap_or_default(), &object.name_any());
-                let value = serde_json::to_value(&object).unwrap();
-                if seen.send((key, (!gone).then_some(value))).is_err() {
-                    return;
-                }
-            }
-        });
-    }
-
-    async fn define(
-        &mut self,
-        group: &str,
-        version: &str,
-        kind: &str,
-        plural: &str,
-        namespaced: bool,
-    ) -> Result<(), (&'static str, No)> {
-        let schema = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
-        let definition = json!({
-            "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
-            "metadata": {"name": format!("{plural}.{group}")},
-            "spec": {"group": group, "scope": if namespaced { "Namespaced" } else { "Cluster" },
-                "names": {"kind": kind, "plural": plural, "singular": kind.to_lowercase()},
-                "versions": [{"name": version, "served": true, "storage": true,
-                    "schema": {"openAPIV3Schema": schema}, "subresources": {"status": {}}}]},
-        });
-        let at = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
-        match self.real.post(at, &definition).await {
-            Ok(_) => self.until_served(&definition).await,
-            Err(no) if no.reason == "AlreadyExists" => Ok(()),
-            Err(no) => Err(("define", no)),
-        }
-    }
-
-    async fn until_served(&self, definition: &Value) -> Result<(), (&'static str, No)> {
-        let (group, plural) = (text(definition, "/spec/group"), text(definition, "/spec/names/plural"));
-        let at = format!("/apis/{group}/{}/{plural}?limit=1", text(definition, "/spec/versions/0/name"));
-        let began = Instant::now();
-        loop {
-            match self.real.get(&at).await {
-                Ok(_) => return Ok(()),
-                Err(no) if began.elapsed() > SERVED => return Err(("serve", no)),
-                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
-            }
-        }
     }
 
     fn arrived(&mut self, key: &Key, object: Option<Value>) {
@@ -416,10 +320,16 @@ impl Mirror {
                 None if shared => return None,
                 None => {}
             }
-            for field in ["uid", "creationTimestamp", "generation"] {
+            for field in ["uid", "creationTimestamp"] {
                 if let Some(value) = object["metadata"].get(field) {
                     new["metadata"][field] = value.clone();
                 }
+            }
+            // The store may have counted changes that the real server has not seen yet. A count that went back would be one
+            // for which the lab's controllers have acted already.
+            let generation = |o: Option<&Value>| o.and_then(|o| o["metadata"]["generation"].as_u64());
+            if let Some(count) = generation(store.get(key)).max(generation(Some(object))) {
+                new["metadata"]["generation"] = json!(count);
             }
             store.adopt(key.clone(), new);
             let local = store.get(key).cloned();

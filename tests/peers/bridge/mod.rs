@@ -1,6 +1,8 @@
-//! Days 3 to 5 with a real kube-apiserver as the cluster. The lab's world plays everything behind it: nodes, kubelets,
-//! Flux, storage, MetalLB, Cluster API. It writes what they would write with a client of its own (`mirror`), so the real
+//! Days 3 to 6 with a real kube-apiserver as the cluster. The lab's world plays everything behind it: nodes, kubelets,
+//! Flux, storage, MetalLB, and until day 5 Cluster API (`controllers`: day 6 has the real ones). It writes what they would write with a client of its own (`mirror`), so the real
 //! server judges both cozyup's requests and the objects that the lab makes.
+mod controllers;
+mod kinds;
 mod kubelet;
 mod merge;
 mod mirror;
@@ -8,6 +10,8 @@ mod real;
 
 use crate::kube_apiserver::{KubeApiserver, authority};
 use crate::lab::run_until;
+use crate::pki::Pair;
+use controllers::Controllers;
 use cozyup::base::tls::install_provider;
 use cozyup::lab::scenario::Scenario;
 use cozyup::lab::site::{self, Options, Running};
@@ -15,7 +19,7 @@ use mirror::Report;
 use real::Real;
 use serde_json::Value;
 use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
@@ -61,51 +65,80 @@ async fn in_step(running: &Running, report: &Mutex<Report>) {
     }
 }
 
+/// A site whose cluster is served by a real API server from the end of day 2 on.
+struct Bridge {
+    folder: tempfile::TempDir,
+    running: Running,
+    /// `secrets` of the run.
+    secrets: PathBuf,
+    server: KubeApiserver,
+    authority: Pair,
+    real: Real,
+    report: Arc<Mutex<Report>>,
+    _kubelets: JoinSet<()>,
+    _mirror: JoinSet<()>,
+}
+
+impl Bridge {
+    async fn at_the_end_of_day_2() -> Bridge {
+        install_provider();
+        let folder = tempfile::tempdir().unwrap();
+        let running = lab(&folder.path().join("lab")).await;
+        let secrets = run(&running, folder.path(), 2).await.join("secrets");
+        let machine_config = std::fs::read_to_string(secrets.join("machine-cozy-new-cp1.yaml")).unwrap();
+
+        // An address of its own: no connection of another program can take its ports.
+        let address = IpAddr::from(running.lab.look(|w| w.address(SERVER)));
+        let peer_folder = folder.path().join("peers");
+        std::fs::create_dir(&peer_folder).unwrap();
+        let server = KubeApiserver::start(&peer_folder, &machine_config, SocketAddr::from((address, 6443))).await;
+        let real = Real { client: client(&secrets.join("kubeconfig"), server.address).await };
+
+        let authority = authority(&machine_config);
+        let nodes: Vec<IpAddr> =
+            running.lab.look(|w| w.scenario.nodes.iter().map(|n| w.address(n.address).into()).collect());
+        let kubelets = kubelet::serve(&running.lab, &authority, &nodes).await;
+        let report = Arc::new(Mutex::new(Report::default()));
+        let mut mirror = JoinSet::new();
+        mirror.spawn(mirror::run(running.lab.clone(), real.clone(), report.clone()));
+        in_step(&running, &report).await;
+        running.lab.with(|w| w.kubernetes_elsewhere = Some(server.address));
+        Bridge { folder, running, secrets, server, authority, real, report, _kubelets: kubelets, _mirror: mirror }
+    }
+
+    /// The run goes on to the end of this day, and all of it is proven; how long it took, of the wall.
+    async fn run_to(&self, day: u8) -> Duration {
+        let began = Instant::now();
+        run(&self.running, self.folder.path(), day).await;
+        let wall = began.elapsed();
+        in_step(&self.running, &self.report).await;
+        wall
+    }
+
+    /// Nothing went wrong in the lab, and the real server took all that its world wrote; how many writes.
+    fn is_clean(&mut self) -> u64 {
+        let report = self.report.lock().unwrap();
+        assert_eq!(self.running.problems.try_recv().ok(), None);
+        assert_eq!(report.refused, Vec::<String>::new(), "the real server refuses what the lab's world writes");
+        report.writes
+    }
+}
+
+async fn run(running: &Running, folder: &Path, day: u8) -> PathBuf {
+    let (site, dir) = (serde_json::to_value(&running.site).unwrap(), folder.to_path_buf());
+    tokio::task::spawn_blocking(move || run_until(&site, &dir, day)).await.unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs real peers: tests/peers/run"]
 async fn days_three_to_five_are_proven_on_a_real_kube_apiserver() {
-    install_provider();
-    let folder = tempfile::tempdir().unwrap();
-    let mut running = lab(&folder.path().join("lab")).await;
-    let site = running.site.clone();
-    let run = {
-        let site = serde_json::to_value(&site).unwrap();
-        let dir = folder.path().to_path_buf();
-        move |day| {
-            let (site, dir) = (site.clone(), dir.clone());
-            tokio::task::spawn_blocking(move || run_until(&site, &dir, day))
-        }
-    };
-    let run_folder = run(2).await.unwrap();
-    let secrets = run_folder.join("secrets");
-    let machine_config = std::fs::read_to_string(secrets.join("machine-cozy-new-cp1.yaml")).unwrap();
-
-    // An address of its own: no connection of another program can take its ports.
-    let address = IpAddr::from(running.lab.look(|w| w.address(SERVER)));
-    let peer_folder = folder.path().join("peers");
-    std::fs::create_dir(&peer_folder).unwrap();
-    let server = KubeApiserver::start(&peer_folder, &machine_config, SocketAddr::from((address, 6443))).await;
-    let real = Real { client: client(&secrets.join("kubeconfig"), server.address).await };
-
-    let nodes: Vec<IpAddr> =
-        running.lab.look(|w| w.scenario.nodes.iter().map(|n| w.address(n.address).into()).collect());
-    let _kubelets = kubelet::serve(&running.lab, &authority(&machine_config), &nodes).await;
-    let report = Arc::new(Mutex::new(Report::default()));
-    let mut mirror = JoinSet::new();
-    mirror.spawn(mirror::run(running.lab.clone(), real.clone(), report.clone()));
-    in_step(&running, &report).await;
-    running.lab.with(|w| w.kubernetes_elsewhere = Some(server.address));
-
-    let began = Instant::now();
-    run(5).await.unwrap();
-    let wall = began.elapsed();
-    in_step(&running, &report).await;
-    let report = std::mem::take(&mut *report.lock().unwrap());
-    println!("days 3 to 5 in {:.1} s, {} writes by the lab", wall.as_secs_f64(), report.writes);
-    assert_eq!(running.problems.try_recv().ok(), None);
-    assert_eq!(report.refused, Vec::<String>::new(), "the real server refuses what the lab's world writes");
+    let mut bridge = Bridge::at_the_end_of_day_2().await;
+    let wall = bridge.run_to(5).await;
+    let writes = bridge.is_clean();
+    println!("days 3 to 5 in {:.1} s, {writes} writes by the lab", wall.as_secs_f64());
 
     // The server itself says who wrote the settings, and how.
+    let real = &bridge.real;
     let settings = real.get("/api/v1/namespaces/cozy-system/configmaps/cozystack").await.unwrap();
     let by_cozyup = |m: &Value| m["manager"] == "cozyup" && m["operation"] == "Apply";
     assert!(settings["metadata"]["managedFields"].as_array().unwrap().iter().any(by_cozyup), "{settings}");
@@ -120,4 +153,27 @@ async fn days_three_to_five_are_proven_on_a_real_kube_apiserver() {
     };
     assert!(releases.len() > 40, "{}", releases.len());
     assert_eq!(releases.iter().filter(ready).count(), releases.len());
+}
+
+/// Cluster API core and the address provider are the real ones; of Cluster API only capmox is the lab's.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs real peers: tests/peers/run"]
+async fn day_six_is_proven_with_the_real_controllers_of_cluster_api() {
+    let mut bridge = Bridge::at_the_end_of_day_2().await;
+    bridge.run_to(5).await;
+    bridge.running.lab.with(|w| w.cluster_api_elsewhere = true);
+    let controllers = Controllers::start(&bridge).await;
+    let wall = bridge.run_to(6).await;
+    let writes = bridge.is_clean();
+    println!("day 6 in {:.1} s, {writes} writes by the lab since day 3", wall.as_secs_f64());
+
+    // Each machine was made by core, and nothing of them is left.
+    let seen = controllers.machines_seen();
+    assert!(seen.len() >= 3, "one machine, then two workers: {seen:?}");
+    for kind in ["clusters", "machines", "machinesets", "machinedeployments"] {
+        let left = bridge.real.get(&format!("/apis/cluster.x-k8s.io/v1beta1/{kind}")).await.unwrap();
+        assert_eq!(left["items"].as_array().map(Vec::len), Some(0), "{left}");
+    }
+    let left = bridge.real.get("/apis/ipam.cluster.x-k8s.io/v1beta1/ipaddresses").await.unwrap();
+    assert_eq!(left["items"].as_array().map(Vec::len), Some(0), "{left}");
 }

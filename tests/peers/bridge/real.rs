@@ -12,6 +12,13 @@ pub struct No {
     pub message: String,
 }
 
+impl No {
+    /// Nothing is wrong with what was asked: the server was busy, or the connection broke.
+    pub fn is_passing(&self) -> bool {
+        matches!(self.code, 0 | 429 | 500 | 502..=504)
+    }
+}
+
 #[derive(Clone)]
 pub struct Real {
     pub client: Client,
@@ -51,6 +58,11 @@ impl Real {
     /// At once: whoever deletes here has waited for what there was to wait for.
     pub async fn delete(&self, path: &str) -> Result<Value, No> {
         self.ask("DELETE", &format!("{path}?gracePeriodSeconds=0&propagationPolicy=Background"), "", &Value::Null).await
+    }
+
+    /// As anybody deletes: whatever holds the object has its time.
+    pub async fn ask_to_delete(&self, path: &str) -> Result<Value, No> {
+        self.ask("DELETE", &format!("{path}?propagationPolicy=Background"), "", &Value::Null).await
     }
 
     async fn ask(&self, method: &str, path: &str, content_type: &str, body: &Value) -> Result<Value, No> {

@@ -140,6 +140,8 @@ fn changes(world: &mut World) -> Vec<(Key, Option<Value>)> {
 fn node_changed(world: &mut World, name: &str, is_gone: bool) {
     if is_gone {
         nodes::gone(world, name);
+    } else {
+        nodes::changed(world, name);
     }
     cluster_api::nodes_changed(world);
     workloads::nodes_changed(world);

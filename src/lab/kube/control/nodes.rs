@@ -1,5 +1,5 @@
 //! Control planes and nodes: how they come, become Ready and go.
-use super::objects::{is_ready_now, set_condition, text};
+use super::objects::{is_ready_now, items, set_condition, text};
 use super::{State, balancer};
 use crate::kube::store::{Key, Store, seconds};
 use crate::kube::{Cluster, ControlPlaneFacts, NodeFacts, settle};
@@ -232,6 +232,15 @@ fn become_ready(world: &mut World, key: &Key) {
         untaint(node, &[NOT_READY, UNREACHABLE]);
     });
     world.emit(key, "Normal", "NodeReady", &format!("Node {} status is now: NodeReady", key.name));
+}
+
+/// The node lifecycle controller: the taint of a condition goes with the condition. The API server itself gives one to every
+/// new node (`TaintNodesByCondition`), also to one that is ready by then.
+pub fn changed(world: &mut World, name: &str) {
+    let has_one = |n: &Value| items(n, "/spec/taints").any(|t| t["key"] == NOT_READY || t["key"] == UNREACHABLE);
+    if world.object(&key(name)).is_some_and(|n| is_ready_now(n) && has_one(n)) {
+        world.change_object(&key(name), |node| untaint(node, &[NOT_READY, UNREACHABLE]));
+    }
 }
 
 pub fn down(world: &mut World, name: &str) {

@@ -13,7 +13,7 @@ const NAMESPACE: &str = "cozy-cluster-api";
 /// Cluster API core.
 pub fn core(world: &World) -> bool {
     let found = world.select("operator.cluster.x-k8s.io", "coreproviders", None, |p| is_true(p, "Ready"));
-    !found.is_empty()
+    !found.is_empty() && !world.cluster_api_elsewhere
 }
 
 pub fn capmox(world: &World) -> bool {
@@ -21,7 +21,7 @@ pub fn capmox(world: &World) -> bool {
 }
 
 pub fn ipam(world: &World) -> bool {
-    is_available(world, "capi-ipam-in-cluster-controller-manager")
+    is_available(world, "capi-ipam-in-cluster-controller-manager") && !world.cluster_api_elsewhere
 }
 
 /// Kamaji's control plane provider.

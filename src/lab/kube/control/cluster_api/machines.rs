@@ -100,10 +100,16 @@ fn infrastructure(key: &Key, machine: &Value) -> Option<Key> {
 fn follow(world: &mut World, key: &Key, machine: &Value, found: Option<&Value>) {
     let at = seconds(world.now);
     let mut after = machine.clone();
-    let bootstrapped = machine["spec"]["bootstrap"]["dataSecretName"].is_string();
+    // Without a bootstrap provider's object core never says so, also where the Secret is named
+    // (`reconcileBootstrap`, v1.10.1).
+    let bootstrapped = machine["status"]["bootstrapReady"] == true
+        || (machine["spec"]["bootstrap"]["configRef"].is_object()
+            && machine["spec"]["bootstrap"]["dataSecretName"].is_string());
     let ready = found.is_some_and(|o| o["status"]["ready"] == true);
     let provider_id = found.and_then(|o| o["spec"]["providerID"].as_str()).filter(|_| ready);
-    after["status"]["bootstrapReady"] = json!(bootstrapped);
+    if bootstrapped {
+        after["status"]["bootstrapReady"] = json!(true);
+    }
     after["status"]["infrastructureReady"] = json!(ready);
     if let Some(id) = provider_id {
         after["spec"]["providerID"] = json!(id);
