@@ -4,6 +4,7 @@ pub use cozyup_base as base;
 pub use cozyup_lab as lab;
 
 pub mod assess;
+pub mod backup;
 pub mod cli;
 pub mod compose;
 pub mod cozystack;

@@ -7,7 +7,7 @@ mod assessment;
 pub mod finding;
 pub mod gather;
 mod pod;
-mod quantity;
+pub mod quantity;
 pub mod render;
 mod rules;
 pub mod snapshot;
@@ -20,5 +20,6 @@ pub mod version;
 
 pub use assessment::{Assessment, Lack, assess};
 pub use rules::rules;
-pub use upgrade::{LATEST_TARGET, Stop};
+pub use tell::{Block, Mark, Page, Section, missing};
+pub use upgrade::{Stop, target};
 pub use version::Version;

@@ -1,9 +1,9 @@
 //! What was read of the cluster, as values. Texts are cleaned and short; what no rule needs is not kept.
 use super::version::Version;
 use crate::base::text::{clean, shorten};
-use crate::kubernetes::{Cut, ReleaseStatus};
+use crate::kubernetes::{Cut, Error, ReleaseStatus};
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// Longest text that is kept of a name, in bytes; Kubernetes allows 253.
@@ -35,7 +35,7 @@ pub enum What {
 }
 
 /// The reason why something is not known.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "reason", rename_all = "snake_case")]
 pub enum Missing {
     /// The API serves no such kind: its definition is not installed.
@@ -55,13 +55,31 @@ pub enum Missing {
 }
 
 /// [`Cut`], as it is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Limit {
     Objects(usize),
     Pages(usize),
     Bytes(usize),
     Seconds(u64),
+}
+
+impl From<Error> for Missing {
+    fn from(error: Error) -> Missing {
+        match error {
+            Error::NotFound => Missing::NotServed,
+            Error::Forbidden { text } => Missing::Forbidden { text },
+            Error::Unauthorized => Missing::Forbidden { text: error.to_string() },
+            Error::Unreachable { .. } | Error::Server { .. } | Error::Webhook { .. } | Error::Gone => {
+                Missing::Unanswered { text: error.to_string() }
+            }
+            Error::Kubeconfig { .. }
+            | Error::Untrusted { .. }
+            | Error::Conflict { .. }
+            | Error::Invalid { .. }
+            | Error::Answer { .. } => Missing::Unusable { text: error.to_string() },
+        }
+    }
 }
 
 impl From<Cut> for Limit {

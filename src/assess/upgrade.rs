@@ -6,10 +6,38 @@
 use super::version::{Number, Version};
 use serde::Serialize;
 
-/// The last minor version to which the way is known.
-pub const LATEST_TARGET: Number = Number::new(0, 37, u16::MAX);
-/// The first version from which it is known.
+/// The first version from which the way is known.
 const OLDEST: Number = Number::new(0, 26, 0);
+
+/// The reason why something is no target of an upgrade.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NoTarget {
+    #[error("it is no release: give one such as v0.37.2")]
+    NoRelease,
+    #[error(
+        "the way to {0} is not known to cozyup, which knows it up to {1}: give a release up to that, and read CozyStack's own notes for the rest"
+    )]
+    Beyond(Number, Number),
+    #[error("the way is known from v0.27 on")]
+    TooOld,
+    #[error("{0} is not known to be a release: the last one of its minor version that is known is {1}")]
+    NoSuchPatch(Number, Number),
+}
+
+/// A release to which the way is known.
+///
+/// # Errors
+/// With the reason: nothing is said of a way that nobody here knows.
+pub fn target(text: &str) -> Result<Number, NoTarget> {
+    let wanted: Number = text.parse().map_err(|()| NoTarget::NoRelease)?;
+    let is_same_minor = |row: &&Row| (row.version.major, row.version.minor) == (wanted.major, wanted.minor);
+    match (STOPS.iter().find(is_same_minor), STOPS.last()) {
+        (Some(row), _) if wanted > row.version => Err(NoTarget::NoSuchPatch(wanted, row.version)),
+        (_, Some(last)) if wanted > last.version => Err(NoTarget::Beyond(wanted, last.version)),
+        _ if wanted < Number::new(0, 27, 0) => Err(NoTarget::TooOld),
+        _ => Ok(wanted),
+    }
+}
 
 struct Row {
     version: Number,
@@ -157,6 +185,24 @@ mod tests {
     fn a_patch_of_the_same_minor_version_is_one_stop() {
         assert_eq!(versions(&way("v0.37.0", "v0.37.2")), ["v0.37.2"]);
         assert_eq!(versions(&way("v0.36.1", "v0.37.2")), ["v0.37.2"]);
+    }
+
+    #[test]
+    fn a_target_to_which_no_way_is_known_is_refused_and_none_is_told() {
+        for known in ["v0.27.0", "v0.30.6", "v0.37.2", "v0.37.10"] {
+            assert_eq!(target(known).map(|n| n.to_string()), Ok(known.to_string()));
+        }
+        for (text, says) in [
+            ("v0.38.0", "not known to cozyup, which knows it up to v0.37.10"),
+            ("v1.6.2", "not known to cozyup"),
+            ("v0.37.11", "is not known to be a release: the last one of its minor version that is known is v0.37.10"),
+            ("v0.33.9", "v0.33.3"),
+            ("v0.26.1", "from v0.27 on"),
+            ("latest", "no release"),
+            ("v0.37", "no release"),
+        ] {
+            assert!(target(text).unwrap_err().to_string().contains(says), "{text}");
+        }
     }
 
     #[test]

@@ -18,6 +18,7 @@ pub mod place;
 pub mod process;
 pub mod properties;
 pub mod role;
+pub mod sealing;
 pub mod secret;
 pub mod sntp;
 pub mod tar;

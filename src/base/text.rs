@@ -74,7 +74,7 @@ pub fn is_plain(text: &str) -> bool {
 
 /// True for characters that a terminal obeys, that change the order of other characters, or that are invisible
 /// (Unicode's default ignorable and format characters, with the tags that can hide a whole text).
-pub(super) fn is_hostile(c: char) -> bool {
+pub fn is_hostile(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'

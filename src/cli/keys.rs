@@ -28,6 +28,11 @@ pub fn from_file(path: Option<PathBuf>) {
     }
 }
 
+/// True when the command line names a file with a key.
+pub fn are_given() -> bool {
+    FILE.get().is_some()
+}
+
 /// The keys for a run whose secrets are in `secrets`; asks on the terminal when it has to.
 ///
 /// # Errors
@@ -98,7 +103,8 @@ pub fn told(e: &VaultError) -> String {
     with_next(e, &e.next())
 }
 
-fn can_ask() -> bool {
+/// True when a person can be asked.
+pub fn can_ask() -> bool {
     std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 

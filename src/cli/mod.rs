@@ -1,7 +1,9 @@
 //! The command line: one file per command. What several of them need are services in files of their own, which know no
 //! command; no command knows another one (`tests/rooms/commands.rs`).
+mod access;
 mod assess;
 mod attach;
+mod backup;
 mod check;
 mod choices;
 mod contact;
@@ -50,6 +52,7 @@ impl Command {
         match self {
             Command::Lab(lab) => lab.uses_state(),
             Command::Assess(_)
+            | Command::Backup(_)
             | Command::Plan(_)
             | Command::Completions(_)
             | Command::Man(_)
@@ -97,6 +100,8 @@ enum Command {
     Plan(plan::PlanCommand),
     /// Say of an existing CozyStack whether to upgrade, repair or replace it; it only reads
     Assess(assess::Assess),
+    /// Write what a cluster holds into a folder, prove that folder, show an object of it; it only reads
+    Backup(backup::Backup),
     /// The secrets of a run: encrypt them at rest, print one
     Secrets(secrets::Secrets),
     /// Day 0 alone, looked at again until it is green
@@ -177,6 +182,7 @@ async fn run(command: Option<Command>, state_dir: &Path) -> Exit {
         Some(Command::Lab(lab)) => lab.run(state_dir).await,
         Some(Command::Plan(plan)) => plan.run().await,
         Some(Command::Assess(assess)) => assess.run().await,
+        Some(Command::Backup(backup)) => backup.run().await,
         Some(Command::Secrets(secrets)) => secrets.run(state_dir),
         Some(Command::Check(check)) => check.run(state_dir).await,
         Some(Command::Run(run)) => run.run(state_dir).await,

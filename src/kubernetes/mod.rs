@@ -2,6 +2,7 @@
 //! verified TLS and never through a proxy, because a jump host's `HTTPS_PROXY` knows nothing of the site's network.
 mod changer;
 mod connect;
+mod discovery;
 mod error;
 mod evidence;
 mod follow;
@@ -24,6 +25,7 @@ mod wire;
 
 pub use changer::{Changer, FIELD_MANAGER};
 pub use connect::{Credentials, connect};
+pub use discovery::{Discovered, Served};
 pub use error::Error;
 pub use follow::Snapshots;
 pub use kind::Kind;
@@ -32,5 +34,5 @@ pub use pods::PodStatus;
 pub use quota::Exceeded;
 pub use reader::{Listed, Reader, Version};
 pub use rows::{ReleaseStatus, Said};
-pub use walk::{Bounds, Cut, Walked};
+pub use walk::{Bounds, Cut, Pages, Walked};
 pub use warnings::EventStatus;

@@ -1,4 +1,5 @@
 //! A list of any length, page by page: what a page held is gone before the next one comes, but for what the caller keeps.
+use super::discovery::Served;
 use super::error::Error;
 use super::kind::Kind;
 use super::limit::ANSWER;
@@ -7,6 +8,7 @@ use super::wire::{Ask, with_query};
 use crate::base::values::Budget;
 use serde::de::DeserializeOwned;
 use std::time::{Duration, Instant};
+use tokio::sync::SemaphorePermit;
 
 /// Objects asked for at once.
 const PAGE: usize = 125;
@@ -59,6 +61,23 @@ pub struct Walked<R> {
     pub cut: Option<Cut>,
 }
 
+/// A list that is being read. Nothing of a page stays here when the next one is asked for.
+pub struct Pages<'a> {
+    reader: &'a Reader,
+    path: String,
+    field: String,
+    bounds: Bounds,
+    began: Instant,
+    next: String,
+    limit: usize,
+    asked: usize,
+    objects: usize,
+    bytes: usize,
+    cut: Option<Cut>,
+    is_over: bool,
+    _place: Option<SemaphorePermit<'a>>,
+}
+
 impl Reader {
     /// Reads all objects of a kind, of all namespaces, and keeps what `keep` makes of each. An answer that is too long is
     /// asked for again in halves. A `continue` token that became too old starts the list over, once.
@@ -72,73 +91,126 @@ impl Reader {
         bounds: &Bounds,
         mut keep: impl FnMut(T) -> Option<R>,
     ) -> Result<Walked<R>, Error> {
-        let _place = self.wire.place_for_a_list().await;
-        match self.walk_once(kind, field, bounds, &mut keep).await {
-            Err(Error::Gone) => self.walk_once(kind, field, bounds, &mut keep).await,
+        let kind = Served::from(kind);
+        match self.walk_once(&kind, field, bounds, &mut keep).await {
+            Err(Error::Gone) => self.walk_once(&kind, field, bounds, &mut keep).await,
             done => done,
         }
     }
 
+    /// [`Reader::walk`] over a kind that the server was found to serve; a token that became too old is an error.
+    ///
+    /// # Errors
+    /// See [`Reader::walk`].
+    pub async fn walk_served<T: DeserializeOwned, R>(
+        &self,
+        kind: &Served,
+        bounds: &Bounds,
+        mut keep: impl FnMut(T) -> Option<R>,
+    ) -> Result<Walked<R>, Error> {
+        self.walk_once(kind, None, bounds, &mut keep).await
+    }
+
     async fn walk_once<T: DeserializeOwned, R>(
         &self,
-        kind: &Kind,
+        kind: &Served,
         field: Option<&str>,
         bounds: &Bounds,
         keep: &mut impl FnMut(T) -> Option<R>,
     ) -> Result<Walked<R>, Error> {
-        let began = Instant::now();
-        let mut walked = Walked { items: Vec::new(), objects: 0, cut: None };
-        let (mut next, mut limit, mut bytes) = (String::new(), PAGE, 0);
-        for _ in 0..bounds.pages {
-            let text = limit.to_string();
-            let query = [("fieldSelector", field.unwrap_or_default()), ("limit", &text), ("continue", &next)];
-            let ask = Ask::get(with_query(&kind.path(None), &query));
+        let mut pages = self.pages(kind, field, bounds).await;
+        let mut items = Vec::new();
+        while let Some(page) = pages.next().await? {
+            items.extend(page.into_iter().filter_map(&mut *keep));
+        }
+        Ok(Walked { items, objects: pages.objects, cut: pages.cut })
+    }
+
+    /// The list of all objects of a kind, of all namespaces, to be read with [`Pages::next`].
+    pub async fn pages(&self, kind: &Served, field: Option<&str>, bounds: &Bounds) -> Pages<'_> {
+        Pages {
+            reader: self,
+            path: kind.path(),
+            field: field.unwrap_or_default().to_string(),
+            bounds: *bounds,
+            began: Instant::now(),
+            next: String::new(),
+            limit: PAGE,
+            asked: 0,
+            objects: 0,
+            bytes: 0,
+            cut: None,
+            is_over: false,
+            _place: self.wire.place_for_a_list().await,
+        }
+    }
+}
+
+impl Pages<'_> {
+    /// The next page; `None` at the end of the list, and where a bound was reached ([`Pages::cut`]). After an error the same
+    /// page can be asked for again.
+    ///
+    /// # Errors
+    /// See [`Error`]; after [`Error::Gone`] the list has to be begun anew.
+    pub async fn next<T: DeserializeOwned>(&mut self) -> Result<Option<Vec<T>>, Error> {
+        loop {
+            if self.is_over || self.cut.is_some() {
+                return Ok(None);
+            }
+            if self.asked >= self.bounds.pages {
+                self.cut = Some(Cut::Pages(self.bounds.pages));
+                return Ok(None);
+            }
+            let limit = self.limit.to_string();
+            let query = [("fieldSelector", self.field.as_str()), ("limit", &limit), ("continue", &self.next)];
+            let ask = Ask::get(with_query(&self.path, &query));
             let asked = ask.describe();
-            let Some(page) = self.page::<T>(ask, &asked, limit, &mut bytes).await? else {
-                limit /= 2;
-                continue;
-            };
-            for item in page.items.unwrap_or_default() {
-                walked.objects += 1;
-                walked.items.extend(keep(item));
+            let page = self.page::<T>(ask, &asked).await?;
+            self.asked += 1;
+            match page {
+                Some(page) => return Ok(Some(self.taken(page))),
+                None => self.limit /= 2,
             }
-            match page.metadata.next {
-                // The same token again would never end.
-                Some(token) if !token.is_empty() && token != next => next = token,
-                _ => return Ok(walked),
-            }
-            walked.cut = if walked.objects >= bounds.objects {
-                Some(Cut::Objects(walked.objects))
-            } else if bytes >= bounds.bytes {
-                Some(Cut::Bytes(bytes))
-            } else if began.elapsed() >= bounds.time {
+        }
+    }
+
+    /// The bound at which reading ended before the list did.
+    pub fn cut(&self) -> Option<Cut> {
+        self.cut
+    }
+
+    fn taken<T>(&mut self, page: Page<T>) -> Vec<T> {
+        let items = page.items.unwrap_or_default();
+        self.objects += items.len();
+        match page.metadata.next {
+            // The same token again would never end.
+            Some(token) if !token.is_empty() && token != self.next => self.next = token,
+            _ => self.is_over = true,
+        }
+        if !self.is_over {
+            let bounds = self.bounds;
+            self.cut = if self.objects >= bounds.objects {
+                Some(Cut::Objects(self.objects))
+            } else if self.bytes >= bounds.bytes {
+                Some(Cut::Bytes(self.bytes))
+            } else if self.began.elapsed() >= bounds.time {
                 Some(Cut::Time(bounds.time))
             } else {
                 None
             };
-            if walked.cut.is_some() {
-                return Ok(walked);
-            }
         }
-        walked.cut = Some(Cut::Pages(bounds.pages));
-        Ok(walked)
+        items
     }
 
     /// `None` when the page is too much for one answer and fewer objects may fit.
-    async fn page<T: DeserializeOwned>(
-        &self,
-        ask: Ask,
-        asked: &str,
-        limit: usize,
-        bytes: &mut usize,
-    ) -> Result<Option<Page<T>>, Error> {
-        let Some(body) = self.wire.text_that_fits(ask).await? else {
+    async fn page<T: DeserializeOwned>(&mut self, ask: Ask, asked: &str) -> Result<Option<Page<T>>, Error> {
+        let Some(body) = self.reader.wire.text_that_fits(ask).await? else {
             let what = format!("{asked}: one object is longer than {} MiB, which none of the API is", ANSWER >> 20);
-            return if limit > 1 { Ok(None) } else { Err(Error::Answer { text: what }) };
+            return if self.limit > 1 { Ok(None) } else { Err(Error::Answer { text: what }) };
         };
-        *bytes += body.len();
+        self.bytes += body.len();
         match parse_within(asked, &body, &Budget::new(MEMORY)) {
-            Err(_) if limit > 1 && body.len() > SHORT => Ok(None),
+            Err(_) if self.limit > 1 && body.len() > SHORT => Ok(None),
             read => read.map(Some),
         }
     }

@@ -1,11 +1,13 @@
 //! The whole program, as a person starts it, against a lab on real sockets.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+mod api_server;
 mod common;
 #[allow(dead_code, reason = "the soak uses the rest of it")]
 #[path = "../soak/rig/mod.rs"]
 mod rig;
 
 mod assess;
+mod backup;
 mod cdrom;
 mod contact;
 mod crash;

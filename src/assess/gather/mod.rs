@@ -95,23 +95,10 @@ impl<T> Part<Vec<T>> {
 
 impl Gatherer<'_> {
     fn missing(&self, error: Error) -> Missing {
-        match error {
-            Error::NotFound => Missing::NotServed,
-            Error::Forbidden { text } => Missing::Forbidden { text },
-            Error::Unauthorized => Missing::Forbidden { text: error.to_string() },
-            Error::Unreachable { .. } => {
-                self.deaf.store(true, Ordering::Relaxed);
-                Missing::Unanswered { text: error.to_string() }
-            }
-            Error::Server { .. } | Error::Webhook { .. } | Error::Gone => {
-                Missing::Unanswered { text: error.to_string() }
-            }
-            Error::Kubeconfig { .. }
-            | Error::Untrusted { .. }
-            | Error::Conflict { .. }
-            | Error::Invalid { .. }
-            | Error::Answer { .. } => Missing::Unusable { text: error.to_string() },
+        if matches!(error, Error::Unreachable { .. }) {
+            self.deaf.store(true, Ordering::Relaxed);
         }
+        Missing::from(error)
     }
 
     fn silence(&self) -> Option<Missing> {

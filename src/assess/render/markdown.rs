@@ -11,7 +11,12 @@ fn escaped(text: &str) -> String {
 
 /// The whole document.
 pub fn markdown(of: &Assessment) -> String {
-    let Page { title, lead, sections } = page(of);
+    markdown_of(page(of))
+}
+
+/// Any page of this form.
+pub fn markdown_of(page: Page) -> String {
+    let Page { title, lead, sections } = page;
     let mut out = vec![format!("# {}", escaped(&title))];
     out.extend(lead.iter().map(|line| format!("**{}**", escaped(line))));
     for section in &sections {

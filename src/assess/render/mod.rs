@@ -6,8 +6,8 @@ mod text;
 
 pub use html::html;
 pub use json::json;
-pub use markdown::markdown;
-pub use text::text;
+pub use markdown::{markdown, markdown_of};
+pub use text::{text, text_of};
 
 #[cfg(test)]
 mod tests {

@@ -11,7 +11,12 @@ const LINE: usize = 390;
 
 /// Lines without a break at the end.
 pub fn text(of: &Assessment) -> String {
-    let Page { title, lead, sections } = page(of);
+    text_of(page(of))
+}
+
+/// Any page of this form.
+pub fn text_of(page: Page) -> String {
+    let Page { title, lead, sections } = page;
     let mut out = vec![title, String::new()];
     out.extend(lead);
     for section in &sections {

@@ -244,9 +244,9 @@ fn limit(limit: Limit) -> String {
     }
 }
 
-fn lack(of: &Lack) -> Block {
-    let what = name(of.what);
-    let why = match &of.missing {
+/// The reason why a reading is missing, in a sentence that begins with its name.
+pub fn missing(what: &str, why: &Missing) -> String {
+    match why {
         Missing::NotServed => format!("{what}: the API server serves no such kind"),
         Missing::Forbidden { text } => format!("{what}: these credentials may not read it ({text})"),
         Missing::Unanswered { text } => format!("{what}: no answer ({text})"),
@@ -254,7 +254,11 @@ fn lack(of: &Lack) -> Block {
         Missing::Empty => format!("{what}: the list is empty, as it never is in a living cluster"),
         Missing::NoAccess => format!("{what}: --talosconfig gives access to it"),
         Missing::Cut { limit: at } => format!("{what}: the list goes on; reading ended after {}", limit(*at)),
-    };
+    }
+}
+
+fn lack(of: &Lack) -> Block {
+    let why = missing(name(of.what), &of.missing);
     let mark = match of.need {
         Need::Always => Mark::Blocks,
         Need::ForGo => Mark::Warns,

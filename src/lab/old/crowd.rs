@@ -9,7 +9,8 @@ pub fn all(old: &OldCluster, now: Timestamp) -> impl Iterator<Item = Object> {
     let pods = (0..old.crowd.pods).map(move |n| pod(n, old, now));
     let releases = (0..old.crowd.releases).map(move |n| {
         let (namespace, name) = (format!("tenant-{:03}", n % 100), format!("postgres-{n:05}"));
-        release(&OldRelease { namespace, name, fails: None, days: 7, old_resources: false }, old, now)
+        let values = serde_json::Map::new();
+        release(&OldRelease { namespace, name, fails: None, days: 7, old_resources: false, values }, old, now)
     });
     pods.chain(releases)
 }

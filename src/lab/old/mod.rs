@@ -1,6 +1,7 @@
 //! A cluster that was there before: one API server beside the site, with the objects of a CozyStack that is old and broken.
 //! Nothing in it ever changes, since no controller acts on it. `cozyup assess` is tried on it.
 mod crowd;
+mod manifests;
 mod objects;
 
 use super::kube::Cluster;
@@ -14,6 +15,7 @@ use cozyup_base::file::write_private;
 use cozyup_base::secret::Secret;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyPair};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -50,6 +52,9 @@ pub struct OldCluster {
     pub socket_warnings: usize,
     #[serde(default)]
     pub volumes: Vec<OldVolume>,
+    /// Any other objects, as manifests. Kinds that the lab does not know by itself come from definitions among them.
+    #[serde(default)]
+    pub objects: Vec<Value>,
     /// Pods and releases that are well, for a cluster of any size.
     #[serde(default)]
     pub crowd: Crowd,
@@ -80,6 +85,9 @@ pub struct OldRelease {
     /// Its values have the form of `resources` before v0.33.
     #[serde(default)]
     pub old_resources: bool,
+    /// More of its values.
+    #[serde(default)]
+    pub values: serde_json::Map<String, Value>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -159,7 +167,8 @@ pub fn found(site: &World, dir: &Path) -> io::Result<Option<World>> {
     let mut world = World::new(scenario, site.base, site.now);
     let mut cluster =
         Cluster::still(ca_crt_pem.clone(), ca_key_pem.expose().to_string(), old.kubernetes.clone(), GROUPS);
-    let all = objects::all(old, site.now).into_iter().chain(crowd::all(old, site.now));
+    let more = manifests::all(old, site.now).map_err(io::Error::other)?;
+    let all = objects::all(old, site.now).into_iter().chain(more).chain(crowd::all(old, site.now));
     for (key, mut object) in all {
         object["metadata"]["uid"] = uuid(&mut world.random).into();
         object["metadata"]["name"] = key.name.as_str().into();
@@ -181,7 +190,16 @@ pub fn found(site: &World, dir: &Path) -> io::Result<Option<World>> {
 }
 
 /// The groups that its platform brought.
-const GROUPS: [&str; 4] = ["helm.toolkit.fluxcd.io", "source.toolkit.fluxcd.io", "cert-manager.io", "piraeus.io"];
+const GROUPS: [&str; 8] = [
+    "helm.toolkit.fluxcd.io",
+    "source.toolkit.fluxcd.io",
+    "cert-manager.io",
+    "piraeus.io",
+    "apps.cozystack.io",
+    "cluster.x-k8s.io",
+    "infrastructure.cluster.x-k8s.io",
+    "metallb.io",
+];
 
 fn authority() -> Result<(String, Secret<String>), rcgen::Error> {
     let key = KeyPair::generate()?;

@@ -138,10 +138,13 @@ pub fn release(of: &OldRelease, old: &OldCluster, now: Timestamp) -> Object {
         Some(reason) => json!({"type": "Ready", "status": "False", "reason": reason, "lastTransitionTime": since,
             "message": format!("{reason}: {}", of.name), "observedGeneration": 1}),
     };
-    let values = match of.old_resources {
+    let mut values = match of.old_resources {
         true => json!({"resources": {"requests": {"cpu": "100m"}, "limits": {"memory": "1Gi"}}}),
         false => json!({"replicas": 2}),
     };
+    for (name, value) in &of.values {
+        values[name.as_str()] = value.clone();
+    }
     let object = json!({"apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease",
         "metadata": {"generation": 1, "creationTimestamp": days_ago(now, old.age_days)},
         "spec": {"interval": "5m", "values": values, "chart": {"spec": {"chart": format!("cozy-{}", of.name),

@@ -5,6 +5,7 @@ pub(super) mod inventory;
 pub(super) mod node;
 pub mod resources;
 pub(super) mod secure;
+mod snapshot;
 pub(super) mod tls;
 
 use super::error::Error;

@@ -7,7 +7,7 @@ mod discovery;
 mod events;
 mod fields;
 mod identity;
-mod kinds;
+pub mod kinds;
 mod log;
 mod manage;
 mod patch;

@@ -1,9 +1,14 @@
 //! Calls that machined hands on to the etcd of its own machine. Where none runs its client dials until the caller gives
 //! up: the call has no answer but that the time is over.
+use super::super::super::world::World;
 use super::super::{Machine, Membership, Service};
-use super::Node;
+use super::{Node, stream};
+use aws_lc_rs::digest::{SHA256, digest};
+use cozyup_talos_wire::common;
 use std::time::Duration;
+use tonic::codegen::BoxStream;
 use tonic::metadata::MetadataMap;
+use tonic::{Response, Status};
 
 /// The message when the caller's time is over.
 pub const LATE: &str = "context deadline exceeded";
@@ -11,6 +16,42 @@ pub const LATE: &str = "context deadline exceeded";
 /// The membership of a machine whose etcd runs.
 pub fn running(machine: &Machine) -> Option<&Membership> {
     machine.etcd.as_ref().filter(|_| machine.services.get("etcd").is_some_and(Service::running))
+}
+
+/// Bytes of a page of etcd's database.
+const PAGE: usize = 4096;
+/// Bytes of a message of the stream.
+const CHUNK: usize = 64 << 10;
+
+/// The database of etcd as a member hands it out, and behind it its SHA-256 (etcd v3.5, `server/etcdserver/api/v3rpc`). The
+/// pages are none of bbolt's but for the sign at their beginning: they hold the objects as lines.
+pub fn snapshot(
+    node: &Node,
+    vmid: u32,
+    stamp: Option<common::Metadata>,
+) -> Result<Response<BoxStream<common::Data>>, Status> {
+    node.control_plane_only(vmid, "etcd snapshot")?;
+    let bytes = node.read(vmid, |world, machine| {
+        let runs = running(machine).is_some();
+        runs.then(|| database(world)).ok_or_else(|| Status::unknown(format!("failed to snapshot: {LATE}")))
+    })??;
+    let chunk = |bytes: &[u8]| common::Data { metadata: stamp.clone(), bytes: bytes.to_vec() };
+    Ok(stream::once(bytes.chunks(CHUNK).map(chunk).collect()))
+}
+
+fn database(world: &World) -> Vec<u8> {
+    let mut bytes = vec![0; 16];
+    bytes.extend(0xED0C_DAED_u32.to_le_bytes());
+    bytes.resize(PAGE, 0);
+    let cluster = world.cluster.iter();
+    for object in cluster.flat_map(|c| c.store.keys().filter_map(|key| c.store.get(key))) {
+        bytes.extend(object.to_string().bytes());
+        bytes.push(b'\n');
+    }
+    bytes.resize(bytes.len().next_multiple_of(PAGE), 0);
+    let sum = digest(&SHA256, &bytes);
+    bytes.extend(sum.as_ref());
+    bytes
 }
 
 /// Returns when every control plane that is asked runs etcd, or when the caller's time is over: without a deadline of the

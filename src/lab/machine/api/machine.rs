@@ -159,6 +159,11 @@ impl wire::machine_service_server::MachineService for Api {
         )
     }
 
+    async fn etcd_snapshot(&self, request: Request<wire::EtcdSnapshotRequest>) -> Reply<BoxStream<common::Data>> {
+        etcd::dial(&self.0, request.metadata()).await;
+        self.0.stream(request.metadata(), |vmid, stamp| etcd::snapshot(&self.0, vmid, stamp))
+    }
+
     async fn etcd_status(&self, request: Request<()>) -> Reply<wire::EtcdStatusResponse> {
         etcd::dial(&self.0, request.metadata()).await;
         self.0.each(
