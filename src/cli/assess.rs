@@ -75,6 +75,7 @@ fn told(error: &Error) -> String {
         | Error::NotFound
         | Error::Conflict { .. }
         | Error::Invalid { .. }
+        | Error::Denied { .. }
         | Error::Webhook { .. }
         | Error::Gone
         | Error::Server { .. }

@@ -110,6 +110,7 @@ impl Gatherer<'_> {
             | Error::Untrusted { .. }
             | Error::Conflict { .. }
             | Error::Invalid { .. }
+            | Error::Denied { .. }
             | Error::Answer { .. } => Missing::Unusable { text: error.to_string() },
         }
     }
