@@ -77,6 +77,7 @@ impl From<Error> for Missing {
             | Error::Untrusted { .. }
             | Error::Conflict { .. }
             | Error::Invalid { .. }
+            | Error::Denied { .. }
             | Error::Answer { .. } => Missing::Unusable { text: error.to_string() },
         }
     }

@@ -46,6 +46,8 @@ pub fn told(error: &Error) -> String {
         | Error::Conflict { .. }
         | Error::Invalid { .. }
         | Error::Webhook { .. }
+        | Error::Denied { .. }
+        | Error::Webhook { .. }
         | Error::Gone
         | Error::Server { .. }
         | Error::Answer { .. } => "next: check that a Kubernetes API server answers at the kubeconfig's address",

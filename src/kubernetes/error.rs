@@ -49,6 +49,12 @@ pub enum Error {
         /// The server's message with the field at fault, or ours.
         text: String,
     },
+    /// An admission webhook was asked and refused, with whichever status it chose.
+    #[error("a webhook refuses it: {text}")]
+    Denied {
+        /// The server's message: the webhook's name and its own words.
+        text: String,
+    },
     /// An admission webhook could not be asked.
     #[error("a webhook did not answer: {text}")]
     Webhook {
@@ -87,6 +93,7 @@ impl Error {
             | Error::NotFound
             | Error::Conflict { .. }
             | Error::Invalid { .. }
+            | Error::Denied { .. }
             | Error::Answer { .. } => false,
         }
     }
@@ -96,6 +103,9 @@ impl Error {
         match status.code {
             // Else a proxy's page would pass for the absence of an object.
             404 if is_page(status) => Error::Answer { text: "a page (404) that is not the API server's".to_string() },
+            400.. if text.starts_with("admission webhook ") && text.contains(" denied the request") => {
+                Error::Denied { text }
+            }
             401 => Error::Unauthorized,
             403 => Error::Forbidden { text },
             404 => Error::NotFound,
@@ -186,6 +196,17 @@ mod tests {
         assert!(matches!(Error::of_status(&page("<html>404</html>")), Error::Answer { .. }));
         assert_eq!(Error::of_status(&page("404 page not found")), Error::NotFound);
         assert_eq!(status(404, "pods \"a\" not found"), Error::NotFound);
+    }
+
+    #[test]
+    fn a_refusal_of_a_webhook_is_told_from_a_missing_right_and_from_a_wrong_object() {
+        let text = "admission webhook \"validation.proxmoxcluster\" denied the request: no address is free";
+        for code in [400, 403, 422, 500] {
+            assert_eq!(status(code, text), Error::Denied { text: text.into() });
+        }
+        assert!(
+            !status(403, text).is_transient() && matches!(status(403, "nodes is forbidden"), Error::Forbidden { .. })
+        );
     }
 
     #[test]

@@ -95,6 +95,7 @@ kinds! {
         namespaced("infrastructure.cluster.x-k8s.io", "v1alpha1", "ProxmoxMachineTemplate", "proxmoxmachinetemplates");
     KAMAJI_CONTROL_PLANE =
         namespaced("controlplane.cluster.x-k8s.io", "v1alpha1", "KamajiControlPlane", "kamajicontrolplanes");
+    IP_ADDRESS = namespaced("ipam.cluster.x-k8s.io", "v1beta1", "IPAddress", "ipaddresses");
     IP_ADDRESS_CLAIM = namespaced("ipam.cluster.x-k8s.io", "v1beta1", "IPAddressClaim", "ipaddressclaims");
     IPAM_PROVIDER = namespaced("operator.cluster.x-k8s.io", "v1alpha2", "IPAMProvider", "ipamproviders");
 }

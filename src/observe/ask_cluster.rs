@@ -97,7 +97,7 @@ fn cause(error: &Error) -> Cause {
     match error {
         Error::Unreachable { .. } => Cause::Unreachable,
         Error::Untrusted { .. } => Cause::Untrusted,
-        Error::Unauthorized | Error::Forbidden { .. } => Cause::Refused,
+        Error::Unauthorized | Error::Forbidden { .. } | Error::Denied { .. } => Cause::Refused,
         Error::Server { .. } | Error::Webhook { .. } | Error::Gone => Cause::NotReady,
         Error::Answer { .. } => Cause::Answer,
         Error::Kubeconfig { .. } | Error::NotFound | Error::Conflict { .. } | Error::Invalid { .. } => Cause::Other,

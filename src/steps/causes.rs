@@ -72,8 +72,8 @@ const NODE_SSH: &str = "the node that was asked can't log in to the other one by
 const NO_SUCH_STORAGE: &str = "the site has no storage of this name: `pvesm status` on a node shows them; correct it in the plan \
      (template.storage, image.storage, talos.iso_storage, integration.csi.storage)";
 const STORAGE_FULL: &str = "the storage is full: `pvesm status` on the node shows how much is free, and `df -h`, `lvs` or `zfs list` what \
-     takes it; make room there or name another storage in the plan (template.storage, image.storage); the step goes \
-     on by itself";
+     takes it; make room there or name another storage in the plan (template.storage, image.storage, \
+     integration.csi.storage); the step goes on by itself";
 const NODE_DISK_FULL: &str = "the disk of the node's own system is full: `df -h / /var/tmp` there shows it; uploads that failed leave files of their \
      full size (`ls -l /var/tmp/pveupload-*`), which may go while no upload runs; the step goes on by itself";
 const STORAGE_OFFLINE: &str = "the storage can't be used on this node: `pvesm status` there says which one; bring it back (mount, pool, \

@@ -14,7 +14,7 @@ use crate::plan::model::{AddressRange, Plan, VmidRange};
 use crate::proxmox::{self, VmRow, Volume};
 use crate::steps::cluster::{part, proven};
 use crate::steps::site::{Changing, Reading};
-use crate::steps::{failures, follow, owner, vm};
+use crate::steps::{failures, follow, halted, owner, vm};
 use serde_json::json;
 use std::net::Ipv4Addr;
 
@@ -69,11 +69,19 @@ pub fn network(site: &Reading, endpoint: impl FnOnce(AddressRange) -> Ipv4Addr) 
     let network = &site.plan.network;
     Ok(Network {
         endpoint: endpoint(addresses),
-        addresses: behind_the_first(addresses).to_string(),
+        addresses: pool(site)?.to_string(),
         prefix: network.subnet.prefix_len(),
         gateway: network.gateway,
         dns: network.dns.clone(),
     })
+}
+
+/// The addresses that machines of Cluster API get.
+///
+/// # Errors
+/// As [`shape`].
+pub fn pool(site: &Reading) -> Result<AddressRange, Failure> {
+    ranges(&site.plan).map(|(_, addresses)| behind_the_first(addresses))
 }
 
 /// The rules of the plan see to it that there are at least two more.
@@ -162,38 +170,6 @@ pub fn orphan(row: &VmRow, made: Option<Vmid>) -> Failure {
             vmid = row.vmid,
         ),
     )
-}
-
-/// What capmox can't do by itself; `anew` is the command after which everything is made anew.
-pub fn halted(progress: &Progress, anew: &str) -> Option<Failure> {
-    match progress {
-        Progress::Refused { reason, .. } => Some(Failure::person(
-            format!("capmox can't make the VM: {}", words(progress)),
-            match reason.as_str() {
-                "CloningFailed" => {
-                    "read what Proxmox VE says: a right of capmox's token, a storage that is full, or a template that is \
-                     gone; capmox tries again by itself when the cause is gone"
-                }
-                _ => "read what Proxmox VE says; capmox tries again by itself when the cause is gone",
-            },
-        )),
-        Progress::Failed { .. } => Some(Failure::person(
-            words(progress),
-            format!(
-                "take the cause away (free VMIDs in tests.machine_vmids, the template in its place), then {anew}, so that it \
-                 is made anew"
-            ),
-        )),
-        Progress::NoOwner
-        | Progress::Unseen
-        | Progress::WaitsForInfrastructure
-        | Progress::WaitsForBootstrapData
-        | Progress::WaitsForAddress
-        | Progress::Working(_)
-        | Progress::TaskFailed(_)
-        | Progress::Deleting
-        | Progress::Made(_) => None,
-    }
 }
 
 /// Before the run has given anything to Cluster API (`has_begun`) the range has to be empty: whatever lies in it is counted as
@@ -295,6 +271,9 @@ pub fn words(progress: &Progress) -> String {
         Progress::WaitsForAddress => "waits for an address from its pool".into(),
         Progress::Working(reason) => format!("capmox is at it: {reason}"),
         Progress::Refused { reason, message } => format!("{reason}: {message}"),
+        Progress::TaskFailed(message) if halted::is_of_clone(message) => {
+            format!("Proxmox VE could not make the VM ({message}), and capmox does not clone it again")
+        }
         Progress::TaskFailed(message) => {
             format!("a task in Proxmox VE failed ({message}); capmox tries again after a minute")
         }

@@ -177,6 +177,13 @@ pub fn talos(error: &talos::Error, doing: &str) -> Failure {
 pub fn kubernetes(error: &kubernetes::Error, doing: &str) -> Failure {
     use kubernetes::Error;
     let what = format!("{doing}: {error}");
+    if let Error::Webhook { .. } = error {
+        return Failure::retryable(
+            what,
+            "the API server asks that controller before it takes such an object, and its pod starts or does not run: `kubectl get \
+             pods -A` shows it; cozyup tries again",
+        );
+    }
     if error.is_transient() {
         return Failure::retryable(what, "the API server is starting or busy; cozyup tries again");
     }
@@ -206,8 +213,13 @@ pub fn kubernetes(error: &kubernetes::Error, doing: &str) -> Failure {
         ),
         Error::Forbidden { .. } => Failure::refused(
             what,
-            "the kubeconfig's user lacks this right (kubectl auth can-i --list): give it back, or look which admission \
-             webhook refuses; the step goes on by itself",
+            "the kubeconfig's user lacks this right (kubectl auth can-i --list): give it back; the step goes on by itself",
+        ),
+        Error::Denied { .. } => Failure::person(
+            what,
+            "the webhook that is named there judges such objects, and its own words say what it does not take: `kubectl get \
+             validatingwebhookconfigurations,mutatingwebhookconfigurations` shows whose it is; take the cause away, or ask who \
+             set its rules; the step goes on by itself",
         ),
         Error::Invalid { .. } => {
             Failure::broken(what, "the API server refuses the object: correct the plan key it names")

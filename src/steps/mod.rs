@@ -23,6 +23,7 @@ pub mod digests;
 pub mod failures;
 pub mod flux;
 pub mod follow;
+pub mod halted;
 pub mod hand_over;
 pub mod image;
 pub mod kept;

@@ -85,6 +85,25 @@ pub async fn apply(
     applied.map(|_| ()).map_err(|e| failures::kubernetes(&e, &doing))
 }
 
+/// As [`apply`], for a pod that goes on running: one that has ended is removed first, and made anew at the next look.
+pub async fn apply_anew(
+    site: &Reading,
+    change: &Changing,
+    namespace: &str,
+    name: &str,
+    body: Value,
+) -> Result<(), Failure> {
+    let found = site.kubernetes()?.get(&Kind::POD, Some(namespace), name).await;
+    let found = found.map_err(|e| failures::kubernetes(&e, &format!("read pod {name}")))?;
+    let ended = found.filter(|pod| is_ours(site, &pod.value) && text(&pod.value, "/status/phase") == "Succeeded");
+    let Some(ended) = ended else {
+        return apply(site, change, &Kind::POD, Some(namespace), name, body).await;
+    };
+    let uid = text(&ended.value, "/metadata/uid");
+    let deleted = change.kubernetes()?.delete(&Kind::POD, Some(namespace), name, uid).await;
+    deleted.map_err(|e| failures::kubernetes(&e, &format!("delete pod {name}, which has ended")))
+}
+
 /// The progress of a test pod.
 pub enum PodState {
     Missing,
@@ -133,7 +152,8 @@ pub async fn pod_state(
     }
 }
 
-/// As [`pod_state`], for a pod that goes on running: done as soon as it has written `word`.
+/// As [`pod_state`], for a pod that goes on running and holds a volume: done as soon as it has written `word`. One that has
+/// ended holds nothing any more, and is as good as missing.
 ///
 /// # Errors
 /// See [`pod_state`].
@@ -149,8 +169,10 @@ pub async fn written(
     let Some(pod) = reader.get(&Kind::POD, Some(namespace), name).await.map_err(failed)? else {
         return Ok(PodState::Missing);
     };
-    if text(&pod.value, "/status/phase") != "Running" {
-        return pod_state(cx, site, namespace, name, what).await;
+    match text(&pod.value, "/status/phase") {
+        "Running" => {}
+        "Succeeded" => return Ok(PodState::Missing),
+        _ => return pod_state(cx, site, namespace, name, what).await,
     }
     let log = reader.logs(namespace, name, CONTAINER, 50).await.map_err(failed)?;
     if !log.value.lines().any(|line| line.trim() == word) {

@@ -1,11 +1,13 @@
 //! The cluster's own warnings about an object that is waited for: the driver's words stand nowhere else.
 use super::cluster::text;
-use super::failures;
 use super::site::Reading;
+use super::{causes, failures, volumes};
 use crate::base::text::{clean, shorten};
-use crate::engine::failure::Failure;
+use crate::engine::failure::{Class, Failure};
+use crate::engine::step::Observed;
 use crate::engine::wait::Wait;
 use crate::kubernetes::Kind;
+use crate::proxmox::Cause;
 use serde_json::Value;
 
 /// The wait, with the last warning about one of these objects of the namespace.
@@ -21,6 +23,32 @@ pub async fn beside(site: &Reading, namespace: &str, names: &[&str], mut wait: W
     Ok(wait)
 }
 
+/// As [`beside`], for a volume of this class that is waited for. What Proxmox VE refuses its driver, and no waiting mends, is for a
+/// person; the driver goes on trying.
+///
+/// # Errors
+/// Such a refusal; or the events can't be listed.
+pub async fn of_volume(
+    site: &Reading,
+    namespace: &str,
+    name: &str,
+    class: &str,
+    wait: Wait,
+) -> Result<Observed, Failure> {
+    let wait = beside(site, namespace, &[name], wait).await?;
+    match (class == volumes::PROXMOX).then(|| refused(&wait)).flatten() {
+        Some(failure) => Err(failure),
+        None => Ok(Observed::Underway(wait)),
+    }
+}
+
+fn refused(wait: &Wait) -> Option<Failure> {
+    let cause = Cause::of(&wait.seen);
+    let failure = causes::failure(cause, format!("{}: {}", wait.condition, wait.seen));
+    let is_known = cause != Cause::Unknown && failure.class != Class::Retryable;
+    is_known.then_some(Failure { class: Class::Person, ..failure })
+}
+
 /// `VolumeResizeFailed: resize volume …`
 fn last(events: &[Value], names: &[&str]) -> Option<String> {
     let about = |e: &&Value| text(e, "/type") == "Warning" && names.contains(&text(e, "/involvedObject/name"));
@@ -32,7 +60,23 @@ fn last(events: &[Value], names: &[&str]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::wait::Band;
     use serde_json::json;
+
+    #[test]
+    fn what_proxmox_refuses_the_driver_for_good_is_for_a_person_and_what_passes_is_waited_for() {
+        let wait = |seen: &str| Wait::new("a pod writes", seen, Band::new(1, 2));
+        let full = "Pending; ProvisioningFailed: failed to provision volume: rpc error: code = Internal desc = lvcreate \
+                    'pve/vm-9999-pvc-1' error: Cannot create new thin volume, free space in thin pool pve/data reached threshold.";
+        let failure = refused(&wait(full)).unwrap();
+        assert!(failure.class == Class::Person && failure.what.contains("thin pool"), "{failure:?}");
+        assert!(failure.next.contains("integration.csi.storage"), "{failure:?}");
+        for passing in
+            ["Running", "Pending: Unschedulable", "FailedAttachVolume: VM is locked (backup)", "ContainerCreating"]
+        {
+            assert_eq!(refused(&wait(passing)), None, "{passing}");
+        }
+    }
 
     #[test]
     fn the_last_warning_about_the_object_itself_is_told() {

@@ -236,15 +236,14 @@ fn a_pool_without_addresses_is_told_and_the_run_goes_on_when_some_are_free_again
     let arguments = ["lab", "run", "--keep", "--json", "--speed", "240", "--until", "6"];
     let file = std::fs::File::create(&printed).unwrap();
     let mut run = cozyup(lab.state(), &arguments).stdout(file).spawn().unwrap();
-    until("one VM is made and the other waits", || {
+    until("it is told who has the addresses", || {
         let text = String::from_utf8_lossy(&std::fs::read(&printed).unwrap()).into_owned();
         let all = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let waits = |r: Value| {
-            let wait = &r["wait"];
-            let seen = wait["seen"].as_str().unwrap_or_default();
-            seen.ends_with("waits for an address from its pool") && wait["progress"]["done"] == 1
+        let told = |r: Value| {
+            let what = r["failure"]["what"].as_str().unwrap_or_default();
+            r["event"] == "blocked" && r["step"] == "day6.workers" && what.contains("is free: given to anns-181")
         };
-        all.into_iter().any(waits).then_some(())
+        all.into_iter().any(told).then_some(())
     });
     let anns = |object: &&Value| object["metadata"]["name"].as_str().unwrap().starts_with("anns-");
     cluster.list(&ADDRESS).iter().filter(anns).for_each(|object| cluster.delete(&ADDRESS, object));

@@ -35,6 +35,12 @@ struct How {
     /// The last day that is run
     #[arg(long, global = true, default_value_t = 5)]
     until: u8,
+    /// The site: small, small-pair (a worker too, so that volumes move), small-by-cdrom, small-two-hosts, or a built-in one
+    #[arg(long, global = true, default_value = "small", value_parser = leaked)]
+    site: &'static str,
+    /// Only crashes behind records of this day and the later ones
+    #[arg(long, global = true, default_value_t = 0)]
+    from: u8,
     /// The crashes come while the run is torn down again
     #[arg(long, global = true)]
     teardown: bool,
@@ -62,6 +68,9 @@ enum What {
         #[arg(long)]
         every: bool,
     },
+    /// One run killed behind every K-th new kind of record from a day on, and another in every new kind of request, of which days 0
+    /// to 10 have about 250
+    Chain,
     /// SIGKILL of the real worker at random moments of the standard scenario
     Moments {
         #[arg(long, default_value_t = 300)]
@@ -73,11 +82,17 @@ enum What {
     /// Every act twice in a row, of a teardown every removal
     Twice,
     /// These deaths, one after the other: record:N:Whole|Torn|Unsynced, after:WORD:Whole (as the failure told it),
-    /// request:N:Lost|Done|Late, new::Lost|Done|Late
+    /// fresh:DAY/COUNT:Whole, request:N:Lost|Done|Late, new::Lost|Done|Late
     Case {
         #[arg(required = true)]
         deaths: Vec<Death>,
     },
+}
+
+/// A shape is copied a thousand times; its name lives as long as the program.
+#[allow(clippy::unnecessary_wraps, reason = "clap wants a result")]
+fn leaked(text: &str) -> Result<&'static str, String> {
+    Ok(text.to_string().leak())
 }
 
 fn shard(text: &str) -> Result<(usize, usize), String> {
@@ -95,6 +110,7 @@ fn main() -> std::process::ExitCode {
     let wrong = match what {
         What::Single => matrix::single(&how),
         What::Pairs { near, every } => matrix::pairs(&how, near, every),
+        What::Chain => matrix::chain(&how),
         What::Moments { kills, most } => moments::run(&how, kills, most),
         What::Twice => matrix::twice(&how),
         What::Case { deaths } => matrix::case(&how, &deaths),

@@ -3,21 +3,25 @@ use super::How;
 use super::rig::Shape;
 use super::rig::suffering::{Expected, Suffered, suffer, undisturbed};
 use super::rig::twice::{self, Refusals};
-use super::rig::worker::{Death, Request, Tail};
+use super::rig::worker::{Death, Request, Tail, day};
 use super::table::Table;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 fn shape(how: &How) -> Shape {
-    Shape { scenario: "small", until: how.until, teardown: how.teardown, speed: how.speed }
+    Shape { scenario: how.site, until: how.until, teardown: how.teardown, speed: how.speed }
 }
 
-/// Every point of one life. Runs differ by some records; a point beyond the end of one is no point, and is not counted.
-fn points(expected: &Expected) -> Vec<Death> {
-    let records = 1..=expected.words.len();
+/// Every point of one life, from this day on. Runs differ by some records; a point beyond the end of one is no point, and is
+/// not counted.
+fn points(expected: &Expected, from: u8) -> Vec<Death> {
+    let first = expected.words.iter().position(|word| from == 0 || day(word).is_some_and(|day| day >= from));
+    let first = first.unwrap_or(expected.words.len());
+    let records = first + 1..=expected.words.len();
     let unsynced = records.clone().filter(|n| !expected.durable[n - 1]);
-    let requests = expected.asked_before..expected.requests.len();
+    let asked = if from == 0 { expected.asked_before } else { expected.asked.get(first).copied().unwrap_or_default() };
+    let requests = asked..expected.requests.len();
     let mut points: Vec<Death> = Vec::new();
     points.extend(records.clone().map(|n| Death::Record(n, Tail::Whole)));
     points.extend(records.map(|n| Death::Record(n, Tail::Torn)));
@@ -30,7 +34,7 @@ fn points(expected: &Expected) -> Vec<Death> {
 
 pub fn single(how: &How) -> usize {
     let expected = undisturbed(&shape(how));
-    let cases: Vec<Vec<Death>> = points(&expected).into_iter().map(|d| vec![d]).collect();
+    let cases: Vec<Vec<Death>> = points(&expected, how.from).into_iter().map(|d| vec![d]).collect();
     all(how, &expected, &cases)
 }
 
@@ -44,7 +48,7 @@ pub fn pairs(how: &How, near: usize, every: bool) -> usize {
     let records = expected.words.len();
     let (before, asked) = (expected.asked_before, expected.requests.len() - expected.asked_before);
     let mut cases = Vec::new();
-    for first in points(&expected) {
+    for first in points(&expected, how.from) {
         // The requests come in the order of the records, nearly.
         let (record, request) = match &first {
             // A torn line is cut off by the session that goes on: for what comes then it is the whole one.
@@ -52,7 +56,7 @@ pub fn pairs(how: &How, near: usize, every: bool) -> usize {
             Death::Record(n, _) if !every && !is_of_an_act(&expected.words[n - 1]) => continue,
             Death::Record(n, _) => (n - 1, before + n * asked / records),
             Death::Request(n, _) => ((n - before) * records / asked, *n),
-            Death::Never | Death::New(_) | Death::After(..) => continue,
+            Death::Never | Death::New(_) | Death::After(..) | Death::Fresh(..) => continue,
         };
         let mut second: Vec<Death> = if every {
             (1..=records.min(near)).map(|n| Death::Record(n, Tail::Whole)).collect()
@@ -67,6 +71,24 @@ pub fn pairs(how: &How, near: usize, every: bool) -> usize {
         cases.extend(second.into_iter().map(|second| vec![first.clone(), second]));
     }
     all(how, &expected, &cases)
+}
+
+/// More deaths than a run has kinds of records or requests: the last worker lives.
+const MORE_THAN_ENOUGH: usize = 400;
+
+pub fn chain(how: &How) -> usize {
+    let expected = undisturbed(&shape(how));
+    let tails = [Tail::Whole, Tail::Torn, Tail::Unsynced];
+    let fates = [Request::Done, Request::Lost, Request::Late];
+    let records: Vec<Death> = (0..MORE_THAN_ENOUGH).map(|i| Death::Fresh(how.from, how.stride, tails[i % 3])).collect();
+    let requests: Vec<Death> = (0..MORE_THAN_ENOUGH).map(|i| Death::New(fates[i % 3])).collect();
+    let mut wrong = 0;
+    for deaths in [records, requests] {
+        let suffered = suffer(&shape(how), &deaths, &expected.standing, how.keep, |work| work);
+        println!("{suffered:#?}\n{} deaths", suffered.points.len());
+        wrong += usize::from(!suffered.wrong.is_empty());
+    }
+    wrong
 }
 
 pub fn case(how: &How, deaths: &[Death]) -> usize {
@@ -87,8 +109,8 @@ pub fn twice(how: &How) -> usize {
 
 /// `day1 record Whole`, and of pairs the second one after it.
 fn row(deaths: &[Death], suffered: &Suffered) -> String {
-    let day = suffered.points.first().and_then(|p| p.strip_prefix("day")).and_then(|p| p.chars().next());
-    let day = day.map_or("  ".to_string(), |d| format!("day {d} "));
+    let day = suffered.points.first().and_then(|point| day(point));
+    let day = day.map_or("  ".to_string(), |day| format!("day {day} "));
     let kind = |death: &Death| {
         let text = death.to_string();
         let mut parts = text.split(':');
@@ -152,8 +174,8 @@ fn report(how: &How, deaths: &[Death], suffered: &Suffered) {
     println!("\nWRONG {}\n  killed: {}", again.join(" "), suffered.points.join(", then "));
     suffered.wrong.iter().for_each(|w| println!("  {}", w.replace('\n', "\n  ")));
     let teardown = if how.teardown { " --teardown" } else { "" };
-    let again = again.join(" ");
-    println!("  again: tests/soak/run case {again} --until {} --speed {}{teardown}", how.until, how.speed);
+    let (again, How { site, until, speed, .. }) = (again.join(" "), how);
+    println!("  again: tests/soak/run case {again} --site {site} --until {until} --speed {speed}{teardown}");
     if let Some(kept) = &suffered.kept {
         println!("  kept: {}", kept.display());
     }

@@ -333,6 +333,11 @@ fn full(world: &mut World, storage: &str) -> bool {
     world.bites(|k| matches!(k, FaultKind::StorageFull { storage: s } if s == storage)).is_some()
 }
 
+/// The words with which this storage refuses a volume, while a `storage_full` fault bites it.
+pub fn refusal(world: &mut World, storage: &str, volume: &str) -> Option<String> {
+    full(world, storage).then(|| world.pve.storages.get(storage).map(|store| store.no_room(volume)))?
+}
+
 /// A UUID for things of the site (SMBIOS, VM generation), from the lab's seed.
 fn random_uuid(world: &mut World) -> String {
     let n = (world.random.u128(..) & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62);

@@ -1,4 +1,5 @@
 //! `day5.pods`: no pod is stuck. `Running` is not enough: its containers must be ready.
+use crate::cozystack::addons::RUN_LABEL;
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Evidence, Proof};
 use crate::engine::step::{Check, Context, Observed, Outline, StepId};
@@ -39,7 +40,10 @@ impl Check<Installation> for Pods {
     }
 
     async fn observe(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
-        let pods = site.kubernetes()?.pods(None, None).await.map_err(|e| failures::kubernetes(&e, "list the pods"))?;
+        // A pod of a later day's test may wait for just what that day does next, and a run that goes on looks here first.
+        let others = format!("{RUN_LABEL}!={}", site.label());
+        let pods = site.kubernetes()?.pods(None, Some(&others)).await;
+        let pods = pods.map_err(|e| failures::kubernetes(&e, "list the pods"))?;
         let counts = |p: &&PodStatus| p.namespace != NAMESPACE && is_on_plan(&site.plan, p);
         let others: Vec<&PodStatus> = pods.value.iter().filter(counts).collect();
         let unwell: Vec<&&PodStatus> = others.iter().filter(|p| !is_well(p)).collect();

@@ -9,7 +9,7 @@ use crate::plan::model::Plan;
 use crate::steps::cluster::{self, Standing, seen, standing, text};
 use crate::steps::cluster_api::{self, NAMESPACE, words};
 use crate::steps::site::{Changing, Installation, Reading};
-use crate::steps::{follow, outlines};
+use crate::steps::{follow, halted, outlines};
 use async_trait::async_trait;
 use std::time::Duration;
 
@@ -34,13 +34,19 @@ pub fn step(_plan: &Plan) -> Machine {
 /// The observation of a machine that is not made yet.
 ///
 /// # Errors
-/// When capmox can't go on by itself.
-fn underway(progress: &Progress) -> Result<Observed, Failure> {
+/// When a person has to do something first, or the cluster can't be asked.
+async fn underway(site: &Reading, progress: &Progress) -> Result<Observed, Failure> {
     let anew = format!("delete the Cluster (kubectl delete -n {NAMESPACE} cluster.cluster.x-k8s.io smoke)");
-    match cluster_api::halted(progress, &anew) {
-        Some(failure) => Err(failure),
-        None => Ok(Observed::Underway(Wait::new("Cluster API says that the VM is there", words(progress), BAND))),
+    if let Some(failure) = halted::failure(progress, &anew) {
+        return Err(failure);
     }
+    if *progress == Progress::WaitsForAddress
+        && let Some(failure) = halted::exhausted(site, NAMESPACE).await?
+    {
+        return Err(failure);
+    }
+    let seen = halted::beside_capmox(site, words(progress)).await?;
+    Ok(Observed::Underway(Wait::new("Cluster API says that the VM is there", seen, BAND)))
 }
 
 #[async_trait]
@@ -62,7 +68,7 @@ impl Step<Installation> for Machine {
         let phase = text(&machine.value, "/status/phase").to_string();
         let made = match Progress::of(&vm.value) {
             Progress::Made(made) => made,
-            progress => return underway(&progress),
+            progress => return underway(site, &progress).await,
         };
         // `Running` would need a node, and this VM joins nothing.
         if phase != "Provisioned" {
@@ -84,20 +90,5 @@ impl Step<Installation> for Machine {
 
     async fn changed(&self, cx: &dyn Context, site: &Reading) {
         follow::object(cx, site, &Kind::PROXMOX_MACHINE, Some(NAMESPACE), None, Duration::from_secs(5)).await;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_failed_task_is_waited_for_and_a_refusal_is_told() {
-        let heals = underway(&Progress::TaskFailed("VM 9500 already running".into())).unwrap();
-        assert!(matches!(heals, Observed::Underway(ref wait) if wait.seen.contains("already running")), "{heals:?}");
-        let refused =
-            Progress::Refused { reason: "CloningFailed".into(), message: "403 Permission check failed".into() };
-        let failure = underway(&refused).unwrap_err();
-        assert!(failure.what.contains("403 Permission check failed") && failure.next.contains("right"), "{failure:?}");
     }
 }

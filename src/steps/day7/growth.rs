@@ -84,7 +84,7 @@ impl Step<Installation> for Growth {
         if has != wanted {
             let why = if cluster::condition(claim, PENDING).is_some() { PENDING } else { "Resizing" };
             let wait = wait(format!("the claim has {has}; {}", said(claim, why)));
-            return Ok(Observed::Underway(warnings::beside(site, NAMESPACE, &[&self.name], wait).await?));
+            return warnings::of_volume(site, NAMESPACE, &self.name, &self.class, wait).await;
         }
         let (bytes, readings) = self.size(cx, site, &bound).await?;
         if bytes < GROWN {

@@ -78,9 +78,9 @@ impl Step<Installation> for Moved {
         }
         let word = word(site, &self.class);
         let evidence = match objects::written(cx, site, (NAMESPACE, &self.name), &word, &what).await? {
-            PodState::Missing => return Ok(Observed::Absent(format!("there is no pod {}", self.name))),
+            PodState::Missing => return Ok(Observed::Absent(format!("no pod {} runs", self.name))),
             PodState::Underway(wait) => {
-                return Ok(Observed::Underway(warnings::beside(site, NAMESPACE, &[&self.name], wait).await?));
+                return warnings::of_volume(site, NAMESPACE, &self.name, &self.class, wait).await;
             }
             PodState::Done { log, .. } if !log.lines().any(|line| line.trim() == word) => {
                 return Err(Failure::person(
@@ -154,6 +154,6 @@ impl Moved {
     async fn make(&self, site: &Reading, change: &Changing) -> Result<(), Failure> {
         let script = "cat /data/proof && sleep 86400";
         let pod = objects::on_node(objects::job(site, script, Some(&self.claim)), &self.to.name);
-        objects::apply(site, change, &Kind::POD, Some(NAMESPACE), &self.name, pod).await
+        objects::apply_anew(site, change, NAMESPACE, &self.name, pod).await
     }
 }

@@ -198,20 +198,18 @@ impl Step<Installation> for VolumeStep {
     async fn observe(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
         let what = format!("write to a volume of class {}", self.class);
         match objects::written(cx, site, (NAMESPACE, &self.name), &word(site, &self.class), &what).await? {
-            PodState::Underway(wait) => {
-                Ok(Observed::Underway(warnings::beside(site, NAMESPACE, &[&self.name], wait).await?))
-            }
+            PodState::Underway(wait) => warnings::of_volume(site, NAMESPACE, &self.name, &self.class, wait).await,
             PodState::Done { evidence, log } if log.lines().any(|l| l.trim() == word(site, &self.class)) => {
                 self.proven(cx, site, evidence, true).await
             }
             PodState::Done { .. } => Err(Failure::person(
-                format!("the test pod {} ended without having written", self.name),
+                format!("the test pod {} has written something else", self.name),
                 format!("kubectl -n {NAMESPACE} delete pod {}: it is made anew", self.name),
             )),
             // A later step has taken the volume to another node, and its own pod reads it there.
             PodState::Missing => match self.has_moved_on(site).await? {
                 true => self.proven(cx, site, Vec::new(), false).await,
-                false => Ok(Observed::Absent(format!("there is no pod {}", self.name))),
+                false => Ok(Observed::Absent(format!("no pod {} runs", self.name))),
             },
         }
     }
@@ -231,7 +229,7 @@ impl Step<Installation> for VolumeStep {
         let script =
             format!("echo {} > /data/proof && sync && cat /data/proof && sleep 86400", word(site, &self.class));
         let pod = objects::on_node(objects::job(site, &script, Some(&self.name)), &self.node.name);
-        objects::apply(site, change, &Kind::POD, Some(NAMESPACE), &self.name, pod).await
+        objects::apply_anew(site, change, NAMESPACE, &self.name, pod).await
     }
 
     fn undo(&self) -> Undo<'_, Installation> {

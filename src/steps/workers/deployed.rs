@@ -11,7 +11,7 @@ use crate::kubernetes::Kind;
 use crate::steps::cluster::{self, Standing, difference, get, is_ours, number, seen, standing};
 use crate::steps::cluster_api::{self, thing};
 use crate::steps::site::{Changing, Installation, Reading};
-use crate::steps::{failures, follow, outlines};
+use crate::steps::{failures, follow, halted, outlines};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::json;
@@ -59,6 +59,18 @@ impl Deployed {
         Ok((wanted != i64::from(self.count)).then(|| scaled_by_another(self.group, wanted, self.count)))
     }
 
+    /// Not all have a VM yet: the wait, or what a person has to do first.
+    async fn late(&self, site: &Reading, machines: &[Machine], mut wait: Wait) -> Result<Observed, Failure> {
+        let waits = |machine: &Machine| machine.progress == Progress::WaitsForAddress;
+        if machines.iter().any(waits)
+            && let Some(failure) = halted::exhausted(site, self.group.namespace).await?
+        {
+            return Err(failure);
+        }
+        wait.seen = halted::beside_capmox(site, wait.seen).await?;
+        Ok(Observed::Underway(wait))
+    }
+
     /// Nothing is there, or not all: where Cluster API has nothing yet, the range has to be empty.
     async fn absent(&self, cx: &dyn Context, site: &Reading, what: String) -> Result<Observed, Failure> {
         let Group { namespace, name, made_by, .. } = self.group;
@@ -93,7 +105,7 @@ fn made(group: &Group, count: u32, machines: &[Machine]) -> Result<Result<Vec<Ma
             "delete the machine (kubectl delete -n {} machine.cluster.x-k8s.io {})",
             group.namespace, machine.name
         );
-        if let Some(failure) = cluster_api::halted(&machine.progress, &anew) {
+        if let Some(failure) = halted::failure(&machine.progress, &anew) {
             return Err(Failure { what: format!("{}: {}", machine.name, failure.what), ..failure });
         }
     }
@@ -148,7 +160,7 @@ impl Step<Installation> for Deployed {
         let (answers, machines) = machines(site, self.group).await?;
         let made = match made(self.group, self.count, &machines)? {
             Ok(made) => made,
-            Err(wait) => return Ok(Observed::Underway(wait)),
+            Err(wait) => return self.late(site, &machines, wait).await,
         };
         let names: Vec<String> = made.iter().map(|m| format!("vm {} ({})", m.vmid, m.address)).collect();
         let summary = format!("Cluster API says: {}, {}{}", workers(self.count), names.join(", "), told_until(until));

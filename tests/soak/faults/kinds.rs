@@ -99,7 +99,7 @@ fn proxmox() -> Api {
     }
     Api {
         name: "proxmox",
-        until: "4",
+        until: "6",
         faults,
         places: vec![
             place("day 0, version", "GET /api2/json/version"),
@@ -109,6 +109,7 @@ fn proxmox() -> Api {
             place("day 1, read vm", "GET /api2/json/nodes/pve/qemu/1003/config"),
             place("day 1, start", "/qemu/1002/status/start"),
             place("day 4, token", "/access/users/"),
+            place("day 6, vm", "GET /api2/json/nodes/pve/qemu/9500/config"),
         ],
         special,
     }
@@ -144,6 +145,11 @@ fn talos() -> Api {
     }
 }
 
+const WEBHOOK_REFUSES: &str = "kind: answer, code: 403, text: 'admission webhook \"validation.proxmoxcluster\" denied the \
+                               request: no addresses', for_s: 45";
+const WEBHOOK_SILENT: &str = "kind: answer, code: 500, text: 'Internal error occurred: failed calling webhook \
+                              \"validation.proxmoxcluster\": connect: connection refused', for_s: 45";
+
 fn kubernetes() -> Api {
     let mut faults = of_the_line();
     faults.extend([
@@ -165,7 +171,7 @@ fn kubernetes() -> Api {
                 \"metadata\":{},\"status\":\"Failure\",\"message\":\"too old resource version: 1 (2)\",\"reason\":\"Expired\",\"code\":410}}\n'";
     Api {
         name: "kubernetes",
-        until: "5",
+        until: "10",
         faults,
         places: vec![
             place("day 2, version", "GET /version"),
@@ -175,8 +181,22 @@ fn kubernetes() -> Api {
             place("day 4, apply", "PATCH /apis/storage.k8s.io"),
             place("day 5, pod", "/pods/"),
             place("day 5, cleanup", "DELETE /"),
+            place("day 6, apply", "PATCH /apis/cluster.x-k8s.io/v1beta1/namespaces/cozyup-vms/clusters"),
+            place("day 6, removal", "DELETE /apis/cluster.x-k8s.io/v1beta1/namespaces/cozyup-vms/clusters"),
+            place("day 6, workers", "/namespaces/cozyup-workers/machinedeployments"),
+            place("day 7, claim", "PATCH /api/v1/namespaces/cozyup-storage/persistentvolumeclaims"),
+            place("day 7, move", "DELETE /api/v1/namespaces/cozyup-storage/pods"),
+            place("day 7, cleanup", "DELETE /api/v1/namespaces/cozyup-storage$"),
         ],
         special: vec![
+            (
+                fault("webhook refuses", WEBHOOK_REFUSES),
+                place("day 6, apply", "PATCH /apis/infrastructure.cluster.x-k8s.io"),
+            ),
+            (
+                fault("webhook silent", WEBHOOK_SILENT),
+                place("day 6, apply", "PATCH /apis/infrastructure.cluster.x-k8s.io"),
+            ),
             (fault("watch ends with 410", gone), place("day 3, releases", "helmreleases?watch")),
             (fault("watch cut", "kind: cut, times: 12"), place("day 3, releases", "helmreleases?watch")),
             (fault("watch trickles", "kind: trickle, times: 2"), place("day 3, releases", "helmreleases?watch")),

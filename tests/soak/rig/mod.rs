@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 /// What is run: a scenario, how far, and how fast.
 #[derive(Debug, Clone, Copy)]
 pub struct Shape {
-    /// `small`, `small-by-cdrom` or a built-in one.
+    /// One of `tests/soak/small*.yaml` by its name, or a built-in one.
     pub scenario: &'static str,
     pub until: u8,
     /// The crashes come while it is torn down again.
@@ -42,13 +42,11 @@ pub struct Rig {
 
 impl Rig {
     pub fn new(shape: &Shape) -> Rig {
-        let small = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/soak/small.yaml");
-        let by_cdrom = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/soak/small-by-cdrom.yaml");
-        let two_hosts = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/soak/small-two-hosts.yaml");
         let scenario_file = match shape.scenario {
-            "small" => small,
-            "small-by-cdrom" => by_cdrom,
-            "small-two-hosts" => two_hosts,
+            "small" => concat!(env!("CARGO_MANIFEST_DIR"), "/tests/soak/small.yaml"),
+            "small-by-cdrom" => concat!(env!("CARGO_MANIFEST_DIR"), "/tests/soak/small-by-cdrom.yaml"),
+            "small-pair" => concat!(env!("CARGO_MANIFEST_DIR"), "/tests/soak/small-pair.yaml"),
+            "small-two-hosts" => concat!(env!("CARGO_MANIFEST_DIR"), "/tests/soak/small-two-hosts.yaml"),
             built_in => built_in,
         };
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();

@@ -32,6 +32,7 @@ pub fn of(rig: &Rig) -> Standing {
         let mut lines = world.pve.inventory();
         // A start that comes late finds the machine running, and does nothing.
         lines.retain(|name, _| !(name.starts_with("task qmstart") && name.ends_with("already running")));
+        together(&mut lines);
         machines(world, &mut lines);
         cluster(world, &mut lines);
         (lines, world.base)
@@ -60,6 +61,18 @@ pub fn of(rig: &Rig) -> Standing {
         plain_lines.insert(key, value);
     }
     plain_lines
+}
+
+/// On which of two nodes a pod runs is chance, and so is the VM whose config gets its volume: those tasks count together.
+fn together(lines: &mut Standing) {
+    let all: Vec<String> = lines.keys().filter(|key| key.starts_with("task qmconfig ")).cloned().collect();
+    let mut sums: BTreeMap<String, usize> = BTreeMap::new();
+    for key in all {
+        let count = lines.remove(&key).and_then(|count| count.parse().ok()).unwrap_or(0);
+        let how = key.split_once(':').map_or("", |(_, how)| how);
+        *sums.entry(format!("task qmconfig of all VMs:{how}")).or_default() += count;
+    }
+    lines.extend(sums.into_iter().map(|(key, count)| (key, count.to_string())));
 }
 
 /// The place and the time of a claim differ from run to run.

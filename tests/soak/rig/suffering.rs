@@ -21,6 +21,8 @@ pub struct Expected {
     pub requests: Vec<String>,
     /// Requests before the part in which the crashes come.
     pub asked_before: usize,
+    /// How many requests had come when each record was written.
+    pub asked: Vec<usize>,
     /// In lab seconds.
     pub lasted: Duration,
 }
@@ -66,6 +68,7 @@ pub fn undisturbed(shape: &Shape) -> Expected {
     let requests = rig.lab().changes().seen();
     Expected {
         asked_before,
+        asked: life.asked,
         standing: standing::of(&rig),
         words: life.records.iter().map(|r| word(&r.event)).collect(),
         durable: life.records.iter().map(|r| r.event.is_durable()).collect(),
@@ -118,7 +121,9 @@ pub fn suffer(
 fn point(rig: &Rig, death: &Death, life: &Life) -> String {
     match death {
         Death::Never => String::new(),
-        Death::Record(_, tail) | Death::After(_, tail) => format!("{} ({tail:?})", life.last_word()),
+        Death::Record(_, tail) | Death::After(_, tail) | Death::Fresh(_, _, tail) => {
+            format!("{} ({tail:?})", life.last_word())
+        }
         Death::Request(number, request) => {
             let seen = rig.lab().changes().seen();
             format!("{} ({request:?})", seen.get(*number).map_or("?", String::as_str))

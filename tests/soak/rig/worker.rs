@@ -4,10 +4,12 @@
 use super::Rig;
 use cozyup::compose::{self, Options, Work};
 use cozyup::engine::course::Course;
+use cozyup::engine::journal::Journal;
 use cozyup::engine::record::{Event, Outcome, Record};
 use cozyup::lab::changes::{Changes, Moment};
 use cozyup::session::lock;
 use cozyup::session::order::Keys;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::path::Path;
@@ -52,6 +54,9 @@ pub enum Death {
     After(String, Tail),
     /// During changing request `number` of the whole run (from 0).
     Request(usize, Request),
+    /// Behind the record with which there are so many new words about steps of this day and the later ones, see [`word`]: new is
+    /// what the journal did not hold before this life.
+    Fresh(u8, usize, Tail),
     /// During the next request of a kind that never came before this life.
     New(Request),
 }
@@ -63,6 +68,7 @@ impl fmt::Display for Death {
             Death::Record(n, tail) => write!(f, "record:{n}:{tail:?}"),
             Death::After(word, tail) => write!(f, "after:{}:{tail:?}", word.replace(' ', "+")),
             Death::Request(n, request) => write!(f, "request:{n}:{request:?}"),
+            Death::Fresh(day, count, tail) => write!(f, "fresh:{day}/{count}:{tail:?}"),
             Death::New(request) => write!(f, "new::{request:?}"),
         }
     }
@@ -95,6 +101,11 @@ impl std::str::FromStr for Death {
             "record" => Ok(Death::Record(number()?, tail.ok_or_else(wrong)?)),
             "after" => Ok(Death::After(which.replace('+', " "), tail.ok_or_else(wrong)?)),
             "request" => Ok(Death::Request(number()?, request.ok_or_else(wrong)?)),
+            "fresh" => {
+                let (day, count) = which.split_once('/').unwrap_or((which, "1"));
+                let count = count.parse().map_err(|e| format!("{count}: {e}"))?;
+                Ok(Death::Fresh(day.parse().map_err(|e| format!("{day}: {e}"))?, count, tail.ok_or_else(wrong)?))
+            }
             "new" => Ok(Death::New(request.ok_or_else(wrong)?)),
             _ => Err(wrong()),
         }
@@ -106,22 +117,29 @@ impl Death {
     pub fn request(&self) -> Option<Request> {
         match self {
             Death::Request(_, request) | Death::New(request) => Some(*request),
-            Death::Never | Death::Record(..) | Death::After(..) => None,
+            Death::Never | Death::Record(..) | Death::After(..) | Death::Fresh(..) => None,
         }
     }
 
-    /// Whether it comes behind `record`, the session's record `number` (from 1).
-    fn is_behind(&self, number: usize, record: &Record) -> bool {
+    /// Whether it comes behind `record`, the session's record `number` (from 1). `known` are the words of the journal before
+    /// this session, and those that this death has counted.
+    fn is_behind(&self, number: usize, record: &Record, known: &mut Known) -> bool {
         match self {
             Death::Record(n, _) => number == *n,
             Death::After(which, _) => word(&record.event) == *which,
+            Death::Fresh(from, count, _) => {
+                let word = word(&record.event);
+                let is_new = day(&word).is_some_and(|day| day >= *from) && known.words.insert(word);
+                known.new += usize::from(is_new);
+                is_new && known.new == *count
+            }
             Death::Never | Death::Request(..) | Death::New(_) => false,
         }
     }
 
     fn tail(&self) -> Option<Tail> {
         match self {
-            Death::Record(_, tail) | Death::After(_, tail) => Some(*tail),
+            Death::Record(_, tail) | Death::After(_, tail) | Death::Fresh(_, _, tail) => Some(*tail),
             Death::Never | Death::Request(..) | Death::New(_) => None,
         }
     }
@@ -137,7 +155,7 @@ impl Death {
                 let known = changes.seen();
                 changes.hold(moment, move |_, name| !known.iter().any(|k| k == name));
             }
-            Death::Never | Death::Record(..) | Death::After(..) => {}
+            Death::Never | Death::Record(..) | Death::After(..) | Death::Fresh(..) => {}
         }
     }
 }
@@ -154,6 +172,10 @@ pub enum End {
 #[derive(Debug)]
 pub struct Life {
     pub records: Vec<Arc<Record>>,
+    /// How many changing requests had come, at all, when each record was written.
+    pub asked: Vec<usize>,
+    /// Number of the record (from 1) behind which it died.
+    fell: Option<usize>,
     pub end: End,
 }
 
@@ -171,6 +193,29 @@ pub fn word(event: &Event) -> String {
     format!("{} {}", step.unwrap_or("run"), value["event"].as_str().unwrap_or_default())
 }
 
+/// The day of the step that a word names.
+pub fn day(word: &str) -> Option<u8> {
+    let (_, rest) = word.split_once("day")?;
+    rest.split_once('.')?.0.parse().ok()
+}
+
+/// The words of a journal, and how many came since.
+#[derive(Default)]
+struct Known {
+    words: BTreeSet<String>,
+    new: usize,
+}
+
+impl Known {
+    fn of(rig: &Rig, death: &Death) -> Known {
+        if !matches!(death, Death::Fresh(..)) {
+            return Known::default();
+        }
+        let records = Journal::read(&rig.folder().join("journal.jsonl")).map(|journal| journal.records);
+        Known { words: records.iter().flatten().map(|record| word(&record.event)).collect(), new: 0 }
+    }
+}
+
 /// Runs a worker until it dies or ends. `late` is what an earlier one left at the server.
 pub fn live(rig: &Rig, course: Course, death: &Death, late: bool, shape: impl FnOnce(Work) -> Work) -> Life {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -181,8 +226,7 @@ pub fn live(rig: &Rig, course: Course, death: &Death, late: bool, shape: impl Fn
     // A program that it had just started keeps the lock's file open until it is that program.
     let lock = rig.folder().join("lock");
     wait_for("the lock is free", || lock::holder(&lock).unwrap().is_none().then_some(())).unwrap();
-    let number = (1..).zip(&life.records).find(|(n, record)| death.is_behind(*n, record)).map(|(n, _)| n);
-    if let (Some(number), Some(tail), End::Died) = (number, death.tail(), &life.end) {
+    if let (Some(number), Some(tail), End::Died) = (life.fell, death.tail(), &life.end) {
         let keep = cut(&rig.folder().join("journal.jsonl"), before, number, tail, &life.records);
         life.records.truncate(keep);
     }
@@ -199,7 +243,7 @@ async fn until_death(
     late: bool,
     shape: impl FnOnce(Work) -> Work,
 ) -> (u64, Life) {
-    let failed = |why: String| (0, Life { records: Vec::new(), end: End::Failed(why) });
+    let failed = |why: String| (0, Life { records: Vec::new(), asked: Vec::new(), fell: None, end: End::Failed(why) });
     let options = Options {
         text: None,
         plan: rig.plan().to_path_buf(),
@@ -223,19 +267,24 @@ async fn until_death(
     let mut held = pin!(rig.lab().changes().held());
     let mut deadline = pin!(tokio::time::sleep(DEADLINE));
     let mut late = late;
-    let (mut records, mut fallen) = (Vec::new(), false);
+    let (mut records, mut asked, mut fell) = (Vec::new(), Vec::new(), None);
+    let mut known = Known::of(rig, death);
     let end = poll_fn(|cx| {
         let polled = work.as_mut().poll(cx);
         while let Ok(record) = feed.try_recv() {
-            fallen |= death.is_behind(records.len() + 1, &record);
+            let number = records.len() + 1;
+            if fell.is_none() && death.is_behind(number, &record, &mut known) {
+                fell = Some(number);
+            }
             records.push(record);
+            asked.push(rig.lab().changes().seen().len());
         }
         if late && records.len() >= LATE {
             rig.lab().changes().go_on();
             late = false;
         }
         let dies = match death {
-            Death::Never | Death::Record(..) | Death::After(..) => fallen,
+            Death::Never | Death::Record(..) | Death::After(..) | Death::Fresh(..) => fell.is_some(),
             Death::Request(..) | Death::New(_) => held.as_mut().poll(cx).is_ready(),
         };
         match polled {
@@ -247,7 +296,7 @@ async fn until_death(
         }
     })
     .await;
-    (before, Life { records, end })
+    (before, Life { records, asked, fell, end })
 }
 
 /// The last word about every step that is not proven.

@@ -7,6 +7,7 @@ use super::curl::{self, Answer};
 use super::objects::{is_ready_now, items, text};
 use super::storage;
 use crate::kube::store::Key;
+use crate::pve;
 use crate::scenario::FaultKind;
 use crate::world::World;
 use base64::Engine as _;
@@ -229,6 +230,9 @@ pub fn create(world: &mut World, class: &Value, node: &str, volume: &str, gib: u
     may(world, storage, node)?;
     // The driver gives its volumes to this VMID, which nobody has.
     let disk = format!("vm-9999-{volume}");
+    if let Some(why) = pve::refusal(world, storage, &disk) {
+        return Err(why);
+    }
     let volid = world.pve.create_volume(storage, &disk, gib)?;
     if let Some(state) = world.state() {
         state.volume_ids.insert(volume.to_string(), volid);

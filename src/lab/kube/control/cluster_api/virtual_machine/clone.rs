@@ -83,8 +83,10 @@ impl Machine<'_> {
         let machines = world.select(INFRASTRUCTURE, "proxmoxmachines", Some(&self.key.namespace), of_cluster);
         let used: Vec<u64> = machines.iter().filter_map(|(_, m)| m["spec"]["virtualMachineID"].as_u64()).collect();
         for vmid in (from..=to).filter(|v| !used.contains(v)) {
-            if self.client.ask(world, "GET", "/cluster/nextid", &[("vmid", vmid.to_string())]).is_ok() {
-                return Ok(Some(vmid));
+            match self.client.ask(world, "GET", "/cluster/nextid", &[("vmid", vmid.to_string())]) {
+                Ok(_) => return Ok(Some(vmid)),
+                Err(e) if e.as_text().contains("already exists") => {}
+                Err(e) => return Err(e.as_text()),
             }
         }
         Ok(None)
