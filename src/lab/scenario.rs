@@ -18,6 +18,12 @@ pub struct Scenario {
     /// Nodes that the lab's plan asks for; address = number in the lab's /24.
     pub nodes: Vec<LabNode>,
     pub latency: Latency,
+    /// `template.copies` of the lab's plan: the templates of further hosts.
+    #[serde(default)]
+    pub copies: Vec<Copy>,
+    /// `image.storage` of the lab's plan.
+    #[serde(default = "local")]
+    pub image_storage: String,
     /// `talos.delivery` of the lab's plan: `apply` or `cdrom`.
     #[serde(default = "apply")]
     pub delivery: String,
@@ -32,6 +38,10 @@ pub struct Scenario {
 
 fn kernel() -> String {
     "6.17.2-1-pve".into()
+}
+
+fn local() -> String {
+    "local".into()
 }
 
 fn apply() -> String {
@@ -106,6 +116,9 @@ pub struct Storage {
     /// Of a `zfspool`: disks take only the room that is written.
     #[serde(default)]
     pub sparse: bool,
+    /// The nodes that have it; all of them when none is named.
+    #[serde(default)]
+    pub nodes: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -181,6 +194,18 @@ pub struct LabNode {
     pub memory_mib: u64,
     pub system_disk_gib: u64,
     pub data_disk_gib: u64,
+}
+
+/// The template of a further host, as the plan has it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Copy {
+    pub host: String,
+    pub vmid: u32,
+    #[serde(default)]
+    pub storage: Option<String>,
+    #[serde(default)]
+    pub image_storage: Option<String>,
 }
 
 /// Lab seconds. Sources: `facts/*.md`; each key says what it lasts.

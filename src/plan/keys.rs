@@ -139,7 +139,13 @@ pub(super) static PLAN: &[Key] = &[
     ),
     key("site", "site", Kind::Section(SITE), "", "The Proxmox VE site. The token's secret is never in the plan."),
     key("image", "image", Kind::Section(IMAGE), "", "The Talos disk image that CozyStack publishes."),
-    key("template", "template", Kind::Section(TEMPLATE), "", "The VM template from which the nodes are cloned."),
+    key(
+        "template",
+        "template",
+        Kind::Section(TEMPLATE),
+        "",
+        "The VM template from which the nodes are cloned, and those of further hosts.",
+    ),
     key("nodes", "nodes", Kind::Rows(NODE), "", "The machines of the cluster, each with fixed ids and addresses."),
     key(
         "network",
@@ -240,6 +246,30 @@ static TEMPLATE: &[Key] = &[
         "local-lvm",
         "Storage (content images) for the template's and the clones' disks.",
     ),
+    key(
+        "copies",
+        "templates of other hosts",
+        Kind::Rows(COPY),
+        "",
+        "One more template per host whose machines can't be cloned from this one: a clone goes to another host only over a \
+         shared storage.",
+    )
+    .optional("none, so that template.storage must be shared by all hosts with machines"),
+];
+
+static COPY: &[Key] = &[
+    key("host", "host", Kind::Text, "pve2", "Proxmox node on which it is built and whose machines are cloned from it."),
+    key("vmid", "VMID", VMID, "9101", "Its VMID; its name is that of the template with the host behind it."),
+    key("storage", "disk storage", Kind::Text, "local-lvm", "Storage of that host for its disk and the clones' disks.")
+        .optional("one with the name of template.storage"),
+    key(
+        "image_storage",
+        "image storage",
+        Kind::Text,
+        "local",
+        "Storage of that host (content import) that gets an image of its own.",
+    )
+    .optional("image.storage, which is then shared with that host"),
 ];
 
 static NODE: &[Key] = &[

@@ -18,11 +18,16 @@ pub fn show(plan: &Plan) -> String {
     }
     out.row("token", format!("{}, secret in {}", plan.site.token_id, plan.site.token_file));
     out.row("image", format!("{} on storage {}", plan.image.url, plan.image.storage));
-    let template = &plan.template;
-    out.row(
-        "template",
-        format!("{} {} on {}, storage {}", template.vmid, template.name, template.host, template.storage),
-    );
+    for template in plan.templates() {
+        let image = match template.is_copy && template.has_own_image {
+            true => format!(", image on {}", template.image_storage),
+            false => String::new(),
+        };
+        out.row(
+            "template",
+            format!("{} {} on {}, storage {}{image}", template.vmid, template.name, template.host, template.storage),
+        );
+    }
     out.heading("machines");
     machines(plan, &mut out);
     out.heading("network");

@@ -38,6 +38,7 @@ pub mod removal;
 pub mod reset;
 pub mod rights;
 pub mod site;
+pub mod storages;
 pub mod teardown;
 pub mod test_cleanup;
 pub mod test_namespace;

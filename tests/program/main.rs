@@ -23,6 +23,7 @@ mod lab_run;
 mod leaks;
 mod observe;
 mod session;
+mod several_hosts;
 mod shared_site;
 mod teardown;
 mod two_hosts;
