@@ -272,16 +272,18 @@ fn volumes(world: &World) -> &'static str {
     if addons(world).1 { "local, replicated, proxmox" } else { "local, replicated" }
 }
 
-/// The templates of further hosts.
-fn copies(world: &World) -> String {
-    let mut text = String::new();
-    for copy in &world.scenario.copies {
+/// The plan's section `template`.
+fn template(world: &World) -> String {
+    let host = world.scenario.nodes.first().map_or("pve", |n| n.host.as_str());
+    let mut text = format!("template:\n  vmid: 9100\n  name: cozy-talos-v1-10-6\n  host: {host}\n  storage: {DISKS}");
+    for (n, copy) in world.scenario.copies.iter().enumerate() {
         let named =
             |key: &str, name: &Option<String>| name.as_ref().map(|n| format!(", {key}: {n}")).unwrap_or_default();
         let (storage, image) = (named("storage", &copy.storage), named("image_storage", &copy.image_storage));
-        text.push_str(&format!("\n    - {{ host: {}, vmid: {}{storage}{image} }}", copy.host, copy.vmid));
+        let head = if n == 0 { "\n  copies:" } else { "" };
+        text.push_str(&format!("{head}\n    - {{ host: {}, vmid: {}{storage}{image} }}", copy.host, copy.vmid));
     }
-    if text.is_empty() { text } else { format!("\n  copies:{text}") }
+    text
 }
 
 /// The plan for this lab, as a person would write it.
@@ -289,8 +291,7 @@ fn plan_text(world: &World, token_id: &str, token_file: &Path, can_ingress: bool
     use std::fmt::Write;
     let at = |host: u8| world.address(host);
     let releases = format!("http://{}:{RELEASES_PORT}", at(RELEASES));
-    let (first, (addons, csi)) = (world.scenario.nodes.first(), addons(world));
-    let host = first.map_or("pve", |n| n.host.as_str());
+    let (addons, csi) = addons(world);
     let mut nodes = String::new();
     for n in &world.scenario.nodes {
         // Writing to a String does not fail.
@@ -323,11 +324,7 @@ image:
   url: {releases}/{IMAGE_NAME}
   sha256: {image_sha}
   storage: {images}
-template:
-  vmid: 9100
-  name: cozy-talos-v1-10-6
-  host: {host}
-  storage: {DISKS}{copies}
+{template}
 nodes:{nodes}
 network:
   subnet: {subnet}/24
@@ -384,7 +381,7 @@ integration:
         root_host = root_host(world),
         tests = tests(world, can_ingress),
         images = world.scenario.image_storage,
-        copies = copies(world),
+        template = template(world),
         pool_first = at(POOL_FIRST),
         pool_last = at(250),
         manifest_sha = world.releases.manifest_sha256,

@@ -98,7 +98,6 @@ pub fn plan(known: &Defaults) -> Plan {
     let subnet = known.subnet.unwrap_or(SUBNET);
     let gateway = known.gateway.unwrap_or_else(|| subnet.hosts().next().unwrap_or(subnet.network()));
     let hosts = if known.hosts.is_empty() { vec!["pve".to_string()] } else { known.hosts.clone() };
-    let first_host = hosts.first().cloned().unwrap_or_default();
     let mut layout = Layout::new(known, subnet, gateway);
     let vip = layout.take(200);
     let mut nodes = Vec::new();
@@ -150,7 +149,7 @@ pub fn plan(known: &Defaults) -> Plan {
         template: TemplatePlan {
             vmid: layout.vmid(9100),
             name: "cozy-talos".into(),
-            host: first_host,
+            host: hosts.first().cloned().unwrap_or_default(),
             storage: disks.clone(),
             copies: layout.copies(&known.copies),
         },

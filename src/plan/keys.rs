@@ -1,6 +1,7 @@
 //! Every key of the plan file, once: the reader, the writer, the form and `docs/PLAN.md` are made from this table.
 mod integration;
 mod network;
+mod template;
 mod validation;
 
 use super::model::{AddressRange, ApiUrl, Delivery, Role, VmidRange};
@@ -142,7 +143,7 @@ pub(super) static PLAN: &[Key] = &[
     key(
         "template",
         "template",
-        Kind::Section(TEMPLATE),
+        Kind::Section(template::TEMPLATE),
         "",
         "The VM template from which the nodes are cloned, and those of further hosts.",
     ),
@@ -233,43 +234,6 @@ static IMAGE: &[Key] = &[
         "SHA-256 of the file at url, 64 lower-case hexadecimal digits, as sha256sum prints them.",
     ),
     key("storage", "image storage", Kind::Text, "local", "Proxmox storage with content type import."),
-];
-
-static TEMPLATE: &[Key] = &[
-    key("vmid", "template VMID", VMID, "9100", "VMID of the template."),
-    key("name", "template name", Kind::Text, "cozy-talos", "Name of the template: a DNS label."),
-    key("host", "template host", Kind::Text, "pve", "Proxmox node on which the template is built."),
-    key(
-        "storage",
-        "disk storage",
-        Kind::Text,
-        "local-lvm",
-        "Storage (content images) for the template's and the clones' disks.",
-    ),
-    key(
-        "copies",
-        "templates of other hosts",
-        Kind::Rows(COPY),
-        "",
-        "One more template per host whose machines can't be cloned from this one: a clone goes to another host only over a \
-         shared storage.",
-    )
-    .optional("none, so that template.storage must be shared by all hosts with machines"),
-];
-
-static COPY: &[Key] = &[
-    key("host", "host", Kind::Text, "pve2", "Proxmox node on which it is built and whose machines are cloned from it."),
-    key("vmid", "VMID", VMID, "9101", "Its VMID; its name is that of the template with the host behind it."),
-    key("storage", "disk storage", Kind::Text, "local-lvm", "Storage of that host for its disk and the clones' disks.")
-        .optional("one with the name of template.storage"),
-    key(
-        "image_storage",
-        "image storage",
-        Kind::Text,
-        "local",
-        "Storage of that host (content import) that gets an image of its own.",
-    )
-    .optional("image.storage, which is then shared with that host"),
 ];
 
 static NODE: &[Key] = &[
