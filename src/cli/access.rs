@@ -45,7 +45,6 @@ pub fn told(error: &Error) -> String {
         | Error::NotFound
         | Error::Conflict { .. }
         | Error::Invalid { .. }
-        | Error::Webhook { .. }
         | Error::Denied { .. }
         | Error::Webhook { .. }
         | Error::Gone

@@ -11,7 +11,6 @@ use crate::plan::model::{Plan, Role};
 
 use crate::base::text::clean;
 use serde_json::Value;
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 const LINSTOR_NAMESPACE: &str = "cozy-linstor";
@@ -283,8 +282,7 @@ pub fn response_time(site: &Site, _: &Plan) -> Verdict {
 
 pub fn hosts(site: &Site, plan: &Plan) -> Verdict {
     let nodes = known!(site.nodes);
-    let wanted: BTreeSet<&str> =
-        plan.nodes.iter().map(|n| n.host.as_str()).chain([plan.template.host.as_str()]).collect();
+    let wanted = plan.hosts();
     let wrong = wanted.iter().filter_map(|host| match nodes.iter().find(|n| n.node == **host) {
         None => Some(format!("there is no node {host}")),
         Some(node) if node.status != "online" => Some(format!("{host} is {}", clean(&node.status))),

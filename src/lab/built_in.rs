@@ -1,7 +1,7 @@
 //! The scenarios of `assets/lab`, which are a part of the binary.
 
 /// The scenarios that come with cozyup, by name.
-pub const ALL: [(&str, &str); 19] = [
+pub const ALL: [(&str, &str); 22] = [
     ("standard", include_str!("../../assets/lab/standard.yaml")),
     ("missing-right", include_str!("../../assets/lab/missing-right.yaml")),
     ("storage-full", include_str!("../../assets/lab/storage-full.yaml")),
@@ -13,6 +13,9 @@ pub const ALL: [(&str, &str); 19] = [
     ("by-cdrom", include_str!("../../assets/lab/by-cdrom.yaml")),
     ("never-heals", include_str!("../../assets/lab/never-heals.yaml")),
     ("local-storages", include_str!("../../assets/lab/local-storages.yaml")),
+    ("local-templates", include_str!("../../assets/lab/local-templates.yaml")),
+    ("local-names", include_str!("../../assets/lab/local-names.yaml")),
+    ("nas-beside-local", include_str!("../../assets/lab/nas-beside-local.yaml")),
     ("thick-zfs", include_str!("../../assets/lab/thick-zfs.yaml")),
     ("upgraded", include_str!("../../assets/lab/upgraded.yaml")),
     ("in-a-pool", include_str!("../../assets/lab/in-a-pool.yaml")),

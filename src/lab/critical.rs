@@ -25,8 +25,15 @@ pub fn chain(scenario: &Scenario, until: u8) -> Vec<Link> {
     add(1, "fetch the Talos image", l.image_fetch_s);
     add(1, "upload it to the storage", l.upload_task_s);
     add(1, "import it into the template's disk", l.import_s);
+    // A further host's template is imported when the first one is there, and serves the machines of its host.
+    let of_copy = |host: &str| scenario.nodes.iter().filter(|node| node.host == host).count();
+    let of_first = scenario.nodes.len() - scenario.copies.iter().map(|copy| of_copy(&copy.host)).sum::<usize>();
+    let clones = |count: usize| l.clone_s * count as f64;
+    let copies = scenario.copies.iter().map(|copy| (l.import_s, clones(of_copy(&copy.host))));
+    let longest = copies.fold((0.0, clones(of_first)), |a, b| if a.0 + a.1 < b.0 + b.1 { b } else { a });
+    add(1, "import it into the disk of another host's template", longest.0);
     add(1, "make the template", l.template_s);
-    add(1, "clone the VMs, one after the other on one storage", l.clone_s * scenario.nodes.len() as f64);
+    add(1, "clone the VMs, one after the other on one storage", longest.1);
     add(1, "configure the last VM", l.config_s);
     add(1, "resize its disk", l.resize_s);
     add(1, "add its data disk", l.config_s);

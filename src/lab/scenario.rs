@@ -1,4 +1,8 @@
 //! A scenario: a site, its latencies and its faults, as YAML that a person can read (`assets/lab/*.yaml`).
+mod bridge;
+
+pub use bridge::Bridge;
+
 use super::built_in;
 use super::disturb::Disturbance;
 use super::old::OldCluster;
@@ -18,6 +22,12 @@ pub struct Scenario {
     /// Nodes that the lab's plan asks for; address = number in the lab's /24.
     pub nodes: Vec<LabNode>,
     pub latency: Latency,
+    /// `template.copies` of the lab's plan: the templates of further hosts.
+    #[serde(default)]
+    pub copies: Vec<Copy>,
+    /// `image.storage` of the lab's plan.
+    #[serde(default = "local")]
+    pub image_storage: String,
     /// `talos.delivery` of the lab's plan: `apply` or `cdrom`.
     #[serde(default = "apply")]
     pub delivery: String,
@@ -32,6 +42,10 @@ pub struct Scenario {
 
 fn kernel() -> String {
     "6.17.2-1-pve".into()
+}
+
+fn local() -> String {
+    "local".into()
 }
 
 fn apply() -> String {
@@ -106,55 +120,9 @@ pub struct Storage {
     /// Of a `zfspool`: disks take only the room that is written.
     #[serde(default)]
     pub sparse: bool,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "BridgeText")]
-pub struct Bridge {
-    pub name: String,
-    /// `bridge`, `OVSBridge` or `vnet`
-    pub kind: String,
-    pub vlan_aware: bool,
-    pub ports: Vec<String>,
-    /// Of a `vnet`.
-    pub zone: Option<String>,
-}
-
-impl Bridge {
-    /// The path on which Proxmox VE checks the right to use it.
-    pub fn path(&self) -> String {
-        format!("/sdn/zones/{}/{}", self.zone.as_deref().unwrap_or("localnetwork"), self.name)
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum BridgeText {
-    Name(String),
-    Whole(WholeBridge),
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WholeBridge {
-    name: String,
-    kind: Option<String>,
+    /// The nodes that have it; all of them when none is named.
     #[serde(default)]
-    vlan_aware: bool,
-    ports: Option<Vec<String>>,
-    zone: Option<String>,
-}
-
-impl From<BridgeText> for Bridge {
-    fn from(text: BridgeText) -> Self {
-        let WholeBridge { name, kind, vlan_aware, ports, zone } = match text {
-            BridgeText::Name(name) => WholeBridge { name, ..WholeBridge::default() },
-            BridgeText::Whole(whole) => whole,
-        };
-        let kind = kind.unwrap_or_else(|| if zone.is_some() { "vnet" } else { "bridge" }.to_string());
-        let ports = ports.unwrap_or_else(|| if kind == "vnet" { vec![] } else { vec!["eno1".into()] });
-        Bridge { name, kind, vlan_aware, ports, zone }
-    }
+    pub nodes: Vec<String>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -181,6 +149,18 @@ pub struct LabNode {
     pub memory_mib: u64,
     pub system_disk_gib: u64,
     pub data_disk_gib: u64,
+}
+
+/// The template of a further host, as the plan has it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Copy {
+    pub host: String,
+    pub vmid: u32,
+    #[serde(default)]
+    pub storage: Option<String>,
+    #[serde(default)]
+    pub image_storage: Option<String>,
 }
 
 /// Lab seconds. Sources: `facts/*.md`; each key says what it lasts.

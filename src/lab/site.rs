@@ -36,6 +36,8 @@ const HEAD_START_H: i64 = 12;
 const TOKEN: &str = "token";
 const PASSWORD: &str = "password";
 const PLAN: &str = "plan.yaml";
+/// The storage for disks that the plan names.
+const DISKS: &str = "local-lvm";
 /// Of `site.json`, in bytes.
 const LONGEST: u64 = 1 << 16;
 
@@ -213,8 +215,8 @@ fn names(world: &World) -> String {
 
 /// The plan's section `tests`.
 fn tests(world: &World, can_ingress: bool) -> String {
-    let (addons, volumes) = addons(world);
-    let mut text = format!("tests:\n  pod: true\n  volumes: [{volumes}]\n  load_balancer: true\n  dns: true");
+    let (addons, _) = addons(world);
+    let mut text = format!("tests:\n  pod: true\n  volumes: [{}]\n  load_balancer: true\n  dns: true", volumes(world));
     text.push_str(&format!("\n  ingress: {can_ingress}"));
     // Without capmox nobody makes them.
     if addons {
@@ -255,12 +257,33 @@ fn with_pool(world: &World, token_file: &Path) -> String {
     format!("{}{pool}", token_file.display())
 }
 
-/// True when the add-ons are on, and the storages that are tested: a token of one pool may make no users for them.
-fn addons(world: &World) -> (bool, &'static str) {
-    match world.scenario.proxmox.pool_token {
-        true => (false, "local, replicated"),
-        false => (true, "local, replicated, proxmox"),
+/// Whether Cluster API's provider and the CSI driver are on: a token of one pool may make no users for them, and the driver
+/// needs a storage of one name on all hosts.
+fn addons(world: &World) -> (bool, bool) {
+    let with = !world.scenario.proxmox.pool_token;
+    let storage = world.scenario.proxmox.storages.iter().find(|storage| storage.name == DISKS);
+    let has_it = |host: &String| storage.is_some_and(|s| s.nodes.is_empty() || s.nodes.contains(host));
+    let everywhere = world.scenario.nodes.iter().all(|node| has_it(&node.host));
+    (with, with && everywhere)
+}
+
+/// The storages that are tested.
+fn volumes(world: &World) -> &'static str {
+    if addons(world).1 { "local, replicated, proxmox" } else { "local, replicated" }
+}
+
+/// The plan's section `template`.
+fn template(world: &World) -> String {
+    let host = world.scenario.nodes.first().map_or("pve", |n| n.host.as_str());
+    let mut text = format!("template:\n  vmid: 9100\n  name: cozy-talos-v1-10-6\n  host: {host}\n  storage: {DISKS}");
+    for (n, copy) in world.scenario.copies.iter().enumerate() {
+        let named =
+            |key: &str, name: &Option<String>| name.as_ref().map(|n| format!(", {key}: {n}")).unwrap_or_default();
+        let (storage, image) = (named("storage", &copy.storage), named("image_storage", &copy.image_storage));
+        let head = if n == 0 { "\n  copies:" } else { "" };
+        text.push_str(&format!("{head}\n    - {{ host: {}, vmid: {}{storage}{image} }}", copy.host, copy.vmid));
     }
+    text
 }
 
 /// The plan for this lab, as a person would write it.
@@ -268,8 +291,7 @@ fn plan_text(world: &World, token_id: &str, token_file: &Path, can_ingress: bool
     use std::fmt::Write;
     let at = |host: u8| world.address(host);
     let releases = format!("http://{}:{RELEASES_PORT}", at(RELEASES));
-    let (first, (addons, _)) = (world.scenario.nodes.first(), addons(world));
-    let host = first.map_or("pve", |n| n.host.as_str());
+    let (addons, csi) = addons(world);
     let mut nodes = String::new();
     for n in &world.scenario.nodes {
         // Writing to a String does not fail.
@@ -301,12 +323,8 @@ site:
 image:
   url: {releases}/{IMAGE_NAME}
   sha256: {image_sha}
-  storage: local
-template:
-  vmid: 9100
-  name: cozy-talos-v1-10-6
-  host: {host}
-  storage: local-lvm
+  storage: {images}
+{template}
 nodes:{nodes}
 network:
   subnet: {subnet}/24
@@ -339,8 +357,8 @@ integration:
     pool: data
     device: /dev/sdb
   csi:
-    enabled: {addons}
-    storage: local-lvm
+    enabled: {csi}
+    storage: {DISKS}
     region: pve
     chart_version: 0.3.16
   capmox:
@@ -362,6 +380,8 @@ integration:
         vip = at(200),
         root_host = root_host(world),
         tests = tests(world, can_ingress),
+        images = world.scenario.image_storage,
+        template = template(world),
         pool_first = at(POOL_FIRST),
         pool_last = at(250),
         manifest_sha = world.releases.manifest_sha256,

@@ -48,18 +48,18 @@ pub struct Seen {
 impl SiteWatch {
     /// `token`: `user@realm!name` of the run's own token.
     pub fn of(plan: &Plan, token: &str) -> SiteWatch {
-        let template = &plan.template;
         let vms = plan.nodes.iter().map(|n| Planned { vmid: n.vmid, name: n.name.clone(), template: false });
-        let first = Planned { vmid: template.vmid, name: template.name.clone(), template: true };
-        let hosts = plan.nodes.iter().map(|n| n.host.clone()).chain([template.host.clone()]);
-        let mut storages = BTreeSet::from([template.storage.clone(), plan.image.storage.clone()]);
+        let templates = plan.templates();
+        let mut storages: BTreeSet<String> =
+            templates.iter().flat_map(|t| [t.storage.clone(), t.image_storage.clone()]).collect();
+        let templates = templates.into_iter().map(|t| Planned { vmid: t.vmid, name: t.name, template: true });
         storages.insert(plan.iso_storage().to_string());
         if plan.integration.csi.enabled {
             storages.insert(plan.integration.csi.storage.clone());
         }
         SiteWatch {
-            planned: [first].into_iter().chain(vms).collect(),
-            hosts: hosts.collect(),
+            planned: templates.chain(vms).collect(),
+            hosts: plan.hosts().into_iter().map(String::from).collect(),
             storages,
             tasks: Tasks::of(token),
             last: BTreeMap::new(),

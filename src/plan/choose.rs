@@ -1,5 +1,7 @@
 //! Chooses what a new plan takes from a site: hosts for the machines, storage, bridge, network. The functions are pure
 //! and work on what was read, so that day 0 of the same site accepts the new plan wherever such a plan exists.
+mod local;
+
 use crate::base::text::size;
 use ipnet::Ipv4Net;
 use std::collections::BTreeSet;
@@ -11,6 +13,8 @@ pub const HOST_MEMORY: u64 = 2 * GIB;
 /// The room that a new machine needs within its first days on a storage where disks take only the room that is written,
 /// in bytes; `day0.storages` counts so too.
 pub const WRITTEN_EARLY: u64 = 20 * GIB;
+/// The raw image, and some, in bytes; `day0.storages` counts so too.
+pub const IMAGE: u64 = 2 * GIB;
 
 /// A Proxmox node as a new plan sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +76,21 @@ pub struct Machines {
     pub disks: u64,
     /// Memory of what comes to the template's host beside the machines, in bytes: the VM of day 6.
     pub beside: u64,
+    /// Number of workers by Cluster API that come to the template's host beside the machines.
+    pub workers: u64,
+    /// Of each of these workers, its disk, in bytes.
+    pub worker_disk: u64,
+}
+
+/// A template of a further host, in the words of the plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChosenCopy {
+    /// The host that it is built on.
+    pub host: String,
+    /// Storage for its disks, where it has another name than on the first template's host.
+    pub storage: Option<String>,
+    /// Storage for an image of its own, where it has one.
+    pub image_storage: Option<String>,
 }
 
 /// The values for a new plan. What nothing on the site decides is empty.
@@ -85,6 +104,10 @@ pub struct Chosen {
     pub image_storage: Option<String>,
     /// Storage for the template's disk and the disks of the machines.
     pub disk_storage: Option<String>,
+    /// Storage for the volumes of Proxmox CSI; `None` where the hosts have none of one name.
+    pub csi_storage: Option<String>,
+    /// The templates of further hosts.
+    pub copies: Vec<ChosenCopy>,
     /// Bridge of the machines' network.
     pub bridge: Option<String>,
     /// The bridge's own network; `None` when no host has an address on it.
@@ -110,9 +133,12 @@ pub fn choose(hosts: &[Host], api: Option<Ipv4Addr>, machines: Machines) -> Chos
             .extend(without.iter().map(|h| format!("nodes: none on {}, which has no bridge {bridge}", h.name)));
         hosts = with;
     }
-    let by_shared = chosen.on_shared(&hosts, machines);
-    if !by_shared && !chosen.on_one(&hosts, machines) {
+    let on_several = chosen.on_shared(&hosts, machines) || chosen.on_local(&hosts, machines);
+    if !on_several && !chosen.on_one(&hosts, machines) {
         chosen.as_far_as_it_goes(&hosts, machines);
+    }
+    if chosen.copies.is_empty() {
+        chosen.csi_storage.clone_from(&chosen.disk_storage);
     }
     chosen
 }
@@ -134,15 +160,22 @@ impl Host {
 
     /// The one with most room that takes an uploaded image.
     fn import(&self) -> Option<&Store> {
-        self.storages.iter().filter(|s| s.import).max_by_key(|s| (s.free, std::cmp::Reverse(&s.name)))
+        self.storages.iter().filter(|s| s.takes_image()).max_by_key(|s| (s.free, std::cmp::Reverse(&s.name)))
     }
 }
 
 impl Store {
-    /// True when so many machines fit.
+    /// True when so many machines fit, and the workers that may come beside them.
     fn fits(&self, count: usize, machines: Machines) -> bool {
-        let each = if self.thick { machines.disks } else { WRITTEN_EARLY.min(machines.disks) };
-        self.images && self.free >= each.saturating_mul(u64::try_from(count).unwrap_or(u64::MAX))
+        let count = u64::try_from(count).unwrap_or(u64::MAX);
+        let workers = machines.workers.saturating_mul(machines.worker_disk);
+        let whole = machines.disks.saturating_mul(count).saturating_add(workers);
+        let early = WRITTEN_EARLY.saturating_mul(count.saturating_add(machines.workers));
+        self.images && self.free >= if self.thick { whole } else { early.min(whole) }
+    }
+
+    fn takes_image(&self) -> bool {
+        self.import && self.free >= IMAGE
     }
 }
 
@@ -229,7 +262,7 @@ impl Chosen {
         self.template_host = Some(template.name.clone());
         self.image_storage = template.import().map(|s| s.name.clone());
         self.disk_storage = Some(store.name.clone());
-        self.hosts = dealt(&with, machines);
+        self.hosts = dealt(with.iter().map(|h| (h.slots(machines), h.name.as_str())).collect(), machines.count);
         let names: Vec<&str> = with.iter().map(|h| h.name.as_str()).collect();
         self.reasons.push(format!(
             "template.storage: {}, which {} share: a clone goes to another host only over a shared storage",
@@ -254,8 +287,8 @@ impl Chosen {
         self.disk_storage = Some(store.name.clone());
         if hosts.len() > 1 {
             self.reasons.push(format!(
-                "nodes: all on {}, since the hosts share no storage that could take them: a template on a storage of one host \
-                 can't be cloned to another. The loss of {0} is then the loss of the cluster",
+                "nodes: all on {}, since the hosts share no storage that could take them, and no two have the room and storages for \
+                 a template of their own. The loss of {0} is then the loss of the cluster",
                 host.name
             ));
         }
@@ -273,7 +306,7 @@ impl Chosen {
             host.storages.iter().filter(|s| s.images).max_by_key(|s| (s.free, std::cmp::Reverse(s.name.clone())));
         self.disk_storage = images.map(|s| s.name.clone());
         let lacks = if host.import().is_none() {
-            "no storage takes an image (content import)".to_string()
+            "no storage takes an image (content import) and has room for it".to_string()
         } else if images.is_none() {
             "no storage takes disks (content images)".to_string()
         } else {
@@ -290,12 +323,11 @@ impl Chosen {
 }
 
 /// In turn, to hosts that have room left.
-fn dealt(hosts: &[&Host], machines: Machines) -> Vec<String> {
-    let mut left: Vec<(usize, &str)> = hosts.iter().map(|h| (h.slots(machines), h.name.as_str())).collect();
+fn dealt(mut left: Vec<(usize, &str)>, count: usize) -> Vec<String> {
     let mut dealt = Vec::new();
-    while dealt.len() < machines.count && left.iter().any(|(slots, _)| *slots > 0) {
+    while dealt.len() < count && left.iter().any(|(slots, _)| *slots > 0) {
         for (slots, name) in left.iter_mut().filter(|(slots, _)| *slots > 0) {
-            if dealt.len() < machines.count {
+            if dealt.len() < count {
                 *slots -= 1;
                 dealt.push((*name).to_string());
             }

@@ -1,7 +1,9 @@
 //! The plan that `cozyup plan new` writes: the product's defaults, with what the live site showed in their place.
+use super::choose::ChosenCopy;
 use super::model::{
     AddressRange, ApiUrl, CapmoxPlan, CozystackPlan, CsiPlan, Delivery, ImagePlan, IntegrationPlan, LinstorPlan,
-    NetworkPlan, NodePlan, PLAN_VERSION, Plan, Role, SitePlan, TalosPlan, TemplatePlan, TestPlan, Vmid, VmidRange,
+    NetworkPlan, NodePlan, PLAN_VERSION, Plan, Role, SitePlan, TalosPlan, TemplateCopy, TemplatePlan, TestPlan, Vmid,
+    VmidRange,
 };
 use super::write;
 use crate::base::{tls::Fingerprint, vmid::VMIDS};
@@ -43,6 +45,10 @@ pub struct Defaults {
     pub disk_storage: Option<String>,
     /// Storage for the volumes of Proxmox CSI; else the disks' storage.
     pub csi_storage: Option<String>,
+    /// Proxmox CSI is left out: the hosts have no storage of one name for its volumes.
+    pub without_csi: bool,
+    /// The templates of further hosts.
+    pub copies: Vec<ChosenCopy>,
     /// Bridge of the nodes' network; else `vmbr0`.
     pub bridge: Option<String>,
     /// VLAN tag of the nodes' interface; `None`: untagged.
@@ -92,7 +98,6 @@ pub fn plan(known: &Defaults) -> Plan {
     let subnet = known.subnet.unwrap_or(SUBNET);
     let gateway = known.gateway.unwrap_or_else(|| subnet.hosts().next().unwrap_or(subnet.network()));
     let hosts = if known.hosts.is_empty() { vec!["pve".to_string()] } else { known.hosts.clone() };
-    let first_host = hosts.first().cloned().unwrap_or_default();
     let mut layout = Layout::new(known, subnet, gateway);
     let vip = layout.take(200);
     let mut nodes = Vec::new();
@@ -144,8 +149,9 @@ pub fn plan(known: &Defaults) -> Plan {
         template: TemplatePlan {
             vmid: layout.vmid(9100),
             name: "cozy-talos".into(),
-            host: first_host,
+            host: hosts.first().cloned().unwrap_or_default(),
             storage: disks.clone(),
+            copies: layout.copies(&known.copies),
         },
         nodes,
         network: NetworkPlan {
@@ -184,7 +190,7 @@ pub fn plan(known: &Defaults) -> Plan {
         integration: IntegrationPlan {
             linstor: LinstorPlan { pool: "data".into(), device: "/dev/sdb".into() },
             csi: CsiPlan {
-                enabled: true,
+                enabled: !known.without_csi,
                 storage: known.csi_storage.clone().unwrap_or(disks),
                 region: "pve".into(),
                 chart_version: "0.3.16".into(),
@@ -199,7 +205,7 @@ pub fn plan(known: &Defaults) -> Plan {
                 ipam_components_sha256: None,
             },
         },
-        tests: layout.tests(),
+        tests: layout.tests(known.without_csi),
         overrides: Vec::new(),
     }
 }
@@ -244,15 +250,26 @@ impl Layout {
     }
 
     /// All tests, those of day 6 with a range of VMIDs and addresses of their own where there is one.
-    fn tests(&self) -> TestPlan {
+    fn tests(&self, without_csi: bool) -> TestPlan {
         let (machine_vmids, machine_addresses) = (self.vmids(9500, 10), self.run(180, 6));
-        let both = machine_vmids.is_some() && machine_addresses.is_some();
+        let (both, whole) = (machine_vmids.is_some() && machine_addresses.is_some(), TestPlan::default());
         TestPlan {
             machine_vmids: machine_vmids.filter(|_| both),
             machine_addresses: machine_addresses.filter(|_| both),
             workers: if both { 2 } else { 0 },
+            volumes: whole.volumes.into_iter().filter(|class| !(without_csi && class == "proxmox")).collect(),
             ..TestPlan::default()
         }
+    }
+
+    fn copies(&mut self, chosen: &[ChosenCopy]) -> Vec<TemplateCopy> {
+        let copy = |copy: &ChosenCopy| TemplateCopy {
+            host: copy.host.clone(),
+            vmid: self.vmid(9101),
+            storage: copy.storage.clone(),
+            image_storage: copy.image_storage.clone(),
+        };
+        chosen.iter().map(copy).collect()
     }
 
     /// `count` free VMIDs in a row from `from` on.

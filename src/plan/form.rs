@@ -1,6 +1,6 @@
 //! The plan as a form: one field per scalar or list key, one set of fields per machine.
 use super::keys;
-use super::model::{AddressRange, ApiUrl, Delivery, NodePlan, Plan, Role, Vmid, VmidRange};
+use super::model::{AddressRange, ApiUrl, Delivery, NodePlan, Plan, Role, TemplateCopy, Vmid, VmidRange};
 use super::read::plain;
 use crate::base::tls::Fingerprint;
 use ipnet::Ipv4Net;
@@ -96,6 +96,7 @@ typed! {
     Fingerprint: str::parse;
     AddressRange: str::parse;
     VmidRange: str::parse;
+    TemplateCopy: |s| plain(s).and_then(|()| s.parse());
     Ipv4Addr: |s| formed(s, "IPv4 address: write four numbers, 10.0.0.201");
     Ipv4Net: |s| formed(s, "IPv4 network: write ADDRESS/BITS, 10.0.0.0/24");
 }
@@ -174,6 +175,7 @@ static FIELDS: LazyLock<Vec<Field>> = LazyLock::new(|| {
         template.name,
         template.host,
         template.storage,
+        template.copies,
         network.subnet,
         network.gateway,
         network.dns,
@@ -249,7 +251,8 @@ pub fn node_fields() -> &'static [NodeField] {
 pub fn next_node(plan: &Plan, role: Role) -> Option<NodePlan> {
     let like = plan.nodes.iter().rev().find(|n| n.role == role).or_else(|| plan.nodes.last())?;
     let names: BTreeSet<&str> = plan.nodes.iter().map(|n| n.name.as_str()).collect();
-    let vmids: BTreeSet<u32> = plan.nodes.iter().map(|n| n.vmid.into()).chain([plan.template.vmid.into()]).collect();
+    let vmids: BTreeSet<u32> =
+        plan.nodes.iter().map(|n| n.vmid).chain(plan.template_vmids().map(|(_, id)| id)).map(Into::into).collect();
     let network = &plan.network;
     let free = |a: &Ipv4Addr| {
         let taken = plan.nodes.iter().any(|n| n.address == *a) || [network.vip, network.gateway].contains(a);
@@ -337,7 +340,11 @@ mod tests {
             .collect();
         for (path, key) in keys::all() {
             let leaf = !matches!(key.kind, keys::Kind::Section(_) | keys::Kind::Rows(_));
-            if leaf && path != "version" && !path.starts_with("overrides") {
+            // A template of another host is one text in its list's field.
+            if leaf
+                && path != "version"
+                && !["overrides", "template.copies[]"].iter().any(|rows| path.starts_with(rows))
+            {
                 assert!(covered.contains(&path), "{path} has no field");
             }
         }

@@ -1,6 +1,7 @@
 //! Every key of the plan file, once: the reader, the writer, the form and `docs/PLAN.md` are made from this table.
 mod integration;
 mod network;
+mod template;
 mod validation;
 
 use super::model::{AddressRange, ApiUrl, Delivery, Role, VmidRange};
@@ -139,7 +140,13 @@ pub(super) static PLAN: &[Key] = &[
     ),
     key("site", "site", Kind::Section(SITE), "", "The Proxmox VE site. The token's secret is never in the plan."),
     key("image", "image", Kind::Section(IMAGE), "", "The Talos disk image that CozyStack publishes."),
-    key("template", "template", Kind::Section(TEMPLATE), "", "The VM template from which the nodes are cloned."),
+    key(
+        "template",
+        "template",
+        Kind::Section(template::TEMPLATE),
+        "",
+        "The VM template from which the nodes are cloned, and those of further hosts.",
+    ),
     key("nodes", "nodes", Kind::Rows(NODE), "", "The machines of the cluster, each with fixed ids and addresses."),
     key(
         "network",
@@ -227,19 +234,6 @@ static IMAGE: &[Key] = &[
         "SHA-256 of the file at url, 64 lower-case hexadecimal digits, as sha256sum prints them.",
     ),
     key("storage", "image storage", Kind::Text, "local", "Proxmox storage with content type import."),
-];
-
-static TEMPLATE: &[Key] = &[
-    key("vmid", "template VMID", VMID, "9100", "VMID of the template."),
-    key("name", "template name", Kind::Text, "cozy-talos", "Name of the template: a DNS label."),
-    key("host", "template host", Kind::Text, "pve", "Proxmox node on which the template is built."),
-    key(
-        "storage",
-        "disk storage",
-        Kind::Text,
-        "local-lvm",
-        "Storage (content images) for the template's and the clones' disks.",
-    ),
 ];
 
 static NODE: &[Key] = &[

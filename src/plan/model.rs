@@ -1,5 +1,6 @@
 //! The plan as typed values. One struct per section of the file; `docs/PLAN.md` describes every key.
 mod integration;
+mod template;
 
 pub use super::address_range::AddressRange;
 pub use super::test_plan::{STORAGE_CLASSES, TestPlan};
@@ -7,6 +8,7 @@ pub use crate::base::api_url::ApiUrl;
 pub use crate::base::role::Role;
 pub use crate::base::vmid::{Vmid, VmidRange};
 pub use integration::{CapmoxPlan, CsiPlan, IntegrationPlan, LinstorPlan};
+pub use template::{Template, TemplateCopy, TemplatePlan};
 
 use crate::base::tls::Fingerprint;
 use ipnet::Ipv4Net;
@@ -30,7 +32,7 @@ pub struct Plan {
     pub site: SitePlan,
     /// The Talos image that is uploaded to the site.
     pub image: ImagePlan,
-    /// The VM template that is made of the image.
+    /// The VM templates that are made of the image.
     pub template: TemplatePlan,
     /// The machines of the cluster, control planes and workers.
     pub nodes: Vec<NodePlan>,
@@ -81,20 +83,6 @@ pub struct ImagePlan {
     /// SHA-256 of the file at `url`, 64 hexadecimal digits.
     pub sha256: String,
     /// Proxmox storage with content type `import`.
-    pub storage: String,
-}
-
-/// The VM template from which every machine is cloned.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TemplatePlan {
-    /// VMID of the template; its notes hold the claim of the run.
-    pub vmid: Vmid,
-    /// Name of the template in Proxmox VE: a DNS label.
-    pub name: String,
-    /// Proxmox node on which the template is built.
-    pub host: String,
-    /// Storage (content `images`) for the template's disk and the clones' disks.
     pub storage: String,
 }
 
@@ -250,9 +238,9 @@ impl Plan {
         self.nodes.iter().filter(|n| n.role == Role::ControlPlane)
     }
 
-    /// True when it is the VMID of the template or of a node.
+    /// True when it is the VMID of a template or of a node.
     pub fn has_vmid(&self, vmid: Vmid) -> bool {
-        self.template.vmid == vmid || self.nodes.iter().any(|n| n.vmid == vmid)
+        self.template_vmids().any(|(_, own)| own == vmid) || self.nodes.iter().any(|n| n.vmid == vmid)
     }
 
     /// True when machines get their configs from a CD-ROM.
@@ -260,7 +248,7 @@ impl Plan {
         self.talos.delivery == Delivery::Cdrom
     }
 
-    /// The storage for CD-ROMs with machine configs.
+    /// The storage for CD-ROMs with machine configs, on hosts without a template of their own.
     pub fn iso_storage(&self) -> &str {
         self.talos.iso_storage.as_deref().unwrap_or(&self.image.storage)
     }

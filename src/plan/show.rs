@@ -19,11 +19,7 @@ pub fn show(plan: &Plan) -> String {
     }
     out.row("token", format!("{}, secret in {}", plan.site.token_id, plan.site.token_file));
     out.row("image", format!("{} on storage {}", plan.image.url, plan.image.storage));
-    let template = &plan.template;
-    out.row(
-        "template",
-        format!("{} {} on {}, storage {}", template.vmid, template.name, template.host, template.storage),
-    );
+    templates(plan, &mut out);
     out.heading("machines");
     machines(plan, &mut out);
     out.heading("network");
@@ -67,6 +63,17 @@ pub fn show(plan: &Plan) -> String {
     }
     hazards(plan, &mut out);
     out.0
+}
+
+fn templates(plan: &Plan, out: &mut Lines) {
+    for template in plan.templates() {
+        let image = match template.is_copy && template.has_own_image {
+            true => format!(", image on {}", template.image_storage),
+            false => String::new(),
+        };
+        let place = format!("on {}, storage {}{image}", template.host, template.storage);
+        out.row("template", format!("{} {} {place}", template.vmid, template.name));
+    }
 }
 
 fn tests(plan: &Plan, out: &mut Lines) {

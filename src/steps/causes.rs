@@ -94,8 +94,8 @@ const BAD_IMAGE: &str = "the file is no disk image of the format that its name s
      instead of the image is the usual cause); remove the file from the jump host's cache and start the run again";
 const STORAGE_CONTENT: &str = "the storage does not take this: Datacenter > Storage > STORAGE > Content shows what it takes; add what is \
      missing there, beside what is there, or name another storage in the plan";
-const NOT_SHARED: &str = "a machine on another host than the template needs a storage that both hosts share: name a shared one in the plan \
-     (template.storage), or put the machine on the template's host (nodes[].host)";
+const NOT_SHARED: &str = "a machine on another host than its template needs a storage that both hosts share: give that host a template of its \
+     own in the plan (template.copies), name a shared storage (template.storage), or put the machine on the template's host (nodes[].host)";
 const NO_BRIDGE: &str = "the machine's network card needs a bridge or vnet that this node has not: Node > System > Network there (create \
      it, then Apply Configuration), or name another one in the plan (network.bridge); the step goes on by itself";
 const NO_VLAN: &str = "the bridge can't carry the plan's VLAN: make it VLAN aware (Node > System > Network > bridge > VLAN aware, then Apply \

@@ -41,6 +41,7 @@ pub mod removal;
 pub mod reset;
 pub mod rights;
 pub mod site;
+pub mod storages;
 pub mod teardown;
 pub mod tenancy;
 pub mod test_cleanup;

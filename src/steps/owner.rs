@@ -2,7 +2,7 @@
 //! copies notes with a clone and with a backup's restore, and anybody may write them.
 use super::claim;
 use super::cluster_api;
-use super::day1::{clone, template_vm};
+use super::day1::{self, clone, template_vm};
 use super::day6::{machine, workers};
 use super::kept;
 use super::site::Reading;
@@ -37,8 +37,8 @@ pub fn thing(vmid: Vmid, config: &VmConfig) -> Thing {
 
 /// The step that makes the VM with this VMID, when the plan has one.
 pub fn maker(plan: &Plan, vmid: Vmid) -> Option<StepId> {
-    if plan.template.vmid == vmid {
-        return Some(StepId::new(template_vm::KIND));
+    if let Some(template) = plan.templates().iter().find(|template| template.vmid == vmid) {
+        return Some(day1::of_template(template_vm::KIND, template));
     }
     let planned = plan.nodes.iter().find(|n| n.vmid == vmid).map(|n| StepId::of(clone::KIND, &n.name));
     // Cluster API chooses among these.
@@ -150,6 +150,13 @@ mod tests {
         assert_eq!(of(Vmid::of(9100)).as_deref(), Some("day1.template_vm"));
         assert_eq!(of(Vmid::of(1002)).as_deref(), Some("day1.clone/cp2"));
         assert_eq!(of(Vmid::of(555)), None);
+    }
+
+    #[test]
+    fn the_template_of_a_further_host_has_a_step_of_its_own() {
+        let mut plan = plan();
+        plan.template.copies = vec!["pve2/9101//local".parse().unwrap()];
+        assert_eq!(maker(&plan, Vmid::of(9101)).unwrap().to_string(), "day1.template_vm/pve2");
     }
 
     #[test]

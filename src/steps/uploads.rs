@@ -8,15 +8,16 @@ use crate::proxmox::Error;
 
 /// Copies an uploaded file to its place on the storage (pve-storage, `API2/Storage/Status.pm`).
 const TASK: &str = "imgcopy";
-/// The line of that task's log that names the place.
+/// The lines of that task's log that name the place.
+const NODE: &str = "target node: ";
 const TARGET: &str = "target file: ";
 
-/// The task of the kept handle, or any other one that copies a file to the place of `name`: when the worker died after the
+/// The task of the kept handle, or any other one that copies a file to the place of `name` on `host`: when the worker died after the
 /// last byte and before the answer, the task's name is nowhere but on its node.
 ///
 /// # Errors
 /// When its node can't tell.
-pub async fn copying(cx: &dyn Context, site: &Reading, name: &str, doing: &str) -> Result<Kept, Failure> {
+pub async fn copying(cx: &dyn Context, site: &Reading, host: &str, name: &str, doing: &str) -> Result<Kept, Failure> {
     let kept = follow::kept(cx, site, doing).await?;
     if kept == Kept::Running {
         return Ok(kept);
@@ -36,11 +37,35 @@ pub async fn copying(cx: &dyn Context, site: &Reading, name: &str, doing: &str) 
             Err(Error::NoSuchTask) => continue,
             Err(e) => return Err(failed(&e)),
         };
-        let target = log.iter().find_map(|line| line.text.strip_prefix(TARGET));
-        // A log that tells no target yet will do so in a moment.
-        if target.is_none_or(|target| target.ends_with(&place)) {
+        if may_go_to(log.iter().map(|line| line.text.as_str()), host, &place) {
             return Ok(Kept::Running);
         }
     }
     Ok(kept)
+}
+
+/// True when a task with this log copies a file to `place` on `host`. A log that tells no target yet will do so in a moment.
+fn may_go_to<'a>(log: impl Iterator<Item = &'a str>, host: &str, place: &str) -> bool {
+    let (mut node, mut target) = (None, None);
+    for line in log {
+        node = node.or(line.strip_prefix(NODE));
+        target = target.or(line.strip_prefix(TARGET));
+    }
+    target.is_none_or(|target| target.ends_with(place)) && node.is_none_or(|node| node == host)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_upload_of_the_same_file_to_another_host_is_another_one() {
+        let log =
+            ["starting file import from: /var/tmp/x", "target node: pve2", "target file: /var/lib/vz/import/t.raw"];
+        let goes = |log: &[&str], host, place| may_go_to(log.iter().copied(), host, place);
+        assert!(goes(&log, "pve2", "/t.raw"));
+        assert!(!goes(&log, "pve1", "/t.raw"));
+        assert!(!goes(&log, "pve2", "/other.raw"));
+        assert!(goes(&log[..1], "pve1", "/t.raw"), "it tells no target yet");
+    }
 }

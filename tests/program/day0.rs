@@ -56,11 +56,13 @@ fn of<'a>(told: &'a [(String, String)], step: &str) -> &'a str {
 
 /// reports.md B02: `plan new` never writes a plan that day 0 of the same site refuses.
 #[test]
-fn a_new_plan_for_hosts_with_local_storages_puts_all_machines_on_one_of_them() {
+fn a_new_plan_for_hosts_with_local_storages_has_a_template_on_each_of_them() {
     let lab = Lab::new("local-storages");
     let told = lab.check(&lab.served.site.plan);
     let storages = of(&told, "day0.storages");
     assert!(storages.starts_with("blocked") && storages.contains("put all nodes on pve1"), "{storages}");
+    let entries = "[{host: pve2, vmid: 9101, image_storage: local}, {host: pve3, vmid: 9102, image_storage: local}]";
+    assert!(storages.contains(entries), "{storages}");
 
     let new = lab.state.path().join("new.yaml");
     let site = &lab.served.site;
@@ -79,8 +81,11 @@ fn a_new_plan_for_hosts_with_local_storages_puts_all_machines_on_one_of_them() {
     let output = cozyup(lab.state.path(), &arguments).arg(&site.token_file).ended();
     assert_eq!(output.status.code(), Some(0), "{}", text(&output));
     let plan = fs::read_to_string(&new).unwrap();
-    assert_eq!(plan.matches("host: pve2").count(), 4, "{plan}");
-    assert!(plan.contains("since the hosts share no storage"), "{plan}");
+    for copy in ["- host: pve2\n      vmid: 9101\n      image_storage: local", "- host: pve3\n      vmid: 9102"] {
+        assert!(plan.contains(copy), "{plan}");
+    }
+    assert_eq!(plan.matches("\n    host: pve").count(), 3, "one machine on each: {plan}");
+    assert!(plan.contains("a template on each of pve1, pve2, pve3"), "{plan}");
     assert!(plan.contains("network.bridge: vmbr0, since its network holds the API's address"), "{plan}");
     assert!(plan.contains("subnet: 127."), "the network is the bridge's: {plan}");
     // What only a person can know.

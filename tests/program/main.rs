@@ -30,6 +30,7 @@ mod manual;
 mod midway;
 mod observe;
 mod session;
+mod several_hosts;
 mod shared_site;
 mod teardown;
 mod two_hosts;

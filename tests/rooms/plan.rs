@@ -56,7 +56,7 @@ fn broken() -> Vec<(&'static str, Edits, &'static str)> {
         ("plan-version", vec![("\nversion: 1\n", "\nversion: 2\n")], "version: 2"),
         ("plan-name", vec![("\nname: cozy-new\n", "\nname: Cozy_New\n")], "name: Cozy_New"),
         ("guest-name", vec![("name: cozy-new-cp2", "name: cozy_new_cp2")], "name: cozy_new_cp2"),
-        ("duplicate-vmid", vec![("vmid: 1003", "vmid: 9100 # again")], "vmid: 9100 # again"),
+        ("duplicate-vmid", vec![("vmid: 1003", "vmid: 9100 # again")], "vmid: 9100 # again"), ("template-copies", vec![("\n  storage: local-lvm\n", "\n  storage: local-lvm\n  copies:\n    - host: pve9\n      vmid: 9101\n")], "host: pve9"),
         ("duplicate-name", vec![("name: cozy-new-cp3", "name: cozy-new-cp1 # again")], "cozy-new-cp1 # again"),
         ("duplicate-address", vec![("address: \"10.0.0.203\"", "address: 10.0.0.200")], "address: 10.0.0.200"),
         ("address-outside-subnet", vec![("address: \"10.0.0.203\"", "address: 10.0.1.203")], "10.0.1.203"),

@@ -92,7 +92,7 @@ impl Storage {
             latency: Duration::from_secs_f64(site.latency_s.max(0.0)),
             sparse: site.sparse,
             disabled: false,
-            nodes: BTreeSet::new(),
+            nodes: site.nodes.iter().cloned().collect(),
             volumes: BTreeMap::new(),
             locked: BTreeMap::new(),
         }
@@ -313,6 +313,7 @@ mod tests {
             shared: false,
             latency_s: 0.0,
             sparse: false,
+            nodes: vec![],
         })
     }
 

@@ -2,7 +2,8 @@
 use super::*;
 use proptest::prelude::*;
 
-const MACHINES: Machines = Machines { count: 3, cores: 8, memory: 24 * GIB, disks: 306 * GIB, beside: 0 };
+const MACHINES: Machines =
+    Machines { count: 3, cores: 8, memory: 24 * GIB, disks: 306 * GIB, beside: 0, workers: 0, worker_disk: 20 * GIB };
 
 fn store(name: &str, shared: bool, free_gib: u64) -> Store {
     Store { name: name.into(), images: true, import: false, shared, thick: false, free: free_gib * GIB }
@@ -60,8 +61,41 @@ fn the_bridge_is_that_of_the_api_and_the_network_comes_from_it() {
 
 /// reports.md B02 and proxmox.md part 2 §3.
 #[test]
-fn hosts_with_local_storages_only_get_all_machines_on_the_one_with_the_template() {
-    let hosts = [host("a", 64, 11), host("b", 128, 12), host("c", 32, 13)];
+fn hosts_with_local_storages_only_get_a_template_each() {
+    let mut hosts = [host("a", 64, 11), host("b", 128, 12), host("c", 32, 13)];
+    let copy = |host: &str, image: Option<&str>| ChosenCopy {
+        host: host.into(),
+        storage: None,
+        image_storage: image.map(String::from),
+    };
+    let chosen = choose(&hosts, api(), MACHINES);
+    assert_eq!(chosen.template_host.as_deref(), Some("a"));
+    assert_eq!(chosen.hosts, ["a", "b", "c"]);
+    assert_eq!(chosen.copies, [copy("b", Some("local")), copy("c", Some("local"))]);
+    assert_eq!(chosen.csi_storage.as_deref(), Some("local-lvm"));
+    assert!(chosen.reasons.iter().any(|r| r.starts_with("template.copies: a template on each of a, b, c")));
+
+    // A shared storage for files gets the image once.
+    let nas = Store { import: true, images: false, ..store("nas", true, 500) };
+    hosts.iter_mut().for_each(|host| host.storages.push(nas.clone()));
+    let chosen = choose(&hosts, api(), MACHINES);
+    assert_eq!(chosen.image_storage.as_deref(), Some("nas"));
+    assert_eq!(chosen.copies, [copy("b", None), copy("c", None)]);
+
+    // Names of their own.
+    hosts[2].storages = vec![Store { import: true, ..store("ssd", false, 900) }];
+    let chosen = choose(&hosts, api(), MACHINES);
+    let other = ChosenCopy { storage: Some("ssd".into()), ..copy("c", Some("ssd")) };
+    assert_eq!(chosen.copies, [copy("b", Some("local")), other]);
+    assert_eq!(chosen.csi_storage, None);
+    assert!(chosen.reasons.iter().any(|r| r.starts_with("integration.csi.enabled: false")), "{:?}", chosen.reasons);
+}
+
+#[test]
+fn where_one_host_alone_can_carry_them_all_are_on_it() {
+    let mut hosts = [host("a", 64, 11), host("b", 128, 12), host("c", 32, 13)];
+    hosts[0].storages.clear();
+    hosts[2].storages.clear();
     let chosen = choose(&hosts, api(), MACHINES);
     assert_eq!(
         (chosen.template_host.as_deref(), chosen.hosts.as_slice()),
@@ -129,6 +163,7 @@ proptest! {
             return Ok(());
         }
         let template = find(chosen.template_host.as_deref().unwrap());
+        let copy = |host: &str| chosen.copies.iter().find(|copy| copy.host == host);
         let disks = chosen.disk_storage.as_deref().unwrap();
         prop_assert!(template.store(chosen.image_storage.as_deref().unwrap()).unwrap().import);
         prop_assert_eq!(chosen.hosts.len(), MACHINES.count);
@@ -136,8 +171,9 @@ proptest! {
             let host = find(name);
             let count = chosen.hosts.iter().filter(|h| *h == name).count();
             prop_assert!(host.cores >= MACHINES.cores && host.slots(MACHINES) >= count);
+            let disks = copy(name).and_then(|copy| copy.storage.as_deref()).unwrap_or(disks);
             prop_assert!(host.store(disks).unwrap().images);
-            prop_assert!(*name == template.name || host.store(disks).unwrap().shared);
+            prop_assert!(*name == template.name || copy(name).is_some() || host.store(disks).unwrap().shared);
             if let Some(bridge) = &chosen.bridge {
                 prop_assert!(host.bridges.iter().any(|b| b.name == *bridge));
             }

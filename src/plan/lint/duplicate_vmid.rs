@@ -1,4 +1,4 @@
-//! A VMID used twice, the template's included.
+//! A VMID used twice, templates included.
 use super::repeated;
 use super::{Plan, Problem, Rule, Severity};
 
@@ -6,14 +6,13 @@ pub const RULE: Rule = Rule {
     id: "duplicate-vmid",
     severity: Severity::Error,
     overridable: false,
-    about: "a VMID used twice, the template's included",
+    about: "a VMID used twice, templates included",
     check,
 };
 
 fn check(plan: &Plan) -> Vec<Problem> {
-    let template = ("template.vmid".to_string(), plan.template.vmid);
     let nodes = plan.nodes.iter().enumerate().map(|(i, n)| (format!("nodes[{i}].vmid"), n.vmid));
-    repeated(std::iter::once(template).chain(nodes))
+    repeated(plan.template_vmids().chain(nodes))
         .into_iter()
         .map(|(key, vmid, first)| {
             let why = "a VMID is unique in a Proxmox VE cluster; a second clone to it would be refused";

@@ -14,7 +14,10 @@ fn check(plan: &Plan) -> Vec<Problem> {
     let label = |name: &str| is_dns_label(&name.to_ascii_lowercase());
     let template = ("template.host".to_string(), &plan.template.host);
     let nodes = plan.nodes.iter().enumerate().map(|(i, n)| (format!("nodes[{i}].host"), &n.host));
+    let copies = plan.template.copies.iter().enumerate();
+    let copies = copies.map(|(i, copy)| (format!("template.copies[{i}].host"), &copy.host));
     std::iter::once(template)
+        .chain(copies)
         .chain(nodes)
         .filter(|(_, host)| !label(host))
         .map(|(key, host)| {

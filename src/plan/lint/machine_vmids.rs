@@ -5,7 +5,7 @@ pub const RULE: Rule = Rule {
     id: "machine-vmids",
     severity: Severity::Error,
     overridable: false,
-    about: "a range of day 6's VMIDs that holds the template or a machine of the plan, or that is no 2 to 1000 VMIDs long",
+    about: "a range of day 6's VMIDs that holds a template or a machine of the plan, or that is no 2 to 1000 VMIDs long",
     check,
 };
 
@@ -22,8 +22,8 @@ fn check(plan: &Plan) -> Vec<Problem> {
             "2 to 1000, e.g. 9500-9509",
         ));
     }
-    let own = std::iter::once(("template.vmid".to_string(), plan.template.vmid))
-        .chain(plan.nodes.iter().enumerate().map(|(i, n)| (format!("nodes[{i}].vmid"), n.vmid)));
+    let own =
+        plan.template_vmids().chain(plan.nodes.iter().enumerate().map(|(i, n)| (format!("nodes[{i}].vmid"), n.vmid)));
     for (owner, vmid) in own.filter(|(_, vmid)| range.contains(*vmid)) {
         let why = "VMs of this range are made and removed by Cluster API";
         problems.push(Problem::new(key, format!("{range} holds {vmid}, which is {owner}"), why, "a range of its own"));

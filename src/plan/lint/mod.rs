@@ -88,6 +88,7 @@ mod size_below_minimum;
 mod storage_name;
 mod talos_too_old;
 mod talos_version;
+mod template_copies;
 mod tenant_test;
 mod test_volume_unknown;
 mod test_volume_without_csi;
@@ -133,6 +134,7 @@ pub static RULES: &[Rule] = &[
     plan_name::RULE,
     guest_name::RULE,
     duplicate_vmid::RULE,
+    template_copies::RULE,
     duplicate_name::RULE,
     duplicate_address::RULE,
     address_outside_subnet::RULE,
@@ -281,7 +283,7 @@ fn networks(plan: &Plan) -> [(&'static str, Ipv4Net); 4] {
 }
 
 /// Each value that an earlier key has already, with that key.
-fn repeated<T: PartialEq + Copy>(values: impl IntoIterator<Item = (String, T)>) -> Vec<(String, T, String)> {
+fn repeated<T: PartialEq>(values: impl IntoIterator<Item = (String, T)>) -> Vec<(String, T, String)> {
     let mut seen: Vec<(String, T)> = Vec::new();
     let mut repeats = Vec::new();
     for (key, value) in values {

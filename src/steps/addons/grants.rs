@@ -69,7 +69,7 @@ fn for_csi(plan: &Plan) -> BTreeSet<Entry> {
 }
 
 /// Machines get their VMIDs later, so their rights stand on the pool, or without one on `/vms`. There the plan's own nodes
-/// and its template have entries of their own, which are smaller and take the place of it.
+/// and its templates have entries of their own, which are smaller and take the place of it.
 fn for_capmox(plan: &Plan, objects: &Objects) -> BTreeSet<Entry> {
     let template = format!("/vms/{}", plan.template.vmid);
     // The state of the Proxmox cluster is on `/` and has no other path.
@@ -79,7 +79,9 @@ fn for_capmox(plan: &Plan, objects: &Objects) -> BTreeSet<Entry> {
         Some(pool) => drop(entries.insert(entry(format!("/pool/{pool}"), &CAPMOX_VM, false))),
         None => {
             entries.insert(entry("/vms", &CAPMOX_VM, true));
-            entries.extend(plan.nodes.iter().map(|node| entry(format!("/vms/{}", node.vmid), &CAPMOX_AUDIT, false)));
+            let copies = plan.template.copies.iter().map(|copy| copy.vmid);
+            let own = plan.nodes.iter().map(|node| node.vmid).chain(copies);
+            entries.extend(own.map(|vmid| entry(format!("/vms/{vmid}"), &CAPMOX_AUDIT, false)));
         }
     }
     entries.insert(entry(format!("/storage/{}", plan.template.storage), &CAPMOX_DISKS, false));
@@ -228,6 +230,13 @@ mod tests {
         expected.insert(format!("/storage/{}", plan.integration.csi.storage));
         assert_eq!(paths, expected);
         assert!(entries.iter().all(|e| !e.propagate));
+    }
+
+    #[test]
+    fn capmox_may_touch_no_template_of_a_further_host() {
+        let mut plan = plan();
+        plan.template.copies = vec!["pve2/9101//local".parse().unwrap()];
+        assert_eq!(roles_on(&of_plan(&plan, &CAPMOX), "/vms/9101"), ["CozyCapmoxAudit"]);
     }
 
     /// issue 10 A5

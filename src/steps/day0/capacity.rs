@@ -7,6 +7,7 @@ use crate::engine::step::Context;
 use crate::plan::choose::HOST_MEMORY;
 use crate::plan::model::{NodePlan, Plan};
 use crate::proxmox::{NodeStatus, VmRow};
+use crate::steps::image::image_file;
 use crate::steps::site::Reading;
 use crate::steps::vm::guests::{self, Guests};
 use crate::steps::{cluster_api, failures};
@@ -34,11 +35,7 @@ async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {
         let status = site.proxmox.node_status(host).await;
         let status = status.map_err(|e| failures::proxmox(&e, &format!("read the status of {host}")))?;
         readings.push(of_proxmox(cx, &status));
-        let others: Vec<&VmRow> = guests.others().filter(|g| g.node == host && !g.template).collect();
-        let planned: Vec<&NodePlan> = site.plan.nodes.iter().filter(|n| n.host == host).collect();
-        // The VMs of day 6 are clones of the template, on its host; workers that stay are there by now.
-        let beside = if site.plan.template.host == host { of_cluster_api(&site.plan, &guests) } else { 0 };
-        let (wrong, said) = judge(host, &status.value, &others, &planned, beside);
+        let (wrong, said) = on_host(&site.plan, host, &status.value, &guests);
         problems.extend(wrong);
         remarks.extend(said);
     }
@@ -49,6 +46,27 @@ async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {
     let cores: u32 = site.plan.nodes.iter().map(|n| n.cores).sum();
     let memory: u64 = site.plan.nodes.iter().map(|n| n.memory_mib << 20).sum();
     proof(&format!("there is room for {cores} virtual processors and {}", size(memory)), &remarks, readings)
+}
+
+/// Returns what prevents the plan's machines on this host, and what is worth a remark.
+fn on_host(plan: &Plan, host: &str, status: &NodeStatus, guests: &Guests) -> (Vec<String>, Vec<String>) {
+    let others: Vec<&VmRow> = guests.others().filter(|g| g.node == host && !g.template).collect();
+    let planned: Vec<&NodePlan> = plan.nodes.iter().filter(|n| n.host == host).collect();
+    // The VMs of day 6 are clones of the template, on its host; workers that stay are there by now.
+    let beside = if plan.template.host == host { of_cluster_api(plan, guests) } else { 0 };
+    let (wrong, mut said) = judge(host, status, &others, &planned, beside);
+    // Whichever host is contacted gets the image once for each host that has one of its own.
+    let spool = SPOOL * image_file::places(plan).len() as u64;
+    if status.rootfs_avail < spool {
+        said.push(format!("an upload through {host} has only {} on its root file system", size(status.rootfs_avail)));
+    }
+    (wrong, said)
+}
+
+/// What prevents them on a site without guests.
+#[cfg(test)]
+pub fn refusals(plan: &Plan, host: &str, status: &NodeStatus) -> Vec<String> {
+    on_host(plan, host, status, &Guests::none()).0
 }
 
 /// Memory that machines of Cluster API take or will take, in bytes: those of the run that are there, or what day 6 needs.
@@ -103,9 +121,6 @@ fn judge(
         + others.iter().filter(runs).filter_map(|g| g.maxcpu).sum::<u64>();
     if cores > OVERCOMMIT * status.cpus {
         said.push(format!("{cores} virtual processors will share {} on {host}", status.cpus));
-    }
-    if status.rootfs_avail < SPOOL {
-        said.push(format!("an upload through {host} has only {} on its root file system", size(status.rootfs_avail)));
     }
     (wrong, said)
 }

@@ -6,8 +6,7 @@ use crate::engine::proof::{Evidence, Proof};
 use crate::engine::step::Context;
 use crate::plan::model::Plan;
 use crate::steps::day1::fetch;
-use crate::steps::failures;
-use crate::steps::image::image_file::{self, Stored};
+use crate::steps::image::image_file;
 use crate::steps::image::unpack;
 use crate::steps::site::Reading;
 use crate::steps::web;
@@ -23,19 +22,18 @@ pub fn step(plan: &Plan) -> Check {
 }
 
 async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {
-    let stored = image_file::stored(site).await.map_err(|e| failures::proxmox(&e, "look for the image"));
-    let (image, reading) = match (image_file::cached(site), stored) {
-        (_, Ok(stored)) if matches!(stored.value, Stored::Whole(..)) => {
-            ("the image is on the storage".to_string(), of_proxmox(cx, &stored))
-        }
-        (Some(known), _) => {
+    // A storage that can't be read is told by day0.storages; the image can be fetched all the same.
+    let stored = image_file::stored_everywhere(site).await.ok().flatten().unwrap_or_default();
+    let mut readings: Vec<Evidence> = stored.iter().map(|answer| of_proxmox(cx, answer)).collect();
+    let image = match image_file::cached(site) {
+        _ if !readings.is_empty() => "the image is on the storage".to_string(),
+        Some(known) => {
             let answer = format!("{} bytes, sha256 {}", known.size, known.sha256);
             let path = image_file::raw(site).display().to_string();
-            let reading = of_jump_host(cx, format!("stat {path}"), answer, format!("sha256sum {path}"));
-            ("the image is in the cache".to_string(), reading)
+            readings.push(of_jump_host(cx, format!("stat {path}"), answer, format!("sha256sum {path}")));
+            "the image is in the cache".to_string()
         }
-        // A storage that can't be read is told by day0.storages; the image can be fetched all the same.
-        (None, Ok(_) | Err(_)) => {
+        None => {
             let (length, reading) = head(cx, site, &site.plan.image.url, "image.url").await?;
             let Some(length) = length.filter(|l| *l > 0) else {
                 return Err(Failure::person(
@@ -49,11 +47,12 @@ async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {
             if let Some(failure) = fetch::too_much(length, free) {
                 return Err(failure);
             }
-            (format!("the image has {} to fetch", size(length)), reading)
+            readings.push(reading);
+            format!("the image has {} to fetch", size(length))
         }
     };
     let (_, installer) = head(cx, site, &site.plan.cozystack.installer_url, "cozystack.installer_url").await?;
-    proof(&format!("{image}; the installer can be fetched"), &[], vec![reading, installer])
+    proof(&format!("{image}; the installer can be fetched"), &[], readings.into_iter().chain([installer]).collect())
 }
 
 /// The length that the server tells, and the evidence.

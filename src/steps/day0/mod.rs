@@ -103,7 +103,7 @@ impl Step<Installation> for Check {
 
 /// Proxmox nodes that the plan uses.
 pub(in crate::steps) fn hosts(plan: &Plan) -> BTreeSet<&str> {
-    plan.nodes.iter().map(|n| n.host.as_str()).chain([plan.template.host.as_str()]).collect()
+    plan.hosts()
 }
 
 fn of_proxmox<T>(cx: &dyn Context, answer: &Answer<T>) -> Evidence {

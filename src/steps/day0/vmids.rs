@@ -19,12 +19,10 @@ pub fn step(plan: &Plan) -> Check {
     Check::new(KIND, title, by_hand, |cx, site| Box::pin(look(cx, site))).of_proxmox()
 }
 
-/// VMID, name and Proxmox node, the template first.
-fn wanted(plan: &Plan) -> Vec<(Vmid, &str, &str)> {
-    let template = &plan.template;
-    let mut wanted = vec![(template.vmid, template.name.as_str(), template.host.as_str())];
-    wanted.extend(plan.nodes.iter().map(|n| (n.vmid, n.name.as_str(), n.host.as_str())));
-    wanted
+/// VMID, name and Proxmox node, the templates first.
+fn wanted(plan: &Plan) -> Vec<(Vmid, String, String)> {
+    let templates = plan.templates().into_iter().map(|t| (t.vmid, t.name, t.host));
+    templates.chain(plan.nodes.iter().map(|n| (n.vmid, n.name.clone(), n.host.clone()))).collect()
 }
 
 async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {
@@ -83,7 +81,7 @@ fn problems(plan: &Plan, guests: &Guests) -> Vec<String> {
         if let Some(row) = row.filter(|r| guests.is_ours(id) && r.node != host) {
             problems.push(format!("vm {id} of this run is on {} and not on {host} as the plan says", row.node));
         }
-        if let Some(other) = guests.others().find(|r| r.vmid != id && r.name.as_deref() == Some(name)) {
+        if let Some(other) = guests.others().find(|r| r.vmid != id && r.name.as_deref() == Some(&name)) {
             problems.push(format!("{name} is the name of guest {} on {} already", other.vmid, other.node));
         }
     }

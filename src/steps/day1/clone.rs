@@ -4,7 +4,7 @@ use crate::engine::proof::{Evidence, Proof};
 use crate::engine::step::{Context, Observed, Outline, Removal, Step, StepId, Undo};
 use crate::engine::wait::Band;
 use crate::observed::Fact;
-use crate::plan::model::{NodePlan, Plan};
+use crate::plan::model::{NodePlan, Plan, Template};
 use crate::proxmox::CloneOptions;
 use crate::steps::removal;
 use crate::steps::site::{Changing, Installation, Reading};
@@ -19,11 +19,12 @@ const BAND: Band = Band::new(60, 300);
 pub struct Clone {
     outline: Outline,
     node: NodePlan,
+    template: Template,
     doing: String,
 }
 
 pub fn step(plan: &Plan, node: &NodePlan) -> Clone {
-    let template = &plan.template;
+    let template = plan.template_of(node);
     let title = format!("clone {} (vm {}) from template {}", node.name, node.vmid, template.vmid);
     let target = if node.host == template.host { String::new() } else { format!(" --target {}", node.host) };
     let by_hand = format!(
@@ -31,10 +32,10 @@ pub fn step(plan: &Plan, node: &NodePlan) -> Clone {
         template.vmid, node.vmid, node.name, template.storage
     );
     let outline = outlines::change(StepId::of(KIND, &node.name), 1, title, BAND, by_hand)
-        .after([StepId::new(super::template::KIND)])
+        .after([super::of_template(super::template::KIND, &template)])
         // Side by side they wait for the lock of their storage, 10 s at most, and share its disks: one at a time is surer.
         .queued(format!("clones on {}:{}", template.host, template.storage), 1);
-    Clone { outline, node: node.clone(), doing: format!("clone vm {} ({})", node.vmid, node.name) }
+    Clone { outline, node: node.clone(), template, doing: format!("clone vm {} ({})", node.vmid, node.name) }
 }
 
 #[async_trait]
@@ -57,7 +58,7 @@ impl Step<Installation> for Clone {
 
     async fn act(&self, cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
         follow::earlier_task(cx, site, &self.doing, BAND).await?;
-        let (node, template) = (&self.node, &site.plan.template);
+        let (node, template) = (&self.node, &self.template);
         let vmid = node.vmid;
         vm::confirm(cx, site, &template.host, template.vmid, &self.doing).await?;
         vm::no_leftovers(site, &node.host, &template.storage, vmid, &self.doing).await?;
@@ -98,7 +99,7 @@ impl Removal<Installation> for Clone {
     }
 
     async fn gone(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
-        let place = (self.node.host.as_str(), site.plan.template.storage.as_str());
+        let place = (self.node.host.as_str(), self.template.storage.as_str());
         removal::destroyed(cx, site, self.node.vmid, place, &self.destroying(), BAND).await
     }
 
@@ -114,7 +115,7 @@ impl Clone {
 
     /// A clone for another host belongs to the template's host until its very end.
     async fn on_its_way(&self, cx: &dyn Context, site: &Reading, observed: Observed) -> Result<Observed, Failure> {
-        let (node, from) = (&self.node, &site.plan.template.host);
+        let (node, from) = (&self.node, &self.template.host);
         if !matches!(observed, Observed::Absent(_)) || node.host == *from {
             return Ok(observed);
         }

@@ -33,7 +33,7 @@ pub fn step(plan: &Plan, node: &NodePlan) -> Configure {
     let title = format!("give {} {has}", node.name);
     let address = format!(
         " --ide2 {}:cloudinit --ipconfig0 {} --nameserver '{}'",
-        plan.template.storage,
+        plan.storage_of(node),
         ipconfig(&network, node),
         nameservers(&network)
     );
@@ -47,7 +47,7 @@ pub fn step(plan: &Plan, node: &NodePlan) -> Configure {
     let outline = outlines::change(StepId::of(KIND, &node.name), 1, title, BAND, by_hand)
         .after([StepId::of(super::clone::KIND, &node.name)]);
     let doing = format!("configure vm {} ({})", node.vmid, node.name);
-    Configure { outline, node: node.clone(), network, storage: plan.template.storage.clone(), by_cdrom, doing }
+    Configure { outline, node: node.clone(), network, storage: plan.storage_of(node).to_string(), by_cdrom, doing }
 }
 
 /// Describes the values that the VM will have.

@@ -25,7 +25,7 @@ pub struct DataDisk {
 }
 
 pub fn step(plan: &Plan, node: &NodePlan) -> DataDisk {
-    let source = format!("{}:{}", plan.template.storage, node.data_disk_gib);
+    let source = format!("{}:{}", plan.storage_of(node), node.data_disk_gib);
     let title = format!("give {} a data disk of {} GiB", node.name, node.data_disk_gib);
     let by_hand = format!("qm set {} --{DISK} {}", node.vmid, vm::new_disk(&source));
     let outline = outlines::change(StepId::of(KIND, &node.name), 1, title, BAND, by_hand)

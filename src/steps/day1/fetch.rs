@@ -7,7 +7,7 @@ use crate::engine::proof::{Evidence, Proof};
 use crate::engine::step::{Context, Observed, Outline, Removal, Step, StepId, Undo};
 use crate::engine::wait::Band;
 use crate::plan::model::{ImagePlan, Plan};
-use crate::steps::image::image_file::{self, Known, Stored};
+use crate::steps::image::image_file::{self, Known};
 use crate::steps::image::unpack::{self, Work, disk};
 use crate::steps::site::{Changing, Installation, Reading};
 use crate::steps::teardown;
@@ -82,14 +82,12 @@ impl Step<Installation> for Fetch {
             return Ok(Observed::Satisfied(Proof::new(summary, evidence)));
         }
         // Also after the cache was cleaned nothing has to be fetched that is where it is needed.
-        let stored = image_file::stored(site).await.map_err(|e| failures::proxmox(&e, "look for the image"))?;
-        Ok(match &stored.value {
-            Stored::Whole(volid, _) => {
-                let evidence = Evidence::of("Proxmox", cx.clock().now(), &stored);
-                Observed::Satisfied(Proof::new(format!("{volid} is on the storage already"), evidence))
-            }
-            Stored::Missing | Stored::Partial(_) => Observed::Absent(format!("{name} is not here")),
-        })
+        let stored = image_file::stored_everywhere(site).await;
+        let stored = stored.map_err(|e| failures::proxmox(&e, "look for the image"))?.unwrap_or_default();
+        let mut evidence = stored.iter().map(|answer| Evidence::of("Proxmox", cx.clock().now(), answer));
+        let Some(first) = evidence.next() else { return Ok(Observed::Absent(format!("{name} is not here"))) };
+        let proof = Proof::new(format!("{name} is on the storage already"), first);
+        Ok(Observed::Satisfied(evidence.fold(proof, Proof::and)))
     }
 
     async fn act(&self, cx: &dyn Context, site: &Reading, _change: &Changing) -> Result<(), Failure> {

@@ -5,7 +5,7 @@ use crate::engine::made::{Origin, Thing};
 use crate::engine::proof::{Evidence, Left, Proof};
 use crate::engine::step::{Context, Observed, Outline, Removal, Step, StepId, Undo};
 use crate::engine::wait::Band;
-use crate::plan::model::Plan;
+use crate::plan::model::{Plan, Template};
 use crate::proxmox::{Error, TaskExit};
 use crate::steps::follow::{self, Kept};
 use crate::steps::image::image_file::{self, CONTENT, Stored};
@@ -25,18 +25,18 @@ const VOLUME: &str = "volume";
 
 pub struct Image {
     outline: Outline,
+    /// The template whose host and storage get it.
+    at: Template,
     volume: String,
 }
 
-pub fn step(plan: &Plan) -> Image {
-    let (name, storage) = (image_file::name(plan), &plan.image.storage);
-    let title = format!("put the Talos image on storage {storage} of {}", plan.template.host);
-    let by_hand = format!(
-        "scp {name} root@{}:/var/lib/vz/import/{name}\npvesm list {storage} --content {CONTENT}",
-        plan.template.host
-    );
-    let outline = outlines::change(StepId::new(KIND), 1, title, BAND, by_hand).after([StepId::new(super::fetch::KIND)]);
-    Image { outline, volume: image_file::volume(plan) }
+pub fn step(plan: &Plan, template: &Template) -> Image {
+    let (name, storage, host) = (image_file::name(plan), &template.image_storage, &template.host);
+    let title = format!("put the Talos image on storage {storage} of {host}");
+    let by_hand = format!("scp {name} root@{host}:/var/lib/vz/import/{name}\npvesm list {storage} --content {CONTENT}");
+    let outline = outlines::change(super::of_template(KIND, template), 1, title, BAND, by_hand)
+        .after([StepId::new(super::fetch::KIND)]);
+    Image { outline, at: template.clone(), volume: image_file::volume(plan, template) }
 }
 
 /// Returns what is proven, or else what is seen in its place.
@@ -59,10 +59,6 @@ fn standing(stored: &Stored, kept: &Kept, volume: &str) -> Result<String, String
     }
 }
 
-async fn copying(cx: &dyn Context, site: &Reading, doing: &str) -> Result<Kept, Failure> {
-    uploads::copying(cx, site, &image_file::name(&site.plan), doing).await
-}
-
 #[async_trait]
 impl Step<Installation> for Image {
     fn outline(&self) -> &Outline {
@@ -71,8 +67,9 @@ impl Step<Installation> for Image {
 
     async fn observe(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
         // In this order: a task that ends between the two has left its file.
-        let kept = copying(cx, site, DOING).await?;
-        let stored = image_file::stored(site).await.map_err(|e| failures::proxmox(&e, "look for the image"))?;
+        let kept = self.copying(cx, site, DOING).await?;
+        let stored =
+            image_file::stored(site, &self.at).await.map_err(|e| failures::proxmox(&e, "look for the image"))?;
         Ok(match standing(&stored.value, &kept, &self.volume) {
             Ok(summary) => {
                 let proof = Proof::new(summary, Evidence::of("Proxmox", cx.clock().now(), &stored));
@@ -87,7 +84,7 @@ impl Step<Installation> for Image {
 
     async fn act(&self, cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
         follow::earlier_task(cx, site, DOING, BAND).await?;
-        let (plan, raw) = (&site.plan, image_file::raw(site));
+        let raw = image_file::raw(site);
         let Some(known) = image_file::cached(site) else {
             return Err(Failure::person(
                 format!("{DOING}: {} is gone from the cache", raw.display()),
@@ -96,7 +93,7 @@ impl Step<Installation> for Image {
         };
         let work = Work::new(cx, "the image is uploaded", BAND);
         let told = |done: u64, total: u64| work.report("sent", done, Some(total));
-        let (host, storage, name) = (&plan.template.host, &plan.image.storage, image_file::name(plan));
+        let (host, storage, name) = (&self.at.host, &self.at.image_storage, image_file::name(&site.plan));
         let upload = change.proxmox.upload(host, storage, CONTENT, &name, &known.sha256, &raw, told);
         // An upload that is cut off leaves nothing on the storage; one that was whole is found by its task.
         let begun = tokio::select! {
@@ -118,7 +115,7 @@ impl Step<Installation> for Image {
 #[async_trait]
 impl Removal<Installation> for Image {
     fn title(&self) -> String {
-        format!("delete the image {}", self.volume)
+        format!("delete the image {}", self.named())
     }
 
     fn by_hand(&self) -> String {
@@ -126,21 +123,23 @@ impl Removal<Installation> for Image {
     }
 
     async fn gone(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
-        let kept = copying(cx, site, REMOVING).await?;
-        let stored = image_file::stored(site).await.map_err(|e| failures::proxmox(&e, "look for the image"))?;
+        let kept = self.copying(cx, site, REMOVING).await?;
+        let stored =
+            image_file::stored(site, &self.at).await.map_err(|e| failures::proxmox(&e, "look for the image"))?;
         let there = match &stored.value {
             Stored::Whole(volid, _) => format!("{volid} is there"),
             Stored::Partial(bytes) => format!("{} is there with {}", self.volume, size(*bytes)),
             Stored::Missing if kept == Kept::Running => format!("{} is being written", self.volume),
             Stored::Missing => {
                 let evidence = Evidence::of("Proxmox", cx.clock().now(), &stored);
-                let others = image_file::others(site).await.map_err(|e| failures::proxmox(&e, "look for images"))?;
+                let others =
+                    image_file::others(site, &self.at).await.map_err(|e| failures::proxmox(&e, "look for images"))?;
                 let others = match others.as_slice() {
                     [] => String::new(),
                     // Without a mark nobody knows whose they are.
                     list => format!("; other images of cozyup stay there: {}", shorten(&list.join(", "), 400)),
                 };
-                let summary = format!("there is no {}{others}", self.volume);
+                let summary = format!("there is no {}{others}", self.named());
                 return Ok(Observed::Satisfied(Proof::new(summary, evidence)));
             }
         };
@@ -148,7 +147,7 @@ impl Removal<Installation> for Image {
             let evidence = Evidence::of("Proxmox", cx.clock().now(), &stored);
             let summary = format!("{} was not put there by this run: left alone", self.volume);
             let left =
-                Left::new(format!("image {}", self.volume), "was not put there by this run, as its journal says");
+                Left::new(format!("image {}", self.named()), "was not put there by this run, as its journal says");
             return Ok(Observed::Satisfied(Proof::new(summary, evidence).leaving([left])));
         }
         Ok(vm::absent_unless(kept == Kept::Running, there, REMOVING, BAND))
@@ -159,8 +158,7 @@ impl Removal<Installation> for Image {
         if !self.is_own(cx) {
             return Ok(());
         }
-        let (host, storage) = (&site.plan.template.host, &site.plan.image.storage);
-        match change.proxmox.delete_volume(host, storage, &self.volume).await {
+        match change.proxmox.delete_volume(&self.at.host, &self.at.image_storage, &self.volume).await {
             Err(Error::NotFound { .. }) => Ok(()),
             begun => vm::carry_out(cx, site, begun, REMOVING, BAND).await,
         }
@@ -168,8 +166,17 @@ impl Removal<Installation> for Image {
 }
 
 impl Image {
+    async fn copying(&self, cx: &dyn Context, site: &Reading, doing: &str) -> Result<Kept, Failure> {
+        uploads::copying(cx, site, &self.at.host, &image_file::name(&site.plan), doing).await
+    }
+
+    /// Storages of several hosts have the same name, and so have the volumes on them.
     fn thing(&self) -> Thing {
-        Thing::new(VOLUME, &self.volume, None)
+        Thing::new(VOLUME, self.named(), None)
+    }
+
+    fn named(&self) -> String {
+        if self.at.is_copy { format!("{} on {}", self.volume, self.at.host) } else { self.volume.clone() }
     }
 
     /// A volume carries no mark, and the plan may name another one than it did: only the journal tells who brought this one.

@@ -10,17 +10,25 @@ pub mod start;
 pub mod template;
 pub mod template_vm;
 
-use crate::plan::model::Plan;
+use crate::engine::step::StepId;
+use crate::plan::model::{Plan, Template};
 use crate::steps::catalogue::Steps;
 use std::sync::Arc;
 
+/// `day1.template_vm`, and `day1.template_vm/HOST` for the template of a further host.
+pub fn of_template(kind: &str, template: &Template) -> StepId {
+    if template.is_copy { StepId::of(kind, &template.host) } else { StepId::new(kind) }
+}
+
 pub fn steps(plan: &Plan) -> Steps {
-    let mut steps: Steps = vec![
-        Arc::new(fetch::step(plan)),
-        Arc::new(image::step(plan)),
-        Arc::new(template_vm::step(plan)),
-        Arc::new(template::step(plan)),
-    ];
+    let mut steps: Steps = vec![Arc::new(fetch::step(plan))];
+    for template in plan.templates() {
+        if template.has_own_image {
+            steps.push(Arc::new(image::step(plan, &template)));
+        }
+        steps.push(Arc::new(template_vm::step(plan, &template)));
+        steps.push(Arc::new(template::step(&template)));
+    }
     for node in &plan.nodes {
         steps.push(Arc::new(clone::step(plan, node)));
         steps.push(Arc::new(configure::step(plan, node)));

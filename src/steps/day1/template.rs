@@ -1,9 +1,9 @@
 //! `day1.template`: the VM is a template, so that nobody can start it and clones have a fixed source.
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Evidence, Proof};
-use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
+use crate::engine::step::{Context, Observed, Outline, Step, Undo};
 use crate::engine::wait::Band;
-use crate::plan::model::Plan;
+use crate::plan::model;
 use crate::steps::site::{Changing, Installation, Reading};
 use crate::steps::vm;
 use crate::steps::{follow, outlines};
@@ -15,15 +15,16 @@ const BAND: Band = Band::new(5, 60);
 
 pub struct Template {
     outline: Outline,
+    template: model::Template,
     doing: String,
 }
 
-pub fn step(plan: &Plan) -> Template {
-    let template = &plan.template;
+pub fn step(template: &model::Template) -> Template {
     let title = format!("make vm {} ({}) a template", template.vmid, template.name);
-    let outline = outlines::change(StepId::new(KIND), 1, title, BAND, format!("qm template {}", template.vmid))
-        .after([StepId::new(super::template_vm::KIND)]);
-    Template { outline, doing: format!("make vm {} a template", template.vmid) }
+    let by_hand = format!("qm template {}", template.vmid);
+    let outline = outlines::change(super::of_template(KIND, template), 1, title, BAND, by_hand)
+        .after([super::of_template(super::template_vm::KIND, template)]);
+    Template { outline, template: template.clone(), doing: format!("make vm {} a template", template.vmid) }
 }
 
 #[async_trait]
@@ -33,7 +34,7 @@ impl Step<Installation> for Template {
     }
 
     async fn observe(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
-        let template = &site.plan.template;
+        let template = &self.template;
         let config = match vm::find(cx, site, &template.host, template.vmid, &self.doing, BAND).await? {
             Ok(config) => config,
             Err(observed) => return Ok(*observed),
@@ -61,7 +62,7 @@ impl Step<Installation> for Template {
     }
 
     async fn act(&self, cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
-        let template = &site.plan.template;
+        let template = &self.template;
         follow::earlier_task(cx, site, &self.doing, BAND).await?;
         vm::confirm(cx, site, &template.host, template.vmid, &self.doing).await?;
         let begun = change.proxmox.make_template(&template.host, template.vmid).await;

@@ -6,7 +6,7 @@ use crate::engine::proof::{Evidence, Proof};
 use crate::engine::step::{Context, Observed, Outline, Removal, Step, StepId, Undo};
 use crate::engine::wait::Band;
 use crate::observed::Fact;
-use crate::plan::model::Plan;
+use crate::plan::model::{Plan, Template};
 use crate::steps::image::image_file;
 use crate::steps::removal;
 use crate::steps::site::{Changing, Installation, Reading};
@@ -21,17 +21,18 @@ const DISK: &str = "scsi0";
 
 pub struct TemplateVm {
     outline: Outline,
+    template: Template,
     vmid: Vmid,
     doing: String,
 }
 
 /// Options of the new VM, without its mark.
-fn options(plan: &Plan) -> Vec<(&'static str, String)> {
-    let disk = format!("{}:0,import-from={}", plan.template.storage, image_file::volume(plan));
+fn options(plan: &Plan, template: &Template) -> Vec<(&'static str, String)> {
+    let disk = format!("{}:0,import-from={}", template.storage, image_file::volume(plan, template));
     let fixed = |(key, value): (&'static str, &str)| (key, value.to_string());
     let mut options = vec![
-        ("vmid", plan.template.vmid.to_string()),
-        ("name", plan.template.name.clone()),
+        ("vmid", template.vmid.to_string()),
+        ("name", template.name.clone()),
         (DISK, vm::new_disk(&disk)),
         ("net0", vm::net0(&plan.network, None)),
     ];
@@ -60,14 +61,18 @@ fn options(plan: &Plan) -> Vec<(&'static str, String)> {
     options
 }
 
-pub fn step(plan: &Plan) -> TemplateVm {
-    let template = &plan.template;
+pub fn step(plan: &Plan, template: &Template) -> TemplateVm {
     let title = format!("create {} (vm {}) from the Talos image", template.name, template.vmid);
     let shown: Vec<String> =
-        options(plan).iter().filter(|(k, _)| *k != "vmid").map(|(k, v)| format!("--{k} {v}")).collect();
+        options(plan, template).iter().filter(|(k, _)| *k != "vmid").map(|(k, v)| format!("--{k} {v}")).collect();
     let by_hand = format!("qm create {} {}", template.vmid, shown.join(" "));
-    let outline = outlines::change(StepId::new(KIND), 1, title, BAND, by_hand).after([StepId::new(super::image::KIND)]);
-    TemplateVm { outline, vmid: template.vmid, doing: format!("create vm {} ({})", template.vmid, template.name) }
+    let image = if template.has_own_image { template.clone() } else { plan.first_template() };
+    let mut after = vec![super::of_template(super::image::KIND, &image)];
+    // The first one's notes hold the claim: no VM of the run is there without them, and in a teardown they go last.
+    after.extend(template.is_copy.then(|| StepId::new(KIND)));
+    let outline = outlines::change(super::of_template(KIND, template), 1, title, BAND, by_hand).after(after);
+    let doing = format!("create vm {} ({})", template.vmid, template.name);
+    TemplateVm { outline, template: template.clone(), vmid: template.vmid, doing }
 }
 
 #[async_trait]
@@ -77,7 +82,7 @@ impl Step<Installation> for TemplateVm {
     }
 
     async fn observe(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
-        let template = &site.plan.template;
+        let template = &self.template;
         let config = match vm::find(cx, site, &template.host, template.vmid, &self.doing, BAND).await? {
             Ok(config) => config,
             Err(observed) => return Ok(*observed),
@@ -95,12 +100,13 @@ impl Step<Installation> for TemplateVm {
 
     async fn act(&self, cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
         follow::earlier_task(cx, site, &self.doing, BAND).await?;
-        let template = &site.plan.template;
+        let template = &self.template;
         vm::no_leftovers(site, &template.host, &template.storage, self.vmid, &self.doing).await?;
-        let mut options = options(&site.plan);
-        options.push(("description", format!("{}\n{}", owner::notes(&site.mark, self.vmid), site.claim.word())));
+        let mut options = options(&site.plan, template);
+        let mark = owner::notes(&site.mark, self.vmid);
+        options.push(("description", if template.is_copy { mark } else { format!("{mark}\n{}", site.claim.word()) }));
         options.extend(site.plan.site.pool.clone().map(|pool| ("pool", pool)));
-        let begun = change.proxmox.create_vm(&site.plan.template.host, &options).await;
+        let begun = change.proxmox.create_vm(&template.host, &options).await;
         vm::carry_out(cx, site, begun.map(Some), &self.doing, BAND).await
     }
 
@@ -128,11 +134,11 @@ impl Removal<Installation> for TemplateVm {
     }
 
     async fn gone(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
-        let template = &site.plan.template;
+        let template = &self.template;
         let place = (template.host.as_str(), template.storage.as_str());
         let observed = removal::destroyed(cx, site, self.vmid, place, "destroy the template", BAND).await?;
         match observed {
-            Observed::Absent(seen) => linked::clones(site, self.vmid).await.map(|in_the_way| match in_the_way {
+            Observed::Absent(seen) => linked::clones(site, template).await.map(|in_the_way| match in_the_way {
                 Some(failure) => Observed::Conflict(failure),
                 None => Observed::Absent(seen),
             }),
@@ -152,7 +158,8 @@ mod tests {
 
     #[test]
     fn the_disk_is_imported_in_the_one_form_that_proxmox_takes() {
-        let options = options(&plan());
+        let plan = plan();
+        let options = options(&plan, &plan.first_template());
         let of = |key: &str| options.iter().find(|(k, _)| *k == key).map(|(_, v)| v.as_str());
         assert_eq!(
             of("scsi0"),

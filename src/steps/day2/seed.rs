@@ -32,7 +32,7 @@ pub struct Seed {
 }
 
 pub fn step(plan: &Plan, node: &NodePlan) -> Seed {
-    let (vmid, storage) = (node.vmid, plan.iso_storage());
+    let (vmid, storage) = (node.vmid, plan.iso_storage_of(node));
     let title = format!("put the machine config of {} into drive {SLOT} of vm {vmid}, by storage {storage}", node.name);
     let by_hand = format!(
         "genisoimage -J -R -V cidata -o seed-{vmid}.iso user-data meta-data network-config\n\
@@ -104,10 +104,10 @@ impl Step<Installation> for Seed {
         }
         let image = seed_file::wanted(site, node, &config.value)?;
         let name = seed_file::name(site, vmid, &image);
-        let volume = seed_file::volume(site, &name);
+        let volume = seed_file::volume(site, node, &name);
         // In this order: a task that ends between the two has left its file.
-        let kept = uploads::copying(cx, site, &name, doing).await?;
-        let stored = seed_file::stored(site, &node.host, vmid, true).await?;
+        let kept = uploads::copying(cx, site, &node.host, &name, doing).await?;
+        let stored = seed_file::stored(site, &node.host, vmid, Some(site.plan.iso_storage_of(node))).await?;
         if let Some(seen) = missing(&image, &name, &volume, &stored, &config.value) {
             return Ok(vm::absent_unless(kept == Kept::Running, seen, doing, BAND));
         }
@@ -143,12 +143,12 @@ impl Step<Installation> for Seed {
         }
         let image = seed_file::wanted(site, node, &config.value)?;
         let name = seed_file::name(site, vmid, &image);
-        let volume = seed_file::volume(site, &name);
-        let stored = seed_file::stored(site, host, vmid, true).await?;
+        let volume = seed_file::volume(site, node, &name);
+        let stored = seed_file::stored(site, host, vmid, Some(site.plan.iso_storage_of(node))).await?;
         let size = image.bytes.len() as u64;
         let is_whole = stored.volumes.iter().any(|(_, v)| v.volid == volume && v.size.is_none_or(|is| is == size));
         if !is_whole {
-            let storage = site.plan.iso_storage();
+            let storage = site.plan.iso_storage_of(node);
             let upload =
                 change.proxmox.upload_bytes(host, storage, seed_file::CONTENT, &name, &image.sha256, image.bytes);
             vm::carry_out(cx, site, upload.await.map(Some), doing, BAND).await?;
@@ -216,7 +216,7 @@ pub async fn take_away(
             vm::carry_out(cx, site, begun, doing, BAND).await?;
         }
     }
-    let stored = seed_file::stored(site, host, vmid, false).await?;
+    let stored = seed_file::stored(site, host, vmid, None).await?;
     for (storage, volume) in &stored.volumes {
         delete(cx, site, change, (host, storage, &volume.volid), doing).await?;
     }
@@ -255,7 +255,7 @@ impl Removal<Installation> for Seed {
         };
         let kept = follow::is_running(cx, site, &doing).await?;
         let made = site.made(&self.outline.id);
-        let stored = seed_file::stored(site, &host, vmid, made).await?;
+        let stored = seed_file::stored(site, &host, vmid, made.then(|| site.plan.iso_storage_of(node))).await?;
         if let Some((_, volume)) = stored.volumes.first() {
             return Ok(vm::absent_unless(kept, format!("{} is there", volume.volid), &doing, BAND));
         }

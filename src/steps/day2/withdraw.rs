@@ -23,7 +23,7 @@ pub struct Withdraw {
 }
 
 pub fn step(plan: &Plan, node: &NodePlan) -> Withdraw {
-    let (vmid, storage) = (node.vmid, plan.iso_storage());
+    let (vmid, storage) = (node.vmid, plan.iso_storage_of(node));
     let title = format!("take the machine config of {} out of vm {vmid} and off storage {storage}", node.name);
     let by_hand = format!(
         "qm set {vmid} --{} none,media=cdrom\npvesm list {storage} --content {} | grep -- -{vmid}-; pvesm free VOLUME",
@@ -55,7 +55,7 @@ impl Step<Installation> for Withdraw {
                 return vm::absent(cx, site, format!("{volid} is in {slot} of vm {vmid}"), doing, BAND).await;
             }
         }
-        let stored = seed_file::stored(site, &node.host, vmid, true).await?;
+        let stored = seed_file::stored(site, &node.host, vmid, Some(site.plan.iso_storage_of(node))).await?;
         if let Some((_, volume)) = stored.volumes.first() {
             return vm::absent(cx, site, format!("{} is on the storage", volume.volid), doing, BAND).await;
         }

@@ -1,6 +1,6 @@
 //! The Talos image under its names: packed and raw on the jump host, and on the storage.
 use crate::base::answer::Answer;
-use crate::plan::model::Plan;
+use crate::plan::model::{Plan, Template};
 use crate::proxmox::{Error, Volume};
 use crate::steps::site::Reading;
 use serde::{Deserialize, Serialize};
@@ -31,9 +31,14 @@ pub fn name(plan: &Plan) -> String {
     format!("{PREFIX}{version}-{sum}.raw")
 }
 
-/// As `import-from` takes it.
-pub fn volume(plan: &Plan) -> String {
-    format!("{}:{CONTENT}/{}", plan.image.storage, name(plan))
+/// The image that this template is made of, as `import-from` takes it.
+pub fn volume(plan: &Plan, template: &Template) -> String {
+    format!("{}:{CONTENT}/{}", template.image_storage, name(plan))
+}
+
+/// The templates with an image of their own: each names a storage that the image is uploaded to.
+pub fn places(plan: &Plan) -> Vec<Template> {
+    plan.templates().into_iter().filter(|template| template.has_own_image).collect()
 }
 
 pub fn raw(site: &Reading) -> PathBuf {
@@ -85,22 +90,38 @@ fn judge(volumes: &[Volume], volid: &str, known: Option<&Known>) -> Stored {
 
 /// # Errors
 /// When the storage's content can't be read.
-pub async fn stored(site: &Reading) -> Result<Answer<Stored>, Error> {
+pub async fn stored(site: &Reading, at: &Template) -> Result<Answer<Stored>, Error> {
     let known = known(site);
-    Ok(content(site).await?.map(|volumes| judge(&volumes, &volume(&site.plan), known.as_ref())))
+    Ok(content(site, at).await?.map(|volumes| judge(&volumes, &volume(&site.plan, at), known.as_ref())))
 }
 
-async fn content(site: &Reading) -> Result<Answer<Vec<Volume>>, Error> {
-    site.proxmox.storage_content(&site.plan.template.host, &site.plan.image.storage, CONTENT).await
+/// The answers of all storages that hold the image, when it is whole on each of them.
+///
+/// # Errors
+/// When a storage's content can't be read.
+pub async fn stored_everywhere(site: &Reading) -> Result<Option<Vec<Answer<Stored>>>, Error> {
+    let mut answers = Vec::new();
+    for at in places(&site.plan) {
+        let stored = stored(site, &at).await?;
+        if !matches!(stored.value, Stored::Whole(..)) {
+            return Ok(None);
+        }
+        answers.push(stored);
+    }
+    Ok(Some(answers))
+}
+
+async fn content(site: &Reading, at: &Template) -> Result<Answer<Vec<Volume>>, Error> {
+    site.proxmox.storage_content(&at.host, &at.image_storage, CONTENT).await
 }
 
 /// Images of other plans, or of this one before it was edited.
 ///
 /// # Errors
 /// When the storage's content can't be read.
-pub async fn others(site: &Reading) -> Result<Vec<String>, Error> {
-    let (ours, start) = (volume(&site.plan), format!("{}:{CONTENT}/{PREFIX}", site.plan.image.storage));
-    let volumes = content(site).await?.value.into_iter().map(|v| v.volid);
+pub async fn others(site: &Reading, at: &Template) -> Result<Vec<String>, Error> {
+    let (ours, start) = (volume(&site.plan, at), format!("{}:{CONTENT}/{PREFIX}", at.image_storage));
+    let volumes = content(site, at).await?.value.into_iter().map(|v| v.volid);
     Ok(volumes.filter(|v| v.starts_with(&start) && *v != ours).collect())
 }
 
@@ -115,7 +136,7 @@ mod tests {
         assert_eq!(name(&plan), "cozyup-talos-v1.10.6-aaaaaaaa.raw");
         plan.talos.version = "v1.10.6+dirty/x".into();
         assert_eq!(name(&plan), "cozyup-talos-v1.10.6-dirty-x-aaaaaaaa.raw");
-        assert_eq!(volume(&plan), "local:import/cozyup-talos-v1.10.6-dirty-x-aaaaaaaa.raw");
+        assert_eq!(volume(&plan, &plan.first_template()), "local:import/cozyup-talos-v1.10.6-dirty-x-aaaaaaaa.raw");
     }
 
     #[test]

@@ -28,8 +28,8 @@ pub fn name(site: &Reading, vmid: Vmid, seed: &Seed) -> String {
     format!("{}{sum}.iso", stem(site, vmid))
 }
 
-pub fn volume(site: &Reading, name: &str) -> String {
-    format!("{}:{CONTENT}/{name}", site.plan.iso_storage())
+pub fn volume(site: &Reading, node: &NodePlan, name: &str) -> String {
+    format!("{}:{CONTENT}/{name}", site.plan.iso_storage_of(node))
 }
 
 /// True when the volume is a seed with this prefix, on whichever storage.
@@ -69,11 +69,11 @@ pub struct Stored {
 }
 
 /// Looks on every storage with content `iso` that the token sees: the plan may have named another one before it was edited.
-/// With `planned` the plan's storage has to be among them.
+/// `planned`: the plan's storage, where it has to be among them.
 ///
 /// # Errors
 /// When a storage can't be listed, or the plan's is not there.
-pub async fn stored(site: &Reading, host: &str, vmid: Vmid, planned: bool) -> Result<Stored, Failure> {
+pub async fn stored(site: &Reading, host: &str, vmid: Vmid, planned: Option<&str>) -> Result<Stored, Failure> {
     let storages = site.proxmox.storages(host).await;
     let storages = storages.map_err(|e| failures::proxmox(&e, &format!("list the storages of {host}")))?;
     let takes = |content: &[String]| content.iter().any(|c| c == CONTENT);
@@ -83,8 +83,7 @@ pub async fn stored(site: &Reading, host: &str, vmid: Vmid, planned: bool) -> Re
         .filter(|row| row.active && row.enabled && takes(&row.content))
         .map(|row| row.storage.as_str())
         .collect();
-    let wanted = site.plan.iso_storage();
-    if planned && !usable.contains(&wanted) {
+    if let Some(wanted) = planned.filter(|wanted| !usable.contains(wanted)) {
         return Err(Failure::person(
             format!("storage {wanted} on {host} is not there, not active, or does not take content {CONTENT}"),
             format!("bring it back (pvesm set {wanted} --content LIST, with {CONTENT} in it): configs stand there"),

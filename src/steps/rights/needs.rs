@@ -54,11 +54,15 @@ pub fn needs(plan: &Plan, network: &NetworkPlace) -> BTreeSet<Need> {
     }
     // Deleting the image, which the teardown does, asks for Datastore.Allocate (pve-storage, API2/Storage/Content.pm).
     let image = ["Datastore.Allocate", "Datastore.AllocateTemplate", "Datastore.Audit"];
-    need(&format!("/storage/{}", plan.image.storage), &image);
-    need(&format!("/storage/{}", plan.template.storage), &["Datastore.AllocateSpace", "Datastore.Audit"]);
-    if plan.by_cdrom() {
+    for template in plan.templates() {
+        if template.has_own_image {
+            need(&format!("/storage/{}", template.image_storage), &image);
+        }
+        need(&format!("/storage/{}", template.storage), &["Datastore.AllocateSpace", "Datastore.Audit"]);
+    }
+    for node in plan.nodes.iter().filter(|_| plan.by_cdrom()) {
         // A config on a CD-ROM is deleted as soon as its machine is up.
-        need(&format!("/storage/{}", plan.iso_storage()), &image);
+        need(&format!("/storage/{}", plan.iso_storage_of(node)), &image);
     }
     if let Some(path) = network_path(plan, network) {
         need(&path, &["SDN.Use"]);
@@ -82,7 +86,7 @@ pub fn needs(plan: &Plan, network: &NetworkPlace) -> BTreeSet<Need> {
         return needs;
     }
     add("/vms", true, &VMS);
-    let vmids = plan.nodes.iter().map(|n| n.vmid).chain([plan.template.vmid]);
+    let vmids = plan.nodes.iter().map(|n| n.vmid).chain(plan.template_vmids().map(|(_, vmid)| vmid));
     for vmid in vmids {
         add(&format!("/vms/{}", vmid), false, &VMS);
     }

@@ -22,7 +22,7 @@ use crate::base::vmid::Vmid;
 use crate::engine::failure::{Class, Failure};
 use crate::engine::proof::{Evidence, Proof};
 use crate::engine::step::{Checked, Context, Observed, Step, StepId};
-use crate::engine::undo::{Undoing, undo_id, undoing};
+use crate::engine::undo::{Undoing, undo_id, undoing, undone};
 use crate::plan::model::{Delivery, NodePlan, Plan};
 use crate::proxmox::VmRow;
 use crate::release::Component;
@@ -57,13 +57,13 @@ pub fn steps(plan: &Plan, components: &[Component], cluster_is_lost: bool, also:
         removals.into_iter().partition(|r| tests.contains(&r.outline.id));
     let first = StepId::new(workloads::KIND);
     let orphans_id = StepId::new(orphans::KIND);
-    let template = undo_id(&StepId::new(template_vm::KIND));
+    let is_template = |id: &StepId| undone(id).is_some_and(|id| id.kind() == template_vm::KIND);
     for removal in &mut rest {
         if !cluster_is_lost {
             removal.outline.after.push(first.clone());
         }
         // A linked clone of the template that goes with the run goes before it.
-        if removal.is_local() || removal.outline.id == template {
+        if removal.is_local() || is_template(&removal.outline.id) {
             removal.outline.after.push(orphans_id.clone());
         }
     }

@@ -20,6 +20,13 @@ pub struct Guests {
 }
 
 impl Guests {
+    /// Those of an empty site.
+    #[cfg(test)]
+    pub fn none() -> Guests {
+        let all = Answer::new("", "", "", Vec::new());
+        Guests { all, ours: BTreeMap::new(), strange: BTreeMap::new(), unborn: Vec::new() }
+    }
+
     /// Those whose memory, names and disks are not the plan's.
     pub fn others(&self) -> impl Iterator<Item = &VmRow> {
         self.all.value.iter().filter(|r| !self.is_ours(r.vmid) && !self.unborn.iter().any(|u| u.vmid == r.vmid))

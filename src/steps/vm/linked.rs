@@ -1,6 +1,7 @@
-//! Linked clones of the template: their disks are layers over its own, so that neither can go before them.
+//! Linked clones of a template: their disks are layers over its own, so that neither can go before them.
 use crate::base::vmid::Vmid;
 use crate::engine::failure::Failure;
+use crate::plan::model::Template;
 use crate::proxmox::{VmRow, Volume};
 use crate::steps::site::Reading;
 use crate::steps::{failures, owner};
@@ -20,11 +21,10 @@ fn layered(volumes: &[Volume], vmid: Vmid) -> Vec<&Volume> {
 ///
 /// # Errors
 /// When Proxmox VE does not answer.
-pub async fn clones(site: &Reading, vmid: Vmid) -> Result<Option<Failure>, Failure> {
-    let template = &site.plan.template;
+pub async fn clones(site: &Reading, template: &Template) -> Result<Option<Failure>, Failure> {
     let content = site.proxmox.storage_content(&template.host, &template.storage, "images").await;
     let content = content.map_err(|e| failures::proxmox(&e, DOING))?;
-    let mut ids: Vec<Vmid> = layered(&content.value, vmid).iter().filter_map(|v| v.vmid).collect();
+    let mut ids: Vec<Vmid> = layered(&content.value, template.vmid).iter().filter_map(|v| v.vmid).collect();
     ids.sort_unstable();
     ids.dedup();
     // They go with the run, before the template.
