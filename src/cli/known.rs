@@ -7,7 +7,7 @@ use crate::engine::record::Outcome;
 use crate::engine::standing::{Standing, clock_of, standing};
 use crate::engine::state::{RunState, StepState};
 use crate::plan::day_title;
-use crate::session::client::{self, JoinError};
+use crate::session::client;
 use crate::session::protocol::Welcome;
 use crate::tui::KnownRun;
 use futures::future::join_all;
@@ -34,10 +34,8 @@ async fn known(folder: PathBuf) -> Option<KnownRun> {
         Some(RunState::of(&recorded(&read).ok()?))
     });
     let state = state.await.ok().flatten()?;
-    let worker = match client::greet(&folder, &who(), ANSWER).await {
-        Ok(welcome) => Some(welcome),
-        Err(JoinError::Denied { .. } | JoinError::Nobody | JoinError::Silent(_) | JoinError::Stranger(_)) => None,
-    };
+    // Whatever else it says, it takes no screen now.
+    let worker = client::greet(&folder, &who(), ANSWER).await.ok();
     Some(told(folder, &state, worker.as_ref()))
 }
 

@@ -43,7 +43,7 @@ pub fn table(run: &RunModel, moment: Moment) -> Table {
 
 /// One machine that is silent is told in its row; only when none answers the whole pane is old.
 fn worst(readings: &[Reading]) -> Reading {
-    let any = |of: fn(&Reading) -> bool| readings.iter().copied().find(|r| of(r));
+    let any = |of: fn(&Reading) -> bool| readings.iter().copied().find(of);
     any(|r| *r == Reading::Live)
         .or_else(|| any(|r| matches!(r, Reading::Late(_))))
         .or_else(|| any(|r| matches!(r, Reading::Silent(..))))
