@@ -1,9 +1,11 @@
 //! The one fold: what a run's records add up to. Used live, at recovery, in every view and in the report.
+mod idle;
 mod moments;
 mod step_state;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub use idle::Idle;
 pub use step_state::{Status, StepState};
 
 use super::course::Course;
@@ -11,12 +13,10 @@ use super::made::Made;
 use super::proof::Comparison;
 use super::record::{Event, Outcome, Record};
 use super::step::{Outline, StepId};
-use crate::base::clock::between;
 use crate::base::day::Day;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
 
 /// A run and what its records add up to. Empty before the first record.
 #[derive(Debug, Clone, Default)]
@@ -52,10 +52,8 @@ pub struct RunState {
     pub gates: BTreeMap<Day, String>,
     /// Days whose gate was asked for in this session, opened or not.
     pub gates_asked: BTreeSet<Day>,
-    /// Since when a gate waits for a person.
-    pub gate_since: Option<Timestamp>,
-    /// The time at gates and between sessions, in which the run did no work.
-    pub idle: Duration,
+    /// The time in which it did no work.
+    pub idle: Idle,
     /// The operator who asked this session to stop.
     pub stop_asked: Option<String>,
     /// The way in which the last session ended; `None` while it goes on, or when its worker was killed.
@@ -123,41 +121,17 @@ impl RunState {
         self.gates_asked.iter().copied().find(|day| !self.gates.contains_key(day))
     }
 
-    /// How long the run has worked until `now`: neither the time at gates nor that between sessions counts. `None` before it began.
-    pub fn worked(&self, now: Timestamp) -> Option<Duration> {
-        let at_gate = self.gate_since.map_or(Duration::ZERO, |since| between(since, now));
-        Some(between(self.started?, now).saturating_sub(self.idle + at_gate))
-    }
-
-    fn open_gate(&mut self, day: Day, by: &str, at: Timestamp) {
-        self.gates.insert(day, by.to_string());
-        self.leave_gate(at);
-    }
-
-    /// A session begins at `at`; the last one ended with the record of `before`.
-    fn resume(&mut self, before: Timestamp, at: Timestamp) {
-        self.leave_gate(before);
-        self.idle += between(before, at);
-    }
-
-    fn leave_gate(&mut self, at: Timestamp) {
-        if let Some(since) = self.gate_since.take() {
-            self.idle += between(since, at);
-        }
-    }
-
     /// Takes the next record into account.
     pub fn apply(&mut self, record: &Record) {
-        let at = record.at;
-        let before = self.last.unwrap_or(at);
+        self.idle.apply(&record.event, self.last, record.at);
         self.seq = record.seq;
-        self.last = Some(at);
+        self.last = Some(record.at);
+        let at = record.at;
         if Made::concerns(&record.event) {
             Arc::make_mut(&mut self.made).apply(&record.event);
         }
         match &record.event {
             Event::Session { run, plan, plan_digest, host, pid, course, steps, .. } => {
-                self.resume(before, at);
                 self.close_gates(*course);
                 if let Course::Workers { count } = course {
                     self.renumber(*count);
@@ -178,9 +152,10 @@ impl RunState {
             }
             Event::GateAsked { day, .. } => {
                 self.gates_asked.insert(*day);
-                self.gate_since.get_or_insert(at);
             }
-            Event::GateOpened { day, by } => self.open_gate(*day, by, at),
+            Event::GateOpened { day, by } => {
+                self.gates.insert(*day, by.clone());
+            }
             Event::Absent { step, .. } => self.on(step, at, |s| {
                 s.status = Status::Absent;
                 s.wait = None;

@@ -78,18 +78,6 @@ fn the_days_own_pane_opens_by_itself_until_a_digit_is_pressed() {
 }
 
 #[test]
-fn the_steps_have_one_pane_beside_them_and_all_of_them_on_a_large_screen() {
-    let two = seen((120, 40), &Sample::late_clone(), |_| ());
-    two.shows(&["Day 1 Machines", "2 Proxmox: 3/3 run", "LATE by", "[2 Proxmox"]);
-    two.shows_not("ImagePullBackOff");
-    let all = seen((160, 45), &Sample::late_clone(), |_| ());
-    all.shows(&["Day 1 Machines", "LATE by", "2 Proxmox: 3/3", "3 Talos: 3/3", "4 Releases: 1/5", "5 Pods: 53/54"]);
-    all.shows(&["ImagePullBackOff", "6 Events: 12 warnings", "429 too many requests", "7 Log"]);
-    let low = seen((160, 16), &Sample::late_clone(), |_| ());
-    low.shows(&["2 Proxmox: 3/3"]);
-}
-
-#[test]
 fn the_selection_stays_with_its_thing_and_enter_shows_all_of_it() {
     let mut typist = seen((80, 24), &Sample::late_clone(), |_| ());
     typist.keys("5<Enter>");

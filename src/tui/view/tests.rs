@@ -115,6 +115,27 @@ fn the_evidence_of_a_step_has_system_question_answer_and_command() {
     assert!(typist.screen().contains("value 40"), "{}", typist.screen());
 }
 
+/// Sizes of the sketches in the screen's trial: one pane beside the steps from 110 columns on, all of them from 150 on, and on
+/// a low screen one again.
+#[test]
+fn the_steps_have_one_pane_beside_them_and_all_of_them_on_a_large_screen() {
+    let seen = |size| {
+        let mut typist = run(&Sample::late_clone(), 300, PLAIN);
+        typist.resize(size);
+        typist.send(Msg::Observed(Seen::of(&plan(&Defaults::default()), 300).snapshots()));
+        typist
+    };
+    let two = seen((120, 40));
+    two.shows(&["Day 1 Machines", "2 Proxmox: 3/3 run", "LATE by", "[2 Proxmox"]);
+    two.shows_not("ImagePullBackOff");
+    let all = seen((160, 45));
+    all.shows(&["Day 1 Machines", "LATE by", "2 Proxmox: 3/3", "3 Talos: 3/3", "4 Releases: 1/5", "5 Pods: 53/54"]);
+    all.shows(&["ImagePullBackOff", "6 Events: 12 warnings", "429 too many requests", "7 Log"]);
+    let low = seen((160, 16));
+    low.shows(&["2 Proxmox: 3/3"]);
+    low.shows_not("5 Pods: 53/54");
+}
+
 #[test]
 fn below_the_smallest_size_one_line_says_what_is_needed() {
     for size in [(39, 24), (80, 9), (30, 1)] {
