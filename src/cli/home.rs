@@ -1,11 +1,15 @@
 //! `cozyup` without a command: home. A new plan, a plan that is there, or the lab.
 use super::exit::Exit;
+use super::known;
 use super::lab_site::{self, Place};
 use super::output::print_error;
-use super::show::no_terminal;
+use super::person::who;
+use super::runs::{judged, name_of};
+use super::show::{Style, cannot_join, no_terminal, show, show_record};
 use super::start::{Start, execute, in_lab};
 use crate::base::file;
 use crate::plan;
+use crate::session::client;
 use crate::tui::{self, Home, HomeChoice};
 use std::path::{Path, PathBuf};
 
@@ -17,15 +21,30 @@ pub async fn home(state_dir: &Path) -> Exit {
         return exit;
     }
     let cwd = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
-    let home = Home { plans: plans_in(&cwd), scenarios: lab_site::scenarios(), cwd };
+    let runs = known::runs(state_dir).await;
+    let home = Home { runs, plans: plans_in(&cwd), scenarios: lab_site::scenarios(), cwd };
     match tui::home(home).await {
         Err(e) => {
             print_error(&format!("the screen can't be used: {e}"));
             Exit::Usage
         }
         Ok(HomeChoice::Quit) => Exit::Proven,
+        Ok(HomeChoice::Attach(folder)) => attach(&folder).await,
+        Ok(HomeChoice::Look(folder)) => show_record(&folder, None).await,
         Ok(HomeChoice::Open(path)) => execute(Start::of(&path), state_dir).await,
         Ok(HomeChoice::Lab { scenario, speed }) => in_lab(state_dir, &Place { scenario, speed, net: None }).await,
+    }
+}
+
+async fn attach(folder: &Path) -> Exit {
+    let name = name_of(folder);
+    if let Err(why) = judged(folder) {
+        print_error(&why);
+        return Exit::Usage;
+    }
+    match client::join(folder, &who(), false).await {
+        Ok((welcome, attachment)) => show(Style::Screen, &name, folder, welcome, attachment, 0).await,
+        Err(e) => cannot_join(&name, &e),
     }
 }
 

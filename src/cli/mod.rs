@@ -11,6 +11,7 @@ mod exit;
 mod flags;
 mod home;
 mod keys;
+mod known;
 mod lab;
 mod lab_serve;
 mod lab_site;
@@ -19,6 +20,7 @@ mod output;
 mod person;
 mod plan;
 mod prepare;
+mod replay;
 mod report;
 mod run;
 mod runs;
@@ -64,6 +66,7 @@ impl Command {
             | Command::Run(_)
             | Command::Attach(_)
             | Command::Status(_)
+            | Command::Replay(_)
             | Command::Report(_)
             | Command::Support(_)
             | Command::Stop(_)
@@ -88,6 +91,9 @@ struct Cli {
     /// File (0600) with the age key or the passphrase of sealed secrets; without it a terminal is asked
     #[arg(long, global = true, env = "COZYUP_SECRETS_KEY", value_name = "FILE")]
     secrets_key: Option<PathBuf>,
+    /// The screen neither rings when a person is wanted nor sets the terminal's title
+    #[arg(long, global = true, env = "COZYUP_QUIET", value_parser = clap::builder::FalseyValueParser::new())]
+    quiet: bool,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -112,6 +118,8 @@ enum Command {
     Attach(attach::Attach),
     /// State of a run, from its journal
     Status(status::Status),
+    /// Play the record of a run on the screen, as fast as it was or faster
+    Replay(replay::Replay),
     /// The hand-over record of a run, from its journal
     Report(report::Report),
     /// A bundle for whoever helps: records, plan and log of a run, without secrets
@@ -165,6 +173,9 @@ pub fn main() -> ExitCode {
         return fail(Exit::Usage, &with_next(&e, &e.next()));
     }
     keys::from_file(cli.secrets_key);
+    if cli.quiet {
+        crate::tui::be_quiet();
+    }
     let exit = runtime.block_on(run(cli.command, &state_dir));
     // A blocked file operation in the background must not hold the exit.
     runtime.shutdown_timeout(Duration::from_millis(200));
@@ -188,6 +199,7 @@ async fn run(command: Option<Command>, state_dir: &Path) -> Exit {
         Some(Command::Run(run)) => run.run(state_dir).await,
         Some(Command::Attach(attach)) => attach.run(state_dir).await,
         Some(Command::Status(status)) => status.run(state_dir).await,
+        Some(Command::Replay(replay)) => replay.run(state_dir).await,
         Some(Command::Report(report)) => report.run(state_dir).await,
         Some(Command::Support(support)) => support.run(state_dir).await,
         Some(Command::Stop(stop)) => stop.run(state_dir).await,

@@ -77,7 +77,11 @@ impl PlanCommand {
             Sub::Check { plan } => match plan::load(&plan) {
                 Ok(loaded) => {
                     loaded.findings.iter().for_each(|f| print(&f.to_string()));
-                    print(&format!("{}: no errors, {} remarks", plan.display(), loaded.findings.len()));
+                    let remarks = match loaded.findings.len() {
+                        1 => "1 remark".to_string(),
+                        n => format!("{n} remarks"),
+                    };
+                    print(&format!("{}: no errors, {remarks}", plan.display()));
                     Exit::Proven
                 }
                 Err(e) => refused(&e),

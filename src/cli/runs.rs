@@ -31,6 +31,14 @@ pub fn name_of(folder: &Path) -> String {
     name.unwrap_or_default().to_string_lossy().into_owned()
 }
 
+/// The folders of the runs that were touched last, newest first.
+pub fn last_runs(state_dir: &Path, most: usize) -> Vec<PathBuf> {
+    let mut all = folders(state_dir);
+    all.sort_by_key(|d| std::cmp::Reverse(std::fs::metadata(d.join("journal.jsonl")).and_then(|m| m.modified()).ok()));
+    all.truncate(most);
+    all
+}
+
 /// The folder of the run of this name, or of the one that was touched last.
 ///
 /// # Errors

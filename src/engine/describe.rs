@@ -47,6 +47,8 @@ pub enum News {
     Blocked,
     /// A step was proven and is no longer true.
     Drifted,
+    /// A step takes longer than its band allows; no record says so, since only time has passed.
+    Late,
     /// A line of a log in the target.
     Log,
     /// A person asked for a look at a step now.
@@ -84,6 +86,7 @@ impl News {
             News::Retries => Standing::Retries.word(),
             News::Blocked => Standing::Blocked.word(),
             News::Drifted => Standing::Drifted.word(),
+            News::Late => Standing::Late.word(),
             News::Log => "log",
             News::RetryAsked => "retry",
             News::Control => "control",
@@ -106,6 +109,7 @@ impl News {
             }
             News::Retries | News::RetryAsked => Some(Standing::Retries),
             News::Blocked | News::Ended(Outcome::Blocked) => Some(Standing::Blocked),
+            News::Late => Some(Standing::Late),
             News::Drifted | News::Noticed { better: false } => Some(Standing::Drifted),
             News::Stops | News::Ended(Outcome::Stopped) => Some(Standing::Halted),
             News::Log | News::Control => None,

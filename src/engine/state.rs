@@ -1,9 +1,11 @@
 //! The one fold: what a run's records add up to. Used live, at recovery, in every view and in the report.
+mod idle;
 mod moments;
 mod step_state;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub use idle::Idle;
 pub use step_state::{Status, StepState};
 
 use super::course::Course;
@@ -50,6 +52,8 @@ pub struct RunState {
     pub gates: BTreeMap<Day, String>,
     /// Days whose gate was asked for in this session, opened or not.
     pub gates_asked: BTreeSet<Day>,
+    /// The time in which it did no work.
+    pub idle: Idle,
     /// The operator who asked this session to stop.
     pub stop_asked: Option<String>,
     /// The way in which the last session ended; `None` while it goes on, or when its worker was killed.
@@ -119,6 +123,7 @@ impl RunState {
 
     /// Takes the next record into account.
     pub fn apply(&mut self, record: &Record) {
+        self.idle.apply(&record.event, self.last, record.at);
         self.seq = record.seq;
         self.last = Some(record.at);
         let at = record.at;

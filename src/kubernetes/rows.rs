@@ -54,6 +54,13 @@ pub struct ReleaseStatus {
     pub failures: u64,
     /// `spec.suspend`: Flux leaves the release alone.
     pub suspended: bool,
+    /// `spec.dependsOn`, each as namespace and name: Flux begins when all of them are ready. The first ones.
+    pub depends_on: Vec<(String, String)>,
+}
+
+impl ReleaseStatus {
+    /// Dependencies of a release that are kept.
+    const MOST_DEPENDENCIES: usize = 30;
 }
 
 /// A row, and the part of the object that it is made from.
@@ -122,10 +129,21 @@ pub(super) struct SlimRelease {
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "camelCase", default)]
 struct SlimReleaseSpec {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     suspend: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    depends_on: Vec<Dependency>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Dependency {
+    name: String,
+    /// Empty: that of the release.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    namespace: String,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -154,6 +172,17 @@ impl ReleaseStatus {
     /// The same of one HelmRelease as the API shows it. What can't be read counts as not said.
     pub fn read(release: &Value) -> Self {
         Self::of(&SlimRelease::deserialize(release).unwrap_or_default())
+    }
+}
+
+impl SlimRelease {
+    fn depends_on(&self) -> Vec<(String, String)> {
+        let own = &self.metadata.namespace;
+        let named = self.spec.depends_on.iter().take(ReleaseStatus::MOST_DEPENDENCIES).map(|on| {
+            let namespace = if on.namespace.is_empty() { own } else { &on.namespace };
+            (clean(namespace), clean(&on.name))
+        });
+        named.collect()
     }
 }
 
@@ -186,6 +215,7 @@ impl Row for ReleaseStatus {
             stalled: said("Stalled"),
             failures: u64::try_from(failures).unwrap_or_default(),
             suspended: slim.spec.suspend,
+            depends_on: slim.depends_on(),
         }
     }
 
@@ -238,6 +268,9 @@ mod tests {
         assert_eq!((released.holds, released.reason.as_str()), (false, "InstallFailed"));
         assert_eq!(released.since, Some("2026-11-29T10:00:25Z".parse().unwrap()));
         assert!(ReleaseStatus::read(&json!({"spec": {"suspend": true}})).suspended);
+        let behind = json!({"metadata": {"namespace": "cozy-a"}, "spec": {"dependsOn": [{"name": "b"}, {"name": "d", "namespace": "c"}]}});
+        let on = [("cozy-a", "b"), ("c", "d")].map(|(namespace, name)| (namespace.to_string(), name.to_string()));
+        assert_eq!(ReleaseStatus::read(&behind).depends_on, on);
         assert_eq!(ReleaseStatus::read(&json!([1])).ready, None);
     }
 }

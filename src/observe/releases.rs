@@ -23,6 +23,9 @@ impl ReleasesWatch {
     pub fn take(&mut self, all: &[ReleaseStatus]) -> Seen {
         let mut seen = Seen::default();
         let mut rows = Vec::with_capacity(all.len());
+        let is_ready = |status: &&ReleaseStatus| Health::of(status).is_ready();
+        let ready: BTreeSet<(&str, &str)> =
+            all.iter().filter(is_ready).map(|s| (s.namespace.as_str(), s.name.as_str())).collect();
         for status in all {
             let health = Health::of(status);
             if health.is_trouble() {
@@ -32,7 +35,7 @@ impl ReleasesWatch {
             }
             seen.releases.ready += usize::from(health.is_ready());
             seen.notices.extend(self.news(status, &health));
-            rows.push(row(status, &health));
+            rows.push(Release { after: after(status, &health, &ready), ..row(status, &health) });
         }
         let there = |key: &(String, String)| all.iter().any(|s| s.namespace == key.0 && s.name == key.1);
         self.told.retain(|key, _| there(key));
@@ -85,6 +88,15 @@ fn words(words: &Words<'_>) -> (String, String) {
     (words.reason.to_string(), shorten(words.message, Releases::MESSAGE))
 }
 
+/// The release that holds this one back; one that has trouble of its own is held back by nothing else.
+fn after(status: &ReleaseStatus, health: &Health<'_>, ready: &BTreeSet<(&str, &str)>) -> Option<String> {
+    if health.is_ready() || health.is_trouble() {
+        return None;
+    }
+    let open = status.depends_on.iter().find(|(namespace, name)| !ready.contains(&(namespace.as_str(), name.as_str())));
+    open.map(|(namespace, name)| format!("{namespace}/{name}"))
+}
+
 fn row(status: &ReleaseStatus, health: &Health<'_>) -> Release {
     let (state, said, since) = match health {
         Health::Ready => (ReleaseState::Ready, None, status.since),
@@ -117,6 +129,7 @@ fn row(status: &ReleaseStatus, health: &Health<'_>) -> Release {
         revision: status.revision.clone(),
         failures,
         since,
+        after: None,
     }
 }
 
@@ -163,6 +176,16 @@ mod tests {
         let states: Vec<_> = seen.releases.rows.iter().map(|r| r.state).collect();
         assert_eq!(states, [ReleaseState::Failed, ReleaseState::Runs, ReleaseState::Ready]);
         assert!(seen.releases.rows[0].message.len() <= Releases::MESSAGE);
+    }
+
+    #[test]
+    fn a_release_names_the_first_one_that_holds_it_back() {
+        let on = |names: &[&str]| names.iter().map(|name| ("cozy".to_string(), (*name).to_string())).collect();
+        let behind = ReleaseStatus { depends_on: on(&["a", "c", "gone"]), ..release("b", None, 0) };
+        let failed = ReleaseStatus { depends_on: on(&["b"]), ..release("c", None, 2) };
+        let seen = ReleasesWatch::default().take(&[release("a", Some(true), 0), behind, failed]);
+        let after: Vec<_> = seen.releases.rows.iter().map(|r| (r.name.as_str(), r.after.as_deref())).collect();
+        assert_eq!(after, [("c", None), ("b", Some("cozy/c")), ("a", None)]);
     }
 
     #[test]

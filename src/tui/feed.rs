@@ -1,4 +1,5 @@
 //! The live log: the news of the run, a line each, beside the lines that the targets' own logs gave.
+use crate::base::text::clean;
 use crate::engine::describe::{LogEntry, News};
 use crate::engine::record::Record;
 use crate::engine::state::RunState;
@@ -35,17 +36,26 @@ impl Feed {
         self.0.iter().rev()
     }
 
+    /// A step has become late, which no record says.
+    pub fn say_late(&mut self, at: Timestamp, step: &StepId, text: &str) {
+        self.push(FeedLine { at, step: Some(step.clone()), news: News::Late, text: clean(text) });
+    }
+
+    fn push(&mut self, line: FeedLine) {
+        if self.0.len() == LIMIT {
+            self.0.pop_front();
+        }
+        self.0.push_back(line);
+    }
+
     /// Takes up `record`; `state` is what was known before it. Returns how many lines are new.
     pub fn take(&mut self, record: &Record, state: &RunState) -> usize {
         let told = describe(record, state);
         for LogEntry { news, step, class, text, more } in &told {
-            if self.0.len() == LIMIT {
-                self.0.pop_front();
-            }
             let class = class.map(|class| format!("({class}) ")).unwrap_or_default();
             let more: String = more.iter().map(|more| format!("; {more}")).collect();
             let text = format!("{class}{text}{more}");
-            self.0.push_back(FeedLine { at: record.at, step: step.cloned(), news: *news, text });
+            self.push(FeedLine { at: record.at, step: step.cloned(), news: *news, text });
         }
         told.len()
     }

@@ -1,4 +1,8 @@
 //! The one table of keys. What a key does, the footer and the help screen are made from it.
+mod table;
+
+pub use table::KEYS;
+
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 /// The part of the screen that has the keyboard.
@@ -6,10 +10,12 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 pub enum Context {
     Run,
     Full,
+    Find,
     Gate,
     Quit,
     Stopping,
     Stop,
+    Take,
     Result,
     Home,
     Open,
@@ -25,13 +31,15 @@ pub enum Context {
 }
 
 impl Context {
-    pub const ALL: [Context; 17] = [
+    pub const ALL: [Context; 19] = [
         Context::Run,
         Context::Full,
+        Context::Find,
         Context::Gate,
         Context::Quit,
         Context::Stopping,
         Context::Stop,
+        Context::Take,
         Context::Result,
         Context::Home,
         Context::Open,
@@ -49,10 +57,12 @@ impl Context {
         match self {
             Context::Run => "A run",
             Context::Full => "A pane on the full screen",
+            Context::Find => "Finding lines",
             Context::Gate => "The question before a day that changes things",
             Context::Quit => "Leaving a run that goes on",
             Context::Stopping => "While a run stops",
             Context::Stop => "Stopping a run",
+            Context::Take => "Taking control of a run",
             Context::Result => "The result of a run",
             Context::Home => "The home screen",
             Context::Open => "Opening a plan file",
@@ -70,13 +80,14 @@ impl Context {
     /// True when letters go into a text.
     pub fn takes_text(self) -> bool {
         match self {
-            Context::Open | Context::Lab | Context::Edit | Context::Prompt => true,
+            Context::Find | Context::Open | Context::Lab | Context::Edit | Context::Prompt => true,
             Context::Run
             | Context::Full
             | Context::Gate
             | Context::Quit
             | Context::Stopping
             | Context::Stop
+            | Context::Take
             | Context::Result
             | Context::Home
             | Context::Form
@@ -100,6 +111,8 @@ pub enum Action {
     Right,
     NextPane,
     PreviousPane,
+    /// To the pane with this digit; in the table 0 stands for the digit that is typed.
+    Go(usize),
     /// Enter, where it opens or accepts.
     Enter,
     /// Escape: one level back, nothing is lost.
@@ -126,6 +139,20 @@ pub enum Action {
     Use,
     SetAside,
     Mend,
+    /// Half a page.
+    HalfUp,
+    HalfDown,
+    /// Types what is to be found.
+    Find,
+    Next,
+    Previous,
+    /// All that is known of the selected thing.
+    Describe,
+    /// Only what needs attention.
+    Problems,
+    Copy,
+    Redraw,
+    Suspend,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -166,168 +193,16 @@ pub struct Binding {
     pub about: &'static str,
 }
 
-const UP: &[Key] = &[key(KeyCode::Up), char('k')];
-const DOWN: &[Key] = &[key(KeyCode::Down), char('j')];
-const LEFT: &[Key] = &[key(KeyCode::Left)];
-const RIGHT: &[Key] = &[key(KeyCode::Right)];
-const PAGE_UP: &[Key] = &[key(KeyCode::PageUp), ctrl('b')];
-const PAGE_DOWN: &[Key] = &[key(KeyCode::PageDown), ctrl('f')];
-const HOME: &[Key] = &[key(KeyCode::Home)];
-const END: &[Key] = &[key(KeyCode::End)];
-const ENTER: &[Key] = &[key(KeyCode::Enter)];
-const ESC: &[Key] = &[key(KeyCode::Esc)];
-const TAB: &[Key] = &[key(KeyCode::Tab)];
-const BACK_TAB: &[Key] = &[key(KeyCode::BackTab)];
-const ARROW_UP: &[Key] = &[key(KeyCode::Up)];
-const ARROW_DOWN: &[Key] = &[key(KeyCode::Down)];
-
-macro_rules! table {
-    ($($context:ident $keys:expr, $shown:literal => $action:ident, $short:literal, $about:literal;)*) => {
-        &[$(Binding {
-            context: Context::$context,
-            keys: $keys,
-            shown: $shown,
-            action: Action::$action,
-            short: $short,
-            about: $about,
-        }),*]
-    };
-}
-
-pub static KEYS: &[Binding] = table! {
-    Run ENTER, "Enter" => Enter, "open", "open the step on the full screen, with its evidence; fold or unfold a day";
-    Run TAB, "Tab" => NextPane, "pane", "next pane: days, detail, log";
-    Run BACK_TAB, "Shift-Tab" => PreviousPane, "", "previous pane";
-    Run UP, "Up k" => Up, "", "one step or line up";
-    Run DOWN, "Down j" => Down, "", "one step or line down";
-    Run PAGE_UP, "PgUp Ctrl-B" => PageUp, "", "a page up";
-    Run PAGE_DOWN, "PgDn Ctrl-F" => PageDown, "", "a page down";
-    Run HOME, "Home" => Top, "", "to the first line";
-    Run END, "End" => Bottom, "", "to the last line; in the log: follow again";
-    Run LEFT, "Left" => Left, "", "fold the day";
-    Run RIGHT, "Right" => Right, "", "unfold the day";
-    Run &[char('r')], "r" => Retry, "retry", "look again at the selected step now, instead of when its pause is over";
-    Run &[char('g')], "g" => Gate, "gate", "the question before the day that waits for you";
-    Run &[char('s')], "s" => Stop, "stop", "stop the run at its next safe point (asks first)";
-    Run &[char('l')], "l" => Log, "log", "the log on the full screen";
-    Run &[char('t')], "t" => TakeControl, "", "take control of the run from another screen";
-    Run &[char('w')], "w" => Findings, "", "warnings and notes of the plan";
-    Run &[char('f')], "f" => Follow, "follow", "let the selection follow what needs attention";
-    Run &[key(KeyCode::Esc)], "Esc" => Back, "", "back to the pane of days";
-
-    Full UP, "Up k" => Up, "", "a line up";
-    Full DOWN, "Down j" => Down, "", "a line down";
-    Full PAGE_UP, "PgUp Ctrl-B" => PageUp, "", "a page up";
-    Full PAGE_DOWN, "PgDn Ctrl-F" => PageDown, "scroll", "a page down";
-    Full HOME, "Home" => Top, "", "to the beginning";
-    Full END, "End" => Bottom, "end", "to the end; in the log: follow again";
-    Full ESC, "Esc" => Back, "back", "back to all panes";
-    Full ENTER, "Enter" => Enter, "", "back to all panes";
-    Full &[char('l')], "l" => Log, "", "between the log and all panes";
-    Full &[char('r')], "r" => Retry, "retry", "look again at the step now";
-
-    Gate ENTER, "Enter" => Enter, "begin the day", "begin the day: its steps may now change things";
-    Gate ESC, "Esc" => Back, "later", "not now: the run keeps waiting, the header says so";
-    Gate &[char('m')], "m" => ByHand, "by hand", "show or hide the commands that do the same by hand";
-    Gate UP, "Up k" => Up, "", "a line up";
-    Gate DOWN, "Down j" => Down, "scroll", "a line down";
-    Gate PAGE_UP, "PgUp Ctrl-B" => PageUp, "", "a page up";
-    Gate PAGE_DOWN, "PgDn Ctrl-F" => PageDown, "", "a page down";
-
-    Quit ESC, "Esc" => Back, "stay", "stay: nothing happens to the run";
-    Quit UP, "Up k" => Up, "", "the other answer";
-    Quit DOWN, "Down j" => Down, "choose", "the other answer";
-    Quit ENTER, "Enter" => Enter, "take it", "take the marked answer; at first it is to leave and let the run go on";
-    Quit &[char('s')], "s" => Yes, "stop and leave", "stop the run at its next safe point, then leave";
-
-    Stopping &[char('q'), key(KeyCode::Enter)], "q Enter" => Yes, "leave now", "leave now; the run ends at its next safe point all the same";
-    Stopping ESC, "Esc" => Back, "look around", "back to the panes while the run stops; the screen then stays open";
-
-    Stop ENTER, "Enter" => Enter, "take it", "take the marked answer; at first it is not to stop";
-    Stop UP, "Up k" => Up, "", "the other answer";
-    Stop DOWN, "Down j" => Down, "choose", "the other answer";
-    Stop &[char('y')], "y" => Yes, "stop", "stop the run at its next safe point";
-    Stop ESC, "Esc" => Back, "go on", "do not stop";
-
-    Result ESC, "Esc" => Back, "look around", "close the result and look at the steps";
-    Result ENTER, "Enter" => Enter, "", "close the result and look at the steps";
-    Result UP, "Up k" => Up, "", "a line up";
-    Result DOWN, "Down j" => Down, "scroll", "a line down";
-    Result PAGE_UP, "PgUp Ctrl-B" => PageUp, "", "a page up";
-    Result PAGE_DOWN, "PgDn Ctrl-F" => PageDown, "", "a page down";
-
-    Home UP, "Up k" => Up, "", "one line up";
-    Home DOWN, "Down j" => Down, "choose", "one line down";
-    Home HOME, "Home" => Top, "", "to the first line";
-    Home END, "End" => Bottom, "", "to the last line";
-    Home ENTER, "Enter" => Enter, "open", "take the marked line";
-
-    Open ENTER, "Enter" => Enter, "open", "read the file and open its run";
-    Open ESC, "Esc" => Back, "back", "back to the home screen; the name is kept";
-    Open ARROW_UP, "Up" => Up, "", "scroll the findings up";
-    Open ARROW_DOWN, "Down" => Down, "scroll", "scroll the findings down";
-    Open PAGE_UP, "PgUp Ctrl-B" => PageUp, "", "scroll the findings a page up";
-    Open PAGE_DOWN, "PgDn Ctrl-F" => PageDown, "", "scroll the findings a page down";
-    Open &[ctrl('e')], "Ctrl-E" => Mend, "mend in the form", "open a plan that was refused in the form";
-
-    Lab ARROW_UP, "Up" => Up, "", "one scenario up";
-    Lab ARROW_DOWN, "Down" => Down, "scenario", "one scenario down";
-    Lab ENTER, "Enter" => Enter, "start", "start the simulated site and open its run";
-    Lab ESC, "Esc" => Back, "back", "back to the home screen";
-
-    Form UP, "Up k" => Up, "", "one line up";
-    Form DOWN, "Down j" => Down, "", "one line down";
-    Form PAGE_UP, "PgUp Ctrl-B" => PageUp, "", "a page up";
-    Form PAGE_DOWN, "PgDn Ctrl-F" => PageDown, "", "a page down";
-    Form HOME, "Home" => Top, "", "to the first line";
-    Form END, "End" => Bottom, "", "to the last line";
-    Form TAB, "Tab" => NextPane, "pane", "next pane: sections, fields, findings";
-    Form BACK_TAB, "Shift-Tab" => PreviousPane, "", "previous pane";
-    Form LEFT, "Left" => Left, "", "to the sections";
-    Form RIGHT, "Right" => Right, "", "to the fields";
-    Form ENTER, "Enter" => Enter, "edit", "edit the field; in the findings: go to the field";
-    Form &[char(' ')], "Space" => Toggle, "", "true to false and back";
-    Form &[char('u')], "u" => Revert, "", "the field as it was when the plan was opened or saved";
-    Form &[char('a')], "a" => AddControlPlane, "", "add a control plane, on the next free name, VMID and address";
-    Form &[char('w')], "w" => AddWorker, "", "add a worker, on the next free name, VMID and address";
-    Form &[char('d')], "d" => Remove, "", "remove the selected machine from the plan (asks first)";
-    Form &[char('o')], "o" => SetAside, "", "set the selected finding aside, with a reason that goes into the record";
-    Form &[ctrl('s'), char('s')], "s Ctrl-S" => Save, "save", "save the plan as a file";
-    Form &[char('x')], "x" => Use, "run it", "open the run of the saved plan";
-    Form ESC, "Esc" => Back, "home", "to the home screen; what was typed is kept";
-
-    Edit ENTER, "Enter" => Enter, "done", "leave the field; the text is kept, also when it is wrong";
-    Edit TAB, "Tab" => NextPane, "next field", "leave the field and edit the next one";
-    Edit BACK_TAB, "Shift-Tab" => PreviousPane, "", "leave the field and edit the one before";
-    Edit ARROW_DOWN, "Down" => Down, "", "leave the field downwards";
-    Edit ARROW_UP, "Up" => Up, "", "leave the field upwards";
-    Edit ESC, "Esc" => Back, "", "leave the field; the text is kept";
-
-    Prompt ENTER, "Enter" => Enter, "accept", "take the text";
-    Prompt ESC, "Esc" => Back, "back", "back without taking it";
-
-    Confirm &[char('y')], "y" => Yes, "yes", "do it";
-    Confirm &[key(KeyCode::Esc), char('n'), key(KeyCode::Enter)], "Esc n Enter" => Back, "no", "do not do it";
-
-    Help UP, "Up k" => Up, "", "a line up";
-    Help DOWN, "Down j" => Down, "scroll", "a line down";
-    Help PAGE_UP, "PgUp Ctrl-B" => PageUp, "", "a page up";
-    Help PAGE_DOWN, "PgDn Ctrl-F" => PageDown, "", "a page down";
-    Help HOME, "Home" => Top, "", "to the beginning";
-    Help END, "End" => Bottom, "", "to the end";
-    Help ESC, "Esc" => Back, "close", "close the help";
-
-    Common &[char('h'), char('?')], "h ?" => Help, "help", "this help";
-    Common &[char('q')], "q" => Quit, "quit", "leave; while a run goes on it says first what happens to it";
-    Anywhere &[key(KeyCode::F(1))], "F1" => Help, "", "this help";
-    Anywhere &[ctrl('c')], "Ctrl-C" => Interrupt, "", "leave, as q does; again: leave at once, the run goes on";
-};
-
 /// The meaning of `event` for the part that has the keyboard; `None`: it is text, or nothing.
 pub fn action(context: Context, event: &KeyEvent) -> Option<Action> {
     let common = (!context.takes_text()).then_some(Context::Common);
     [Some(context), common, Some(Context::Anywhere)].into_iter().flatten().find_map(|context| {
-        KEYS.iter().find(|b| b.context == context && b.keys.iter().any(|k| k.is(event))).map(|b| b.action)
+        KEYS.iter().find(|b| b.context == context && b.keys.iter().any(|k| k.is(event))).map(|b| {
+            match (b.action, event.code) {
+                (Action::Go(_), KeyCode::Char(digit)) => Action::Go(digit.to_digit(10).unwrap_or(0) as usize),
+                (action, _) => action,
+            }
+        })
     })
 }
 
@@ -366,6 +241,34 @@ mod tests {
             let back = action(context, &KeyEvent::from(KeyCode::Esc));
             let root = matches!(context, Context::Home | Context::Common | Context::Anywhere);
             assert_eq!(back == Some(Action::Back), !root, "{context:?}");
+        }
+    }
+
+    /// The table of docs/OPERATOR.md: the parts of the screen that a run has.
+    fn documented() -> String {
+        let mut text = String::new();
+        for context in [Context::Run, Context::Find, Context::Full, Context::Gate, Context::Common, Context::Anywhere] {
+            text.push_str(&format!("\n{}\n\n| key | what it does |\n|---|---|\n", context.title()));
+            for binding in KEYS.iter().filter(|b| b.context == context) {
+                let keys: Vec<String> = binding.shown.split(' ').map(|key| format!("`{key}`")).collect();
+                text.push_str(&format!("| {} | {} |\n", keys.join(" "), binding.about));
+            }
+        }
+        text
+    }
+
+    /// `COZYUP_WRITE_DOCS=1 cargo test --lib keymap` puts the table in.
+    #[test]
+    fn the_operators_guide_has_the_keys_that_the_screen_has() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/OPERATOR.md");
+        let mut text = std::fs::read_to_string(&path).unwrap();
+        let (open, close) = ("<!-- keys -->\n", "<!-- end of keys -->");
+        let (from, to) = (text.find(open).unwrap() + open.len(), text.find(close).unwrap());
+        if std::env::var_os("COZYUP_WRITE_DOCS").is_some() {
+            text.replace_range(from..to, &documented());
+            std::fs::write(&path, &text).unwrap();
+        } else {
+            assert_eq!(&text[from..to], documented(), "COZYUP_WRITE_DOCS=1 cargo test --lib keymap");
         }
     }
 

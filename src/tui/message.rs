@@ -30,6 +30,8 @@ pub enum Msg {
     Control(Control),
     /// The run did not take a request: why, and what to do.
     Denied(String),
+    /// One sentence for the person.
+    Said(String),
     /// A signal, or the terminal is gone: nobody is there to answer a question.
     Hangup,
     /// A plan file was read.
@@ -65,7 +67,20 @@ pub enum SaveError {
 pub enum Cmd {
     Ask(Request),
     Load(PathBuf),
-    Save { path: PathBuf, plan: Box<Plan>, replace: bool },
+    Save {
+        path: PathBuf,
+        plan: Box<Plan>,
+        replace: bool,
+    },
+    /// Into the clipboard, and into a file (0600).
+    Copy {
+        text: String,
+        file: PathBuf,
+    },
+    /// Draw everything anew: something else has written on the terminal.
+    Redraw,
+    /// Stop this process until the shell wakes it.
+    Suspend,
     End(End),
 }
 

@@ -1,14 +1,18 @@
 //! The screens: home with the plan form, and a run as it happens. Keys and records become messages, `update` folds
 //! them into the model, `view` draws what the model says.
+mod colours;
 mod feed;
 pub mod input;
 mod keymap;
 mod line;
 pub mod message;
 pub mod model;
+mod panes;
+mod replay;
 mod runtime;
 #[cfg(test)]
 mod samples;
+mod seat;
 #[cfg(test)]
 mod session;
 mod terminal;
@@ -16,19 +20,25 @@ pub mod theme;
 pub mod update;
 pub mod view;
 
+pub use terminal::{Frames, be_quiet};
+
 use crate::base::clock::Clock;
+use crate::engine::record::Record;
+use crate::engine::standing::Standing;
 use crate::plan::Plan;
-use crate::session::protocol::Attachment;
+use crate::session::protocol::{Attachment, Control};
+use jiff::Timestamp;
 use message::End;
 use model::home::HomeModel;
 use model::run::RunModel;
 use model::{Model, Screen};
-use runtime::Feeds;
+use runtime::{Feeds, Now};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use theme::Theme;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// A run to be shown.
 pub struct RunScreen {
@@ -63,7 +73,7 @@ pub async fn run(screen: RunScreen, finished: oneshot::Receiver<String>) -> io::
     let mut run = RunModel::new(plan, title, folder, findings);
     run.control = attachment.control.borrow().clone();
     let feeds = Feeds {
-        clock,
+        now: Now::Clock(clock),
         history: attachment.history.into(),
         records: Some(attachment.records),
         requests: Some(attachment.requests),
@@ -78,9 +88,66 @@ pub async fn run(screen: RunScreen, finished: oneshot::Receiver<String>) -> io::
     }
 }
 
+/// The record of a run, shown without a worker: nothing can be asked of it.
+pub struct RecordScreen {
+    pub plan: Arc<Plan>,
+    pub folder: PathBuf,
+    pub findings: Vec<String>,
+    pub title: String,
+    pub records: Vec<Record>,
+    /// As fast as it happened, times this; `None`: all at once.
+    pub speed: Option<f64>,
+}
+
+/// Shows the record of a run until the person leaves.
+///
+/// # Errors
+/// When the terminal can't be used; it is then as it was before.
+pub async fn record(screen: RecordScreen) -> io::Result<()> {
+    let RecordScreen { plan, folder, findings, title, records, speed } = screen;
+    let mut run = RunModel::new(plan, title, folder, findings);
+    run.control = Control { yours: false, by: None };
+    run.read_only = true;
+    let records: Vec<Arc<Record>> = records.into_iter().map(Arc::new).collect();
+    let (history, played) = match speed {
+        None => (records, Vec::new()),
+        Some(_) => (Vec::new(), records),
+    };
+    let last = history.last().map_or(Timestamp::UNIX_EPOCH, |record| record.at);
+    let (news, records) = mpsc::unbounded_channel();
+    let (time, now) = watch::channel(last);
+    let player = tokio::spawn(replay::play(played, speed.unwrap_or(1.0), news, time));
+    let feeds = Feeds { now: Now::Played(now), history: history.into(), records: Some(records), ..Feeds::none() };
+    let shown = runtime::run(Model::new(Theme::of_environment(), Screen::Run(Box::new(run))), feeds).await;
+    player.abort();
+    shown.map(|_| ())
+}
+
+/// A run that this machine keeps, as the home screen lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownRun {
+    pub name: String,
+    pub folder: PathBuf,
+    /// A worker works on it.
+    pub goes_on: bool,
+    pub standing: Standing,
+    /// How it stands, in a word or two.
+    pub word: String,
+    /// `Day 3 Platform 9/13`
+    pub day: String,
+    /// What it waits for, or why it stands still.
+    pub waits: String,
+    /// Since the last record.
+    pub since: Duration,
+    /// Who has control.
+    pub who: Option<String>,
+}
+
 /// The choices on the home screen.
 #[derive(Debug, Clone)]
 pub struct Home {
+    /// The last runs, newest first.
+    pub runs: Vec<KnownRun>,
     /// Known plan files, each with a short description of its state.
     pub plans: Vec<(PathBuf, String)>,
     /// Name and sentence of each scenario.
@@ -91,6 +158,10 @@ pub struct Home {
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum HomeChoice {
+    /// The run in this folder goes on.
+    Attach(PathBuf),
+    /// The run in this folder has ended, or lost its worker: its record.
+    Look(PathBuf),
     /// A plan file that was read and has no error.
     Open(PathBuf),
     Lab {

@@ -19,11 +19,28 @@ pub struct Model {
     /// The wall's time since the screen began.
     pub wall: Duration,
     pub screen: Screen,
-    /// First line shown of the help, while it is open.
-    pub help: Option<usize>,
-    /// One sentence in the place of the keys, until the next key.
-    pub notice: Option<String>,
+    pub help: Option<Help>,
+    pub notice: Option<Notice>,
+    /// A key that means nothing was told of once.
+    pub told_of_keys: bool,
     pub drawn: Drawn,
+}
+
+/// The help, while it is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Help {
+    /// The part of the screen from which it was asked for: its keys come first.
+    pub of: Context,
+    /// First line that is shown.
+    pub scroll: usize,
+}
+
+/// One sentence in the place of the keys, until the next key or until its time is over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    pub text: String,
+    /// Of the wall.
+    pub until: Duration,
 }
 
 #[derive(Debug)]
@@ -41,6 +58,8 @@ pub struct Drawn {
     pub detail_max: usize,
     /// Farthest first line of whatever lies over the panes: full screen, dialog, help, findings.
     pub over_max: usize,
+    /// The panes of a run are shown one at a time.
+    pub tabs: bool,
 }
 
 impl Model {
@@ -52,6 +71,7 @@ impl Model {
             screen,
             help: None,
             notice: None,
+            told_of_keys: false,
             drawn: Drawn::default(),
         }
     }
@@ -62,6 +82,26 @@ impl Model {
             (Some(_), _) => Context::Help,
             (None, Screen::Run(run)) => run.context(),
             (None, Screen::Home(home)) => home.context(),
+        }
+    }
+
+    /// For the terminal's title: `cozyup standard 68/98 BLOCKED`.
+    pub fn title(&self) -> String {
+        match &self.screen {
+            Screen::Run(run) => {
+                let (proven, all) = (run.state.proven(), run.state.wanted().count());
+                let call = self.call().map(|call| format!(" {call}")).unwrap_or_default();
+                format!("cozyup {} {proven}/{all}{call}", run.plan.name)
+            }
+            Screen::Home(_) => "cozyup".to_string(),
+        }
+    }
+
+    /// Why a person should look now, in a word.
+    pub fn call(&self) -> Option<&'static str> {
+        match &self.screen {
+            Screen::Run(run) => run.call(),
+            Screen::Home(_) => None,
         }
     }
 

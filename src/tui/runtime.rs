@@ -1,15 +1,17 @@
 //! The loop of a screen: events in, messages to the model, commands out, a frame when one is due.
 use super::input::Input;
-use super::message::{BadPlan, Cmd, End, Msg, SaveError};
-use super::model::{Drawn, Model};
-use super::terminal::{self, Held};
+use super::message::{BadPlan, End, Msg, SaveError};
+use super::model::Model;
+use super::seat::Seat;
+use super::terminal;
 use super::update::update;
-use super::view::view;
 use crate::base::clock::Clock;
 use crate::engine::record::Record;
 use crate::observed::{News, Snapshot};
 use crate::plan::{self, PlanError};
 use crate::session::protocol::{Control, Request};
+use jiff::Timestamp;
+use rustix::process::Signal;
 use std::collections::VecDeque;
 use std::error::Error;
 use std::future::pending;
@@ -28,9 +30,25 @@ const BATCH: usize = 2048;
 /// Events taken before a frame, so that a held key can't keep the screen from being drawn.
 const EVENTS: usize = 64;
 
+/// The time of what is shown.
+pub enum Now {
+    Clock(Clock),
+    /// Of a record that is played.
+    Played(watch::Receiver<Timestamp>),
+}
+
+impl Now {
+    fn get(&self) -> Timestamp {
+        match self {
+            Now::Clock(clock) => clock.now(),
+            Now::Played(at) => *at.borrow(),
+        }
+    }
+}
+
 /// The sources of a screen's news and the channel for its requests.
 pub struct Feeds {
-    pub clock: Clock,
+    pub now: Now,
     pub history: VecDeque<Arc<Record>>,
     pub records: Option<mpsc::UnboundedReceiver<Arc<Record>>>,
     pub requests: Option<mpsc::UnboundedSender<Request>>,
@@ -44,7 +62,7 @@ impl Feeds {
     /// Only the keyboard.
     pub fn none() -> Feeds {
         Feeds {
-            clock: Clock::real(),
+            now: Now::Clock(Clock::real()),
             history: VecDeque::new(),
             records: None,
             requests: None,
@@ -66,12 +84,13 @@ impl Feeds {
 /// # Errors
 /// When the terminal can't be taken.
 pub async fn run(mut model: Model, mut feeds: Feeds) -> io::Result<End> {
-    let mut held = Some(Held::take()?);
-    let mut events = Some(Input::start());
+    let mut seat = Seat::take()?;
     let mut terminate = signal(SignalKind::terminate()).ok();
     let mut hang_up = signal(SignalKind::hangup()).ok();
     let mut interrupt = signal(SignalKind::interrupt()).ok();
     let mut quit = signal(SignalKind::quit()).ok();
+    let mut wake = signal(SignalKind::from_raw(Signal::CONT.as_raw())).ok();
+    let mut stop = signal(SignalKind::from_raw(Signal::TSTP.as_raw())).ok();
     let (answers, mut answered) = mpsc::unbounded_channel();
     let mut ticks = interval(Duration::from_secs(1));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -81,65 +100,42 @@ pub async fn run(mut model: Model, mut feeds: Feeds) -> io::Result<End> {
     // When the next frame is due; `None`: nothing has changed.
     let mut due = Some(began);
     loop {
-        update(&mut model, Msg::Clock { now: feeds.clock.now(), wall: began.elapsed() });
+        update(&mut model, Msg::Clock { now: feeds.now.get(), wall: began.elapsed() });
         for msg in inbox.drain(..) {
             for command in update(&mut model, msg) {
-                match command {
-                    Cmd::End(end) => return Ok(end),
-                    Cmd::Ask(request) => {
-                        if let Some(requests) = &feeds.requests {
-                            // An engine that has ended takes no requests; its summary is on its way.
-                            let _ = requests.send(request);
-                        }
-                    }
-                    Cmd::Load(path) => {
-                        let answers = answers.clone();
-                        tokio::task::spawn_blocking(move || {
-                            let result = load(&path);
-                            // Nobody waits for it when the screen has been left.
-                            let _ = answers.send(Msg::Loaded { path, result });
-                        });
-                    }
-                    Cmd::Save { path, plan, replace } => {
-                        let answers = answers.clone();
-                        tokio::task::spawn_blocking(move || {
-                            let result = save(&path, &plan, replace);
-                            let _ = answers.send(Msg::Saved { path, plan, result });
-                        });
-                    }
+                if let Some(end) = seat.obey(command, feeds.requests.as_ref(), &answers) {
+                    return Ok(end);
                 }
             }
         }
+        seat.announce(&model);
         if due.is_some_and(|at| at <= Instant::now()) {
             due = None;
-            if let Some(terminal) = &mut held {
-                let mut drawn = Drawn::default();
-                if terminal.draw(|frame| drawn = view(&model, frame)).is_err() {
-                    held = None;
-                    events = None;
+            match seat.draw(&model) {
+                Some(drawn) => model.drawn = drawn,
+                None => {
                     inbox.push(Msg::Hangup);
                     continue;
                 }
-                model.drawn = drawn;
             }
         }
         let soon = Instant::now() + FRAME;
         tokio::select! {
             biased;
-            event = next(&mut events) => {
+            event = next(&mut seat.events) => {
                 let mut event = Some(event);
                 let mut taken = 0;
                 while let Some(now) = event.take() {
                     match now {
                         Some(Ok(event)) => inbox.extend(terminal::message(event)),
                         Some(Err(_)) | None => {
-                            events = None;
+                            seat.events = None;
                             inbox.push(Msg::Hangup);
                         }
                     }
                     taken += 1;
                     if taken < EVENTS {
-                        event = events.as_mut().and_then(Input::waiting).map(Some);
+                        event = seat.events.as_mut().and_then(Input::waiting).map(Some);
                     }
                 }
                 due = Some(Instant::now());
@@ -148,6 +144,14 @@ pub async fn run(mut model: Model, mut feeds: Feeds) -> io::Result<End> {
             () = received(&mut hang_up) => inbox.push(Msg::Hangup),
             () = received(&mut interrupt) => inbox.push(Msg::Hangup),
             () = received(&mut quit) => inbox.push(Msg::Hangup),
+            () = received(&mut stop) => {
+                seat.suspend();
+                due = Some(Instant::now());
+            }
+            () = received(&mut wake) => {
+                seat.wake();
+                due = Some(Instant::now());
+            }
             () = std::future::ready(()), if !feeds.history.is_empty() => {
                 inbox.push(Msg::Records(feeds.chunk()));
                 due.get_or_insert(soon);
@@ -178,7 +182,10 @@ pub async fn run(mut model: Model, mut feeds: Feeds) -> io::Result<End> {
             }
             snapshots = observed(&mut feeds.views) => {
                 inbox.push(Msg::Observed(snapshots));
-                due.get_or_insert(soon);
+                // The next tick draws it: one write a second is enough for what only looks on.
+                if !model.shows_running_time() {
+                    due.get_or_insert(soon);
+                }
             }
             why = denied(&mut feeds.denials) => {
                 inbox.push(Msg::Denied(why));
@@ -189,7 +196,7 @@ pub async fn run(mut model: Model, mut feeds: Feeds) -> io::Result<End> {
                 due = Some(Instant::now());
             }
             _ = ticks.tick(), if model.shows_running_time() => {
-                due.get_or_insert(Instant::now());
+                due = Some(Instant::now());
             }
             () = at(due) => {}
         }
@@ -267,7 +274,7 @@ async fn at(due: Option<Instant>) {
     }
 }
 
-fn load(path: &Path) -> Result<(), Box<BadPlan>> {
+pub fn load(path: &Path) -> Result<(), Box<BadPlan>> {
     let error = match plan::load(path) {
         Ok(_) => return Ok(()),
         Err(error) => error,
@@ -295,7 +302,7 @@ fn load(path: &Path) -> Result<(), Box<BadPlan>> {
     }))
 }
 
-fn save(path: &Path, plan: &plan::Plan, replace: bool) -> Result<(), SaveError> {
+pub fn save(path: &Path, plan: &plan::Plan, replace: bool) -> Result<(), SaveError> {
     // `symlink_metadata` also sees a link to nothing, which a rename would replace without a word.
     if !replace && path.symlink_metadata().is_ok() {
         return Err(SaveError::Exists);

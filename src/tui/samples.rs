@@ -69,6 +69,11 @@ pub fn proof(summary: &str) -> Proof {
 impl Sample {
     /// A session of the sample plan in which nothing has happened.
     pub fn fresh() -> Self {
+        Sample::session(steps())
+    }
+
+    /// The same of any steps.
+    pub fn session(steps: Vec<Outline>) -> Self {
         let session = Event::Session {
             run: "1a2b3c4d".into(),
             plan: "cozy-new".into(),
@@ -79,7 +84,7 @@ impl Sample {
             course: Course::Forward { until: Day::Number(5) },
             take_over: None,
             adopted: vec![],
-            steps: steps(),
+            steps,
         };
         Sample { records: Vec::new() }.then(0, session)
     }

@@ -34,6 +34,7 @@ impl Typist {
 
     pub fn home(theme: Theme) -> Self {
         let home = Home {
+            runs: Vec::new(),
             plans: vec![("/home/ann/plans/old.yaml".into(), "blocked".into())],
             scenarios: vec![("standard".into(), "three nodes, no faults".into()), ("slow".into(), "slow tasks".into())],
             cwd: "/home/ann".into(),

@@ -1,5 +1,9 @@
 //! The terminal while a screen has it, and as it was before once nobody has: whatever happens in between.
+use super::colours::Colours;
 use super::message::Msg;
+use crate::base::text::clean;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD as BASE64;
 use crossterm::cursor::Show;
 use crossterm::event::{DisableBracketedPaste, EnableBracketedPaste, Event, KeyEventKind};
 use crossterm::style::{Attribute, SetAttribute};
@@ -9,9 +13,9 @@ use crossterm::terminal::{
 };
 use crossterm::{execute, queue};
 use ratatui::backend::CrosstermBackend;
-use ratatui::buffer::Cell;
+use ratatui::buffer::{Buffer, Cell};
 use ratatui::layout::Rect;
-use ratatui::{Frame, Terminal, TerminalOptions, Viewport};
+use ratatui::{Terminal, TerminalOptions, Viewport};
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,27 +23,102 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// The widest and highest frame. No screen is larger, and a terminal may say any size: at the largest a frame takes as much
 /// memory as a machine has.
 const WIDEST: u16 = 1000;
+/// The terminal's title as it was, kept and taken back.
+const KEEP_TITLE: &[u8] = b"\x1b[22;2t";
+const GIVE_TITLE_BACK: &[u8] = b"\x1b[23;2t";
 /// A whole frame at 160x45 with colours fits.
 const BUFFER: usize = 64 * 1024;
 
+/// No bell and no title.
+static QUIET: AtomicBool = AtomicBool::new(false);
 static ACTIVE: AtomicBool = AtomicBool::new(false);
 static HOOK: Once = Once::new();
 
-/// Standard output, silent once the terminal was given back: half a frame must not land on a shell.
-struct Output(Stdout);
+/// From now on no screen of this process rings or sets a title.
+pub fn be_quiet() {
+    QUIET.store(true, Ordering::SeqCst);
+}
+
+pub fn is_quiet() -> bool {
+    QUIET.load(Ordering::SeqCst)
+}
+
+/// The console of Linux has neither a title nor a clipboard, and shows what is meant for them.
+fn has_titles() -> bool {
+    !std::env::var("TERM").is_ok_and(|term| term == "linux")
+}
+
+/// Standard output, silent once the terminal was given back: half a frame must not land on a shell. The sixteen colours go
+/// out in their oldest form, which each terminal knows.
+pub struct Output {
+    to: Stdout,
+    colours: Colours,
+}
 
 impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if ACTIVE.load(Ordering::SeqCst) { self.0.write(bytes) } else { Ok(bytes.len()) }
+        if ACTIVE.load(Ordering::SeqCst) {
+            let plain = self.colours.plain(bytes);
+            self.to.write_all(&plain)?;
+        }
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        if ACTIVE.load(Ordering::SeqCst) { self.0.flush() } else { Ok(()) }
+        if ACTIVE.load(Ordering::SeqCst) { self.to.flush() } else { Ok(()) }
+    }
+}
+
+/// Frames on a terminal: only what has changed is sent, and nothing at all when nothing has.
+pub struct Frames<W: Write> {
+    terminal: Terminal<CrosstermBackend<W>>,
+    last: Option<Buffer>,
+}
+
+impl<W: Write> Frames<W> {
+    /// # Errors
+    /// The terminal's.
+    pub fn new(to: W, area: Rect) -> io::Result<Self> {
+        let options = TerminalOptions { viewport: Viewport::Fixed(area) };
+        Ok(Frames { terminal: Terminal::with_options(CrosstermBackend::new(to), options)?, last: None })
+    }
+
+    /// Draws one frame as one update; says whether anything was sent.
+    ///
+    /// # Errors
+    /// The terminal's.
+    pub fn draw(&mut self, area: Rect, view: impl FnOnce(Rect, &mut Buffer)) -> io::Result<bool> {
+        let mut buffer = Buffer::empty(area);
+        view(area, &mut buffer);
+        if self.last.as_ref() == Some(&buffer) {
+            return Ok(false);
+        }
+        queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
+        if self.terminal.get_frame().area() != area {
+            self.terminal.resize(area)?;
+        }
+        self.terminal.draw(|frame| frame.buffer_mut().content.clone_from(&buffer.content))?;
+        self.last = Some(buffer);
+        execute!(self.terminal.backend_mut(), EndSynchronizedUpdate)?;
+        Ok(true)
+    }
+
+    /// Takes nothing of what is on the terminal for granted in the next frame.
+    ///
+    /// # Errors
+    /// The terminal's.
+    pub fn forget(&mut self) -> io::Result<()> {
+        self.last = None;
+        self.terminal.clear()
+    }
+
+    pub fn to(&mut self) -> &mut CrosstermBackend<W> {
+        self.terminal.backend_mut()
     }
 }
 
 /// Raw mode, alternate screen and bracketed paste for as long as the value lives.
-pub struct Held(Terminal<CrosstermBackend<BufWriter<Output>>>);
+pub struct Held(Frames<BufWriter<Output>>);
 
 impl Held {
     /// # Errors
@@ -62,26 +141,62 @@ impl Held {
         enable_raw_mode()?;
         ACTIVE.store(true, Ordering::SeqCst);
         let opened = execute!(io::stdout(), EnterAlternateScreen, EnableBracketedPaste).and_then(|()| {
-            fits(area()?)?;
-            let backend = CrosstermBackend::new(BufWriter::with_capacity(BUFFER, Output(io::stdout())));
-            Terminal::with_options(backend, TerminalOptions { viewport: Viewport::Fixed(area()?) })
+            if has_titles() && !is_quiet() {
+                io::stdout().write_all(KEEP_TITLE)?;
+            }
+            let area = area()?;
+            fits(area)?;
+            let to = Output { to: io::stdout(), colours: Colours::default() };
+            Frames::new(BufWriter::with_capacity(BUFFER, to), area)
         });
         opened.map(Held).inspect_err(|_| restore())
+    }
+
+    /// Sets the title, and rings the bell.
+    ///
+    /// # Errors
+    /// The terminal's.
+    pub fn announce(&mut self, title: &str, rings: bool) -> io::Result<()> {
+        let to = self.0.to();
+        if has_titles() {
+            write!(to, "\x1b]2;{}\x07", clean(title))?;
+        }
+        if rings {
+            to.write_all(b"\x07")?;
+        }
+        Write::flush(to)
+    }
+
+    /// Puts `text` into the clipboard of the terminal (OSC 52), as far as it allows that.
+    ///
+    /// # Errors
+    /// The terminal's.
+    pub fn copy(&mut self, text: &str) -> io::Result<()> {
+        let to = self.0.to();
+        if has_titles() {
+            write!(to, "\x1b]52;c;{}\x07", BASE64.encode(text))?;
+        }
+        Write::flush(to)
+    }
+
+    /// Takes nothing of what is on the terminal for granted in the next frame.
+    ///
+    /// # Errors
+    /// The terminal's.
+    pub fn forget(&mut self) -> io::Result<()> {
+        self.0.forget()
     }
 
     /// Draws one frame as one update.
     ///
     /// # Errors
     /// The terminal's.
-    pub fn draw(&mut self, view: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
-        queue!(self.0.backend_mut(), BeginSynchronizedUpdate)?;
+    pub fn draw(&mut self, view: impl FnOnce(Rect, &mut Buffer)) -> io::Result<()> {
         let area = area()?;
-        if self.0.get_frame().area() != area {
+        if self.0.last.as_ref().is_none_or(|last| last.area != area) {
             fits(area)?;
-            self.0.resize(area)?;
         }
-        self.0.draw(view)?;
-        execute!(self.0.backend_mut(), EndSynchronizedUpdate)
+        self.0.draw(area, view).map(|_| ())
     }
 }
 
@@ -91,10 +206,10 @@ fn area() -> io::Result<Rect> {
     Ok(capped(width, height))
 }
 
-/// Checks that there is memory for both frames of this size. Without it the program would end on the spot, with the
+/// Checks that there is memory for the frames of this size. Without it the program would end on the spot, with the
 /// terminal left as it is; here an error still gives the terminal back.
 fn fits(area: Rect) -> io::Result<()> {
-    let cells = usize::from(area.width) * usize::from(area.height) * 2;
+    let cells = usize::from(area.width) * usize::from(area.height) * 4;
     Vec::<Cell>::new().try_reserve_exact(cells).map_err(|_| {
         let what = format!(
             "there is no memory for a screen of {} by {}: make it smaller, or use --lines",
@@ -118,6 +233,9 @@ impl Drop for Held {
 fn restore() {
     if !ACTIVE.swap(false, Ordering::SeqCst) {
         return;
+    }
+    if has_titles() && !is_quiet() {
+        let _ = io::stdout().write_all(GIVE_TITLE_BACK);
     }
     let _ = execute!(
         io::stdout(),

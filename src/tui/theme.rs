@@ -2,6 +2,7 @@
 //! do.
 use crate::base::text;
 use crate::engine::standing::Standing;
+use crate::tui::panes::Grade;
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::symbols::border;
 use std::env;
@@ -27,10 +28,10 @@ pub enum Sign {
 }
 
 const ASCII_BORDER: border::Set<'static> = border::Set {
-    top_left: "+",
-    top_right: "+",
-    bottom_left: "+",
-    bottom_right: "+",
+    top_left: ".",
+    top_right: ".",
+    bottom_left: "'",
+    bottom_right: "'",
     vertical_left: "|",
     vertical_right: "|",
     horizontal_top: "-",
@@ -96,11 +97,11 @@ impl Theme {
     }
 
     pub fn retrying(self) -> Style {
-        self.tint(Color::Yellow, Modifier::empty())
+        self.tint(Color::Magenta, Modifier::empty())
     }
 
     pub fn late(self) -> Style {
-        self.tint(Color::Yellow, Modifier::BOLD)
+        self.asks()
     }
 
     pub fn blocked(self) -> Style {
@@ -113,7 +114,14 @@ impl Theme {
 
     /// Something asks for a person: a gate, a question.
     pub fn asks(self) -> Style {
-        self.tint(Color::Yellow, Modifier::BOLD)
+        let style = Style::new().add_modifier(Modifier::BOLD);
+        // Yellow letters can't be read on white; on yellow, black can be read everywhere.
+        if self.colour { style.fg(Color::Black).bg(Color::Yellow) } else { style }
+    }
+
+    /// The edge of a question.
+    pub fn edge(self) -> Style {
+        self.tint(Color::Cyan, Modifier::BOLD)
     }
 
     pub fn error(self) -> Style {
@@ -121,7 +129,7 @@ impl Theme {
     }
 
     pub fn warning(self) -> Style {
-        self.tint(Color::Yellow, Modifier::empty())
+        self.tint(Color::Magenta, Modifier::empty())
     }
 
     pub fn standing(self, standing: Standing) -> Style {
@@ -156,10 +164,29 @@ impl Theme {
         if self.unicode { unicode } else { ascii }
     }
 
+    pub fn grade(self, grade: Grade) -> Style {
+        self.standing(Theme::like(grade))
+    }
+
+    pub fn grade_mark(self, grade: Grade) -> &'static str {
+        self.mark(Theme::like(grade))
+    }
+
+    /// The standing whose mark and colour a line of the site has.
+    fn like(grade: Grade) -> Standing {
+        match grade {
+            Grade::Quiet => Standing::Pending,
+            Grade::Good => Standing::Proven,
+            Grade::Moves => Standing::Waits,
+            Grade::Warn => Standing::Late,
+            Grade::Bad => Standing::Blocked,
+        }
+    }
+
     pub fn sign(self, sign: Sign) -> &'static str {
         let (unicode, ascii) = match sign {
             Sign::Cursor => ("›", ">"),
-            Sign::Folded => ("▸", "+"),
+            Sign::Folded => ("▸", "*"),
             Sign::Open => ("▾", "-"),
             Sign::BarDone => ("█", "#"),
             Sign::BarLeft => ("░", "."),

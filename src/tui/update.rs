@@ -1,18 +1,24 @@
 //! Applies a message to the model and returns the commands for the world. It never waits and knows no clock.
+mod dialogs;
+mod find;
 mod form;
 mod home;
 mod run;
+mod table;
 
-use super::keymap::{self, Action};
+use super::keymap::{self, Action, Context};
 use super::message::{Cmd, Msg};
-use super::model::{Drawn, Model, Screen};
+use super::model::{Drawn, Help, Model, Notice, Screen};
 use crossterm::event::KeyEvent;
 use jiff::Timestamp;
 use std::time::Duration;
 
+/// How long a notice stands in the place of the keys.
+const SHOWN: Duration = Duration::from_secs(4);
+
 /// The values beside their own model that the parts of the update may read and write.
 struct Around<'a> {
-    notice: &'a mut Option<String>,
+    notice: &'a mut Option<Notice>,
     drawn: Drawn,
     now: Timestamp,
     wall: Duration,
@@ -20,19 +26,22 @@ struct Around<'a> {
 
 impl Around<'_> {
     fn say(&mut self, text: impl Into<String>) {
-        *self.notice = Some(text.into());
+        *self.notice = Some(Notice { text: text.into(), until: self.wall.saturating_add(SHOWN) });
     }
 }
 
 pub fn update(model: &mut Model, msg: Msg) -> Vec<Cmd> {
     let context = model.context();
-    let Model { screen, now, wall, help, notice, drawn, theme: _ } = model;
+    let Model { screen, now, wall, help, notice, told_of_keys, drawn, theme: _ } = model;
     match msg {
         Msg::Clock { now: time, wall: since } => {
             *now = time;
             *wall = since;
+            if notice.as_ref().is_some_and(|notice| since >= notice.until) {
+                *notice = None;
+            }
             if let Screen::Run(run) = screen {
-                run.follow_attention(time);
+                run::clock(run, time);
             }
             return Vec::new();
         }
@@ -44,53 +53,28 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Cmd> {
         | Msg::Finished(_)
         | Msg::Control(_)
         | Msg::Denied(_)
+        | Msg::Said(_)
         | Msg::Hangup
         | Msg::Loaded { .. }
         | Msg::Saved { .. } => {}
     }
     let mut around = Around { notice, drawn: *drawn, now: *now, wall: *wall };
     match (msg, screen) {
-        (Msg::Key(event), screen) => {
-            *around.notice = None;
-            let action = keymap::action(context, &event);
-            if let Some(scroll) = help {
-                match action {
-                    Some(Action::Interrupt) => *help = None,
-                    Some(action) => {
-                        if help_action(action, scroll, around.drawn) {
-                            return Vec::new();
-                        }
-                        *help = None;
-                        return Vec::new();
-                    }
-                    None => return Vec::new(),
-                }
-            }
-            match action {
-                Some(Action::Help) => {
-                    *help = Some(0);
-                    Vec::new()
-                }
-                Some(action) => match screen {
-                    Screen::Run(run) => run::act(run, action, &mut around),
-                    Screen::Home(home) => home::act(home, action, &mut around),
-                },
-                None => {
-                    typed(screen, event);
-                    Vec::new()
-                }
-            }
+        (Msg::Key(event), screen) => key(screen, event, (context, help, told_of_keys), &mut around),
+        (Msg::Paste(text), Screen::Run(run)) if run.typing.is_some() => {
+            find::paste(run, &text);
+            Vec::new()
         }
         (Msg::Paste(text), Screen::Home(home)) => {
             home::paste(home, &text);
             Vec::new()
         }
         (Msg::Records(records), Screen::Run(run)) => {
-            run::records(run, &records, &around);
+            run::records(run, &records, &mut around);
             Vec::new()
         }
         (Msg::Observed(snapshots), Screen::Run(run)) => {
-            run.observed.take(snapshots);
+            run.observed.take(snapshots, around.wall);
             Vec::new()
         }
         (Msg::Finished(text), Screen::Run(run)) => run::finished(run, text),
@@ -98,7 +82,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Cmd> {
             run::control(run, control, &mut around);
             Vec::new()
         }
-        (Msg::Denied(why), Screen::Run(_)) => {
+        (Msg::Said(why), _) | (Msg::Denied(why), Screen::Run(_)) => {
             around.say(why);
             Vec::new()
         }
@@ -118,9 +102,50 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Cmd> {
     }
 }
 
+/// A key: for the help, for everything, for the part that has the keyboard, or for a text.
+fn key(
+    screen: &mut Screen,
+    event: KeyEvent,
+    (context, help, told_of_keys): (Context, &mut Option<Help>, &mut bool),
+    around: &mut Around<'_>,
+) -> Vec<Cmd> {
+    *around.notice = None;
+    let action = keymap::action(context, &event);
+    match action {
+        Some(Action::Redraw) => return vec![Cmd::Redraw],
+        Some(Action::Suspend) => return vec![Cmd::Suspend],
+        Some(_) | None => {}
+    }
+    if let Some(Help { scroll, .. }) = help {
+        let stays = action.is_none_or(|action| help_action(action, scroll, around.drawn));
+        if !stays {
+            *help = None;
+        }
+        if stays || action != Some(Action::Interrupt) {
+            return Vec::new();
+        }
+    }
+    match (action, screen) {
+        (Some(Action::Help), _) => {
+            *help = Some(Help { of: context, scroll: 0 });
+            Vec::new()
+        }
+        (Some(action), Screen::Run(run)) => run::act(run, action, around),
+        (Some(action), Screen::Home(home)) => home::act(home, action, around),
+        (None, screen) => {
+            if !context.takes_text() && !*told_of_keys {
+                *told_of_keys = true;
+                around.say("that key means nothing here; ? shows those that do");
+            }
+            typed(screen, event);
+            Vec::new()
+        }
+    }
+}
+
 fn typed(screen: &mut Screen, event: KeyEvent) {
     match screen {
-        Screen::Run(_) => {}
+        Screen::Run(run) => find::typed(run, event),
         Screen::Home(home) => home::typed(home, event),
     }
 }
@@ -143,6 +168,8 @@ fn moved(action: Action, at: usize, last: usize, page: usize) -> Option<usize> {
     let to = match action {
         Action::Up => at.min(last).saturating_sub(1),
         Action::Down => at.saturating_add(1),
+        Action::HalfUp => at.min(last).saturating_sub(page / 2 + 1),
+        Action::HalfDown => at.saturating_add(page / 2 + 1),
         Action::PageUp => at.min(last).saturating_sub(page),
         Action::PageDown => at.saturating_add(page),
         Action::Top => 0,
@@ -150,6 +177,7 @@ fn moved(action: Action, at: usize, last: usize, page: usize) -> Option<usize> {
         Action::Left
         | Action::Right
         | Action::NextPane
+        | Action::Go(_)
         | Action::PreviousPane
         | Action::Enter
         | Action::Back
@@ -173,10 +201,24 @@ fn moved(action: Action, at: usize, last: usize, page: usize) -> Option<usize> {
         | Action::Save
         | Action::Use
         | Action::SetAside
+        | Action::Find
+        | Action::Next
+        | Action::Previous
+        | Action::Describe
+        | Action::Problems
+        | Action::Copy
+        | Action::Redraw
+        | Action::Suspend
         | Action::Mend => return None,
     };
     Some(to.min(last))
 }
 
+#[cfg(test)]
+mod find_tests;
+#[cfg(test)]
+mod home_tests;
+#[cfg(test)]
+mod review_tests;
 #[cfg(test)]
 mod tests;

@@ -9,15 +9,17 @@ mod help;
 mod home;
 mod log;
 mod page;
-mod releases;
 mod run;
 mod step;
+mod table;
+mod tabs;
 mod tree;
-mod waves;
 
+use super::model::run::RunModel;
 use super::model::{Drawn, Model, Screen};
+use super::theme::Theme;
+pub use page::coarse;
 use page::put;
-use ratatui::Frame;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
@@ -25,11 +27,6 @@ use ratatui::layout::Rect;
 pub const SMALLEST: (u16, u16) = (40, 10);
 
 /// Draws a frame and says what it found out about lengths.
-pub fn view(model: &Model, frame: &mut Frame<'_>) -> Drawn {
-    render(model, frame.area(), frame.buffer_mut())
-}
-
-/// [`view`] into any buffer.
 pub fn render(model: &Model, area: Rect, buf: &mut Buffer) -> Drawn {
     let area = area.intersection(buf.area);
     if area.width < SMALLEST.0 || area.height < SMALLEST.1 {
@@ -37,13 +34,20 @@ pub fn render(model: &Model, area: Rect, buf: &mut Buffer) -> Drawn {
         put(buf, Rect { height: area.height.min(1), ..area }, &text, model.theme.plain());
         return Drawn::default();
     }
-    if let Some(scroll) = model.help {
-        return help::render(model, scroll, area, buf);
+    if let Some(help) = model.help {
+        return help::render(model, help, area, buf);
     }
     match &model.screen {
         Screen::Run(run) => run::render(model, run, area, buf),
         Screen::Home(home) => home::render(model, home, area, buf),
     }
+}
+
+/// What is left out of a pane, for its title.
+fn narrowed(theme: Theme, run: &RunModel, find: &str) -> String {
+    let problems = if run.problems { ", problems only (z)" } else { "" };
+    let find = if find.is_empty() { String::new() } else { format!(", only with `{}` (Esc)", theme.safe(find)) };
+    format!("{find}{problems}")
 }
 
 /// `area` cut into a head, a body and the one line of the footer.
@@ -56,5 +60,7 @@ fn frame_of(area: Rect, head: u16) -> (Rect, Rect, Rect) {
     (top, body, bottom)
 }
 
+#[cfg(test)]
+mod pane_tests;
 #[cfg(test)]
 mod tests;

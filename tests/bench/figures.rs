@@ -6,6 +6,7 @@ mod figure;
 mod journal;
 mod memory;
 mod observe;
+mod redraw;
 mod sample;
 
 use std::path::Path;
@@ -24,6 +25,9 @@ fn main() {
     }
     if wanted("attach") {
         attach::first_frame(disk.path());
+    }
+    if wanted("redraw") {
+        redraw::bytes();
     }
     if wanted("memory") {
         memory::of_a_worker(disk.path());

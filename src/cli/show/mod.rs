@@ -1,6 +1,9 @@
 //! A run that has been joined, shown: on the screen or in lines.
 mod lines;
+mod record;
 mod screen;
+
+pub use record::show_record;
 
 use super::exit::Exit;
 use super::output::{print_error, with_next};

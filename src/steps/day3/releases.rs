@@ -30,8 +30,13 @@ pub struct Wave {
 pub fn step(number: usize, names: &[String], components: &[Component]) -> Wave {
     let members: Vec<Component> = components.iter().filter(|c| names.contains(&c.name)).cloned().collect();
     let count = members.len();
-    let title = format!("wave {number} is ready: {}", names.join(", "));
-    let by_hand = "kubectl get helmreleases.helm.toolkit.fluxcd.io -A";
+    let title = match names {
+        [first, second, rest @ ..] if rest.len() > 1 => {
+            format!("wave {number}: {first}, {second} and {} more", rest.len())
+        }
+        all => format!("wave {number}: {}", all.join(", ")),
+    };
+    let by_hand = format!("kubectl get helmreleases.helm.toolkit.fluxcd.io -A | grep -wE '{}'", names.join("|"));
     let outline = outlines::check(StepId::of(KIND, &format!("wave-{number}")), 3, title, BAND, by_hand)
         .after([StepId::new(installer::KIND)]);
     Wave { outline, members, condition: format!("{count} releases of wave {number} are ready") }

@@ -3,7 +3,7 @@ use super::form::FormModel;
 use crate::tui::keymap::Context;
 use crate::tui::line::TextLine;
 use crate::tui::message::BadPlan;
-use crate::tui::{Home, HomeChoice};
+use crate::tui::{Home, HomeChoice, KnownRun};
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,13 +45,22 @@ impl Entry {
     }
 }
 
+/// A line of the home screen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HomeLine<'a> {
+    Run(&'a KnownRun),
+    Entry(Entry),
+    Plan(&'a Path),
+    Nothing,
+}
+
 #[derive(Debug)]
 pub struct HomeModel {
     pub home: Home,
     /// The person's home folder, for `~/`.
     pub user_home: Option<PathBuf>,
     pub place: Place,
-    /// Into the entries, then the known plans.
+    /// Into the runs, then the entries, then the known plans.
     pub cursor: usize,
     pub path: TextLine,
     /// A file is being read.
@@ -95,7 +104,20 @@ impl HomeModel {
     }
 
     pub fn lines(&self) -> usize {
-        Entry::ALL.len() + self.home.plans.len()
+        self.home.runs.len() + Entry::ALL.len() + self.home.plans.len()
+    }
+
+    /// What the cursor stands on.
+    pub fn line(&self) -> HomeLine<'_> {
+        let runs = self.home.runs.len();
+        match (self.home.runs.get(self.cursor), self.cursor.checked_sub(runs).and_then(|n| Entry::ALL.get(n))) {
+            (Some(run), _) => HomeLine::Run(run),
+            (None, Some(entry)) => HomeLine::Entry(*entry),
+            (None, None) => {
+                let plan = self.cursor.checked_sub(runs + Entry::ALL.len()).and_then(|n| self.home.plans.get(n));
+                plan.map_or(HomeLine::Nothing, |(path, _)| HomeLine::Plan(path))
+            }
+        }
     }
 
     pub fn has_unsaved(&self) -> bool {

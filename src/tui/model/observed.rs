@@ -1,14 +1,18 @@
 //! The last snapshot of each kind that the worker's observer sent.
 use crate::base::clock::between;
-use crate::observed::{Backend, Contacts, Releases, Snapshot, View};
+use crate::observed::{
+    Backend, Cause, Contact, Contacts, Events, Kind, Machines, Nodes, Pods, Releases, Site, Snapshot, View,
+};
 use jiff::Timestamp;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 #[derive(Debug, Default)]
 pub struct Observed {
-    contacts: Option<Arc<Snapshot>>,
-    releases: Option<Arc<Snapshot>>,
+    last: BTreeMap<Kind, Arc<Snapshot>>,
+    /// When the worker was heard of last, on the wall.
+    heard: Duration,
 }
 
 /// The contact with one system, all of its machines together.
@@ -19,55 +23,113 @@ pub struct Age {
     pub last: Option<Duration>,
     /// At least one machine of it does not answer, and for how long.
     pub silent: Option<Duration>,
+    /// Nothing was heard of it for longer than it is asked.
+    pub late: bool,
+}
+
+/// The age of what a pane shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    /// Nothing was read yet.
+    None,
+    /// Its system answers.
+    Live,
+    /// Its system has said nothing for longer than it is asked, and nobody knows why.
+    Late(Duration),
+    /// Its system does not answer: since when, for how long, why.
+    Silent(Timestamp, Duration, Cause),
+}
+
+/// A contact that was heard of within this time is live; of the run's clock. The slowest system is asked every 10 s, and
+/// half as often while nobody looks.
+const LIVE: Duration = Duration::from_secs(30);
+/// The same of the wall, for a run whose clock goes faster.
+const HEARD: Duration = Duration::from_secs(15);
+
+macro_rules! seen {
+    ($($name:ident $kind:ident $of:ty;)*) => {
+        $(pub fn $name(&self) -> Option<&$of> {
+            match self.last.get(&Kind::$kind).map(|s| &s.view) {
+                Some(View::$kind(seen)) => Some(seen),
+                Some(_) | None => None,
+            }
+        })*
+    };
 }
 
 impl Observed {
-    pub fn take(&mut self, snapshots: Vec<Arc<Snapshot>>) {
+    pub fn take(&mut self, snapshots: Vec<Arc<Snapshot>>, wall: Duration) {
+        self.heard = wall;
         for snapshot in snapshots {
-            match &snapshot.view {
-                View::Contacts(_) => self.contacts = Some(snapshot),
-                View::Releases(_) => self.releases = Some(snapshot),
-                View::Site(_)
-                | View::Machines(_)
-                | View::Nodes(_)
-                | View::Pods(_)
-                | View::Events(_)
-                | View::Unknown => {}
+            let kind = snapshot.view.kind();
+            match kind {
+                Kind::Contacts
+                | Kind::Site
+                | Kind::Machines
+                | Kind::Releases
+                | Kind::Nodes
+                | Kind::Pods
+                | Kind::Events => {
+                    self.last.insert(kind, snapshot);
+                }
+                Kind::Unknown => {}
             }
         }
     }
 
-    pub fn releases(&self) -> Option<&Releases> {
-        match self.releases.as_deref().map(|s| &s.view) {
-            Some(View::Releases(releases)) => Some(releases),
-            Some(_) | None => None,
-        }
+    /// True before the first snapshot of anything but the contacts.
+    pub fn is_empty(&self) -> bool {
+        self.last.keys().all(|kind| *kind == Kind::Contacts)
     }
 
-    fn contacts(&self) -> Option<&Contacts> {
-        match self.contacts.as_deref().map(|s| &s.view) {
-            Some(View::Contacts(contacts)) => Some(contacts),
-            Some(_) | None => None,
+    seen! {
+        site Site Site;
+        machines Machines Machines;
+        releases Releases Releases;
+        nodes Nodes Nodes;
+        pods Pods Pods;
+        events Events Events;
+        contacts Contacts Contacts;
+    }
+
+    /// The contact with one system or machine.
+    pub fn contact(&self, backend: &Backend) -> Option<&Contact> {
+        self.contacts()?.all.iter().find(|c| c.backend == *backend)
+    }
+
+    /// How old what was read from `backend` is.
+    pub fn reading(&self, backend: &Backend, now: Timestamp, wall: Duration) -> Reading {
+        let Some(contact) = self.contact(backend) else { return Reading::None };
+        match (contact.silent, contact.last) {
+            (Some((since, cause)), _) => Reading::Silent(since, between(since, now), cause),
+            (None, Some(last)) => {
+                let age = between(last, now);
+                let heard = wall.saturating_sub(self.heard) <= HEARD;
+                if age <= LIVE || heard { Reading::Live } else { Reading::Late(age) }
+            }
+            (None, None) => Reading::None,
         }
     }
 
     /// The age of the contact with each system: the oldest of its machines.
-    pub fn ages(&self, now: Timestamp) -> Vec<Age> {
+    pub fn ages(&self, now: Timestamp, wall: Duration) -> Vec<Age> {
         let mut ages: Vec<Age> = Vec::new();
         for contact in self.contacts().into_iter().flat_map(|c| &c.all) {
             let name = match contact.backend {
-                Backend::Proxmox => "proxmox",
+                Backend::Proxmox => "pve",
                 Backend::Talos { .. } => "talos",
                 Backend::Kubernetes => "k8s",
                 Backend::Unknown => continue,
             };
             let last = contact.last.map(|at| between(at, now));
             let silent = contact.silent.map(|(since, _)| between(since, now));
+            let late = matches!(self.reading(&contact.backend, now, wall), Reading::Late(_));
             match ages.iter_mut().find(|age| age.name == name) {
-                None => ages.push(Age { name, last, silent }),
+                None => ages.push(Age { name, last, silent, late }),
                 Some(age) => {
                     age.last = age.last.zip(last).map(|(a, b)| a.max(b));
                     age.silent = age.silent.max(silent);
+                    age.late |= late;
                 }
             }
         }
@@ -78,10 +140,15 @@ impl Observed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::observed::Cause;
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
+    }
+
+    fn observed(contacts: Contacts) -> Observed {
+        let mut observed = Observed::default();
+        observed.take(vec![Arc::new(Snapshot::new(at(99), View::Contacts(contacts)))], Duration::from_secs(5));
+        observed
     }
 
     #[test]
@@ -92,11 +159,29 @@ mod tests {
         contacts.answered(&talos("cp1"), at(98));
         contacts.answered(&talos("cp2"), at(60));
         contacts.failed(&talos("cp2"), at(70), Cause::Silent);
-        let mut observed = Observed::default();
-        observed.take(vec![Arc::new(Snapshot::new(at(99), View::Contacts(contacts)))]);
         let seconds = |d: Option<Duration>| d.map(|d| d.as_secs());
-        let ages: Vec<_> =
-            observed.ages(at(100)).iter().map(|a| (a.name, seconds(a.last), seconds(a.silent))).collect();
-        assert_eq!(ages, [("proxmox", Some(5), None), ("talos", Some(40), Some(30))]);
+        let ages: Vec<_> = observed(contacts)
+            .ages(at(100), Duration::from_secs(6))
+            .iter()
+            .map(|a| (a.name, seconds(a.last), seconds(a.silent)))
+            .collect();
+        assert_eq!(ages, [("pve", Some(5), None), ("talos", Some(40), Some(30))]);
+    }
+
+    #[test]
+    fn a_reading_is_live_late_or_silent_and_a_worker_that_says_nothing_makes_it_late() {
+        let mut contacts = Contacts::default();
+        contacts.answered(&Backend::Proxmox, at(95));
+        contacts.failed(&Backend::Kubernetes, at(70), Cause::Unreachable);
+        let observed = observed(contacts);
+        let of = |backend: &Backend, now, wall| observed.reading(backend, at(now), Duration::from_secs(wall));
+        assert_eq!(of(&Backend::Proxmox, 100, 6), Reading::Live);
+        assert_eq!(of(&Backend::Proxmox, 600, 10), Reading::Live, "a lab's clock goes faster than the wall");
+        assert_eq!(of(&Backend::Proxmox, 195, 60), Reading::Late(Duration::from_secs(100)));
+        assert_eq!(
+            of(&Backend::Kubernetes, 100, 6),
+            Reading::Silent(at(70), Duration::from_secs(30), Cause::Unreachable)
+        );
+        assert_eq!(of(&Backend::Talos { machine: "cp1".into() }, 100, 6), Reading::None);
     }
 }

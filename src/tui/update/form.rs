@@ -279,7 +279,7 @@ fn open_run(home: &mut HomeModel, around: &mut Around<'_>) -> Vec<Cmd> {
         Some(_) if errors > 0 => {
             form.pane = FormPane::Findings;
             form.finding = 0;
-            around.say(format!("{errors} errors to mend first; Enter goes to the field"));
+            around.say(format!("{} to mend first; Enter goes to the field", counted(errors)));
         }
         Some(path) => {
             home.reading = true;
@@ -304,10 +304,14 @@ pub fn saved(
             let errors = form.count(Severity::Error);
             around.say(match errors {
                 0 => format!("saved as {shown}; x opens its run"),
-                n => format!("saved as {shown}; {n} errors are to be mended before it can run"),
+                n => format!("saved as {shown}; {} to be mended before it can run", counted(n)),
             });
         }
         Err(SaveError::Exists) => form.confirm = Some(Confirm::Replace(path.to_path_buf())),
         Err(SaveError::Failed(reason)) => around.say(format!("not saved: {reason}")),
     }
+}
+
+fn counted(errors: usize) -> String {
+    if errors == 1 { "1 error".to_string() } else { format!("{errors} errors") }
 }

@@ -6,7 +6,7 @@ use crate::tui::HomeChoice;
 use crate::tui::keymap::Action;
 use crate::tui::message::{BadPlan, Cmd, End, SaveError};
 use crate::tui::model::form::FormModel;
-use crate::tui::model::home::{Entry, HomeModel, Place};
+use crate::tui::model::home::{Entry, HomeLine, HomeModel, Place};
 use crossterm::event::KeyEvent;
 use std::path::{Path, PathBuf};
 
@@ -48,25 +48,31 @@ fn in_menu(home: &mut HomeModel, action: Action, around: &mut Around<'_>) -> Vec
     if action != Action::Enter {
         return Vec::new();
     }
-    match Entry::ALL.get(home.cursor) {
-        Some(Entry::New) => {
+    match home.line() {
+        HomeLine::Run(run) => {
+            let folder = run.folder.clone();
+            let choice = if run.goes_on { HomeChoice::Attach(folder) } else { HomeChoice::Look(folder) };
+            choose(home, choice)
+        }
+        HomeLine::Entry(Entry::New) => {
             home.form.get_or_insert_with(|| FormModel::new(plan(&Defaults::default()), None));
             home.place = Place::Form;
             Vec::new()
         }
-        Some(Entry::Open) => {
+        HomeLine::Entry(Entry::Open) => {
             home.place = Place::Open;
             Vec::new()
         }
-        Some(Entry::Lab) => {
+        HomeLine::Entry(Entry::Lab) => {
             home.place = Place::Lab;
             Vec::new()
         }
-        Some(Entry::Quit) => choose(home, HomeChoice::Quit),
-        None => match home.home.plans.get(home.cursor.saturating_sub(Entry::ALL.len())) {
-            Some((path, _)) => load(home, path.clone()),
-            None => Vec::new(),
-        },
+        HomeLine::Entry(Entry::Quit) => choose(home, HomeChoice::Quit),
+        HomeLine::Plan(path) => {
+            let path = path.to_path_buf();
+            load(home, path)
+        }
+        HomeLine::Nothing => Vec::new(),
     }
 }
 

@@ -1,24 +1,41 @@
 //! Keys and records on the screen of a run.
-use super::{Around, moved};
+use super::{Around, dialogs, find, moved, table};
 use crate::base::day::Day;
 use crate::engine::record::{Outcome, Record};
-use crate::engine::standing::{clock_of, standing};
-use crate::engine::state::Status;
+use crate::engine::standing::{Standing, clock_of, standing};
+use crate::engine::state::{Status, StepState};
 use crate::engine::step::StepId;
 use crate::session::protocol::{Control, Request};
 use crate::tui::RunEnd;
 use crate::tui::keymap::Action;
 use crate::tui::message::{Cmd, End};
 use crate::tui::model::run::{Dialog, Full, Pane, Row, RunModel};
+use jiff::Timestamp;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A gate that comes by itself takes no Enter for this long: the finger may have meant something else.
-const TAKE_IN: Duration = Duration::from_millis(400);
+/// Time has passed: what is late now is told, what needs attention is followed.
+pub fn clock(run: &mut RunModel, now: Timestamp) {
+    let at = clock_of(&run.state, now);
+    let is_late = |s: &&StepState| standing(s, &run.state, at) == Standing::Late;
+    let late_now: BTreeSet<StepId> = run.state.wanted().filter(is_late).map(|s| s.outline.id.clone()).collect();
+    for id in late_now.difference(&run.late) {
+        let Some(step) = run.state.step(id) else { continue };
+        let on = step.wait.as_ref().map_or("its act to end", |(wait, _)| wait.condition.as_str());
+        run.feed.say_late(at, id, &format!("takes longer than it should; waits on: {on}"));
+    }
+    run.late = late_now;
+    run.follow_attention(now);
+}
 
-pub fn records(run: &mut RunModel, records: &[Arc<Record>], around: &Around<'_>) {
+pub fn records(run: &mut RunModel, records: &[Arc<Record>], around: &mut Around<'_>) {
     for record in records {
-        let new = run.feed.take(record, &run.state);
+        let mut new = run.feed.take(record, &run.state);
+        if run.is_narrowed(Pane::Log) {
+            let newest: Vec<_> = run.feed.newest().take(new).cloned().collect();
+            new = newest.iter().filter(|line| run.finds_line(line)).count();
+        }
         if run.log_back > 0 {
             // The lines that a person is reading stay in place.
             run.log_back = (run.log_back + new).min(run.feed.len().saturating_sub(1));
@@ -26,11 +43,16 @@ pub fn records(run: &mut RunModel, records: &[Arc<Record>], around: &Around<'_>)
         run.state.apply(record);
     }
     run.follow_attention(around.now);
+    let before = run.dialog;
     settle_gate(run, around.wall);
+    // What was said before must not stand over the keys of a question.
+    if run.dialog.is_some() && before != run.dialog {
+        *around.notice = None;
+    }
 }
 
 /// Opens the question for a waiting gate, closes it when somebody else has answered.
-fn settle_gate(run: &mut RunModel, wall: Duration) {
+pub(super) fn settle_gate(run: &mut RunModel, wall: Duration) {
     let mute = run.is_over() || run.state.stop_asked.is_some() || !run.control.yours;
     let waiting = if mute { None } else { run.state.gate_waiting() };
     if let Some(Dialog::Gate { day, .. }) = run.dialog
@@ -72,7 +94,7 @@ pub fn hangup(run: &RunModel) -> Vec<Cmd> {
     end(run)
 }
 
-fn end(run: &RunModel) -> Vec<Cmd> {
+pub(super) fn end(run: &RunModel) -> Vec<Cmd> {
     let end = match (run.state.ended, run.stopped_here) {
         (Some(Outcome::Proven | Outcome::Blocked), _) => RunEnd::Quit,
         (Some(Outcome::Stopped) | None, true) => RunEnd::Stopped,
@@ -82,12 +104,12 @@ fn end(run: &RunModel) -> Vec<Cmd> {
     vec![Cmd::End(End::Run(end))]
 }
 
-fn stop_and_quit(run: &mut RunModel) -> Vec<Cmd> {
+pub(super) fn stop_and_quit(run: &mut RunModel) -> Vec<Cmd> {
     run.dialog = Some(Dialog::Stopping);
     stop(run)
 }
 
-fn stop(run: &mut RunModel) -> Vec<Cmd> {
+pub(super) fn stop(run: &mut RunModel) -> Vec<Cmd> {
     run.stopped_here = true;
     if run.state.stop_asked.is_some() {
         return Vec::new();
@@ -95,7 +117,7 @@ fn stop(run: &mut RunModel) -> Vec<Cmd> {
     vec![Cmd::Ask(Request::Stop)]
 }
 
-fn quit(run: &mut RunModel) -> Vec<Cmd> {
+pub(super) fn quit(run: &mut RunModel) -> Vec<Cmd> {
     if run.is_over() || !run.control.yours {
         return end(run);
     }
@@ -108,133 +130,58 @@ fn quit(run: &mut RunModel) -> Vec<Cmd> {
 }
 
 pub fn act(run: &mut RunModel, action: Action, around: &mut Around<'_>) -> Vec<Cmd> {
+    if run.read_only && matches!(action, Action::Retry | Action::Gate | Action::Stop | Action::TakeControl) {
+        let go_on = run.state.course.resume_command();
+        around.say(format!("this is the record of a run, nothing can be asked of it; `{go_on}` goes on with it"));
+        return Vec::new();
+    }
     let needs_control = matches!(action, Action::Retry | Action::Gate | Action::Stop);
     if needs_control && !run.control.yours && !run.is_over() {
         let who = run.control.by.as_ref().map_or("nobody", |(who, _)| who.as_str());
         around.say(format!("this screen only looks on: {who} has control; t takes it"));
         return Vec::new();
     }
-    match (run.dialog, run.full) {
-        (Some(dialog), _) => {
-            let commands = in_dialog(run, dialog, action, around);
+    if run.dialog.is_none() && run.typing.is_some() {
+        return find::act(run, action, around);
+    }
+    if run.dialog.is_none() && find::is_for(action) {
+        return find::begin(run, action, around);
+    }
+    match run.dialog {
+        Some(dialog) => {
+            let commands = dialogs::act(run, dialog, action, around);
             settle_gate(run, around.wall);
             commands
         }
-        (None, Some(full)) => in_full(run, full, action, around),
-        (None, None) => in_panes(run, action, around),
+        None => act_on(run, action, around),
     }
 }
 
-fn in_dialog(run: &mut RunModel, dialog: Dialog, action: Action, around: &mut Around<'_>) -> Vec<Cmd> {
-    if action == Action::Interrupt {
-        return match dialog {
-            Dialog::Stopping => end(run),
-            Dialog::Quit { .. } => end(run),
-            Dialog::Gate { .. } | Dialog::Stop { .. } | Dialog::Result { .. } => quit(run),
-        };
-    }
-    if action == Action::Quit {
-        return quit(run);
-    }
-    match dialog {
-        Dialog::Gate { day, by_hand, scroll, since } => match action {
-            Action::Enter if since > Duration::ZERO && around.wall.saturating_sub(since) < TAKE_IN => {
-                around.say("day questions take no Enter in their first moment: read, then press it again");
-                Vec::new()
-            }
-            Action::Enter => {
-                run.dialog = None;
-                // Until its record comes back the question must not come up again.
-                run.later.insert(day);
-                around.say(format!("{day} begins"));
-                vec![Cmd::Ask(Request::OpenGate { day })]
-            }
-            Action::Back => {
-                run.later.insert(day);
-                run.dialog = None;
-                around.say(format!("the run keeps waiting; g asks again for {day}"));
-                Vec::new()
-            }
-            Action::ByHand => {
-                run.dialog = Some(Dialog::Gate { day, by_hand: !by_hand, scroll: 0, since });
-                Vec::new()
-            }
-            other => {
-                let scroll = moved(other, scroll, around.drawn.over_max, around.drawn.page).unwrap_or(scroll);
-                run.dialog = Some(Dialog::Gate { day, by_hand, scroll, since });
-                Vec::new()
-            }
-        },
-        Dialog::Quit { stop: marked } => match answer(action, marked) {
-            Some(Answer::Yes) => stop_and_quit(run),
-            Some(Answer::No) if action == Action::Back => close(run),
-            Some(Answer::No) => end(run),
-            Some(Answer::Other) => show(run, Dialog::Quit { stop: !marked }),
-            None => Vec::new(),
-        },
-        Dialog::Stopping if action == Action::Yes => end(run),
-        Dialog::Stopping if action == Action::Back => close(run),
-        Dialog::Stopping => Vec::new(),
-        Dialog::Stop { stop: marked } => match answer(action, marked) {
-            Some(Answer::Yes) => {
-                run.dialog = None;
-                around.say("asked to stop: acts in hand end first, nothing new begins");
-                stop(run)
-            }
-            Some(Answer::No) => close(run),
-            Some(Answer::Other) => show(run, Dialog::Stop { stop: !marked }),
-            None => Vec::new(),
-        },
-        Dialog::Result { scroll } => {
-            run.dialog = match action {
-                Action::Back | Action::Enter => None,
-                other => {
-                    let at = moved(other, scroll, around.drawn.over_max, around.drawn.page).unwrap_or(scroll);
-                    Some(Dialog::Result { scroll: at })
-                }
-            };
-            Vec::new()
-        }
-    }
-}
-
-fn close(run: &mut RunModel) -> Vec<Cmd> {
-    run.dialog = None;
-    Vec::new()
-}
-
-fn show(run: &mut RunModel, dialog: Dialog) -> Vec<Cmd> {
-    run.dialog = Some(dialog);
-    Vec::new()
-}
-
-enum Answer {
-    Yes,
-    No,
-    /// Marks the other answer.
-    Other,
-}
-
-/// `marked`: Enter means yes.
-fn answer(action: Action, marked: bool) -> Option<Answer> {
-    if action == Action::Yes || (action == Action::Enter && marked) {
-        Some(Answer::Yes)
-    } else if matches!(action, Action::Enter | Action::Back) {
-        Some(Answer::No)
-    } else {
-        matches!(action, Action::Up | Action::Down).then_some(Answer::Other)
+/// A key for what lies under every question.
+pub(super) fn act_on(run: &mut RunModel, action: Action, around: &mut Around<'_>) -> Vec<Cmd> {
+    match run.full {
+        Some(full) => in_full(run, full, action, around),
+        None => in_panes(run, action, around),
     }
 }
 
 fn in_full(run: &mut RunModel, full: Full, action: Action, around: &mut Around<'_>) -> Vec<Cmd> {
     match action {
-        Action::Back | Action::Enter => run.full = None,
+        Action::Back if !run.find.is_empty() => run.find.clear(),
+        Action::Back | Action::Enter => {
+            run.find.clear();
+            run.full = None;
+        }
         Action::Log => run.full = if full == Full::Log { None } else { Some(Full::Log) },
+        Action::Go(digit) => {
+            run.full = None;
+            go(run, digit);
+        }
         Action::Retry => return retry(run, around),
         Action::Quit | Action::Interrupt => return quit(run),
         other => match full {
             Full::Log => scroll_log(run, other, around),
-            Full::Detail | Full::Findings => {
+            Full::Detail | Full::Findings | Full::Item(_) => {
                 if let Some(at) = moved(other, run.full_scroll, around.drawn.over_max, around.drawn.page) {
                     run.full_scroll = at;
                 }
@@ -244,60 +191,120 @@ fn in_full(run: &mut RunModel, full: Full, action: Action, around: &mut Around<'
     Vec::new()
 }
 
+/// The panes in the order of Tab: those of the site only when something of it was seen.
+fn ring(run: &RunModel) -> Vec<Pane> {
+    let site: &[Pane] = if run.observed.is_empty() { &[] } else { &Pane::OF_SITE };
+    [&[Pane::Days, Pane::Detail], site, &[Pane::Log]].concat()
+}
+
+fn choose(run: &mut RunModel, pane: Pane) {
+    if pane != run.pane {
+        run.find.clear();
+    }
+    run.pane = pane;
+    run.pinned = true;
+    if pane.is_of_site() {
+        run.site = pane;
+    }
+}
+
+/// To the pane with this digit.
+fn go(run: &mut RunModel, digit: usize) {
+    if let Some(pane) = digit.checked_sub(1).and_then(|n| Pane::WITH_DIGIT.get(n)) {
+        choose(run, *pane);
+    }
+}
+
 fn in_panes(run: &mut RunModel, action: Action, around: &mut Around<'_>) -> Vec<Cmd> {
+    let here = run.keyboard(around.drawn.tabs);
     match action {
-        Action::NextPane => {
-            run.pane = match run.pane {
-                Pane::Days => Pane::Detail,
-                Pane::Detail => Pane::Log,
-                Pane::Log => Pane::Days,
-            }
+        Action::NextPane | Action::PreviousPane => {
+            let ring = ring(run);
+            let at = ring.iter().position(|pane| *pane == here).unwrap_or(0);
+            let by = if action == Action::NextPane { 1 } else { ring.len() - 1 };
+            choose(run, ring.get((at + by) % ring.len()).copied().unwrap_or(Pane::Days));
         }
-        Action::PreviousPane => {
-            run.pane = match run.pane {
-                Pane::Days => Pane::Log,
-                Pane::Detail => Pane::Days,
-                Pane::Log => Pane::Detail,
-            }
-        }
-        Action::Back => run.pane = Pane::Days,
-        Action::Enter => open(run),
-        Action::Left => fold(run, true),
-        Action::Right => fold(run, false),
+        Action::Go(digit) => go(run, digit),
+        Action::Back if run.problems || !run.find.is_empty() => (run.problems, run.find) = (false, String::new()),
+        Action::Back => choose(run, Pane::Days),
         Action::Retry => return retry(run, around),
-        Action::Gate => match run.state.gate_waiting().filter(|_| !run.is_over()) {
-            Some(day) => {
-                run.later.remove(&day);
-                run.dialog = Some(Dialog::Gate { day, by_hand: false, scroll: 0, since: Duration::ZERO });
-            }
-            None => around.say("no day waits for you"),
-        },
-        Action::Stop if run.is_over() => around.say("the run has ended"),
-        Action::Stop if run.state.stop_asked.is_some() => around.say("the run is stopping already"),
-        Action::Stop => run.dialog = Some(Dialog::Stop { stop: false }),
-        Action::TakeControl if run.control.yours => around.say("this screen has control already"),
-        Action::TakeControl if run.is_over() => around.say("the run has ended"),
-        Action::TakeControl => return vec![Cmd::Ask(Request::TakeControl)],
+        Action::Gate => gate(run, around),
+        Action::Stop => ask_to_stop(run, around),
+        Action::TakeControl => return take_control(run, around),
         Action::Log => run.full = Some(Full::Log),
+        Action::Describe => open(run, here, around),
         Action::Findings => {
             run.full = Some(Full::Findings);
             run.full_scroll = 0;
         }
         Action::Follow => {
             run.follow = !run.follow;
+            if run.follow {
+                (run.pinned, run.pane) = (false, Pane::Days);
+            }
             run.follow_attention(around.now);
             around.say(if run.follow { "the selection follows what needs attention" } else { "the selection stays" });
         }
         Action::Quit | Action::Interrupt => return quit(run),
-        other => match run.pane {
-            Pane::Days => move_cursor(run, other, around),
-            Pane::Detail => {
-                if let Some(at) = moved(other, run.detail_scroll, around.drawn.detail_max, around.drawn.page) {
-                    run.detail_scroll = at;
-                }
+        other => {
+            // Who moves in a pane that came by itself wants to stay in it.
+            if around.drawn.tabs {
+                choose(run, here);
             }
-            Pane::Log => scroll_log(run, other, around),
-        },
+            in_pane(run, here, other, around);
+        }
+    }
+    Vec::new()
+}
+
+/// A key for the pane that has the keyboard.
+fn in_pane(run: &mut RunModel, here: Pane, action: Action, around: &Around<'_>) {
+    match (here, action) {
+        (_, Action::Enter) => open(run, here, around),
+        (Pane::Days, Action::Left) => fold(run, true),
+        (Pane::Days, Action::Right) => fold(run, false),
+        (Pane::Days, other) => move_cursor(run, other, around),
+        (Pane::Detail, other) => {
+            if let Some(at) = moved(other, run.detail_scroll, around.drawn.detail_max, around.drawn.page) {
+                run.detail_scroll = at;
+            }
+        }
+        (Pane::Log, other) => scroll_log(run, other, around),
+        (Pane::Proxmox | Pane::Talos | Pane::Releases | Pane::Pods | Pane::Events, other) => {
+            table::act(run, here, other, around);
+        }
+    }
+}
+
+fn gate(run: &mut RunModel, around: &mut Around<'_>) {
+    match run.state.gate_waiting().filter(|_| !run.is_over()) {
+        Some(day) => {
+            run.later.remove(&day);
+            run.dialog = Some(Dialog::Gate { day, by_hand: false, scroll: 0, since: Duration::ZERO });
+        }
+        None => around.say("no day waits for you"),
+    }
+}
+
+fn ask_to_stop(run: &mut RunModel, around: &mut Around<'_>) {
+    if run.is_over() {
+        around.say("the run has ended");
+    } else if run.state.stop_asked.is_some() {
+        around.say("the run is stopping already");
+    } else {
+        run.dialog = Some(Dialog::Stop { stop: false });
+    }
+}
+
+fn take_control(run: &mut RunModel, around: &mut Around<'_>) -> Vec<Cmd> {
+    if run.control.yours {
+        around.say("this screen has control already");
+    } else if run.is_over() {
+        around.say("the run has ended");
+    } else if run.control.by.is_some() {
+        run.dialog = Some(Dialog::Take);
+    } else {
+        return vec![Cmd::Ask(Request::TakeControl)];
     }
     Vec::new()
 }
@@ -314,8 +321,8 @@ fn move_cursor(run: &mut RunModel, action: Action, around: &Around<'_>) {
     }
 }
 
-fn open(run: &mut RunModel) {
-    match run.pane {
+fn open(run: &mut RunModel, here: Pane, around: &Around<'_>) {
+    match here {
         Pane::Log => run.full = Some(Full::Log),
         Pane::Detail => {
             run.full = Some(Full::Detail);
@@ -328,6 +335,7 @@ fn open(run: &mut RunModel) {
                 run.full_scroll = 0;
             }
         },
+        Pane::Proxmox | Pane::Talos | Pane::Releases | Pane::Pods | Pane::Events => table::open(run, here, around),
     }
 }
 
@@ -345,7 +353,7 @@ fn fold(run: &mut RunModel, folded: bool) {
 }
 
 fn scroll_log(run: &mut RunModel, action: Action, around: &Around<'_>) {
-    let last = run.feed.len().saturating_sub(1);
+    let last = run.log_lines().saturating_sub(1);
     let from_top = last.saturating_sub(run.log_back);
     if let Some(to) = moved(action, from_top, last, around.drawn.page) {
         run.log_back = last.saturating_sub(to);
@@ -367,7 +375,7 @@ fn retry(run: &RunModel, around: &mut Around<'_>) -> Vec<Cmd> {
         ([], [only]) => {
             let now = clock_of(&run.state, around.now);
             let word = run.state.step(only).map_or("unknown", |s| standing(s, &run.state, now).word());
-            around.say(format!("nothing to retry: {only} is {word}"));
+            around.say(format!("nothing to retry: {only} has not failed ({word})"));
         }
         ([], _) => around.say("nothing to retry in this day: no step has failed"),
         ([one], _) => around.say(format!("looks at {one} again now")),

@@ -37,7 +37,7 @@ fn requests(typist: &Typist) -> Vec<String> {
         Cmd::Ask(Request::Retry { step }) => Some(format!("retry {step}")),
         Cmd::Ask(Request::Stop) => Some("stop".to_string()),
         Cmd::Ask(Request::TakeControl) => Some("take control".to_string()),
-        Cmd::Load(_) | Cmd::Save { .. } | Cmd::End(_) => None,
+        Cmd::Load(_) | Cmd::Save { .. } | Cmd::Copy { .. } | Cmd::Redraw | Cmd::Suspend | Cmd::End(_) => None,
     });
     shown.collect()
 }
@@ -45,7 +45,7 @@ fn requests(typist: &Typist) -> Vec<String> {
 fn ended(typist: &Typist) -> Option<&End> {
     typist.commands.iter().find_map(|c| match c {
         Cmd::End(end) => Some(end),
-        Cmd::Ask(_) | Cmd::Load(_) | Cmd::Save { .. } => None,
+        Cmd::Ask(_) | Cmd::Load(_) | Cmd::Save { .. } | Cmd::Copy { .. } | Cmd::Redraw | Cmd::Suspend => None,
     })
 }
 
@@ -79,14 +79,14 @@ fn a_gate_that_has_just_come_takes_no_enter_that_was_meant_for_something_else() 
 }
 
 #[test]
-fn a_gate_put_off_stays_put_off_until_g_asks_again() {
+fn a_gate_put_off_stays_put_off_until_b_asks_again() {
     let mut typist = run(&Sample::gate(), 10);
     typist.keys("<Esc>");
     record(&mut typist, 12, Event::Log { step: StepId::new("day1.template"), source: "a".into(), line: "b".into() });
     assert!(of(&typist).dialog.is_none() && requests(&typist).is_empty());
     typist.keys("k");
     typist.shows(&["day 1 waits for you"]);
-    typist.keys("g<Enter>");
+    typist.keys("b<Enter>");
     assert_eq!(requests(&typist), ["gate of day 1"]);
 }
 
@@ -107,7 +107,7 @@ fn retry_asks_for_the_blocked_step_and_refuses_others_with_a_reason() {
     assert_eq!(requests(&typist), ["retry day1.clone/cp1"]);
     typist.keys("<Down>r");
     assert_eq!(requests(&typist).len(), 1);
-    typist.shows(&["nothing to retry: day1.clone/cp2 is queued"]);
+    typist.shows(&["nothing to retry: day1.clone/cp2 has not failed (queued)"]);
     typist.keys("<Left>r");
     assert_eq!(
         requests(&typist),
@@ -167,10 +167,10 @@ fn a_screen_without_control_looks_on_until_it_takes_it() {
     typist.send(Msg::Control(ann.clone()));
     assert!(of(&typist).dialog.is_none(), "the day's question is not this screen's to answer");
     typist.shows(&["LOOKS ON: ann on pts/3 has control"]);
-    typist.keys("gsr");
+    typist.keys("bsr");
     typist.shows(&["only looks on"]);
     assert!(requests(&typist).is_empty());
-    typist.keys("t");
+    typist.keys("ty");
     assert_eq!(requests(&typist), ["take control"]);
     typist.send(Msg::Control(Control { yours: true, by: None }));
     assert!(matches!(of(&typist).dialog, Some(Dialog::Gate { .. })));

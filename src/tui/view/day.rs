@@ -19,7 +19,7 @@ pub fn page(model: &Model, run: &RunModel, day: Day, width: u16) -> Page {
             page.say(
                 theme.asks(),
                 0,
-                &format!("{} waits for you: g", theme.mark(crate::engine::standing::Standing::Gate)),
+                &format!("{} waits for you: b", theme.mark(crate::engine::standing::Standing::Gate)),
             );
         }
         None => {}

@@ -17,9 +17,16 @@ pub fn page(model: &Model, run: &RunModel, width: u16, whole: bool) -> Page {
     }
 }
 
-/// Farthest first line, and the rows; `rule`: another pane follows at the right.
-pub fn render(model: &Model, run: &RunModel, area: Rect, buf: &mut Buffer, rule: bool) -> (usize, usize) {
-    let inner = pane(buf, model.theme, area, "Detail", run.pane == Pane::Detail, rule);
+/// Farthest first line, and the rows; `rule`: something follows at the right.
+pub fn render(
+    model: &Model,
+    run: &RunModel,
+    area: Rect,
+    buf: &mut Buffer,
+    focused: bool,
+    rule: bool,
+) -> (usize, usize) {
+    let inner = pane(buf, model.theme, area, Pane::Detail.title(), focused, rule);
     let page = page(model, run, inner.width, false);
     (page.draw(buf, inner, run.detail_scroll), usize::from(inner.height))
 }

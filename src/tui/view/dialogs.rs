@@ -18,28 +18,31 @@ use crate::tui::model::run::{Dialog, RunModel};
 use crate::tui::theme::Sign;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use ratatui::style::Style;
 
 /// Farthest first line, and the rows.
 pub fn render(model: &Model, run: &RunModel, dialog: &Dialog, body: Rect, buf: &mut Buffer) -> (usize, usize) {
+    let edge = model.theme.edge();
     match dialog {
         Dialog::Gate { day, by_hand, scroll, since: _ } => {
             let title = format!("{} begins", day_title(*day));
-            show(model, body, buf, &title, *scroll, |page| gate(model, run, *day, *by_hand, page))
+            show(model, body, buf, (&title, edge), *scroll, |page| gate(model, run, *day, *by_hand, page))
         }
         // The answers stand at the end: where not all has room, the marked one must be seen.
         Dialog::Quit { stop } => {
-            show(model, body, buf, "Leave this run?", usize::MAX, |page| quit(model, run, *stop, page))
+            show(model, body, buf, ("Leave this run?", edge), usize::MAX, |page| quit(model, run, *stop, page))
         }
-        Dialog::Stopping => show(model, body, buf, "The run is stopping", 0, |page| stopping(model, run, page)),
+        Dialog::Stopping => show(model, body, buf, ("The run is stopping", edge), 0, |page| stopping(model, run, page)),
         Dialog::Stop { stop } => {
-            show(model, body, buf, "Stop this run?", usize::MAX, |page| ask_stop(model, run, *stop, page))
+            show(model, body, buf, ("Stop this run?", edge), usize::MAX, |page| ask_stop(model, run, *stop, page))
         }
+        Dialog::Take => show(model, body, buf, ("Take control?", edge), 0, |page| take(model, run, page)),
         Dialog::Result { scroll } => {
             let title = match run.state.ended {
-                Some(Outcome::Proven) => "Proven",
-                Some(Outcome::Blocked) => "Blocked",
-                Some(Outcome::Stopped) => "Stopped",
-                None => "The run has ended",
+                Some(Outcome::Proven) => ("Proven", model.theme.proven()),
+                Some(Outcome::Blocked) => ("Blocked", model.theme.blocked()),
+                Some(Outcome::Stopped) => ("Stopped", edge),
+                None => ("The run has ended", edge),
             };
             show(model, body, buf, title, *scroll, |page| result(model, run, page))
         }
@@ -51,7 +54,7 @@ fn show(
     model: &Model,
     body: Rect,
     buf: &mut Buffer,
-    title: &str,
+    title: (&str, Style),
     scroll: usize,
     fill: impl FnOnce(&mut Page),
 ) -> (usize, usize) {
@@ -136,6 +139,14 @@ fn quit(model: &Model, run: &RunModel, stop: bool, page: &mut Page) {
 fn ask_stop(model: &Model, run: &RunModel, stop: bool, page: &mut Page) {
     what_stopping_does(model, run, page);
     answers(model, page, "go on", "stop at the next safe point", stop);
+}
+
+fn take(model: &Model, run: &RunModel, page: &mut Page) {
+    let theme = model.theme;
+    let who = run.control.by.as_ref().map_or("nobody", |(who, _)| who.as_str());
+    page.pair(theme.strong(), 0, "", &format!("{who} has control of this run."));
+    page.say(theme.plain(), 0, "Whoever takes it opens gates, retries and stops; the other screen then only looks on, and says by whom. It stands in the record.");
+    page.say(theme.asks(), 0, "y takes control, Esc leaves it as it is.");
 }
 
 fn stopping(model: &Model, run: &RunModel, page: &mut Page) {

@@ -4,8 +4,8 @@
 //!  Enter open  Tab pane  r retry  g gate  s stop  l log  h help  q quit
 //! ```
 use super::page::{fit, put, put_line};
-use crate::tui::keymap;
-use crate::tui::model::Model;
+use crate::tui::keymap::{self, Context};
+use crate::tui::model::{Model, Screen};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -14,9 +14,20 @@ use unicode_width::UnicodeWidthStr;
 pub fn render(model: &Model, area: Rect, buf: &mut Buffer) {
     let theme = model.theme;
     if let Some(notice) = &model.notice {
-        let text = format!(" {}", theme.safe(notice));
+        let text = format!(" {}", theme.safe(&notice.text));
         put(buf, area, &fit(theme, &text, usize::from(area.width)), theme.strong());
         return;
+    }
+    let mut area = area;
+    if let Screen::Run(run) = &model.screen
+        && let Some(text) = &run.typing
+        && model.context() == Context::Find
+    {
+        let width = (area.width / 2).min(40);
+        put(buf, Rect { width: 2.min(area.width), ..area }, " /", theme.key());
+        text.draw(buf, Rect { x: area.x.saturating_add(2), width, ..area }, theme);
+        let used = (width + 2).min(area.width);
+        area = Rect { x: area.x.saturating_add(used), width: area.width - used, ..area };
     }
     let mut line = Line::default();
     let mut room = usize::from(area.width);

@@ -73,11 +73,13 @@ fn header(model: &Model, home: &HomeModel, form: &FormModel, area: Rect, buf: &m
         None => "not saved yet".to_string(),
     };
     let state = if form.is_unsaved() && form.path.is_some() { "  unsaved changes" } else { "" };
-    let counts =
-        [(Severity::Error, form.wrong_count()), (Severity::Warning, 0), (Severity::Note, 0)].map(|(s, more)| {
-            let n = form.count(s) + more;
-            format!("{n} {s}{}", if n == 1 { "" } else { "s" })
-        });
+    let plural = |n: usize, of: &str| format!("{n} {of}{}", if n == 1 { "" } else { "s" });
+    // As many as the list below has; texts that are no values stand at their fields alone.
+    let mut counts: Vec<String> =
+        [Severity::Error, Severity::Warning, Severity::Note].map(|s| plural(form.count(s), &s.to_string())).to_vec();
+    if form.wrong_count() > 0 {
+        counts.insert(0, plural(form.wrong_count(), "wrong text"));
+    }
     let counts = format!("{} ", counts.join("  "));
     let room = usize::from(area.width).saturating_sub(counts.len() + 1);
     let left = format!(" plan {}  ({place}){state}", theme.safe(&form.plan.name));
@@ -114,8 +116,8 @@ fn section_list(model: &Model, form: &FormModel, area: Rect, buf: &mut Buffer) -
 enum FieldLine {
     Machine(usize),
     Field(FieldId),
-    /// The reason why the text of the field above is no valid value.
-    Reason(FieldId),
+    /// A part of the reason why the text of the field above is no valid value.
+    Reason(String),
 }
 
 fn fields(model: &Model, form: &FormModel, area: Rect, buf: &mut Buffer) -> usize {
@@ -134,8 +136,10 @@ fn fields(model: &Model, form: &FormModel, area: Rect, buf: &mut Buffer) -> usiz
             cursor = lines.len();
         }
         lines.push(FieldLine::Field(id));
-        if form.wrong(id).is_some() {
-            lines.push(FieldLine::Reason(id));
+        if let Some(wrong) = form.wrong(id) {
+            // Whole: what to write instead stands at its end.
+            let parts = wrap(&theme.safe(&wrong.reason), usize::from(inner.width).saturating_sub(6));
+            lines.extend(parts.into_iter().map(FieldLine::Reason));
             if n == form.row {
                 // The reason is seen together with its field.
                 cursor = lines.len() - 1;
@@ -155,10 +159,7 @@ fn fields(model: &Model, form: &FormModel, area: Rect, buf: &mut Buffer) -> usiz
                 put(buf, at, &format!(" machine {} {name}", node + 1), theme.title());
             }
             FieldLine::Field(id) => field(model, form, *id, current == Some(*id), focused, at, buf),
-            FieldLine::Reason(id) => {
-                let reason = form.wrong(*id).map(|w| theme.safe(&w.reason)).unwrap_or_default();
-                put(buf, at, &fit(theme, &format!("     {reason}"), usize::from(at.width)), theme.error());
-            }
+            FieldLine::Reason(part) => put(buf, at, &format!("     {part}"), theme.error()),
         }
     }
     usize::from(inner.height)
@@ -237,19 +238,27 @@ fn findings(model: &Model, form: &FormModel, area: Rect, buf: &mut Buffer) -> us
         return usize::from(inner.height);
     }
     let width = usize::from(inner.width);
-    let top = top_for(form.finding, form.findings.len(), inner.height);
-    rows(buf, inner, top, form.findings.len(), |n| match form.findings.get(n) {
-        Some(finding) => {
-            let here = focused && n == form.finding;
-            let (mark, word, style) = severity(theme, finding.severity);
-            let sign = if here { theme.sign(Sign::Cursor) } else { " " };
-            let text = theme.safe(&format!("{}: {}", finding.key, finding_text(finding)));
-            let rest = fit(theme, &text, width.saturating_sub(13));
-            let text_style = if here { theme.selected() } else { theme.plain() };
-            Line::from(vec![Span::styled(format!(" {sign}{mark} {word:<8} "), style), Span::styled(rest, text_style)])
+    let mut lines: Vec<Line<'static>> = Vec::new();
+    let mut cursor = 0;
+    for (n, finding) in form.findings.iter().enumerate() {
+        let here = focused && n == form.finding;
+        let (mark, word, style) = severity(theme, finding.severity);
+        let sign = if here { theme.sign(Sign::Cursor) } else { " " };
+        let text = theme.safe(&format!("{}: {}", finding.key, finding_text(finding)));
+        let room = width.saturating_sub(13);
+        // The selected one is whole: what to write stands at its end.
+        let parts = if here { wrap(&text, room) } else { vec![fit(theme, &text, room)] };
+        let text_style = if here { theme.selected() } else { theme.plain() };
+        for (m, part) in parts.into_iter().enumerate() {
+            let lead = if m == 0 { format!(" {sign}{mark} {word:<8} ") } else { " ".repeat(12) };
+            lines.push(Line::from(vec![Span::styled(lead, style), Span::styled(part, text_style)]));
         }
-        None => Line::default(),
-    });
+        if n == form.finding {
+            cursor = lines.len().saturating_sub(1);
+        }
+    }
+    let top = top_for(cursor, lines.len(), inner.height);
+    rows(buf, inner, top, lines.len(), |n| lines.get(n).cloned().unwrap_or_default());
     usize::from(inner.height)
 }
 
@@ -257,13 +266,13 @@ fn overlays(model: &Model, home: &HomeModel, form: &FormModel, area: Rect, buf: 
     let theme = model.theme;
     match &form.prompt {
         Some(Prompt::SaveAs(line)) => {
-            let inner = dialog(buf, theme, area, "Save the plan as", (70, 5));
+            let inner = dialog(buf, theme, area, ("Save the plan as", theme.edge()), (70, 5));
             line.draw(buf, row(inner, 0), theme);
             put(buf, row(inner, 1), "A YAML file in which every key is explained.", theme.quiet());
             put(buf, row(inner, 2), "Enter saves, Esc goes back.", theme.asks());
         }
         Some(Prompt::Reason { rule, line }) => {
-            let inner = dialog(buf, theme, area, &format!("Set {rule} aside, because"), (70, 5));
+            let inner = dialog(buf, theme, area, (&format!("Set {rule} aside, because"), theme.edge()), (70, 5));
             line.draw(buf, row(inner, 0), theme);
             put(buf, row(inner, 1), "The reason stands in the plan and goes into the record.", theme.quiet());
             put(buf, row(inner, 2), "Enter takes it, Esc goes back.", theme.asks());
@@ -286,7 +295,7 @@ fn overlays(model: &Model, home: &HomeModel, form: &FormModel, area: Rect, buf: 
         page.say(theme.strong(), 0, &text);
         page.say(theme.asks(), 0, "y yes   Esc no");
         let height = u16::try_from(page.len()).unwrap_or(4).saturating_add(2);
-        let inner = dialog(buf, theme, area, title, (width, height));
+        let inner = dialog(buf, theme, area, (title, theme.edge()), (width, height));
         page.draw(buf, inner, 0);
     }
 }

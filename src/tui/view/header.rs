@@ -1,36 +1,50 @@
-//! The two lines at the top of a run.
+//! The lines at the top of a run.
 //!
 //! ```text
-//!  cozyup  lab standard x60  plan cozy-new  run 1a2b3c4d           day 1 Machines
-//!  proven 3/11 [###.......]  X 1 BLOCKED  ! 1 LATE  elapsed 12 min  last record 2 s ago
+//!  cozyup  lab standard x60  run 1a2b3c4d          Day 3 Platform 9/13  22:51Z
+//!  proven 68/98  ~11 min left  X 1 BLOCKED  ! 2 LATE     pve + <10s  k8s X 4m
+//!  X blocked: wave 4: cert-manager failed (InstallFailed)              3 more
 //! ```
-//! At the right of the second line, where there is room: how long ago each system answered the worker's observer.
-//! Counts of blocked and late steps, and a gate that waits, stand only where there are some.
-use super::page::{bar, brief, fit, put, put_line, row};
-use crate::base::clock::between;
-use crate::base::text::format_duration;
+//! The third line stands only where there is trouble: the worst of it in words. At the right of the second: how long ago each
+//! system answered the worker's observer. Every time of day is UTC.
+use super::page::{bar, coarse, fit, put, put_line, row};
+use crate::engine::estimate::estimate;
 use crate::engine::record::Outcome;
 use crate::engine::standing::{Standing, clock_of, standing};
 use crate::plan::day_title;
 use crate::tui::model::Model;
 use crate::tui::model::run::RunModel;
+use crate::tui::panes::{Grade, Moment, time_of_day, troubles};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use ratatui::style::Style;
 use ratatui::text::{Line, Span};
+use std::time::Duration;
 use unicode_width::UnicodeWidthStr;
 
-pub const HEIGHT: u16 = 2;
+/// Below this height of the screen the worst trouble has no line of its own.
+const ROOM: u16 = 16;
+
+/// Lines that the header takes on a screen of this height.
+pub fn height(model: &Model, run: &RunModel, screen: u16) -> u16 {
+    2 + u16::from(screen >= ROOM && !worst(model, run).is_empty())
+}
 
 pub fn render(model: &Model, run: &RunModel, area: Rect, buf: &mut Buffer) {
     who(model, run, row(area, 0), buf);
     how(model, run, row(area, 1), buf);
+    if area.height > 2 {
+        trouble(model, run, row(area, 2), buf);
+    }
 }
 
 fn who(model: &Model, run: &RunModel, area: Rect, buf: &mut Buffer) {
     let theme = model.theme;
     let width = usize::from(area.width);
     let today = run.today();
-    let day = format!("{} ", day_title(today));
+    let (proven, all) = run.day_counts(today);
+    let clock = time_of_day(clock_of(&run.state, model.now));
+    let day = format!("{} {proven}/{all}  {}Z ", day_title(today), clock.get(..5).unwrap_or_default());
     let mut left = format!(" cozyup  {}", theme.safe(&run.title));
     if !run.title.contains(&run.plan.name) {
         left.push_str(&format!("  plan {}", theme.safe(&run.plan.name)));
@@ -49,76 +63,125 @@ fn how(model: &Model, run: &RunModel, area: Rect, buf: &mut Buffer) {
     let state = &run.state;
     let now = clock_of(state, model.now);
     let (proven, all) = (state.proven(), state.wanted().count());
-    let mut line = Line::default();
-    let mut add = |text: String, style| line.push_span(Span::styled(format!(" {text} "), style));
-    add(format!("proven {proven}/{all}"), theme.strong());
+    let mut parts: Vec<(String, Style)> = vec![(format!("proven {proven}/{all}"), theme.strong())];
     if area.width >= 110 {
         let (done, total) = (u64::try_from(proven).unwrap_or(0), u64::try_from(all).unwrap_or(0));
-        add(bar(theme, done, total, 22), theme.proven());
+        parts.push((bar(theme, done, total, 22), theme.proven()));
     }
-    match (&state.ended, &state.stop_asked) {
-        (Some(Outcome::Proven), _) => add(format!("{} ended: proven", theme.mark(Standing::Proven)), theme.proven()),
-        (Some(Outcome::Blocked), _) => {
-            add(format!("{} ended: BLOCKED", theme.mark(Standing::Blocked)), theme.blocked())
-        }
-        (Some(Outcome::Stopped), _) => add(format!("{} ended: stopped", theme.mark(Standing::Halted)), theme.asks()),
-        (None, Some(_)) if run.result.is_none() => add("stopping: acts in hand end first".to_string(), theme.asks()),
-        (None, _) => {}
-    }
+    parts.extend(ends(model, run));
     for (wanted, style) in
         [(Standing::Blocked, theme.blocked()), (Standing::Late, theme.late()), (Standing::Drifted, theme.drifted())]
     {
         let count = state.wanted().filter(|s| standing(s, state, now) == wanted).count();
         if count > 0 {
-            add(format!("{} {count} {}", theme.mark(wanted), wanted.word()), style);
+            parts.push((format!("{} {count} {}", theme.mark(wanted), wanted.word()), style));
         }
     }
-    if !run.control.yours && !run.is_over() {
+    if run.read_only {
+        parts.push(("RECORD: nothing is asked or changed here".to_string(), theme.asks()));
+    } else if !run.control.yours && !run.is_over() {
         let who = run.control.by.as_ref().map_or("nobody", |(who, _)| who.as_str());
-        add(format!("LOOKS ON: {} has control (t)", theme.safe(who)), theme.asks());
+        parts.push((format!("LOOKS ON: {} has control (t)", theme.safe(who)), theme.asks()));
     }
-    if let Some(day) = state.gate_waiting().filter(|_| !run.is_over()) {
-        add(format!("{} {day} waits for you: g", theme.mark(Standing::Gate)), theme.asks());
+    if let Some(day) = state.gate_waiting().filter(|_| !run.is_over() && !run.read_only) {
+        parts.push((format!("{} {day} waits for you: b", theme.mark(Standing::Gate)), theme.asks()));
     }
-    let mut times = Vec::new();
-    if let Some(started) = state.started {
-        times.push((format!("elapsed {}", format_duration(between(started, now))), theme.plain()));
+    let mut line = Line::default();
+    for (text, style) in parts {
+        line.push_span(Span::styled(format!(" {text} "), style));
     }
-    match state.last {
-        Some(last) if state.ended.is_none() => {
-            times.push((format!("last record {} ago", format_duration(between(last, now))), theme.quiet()));
-        }
-        Some(_) => {}
-        None => times.push(("nothing recorded yet".to_string(), theme.quiet())),
-    }
-    // A time that is cut reads as another time.
-    for (text, style) in times {
-        if line.width() + text.width() + 2 <= usize::from(area.width) {
+    let health = contacts(model, run);
+    // A time that is cut reads as another time; the first one goes before the health of the systems, the others behind it.
+    for (n, (text, style)) in times(model, run).into_iter().enumerate() {
+        let kept = if n == 0 { 0 } else { health.width() };
+        if line.width() + text.width() + 2 + kept <= usize::from(area.width) {
             line.push_span(Span::styled(format!(" {text} "), style));
         }
     }
-    let free = usize::from(area.width).saturating_sub(line.width());
     put_line(buf, area, &line);
-    contacts(model, run, free, area, buf);
+    if health.width() > 0 && line.width() + health.width() <= usize::from(area.width) {
+        let width = u16::try_from(health.width()).unwrap_or(area.width);
+        put_line(buf, Rect { x: area.right().saturating_sub(width), width, ..area }, &health);
+    }
 }
 
-/// The age of each system's last answer, at the right, where there is room for it.
-fn contacts(model: &Model, run: &RunModel, free: usize, area: Rect, buf: &mut Buffer) {
+/// How the run has ended, or that it stops.
+fn ends(model: &Model, run: &RunModel) -> Option<(String, Style)> {
     let theme = model.theme;
-    if run.is_over() {
-        return;
+    match (&run.state.ended, &run.state.stop_asked) {
+        (Some(Outcome::Proven), _) => Some((format!("{} ended: proven", theme.mark(Standing::Proven)), theme.proven())),
+        (Some(Outcome::Blocked), _) => {
+            Some((format!("{} ended: BLOCKED", theme.mark(Standing::Blocked)), theme.blocked()))
+        }
+        (Some(Outcome::Stopped), _) => Some((format!("{} ended: stopped", theme.mark(Standing::Halted)), theme.asks())),
+        (None, Some(_)) if run.result.is_none() => Some(("stopping: acts in hand end first".to_string(), theme.asks())),
+        (None, _) => None,
     }
+}
+
+/// What is left, and how long the run has worked: without the time at gates and between sessions.
+fn times(model: &Model, run: &RunModel) -> Vec<(String, Style)> {
+    let theme = model.theme;
+    let now = clock_of(&run.state, model.now);
+    let mut times = Vec::new();
+    if let Some(estimate) = estimate(&run.state, now) {
+        let left = rounded(estimate.left);
+        let text = if estimate.at_least { format!("{left} left or more") } else { format!("~{left} left") };
+        times.push((text, theme.plain()));
+    }
+    match run.state.worked(now) {
+        Some(worked) => times.push((format!("worked {}", coarse(worked)), theme.quiet())),
+        None => times.push(("nothing recorded yet".to_string(), theme.quiet())),
+    }
+    times
+}
+
+/// `4 min`: an estimate has no seconds.
+fn rounded(left: Duration) -> String {
+    match left.as_secs().div_ceil(60) {
+        0 | 1 => "1 min".to_string(),
+        minutes @ 2..60 => format!("{minutes} min"),
+        minutes => format!("{} h {:02} min", minutes / 60, minutes % 60),
+    }
+}
+
+/// The health of each system and the age of its last answer.
+fn contacts(model: &Model, run: &RunModel) -> Line<'static> {
+    let theme = model.theme;
     let mut line = Line::default();
-    for age in run.observed.ages(clock_of(&run.state, model.now)) {
-        let (text, style) = match (age.silent, age.last) {
-            (Some(silent), _) => (format!("{} silent {}", age.name, brief(silent)), theme.late()),
-            (None, Some(last)) => (format!("{} {}", age.name, brief(last)), theme.quiet()),
+    if run.is_over() {
+        return line;
+    }
+    for age in run.observed.ages(clock_of(&run.state, model.now), model.wall) {
+        let (mark, since, style) = match (age.silent, age.last) {
+            (Some(silent), _) => (Grade::Bad, coarse(silent), theme.blocked()),
+            (None, Some(last)) => (if age.late { Grade::Warn } else { Grade::Good }, fresh(last), theme.quiet()),
             (None, None) => continue,
         };
-        line.push_span(Span::styled(format!(" {text} "), style));
+        line.push_span(Span::styled(format!(" {} ", age.name), style));
+        line.push_span(Span::styled(theme.grade_mark(mark), theme.grade(mark)));
+        line.push_span(Span::styled(format!(" {since} "), style));
     }
-    if line.width() > 0 && line.width() <= free {
-        let width = u16::try_from(line.width()).unwrap_or(area.width);
-        put_line(buf, Rect { x: area.right().saturating_sub(width), width, ..area }, &line);
-    }
+    line
+}
+
+/// An age that does not tick while all is well.
+fn fresh(age: Duration) -> String {
+    if age < Duration::from_secs(10) { "<10s".to_string() } else { coarse(age) }
+}
+
+fn worst(model: &Model, run: &RunModel) -> Vec<(Grade, String)> {
+    troubles(run, Moment { now: clock_of(&run.state, model.now), wall: model.wall })
+}
+
+fn trouble(model: &Model, run: &RunModel, area: Rect, buf: &mut Buffer) {
+    let theme = model.theme;
+    let all = worst(model, run);
+    let Some((grade, text)) = all.first() else { return };
+    let more = if all.len() > 1 { format!(" {} more ", all.len() - 1) } else { String::new() };
+    let room = usize::from(area.width).saturating_sub(more.width());
+    let text = fit(theme, &format!(" {} {}", theme.grade_mark(*grade), theme.safe(text)), room);
+    put(buf, area, &text, theme.grade(*grade));
+    let width = u16::try_from(more.width()).unwrap_or(area.width).min(area.width);
+    put(buf, Rect { x: area.right().saturating_sub(width), width, ..area }, &more, theme.quiet());
 }

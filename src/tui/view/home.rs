@@ -2,20 +2,24 @@
 //!
 //! ```text
 //!  cozyup  from a bare Proxmox VE site to a validated CozyStack cluster
-//! > New plan      Fill in a form; the result is a file ...
+//!  Runs ---------------------------------------------------------------
+//!     RUN          STATE          DAY                     FOR  WAITS FOR
+//! > X site-a       blocked        Day 3 Platform 9/13     19m  cert-manager ...
+//!   New plan      Fill in a form; the result is a file ...
 //!   Open plan     Run or go on with a plan file; ...
 //!   Try the lab   The same run against a simulated site ...
 //!   Quit          Leave. Runs keep what they have proven.
 //!  Known plans ---------------------------------------------------
 //!   blocked  plans/cozy-new.yaml
 //! ```
-use super::page::{Page, cell, dialog, fit, pane, put, put_line, row, rows, top_for, wrap};
-use super::{footer, form, frame_of};
+use super::page::{Page, cell, coarse, dialog, fit, pane, put, put_line, row, rows, top_for, wrap};
+use super::{footer, form, frame_of, table};
 use crate::plan::Severity;
-use crate::tui::HomeChoice;
 use crate::tui::model::home::{Entry, HomeModel, Place};
 use crate::tui::model::{Drawn, Model};
-use crate::tui::theme::Sign;
+use crate::tui::panes::{Column, column};
+use crate::tui::theme::{Sign, Theme};
+use crate::tui::{HomeChoice, KnownRun};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -49,8 +53,58 @@ fn title(model: &Model, area: Rect, buf: &mut Buffer, text: &str) {
     put(buf, area, &fit(model.theme, &format!(" cozyup  {text}"), usize::from(area.width)), model.theme.title());
 }
 
+static RUNS: [Column; 6] = [
+    column("RUN", 16),
+    column("STATE", 13),
+    column("DAY", 22),
+    column("FOR", 6).right().rank(1),
+    column("BY", 14).rank(3),
+    column("WAITS FOR", 10).grows().rank(2),
+];
+
+/// The runs that there are, above everything else; gives what is left of `area`.
+fn runs(model: &Model, home: &HomeModel, area: Rect, buf: &mut Buffer) -> Rect {
+    let theme = model.theme;
+    let all = &home.home.runs;
+    if all.is_empty() {
+        return area;
+    }
+    // A title, the heads, and up to a third of the screen.
+    let most = (area.height / 3).max(3);
+    let height = u16::try_from(all.len()).unwrap_or(u16::MAX).saturating_add(2).min(most).min(area.height);
+    let here = home.cursor < all.len();
+    let inner = pane(buf, theme, Rect { height, ..area }, "Runs", here, false);
+    let widths = table::widths(&RUNS, usize::from(inner.width).saturating_sub(table::LEAD));
+    let heads: Vec<&str> = RUNS.iter().map(|c| c.head).collect();
+    let lead = " ".repeat(table::LEAD);
+    put(buf, row(inner, 0), &format!("{lead}{}", table::cells(theme, &RUNS, &widths, &heads)), theme.quiet());
+    let list = Rect { y: inner.y.saturating_add(1), height: inner.height.saturating_sub(1), ..inner };
+    let top = top_for(if here { home.cursor } else { 0 }, all.len(), list.height);
+    rows(buf, list, top, all.len(), |n| match all.get(n) {
+        Some(run) => run_line(theme, &widths, run, here && home.cursor == n, usize::from(list.width)),
+        None => Line::default(),
+    });
+    Rect { y: area.y.saturating_add(height), height: area.height.saturating_sub(height), ..area }
+}
+
+fn run_line(theme: Theme, widths: &[usize], run: &KnownRun, here: bool, width: usize) -> Line<'static> {
+    let who = run.who.clone().unwrap_or_default();
+    let cells = [run.name.clone(), run.word.clone(), run.day.clone(), coarse(run.since), who, run.waits.clone()];
+    let text = cell(theme, &table::cells(theme, &RUNS, widths, &cells), width.saturating_sub(table::LEAD));
+    let sign = if here { theme.sign(Sign::Cursor) } else { " " };
+    let (mark, style) = (theme.mark(run.standing), theme.standing(run.standing));
+    let (mark_style, style) = if here { (theme.selected(), theme.selected()) } else { (style, theme.plain()) };
+    Line::from(vec![
+        Span::styled(format!("{sign} "), style),
+        Span::styled(format!("{mark} "), mark_style),
+        Span::styled(text, style),
+    ])
+}
+
 fn menu(model: &Model, home: &HomeModel, area: Rect, buf: &mut Buffer) -> Drawn {
     let theme = model.theme;
+    let area = runs(model, home, area, buf);
+    let before = home.home.runs.len();
     let width = usize::from(area.width);
     // A sentence that has no room beside its entry is wrapped beneath itself, or cut where the screen is low too.
     let room = width.saturating_sub(18);
@@ -58,7 +112,7 @@ fn menu(model: &Model, home: &HomeModel, area: Rect, buf: &mut Buffer) -> Drawn 
     let lines = if whole < usize::from(area.height) { usize::MAX } else { 1 };
     let mut y = 1;
     for (n, entry) in Entry::ALL.into_iter().enumerate() {
-        let here = home.cursor == n;
+        let here = home.cursor == before + n;
         let sign = if here { theme.sign(Sign::Cursor) } else { " " };
         let unsaved = entry == Entry::New && home.has_unsaved();
         let about = if unsaved { "Go on with the form: it holds unsaved changes." } else { entry.about() };
@@ -79,9 +133,16 @@ fn menu(model: &Model, home: &HomeModel, area: Rect, buf: &mut Buffer) -> Drawn 
     if home.home.plans.is_empty() || rest.height == 0 {
         return Drawn { page: home.lines(), ..Drawn::default() };
     }
-    let inner = pane(buf, theme, rest, "Known plans", home.cursor >= Entry::ALL.len(), false);
+    plans(model, home, rest, buf)
+}
+
+fn plans(model: &Model, home: &HomeModel, rest: Rect, buf: &mut Buffer) -> Drawn {
+    let theme = model.theme;
+    let width = usize::from(rest.width);
+    let before = home.home.runs.len();
+    let inner = pane(buf, theme, rest, "Known plans", home.cursor >= before + Entry::ALL.len(), false);
     let plans = &home.home.plans;
-    let cursor = home.cursor.checked_sub(Entry::ALL.len());
+    let cursor = home.cursor.checked_sub(before + Entry::ALL.len());
     let top = top_for(cursor.unwrap_or(0), plans.len(), inner.height);
     // The text about a plan may be a sentence, so it has the room behind the longest path, half of the width at least.
     let widest = plans.iter().map(|(path, _)| theme.safe(&home.shown_path(path)).width()).max().unwrap_or(0);
@@ -137,7 +198,7 @@ fn open(model: &Model, home: &HomeModel, area: Rect, buf: &mut Buffer) -> Drawn 
             page.pair(theme.strong(), 2, "write ", &finding.write);
         }
     }
-    Drawn { page: usize::from(inner.height), detail_max: 0, over_max: page.draw(buf, inner, home.bad_scroll) }
+    Drawn { page: usize::from(inner.height), over_max: page.draw(buf, inner, home.bad_scroll), ..Drawn::default() }
 }
 
 fn lab(model: &Model, home: &HomeModel, area: Rect, buf: &mut Buffer) -> Drawn {
@@ -177,9 +238,10 @@ fn lab(model: &Model, home: &HomeModel, area: Rect, buf: &mut Buffer) -> Drawn {
 
 fn leaving(model: &Model, choice: &HomeChoice, area: Rect, buf: &mut Buffer) {
     let theme = model.theme;
-    let inner = dialog(buf, theme, area, "Unsaved changes", (64, 5));
+    let inner = dialog(buf, theme, area, ("Unsaved changes", theme.edge()), (64, 5));
     let what = match choice {
         HomeChoice::Quit => "Quit",
+        HomeChoice::Attach(_) | HomeChoice::Look(_) => "Open the run",
         HomeChoice::Open(_) => "Open the other plan",
         HomeChoice::Lab { .. } => "Start the lab",
     };

@@ -124,6 +124,18 @@ pub fn brief(d: Duration) -> String {
     }
 }
 
+/// [`brief`] of a time that goes on: it changes every few seconds at most, since each change costs bytes on a slow line.
+pub fn coarse(d: Duration) -> String {
+    let s = d.as_secs();
+    match s {
+        0..=9 => brief(d),
+        10..=59 => format!("{}s", s / 5 * 5),
+        60..=599 => brief(Duration::from_secs(s / 10 * 10)),
+        600..=3599 => format!("{}m", s / 60),
+        _ => brief(d),
+    }
+}
+
 /// `[####....]` in `width` columns; the part is clamped to the whole.
 pub fn bar(theme: Theme, done: u64, total: u64, width: usize) -> String {
     let inner = width.saturating_sub(2);
@@ -139,17 +151,23 @@ pub fn percent(done: u64, total: u64) -> u64 {
 
 /// A pane with a rule above, which carries the title, and one at its right where another pane follows.
 pub fn pane(buf: &mut Buffer, theme: Theme, area: Rect, title: &str, focused: bool, right: bool) -> Rect {
-    let sides = if right { Borders::TOP | Borders::RIGHT } else { Borders::TOP };
     let sign = if focused { theme.sign(Sign::Cursor) } else { " " };
     let style = if focused { theme.title() } else { theme.quiet() };
+    pane_with(buf, theme, area, Line::from(Span::styled(format!("{sign}{title} "), style)), right)
+}
+
+/// [`pane`] with a title of several styles.
+pub fn pane_with(buf: &mut Buffer, theme: Theme, area: Rect, title: Line<'static>, right: bool) -> Rect {
+    let area = area.intersection(buf.area);
+    let sides = if right { Borders::TOP | Borders::RIGHT } else { Borders::TOP };
     let block = Block::new().borders(sides).border_set(theme.border()).border_style(theme.quiet());
     let inner = block.inner(area);
-    block.title(Span::styled(format!("{sign}{title} "), style)).render(area, buf);
+    block.title(title).render(area, buf);
     inner
 }
 
 /// An emptied box in the middle of `area`, at most as large as wanted; gives its inside, one column of air at the sides.
-pub fn dialog(buf: &mut Buffer, theme: Theme, area: Rect, title: &str, wanted: (u16, u16)) -> Rect {
+pub fn dialog(buf: &mut Buffer, theme: Theme, area: Rect, (title, style): (&str, Style), wanted: (u16, u16)) -> Rect {
     let width = wanted.0.min(area.width);
     let height = wanted.1.min(area.height);
     let outer = Rect {
@@ -161,7 +179,7 @@ pub fn dialog(buf: &mut Buffer, theme: Theme, area: Rect, title: &str, wanted: (
     Clear.render(outer, buf);
     let block = Block::bordered()
         .border_set(theme.border())
-        .border_style(theme.asks())
+        .border_style(style)
         .title(Span::styled(format!(" {title} "), theme.strong()));
     let inner = block.inner(outer);
     block.render(outer, buf);
@@ -227,6 +245,14 @@ impl Page {
                 self.lines.push(Line::from(Span::styled(format!("{}{part}", " ".repeat(indent)), style)));
             }
         }
+    }
+
+    /// Only the lines that have this text, whatever its case.
+    pub fn narrow(&mut self, find: &str) {
+        let find = find.to_lowercase();
+        let text =
+            |line: &Line<'static>| line.spans.iter().map(|s| s.content.as_ref()).collect::<String>().to_lowercase();
+        self.lines.retain(|line| find.is_empty() || text(line).contains(&find));
     }
 
     /// Draws from line `scroll` on, at most so far that the page stays full; gives the farthest first line.

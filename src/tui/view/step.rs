@@ -20,11 +20,24 @@ use crate::engine::proof::Proof;
 use crate::engine::standing::{Standing, clock_of, elapsed, late, standing};
 use crate::engine::state::{RunState, Status, StepState};
 use crate::tui::model::Model;
+use crate::tui::panes::time_of_day;
 use jiff::Timestamp;
 use ratatui::text::{Line, Span};
 use std::time::Duration;
 
 const LABEL: usize = 10;
+
+/// A time that goes on, in steps of some seconds: each change costs bytes on a slow line.
+fn steady(time: Duration, goes_on: bool) -> Duration {
+    let step = match time.as_secs() {
+        _ if !goes_on => 1,
+        0..=9 => 1,
+        10..=59 => 5,
+        60..=599 => 10,
+        600.. => 60,
+    };
+    Duration::from_secs(time.as_secs() / step * step)
+}
 
 fn label(text: &str) -> String {
     format!("{text:<LABEL$}")
@@ -50,7 +63,7 @@ pub fn page(model: &Model, state: &RunState, step: &StepState, width: u16, whole
         page.pair(theme.drifted(), 0, &label("drifted"), why);
     }
     if let Some(proof) = &step.proof {
-        evidence(&mut page, model, state, step, proof, whole);
+        evidence(&mut page, model, step, proof, whole);
     }
     before(&mut page, model, state, step);
     if let Some(handle) = &step.handle {
@@ -69,7 +82,7 @@ fn status(page: &mut Page, model: &Model, state: &RunState, step: &StepState, no
     let mut line =
         vec![Span::styled(format!("{} {}", theme.mark(standing), standing.word()), theme.standing(standing))];
     if let Some(over) = late(step, now).filter(|_| standing == Standing::Late) {
-        line.push(Span::styled(format!(" by {}", format_duration(over)), theme.late()));
+        line.push(Span::styled(format!(" by {}", format_duration(steady(over, true))), theme.late()));
     }
     page.line(Line::from(line));
     let about = match standing {
@@ -77,7 +90,7 @@ fn status(page: &mut Page, model: &Model, state: &RunState, step: &StepState, no
             let queue = step.outline.queue.as_ref();
             queue.map_or(String::new(), |q| format!("queue {}: {} at once", q.name, q.limit))
         }
-        Standing::Gate => format!("waits until you begin {}: g", step.outline.day),
+        Standing::Gate => format!("waits until you begin {}: b", step.outline.day),
         Standing::Late => match &step.wait {
             Some((wait, _)) => format!("waits on: {}", wait.condition),
             None => "waits on: its act to end".to_string(),
@@ -96,11 +109,32 @@ fn status(page: &mut Page, model: &Model, state: &RunState, step: &StepState, no
     if !about.is_empty() {
         page.say(theme.plain(), 0, &about);
     }
-    if let Some(taken) = elapsed(step, now) {
+    if let Some(taken) = begun(step, standing, now) {
         let word = if step.finished.is_some() { "took" } else { "elapsed" };
         let usual = format_duration(Duration::from_secs(step.outline.band.usual_s));
         let tries = if step.attempt > 0 { format!(", attempt {}", step.attempt) } else { String::new() };
-        page.pair(theme.plain(), 0, &label(word), &format!("{} (usual {usual}){tries}", format_duration(taken)));
+        page.pair(
+            theme.plain(),
+            0,
+            &label(word),
+            &format!("{} (usual {usual}){tries}", format_duration(steady(taken, step.finished.is_none()))),
+        );
+    }
+}
+
+/// The time that a step took, or has taken so far; the time at a gate or in a queue is not its own.
+fn begun(step: &StepState, standing: Standing, now: Timestamp) -> Option<Duration> {
+    match standing {
+        Standing::Pending | Standing::Ready | Standing::Queued | Standing::Gate => None,
+        Standing::Confirms
+        | Standing::Acts
+        | Standing::Waits
+        | Standing::Retries
+        | Standing::Late
+        | Standing::Blocked
+        | Standing::Drifted
+        | Standing::Halted
+        | Standing::Proven => elapsed(step, now),
     }
 }
 
@@ -110,7 +144,7 @@ fn waits(page: &mut Page, model: &Model, step: &StepState, now: Timestamp) {
     page.pair(theme.strong(), 0, &label("until"), &wait.condition);
     let band = format!(
         "{} (usual {}, late after {})",
-        format_duration(between(*since, now)),
+        format_duration(steady(between(*since, now), true)),
         format_duration(Duration::from_secs(wait.band.usual_s)),
         format_duration(Duration::from_secs(wait.band.late_s))
     );
@@ -144,19 +178,18 @@ fn failed(page: &mut Page, model: &Model, failure: &Failure, again_at: Timestamp
     let again = if pause.is_zero() {
         "at every look, some seconds apart".to_string()
     } else {
-        format!("in {}", format_duration(pause))
+        format!("in {}", format_duration(steady(pause, true)))
     };
     page.pair(theme.plain(), 0, &label("again"), &format!("{again}; r looks at once"));
 }
 
-fn evidence(page: &mut Page, model: &Model, state: &RunState, step: &StepState, proof: &Proof, whole: bool) {
+fn evidence(page: &mut Page, model: &Model, step: &StepState, proof: &Proof, whole: bool) {
     let theme = model.theme;
-    let begin = state.started.unwrap_or(Timestamp::UNIX_EPOCH);
     let style = if step.is_proven() { theme.proven() } else { theme.quiet() };
     let word = if step.is_proven() { "evidence" } else { "earlier" };
     page.pair(style, 0, &label(word), proof.summary());
     for (n, reading) in proof.readings().enumerate() {
-        let title = format!("{} {}, at {}", n + 1, reading.system, since_start(begin, reading.at));
+        let title = format!("{} {}, at {}Z", n + 1, reading.system, time_of_day(reading.at));
         page.say(theme.strong(), 1, &title);
         page.pair(theme.plain(), 3, "asked   ", &reading.asked);
         page.pair(theme.plain(), 3, "by hand ", &reading.by_hand);
@@ -176,10 +209,4 @@ fn before(page: &mut Page, model: &Model, state: &RunState, step: &StepState) {
     if !open.is_empty() && !step.is_proven() {
         page.pair(model.theme.plain(), 0, &label("after"), &open.join(", "));
     }
-}
-
-/// `00:12:03` since the run began.
-pub fn since_start(begin: Timestamp, at: Timestamp) -> String {
-    let s = between(begin, at).as_secs();
-    format!("{:02}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60)
 }

@@ -5,7 +5,6 @@ use crate::engine::proof::Comparison;
 use crate::engine::record::Event;
 use crate::engine::standing::Standing;
 use crate::engine::step::StepId;
-use crate::observed::{Backend, Cause, Contacts, Release, ReleaseState, Releases, Snapshot, View};
 use crate::plan::defaults::{Defaults, plan};
 use crate::session::protocol::Control;
 use crate::tui::Home;
@@ -13,7 +12,8 @@ use crate::tui::keymap::{Context, KEYS};
 use crate::tui::message::{BadPlan, Msg};
 use crate::tui::model::home::HomeModel;
 use crate::tui::model::run::{Dialog, Full, Pane, Row, RunModel};
-use crate::tui::model::{Model, Screen};
+use crate::tui::model::{Help, Model, Screen};
+use crate::tui::panes::samples::Seen;
 use crate::tui::samples::{Sample, at, proof};
 use crate::tui::session::Typist;
 use crate::tui::theme::Theme;
@@ -46,7 +46,7 @@ fn a_late_step_says_late_how_long_and_on_what_it_waits() {
         let text = typist.screen();
         // Since second 50, late after 180: at second 480 it is over by 250 seconds.
         typist.shows(&["LATE by 4 min 10 s", "waits on: clone cp1: the task ends", "seen", "transferred 41 of 78 MiB"]);
-        typist.shows(&["1 LATE", "41 of 78 MiB, 52 %", "proven 3/11", "last record 6 min 59 s ago"]);
+        typist.shows(&["1 LATE", "41 of 78 MiB, 52 %", "proven 3/11", "left or more"]);
         assert!(text.lines().any(|l| l.contains("! LATE") && l.contains("clone cp1")), "{text}");
         assert!(text.lines().any(|l| l.contains("Day 0 Check") && l.contains("proven")), "{text}");
         assert!(text.lines().last().unwrap().contains("Enter open"), "{text}");
@@ -115,38 +115,25 @@ fn the_evidence_of_a_step_has_system_question_answer_and_command() {
     assert!(typist.screen().contains("value 40"), "{}", typist.screen());
 }
 
+/// Sizes of the sketches in the screen's trial: one pane beside the steps from 110 columns on, all of them from 150 on, and on
+/// a low screen one again.
 #[test]
-fn a_large_screen_has_more_columns_and_the_releases_that_were_observed() {
-    let mut typist = run(&Sample::late_clone(), 100, COLOUR);
-    typist.resize((160, 45));
-    typist.shows_not("of 41 ready");
-    let row = |name: &str, state, failures| Release {
-        namespace: "cozy-x".into(),
-        name: name.into(),
-        state,
-        reason: "InstallFailed".into(),
-        message: "timed \u{1b}[31mout".into(),
-        revision: String::new(),
-        failures,
-        since: None,
+fn the_steps_have_one_pane_beside_them_and_all_of_them_on_a_large_screen() {
+    let seen = |size| {
+        let mut typist = run(&Sample::late_clone(), 300, PLAIN);
+        typist.resize(size);
+        typist.send(Msg::Observed(Seen::of(&plan(&Defaults::default()), 300).snapshots()));
+        typist
     };
-    let rows = vec![row("linstor", ReleaseState::Failed, 2), row("cilium", ReleaseState::Ready, 0)];
-    let releases = View::Releases(Releases { total: 41, ready: 38, troubled: 1, rows });
-    let mut contacts = Contacts::default();
-    contacts.answered(&Backend::Proxmox, at(97));
-    contacts.failed(&Backend::Kubernetes, at(40), Cause::Silent);
-    let seen = [releases, View::Contacts(contacts)].map(|view| Arc::new(Snapshot::new(at(99), view)));
-    typist.send(Msg::Observed(seen.to_vec()));
-    typist.shows(&[
-        "HelmReleases",
-        "38 of 41 ready, 1 in trouble",
-        "cozy-x/linstor (2)",
-        "InstallFailed: timed",
-        "~30s",
-    ]);
-    typist.shows(&["ready    cozy-x/cilium", "proxmox 3s", "k8s silent "]);
-    typist.resize((80, 24));
-    assert!(!typist.screen().contains("HelmReleases"));
+    let two = seen((120, 40));
+    two.shows(&["Day 1 Machines", "2 Proxmox: 3/3 run", "LATE by", "[2 Proxmox"]);
+    two.shows_not("ImagePullBackOff");
+    let all = seen((160, 45));
+    all.shows(&["Day 1 Machines", "LATE by", "2 Proxmox: 3/3", "3 Talos: 3/3", "4 Releases: 1/5", "5 Pods: 53/54"]);
+    all.shows(&["ImagePullBackOff", "6 Events: 12 warnings", "429 too many requests", "7 Log"]);
+    let low = seen((160, 16));
+    low.shows(&["2 Proxmox: 3/3"]);
+    low.shows_not("5 Pods: 53/54");
 }
 
 #[test]
@@ -327,6 +314,7 @@ fn whatever_a_record_says_no_cell_of_any_view_holds_more_than_a_character() {
     for keys in ["", "<Enter>", "<Down><Enter>", "<Down><Down><Enter>"] {
         for size in [(80, 24), (160, 45), (40, 10)] {
             let home = Home {
+                runs: Vec::new(),
                 plans: vec![(format!("/plans/{hostile}.yaml").into(), hostile.clone())],
                 scenarios: vec![(hostile.clone(), hostile.clone())],
                 cwd: hostile.clone().into(),
@@ -338,8 +326,7 @@ fn whatever_a_record_says_no_cell_of_any_view_holds_more_than_a_character() {
             typist.keys(keys);
             let mut buf = Buffer::empty(Rect::new(0, 0, size.0, size.1));
             render(&typist.model, buf.area, &mut buf);
-            let strange = buf.content.iter().map(|c| c.symbol()).find(|s| !is_harmless(s));
-            assert_eq!(strange, None, "home {keys} {size:?}");
+            assert_eq!(buf.content.iter().map(|c| c.symbol()).find(|s| !is_harmless(s)), None, "home {keys} {size:?}");
         }
     }
 }
@@ -371,7 +358,7 @@ fn a_real_frame_is_drawn_by_the_terminal_of_ratatui() {
     let mut terminal = Terminal::new(TestBackend::new(80, 24)).unwrap();
     terminal
         .draw(|frame| {
-            let _ = super::view(&typist.model, frame);
+            let _ = render(&typist.model, frame.area(), frame.buffer_mut());
         })
         .unwrap();
     assert!(terminal.backend().to_string().contains("BLOCKED"));
@@ -393,8 +380,14 @@ fn any_model() -> impl Strategy<Value = Model> {
         any::<bool>().prop_map(|stop| Some(Dialog::Stop { stop })),
         (0usize..50).prop_map(|scroll| Some(Dialog::Result { scroll })),
     ];
-    let full = prop_oneof![Just(None), Just(Some(Full::Detail)), Just(Some(Full::Log)), Just(Some(Full::Findings))];
-    let pane = prop_oneof![Just(Pane::Days), Just(Pane::Detail), Just(Pane::Log)];
+    let full = prop::sample::select(vec![
+        None,
+        Some(Full::Detail),
+        Some(Full::Log),
+        Some(Full::Findings),
+        Some(Full::Item(Pane::Pods)),
+    ]);
+    let pane = prop_oneof![Just(Pane::Detail), prop::sample::select(&Pane::WITH_DIGIT)];
     let cursor = prop_oneof![
         days().prop_map(Row::Day),
         "(day[0-5]\\.(clone/cp1|proxmox|releases/wave-2|none))"
@@ -413,40 +406,23 @@ fn any_model() -> impl Strategy<Value = Model> {
             }
             run.dialog = dialog;
             run.full = full;
-            run.pane = pane;
+            (run.pane, run.pinned) = (pane, scrolls.1.is_multiple_of(2));
+            if scrolls.2.is_multiple_of(2) {
+                run.observed.take(Seen::of(&run.plan, 300).snapshots(), Duration::ZERO);
+            }
             run.cursor = cursor;
             (run.detail_scroll, run.full_scroll, run.log_back) = scrolls;
             let mut model = Model::new(theme, Screen::Run(Box::new(run)));
             model.now = at(now.rem_euclid(1_000_000));
-            model.help = help.then_some(scrolls.0);
+            model.help = help.then_some(Help { of: Context::Run, scroll: scrolls.0 });
             model
         },
     );
     let home =
         (theme_any(), "[\\PC]{0,12}", prop::collection::vec(0usize..20, 0..25)).prop_map(|(theme, text, keys)| {
             let mut typist = Typist::home(theme);
-            let table = [
-                "<Up>",
-                "<Down>",
-                "<Enter>",
-                "<Tab>",
-                "<Esc>",
-                "<Left>",
-                "<Right>",
-                "<End>",
-                "<PageDown>",
-                "<Space>",
-                "a",
-                "w",
-                "d",
-                "y",
-                "o",
-                "s",
-                "u",
-                "x",
-                "n",
-                "?",
-            ];
+            let table = "<Up> <Down> <Enter> <Tab> <Esc> <Left> <Right> <End> <PageDown> <Space> a w d y o s u x n ?";
+            let table: Vec<&str> = table.split(' ').collect();
             for key in keys {
                 typist.keys(table[key]);
                 if key == 2 {

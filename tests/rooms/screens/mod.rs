@@ -3,6 +3,7 @@
 mod drawn;
 mod person;
 mod runs;
+mod site;
 mod views;
 
 use cozyup::tui::theme::Theme;

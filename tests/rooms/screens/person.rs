@@ -1,7 +1,7 @@
 //! A person at a screen: messages and keys go in, a drawn screen comes out.
 use cozyup::engine::record::Record;
+use cozyup::engine::standing::Standing;
 use cozyup::plan::Plan;
-use cozyup::tui::Home;
 use cozyup::tui::message::Msg;
 use cozyup::tui::model::home::HomeModel;
 use cozyup::tui::model::run::RunModel;
@@ -9,6 +9,7 @@ use cozyup::tui::model::{Model, Screen};
 use cozyup::tui::theme::Theme;
 use cozyup::tui::update::update;
 use cozyup::tui::view::render;
+use cozyup::tui::{Home, KnownRun};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use jiff::Timestamp;
 use ratatui::buffer::Buffer;
@@ -43,7 +44,12 @@ impl Person {
     }
 
     pub fn home(theme: Theme, size: (u16, u16)) -> Self {
+        Person::home_with(theme, size, Vec::new())
+    }
+
+    pub fn home_with(theme: Theme, size: (u16, u16), runs: Vec<KnownRun>) -> Self {
         let home = Home {
+            runs,
             plans: vec![
                 ("/home/ann/plans/site-a.yaml".into(), "plan site-a".into()),
                 ("/home/ann/plans/site-b.yaml".into(), "plan file plans/site-b.yaml has 2 errors".into()),
@@ -97,6 +103,34 @@ impl Person {
         let _ = render(&self.model, buf.area, &mut buf);
         buf
     }
+}
+
+pub fn runs() -> Vec<KnownRun> {
+    let run = |name: &str, standing, word: &str, day: &str, waits: &str, minutes: u64, who: Option<&str>| KnownRun {
+        name: name.into(),
+        folder: format!("/home/ann/runs/{name}").into(),
+        goes_on: who.is_some(),
+        standing,
+        word: word.into(),
+        day: day.into(),
+        waits: waits.into(),
+        since: Duration::from_secs(60 * minutes),
+        who: who.map(str::to_string),
+    };
+    let blocked = "release cert-manager failed 3 times in a row: InstallFailed";
+    vec![
+        run("site-a", Standing::Blocked, "BLOCKED", "Day 3 Platform 9/14", blocked, 19, Some("bob on pts/3")),
+        run(
+            "site-b",
+            Standing::Gate,
+            "waits for you",
+            "Day 1 Machines 0/28",
+            "somebody to begin day 1",
+            64,
+            Some("ann on pts/1"),
+        ),
+        run("standard", Standing::Proven, "proven", "Day 5 Validation 13/13", "", 2880, None),
+    ]
 }
 
 fn named(name: &str) -> KeyEvent {

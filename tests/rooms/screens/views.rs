@@ -1,6 +1,7 @@
 //! The views: what each shows, and how one gets there.
 use super::person::Person;
 use super::runs::{CLONE, Run, the_plan};
+use super::site::Seen;
 use cozyup::engine::record::Outcome;
 use cozyup::engine::state::RunState;
 use cozyup::engine::step::StepId;
@@ -31,12 +32,16 @@ pub fn all() -> Vec<View> {
     let mut all = vec![
         view("too-small", "one line says which size is needed", |t, s| seen(t, s, Run::cloning(), 175)),
         view("home", "what can be begun, and the plans in the folder", Person::home),
+        view("home-runs", "the runs of this machine: how each stands, what it waits for, who sits there", |t, s| {
+            Person::home_with(t, s, super::person::runs()).keys("<Down>")
+        }),
         view("home-open", "a plan file with an error: its line, the reason, what to write", broken),
         view("home-lab", "the scenarios of the lab", |t, s| Person::home(t, s).keys("<Down><Down><Enter>")),
         view("help", "every key, and what the states mean", |t, s| seen(t, s, Run::cloning(), 175).keys("?")),
     ];
     all.extend(forms());
     all.extend(runs());
+    all.extend(panes());
     all.extend(dialogs());
     all
 }
@@ -95,6 +100,44 @@ fn runs() -> Vec<View> {
             let mut person = seen(t, s, Run::cloning(), 175);
             person.send(Msg::Denied("not taken: bob on jump has control; t takes it".into()));
             person
+        }),
+    ]
+}
+
+/// Day 3 with what the observer sees of the site.
+fn watched(theme: Theme, size: Size, run: Run, second: i64, site: Seen) -> Person {
+    let mut person = seen(theme, size, run, second);
+    person.send(Msg::Observed(site.snapshots()));
+    person
+}
+
+fn platform(theme: Theme, size: Size) -> Person {
+    watched(theme, size, Run::platform(), 400, Seen::platform())
+}
+
+fn panes() -> Vec<View> {
+    vec![
+        view("pane-day", "day 3: its own pane has opened by itself", platform),
+        view("pane-steps", "the steps by their digit", |t, s| platform(t, s).keys("1")),
+        view("pane-cloning", "day 1: machines that are not there yet, and a clone on its way", |t, s| {
+            watched(t, s, Run::cloning(), 175, Seen::cloning())
+        }),
+        view("pane-proxmox", "the machines, one stopped by somebody, and a task of somebody else", |t, s| {
+            watched(t, s, Run::platform(), 400, Seen::platform().with_a_stopped_machine()).keys("2")
+        }),
+        view("pane-talos", "stage, services, etcd and version of each machine", |t, s| {
+            watched(t, s, Run::platform(), 400, Seen::platform().with_a_stopped_machine()).keys("3")
+        }),
+        view("pane-releases", "releases under the one that holds them back", |t, s| platform(t, s).keys("4<Down>")),
+        view("pane-pods", "pods that are not ready", |t, s| platform(t, s).keys("5")),
+        view("pane-events", "warnings of the cluster", |t, s| platform(t, s).keys("6")),
+        view("pane-log", "the log by its digit", |t, s| platform(t, s).keys("7")),
+        view("pane-silent", "a cluster that does not answer", |t, s| {
+            watched(t, s, Run::platform(), 400, Seen::platform().with_a_silent_cluster()).keys("5")
+        }),
+        view("pane-item", "all of one line", |t, s| platform(t, s).keys("4<Enter>")),
+        view("pane-empty", "a pane of a later day", |t, s| {
+            watched(t, s, Run::cloning(), 175, Seen::cloning()).keys("4")
         }),
     ]
 }

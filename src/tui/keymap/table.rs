@@ -1,0 +1,197 @@
+//! The keys themselves.
+use super::{Action, Binding, Context, Key, char, ctrl, key};
+use crossterm::event::KeyCode;
+
+const UP: &[Key] = &[key(KeyCode::Up), char('k')];
+const DOWN: &[Key] = &[key(KeyCode::Down), char('j')];
+const LEFT: &[Key] = &[key(KeyCode::Left)];
+const RIGHT: &[Key] = &[key(KeyCode::Right)];
+const PAGE_UP: &[Key] = &[key(KeyCode::PageUp), ctrl('b')];
+const PAGE_DOWN: &[Key] = &[key(KeyCode::PageDown), ctrl('f')];
+const HOME: &[Key] = &[key(KeyCode::Home), char('g')];
+const END: &[Key] = &[key(KeyCode::End), char('G')];
+const ENTER: &[Key] = &[key(KeyCode::Enter)];
+const ESC: &[Key] = &[key(KeyCode::Esc)];
+const TAB: &[Key] = &[key(KeyCode::Tab)];
+const BACK_TAB: &[Key] = &[key(KeyCode::BackTab)];
+const ARROW_UP: &[Key] = &[key(KeyCode::Up)];
+const ARROW_DOWN: &[Key] = &[key(KeyCode::Down)];
+
+const HALF_UP: &[Key] = &[ctrl('u')];
+const HALF_DOWN: &[Key] = &[ctrl('d')];
+const FIND: &[Key] = &[char('/')];
+const DIGITS: &[Key] = &[char('1'), char('2'), char('3'), char('4'), char('5'), char('6'), char('7')];
+
+macro_rules! table {
+    ($($context:ident $keys:expr, $shown:literal => $action:ident $(($of:literal))?, $short:literal, $about:literal;)*) => {
+        &[$(Binding {
+            context: Context::$context,
+            keys: $keys,
+            shown: $shown,
+            action: Action::$action $(($of))?,
+            short: $short,
+            about: $about,
+        }),*]
+    };
+}
+
+pub static KEYS: &[Binding] = table! {
+    Run ENTER, "Enter" => Enter, "open", "open the step on the full screen, with its evidence; in a pane of the site: its line; fold or unfold a day";
+    Run DIGITS, "1-7" => Go(0), "pane", "a pane: 1 steps, 2 Proxmox, 3 Talos, 4 releases, 5 pods, 6 events, 7 log";
+    Run TAB, "Tab" => NextPane, "", "next pane";
+    Run BACK_TAB, "Shift-Tab" => PreviousPane, "", "previous pane";
+    Run UP, "Up k" => Up, "", "one step or line up";
+    Run DOWN, "Down j" => Down, "", "one step or line down";
+    Run PAGE_UP, "PgUp Ctrl-B" => PageUp, "", "a page up";
+    Run PAGE_DOWN, "PgDn Ctrl-F" => PageDown, "", "a page down";
+    Run HOME, "Home g" => Top, "", "to the first line";
+    Run END, "End G" => Bottom, "", "to the last line; in the log: follow again";
+    Run LEFT, "Left" => Left, "", "fold the day";
+    Run RIGHT, "Right" => Right, "", "unfold the day";
+    Run &[char('r')], "r" => Retry, "retry", "look again at the selected step now, instead of when its pause is over";
+    Run &[char('b')], "b" => Gate, "begin", "the question before the day that waits for you";
+    Run &[char('s')], "s" => Stop, "stop", "stop the run at its next safe point (asks first)";
+    Run &[char('l')], "l" => Log, "log", "the log on the full screen";
+    Run &[char('t')], "t" => TakeControl, "", "take control of the run from another screen (asks first)";
+    Run &[char('w')], "w" => Findings, "", "warnings and notes of the plan";
+    Run &[char('f')], "f" => Follow, "follow", "let selection and pane follow what needs attention";
+    Run &[key(KeyCode::Esc)], "Esc" => Back, "", "back to the steps";
+
+    Run HALF_UP, "Ctrl-U" => HalfUp, "", "half a page up";
+    Run HALF_DOWN, "Ctrl-D" => HalfDown, "", "half a page down";
+    Run FIND, "/" => Find, "find", "show only the lines with a text; Esc shows all again";
+    Run &[char('n')], "n" => Next, "", "the next of the lines that were found";
+    Run &[char('N')], "N" => Previous, "", "the one before";
+    Run &[char('z')], "z" => Problems, "", "show only what needs attention, or all again";
+    Run &[char('d')], "d" => Describe, "", "all that is known of the selected step or line, as Enter";
+    Run &[char('c')], "c" => Copy, "copy", "copy the command of the selected step or line: into the terminal's clipboard, and into the file `copied` of the run";
+
+    Find ENTER, "Enter" => Enter, "keep", "keep the text: n and N go through the lines";
+    Find ESC, "Esc" => Back, "show all", "show all lines again";
+    Find ARROW_UP, "Up" => Up, "", "the line before of those that are left";
+    Find ARROW_DOWN, "Down" => Down, "", "the next line of those that are left";
+
+    Full HALF_UP, "Ctrl-U" => HalfUp, "", "half a page up";
+    Full HALF_DOWN, "Ctrl-D" => HalfDown, "", "half a page down";
+    Full FIND, "/" => Find, "find", "show only the lines with a text; Esc shows all again";
+    Full &[char('n')], "n" => Next, "", "the next line of those that are left";
+    Full &[char('N')], "N" => Previous, "", "the line before";
+    Full &[char('z')], "z" => Problems, "", "in the log: only what needs attention, or all again";
+    Full &[char('c')], "c" => Copy, "copy", "copy the command of the step or line";
+    Full UP, "Up k" => Up, "", "a line up";
+    Full DOWN, "Down j" => Down, "", "a line down";
+    Full PAGE_UP, "PgUp Ctrl-B" => PageUp, "", "a page up";
+    Full PAGE_DOWN, "PgDn Ctrl-F" => PageDown, "scroll", "a page down";
+    Full HOME, "Home g" => Top, "", "to the beginning";
+    Full END, "End G" => Bottom, "end", "to the end; in the log: follow again";
+    Full ESC, "Esc" => Back, "back", "back to all panes";
+    Full ENTER, "Enter" => Enter, "", "back to all panes";
+    Full &[char('l')], "l" => Log, "", "between the log and all panes";
+    Full DIGITS, "1-7" => Go(0), "", "the pane with this digit";
+    Full &[char('r')], "r" => Retry, "retry", "look again at the step now";
+
+    Gate ENTER, "Enter" => Enter, "begin the day", "begin the day: its steps may now change things";
+    Gate ESC, "Esc" => Back, "later", "not now: the run keeps waiting, the header says so";
+    Gate &[char('m')], "m" => ByHand, "by hand", "show or hide the commands that do the same by hand";
+    Gate UP, "Up k" => Up, "", "a line up";
+    Gate DOWN, "Down j" => Down, "scroll", "a line down";
+    Gate PAGE_UP, "PgUp Ctrl-B" => PageUp, "", "a page up";
+    Gate PAGE_DOWN, "PgDn Ctrl-F" => PageDown, "", "a page down";
+
+    Quit ESC, "Esc" => Back, "stay", "stay: nothing happens to the run";
+    Quit UP, "Up k" => Up, "", "the other answer";
+    Quit DOWN, "Down j" => Down, "choose", "the other answer";
+    Quit ENTER, "Enter" => Enter, "take it", "take the marked answer; at first it is to leave and let the run go on";
+    Quit &[char('s')], "s" => Yes, "stop and leave", "stop the run at its next safe point, then leave";
+
+    Stopping &[char('q'), key(KeyCode::Enter)], "q Enter" => Yes, "leave now", "leave now; the run ends at its next safe point all the same";
+    Stopping ESC, "Esc" => Back, "look around", "back to the panes while the run stops; the screen then stays open";
+
+    Stop ENTER, "Enter" => Enter, "take it", "take the marked answer; at first it is not to stop";
+    Stop UP, "Up k" => Up, "", "the other answer";
+    Stop DOWN, "Down j" => Down, "choose", "the other answer";
+    Stop &[char('y')], "y" => Yes, "stop", "stop the run at its next safe point";
+    Stop ESC, "Esc" => Back, "go on", "do not stop";
+
+    Take &[char('y')], "y" => Yes, "take control", "take control: the other screen only looks on from then on";
+    Take ESC, "Esc" => Back, "look on", "leave it to the other screen";
+    Take ENTER, "Enter" => Enter, "", "the same";
+
+    Result ESC, "Esc" => Back, "look around", "close the result and look at the steps";
+    Result ENTER, "Enter" => Enter, "", "close the result and look at the steps";
+    Result UP, "Up k" => Up, "", "a line up";
+    Result DOWN, "Down j" => Down, "scroll", "a line down";
+    Result PAGE_UP, "PgUp Ctrl-B" => PageUp, "", "a page up";
+    Result PAGE_DOWN, "PgDn Ctrl-F" => PageDown, "", "a page down";
+
+    Home UP, "Up k" => Up, "", "one line up";
+    Home DOWN, "Down j" => Down, "choose", "one line down";
+    Home HOME, "Home g" => Top, "", "to the first line";
+    Home END, "End G" => Bottom, "", "to the last line";
+    Home ENTER, "Enter" => Enter, "open", "take the marked line";
+
+    Open ENTER, "Enter" => Enter, "open", "read the file and open its run";
+    Open ESC, "Esc" => Back, "back", "back to the home screen; the name is kept";
+    Open ARROW_UP, "Up" => Up, "", "scroll the findings up";
+    Open ARROW_DOWN, "Down" => Down, "scroll", "scroll the findings down";
+    Open PAGE_UP, "PgUp Ctrl-B" => PageUp, "", "scroll the findings a page up";
+    Open PAGE_DOWN, "PgDn Ctrl-F" => PageDown, "", "scroll the findings a page down";
+    Open &[ctrl('e')], "Ctrl-E" => Mend, "mend in the form", "open a plan that was refused in the form";
+
+    Lab ARROW_UP, "Up" => Up, "", "one scenario up";
+    Lab ARROW_DOWN, "Down" => Down, "scenario", "one scenario down";
+    Lab ENTER, "Enter" => Enter, "start", "start the simulated site and open its run";
+    Lab ESC, "Esc" => Back, "back", "back to the home screen";
+
+    Form UP, "Up k" => Up, "", "one line up";
+    Form DOWN, "Down j" => Down, "", "one line down";
+    Form PAGE_UP, "PgUp Ctrl-B" => PageUp, "", "a page up";
+    Form PAGE_DOWN, "PgDn Ctrl-F" => PageDown, "", "a page down";
+    Form HOME, "Home g" => Top, "", "to the first line";
+    Form END, "End G" => Bottom, "", "to the last line";
+    Form TAB, "Tab" => NextPane, "pane", "next pane: sections, fields, findings";
+    Form BACK_TAB, "Shift-Tab" => PreviousPane, "", "previous pane";
+    Form LEFT, "Left" => Left, "", "to the sections";
+    Form RIGHT, "Right" => Right, "", "to the fields";
+    Form ENTER, "Enter" => Enter, "edit", "edit the field; in the findings: go to the field";
+    Form &[char(' ')], "Space" => Toggle, "", "true to false and back";
+    Form &[char('u')], "u" => Revert, "", "the field as it was when the plan was opened or saved";
+    Form &[char('a')], "a" => AddControlPlane, "", "add a control plane, on the next free name, VMID and address";
+    Form &[char('w')], "w" => AddWorker, "", "add a worker, on the next free name, VMID and address";
+    Form &[char('d')], "d" => Remove, "", "remove the selected machine from the plan (asks first)";
+    Form &[char('o')], "o" => SetAside, "", "set the selected finding aside, with a reason that goes into the record";
+    Form &[ctrl('s'), char('s')], "s Ctrl-S" => Save, "save", "save the plan as a file";
+    Form &[char('x')], "x" => Use, "run it", "open the run of the saved plan";
+    Form ESC, "Esc" => Back, "home", "to the home screen; what was typed is kept";
+
+    Edit ENTER, "Enter" => Enter, "done", "leave the field; the text is kept, also when it is wrong";
+    Edit TAB, "Tab" => NextPane, "next field", "leave the field and edit the next one";
+    Edit BACK_TAB, "Shift-Tab" => PreviousPane, "", "leave the field and edit the one before";
+    Edit ARROW_DOWN, "Down" => Down, "", "leave the field downwards";
+    Edit ARROW_UP, "Up" => Up, "", "leave the field upwards";
+    Edit ESC, "Esc" => Back, "", "leave the field; the text is kept";
+
+    Prompt ENTER, "Enter" => Enter, "accept", "take the text";
+    Prompt ESC, "Esc" => Back, "back", "back without taking it";
+
+    Confirm &[char('y')], "y" => Yes, "yes", "do it";
+    Confirm &[key(KeyCode::Esc), char('n'), key(KeyCode::Enter)], "Esc n Enter" => Back, "no", "do not do it";
+
+    Help UP, "Up k" => Up, "", "a line up";
+    Help DOWN, "Down j" => Down, "scroll", "a line down";
+    Help PAGE_UP, "PgUp Ctrl-B" => PageUp, "", "a page up";
+    Help PAGE_DOWN, "PgDn Ctrl-F" => PageDown, "", "a page down";
+    Help HOME, "Home g" => Top, "", "to the beginning";
+    Help END, "End G" => Bottom, "", "to the end";
+    Help ESC, "Esc" => Back, "close", "close the help";
+
+    Help HALF_UP, "Ctrl-U" => HalfUp, "", "half a page up";
+    Help HALF_DOWN, "Ctrl-D" => HalfDown, "", "half a page down";
+
+    Common &[char('h'), char('?')], "h ?" => Help, "help", "this help";
+    Common &[char('q')], "q" => Quit, "quit", "leave; while a run goes on it says first what happens to it";
+    Anywhere &[key(KeyCode::F(1))], "F1" => Help, "", "this help";
+    Anywhere &[ctrl('l')], "Ctrl-L" => Redraw, "", "draw the screen anew";
+    Anywhere &[ctrl('z')], "Ctrl-Z" => Suspend, "", "back to the shell; `fg` comes back; the run goes on";
+    Anywhere &[ctrl('c')], "Ctrl-C" => Interrupt, "", "leave, as q does; again: leave at once, the run goes on";
+};

@@ -1,0 +1,48 @@
+//! Events: the newest warnings that Kubernetes keeps.
+use super::{Column, Grade, Item, Moment, Table, column, time_of_day};
+use crate::observed::{Backend, Event};
+use crate::tui::model::run::RunModel;
+
+static COLUMNS: [Column; 5] = [
+    column("TIME", 8),
+    column("REASON", 16),
+    column("TIMES", 5).right().rank(2),
+    column("ABOUT", 18).grows().rank(1),
+    column("MESSAGE", 20).grows(),
+];
+
+pub fn table(run: &RunModel, moment: Moment) -> Table {
+    let reading = run.observed.reading(&Backend::Kubernetes, moment.now, moment.wall);
+    let Some(events) = run.observed.events() else {
+        return Table::without(reading, &COLUMNS, "no event was seen yet: there is a cluster from day 2 on");
+    };
+    let mut items: Vec<Item> = events.rows.iter().enumerate().map(|(n, event)| row(n, event)).collect();
+    let unlisted = events.total.saturating_sub(events.rows.len());
+    if unlisted > 0 {
+        items.push(Item::line("unlisted", Grade::Quiet, 0, format!("and {unlisted} older ones")));
+    }
+    let count = match events.total {
+        1 => "1 warning".to_string(),
+        n => format!("{n} warnings"),
+    };
+    if items.is_empty() {
+        return Table { count, ..Table::without(reading, &COLUMNS, "Kubernetes keeps no warning") };
+    }
+    Table::of(reading, &COLUMNS, count, items)
+}
+
+fn row(n: usize, event: &Event) -> Item {
+    let times = if event.count > 1 { format!("x{}", event.count) } else { String::new() };
+    let at = event.at.map(time_of_day).unwrap_or_default();
+    let cells = vec![at.clone(), event.reason.clone(), times, event.about.clone(), event.message.clone()];
+    // A warning tells of what was: whether it still is, the other panes say.
+    let key =
+        format!("{}/{}/{}", event.about, event.reason, event.at.map_or_else(|| n.to_string(), |at| at.to_string()));
+    Item::row(key, Grade::Warn, cells).about(vec![
+        ("about", event.about.clone()),
+        ("reason", event.reason.clone()),
+        ("last", at),
+        ("times", event.count.to_string()),
+        ("message", event.message.clone()),
+    ])
+}

@@ -1,0 +1,219 @@
+//! The contents of the panes that show the site: what was observed, joined with what the plan expects, as tables. How a table
+//! is drawn, moved in and searched is the same for all of them (`view/table.rs`, `update/table.rs`).
+mod events;
+mod machines;
+mod pods;
+mod releases;
+#[cfg(test)]
+pub mod samples;
+mod site;
+mod talos;
+#[cfg(test)]
+mod tests;
+mod worst;
+
+pub use worst::troubles;
+
+use super::model::observed::Reading;
+use super::model::run::{Pane, RunModel};
+use crate::base::day::Day;
+use crate::engine::standing::clock_of;
+use jiff::Timestamp;
+use std::time::Duration;
+
+/// How a line stands; its mark and colour follow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Grade {
+    /// Nothing to look at: not yet expected, or no judgement.
+    Quiet,
+    Good,
+    /// On its way.
+    Moves,
+    /// Longer than it should, or not as it should be.
+    Warn,
+    /// Contradicts the plan, or has failed.
+    Bad,
+}
+
+/// A column of a table.
+#[derive(Debug, Clone, Copy)]
+pub struct Column {
+    pub head: &'static str,
+    /// Least width.
+    pub width: u16,
+    /// Takes a share of what is left over.
+    pub grows: bool,
+    pub right: bool,
+    /// The columns with the highest rank go first where there is no room; 0 stays.
+    pub rank: u8,
+}
+
+pub const fn column(head: &'static str, width: u16) -> Column {
+    Column { head, width, grows: false, right: false, rank: 0 }
+}
+
+impl Column {
+    pub const fn grows(self) -> Column {
+        Column { grows: true, ..self }
+    }
+
+    pub const fn right(self) -> Column {
+        Column { right: true, ..self }
+    }
+
+    pub const fn rank(self, rank: u8) -> Column {
+        Column { rank, ..self }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Body {
+    /// One for each column.
+    Cells(Vec<String>),
+    /// A sentence over the whole width, so many columns in.
+    Line(usize, String),
+}
+
+/// A line of a table that can be selected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Item {
+    /// What the line is about: the selection stays with it when the order changes.
+    pub key: String,
+    pub grade: Grade,
+    pub body: Body,
+    /// All that is known of it, for its page.
+    pub about: Vec<(&'static str, String)>,
+}
+
+impl Item {
+    pub fn row(key: impl Into<String>, grade: Grade, cells: Vec<String>) -> Item {
+        Item { key: key.into(), grade, body: Body::Cells(cells), about: Vec::new() }
+    }
+
+    pub fn line(key: impl Into<String>, grade: Grade, indent: usize, text: impl Into<String>) -> Item {
+        Item { key: key.into(), grade, body: Body::Line(indent, text.into()), about: Vec::new() }
+    }
+
+    #[must_use]
+    pub fn about(self, about: Vec<(&'static str, String)>) -> Item {
+        Item { about: about.into_iter().filter(|(_, text)| !text.is_empty()).collect(), ..self }
+    }
+
+    /// All of it in one line.
+    pub fn text(&self) -> String {
+        match &self.body {
+            Body::Cells(cells) => {
+                cells.iter().map(|c| c.trim()).filter(|c| !c.is_empty()).collect::<Vec<_>>().join("  ")
+            }
+            Body::Line(_, text) => text.clone(),
+        }
+    }
+}
+
+/// One pane of the site.
+#[derive(Debug)]
+pub struct Table {
+    /// What is counted, for the title.
+    pub count: String,
+    /// The worst of its lines.
+    pub grade: Grade,
+    pub reading: Reading,
+    pub columns: &'static [Column],
+    pub items: Vec<Item>,
+    /// Said when there is no line.
+    pub empty: String,
+}
+
+impl Table {
+    fn of(reading: Reading, columns: &'static [Column], count: String, items: Vec<Item>) -> Table {
+        let grade = items.iter().map(|item| item.grade).max().unwrap_or(Grade::Quiet);
+        Table { count, grade, reading, columns, items, empty: String::new() }
+    }
+
+    fn without(reading: Reading, columns: &'static [Column], empty: impl Into<String>) -> Table {
+        let grade = Grade::Quiet;
+        Table { count: String::new(), grade, reading, columns, items: Vec::new(), empty: empty.into() }
+    }
+
+    /// The line with this key, or the first one.
+    pub fn at(&self, key: Option<&String>) -> usize {
+        key.and_then(|key| self.items.iter().position(|item| item.key == *key)).unwrap_or(0)
+    }
+}
+
+/// The moment for which a pane is made.
+#[derive(Debug, Clone, Copy)]
+pub struct Moment {
+    /// Of the run's clock.
+    pub now: Timestamp,
+    pub wall: Duration,
+}
+
+/// The table of a pane of the site; `None` for the other panes.
+pub fn table(run: &RunModel, pane: Pane, moment: Moment) -> Option<Table> {
+    let moment = Moment { now: clock_of(&run.state, moment.now), ..moment };
+    let mut table = match pane {
+        Pane::Days | Pane::Detail | Pane::Log => return None,
+        Pane::Proxmox => site::table(run, moment),
+        Pane::Talos => talos::table(run, moment),
+        Pane::Releases => releases::table(run, moment),
+        Pane::Pods => pods::table(run, moment),
+        Pane::Events => events::table(run, moment),
+    };
+    // The page of a line keeps its line.
+    if run.full.is_none() && run.is_narrowed(pane) {
+        table.items.retain(|item| run.finds(pane, &item.text()) && (!run.problems || item.grade >= Grade::Warn));
+        if table.items.is_empty() && table.empty.is_empty() {
+            table.empty = "no line is left; Esc shows all again".to_string();
+        }
+    }
+    Some(table)
+}
+
+/// The pane that shows what a day makes.
+pub fn of_day(day: Day) -> Option<Pane> {
+    match day {
+        Day::Number(0) => None,
+        Day::Number(1 | 6) | Day::Workers | Day::Teardown => Some(Pane::Proxmox),
+        Day::Number(2) => Some(Pane::Talos),
+        Day::Number(3) => Some(Pane::Releases),
+        Day::Number(4 | 5 | 7) => Some(Pane::Pods),
+        Day::Number(_) => None,
+    }
+}
+
+/// True when something was read that the pane shows.
+pub fn has(run: &RunModel, pane: Pane) -> bool {
+    let seen = &run.observed;
+    match pane {
+        Pane::Days | Pane::Detail | Pane::Log => true,
+        Pane::Proxmox => seen.site().is_some(),
+        Pane::Talos => seen.machines().is_some(),
+        Pane::Releases => seen.releases().is_some_and(|r| r.total > 0),
+        Pane::Pods => seen.pods().is_some_and(|p| p.total > 0),
+        Pane::Events => seen.events().is_some_and(|e| e.total > 0),
+    }
+}
+
+/// `1.2/24G`
+fn memory(used: Option<u64>, all: Option<u64>) -> String {
+    let gib = |bytes: u64| bytes as f64 / f64::from(1 << 30);
+    match (used, all) {
+        (Some(used), Some(all)) => {
+            let used = gib(used);
+            let used = if used < 9.95 { format!("{used:.1}") } else { format!("{used:.0}") };
+            format!("{used}/{:.0}G", gib(all))
+        }
+        (Some(_) | None, _) => String::new(),
+    }
+}
+
+fn percent(permille: Option<u32>) -> String {
+    permille.map(|p| format!("{}%", (p + 5) / 10)).unwrap_or_default()
+}
+
+/// `22:49:12`, in UTC as every time on the screen.
+pub fn time_of_day(at: Timestamp) -> String {
+    let second = at.as_second().rem_euclid(86_400);
+    format!("{:02}:{:02}:{:02}", second / 3600, second % 3600 / 60, second % 60)
+}

@@ -1,0 +1,137 @@
+//! A screen's place at the terminal: what it draws on, the keys that come, and what it asks of the terminal beside frames.
+use super::input::Input;
+use super::message::{Cmd, End, Msg};
+use super::model::{Drawn, Model};
+use super::runtime::{load, save};
+use super::terminal::{Held, is_quiet};
+use super::view::render;
+use crate::base::file;
+use crate::session::protocol::Request;
+use rustix::process::{Signal, getpid, kill_process};
+use std::io;
+use std::path::PathBuf;
+use tokio::sync::mpsc;
+
+pub struct Seat {
+    held: Option<Held>,
+    /// `None`: the terminal is gone.
+    pub events: Option<Input>,
+    /// The title and the call that were announced last.
+    announced: Option<(String, Option<&'static str>)>,
+    /// It stopped itself and has taken the terminal again: the signal that woke it is yet to come.
+    is_awake: bool,
+}
+
+impl Seat {
+    /// # Errors
+    /// When the terminal can't be taken.
+    pub fn take() -> io::Result<Seat> {
+        Ok(Seat { held: Some(Held::take()?), events: Some(Input::start()), announced: None, is_awake: false })
+    }
+
+    /// Draws a frame; `None` when the terminal is gone.
+    pub fn draw(&mut self, model: &Model) -> Option<Drawn> {
+        let Some(terminal) = &mut self.held else { return Some(Drawn::default()) };
+        let mut drawn = Drawn::default();
+        if terminal.draw(|area, buffer| drawn = render(model, area, buffer)).is_err() {
+            self.held = None;
+            self.events = None;
+            return None;
+        }
+        Some(drawn)
+    }
+
+    /// Tells the terminal's title what the run does, and rings once when it begins to call for a person.
+    pub fn announce(&mut self, model: &Model) {
+        let Some(terminal) = self.held.as_mut().filter(|_| !is_quiet()) else { return };
+        let now = (model.title(), model.call());
+        if self.announced.as_ref() == Some(&now) {
+            return;
+        }
+        let rings = now.1.is_some() && self.announced.as_ref().is_some_and(|(_, before)| *before != now.1);
+        // A terminal that is gone is noticed by the next frame.
+        let _ = terminal.announce(&now.0, rings);
+        self.announced = Some(now);
+    }
+
+    /// Gives the terminal back, stops this process until the shell wakes it, and takes the terminal again. The run goes on
+    /// meanwhile: it is a process of its own.
+    pub fn suspend(&mut self) {
+        self.events = None;
+        self.held = None;
+        // Without this right there is no process that could be woken again.
+        let _ = kill_process(getpid(), Signal::STOP);
+        self.held = Held::take().ok();
+        self.events = self.held.is_some().then(Input::start);
+        self.announced = None;
+        self.is_awake = true;
+    }
+
+    /// This process was woken. Where somebody else had stopped it, its shell has set the terminal to its own ways meanwhile.
+    pub fn wake(&mut self) {
+        if !std::mem::take(&mut self.is_awake) && self.held.is_some() {
+            // First the old one: it gives the terminal back.
+            self.held = None;
+            self.held = Held::take().ok();
+            self.announced = None;
+        }
+    }
+
+    /// Does what the model asks; `Some` when the screen is to be left.
+    pub fn obey(
+        &mut self,
+        command: Cmd,
+        requests: Option<&mpsc::UnboundedSender<Request>>,
+        answers: &mpsc::UnboundedSender<Msg>,
+    ) -> Option<End> {
+        let answers = answers.clone();
+        match command {
+            Cmd::End(end) => return Some(end),
+            Cmd::Ask(request) => {
+                // An engine that has ended takes no requests; its summary is on its way.
+                let _ = requests.map(|requests| requests.send(request));
+            }
+            Cmd::Load(path) => {
+                tokio::task::spawn_blocking(move || {
+                    let result = load(&path);
+                    // Nobody waits for it when the screen has been left.
+                    let _ = answers.send(Msg::Loaded { path, result });
+                });
+            }
+            Cmd::Save { path, plan, replace } => {
+                tokio::task::spawn_blocking(move || {
+                    let result = save(&path, &plan, replace);
+                    let _ = answers.send(Msg::Saved { path, plan, result });
+                });
+            }
+            Cmd::Copy { text, file } => self.copy(text, file, answers),
+            Cmd::Redraw => {
+                if let Some(terminal) = &mut self.held {
+                    let _ = terminal.forget();
+                }
+            }
+            Cmd::Suspend => {
+                self.suspend();
+                if self.events.is_none() {
+                    let _ = answers.send(Msg::Hangup);
+                }
+            }
+        }
+        None
+    }
+
+    /// Into the clipboard of the person's own terminal, through any number of ssh sessions, and into a file for terminals that
+    /// refuse it.
+    fn copy(&mut self, text: String, file: PathBuf, answers: mpsc::UnboundedSender<Msg>) {
+        if let Some(terminal) = &mut self.held {
+            let _ = terminal.copy(&text);
+        }
+        tokio::task::spawn_blocking(move || {
+            let said = match file::write_private(&file, format!("{text}\n").as_bytes()) {
+                Ok(()) => format!("copied (if the terminal allows it), and written to {}", file.display()),
+                Err(e) => format!("copied if the terminal allows it; {} can't be written: {e}", file.display()),
+            };
+            let _ = answers.send(Msg::Said(said));
+        });
+    }
+}
