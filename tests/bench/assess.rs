@@ -40,15 +40,23 @@ fn one(disk: &Path, pods: usize, releases: usize) {
     };
     let kubeconfig = served.old_kubeconfig.unwrap();
     let (access, to) = (["--kubeconfig", kubeconfig.to_str().unwrap()], dir.path().join("backup"));
-    for command in ["assess", "inventory"] {
+    for command in ["assess"] {
         let (output, figure) = measured(Command::new(program).args([command, "--json"]).args(access));
         let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
         let read = report["counts"]["pods"].as_u64().or(report["items"].as_array().map(|i| i.len() as u64));
         assert!(read.unwrap() > 0, "{report}");
         print(command, pods, releases, &figure, &report["calls"].to_string());
     }
-    let mut backup = Command::new(program);
-    let (output, figure) = measured(backup.arg("backup").args(access).arg("--to").arg(&to));
+    whole(&kubeconfig, &to, pods, releases);
+    lab.kill().unwrap();
+    lab.wait().unwrap();
+}
+
+/// A backup of all of it, and the same kinds by kubectl.
+fn whole(kubeconfig: &Path, to: &Path, pods: usize, releases: usize) {
+    let access = ["--kubeconfig", kubeconfig.to_str().unwrap()];
+    let mut backup = Command::new(env!("CARGO_BIN_EXE_cozyup"));
+    let (output, figure) = measured(backup.arg("backup").args(access).arg("--to").arg(to));
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}");
     let calls = said.split("requests  ").nth(1).and_then(|rest| rest.split(',').next()).unwrap_or("?");
@@ -60,8 +68,6 @@ fn one(disk: &Path, pods: usize, releases: usize) {
         assert!(output.status.success(), "kubectl get: {}", output.status);
         print("kubectl", pods, releases, &figure, "?");
     }
-    lab.kill().unwrap();
-    lab.wait().unwrap();
 }
 
 /// As `tests/peers/run` builds it.
