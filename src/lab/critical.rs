@@ -25,18 +25,7 @@ pub fn chain(scenario: &Scenario, until: u8) -> Vec<Link> {
     add(1, "fetch the Talos image", l.image_fetch_s);
     add(1, "upload it to the storage", l.upload_task_s);
     add(1, "import it into the template's disk", l.import_s);
-    // A further host's template is imported when the first one is there, and serves the machines of its host.
-    let of_copy = |host: &str| scenario.nodes.iter().filter(|node| node.host == host).count();
-    let of_first = scenario.nodes.len() - scenario.copies.iter().map(|copy| of_copy(&copy.host)).sum::<usize>();
-    let clones = |count: usize| l.clone_s * count as f64;
-    let copies = scenario.copies.iter().map(|copy| (l.import_s, clones(of_copy(&copy.host))));
-    let longest = copies.fold((0.0, clones(of_first)), |a, b| if a.0 + a.1 < b.0 + b.1 { b } else { a });
-    add(1, "import it into the disk of another host's template", longest.0);
-    add(1, "make the template", l.template_s);
-    add(1, "clone the VMs, one after the other on one storage", longest.1);
-    add(1, "configure the last VM", l.config_s);
-    add(1, "resize its disk", l.resize_s);
-    add(1, "add its data disk", l.config_s);
+    of_the_slowest_host(scenario).into_iter().for_each(|(what, seconds)| add(1, what, seconds));
     if scenario.delivery == "cdrom" {
         add(2, "upload the machine's CD-ROM", l.upload_task_s);
         add(2, "put it into the VM", l.config_s);
@@ -74,6 +63,25 @@ pub fn chain(scenario: &Scenario, until: u8) -> Vec<Link> {
 fn later_days(l: &Latency) -> Vec<(u8, &'static str, f64)> {
     let on = |day: u8, links: &[(&'static str, f64)]| -> Vec<_> { links.iter().map(|(w, s)| (day, *w, *s)).collect() };
     [on(6, &by_cluster_api(l)), on(7, &on_volumes(l)), on(8, &of_tenants(l))].concat()
+}
+
+/// Day 1 from the image on. A further host's template is imported when the first one is there, and serves the machines of its host.
+fn of_the_slowest_host(scenario: &Scenario) -> [(&'static str, f64); 6] {
+    let l = &scenario.latency;
+    let of_copy = |host: &str| scenario.nodes.iter().filter(|node| node.host == host).count();
+    let of_copies: usize = scenario.copies.iter().map(|copy| of_copy(&copy.host)).sum();
+    let clones = |count: usize| l.clone_s * count as f64;
+    let copies = scenario.copies.iter().map(|copy| (l.import_s, clones(of_copy(&copy.host))));
+    let first = (0.0, clones(scenario.nodes.len() - of_copies));
+    let (import, clones) = copies.fold(first, |a, b| if a.0 + a.1 < b.0 + b.1 { b } else { a });
+    [
+        ("import it into the disk of another host's template", import),
+        ("make the template", l.template_s),
+        ("clone the VMs, one after the other on one storage", clones),
+        ("configure the last VM", l.config_s),
+        ("resize its disk", l.resize_s),
+        ("add its data disk", l.config_s),
+    ]
 }
 
 /// Day 6. capmox looks at what is under way every so many seconds, so each of its requests costs as much.

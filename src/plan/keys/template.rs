@@ -24,7 +24,13 @@ pub(super) static TEMPLATE: &[Key] = &[
 ];
 
 static COPY: &[Key] = &[
-    key("host", "host", Kind::Text, "pve2", "Proxmox node on which it is built and whose machines are cloned from it."),
+    key(
+        "host",
+        "host",
+        Kind::Text,
+        "pve-b",
+        "Proxmox node on which it is built and whose machines are cloned from it.",
+    ),
     key("vmid", "VMID", VMID, "9101", "Its VMID; its name is that of the template with the host behind it."),
     key("storage", "disk storage", Kind::Text, "local-lvm", "Storage of that host for its disk and the clones' disks.")
         .optional("one with the name of template.storage"),
