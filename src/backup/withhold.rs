@@ -155,7 +155,7 @@ fn below(value: &mut Value, at: &str, places: &mut Vec<String>) {
         Value::Object(entries) => {
             let names_another = entries.contains_key("name");
             for (name, value) in entries.iter_mut() {
-                if !is_beside(&bare(name)) && !(names_another && name == "key") {
+                if !(is_beside(&bare(name)) || names_another && name == "key") {
                     below(value, &format!("{at}.{name}"), places);
                 }
             }
@@ -177,7 +177,7 @@ fn arguments(items: &mut [Value], at: &str, depth: usize, places: &mut Vec<Strin
     for (n, item) in items.iter_mut().enumerate() {
         let at = format!("{at}[{n}]");
         let flag = item.as_str().filter(|text| text.starts_with('-') && !text.contains(['=', ' ', '\n']));
-        let names_one = flag.is_some_and(|flag| is_secret(flag));
+        let names_one = flag.is_some_and(is_secret);
         match item {
             Value::String(text) if is_next && !names_one && !text.starts_with('-') && !is_reference(text) => {
                 *text = WITHHELD.into();

@@ -58,7 +58,7 @@ impl Shown {
 pub fn bytes() {
     println!("\nredraw: bytes to the terminal (a minute's wait, no record, systems that answer)");
     // The end would make the run stand still.
-    let mut records = sample::records(RECORDS);
+    let mut records: Vec<_> = sample::records(RECORDS).collect();
     records.retain(|record| !matches!(record.event, Event::Ended { .. }));
     let last = records.last().map_or(Timestamp::UNIX_EPOCH, |record| record.at);
     for size in [(80, 24), (120, 40), (160, 45)] {

@@ -44,7 +44,7 @@ fn by_form(text: &str) -> String {
         let end = rest.find(|c: char| c.is_whitespace() || "/?#\"'<>`,".contains(c)).unwrap_or(rest.len());
         from = start;
         let authority = rest.get(..end).unwrap_or_default();
-        let password = authority.rsplit_once('@').and_then(|(user, _)| Some(user.split_once(':')?));
+        let password = authority.rsplit_once('@').and_then(|(user, _)| user.split_once(':'));
         if let Some((user, password)) = password.filter(|(_, password)| !is_reference(password)) {
             let (a, b) = (start + user.len() + 1, start + user.len() + 1 + password.len());
             text.replace_range(a..b, WITHHELD);

@@ -59,6 +59,16 @@ fn a_notice_goes_after_some_seconds_and_never_covers_the_keys_of_a_gate() {
     assert!(last_line(&typist).contains("Enter begin the day"), "{}", last_line(&typist));
 }
 
+#[test]
+fn the_way_to_the_help_and_the_way_out_are_always_seen() {
+    for size in [(40, 10), (80, 24), (160, 45)] {
+        let mut typist = run(&Sample::late_clone(), 60);
+        typist.resize(size);
+        let line = last_line(&typist);
+        assert!(line.contains("h help") && line.contains("q quit") && line.contains("Enter open"), "{line}");
+    }
+}
+
 /// B2: the page of one step became that of another one while it was read.
 #[test]
 fn the_page_of_a_step_stays_with_it_while_something_else_needs_attention() {

@@ -4,7 +4,7 @@
 //!  Enter open  Tab pane  r retry  g gate  s stop  l log  h help  q quit
 //! ```
 use super::page::{fit, put, put_line};
-use crate::tui::keymap::{self, Context};
+use crate::tui::keymap::{self, Binding, Context};
 use crate::tui::model::{Model, Screen};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -29,17 +29,20 @@ pub fn render(model: &Model, area: Rect, buf: &mut Buffer) {
         let used = (width + 2).min(area.width);
         area = Rect { x: area.x.saturating_add(used), width: area.width - used, ..area };
     }
+    // The first of several keys is enough here; the help has them all.
+    let key = |binding: &Binding| binding.shown.split(' ').next().unwrap_or_default();
+    let width = |binding: &Binding| 3 + key(binding).width() + binding.short.width();
+    // The way to the help and the way out are always seen.
+    let (always, here): (Vec<_>, Vec<_>) = keymap::footer(model.context()).partition(|b| b.context == Context::Common);
     let mut line = Line::default();
-    let mut room = usize::from(area.width);
-    for binding in keymap::footer(model.context()) {
-        // The first of several keys is enough here; the help has them all.
-        let key = binding.shown.split(' ').next().unwrap_or_default();
-        let width = 3 + key.width() + binding.short.width();
-        if width > room {
-            break;
-        }
-        room -= width;
-        line.push_span(Span::styled(format!(" {key}"), theme.key()));
+    let mut room = usize::from(area.width).saturating_sub(always.iter().map(|b| width(b)).sum());
+    let fitting = here.into_iter().take_while(|binding| {
+        let fits = width(binding) <= room;
+        room = room.saturating_sub(width(binding));
+        fits
+    });
+    for binding in fitting.collect::<Vec<_>>().into_iter().chain(always) {
+        line.push_span(Span::styled(format!(" {}", key(binding)), theme.key()));
         line.push_span(Span::styled(format!(" {} ", binding.short), theme.plain()));
     }
     put_line(buf, area, &line);
