@@ -174,18 +174,23 @@ pub fn talos(error: &talos::Error, doing: &str) -> Failure {
     }
 }
 
+const WEBHOOK_SILENT: &str = "the API server asks that controller before it takes such an object, and its pod starts or does not run: \
+     `kubectl get pods -A` shows it; cozyup tries again";
+const WEBHOOK_REFUSES: &str = "the webhook that is named there judges such objects, and its own words say what it does not take: `kubectl get \
+     validatingwebhookconfigurations,mutatingwebhookconfigurations` shows whose it is; take the cause away, or ask who set its rules; the \
+     step goes on by itself";
+
+const BUSY: &str = "the API server is starting or busy; cozyup tries again";
+
+fn is_webhook(error: &kubernetes::Error) -> bool {
+    matches!(error, kubernetes::Error::Webhook { .. })
+}
+
 pub fn kubernetes(error: &kubernetes::Error, doing: &str) -> Failure {
     use kubernetes::Error;
     let what = format!("{doing}: {error}");
-    if let Error::Webhook { .. } = error {
-        return Failure::retryable(
-            what,
-            "the API server asks that controller before it takes such an object, and its pod starts or does not run: `kubectl get \
-             pods -A` shows it; cozyup tries again",
-        );
-    }
     if error.is_transient() {
-        return Failure::retryable(what, "the API server is starting or busy; cozyup tries again");
+        return Failure::retryable(what, if is_webhook(error) { WEBHOOK_SILENT } else { BUSY });
     }
     match error {
         Error::NotFound => Failure::retryable(what, "what is asked for is not installed yet; cozyup tries again"),
@@ -215,12 +220,7 @@ pub fn kubernetes(error: &kubernetes::Error, doing: &str) -> Failure {
             what,
             "the kubeconfig's user lacks this right (kubectl auth can-i --list): give it back; the step goes on by itself",
         ),
-        Error::Denied { .. } => Failure::person(
-            what,
-            "the webhook that is named there judges such objects, and its own words say what it does not take: `kubectl get \
-             validatingwebhookconfigurations,mutatingwebhookconfigurations` shows whose it is; take the cause away, or ask who \
-             set its rules; the step goes on by itself",
-        ),
+        Error::Denied { .. } => Failure::person(what, WEBHOOK_REFUSES),
         Error::Invalid { .. } => {
             Failure::broken(what, "the API server refuses the object: correct the plan key it names")
         }

@@ -49,6 +49,19 @@ pub fn all() -> Vec<Api> {
     vec![proxmox(), talos(), kubernetes(), web()]
 }
 
+fn places_of_proxmox() -> Vec<Place> {
+    vec![
+        place("day 0, version", "GET /api2/json/version"),
+        place("day 1, image upload", "/storage/local/upload"),
+        place("day 1, import", "POST /api2/json/nodes/pve/qemu$"),
+        place("day 1, clone", "/qemu/9100/clone"),
+        place("day 1, read vm", "GET /api2/json/nodes/pve/qemu/1003/config"),
+        place("day 1, start", "/qemu/1002/status/start"),
+        place("day 4, token", "/access/users/"),
+        place("day 6, vm", "GET /api2/json/nodes/pve/qemu/9500/config"),
+    ]
+}
+
 fn proxmox() -> Api {
     let mut faults = of_the_line();
     faults.extend([
@@ -97,22 +110,7 @@ fn proxmox() -> Api {
             place(changes, found),
         ));
     }
-    Api {
-        name: "proxmox",
-        until: "6",
-        faults,
-        places: vec![
-            place("day 0, version", "GET /api2/json/version"),
-            place("day 1, image upload", "/storage/local/upload"),
-            place("day 1, import", "POST /api2/json/nodes/pve/qemu$"),
-            place("day 1, clone", "/qemu/9100/clone"),
-            place("day 1, read vm", "GET /api2/json/nodes/pve/qemu/1003/config"),
-            place("day 1, start", "/qemu/1002/status/start"),
-            place("day 4, token", "/access/users/"),
-            place("day 6, vm", "GET /api2/json/nodes/pve/qemu/9500/config"),
-        ],
-        special,
-    }
+    Api { name: "proxmox", until: "6", faults, places: places_of_proxmox(), special }
 }
 
 fn talos() -> Api {
@@ -150,6 +148,24 @@ const WEBHOOK_REFUSES: &str = "kind: answer, code: 403, text: 'admission webhook
 const WEBHOOK_SILENT: &str = "kind: answer, code: 500, text: 'Internal error occurred: failed calling webhook \
                               \"validation.proxmoxcluster\": connect: connection refused', for_s: 45";
 
+fn places_of_kubernetes() -> Vec<Place> {
+    vec![
+        place("day 2, version", "GET /version"),
+        place("day 2, nodes", "GET /api/v1/nodes"),
+        place("day 3, apply", "PATCH /api/v1/namespaces/cozy-system/configmaps"),
+        place("day 3, releases", "GET /apis/helm.toolkit.fluxcd.io/v2/helmreleases"),
+        place("day 4, apply", "PATCH /apis/storage.k8s.io"),
+        place("day 5, pod", "/pods/"),
+        place("day 5, cleanup", "DELETE /"),
+        place("day 6, apply", "PATCH /apis/cluster.x-k8s.io/v1beta1/namespaces/cozyup-vms/clusters"),
+        place("day 6, removal", "DELETE /apis/cluster.x-k8s.io/v1beta1/namespaces/cozyup-vms/clusters"),
+        place("day 6, workers", "/namespaces/cozyup-workers/machinedeployments"),
+        place("day 7, claim", "PATCH /api/v1/namespaces/cozyup-storage/persistentvolumeclaims"),
+        place("day 7, move", "DELETE /api/v1/namespaces/cozyup-storage/pods"),
+        place("day 7, cleanup", "DELETE /api/v1/namespaces/cozyup-storage$"),
+    ]
+}
+
 fn kubernetes() -> Api {
     let mut faults = of_the_line();
     faults.extend([
@@ -173,21 +189,7 @@ fn kubernetes() -> Api {
         name: "kubernetes",
         until: "10",
         faults,
-        places: vec![
-            place("day 2, version", "GET /version"),
-            place("day 2, nodes", "GET /api/v1/nodes"),
-            place("day 3, apply", "PATCH /api/v1/namespaces/cozy-system/configmaps"),
-            place("day 3, releases", "GET /apis/helm.toolkit.fluxcd.io/v2/helmreleases"),
-            place("day 4, apply", "PATCH /apis/storage.k8s.io"),
-            place("day 5, pod", "/pods/"),
-            place("day 5, cleanup", "DELETE /"),
-            place("day 6, apply", "PATCH /apis/cluster.x-k8s.io/v1beta1/namespaces/cozyup-vms/clusters"),
-            place("day 6, removal", "DELETE /apis/cluster.x-k8s.io/v1beta1/namespaces/cozyup-vms/clusters"),
-            place("day 6, workers", "/namespaces/cozyup-workers/machinedeployments"),
-            place("day 7, claim", "PATCH /api/v1/namespaces/cozyup-storage/persistentvolumeclaims"),
-            place("day 7, move", "DELETE /api/v1/namespaces/cozyup-storage/pods"),
-            place("day 7, cleanup", "DELETE /api/v1/namespaces/cozyup-storage$"),
-        ],
+        places: places_of_kubernetes(),
         special: vec![
             (
                 fault("webhook refuses", WEBHOOK_REFUSES),

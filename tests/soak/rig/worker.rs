@@ -207,6 +207,11 @@ struct Known {
 }
 
 impl Known {
+    /// The number of the record, when the death comes behind it.
+    fn falls(&mut self, death: &Death, number: usize, record: &Record) -> Option<usize> {
+        death.is_behind(number, record, self).then_some(number)
+    }
+
     fn of(rig: &Rig, death: &Death) -> Known {
         if !matches!(death, Death::Fresh(..)) {
             return Known::default();
@@ -240,7 +245,7 @@ async fn until_death(
     rig: &Rig,
     course: Course,
     death: &Death,
-    late: bool,
+    mut late: bool,
     shape: impl FnOnce(Work) -> Work,
 ) -> (u64, Life) {
     let failed = |why: String| (0, Life { records: Vec::new(), asked: Vec::new(), fell: None, end: End::Failed(why) });
@@ -266,16 +271,12 @@ async fn until_death(
     let mut work = pin!(shape(prepared.work).run());
     let mut held = pin!(rig.lab().changes().held());
     let mut deadline = pin!(tokio::time::sleep(DEADLINE));
-    let mut late = late;
-    let (mut records, mut asked, mut fell) = (Vec::new(), Vec::new(), None);
-    let mut known = Known::of(rig, death);
+    let (mut records, mut asked) = (Vec::new(), Vec::new());
+    let (mut fell, mut known) = (None, Known::of(rig, death));
     let end = poll_fn(|cx| {
         let polled = work.as_mut().poll(cx);
         while let Ok(record) = feed.try_recv() {
-            let number = records.len() + 1;
-            if fell.is_none() && death.is_behind(number, &record, &mut known) {
-                fell = Some(number);
-            }
+            fell = fell.or_else(|| known.falls(death, records.len() + 1, &record));
             records.push(record);
             asked.push(rig.lab().changes().seen().len());
         }
@@ -283,10 +284,7 @@ async fn until_death(
             rig.lab().changes().go_on();
             late = false;
         }
-        let dies = match death {
-            Death::Never | Death::Record(..) | Death::After(..) | Death::Fresh(..) => fell.is_some(),
-            Death::Request(..) | Death::New(_) => held.as_mut().poll(cx).is_ready(),
-        };
+        let dies = if death.request().is_some() { held.as_mut().poll(cx).is_ready() } else { fell.is_some() };
         match polled {
             _ if dies => Poll::Ready(End::Died),
             Poll::Ready(Ok((outcome, _))) => Poll::Ready(End::Ended(outcome)),
