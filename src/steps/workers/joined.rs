@@ -63,7 +63,7 @@ impl Joining {
 enum Joined<'a> {
     /// Both systems agree, and the node takes work.
     Yes,
-    /// Its VM has started with the bootstrap data, and the Machine does not say so yet.
+    /// It is a node by its bootstrap data, and the Machine does not say that the data is there.
     Unsaid,
     /// The node is there, and its provider id is to be written.
     Unnamed(&'a Node),
@@ -74,9 +74,6 @@ enum Joined<'a> {
 
 fn joined<'a>(machine: &Machine, nodes: &'a [Node]) -> Joined<'a> {
     let Progress::Made(made) = &machine.progress else { return Joined::NotYet(machine.told()) };
-    if !machine.bootstrapped {
-        return Joined::Unsaid;
-    }
     let Some(node) = nodes.iter().find(|node| node.system_uuid == made.uuid) else {
         return Joined::NotYet(format!("{}: vm {} has not registered as a node", machine.name, made.vmid));
     };
@@ -86,6 +83,9 @@ fn joined<'a>(machine: &Machine, nodes: &'a [Node]) -> Joined<'a> {
     if node.provider_id != machine.provider_id {
         let (name, has, wanted) = (&node.name, &node.provider_id, &machine.provider_id);
         return Joined::Otherwise(format!("node {name} has the provider id {has}, and its machine {wanted}"));
+    }
+    if !machine.bootstrapped {
+        return Joined::Unsaid;
     }
     if !node.ready {
         return Joined::NotYet(format!("{} is not Ready", node.name));
@@ -191,7 +191,12 @@ impl Step<Installation> for Joining {
         for machine in &machines {
             match joined(machine, &nodes) {
                 Joined::Unsaid => self.say_that_it_has_its_data(change, &machine.name).await?,
-                Joined::Unnamed(node) => name_node(change, node, &machine.provider_id).await?,
+                Joined::Unnamed(node) => {
+                    if !machine.bootstrapped {
+                        self.say_that_it_has_its_data(change, &machine.name).await?;
+                    }
+                    name_node(change, node, &machine.provider_id).await?;
+                }
                 Joined::Yes | Joined::NotYet(_) | Joined::Otherwise(_) => {}
             }
         }
@@ -273,12 +278,12 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_whose_bootstrap_data_core_does_not_speak_of_is_told_to_have_it_before_all_else() {
+    fn a_node_is_not_done_while_its_machine_does_not_say_that_its_bootstrap_data_is_there() {
         let unsaid = Machine { bootstrapped: false, ..machine() };
-        assert_eq!(joined(&unsaid, &[]), Joined::Unsaid);
+        assert!(matches!(joined(&unsaid, &[]), Joined::NotYet(why) if why.contains("has not registered")));
+        // Both are written in one act.
+        assert_eq!(joined(&unsaid, &[node("")]), Joined::Unnamed(&node("")));
         assert_eq!(joined(&unsaid, &[node("proxmox://ab-1")]), Joined::Unsaid);
-        let waiting = Machine { progress: Progress::Unseen, ..unsaid };
-        assert!(matches!(joined(&waiting, &[]), Joined::NotYet(_)));
     }
 
     #[test]

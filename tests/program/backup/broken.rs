@@ -72,8 +72,12 @@ fn a_backup_that_was_broken_off_goes_on_where_it_was_and_ends_as_any_other() {
 #[test]
 fn a_backup_that_is_killed_in_the_middle_goes_on_and_a_second_one_beside_it_is_refused() {
     let hold = Arc::new(AtomicBool::new(true));
-    let held = hold.clone();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let (held, counted) = (hold.clone(), asked.clone());
     let server = Server::start(move |path| {
+        if path.contains("/services") {
+            counted.fetch_add(1, Ordering::Relaxed);
+        }
         while path.contains("/services") && held.load(Ordering::Relaxed) {
             std::thread::sleep(std::time::Duration::from_millis(5));
         }
@@ -83,9 +87,11 @@ fn a_backup_that_is_killed_in_the_middle_goes_on_and_a_second_one_beside_it_is_r
     let (state, to, kubeconfig) = (tempfile::tempdir().unwrap(), dir.path().join("backup"), server.kubeconfig());
     let arguments = ["backup", "--kubeconfig", kubeconfig.to_str().unwrap(), "--to", to.to_str().unwrap()];
     for signal in [Signal::KILL, Signal::TERM] {
+        let before = asked.load(Ordering::Relaxed);
         let mut command = cozyup(state.path(), &arguments);
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         until("a kind is whole", || to.join("objects/configmaps/a.yaml").exists().then_some(()));
+        until("the services are asked for", || (asked.load(Ordering::Relaxed) > before).then_some(()));
         let second = take(&kubeconfig, &to, &[]);
         assert!(
             second.status.code() == Some(2) && text(&second).contains("another cozyup writes"),
