@@ -137,19 +137,9 @@ impl Step<Installation> for Joining {
                 Joined::Unnamed(node) => {
                     return Ok(Observed::Absent(format!("node {} has no provider id", node.name)));
                 }
-                Joined::Unsaid => {
-                    let name = &machine.name;
-                    return Ok(Observed::Absent(format!(
-                        "Machine {name} does not say that its bootstrap data is there"
-                    )));
-                }
+                Joined::Unsaid => return Ok(Observed::Absent(format!("{} says of no bootstrap data", machine.name))),
                 Joined::NotYet(why) => late.push(why),
-                Joined::Otherwise(what) => {
-                    return Ok(Observed::Conflict(Failure::refused(
-                        what,
-                        "a cloud controller manager names the nodes too: Cluster API then can't find them; see who wrote it",
-                    )));
-                }
+                Joined::Otherwise(what) => return Ok(Observed::Conflict(named_by_another(what))),
             }
         }
         let strays = strays(cx.made(), &machines, &nodes);
@@ -217,6 +207,11 @@ async fn name_node(change: &Changing, node: &Node, provider_id: &str) -> Result<
     let patch = json!({"metadata": {"uid": node.uid}, "spec": {"providerID": provider_id}});
     let written = change.kubernetes()?.merge_patch(&Kind::NODE, None, &node.name, &patch).await;
     written.map(drop).map_err(|e| failures::kubernetes(&e, &format!("write the provider id of node {}", node.name)))
+}
+
+fn named_by_another(what: String) -> Failure {
+    let next = "a cloud controller manager names the nodes too: Cluster API then can't find them; see who wrote it";
+    Failure::refused(what, next)
 }
 
 fn foreign(node: &str) -> Failure {

@@ -124,6 +124,10 @@ fn tell_readiness(world: &mut World, key: &Key, deployment: &Key) {
         ("False", "MinimumReplicasUnavailable", "Deployment does not have minimum availability.")
     };
     world.change_object(key, |p| set_condition(p, &at, "Ready", status, reason, message));
+    // A controller that starts looks at everything there is.
+    if available {
+        cluster_api::wake_all(world);
+    }
 }
 
 /// A Deployment changed: the provider that it belongs to may be Ready or no more.

@@ -1,8 +1,8 @@
 //! The objects that each release brings: its workloads, its API groups, and what else follows from it.
+mod brought;
+
 use super::objects::{owned_by, set_condition, text};
-use super::{
-    applications, balancer, cluster_api, definitions, installer, linstor, nodes, proxmox, releases, storage, tenants,
-};
+use super::{applications, balancer, definitions, installer, linstor, nodes, proxmox, releases, storage, tenants};
 use crate::kube::store::{Key, seconds};
 use crate::world::World;
 use serde_json::{Value, json};
@@ -352,62 +352,9 @@ const METADATA: &str = "apiVersion: clusterctl.cluster.x-k8s.io/v1alpha3\nkind: 
     - {major: 1, minor: 10, contract: v1beta1}\n- {major: 0, minor: 15, contract: v1beta1}\n";
 const COMPONENTS: &str = "H4sIAAAAAAACA9PV1eUCAL3OdoMEAAAA";
 
-/// The custom resources that a release brings: group and plural. [`definitions`] has the rest.
-type Brought = (&'static str, &'static str);
-
-fn brought_by(release: &str) -> &'static [Brought] {
-    match release {
-        "flux" => &[
-            ("helm.toolkit.fluxcd.io", "helmreleases"),
-            ("source.toolkit.fluxcd.io", "helmrepositories"),
-            ("source.toolkit.fluxcd.io", "helmcharts"),
-            ("source.toolkit.fluxcd.io", "ocirepositories"),
-            ("fluxcd.controlplane.io", "fluxinstances"),
-        ],
-        "cilium" => &[("cilium.io", "ciliumnetworkpolicies"), ("cilium.io", "ciliumclusterwidenetworkpolicies")],
-        "kubeovn" => &[("kubeovn.io", "subnets")],
-        "cert-manager-crds" => &[("cert-manager.io", "certificates"), ("cert-manager.io", "clusterissuers")],
-        "metallb" => &[("metallb.io", "ipaddresspools"), ("metallb.io", "l2advertisements")],
-        "cozystack-resource-definition-crd" => &[("cozystack.io", "cozystackresourcedefinitions")],
-        "kamaji" => &[("kamaji.clastix.io", "datastores"), ("kamaji.clastix.io", "tenantcontrolplanes")],
-        "piraeus-operator" => &[
-            ("piraeus.io", "linstorclusters"),
-            ("piraeus.io", "linstorsatellites"),
-            ("piraeus.io", "linstorsatelliteconfigurations"),
-        ],
-        "capi-operator" => &[
-            ("operator.cluster.x-k8s.io", "coreproviders"),
-            ("operator.cluster.x-k8s.io", "bootstrapproviders"),
-            ("operator.cluster.x-k8s.io", "controlplaneproviders"),
-            ("operator.cluster.x-k8s.io", "infrastructureproviders"),
-            ("operator.cluster.x-k8s.io", "ipamproviders"),
-        ],
-        "capi-providers-core" => cluster_api::BY_CORE,
-        "capi-providers-bootstrap" => &[("bootstrap.cluster.x-k8s.io", "kubeadmconfigtemplates")],
-        "capi-providers-cpprovider" => &[("controlplane.cluster.x-k8s.io", "kamajicontrolplanes")],
-        "infrastructureproviders" => &[
-            ("infrastructure.cluster.x-k8s.io", "proxmoxclusters"),
-            ("infrastructure.cluster.x-k8s.io", "proxmoxclustertemplates"),
-            ("infrastructure.cluster.x-k8s.io", "proxmoxmachines"),
-            ("infrastructure.cluster.x-k8s.io", "proxmoxmachinetemplates"),
-        ],
-        "ipamproviders" => {
-            &[("ipam.cluster.x-k8s.io", "inclusterippools"), ("ipam.cluster.x-k8s.io", "globalinclusterippools")]
-        }
-        "etcd-operator" => &[("etcd.aenix.io", "etcdclusters")],
-        "postgres-operator" => &[("postgresql.cnpg.io", "clusters")],
-        "grafana-operator" => &[("grafana.integreatly.org", "grafanas")],
-        "snapshot-controller" => &definitions::SNAPSHOTS,
-        "victoria-metrics-operator" => {
-            &[("operator.victoriametrics.com", "vmclusters"), ("operator.victoriametrics.com", "vmalerts")]
-        }
-        _ => &[],
-    }
-}
-
 /// From now on the API serves what this release brings.
 pub fn serve(world: &mut World, release: &str) {
-    definitions::define(world, brought_by(release));
+    definitions::define(world, brought::by(release));
     if release == "cozystack-api"
         && let Some(state) = world.state()
     {

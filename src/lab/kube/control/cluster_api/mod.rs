@@ -20,6 +20,7 @@ use crate::kube::settle;
 use crate::kube::store::{Key, seconds};
 use crate::world::World;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 pub const CORE: &str = "cluster.x-k8s.io";
 pub const INFRASTRUCTURE: &str = "infrastructure.cluster.x-k8s.io";
@@ -96,6 +97,15 @@ pub fn wake(world: &mut World, namespace: &str) {
     }
     wake_core(world, namespace);
     wake_machines(world, namespace);
+}
+
+/// [`wake`] in every namespace that has a Cluster.
+pub fn wake_all(world: &mut World) {
+    let namespaces: BTreeSet<String> =
+        world.objects(CORE, "clusters", None).into_iter().map(|(key, _)| key.namespace).collect();
+    for namespace in namespaces {
+        wake(world, &namespace);
+    }
 }
 
 fn wake_core(world: &mut World, namespace: &str) {

@@ -6,7 +6,7 @@ fn whatever_a_release_brings_is_defined() {
     let others = ["flux", "infrastructureproviders", "ipamproviders"];
     let mut found = 0;
     for release in bundle.chain(others) {
-        for (group, plural) in brought_by(release) {
+        for (group, plural) in brought::by(release) {
             assert!(definitions::of(&format!("{plural}.{group}")).is_some(), "{plural}.{group}");
             found += 1;
         }
