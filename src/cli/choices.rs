@@ -186,6 +186,11 @@ mod tests {
                 let by_name: BTreeMap<String, StorageRow> = stores.iter().map(|s| (s.storage.clone(), s.clone())).collect();
                 rows.insert(format!("pve{n}"), by_name.into_values().collect());
             }
+            // A shared storage is one and the same on every host.
+            let mut shared: BTreeMap<String, StorageRow> = BTreeMap::new();
+            for row in rows.values_mut().flatten().filter(|row| row.shared) {
+                *row = shared.entry(row.storage.clone()).or_insert_with(|| row.clone()).clone();
+            }
             let configs = configs(&rows);
             let hosts: Vec<Host> = rows.iter().zip(&site).map(|((name, rows), (_, memory))| Host {
                 name: name.clone(),
