@@ -28,6 +28,8 @@ use tokio::task::JoinSet;
 const SPEED: f64 = 30.0;
 /// Where in the lab's /24 the real server listens.
 const SERVER: u8 = 4;
+/// The machines of Cluster API, in that /24 (`tests.machine_addresses` of the lab's plan).
+const OF_CLUSTER_API: std::ops::RangeInclusive<u8> = 180..=185;
 /// Of the wall, until everything that is in the store is in the real server.
 const IN_STEP: Duration = Duration::from_secs(60);
 
@@ -95,8 +97,10 @@ impl Bridge {
         let real = Real { client: client(&secrets.join("kubeconfig"), server.address).await };
 
         let authority = authority(&machine_config);
-        let nodes: Vec<IpAddr> =
-            running.lab.look(|w| w.scenario.nodes.iter().map(|n| w.address(n.address).into()).collect());
+        let nodes: Vec<IpAddr> = running.lab.look(|w| {
+            let planned = w.scenario.nodes.iter().map(|n| n.address);
+            planned.chain(OF_CLUSTER_API).map(|host| w.address(host).into()).collect()
+        });
         let kubelets = kubelet::serve(&running.lab, &authority, &nodes).await;
         let report = Arc::new(Mutex::new(Report::default()));
         let mut mirror = JoinSet::new();
