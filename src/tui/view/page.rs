@@ -124,7 +124,7 @@ pub fn brief(d: Duration) -> String {
     }
 }
 
-/// [`brief`] of a time that goes on: it changes every few seconds at most, since each change costs bytes on a slow line.
+/// `brief` of a time that goes on: it changes every few seconds at most, since each change costs bytes on a slow line.
 pub fn coarse(d: Duration) -> String {
     let s = d.as_secs();
     match s {

@@ -4,7 +4,7 @@
 //! `>`, `>>`, `<` and `2>&1` (to a file or `/dev/null`); and these commands: `echo`, `printf` (no formats but `%s` and
 //! `\n`), `cat`, `sleep`, `sync`, `true`, `false`, `:`, `exit`, `set -e`, `mkdir`, `touch`, `rm`, `ls`, `nslookup`, `hostname`,
 //! `test` and `[` with `-f`, `-e`, `-s`, `-n`, `-z`, `=` and `!=`, `curl` (see [`super::curl`]), which really asks, and `psql`
-//! (see [`super::psql`]).
+//! (see `psql.rs`).
 //! Variables of the container's environment are put in; no substitution, no pipes, no loops: anything else ends with 127
 //! and `sh: X: not found`.
 use super::curl::{self, Answers, Request};
