@@ -189,7 +189,15 @@ impl Pve {
     /// The storage is not there, holds no disks, has no room, or has a volume of that name.
     pub fn create_volume(&mut self, storage: &str, name: &str, gib: u64) -> Result<String, String> {
         let node = self.nodes.first().map(|n| n.name.clone()).unwrap_or_default();
-        self.allocate_named(&node, storage, name, NOBODY, gib * GIB, Timestamp::UNIX_EPOCH)
+        self.create_volume_on(&node, storage, name, gib)
+    }
+
+    /// [`Pve::create_volume`] on this host, where the storage is its own.
+    ///
+    /// # Errors
+    /// Proxmox VE's words.
+    pub fn create_volume_on(&mut self, node: &str, storage: &str, name: &str, gib: u64) -> Result<String, String> {
+        self.allocate_named(node, storage, name, NOBODY, gib * GIB, Timestamp::UNIX_EPOCH)
     }
 
     /// `false` when there is no such volume.

@@ -233,7 +233,8 @@ pub fn create(world: &mut World, class: &Value, node: &str, volume: &str, gib: u
     if let Some(why) = pve::refusal(world, storage, &disk) {
         return Err(why);
     }
-    let volid = world.pve.create_volume(storage, &disk, gib)?;
+    // A zone is a host of Proxmox VE.
+    let volid = world.pve.create_volume_on(&zone, storage, &disk, gib)?;
     if let Some(state) = world.state() {
         state.volume_ids.insert(volume.to_string(), volid);
     }
