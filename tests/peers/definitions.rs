@@ -6,7 +6,11 @@ use std::path::Path;
 
 /// All of them, in the order of their files.
 pub fn all() -> Vec<Value> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/lab/definitions");
+    of(&Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/lab/definitions"))
+}
+
+/// Every object in the YAML files of a folder, in the order of the files.
+pub fn of(folder: &Path) -> Vec<Value> {
     let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.retain(|path| path.extension().is_some_and(|e| e == "yaml"));
     files.sort();

@@ -123,7 +123,7 @@ fn status(page: &mut Page, model: &Model, state: &RunState, step: &StepState, no
 }
 
 /// The time that a step took, or has taken so far; the time at a gate or in a queue is not its own.
-fn begun(step: &StepState, standing: Standing, now: Timestamp) -> Option<Duration> {
+pub(super) fn begun(step: &StepState, standing: Standing, now: Timestamp) -> Option<Duration> {
     match standing {
         Standing::Pending | Standing::Ready | Standing::Queued | Standing::Gate => None,
         Standing::Confirms

@@ -10,9 +10,10 @@
 //! From 64 columns on: also the usual time and the number of attempts.
 use super::narrowed;
 use super::page::{brief, cell, coarse, pane, rows, top_for};
+use super::step::begun;
 use crate::base::clock::between;
 use crate::base::day::Day;
-use crate::engine::standing::{Standing, clock_of, elapsed, standing};
+use crate::engine::standing::{Standing, clock_of, standing};
 use crate::engine::state::StepState;
 use crate::plan::day_title;
 use crate::tui::model::Model;
@@ -137,18 +138,5 @@ fn step_line(
 }
 
 fn time_of(step: &StepState, standing: Standing, now: Timestamp) -> String {
-    match standing {
-        Standing::Pending | Standing::Queued | Standing::Ready | Standing::Gate => String::new(),
-        Standing::Confirms
-        | Standing::Acts
-        | Standing::Waits
-        | Standing::Retries
-        | Standing::Late
-        | Standing::Blocked
-        | Standing::Drifted
-        | Standing::Halted
-        | Standing::Proven => {
-            elapsed(step, now).map(if step.finished.is_some() { brief } else { coarse }).unwrap_or_default()
-        }
-    }
+    begun(step, standing, now).map(if step.finished.is_some() { brief } else { coarse }).unwrap_or_default()
 }

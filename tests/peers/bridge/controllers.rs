@@ -2,12 +2,12 @@
 //! admission webhooks, beside the real API server.
 use super::Bridge;
 use super::real::{No, Real};
+use crate::definitions;
 use crate::kube_apiserver::free_port;
 use crate::peer;
 use crate::pki::Pair;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -44,7 +44,7 @@ impl Controllers {
 
         let mut all = Controllers { running: Vec::new(), log_of_core: folder.join("cluster-api.log") };
         for (peer, program, listens) in PROGRAMS {
-            for definition in documents(&peer::cache().join("from").join(peer).join("bases")) {
+            for definition in definitions::of(&peer::cache().join("from").join(peer).join("bases")) {
                 define(&bridge.real, definition).await;
             }
             let webhooks = SocketAddr::from((at, free_port(at)));
@@ -54,7 +54,7 @@ impl Controllers {
             arguments.push(format!("--kubeconfig={}", kubeconfig.display()));
             all.running.push(spawn(&folder, peer, program, &arguments));
             all.until_answering(webhooks, &folder.join(format!("{peer}.log"))).await;
-            for configuration in documents(&peer::cache().join("from").join(peer).join("webhook")) {
+            for configuration in definitions::of(&peer::cache().join("from").join(peer).join("webhook")) {
                 register(&bridge.real, configuration, peer, webhooks, &bridge.authority).await;
             }
         }
@@ -96,19 +96,6 @@ const PROGRAMS: [(&str, &str, &[&str]); 2] = [
         &["metrics-bind-address", "health-probe-bind-address"],
     ),
 ];
-
-/// Every object in the YAML files of a folder.
-fn documents(folder: &Path) -> Vec<Value> {
-    let mut files: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect();
-    files.retain(|path| path.extension().is_some_and(|e| e == "yaml"));
-    files.sort();
-    let read = |path: &PathBuf| {
-        let text = std::fs::read_to_string(path).unwrap();
-        let all = serde_yaml::Deserializer::from_str(&text).map(|d| Option::<Value>::deserialize(d).unwrap());
-        all.flatten().collect::<Vec<Value>>()
-    };
-    files.iter().flat_map(read).collect()
-}
 
 async fn define(real: &Real, mut definition: Value) {
     const AT: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
