@@ -11,6 +11,7 @@ pub mod cozystack;
 #[warn(missing_docs)]
 pub mod engine;
 pub mod integrity;
+pub mod inventory;
 #[warn(missing_docs)]
 pub mod kubernetes;
 pub mod observe;

@@ -6,7 +6,7 @@
 mod assessment;
 pub mod finding;
 pub mod gather;
-mod pod;
+pub mod pod;
 pub mod quantity;
 pub mod render;
 mod rules;

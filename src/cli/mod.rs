@@ -10,6 +10,7 @@ mod contact;
 mod exit;
 mod flags;
 mod home;
+mod inventory;
 mod keys;
 mod known;
 mod lab;
@@ -55,6 +56,7 @@ impl Command {
             Command::Lab(lab) => lab.uses_state(),
             Command::Assess(_)
             | Command::Backup(_)
+            | Command::Inventory(_)
             | Command::Plan(_)
             | Command::Completions(_)
             | Command::Man(_)
@@ -108,6 +110,8 @@ enum Command {
     Assess(assess::Assess),
     /// Write what a cluster holds into a folder, prove that folder, show an object of it; it only reads
     Backup(backup::Backup),
+    /// Name what people have in a cluster and how each thing moves, or what of it has arrived elsewhere; it only reads
+    Inventory(inventory::InventoryCommand),
     /// The secrets of a run: encrypt them at rest, print one
     Secrets(secrets::Secrets),
     /// Day 0 alone, looked at again until it is green
@@ -194,6 +198,7 @@ async fn run(command: Option<Command>, state_dir: &Path) -> Exit {
         Some(Command::Plan(plan)) => plan.run().await,
         Some(Command::Assess(assess)) => assess.run().await,
         Some(Command::Backup(backup)) => backup.run().await,
+        Some(Command::Inventory(inventory)) => inventory.run().await,
         Some(Command::Secrets(secrets)) => secrets.run(state_dir),
         Some(Command::Check(check)) => check.run(state_dir).await,
         Some(Command::Run(run)) => run.run(state_dir).await,

@@ -40,10 +40,13 @@ fn one(disk: &Path, pods: usize, releases: usize) {
     };
     let kubeconfig = served.old_kubeconfig.unwrap();
     let (access, to) = (["--kubeconfig", kubeconfig.to_str().unwrap()], dir.path().join("backup"));
-    let (output, figure) = measured(Command::new(program).args(["assess", "--json"]).args(access));
-    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert!(report["counts"]["pods"].as_u64().unwrap() > 0, "{report}");
-    print("assess", pods, releases, &figure, &report["calls"].to_string());
+    for command in ["assess", "inventory"] {
+        let (output, figure) = measured(Command::new(program).args([command, "--json"]).args(access));
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let read = report["counts"]["pods"].as_u64().or(report["items"].as_array().map(|i| i.len() as u64));
+        assert!(read.unwrap() > 0, "{report}");
+        print(command, pods, releases, &figure, &report["calls"].to_string());
+    }
     whole(&kubeconfig, &to, pods, releases);
     lab.kill().unwrap();
     lab.wait().unwrap();

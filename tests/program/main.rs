@@ -23,6 +23,7 @@ mod given;
 mod ground;
 mod hand_over;
 mod hands;
+mod inventory;
 mod kept_workers;
 mod lab_run;
 mod leaks;

@@ -59,8 +59,11 @@ fn settings(old: &OldCluster) -> [Object; 2] {
     ]
 }
 
+/// The platform labels those that it makes (packages/core/platform/templates/namespaces.yaml of v0.28).
 fn namespace(name: &str, old: &OldCluster, now: Timestamp) -> Object {
-    let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"creationTimestamp": days_ago(now, old.age_days)},
+    let labels = if name.starts_with("cozy-") { json!({"cozystack.io/system": "true"}) } else { json!({}) };
+    let object = json!({"apiVersion": "v1", "kind": "Namespace",
+        "metadata": {"creationTimestamp": days_ago(now, old.age_days), "labels": labels},
         "status": {"phase": "Active"}});
     (Key::new("", "namespaces", "", name), object)
 }
@@ -145,10 +148,15 @@ pub fn release(of: &OldRelease, old: &OldCluster, now: Timestamp) -> Object {
     for (name, value) in &of.values {
         values[name.as_str()] = value.clone();
     }
+    // The API of the apps makes those of tenants (packages/system/cozystack-api of v0.28), the platform all others.
+    let (label, source, home) = match of.namespace.starts_with("tenant-") {
+        true => ("cozystack.io/ui", "cozystack-apps", "cozy-public"),
+        false => ("cozystack.io/system-app", "cozystack-system", "cozy-system"),
+    };
     let object = json!({"apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease",
-        "metadata": {"generation": 1, "creationTimestamp": days_ago(now, old.age_days)},
+        "metadata": {"generation": 1, "creationTimestamp": days_ago(now, old.age_days), "labels": {label: "true"}},
         "spec": {"interval": "5m", "values": values, "chart": {"spec": {"chart": format!("cozy-{}", of.name),
-            "sourceRef": {"kind": "HelmRepository", "name": "cozystack-system", "namespace": "cozy-system"}}}},
+            "sourceRef": {"kind": "HelmRepository", "name": source, "namespace": home}}}},
         "status": {"observedGeneration": 1, "conditions": [ready]}});
     (Key::new("helm.toolkit.fluxcd.io", "helmreleases", &of.namespace, &of.name), object)
 }
