@@ -4,7 +4,12 @@ use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
-const EMBEDDED: [(&str, &str); 1] = [("v0.37.2", include_str!("../assets/releases/v0.37.2.yaml"))];
+const EMBEDDED: [(&str, &str); 2] = [
+    ("v0.37.2", include_str!("../assets/releases/v0.37.2.yaml")),
+    ("v0.37.10", include_str!("../assets/releases/v0.37.10.yaml")),
+];
+/// The release that cozyup was made for, and that a new plan asks for unless another one is wanted.
+const CURRENT: &str = "v0.37.2";
 
 /// Those built in, oldest first, each read once. A test reads every one of them.
 static KNOWN: LazyLock<Vec<Release>> =
@@ -39,9 +44,13 @@ pub enum Error {
     Circle { name: String },
 }
 
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct Release {
     pub version: String,
+    /// The day it was published, `2025-10-15`.
+    pub published: String,
+    /// The release line it belongs to.
+    pub line: Line,
     pub installer: Installer,
     pub talos: Talos,
     pub cluster_api: ClusterApi,
@@ -60,7 +69,7 @@ pub struct Release {
     components: Vec<Entry>,
 }
 
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct Installer {
     pub url: String,
     pub image: String,
@@ -70,7 +79,29 @@ pub struct Installer {
     pub version_config_map_value: String,
 }
 
-#[derive(Debug, Clone, Default, Deserialize)]
+/// A patch of a release: all that it does not say is as in that one.
+#[derive(Debug, Deserialize)]
+struct Patch {
+    version: String,
+    published: String,
+    like: String,
+    installer: Installer,
+}
+
+/// A line of releases, such as v0.37: its patches have the same bundle and settings.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct Line {
+    /// Its last release.
+    pub last: String,
+    /// The day on which that one was published.
+    pub last_published: String,
+    /// What its last release mends, for one who chooses between them.
+    pub mends: String,
+    /// Why nothing more comes of this line.
+    pub end_of_life: String,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct Talos {
     pub version: String,
     pub kubernetes: String,
@@ -81,7 +112,7 @@ pub struct Talos {
     pub assets: BTreeMap<String, String>,
 }
 
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct ClusterApi {
     pub core: String,
     /// Providers must speak this contract.
@@ -100,7 +131,7 @@ pub struct Registry {
 }
 
 /// A key of ConfigMap `cozy-system/cozystack`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Setting {
     pub key: String,
     pub required: bool,
@@ -109,7 +140,7 @@ pub struct Setting {
     pub default: Option<String>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 struct Profile {
     bundle: String,
     disable: Vec<String>,
@@ -117,7 +148,7 @@ struct Profile {
     about: String,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 struct Entry {
     name: String,
     namespace: String,
@@ -164,10 +195,13 @@ impl Release {
             Error::UnknownRelease { version: version.to_string(), known: known.join(", ") }
         })?;
         let damaged = |text: String| Error::Damaged { version: version.to_string(), text };
-        // Kept comments have a limit of their own in this parser, and nobody reads them here.
-        let options = serde_saphyr::options! { emit_comments: false };
-        let release: Release =
-            serde_saphyr::from_str_with_options(text, options).map_err(|e| damaged(e.to_string()))?;
+        let release = match parsed::<Patch>(text) {
+            Ok(patch) => {
+                let like = Release::embedded(&patch.like)?;
+                Release { version: patch.version, published: patch.published, installer: patch.installer, ..like }
+            }
+            Err(_) => parsed::<Release>(text).map_err(damaged)?,
+        };
         if release.version != version {
             return Err(damaged(format!("it calls itself {}", release.version)));
         }
@@ -179,9 +213,24 @@ impl Release {
         KNOWN.iter().find(|release| release.version == version)
     }
 
-    /// The release that a new plan asks for: the newest one.
+    /// The release that a new plan asks for.
     pub fn current() -> &'static Release {
-        KNOWN.last().unwrap_or(&NONE)
+        Release::known(CURRENT).unwrap_or(&NONE)
+    }
+
+    /// The later release of its line that is built in, too; `None` for the last one.
+    pub fn later(&self) -> Option<&'static Release> {
+        Release::known(&self.line.last).filter(|last| last.version != self.version)
+    }
+
+    /// The last release of the line, for whoever writes a plan for this one; `None` for the last one.
+    pub fn offer(&self) -> Option<String> {
+        let later = self.later()?;
+        Some(format!(
+            "cozystack.version: {} is the last of the line ({}; {} is of {}), with the same bundle and settings. It mends {}. \
+             `cozyup plan new --cozystack {}` writes a plan for it.",
+            later.version, later.published, self.version, self.published, self.line.mends, later.version
+        ))
     }
 
     /// The URL of the release's disk image for a cloud-init drive, beside its installer manifest.
@@ -293,6 +342,12 @@ impl Release {
             .find(|e| e.name == name)
             .ok_or_else(|| Error::UnknownComponent { name: name.to_string() })
     }
+}
+
+fn parsed<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
+    // Kept comments have a limit of their own in this parser, and nobody reads them here.
+    let options = serde_saphyr::options! { emit_comments: false };
+    serde_saphyr::from_str_with_options(text, options).map_err(|e| e.to_string())
 }
 
 fn joined(first: &[String], more: &[String]) -> Vec<String> {

@@ -11,6 +11,7 @@ use crate::plan;
 use crate::plan::defaults::{self, Defaults};
 use crate::plan::model::ApiUrl;
 use crate::proxmox;
+use crate::release::Release;
 use crate::steps::failures;
 use clap::Subcommand;
 use std::path::PathBuf;
@@ -68,6 +69,9 @@ struct New {
     /// Worker nodes besides the three control planes
     #[arg(long, default_value_t = 0)]
     workers: usize,
+    /// CozyStack release to install, of those that this cozyup knows
+    #[arg(long, value_name = "VERSION", value_parser = release)]
+    cozystack: Option<&'static Release>,
 }
 
 impl PlanCommand {
@@ -142,6 +146,7 @@ impl New {
             token_id: self.token_id.clone(),
             token_file: self.token_file.clone(),
             workers: self.workers,
+            release: self.cozystack,
             ..Defaults::default()
         };
         let mut exit = Exit::Proven;
@@ -230,6 +235,11 @@ impl New {
         print(&format!("wrote {shown}, the site's own authority ({})", authority.fingerprint()));
         Ok(absolute(&shown))
     }
+}
+
+fn release(version: &str) -> Result<&'static Release, String> {
+    Release::known(version)
+        .ok_or_else(|| format!("this cozyup knows {}", Release::versions().collect::<Vec<_>>().join(" and ")))
 }
 
 /// The reason why the site was not read.

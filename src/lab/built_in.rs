@@ -1,7 +1,7 @@
 //! The scenarios of `assets/lab`, which are a part of the binary.
 
 /// The scenarios that come with cozyup, by name.
-pub const ALL: [(&str, &str); 22] = [
+pub const ALL: [(&str, &str); 23] = [
     ("standard", include_str!("../../assets/lab/standard.yaml")),
     ("missing-right", include_str!("../../assets/lab/missing-right.yaml")),
     ("storage-full", include_str!("../../assets/lab/storage-full.yaml")),
@@ -17,6 +17,7 @@ pub const ALL: [(&str, &str); 22] = [
     ("local-names", include_str!("../../assets/lab/local-names.yaml")),
     ("nas-beside-local", include_str!("../../assets/lab/nas-beside-local.yaml")),
     ("thick-zfs", include_str!("../../assets/lab/thick-zfs.yaml")),
+    ("later-patch", include_str!("../../assets/lab/later-patch.yaml")),
     ("upgraded", include_str!("../../assets/lab/upgraded.yaml")),
     ("in-a-pool", include_str!("../../assets/lab/in-a-pool.yaml")),
     ("pool-token", include_str!("../../assets/lab/pool-token.yaml")),

@@ -40,6 +40,8 @@ pub const IPAM_NAME: &str = "ipam-components.yaml";
 /// The lab's image is small: what is simulated is the time it takes, not its bytes.
 const IMAGE_BYTES: usize = 8 << 20;
 const PIECES: u32 = 16;
+/// The release whose manifest `assets/lab` holds.
+const OWN: &str = "v0.37.2";
 
 /// The files of the release server.
 #[derive(Debug, Clone, Default)]
@@ -51,11 +53,12 @@ pub struct Releases {
 }
 
 impl Releases {
-    /// Makes the image: mostly empty, with some noise so that it does not compress to nothing; the same every time.
+    /// Makes the image: mostly empty, with some noise so that it does not compress to nothing; the same every time. And the
+    /// manifest of this CozyStack release.
     ///
     /// # Errors
-    /// When the image can't be compressed.
-    pub fn make() -> std::io::Result<Releases> {
+    /// When the image can't be compressed, or the lab does not have the release.
+    pub fn make(version: &str) -> std::io::Result<Releases> {
         let mut raw = vec![0u8; IMAGE_BYTES];
         let mut noise = fastrand::Rng::with_seed(0x7a105);
         for block in raw.chunks_mut(1 << 20) {
@@ -66,7 +69,11 @@ impl Releases {
         let mut packer = lzma_rust2::XzWriter::new(Vec::new(), lzma_rust2::XzOptions::with_preset(0))?;
         packer.write_all(&raw)?;
         let image = Bytes::from(packer.finish()?);
-        let manifest = Bytes::from_static(include_bytes!("../../assets/lab/cozystack-installer.yaml"));
+        let image_of = |version| super::kube::installer_image(version);
+        let (own, wanted) = image_of(OWN)
+            .zip(image_of(version))
+            .ok_or_else(|| std::io::Error::other(format!("the lab has no CozyStack {version}")))?;
+        let manifest = Bytes::from(include_str!("../../assets/lab/cozystack-installer.yaml").replace(&own, &wanted));
         Ok(Releases { image_sha256: sha256(&image), manifest_sha256: sha256(&manifest), image, manifest })
     }
 }
@@ -146,8 +153,8 @@ mod tests {
 
     #[test]
     fn the_image_unpacks_to_its_full_size_and_is_the_same_every_time() {
-        let one = Releases::make().unwrap();
-        let two = Releases::make().unwrap();
+        let one = Releases::make(OWN).unwrap();
+        let two = Releases::make(OWN).unwrap();
         assert_eq!(one.image_sha256, two.image_sha256);
         let mut raw = Vec::new();
         lzma_rust2::XzReader::new(&one.image[..], false).read_to_end(&mut raw).unwrap();

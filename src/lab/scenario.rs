@@ -28,6 +28,9 @@ pub struct Scenario {
     /// `image.storage` of the lab's plan.
     #[serde(default = "local")]
     pub image_storage: String,
+    /// `cozystack.version` of the lab's plan, and what its installer manifest installs.
+    #[serde(default = "cozystack")]
+    pub cozystack: String,
     /// `talos.delivery` of the lab's plan: `apply` or `cdrom`.
     #[serde(default = "apply")]
     pub delivery: String,
@@ -46,6 +49,10 @@ fn kernel() -> String {
 
 fn local() -> String {
     "local".into()
+}
+
+fn cozystack() -> String {
+    "v0.37.2".into()
 }
 
 fn apply() -> String {

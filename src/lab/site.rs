@@ -126,13 +126,17 @@ impl Running {
     }
 }
 
+async fn files_of(release: String) -> io::Result<Releases> {
+    tokio::task::spawn_blocking(move || Releases::make(&release)).await.map_err(io::Error::other)?
+}
+
 /// # Errors
 /// When the folder can't be written or no address is free, as a sentence.
 pub async fn start(options: Options) -> io::Result<Running> {
     private_dir(&options.dir)?;
     let (base, claim) = pick_net(options.net).await?;
     // Made before the clock starts: a fast clock would have gone far by then.
-    let releases = tokio::task::spawn_blocking(Releases::make).await.map_err(io::Error::other)??;
+    let releases = files_of(options.scenario.cozystack.clone()).await?;
     let wall = SystemTime::now();
     let speed = options.speed;
     let now = Timestamp::now();
@@ -292,6 +296,7 @@ fn plan_text(world: &World, token_id: &str, token_file: &Path, can_ingress: bool
     let at = |host: u8| world.address(host);
     let releases = format!("http://{}:{RELEASES_PORT}", at(RELEASES));
     let (addons, csi) = addons(world);
+    let crate::scenario::Scenario { name, delivery, cozystack, .. } = &world.scenario;
     let mut nodes = String::new();
     for n in &world.scenario.nodes {
         // Writing to a String does not fail.
@@ -345,7 +350,7 @@ talos:
   install_disk: /dev/sda
   delivery: {delivery}
 cozystack:
-  version: v0.37.2
+  version: {cozystack}
   profile: paas-proxmox
   root_host: {root_host}
   installer_url: {releases}/{MANIFEST_NAME}
@@ -371,8 +376,6 @@ integration:
     ipam_components_sha256: {ipam_sha}
 {tests}
 ",
-        name = world.scenario.name,
-        delivery = world.scenario.delivery,
         pve = at(PROXMOX),
         fingerprint = world.pve.fingerprint(),
         token_file = with_pool(world, token_file),

@@ -69,6 +69,8 @@ pub struct Defaults {
     pub control_planes: Option<usize>,
     /// Number of workers beside the control planes.
     pub workers: usize,
+    /// The CozyStack release; else the one that a new plan asks for.
+    pub release: Option<&'static Release>,
     /// URL of the Talos image; else the one of the release.
     pub image_url: Option<String>,
     /// SHA-256 of the Talos image; else a person has to fill it in.
@@ -87,10 +89,9 @@ pub struct Defaults {
 pub fn write(defaults: &Defaults) -> String {
     // The writer refuses no value of ours; were it to, an empty text is refused when it is read.
     let text = write::render(&plan(defaults)).unwrap_or_default();
-    match defaults.reasons.is_empty() {
-        true => text,
-        false => format!("{}{text}", write::comments("Chosen from what the site showed:", &defaults.reasons)),
-    }
+    let open: Vec<String> = defaults.release.unwrap_or_else(Release::current).offer().into_iter().collect();
+    let chosen = write::comments("Chosen from what the site showed:", &defaults.reasons);
+    format!("{chosen}{}{text}", write::comments("Yours to choose:", &open))
 }
 
 /// The plan whose text [`write()`] gives.
@@ -127,7 +128,7 @@ pub fn plan(known: &Defaults) -> Plan {
         let first = address_pool.first().map_or(vip, |range| range.first);
         format!("{}.nip.io", first.to_string().replace('.', "-"))
     });
-    let release = Release::current();
+    let release = known.release.unwrap_or_else(Release::current);
     let disks = known.disk_storage.clone().unwrap_or_else(|| "local-lvm".into());
     let or = |value: &Option<String>, default: &str| value.clone().unwrap_or_else(|| default.into());
     Plan {
@@ -341,6 +342,18 @@ mod tests {
         assert_eq!(nodes, ["1003 10.0.0.203 a", "1004 10.0.0.204 b", "1005 10.0.0.205 a"]);
         assert_eq!(plan.network.address_pool.first().unwrap().to_string(), "10.0.0.216-10.0.0.250");
         assert_eq!(plan.template.vmid.to_string(), "9101");
+    }
+
+    #[test]
+    fn a_plan_for_the_last_patch_of_the_line_is_written_when_asked_for_and_offered_when_not() {
+        let offered = write(&Defaults::default());
+        assert!(offered.contains("cozystack.version: v0.37.10 is the last of the line"), "{offered}");
+        assert!(offered.contains("--cozystack"), "{offered}");
+        let last = Release::known("v0.37.10");
+        let asked = write(&Defaults { release: last, ..Defaults::default() });
+        assert!(!asked.contains("Yours to choose") && asked.contains("version: v0.37.10\n"), "{asked}");
+        assert_eq!(asked.matches("/v0.37.10/").count(), 2, "image and manifest: {asked}");
+        assert!(!asked.contains("/v0.37.2/nocloud"), "{asked}");
     }
 
     #[test]

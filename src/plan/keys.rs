@@ -296,7 +296,13 @@ static TALOS: &[Key] = &[
 ];
 
 static COZYSTACK: &[Key] = &[
-    key("version", "CozyStack version", Kind::Text, "v0.37.2", "A release that this cozyup knows."),
+    key(
+        "version",
+        "CozyStack version",
+        Kind::Text,
+        "v0.37.2",
+        "A release that this cozyup knows: v0.37.2, or v0.37.10, the last patch of its line.",
+    ),
     key(
         "profile",
         "profile",

@@ -35,6 +35,9 @@ pub fn render(plan: &Plan) -> io::Result<String> {
 /// A heading and items as comments, and an empty line behind them.
 pub fn comments(heading: &str, items: &[String]) -> String {
     let mut writer = Writer { text: String::new() };
+    if items.is_empty() {
+        return writer.text;
+    }
     writer.comment(0, heading);
     items.iter().for_each(|item| writer.comment(0, &format!("- {}", clean(item))));
     writer.text.push('\n');

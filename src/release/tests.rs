@@ -47,7 +47,25 @@ fn the_bundle_of_the_first_release_has_its_fifty_eight_entries() {
 #[test]
 fn a_release_that_is_not_built_in_is_refused_with_those_that_are() {
     let error = Release::embedded("v9.9.9").unwrap_err();
-    assert_eq!(error.to_string(), "no release v9.9.9 is built in; there is v0.37.2");
+    assert_eq!(error.to_string(), "no release v9.9.9 is built in; there is v0.37.2, v0.37.10");
+}
+
+/// Read at the tags: the patch has another installer image, and nothing else that cozyup reads differs.
+#[test]
+fn the_last_patch_of_the_line_has_an_image_of_its_own_and_the_rest_of_its_first_release() {
+    let (first, last) = (release(), Release::embedded("v0.37.10").unwrap());
+    assert_eq!(
+        last.installer.image,
+        concat!(
+            "ghcr.io/cozystack/cozystack/installer:v0.37.10",
+            "@sha256:df2e6d4cf91636f8b6e8553fe61fdfd48945fe97f22086f5d9c9fc5bac89fd71"
+        )
+    );
+    assert!(last.image_url().ends_with("/v0.37.10/nocloud-amd64.raw.xz"), "{}", last.image_url());
+    let (installer, published) = (first.installer.clone(), first.published.clone());
+    assert_eq!(Release { version: first.version.clone(), published, installer, ..last.clone() }, first);
+    assert_eq!(first.later().map(|r| r.version.as_str()), Some("v0.37.10"));
+    assert_eq!((last.later(), Release::current().version.as_str()), (None, "v0.37.2"));
 }
 
 #[test]

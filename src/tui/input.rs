@@ -12,15 +12,18 @@ use tokio::sync::mpsc;
 /// The delay after which the thread notices that the screen has been left.
 const GLANCE: Duration = Duration::from_millis(200);
 
+/// How many events wait here at most; what is typed or pasted beyond them waits in the terminal.
+const WAITING: usize = 1024;
+
 pub struct Input {
-    events: mpsc::UnboundedReceiver<io::Result<Event>>,
+    events: mpsc::Receiver<io::Result<Event>>,
     stop: Arc<AtomicBool>,
     ended: std::sync::mpsc::Receiver<()>,
 }
 
 impl Input {
     pub fn start() -> Input {
-        let (sender, events) = mpsc::unbounded_channel();
+        let (sender, events) = mpsc::channel(WAITING);
         let (end, ended) = std::sync::mpsc::channel();
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
@@ -32,7 +35,7 @@ impl Input {
                     Err(e) => Err(e),
                 };
                 let failed = event.is_err();
-                if sender.send(event).is_err() || failed {
+                if sender.blocking_send(event).is_err() || failed {
                     break;
                 }
             }
@@ -57,6 +60,7 @@ impl Drop for Input {
     /// Waits for the thread, so that it takes no key from the next screen; not for ever, since it may hang.
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
+        self.events.close();
         let _ = self.ended.recv_timeout(2 * GLANCE);
     }
 }

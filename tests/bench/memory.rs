@@ -55,10 +55,11 @@ pub fn of_a_whole_run(disk: &Path) {
     script.args(["-qfec", &attach, "/dev/null"]).env("TERM", "xterm-256color").env("COZYUP_CLOCK", &lab.clock);
     let mut terminal = script.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
     let screen = until(|| child_of(terminal.id()));
-    let (mut of_worker, mut of_screen, mut both) = (0, 0, 0);
-    while let Some(kib) = field(worker, "VmRSS:") {
-        let on_screen = field(screen, "VmRSS:").expect("the screen ended before the run");
+    let (mut of_worker, mut of_screen, mut both, mut data) = (0, 0, 0, 0);
+    while let Some((kib, own)) = share(worker) {
+        let (on_screen, its_own) = share(screen).expect("the screen ended before the run");
         both = both.max(kib + on_screen);
+        data = data.max(own + its_own);
         of_worker = of_worker.max(field(worker, "VmHWM:").unwrap_or_default());
         of_screen = of_screen.max(field(screen, "VmHWM:").unwrap_or_default());
         std::thread::sleep(Duration::from_millis(20));
@@ -66,14 +67,23 @@ pub fn of_a_whole_run(disk: &Path) {
     let records = std::fs::read_to_string(run.join("journal.jsonl")).unwrap().lines().count();
     let mebibytes = |kib: u64| format!("{:.1} MiB", kib as f64 / 1024.0);
     println!(
-        "  {records} records: worker {}, screen {}, both at one time {}",
+        "  {records} records: together {} ({} of it data, the rest program text, which they share); by itself the worker {}, the screen {}",
+        mebibytes(both),
+        mebibytes(data),
         mebibytes(of_worker),
-        mebibytes(of_screen),
-        mebibytes(both)
+        mebibytes(of_screen)
     );
     terminal.kill().unwrap();
     terminal.wait().unwrap();
     lab.end();
+}
+
+/// What a process takes in KiB, a page that several processes have divided among them; and how much of it is data.
+/// `None` once it has ended.
+fn share(pid: u32) -> Option<(u64, u64)> {
+    let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+    let kib = |key: &str| rollup.lines().find(|l| l.starts_with(key))?.split_whitespace().nth(1)?.parse().ok();
+    Some((kib("Pss:")?, kib("Pss_Anon:")?))
 }
 
 /// The one child of a process, once it is the program that the shell became.
@@ -94,7 +104,10 @@ struct Lab {
 impl Lab {
     fn begin(state: &Path, speed: u32) -> Lab {
         let site = state.join("site");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_cozyup"));
+        // A copy: a real site shares no page with the programs that are measured.
+        let program = state.join("lab");
+        std::fs::copy(env!("CARGO_BIN_EXE_cozyup"), &program).unwrap();
+        let mut command = Command::new(program);
         command.args(["lab", "serve", "--speed", &speed.to_string(), "--dir"]).arg(&site);
         let served = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
         let site =

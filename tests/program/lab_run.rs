@@ -75,6 +75,22 @@ fn the_standard_site_becomes_a_validated_cluster_and_leaves_its_keys_to_their_ow
 }
 
 #[test]
+fn the_last_patch_of_the_line_is_installed_by_its_own_image_and_the_end_of_the_line_is_told() {
+    let state = tempfile::tempdir().unwrap();
+    let output = run(state.path(), "later-patch", &["--until", "3"]);
+    assert_proven(&output);
+    let all = records(&output);
+    let proofs = |step: &str| {
+        let found = all.iter().find(|r| r["event"] == "proven" && r["step"] == step);
+        found.unwrap_or_else(|| panic!("{step} is not proven"))["proof"].clone()
+    };
+    let remarks = proofs("day0.release")["remarks"].to_string();
+    assert!(remarks.contains("no release of v0.37 has come since 2025-12-09"), "{remarks}");
+    let installer = proofs("day3.installer").to_string();
+    assert!(installer.contains("installer:v0.37.10@sha256:df2e6d4c"), "{installer}");
+}
+
+#[test]
 fn a_killed_run_goes_on_to_the_same_end_and_makes_nothing_twice() {
     let state = tempfile::tempdir().unwrap();
     // A moment in every phase, told by what the run itself prints: in the middle of an act wherever there is one.

@@ -10,7 +10,7 @@ use super::world::World;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
-pub use control::bundle::longest_chain;
+pub use control::bundle::{image as installer_image, longest_chain};
 pub use control::cluster_api::{DRAIN_RETRY_S, REQUEUE_S};
 pub use control::{GROW_S, TAKEN_S as SNAPSHOT_S, UNMOUNT_S, settle};
 

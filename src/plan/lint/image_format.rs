@@ -1,6 +1,5 @@
 //! An image that is neither .raw.xz nor .raw.
 use super::{Plan, Problem, Rule, Severity};
-use crate::release::Release;
 
 pub const RULE: Rule = Rule {
     id: "image-format",
@@ -28,6 +27,6 @@ fn check(plan: &Plan) -> Vec<Problem> {
         "image.url",
         format!("`{file}` is neither .raw.xz nor .raw"),
         why,
-        Release::current().image_url(),
+        super::release_of(plan).image_url(),
     )]
 }

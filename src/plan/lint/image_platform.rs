@@ -1,6 +1,5 @@
 //! An image that is not the nocloud one.
 use super::{Plan, Problem, Rule, Severity};
-use crate::release::Release;
 
 pub const RULE: Rule = Rule {
     id: "image-platform",
@@ -16,5 +15,10 @@ fn check(plan: &Plan) -> Vec<Problem> {
         return Vec::new();
     }
     let why = "only the nocloud image reads the cloud-init drive with the node's address; metal ignores it (Talos v1.10.6, nocloud platform)";
-    vec![Problem::new("image.url", format!("`{file}` is not the nocloud image"), why, Release::current().image_url())]
+    vec![Problem::new(
+        "image.url",
+        format!("`{file}` is not the nocloud image"),
+        why,
+        super::release_of(plan).image_url(),
+    )]
 }

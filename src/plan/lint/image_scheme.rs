@@ -1,6 +1,5 @@
 //! An image URL that is neither https nor http.
 use super::{Plan, Problem, Rule, Severity};
-use crate::release::Release;
 
 pub const RULE: Rule = Rule {
     id: "image-scheme",
@@ -16,5 +15,5 @@ fn check(plan: &Plan) -> Vec<Problem> {
         return Vec::new();
     }
     let why = "this machine fetches the image itself, over HTTP";
-    vec![Problem::new("image.url", format!("`{url}` is no https URL"), why, Release::current().image_url())]
+    vec![Problem::new("image.url", format!("`{url}` is no https URL"), why, super::release_of(plan).image_url())]
 }

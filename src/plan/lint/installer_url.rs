@@ -1,6 +1,5 @@
 //! An installer URL that is neither https nor http.
 use super::{Plan, Problem, Rule, Severity};
-use crate::release::Release;
 
 pub const RULE: Rule = Rule {
     id: "installer-url",
@@ -20,6 +19,6 @@ fn check(plan: &Plan) -> Vec<Problem> {
         "cozystack.installer_url",
         format!("`{url}` is no https URL"),
         why,
-        Release::current().installer.url.as_str(),
+        super::release_of(plan).installer.url.as_str(),
     )]
 }

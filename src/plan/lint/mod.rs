@@ -373,7 +373,7 @@ fn provider_files(plan: &Plan) -> Vec<ProviderFile<'_>> {
     ]
 }
 
-/// The release that the plan names; for a rule that holds of any, the newest one where it names none that is known.
+/// The release that the plan names; for a rule that holds of any, the one of a new plan where it names none that is known.
 fn release_of(plan: &Plan) -> &'static Release {
     Release::known(&plan.cozystack.version).unwrap_or_else(Release::current)
 }

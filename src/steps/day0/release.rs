@@ -50,7 +50,23 @@ async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {
         pinned.len(),
         pinned.len() + believed.len()
     );
-    proof(&summary, &[], vec![of_jump_host(cx, asked, answer, "cozyup plan show PLAN")])
+    let proof = proof(&summary, &[], vec![of_jump_host(cx, asked, answer, "cozyup plan show PLAN")])?;
+    Ok(match end_of_life(release) {
+        Some(remark) => proof.mind(remark),
+        None => proof,
+    })
+}
+
+/// For the hand-over: the platform gets no further patch, and what would be the last one.
+fn end_of_life(release: &Release) -> Option<String> {
+    let line = &release.line;
+    if line.end_of_life.is_empty() {
+        return None;
+    }
+    let last = release
+        .later()
+        .map_or(String::new(), |last| format!("; {} is the last patch, and mends {}", last.version, line.mends));
+    Some(format!("CozyStack {}: {}{last}", release.version, line.end_of_life))
 }
 
 fn is_by_digest(image: &str) -> bool {

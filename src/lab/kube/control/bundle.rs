@@ -1,15 +1,32 @@
-//! The release graph of CozyStack v0.37.2, read from the same data file as the product's, by the lab's own eyes.
+//! The release graph of CozyStack v0.37, read from the same data files as the product's, by the lab's own eyes.
 use crate::scenario::Scenario;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
 const RELEASE: &str = include_str!("../../../../assets/releases/v0.37.2.yaml");
+/// A patch with the same graph.
+const PATCH: &str = include_str!("../../../../assets/releases/v0.37.10.yaml");
+
+#[derive(Debug, Deserialize)]
+struct Head {
+    version: String,
+    installer: Installer,
+}
+
+#[derive(Debug, Deserialize)]
+struct Installer {
+    image: String,
+}
+
+/// The installer image of a release; `None` for one that the lab does not have.
+pub fn image(version: &str) -> Option<String> {
+    let heads = [RELEASE, PATCH].into_iter().filter_map(|text| serde_saphyr::from_str::<Head>(text).ok());
+    heads.into_iter().find(|head| head.version == version).map(|head| head.installer.image)
+}
 
 #[derive(Debug, Deserialize)]
 pub struct Graph {
-    /// `v0.37.2`
-    pub version: String,
     profiles: BTreeMap<String, Profile>,
     components: Vec<Component>,
 }
@@ -43,11 +60,7 @@ pub struct Component {
 pub fn graph() -> &'static Graph {
     static GRAPH: OnceLock<Graph> = OnceLock::new();
     GRAPH.get_or_init(|| {
-        serde_saphyr::from_str(RELEASE).unwrap_or_else(|_| Graph {
-            version: String::new(),
-            profiles: BTreeMap::new(),
-            components: Vec::new(),
-        })
+        serde_saphyr::from_str(RELEASE).unwrap_or_else(|_| Graph { profiles: BTreeMap::new(), components: Vec::new() })
     })
 }
 

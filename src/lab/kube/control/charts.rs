@@ -21,12 +21,23 @@ fn chart_of(key: &Key, release: &Value) -> Key {
     Key::new("source.toolkit.fluxcd.io", "helmcharts", namespace.unwrap_or(&key.namespace), &name)
 }
 
+/// `NAME@VERSION`
+pub fn named(world: &World, release: &Value) -> String {
+    format!("{}@{}", text(release, "/spec/chart/spec/chart"), version(world, release))
+}
+
+pub fn version(world: &World, release: &Value) -> String {
+    let asked = text(release, "/spec/chart/spec/version");
+    let exact = asked.starts_with(|c: char| c.is_ascii_digit());
+    if exact { asked.to_string() } else { world.scenario.cozystack.trim_start_matches('v').to_string() }
+}
+
 /// The chart as the source controller fetched it.
 fn fetched(world: &mut World, key: &Key, release: &Value) {
     let at = seconds(world.now);
     let wanted = &release["spec"]["chart"]["spec"];
     let source = &wanted["sourceRef"];
-    let (chart, version) = (text(release, "/spec/chart/spec/chart"), releases::chart_version(release));
+    let (chart, version) = (text(release, "/spec/chart/spec/chart"), version(world, release));
     let place = chart_of(key, release);
     let path = format!("helmchart/{}/{}/{chart}-{version}.tgz", place.namespace, place.name);
     let object = json!({

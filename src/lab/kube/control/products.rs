@@ -167,7 +167,7 @@ pub fn workloads(world: &mut World, release: &str, namespace: &str) {
             }
             _ => {}
         }
-        let image = format!("registry.lab/{}:{}", w.name, super::bundle::graph().version);
+        let image = format!("registry.lab/{}:{}", w.name, world.scenario.cozystack);
         let mut pod = json!({"containers": [{"name": w.name, "image": image}]});
         if w.host_network {
             pod["hostNetwork"] = json!(true);

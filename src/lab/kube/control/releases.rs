@@ -7,7 +7,7 @@
 //! is looked at again at once when a dependency becomes Ready (Flux: every 30 s), the history keeps what succeeded only, and
 //! Flux works while its own pods still wait for the CNI (in truth the installer itself applies Cilium and Kube-OVN).
 use super::objects::{condition, drop_condition, is_deleting, is_ready_now, items, set_condition, text, uid};
-use super::{RETRY_S, applications, bundle, installer, products, proxmox, workloads};
+use super::{RETRY_S, applications, bundle, charts, installer, products, proxmox, workloads};
 use crate::kube::settle;
 use crate::kube::store::{Key, seconds};
 use crate::scenario::FaultKind;
@@ -194,12 +194,13 @@ fn begin(world: &mut World, key: &Key, release: &Value) {
     let at = seconds(world.now);
     let verb = if was_installed(release) { "upgrade" } else { "install" };
     let message = format!("Running '{verb}' action with timeout of {}", timeout(release).1);
+    let revision = charts::version(world, release);
     world.change_object(key, |r| {
         mark(r, &at, "Reconciling", "True", "Progressing", &message);
         mark(r, &at, "Ready", "Unknown", "Progressing", &message);
         r["status"]["lastAttemptedGeneration"] = r["metadata"]["generation"].clone();
         r["status"]["lastAttemptedReleaseAction"] = json!(verb);
-        r["status"]["lastAttemptedRevision"] = json!(chart_version(r));
+        r["status"]["lastAttemptedRevision"] = json!(revision);
         r["status"]["storageNamespace"] = json!(key.namespace);
     });
     products::begin(world, key);
@@ -271,7 +272,7 @@ fn fail(world: &mut World, key: &Key, release: &Value, message: &str) {
         "Helm {verb} failed for release {}/{} with chart {}: {message}",
         key.namespace,
         release_name(key, release),
-        chart(release)
+        charts::named(world, release)
     );
     let running = format!("Running '{remedy}' action with timeout of {}", timeout(release).1);
     world.change_object(key, |r| {
@@ -313,7 +314,8 @@ fn remediated(world: &mut World, key: &Key, name: &str, upgrade: bool) {
     let current = world.object(key).cloned().filter(|r| attempt_mark(r) == name && !is_ready_now(r));
     let Some(release) = current else { return };
     let at = seconds(world.now);
-    let told = format!("{}/{}.v1 with chart {}", key.namespace, release_name(key, &release), chart(&release));
+    let told =
+        format!("{}/{}.v1 with chart {}", key.namespace, release_name(key, &release), charts::named(world, &release));
     let (reason, message) = if upgrade {
         ("RollbackSucceeded", format!("Helm rollback to previous release {told} succeeded"))
     } else {
@@ -335,16 +337,6 @@ fn release_name(key: &Key, release: &Value) -> String {
     release["spec"]["releaseName"].as_str().unwrap_or(&key.name).to_string()
 }
 
-fn chart(release: &Value) -> String {
-    format!("{}@{}", text(release, "/spec/chart/spec/chart"), chart_version(release))
-}
-
-pub fn chart_version(release: &Value) -> String {
-    let asked = text(release, "/spec/chart/spec/version");
-    let exact = asked.starts_with(|c: char| c.is_ascii_digit());
-    if exact { asked.to_string() } else { bundle::graph().version.trim_start_matches('v').to_string() }
-}
-
 fn succeed(world: &mut World, key: &Key, release: &Value) {
     let at = seconds(world.now);
     let before = release["status"]["history"].as_array().cloned().unwrap_or_default();
@@ -352,13 +344,16 @@ fn succeed(world: &mut World, key: &Key, release: &Value) {
     let (verb, reason) =
         if before.is_empty() { ("install", "InstallSucceeded") } else { ("upgrade", "UpgradeSucceeded") };
     let name = release_name(key, release);
-    let message =
-        format!("Helm {verb} succeeded for release {}/{name}.v{version} with chart {}", key.namespace, chart(release));
+    let message = format!(
+        "Helm {verb} succeeded for release {}/{name}.v{version} with chart {}",
+        key.namespace,
+        charts::named(world, release)
+    );
     let first = before.last().map_or(json!(at), |h| h["firstDeployed"].clone());
     let snapshot = json!({
         "name": name, "namespace": key.namespace, "version": version, "status": "deployed",
-        "chartName": text(release, "/spec/chart/spec/chart"), "chartVersion": chart_version(release),
-        "appVersion": chart_version(release), "firstDeployed": first, "lastDeployed": at,
+        "chartName": text(release, "/spec/chart/spec/chart"), "chartVersion": charts::version(world, release),
+        "appVersion": charts::version(world, release), "firstDeployed": first, "lastDeployed": at,
         "digest": format!("sha256:{:064x}", super::objects::hash(&release["spec"].to_string())),
         "configDigest": format!("sha256:{:064x}", super::objects::hash(&release["spec"]["values"].to_string())),
     });
