@@ -183,11 +183,12 @@ impl Pages<'_> {
         let items = page.items.unwrap_or_default();
         self.objects += items.len();
         match page.metadata.next {
-            // The same token again would never end.
-            Some(token) if !token.is_empty() && token != self.next => self.next = token,
+            // The same token again would never end; what is behind it was not read.
+            Some(token) if !token.is_empty() && token == self.next => self.cut = Some(Cut::Pages(self.asked)),
+            Some(token) if !token.is_empty() => self.next = token,
             _ => self.is_over = true,
         }
-        if !self.is_over {
+        if !self.is_over && self.cut.is_none() {
             let bounds = self.bounds;
             self.cut = if self.objects >= bounds.objects {
                 Some(Cut::Objects(self.objects))
@@ -213,5 +214,24 @@ impl Pages<'_> {
             Err(_) if self.limit > 1 && body.len() > SHORT => Ok(None),
             read => read.map(Some),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::connect;
+    use super::super::testing::{Reply, Server};
+    use super::*;
+    use serde_json::{Value, json};
+
+    #[tokio::test]
+    async fn a_list_whose_server_gives_the_same_token_again_was_not_read_to_its_end() {
+        let page = |token: &str| {
+            Reply::Json(200, json!({"metadata": {"continue": token}, "items": [{"metadata": {"name": "a"}}]}))
+        };
+        let server = Server::start(vec![page("more"), page("more"), page("")]).await;
+        let (reader, _) = connect(&server.kubeconfig, None).unwrap();
+        let walked = reader.walk(&Kind::POD, None, &Bounds::default(), |pod: Value| Some(pod)).await.unwrap();
+        assert_eq!((walked.objects, walked.cut), (2, Some(Cut::Pages(2))));
     }
 }
