@@ -88,15 +88,32 @@ impl KubeApiserver {
 
     /// Has etcd forget everything that is not of now, as the server itself does every five minutes.
     pub async fn compact(&self) {
-        let (url, client) = &self.store;
-        let ask = async |path: &str, body: serde_json::Value| -> serde_json::Value {
-            let request = client.post(format!("{url}/v3/kv/{path}")).body(body.to_string());
-            let answer = request.send().await.unwrap().error_for_status().unwrap();
-            serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap()
-        };
         let nothing = serde_json::json!({"key": STANDARD.encode("none")});
-        let revision = ask("range", nothing).await["header"]["revision"].clone();
-        ask("compaction", serde_json::json!({"revision": revision, "physical": true})).await;
+        let revision = self.ask_store("range", nothing).await["header"]["revision"].clone();
+        self.ask_store("compaction", serde_json::json!({"revision": revision, "physical": true})).await;
+    }
+
+    /// Every key under which etcd keeps an object.
+    pub async fn keys(&self) -> Vec<String> {
+        let (from, to) = (STANDARD.encode("/registry/"), STANDARD.encode("/registry0"));
+        let range = serde_json::json!({"key": from, "range_end": to, "keys_only": true});
+        let answer = self.ask_store("range", range).await;
+        let keys =
+            answer["kvs"].as_array().unwrap().iter().map(|kv| STANDARD.decode(kv["key"].as_str().unwrap()).unwrap());
+        keys.map(|key| String::from_utf8(key).unwrap()).collect()
+    }
+
+    /// Puts an object into etcd past the server, which reads JSON as well as its own form.
+    pub async fn put(&self, key: &str, object: &serde_json::Value) {
+        let (key, value) = (STANDARD.encode(key), STANDARD.encode(object.to_string()));
+        self.ask_store("put", serde_json::json!({"key": key, "value": value})).await;
+    }
+
+    async fn ask_store(&self, path: &str, body: serde_json::Value) -> serde_json::Value {
+        let (url, client) = &self.store;
+        let request = client.post(format!("{url}/v3/kv/{path}")).body(body.to_string());
+        let answer = request.send().await.unwrap().error_for_status().unwrap();
+        serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap()
     }
 
     /// The last lines that the server has written.

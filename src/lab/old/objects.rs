@@ -190,11 +190,13 @@ fn volume(n: usize, of: &OldVolume, old: &OldCluster, now: Timestamp) -> Vec<Obj
     let (name, created) = (format!("pvc-{n:04}"), days_ago(now, old.age_days));
     let size = format!("{}Gi", of.gib);
     let volume = json!({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"creationTimestamp": created},
-        "spec": {"capacity": {"storage": size}, "storageClassName": of.class, "persistentVolumeReclaimPolicy": "Retain",
+        "spec": {"capacity": {"storage": size}, "accessModes": ["ReadWriteOnce"], "storageClassName": of.class,
+            "persistentVolumeReclaimPolicy": "Retain", "csi": {"driver": "linstor.csi.linbit.com", "volumeHandle": name},
             "claimRef": {"kind": "PersistentVolumeClaim", "namespace": of.namespace, "name": of.claim}},
         "status": {"phase": if of.orphaned { "Released" } else { "Bound" }}});
     let claim = json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"creationTimestamp": created},
-        "spec": {"storageClassName": of.class, "volumeName": name, "resources": {"requests": {"storage": size}}},
+        "spec": {"accessModes": ["ReadWriteOnce"], "storageClassName": of.class, "volumeName": name,
+            "resources": {"requests": {"storage": size}}},
         "status": {"phase": "Bound"}});
     let claim = (Key::new("", "persistentvolumeclaims", &of.namespace, &of.claim), claim);
     let volume = (Key::new("", "persistentvolumes", "", &name), volume);
@@ -207,13 +209,13 @@ fn satellite(of: &OldNode, old: &OldCluster, now: Timestamp) -> Object {
         |kind: &str| json!({"type": kind, "status": "True", "reason": "AsExpected", "lastTransitionTime": since});
     let conditions = ["Applied", "Available", "Configured"].map(holds);
     let object = json!({"apiVersion": "piraeus.io/v1", "kind": "LinstorSatellite", "metadata": {"creationTimestamp": since},
-        "spec": {}, "status": {"conditions": conditions}});
+        "spec": {"clusterRef": {"name": "linstorcluster"}}, "status": {"conditions": conditions}});
     (Key::new("piraeus.io", "linstorsatellites", "", &of.name), object)
 }
 
 fn certificate(now: Timestamp) -> Object {
     let object = json!({"apiVersion": "cert-manager.io/v1", "kind": "Certificate", "metadata": {"creationTimestamp": days_ago(now, 30)},
-        "spec": {"secretName": "linstor-api-tls"}, "status": {"notAfter": days_ago(now, -60),
+        "spec": {"secretName": "linstor-api-tls", "issuerRef": {"kind": "Issuer", "name": "linstor-api-ca"}}, "status": {"notAfter": days_ago(now, -60),
             "conditions": [{"type": "Ready", "status": "True", "reason": "Ready"}]}});
     (Key::new("cert-manager.io", "certificates", "cozy-linstor", "linstor-api-tls"), object)
 }

@@ -131,6 +131,14 @@ impl Cluster {
         .await;
     }
 
+    /// The real server, for what no client may do.
+    pub fn real_server(&self) -> &KubeApiserver {
+        match &self.server {
+            Server::Real(peer) => peer,
+            Server::Lab(_) => panic!("it is the lab's"),
+        }
+    }
+
     /// A client that shows this certificate.
     pub fn client_of(&self, who: &Pair) -> reqwest::Client {
         client(&self.authority, who)

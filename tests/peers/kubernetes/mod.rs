@@ -12,6 +12,7 @@ mod events;
 mod gone;
 mod lab;
 mod list;
+mod old_cluster;
 mod patch;
 mod pods;
 mod restart;
