@@ -6,11 +6,12 @@ use crate::proxmox::{Error, NodeStatus, Reader, StorageConfig, StorageRow, VmRow
 use crate::steps::day0::{api_version, capacity};
 use std::net::Ipv4Addr;
 
-/// Fills in what the site decides: hosts, storages, bridge, network, VMIDs that are taken, and why each was chosen.
+/// Fills in what the site decides: hosts, storages, bridge, network, VMIDs that are taken, and why each was chosen. Gives the
+/// hosts that are online.
 ///
 /// # Errors
 /// When the site can't be asked for its nodes, guests or storages.
-pub async fn from_site(reader: &Reader, known: &mut Defaults) -> Result<(), Error> {
+pub async fn from_site(reader: &Reader, known: &mut Defaults) -> Result<Vec<Host>, Error> {
     let nodes = reader.nodes().await?.value;
     let guests = reader.resources().await?.value;
     known.taken_vmids = guests.iter().map(|guest| guest.vmid.into()).collect();
@@ -27,9 +28,9 @@ pub async fn from_site(reader: &Reader, known: &mut Defaults) -> Result<(), Erro
     hosts.sort_by(|a, b| a.name.cmp(&b.name));
     let api: Option<Ipv4Addr> = known.site_url.as_ref().and_then(|url| url.host().parse().ok());
     let chosen = choose(&hosts, api, machines(known));
-    take(known, chosen, hosts.into_iter().map(|host| host.name).collect());
+    take(known, chosen, hosts.iter().map(|host| host.name.clone()).collect());
     // A node of several may be left out; where none tells anything, nothing of the plan is the site's.
-    silent.filter(|_| !has_read).map_or(Ok(()), Err)
+    silent.filter(|_| !has_read).map_or(Ok(hosts), Err)
 }
 
 /// Sizes of the machines that a new plan asks for.

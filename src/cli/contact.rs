@@ -5,7 +5,7 @@
 use super::output::{print, print_error};
 use crate::base::tls::Fingerprint;
 use crate::base::trust::{Authority, Distrust, Trust};
-use crate::plan::model::ApiUrl;
+use crate::plan::model::{ApiUrl, SitePlan};
 use crate::proxmox::{Certificate, ROOT_CA, Reader, Shown, Validity, probe_certificate};
 use jiff::Timestamp;
 use std::io::{BufRead, IsTerminal, Write};
@@ -44,6 +44,16 @@ pub struct Met {
     asked: bool,
 }
 
+/// What came of the first contact of a form.
+pub enum OnScreen {
+    Trusted(Trust),
+    /// A person has to compare it.
+    Asks {
+        fingerprint: Fingerprint,
+        described: String,
+    },
+}
+
 /// The reason why nothing may be sent to the address.
 #[derive(Debug)]
 pub enum Stranger {
@@ -74,7 +84,10 @@ impl Given {
             ))
         })?;
         print(&described(url, &shown));
-        let trust = self.judge(url, &shown)?;
+        let trust = self.judge(url, &shown, can_ask())?;
+        if matches!(trust, Some(Trust::System)) {
+            print("  this system's authorities vouch for it, so it is not pinned: a renewed one passes too");
+        }
         let asked = trust.is_none();
         let trust = match trust {
             Some(trust) => trust,
@@ -83,8 +96,27 @@ impl Given {
         Ok(Met { trust, certificate: shown.certificate, asked })
     }
 
+    /// The same for a plan in the form, on whose screen a person is asked.
+    ///
+    /// # Errors
+    /// See [`Stranger`].
+    pub async fn of_plan(site: &SitePlan) -> Result<OnScreen, Stranger> {
+        let given = Given { fingerprint: site.fingerprint.clone(), ca_file: site.ca_file.clone(), pin: None };
+        let url = &site.url;
+        let shown = probe_certificate(url)
+            .await
+            .map_err(|e| Stranger::Absent(format!("{e}\nnext: check the address, and pveproxy on the node")))?;
+        Ok(match given.judge(url, &shown, true)? {
+            Some(trust) => OnScreen::Trusted(trust),
+            None => {
+                let described = described(url, &shown);
+                OnScreen::Asks { fingerprint: shown.certificate.fingerprint, described }
+            }
+        })
+    }
+
     /// `None` when a person has to say it.
-    fn judge(&self, url: &ApiUrl, shown: &Shown) -> Result<Option<Trust>, Stranger> {
+    fn judge(&self, url: &ApiUrl, shown: &Shown, asks: bool) -> Result<Option<Trust>, Stranger> {
         let found = &shown.certificate.fingerprint;
         if let Some(wanted) = &self.fingerprint {
             if wanted != found {
@@ -100,13 +132,12 @@ impl Given {
             return self.by_authority(url, shown, file).map(Some);
         }
         if shown.verified.is_ok() && self.pin.is_none() {
-            print("  this system's authorities vouch for it, so it is not pinned: a renewed one passes too");
             return Ok(Some(Trust::System));
         }
         if shown.verified.is_ok() {
             return Ok(Some(Trust::Leaf(found.clone())));
         }
-        if can_ask() {
+        if asks {
             return Ok(None);
         }
         Err(Stranger::Refused(format!(

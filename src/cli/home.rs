@@ -1,5 +1,6 @@
 //! `cozyup` without a command: home. A new plan, a plan that is there, or the lab.
 use super::exit::Exit;
+use super::form_site;
 use super::known;
 use super::lab_site::{self, Place};
 use super::output::print_error;
@@ -9,6 +10,7 @@ use super::show::{Style, cannot_join, no_terminal, show, show_record};
 use super::start::{Start, execute, in_lab};
 use crate::base::file;
 use crate::plan;
+use crate::plan::draft::{self, Draft};
 use crate::session::client;
 use crate::tui::{self, Home, HomeChoice};
 use std::path::{Path, PathBuf};
@@ -22,7 +24,16 @@ pub async fn home(state_dir: &Path) -> Exit {
     }
     let cwd = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
     let runs = known::runs(state_dir).await;
-    let home = Home { runs, plans: plans_in(&cwd), scenarios: lab_site::scenarios(), cwd };
+    let draft_file = state_dir.join("draft.json");
+    let home = Home {
+        runs,
+        plans: plans_in(&cwd),
+        scenarios: lab_site::scenarios(),
+        cwd,
+        connector: Some(form_site::connector()),
+        draft: file::read_regular(&draft_file, draft::SIZE).and_then(|text| Draft::of_text(&text)),
+        draft_file: Some(draft_file),
+    };
     match tui::home(home).await {
         Err(e) => {
             print_error(&format!("the screen can't be used: {e}"));

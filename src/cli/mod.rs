@@ -9,6 +9,7 @@ mod choices;
 mod contact;
 mod exit;
 mod flags;
+pub mod form_site;
 mod home;
 mod inventory;
 mod keys;

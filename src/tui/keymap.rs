@@ -22,6 +22,8 @@ pub enum Context {
     Lab,
     Form,
     Edit,
+    /// A list over the form.
+    List,
     Prompt,
     Confirm,
     Help,
@@ -31,7 +33,7 @@ pub enum Context {
 }
 
 impl Context {
-    pub const ALL: [Context; 19] = [
+    pub const ALL: [Context; 20] = [
         Context::Run,
         Context::Full,
         Context::Find,
@@ -46,6 +48,7 @@ impl Context {
         Context::Lab,
         Context::Form,
         Context::Edit,
+        Context::List,
         Context::Prompt,
         Context::Confirm,
         Context::Help,
@@ -69,6 +72,7 @@ impl Context {
             Context::Lab => "Choosing a lab",
             Context::Form => "The plan form",
             Context::Edit => "A field of the form",
+            Context::List => "A list of the form",
             Context::Prompt => "A question with a text",
             Context::Confirm => "A question with yes and no",
             Context::Help => "This help",
@@ -91,6 +95,7 @@ impl Context {
             | Context::Result
             | Context::Home
             | Context::Form
+            | Context::List
             | Context::Confirm
             | Context::Help
             | Context::Common
@@ -139,6 +144,12 @@ pub enum Action {
     Use,
     SetAside,
     Mend,
+    /// Asks the plan's site.
+    Connect,
+    /// Begins the form anew.
+    Anew,
+    /// Types a value in place of choosing one.
+    Type,
     /// Half a page.
     HalfUp,
     HalfDown,

@@ -1,7 +1,8 @@
 //! The messages that reach the model, and the commands that the model gives to the world.
-use super::{HomeChoice, RunEnd};
+use super::{Connector, Contact, HomeChoice, NoContact, RunEnd};
 use crate::engine::record::Record;
 use crate::observed::Snapshot;
+use crate::plan::model::ApiUrl;
 use crate::plan::{Finding, Plan};
 use crate::session::protocol::{Control, Request};
 use crossterm::event::KeyEvent;
@@ -39,10 +40,20 @@ pub enum Msg {
         path: PathBuf,
         result: Result<(), Box<BadPlan>>,
     },
+    /// A plan file was read for the form.
+    Opened {
+        path: PathBuf,
+        result: Result<Box<Plan>, Box<BadPlan>>,
+    },
     Saved {
         path: PathBuf,
         plan: Box<Plan>,
         result: Result<(), SaveError>,
+    },
+    /// The site at this address was asked for the form.
+    Contacted {
+        url: ApiUrl,
+        result: Result<Contact, NoContact>,
     },
 }
 
@@ -67,6 +78,18 @@ pub enum SaveError {
 pub enum Cmd {
     Ask(Request),
     Load(PathBuf),
+    /// For the form.
+    Edit(PathBuf),
+    /// Asks the plan's site for the form.
+    Connect {
+        with: Connector,
+        plan: Box<Plan>,
+    },
+    /// Keeps the form's draft, or takes it away.
+    Keep {
+        file: PathBuf,
+        text: Option<String>,
+    },
     Save {
         path: PathBuf,
         plan: Box<Plan>,

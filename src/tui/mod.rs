@@ -23,10 +23,14 @@ pub mod view;
 pub use terminal::{Frames, be_quiet};
 
 use crate::base::clock::Clock;
+use crate::base::tls::Fingerprint;
 use crate::engine::record::Record;
 use crate::engine::standing::Standing;
 use crate::plan::Plan;
+use crate::plan::draft::Draft;
+use crate::plan::offer::Offer;
 use crate::session::protocol::{Attachment, Control};
+use futures::future::BoxFuture;
 use jiff::Timestamp;
 use message::End;
 use model::home::HomeModel;
@@ -143,8 +147,38 @@ pub struct KnownRun {
     pub who: Option<String>,
 }
 
+/// What came of asking a site.
+#[derive(Debug)]
+pub enum Contact {
+    /// Nothing was sent: a person has to compare the certificate.
+    Unknown {
+        fingerprint: Fingerprint,
+        described: String,
+    },
+    Met(Box<Offer>),
+}
+
+/// Why a site told nothing, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NoContact {
+    pub what: String,
+    pub next: String,
+}
+
+type Asked = BoxFuture<'static, Result<Contact, NoContact>>;
+
+/// Asks the site of a plan what it offers.
+#[derive(Clone)]
+pub struct Connector(pub Arc<dyn Fn(Box<Plan>) -> Asked + Send + Sync>);
+
+impl std::fmt::Debug for Connector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Connector")
+    }
+}
+
 /// The choices on the home screen.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Home {
     /// The last runs, newest first.
     pub runs: Vec<KnownRun>,
@@ -154,6 +188,12 @@ pub struct Home {
     pub scenarios: Vec<(String, String)>,
     /// Relative paths are meant from here.
     pub cwd: PathBuf,
+    /// `None`: the form can't ask a site.
+    pub connector: Option<Connector>,
+    /// What an earlier form left.
+    pub draft: Option<Draft>,
+    /// The file for what this form leaves.
+    pub draft_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -109,7 +109,7 @@ impl Model {
     pub fn shows_running_time(&self) -> bool {
         match &self.screen {
             Screen::Run(run) => run.state.ended.is_none() && run.result.is_none() && run.state.started.is_some(),
-            Screen::Home(_) => false,
+            Screen::Home(home) => home.form.as_ref().is_some_and(|f| matches!(f.site, form::FormSite::Asked { .. })),
         }
     }
 }

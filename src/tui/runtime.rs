@@ -274,9 +274,9 @@ async fn at(due: Option<Instant>) {
     }
 }
 
-pub fn load(path: &Path) -> Result<(), Box<BadPlan>> {
+pub fn load(path: &Path) -> Result<plan::Plan, Box<BadPlan>> {
     let error = match plan::load(path) {
-        Ok(_) => return Ok(()),
+        Ok(loaded) => return Ok(loaded.plan),
         Err(error) => error,
     };
     let decoded = match &error {

@@ -91,19 +91,19 @@ impl Seat {
                 // An engine that has ended takes no requests; its summary is on its way.
                 let _ = requests.map(|requests| requests.send(request));
             }
-            Cmd::Load(path) => {
-                tokio::task::spawn_blocking(move || {
-                    let result = load(&path);
-                    // Nobody waits for it when the screen has been left.
-                    let _ = answers.send(Msg::Loaded { path, result });
-                });
-            }
+            Cmd::Load(path) => blocking(answers, || Msg::Loaded { result: load(&path).map(|_| ()), path }),
+            Cmd::Edit(path) => blocking(answers, || Msg::Opened { result: load(&path).map(Box::new), path }),
             Cmd::Save { path, plan, replace } => {
-                tokio::task::spawn_blocking(move || {
-                    let result = save(&path, &plan, replace);
-                    let _ = answers.send(Msg::Saved { path, plan, result });
+                blocking(answers, move || Msg::Saved { result: save(&path, &plan, replace), path, plan });
+            }
+            Cmd::Connect { with, plan } => {
+                tokio::spawn(async move {
+                    let url = plan.site.url.clone();
+                    let result = (with.0)(plan).await;
+                    let _ = answers.send(Msg::Contacted { url, result });
                 });
             }
+            Cmd::Keep { file, text } => keep(file, text, answers),
             Cmd::Copy { text, file } => self.copy(text, file, answers),
             Cmd::Redraw => {
                 if let Some(terminal) = &mut self.held {
@@ -134,4 +134,30 @@ impl Seat {
             let _ = answers.send(Msg::Said(said));
         });
     }
+}
+
+fn blocking(answers: mpsc::UnboundedSender<Msg>, work: impl FnOnce() -> Msg + Send + 'static) {
+    tokio::task::spawn_blocking(move || {
+        // Nobody waits for it when the screen has been left.
+        let _ = answers.send(work());
+    });
+}
+
+/// Begun before the screen is left, it is waited for when the program ends.
+fn keep(draft: PathBuf, text: Option<String>, answers: mpsc::UnboundedSender<Msg>) {
+    tokio::task::spawn_blocking(move || {
+        let kept = match text {
+            Some(text) => {
+                let folder = draft.parent().map_or(Ok(()), file::private_dir);
+                folder.and_then(|()| file::write_private(&draft, text.as_bytes()))
+            }
+            None => match std::fs::remove_file(&draft) {
+                Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+                other => other,
+            },
+        };
+        if let Err(e) = kept {
+            let _ = answers.send(Msg::Said(format!("the draft is not kept in {}: {e}", draft.display())));
+        }
+    });
 }

@@ -38,6 +38,7 @@ impl Typist {
             plans: vec![("/home/ann/plans/old.yaml".into(), "blocked".into())],
             scenarios: vec![("standard".into(), "three nodes, no faults".into()), ("slow".into(), "slow tasks".into())],
             cwd: "/home/ann".into(),
+            ..Home::default()
         };
         Typist::of(Model::new(theme, Screen::Home(Box::new(HomeModel::new(home, Some("/home/ann".into()))))))
     }

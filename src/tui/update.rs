@@ -2,6 +2,7 @@
 mod dialogs;
 mod find;
 mod form;
+mod form_site;
 mod home;
 mod run;
 mod table;
@@ -33,30 +34,16 @@ impl Around<'_> {
 pub fn update(model: &mut Model, msg: Msg) -> Vec<Cmd> {
     let context = model.context();
     let Model { screen, now, wall, help, notice, told_of_keys, drawn, theme: _ } = model;
-    match msg {
-        Msg::Clock { now: time, wall: since } => {
-            *now = time;
-            *wall = since;
-            if notice.as_ref().is_some_and(|notice| since >= notice.until) {
-                *notice = None;
-            }
-            if let Screen::Run(run) = screen {
-                run::clock(run, time);
-            }
-            return Vec::new();
+    if let Msg::Clock { now: time, wall: since } = msg {
+        *now = time;
+        *wall = since;
+        if notice.as_ref().is_some_and(|notice| since >= notice.until) {
+            *notice = None;
         }
-        Msg::Resized => return Vec::new(),
-        Msg::Key(_)
-        | Msg::Paste(_)
-        | Msg::Records(_)
-        | Msg::Observed(_)
-        | Msg::Finished(_)
-        | Msg::Control(_)
-        | Msg::Denied(_)
-        | Msg::Said(_)
-        | Msg::Hangup
-        | Msg::Loaded { .. }
-        | Msg::Saved { .. } => {}
+        if let Screen::Run(run) = screen {
+            run::clock(run, time);
+        }
+        return Vec::new();
     }
     let mut around = Around { notice, drawn: *drawn, now: *now, wall: *wall };
     match (msg, screen) {
@@ -87,15 +74,20 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Cmd> {
             Vec::new()
         }
         (Msg::Hangup, Screen::Run(run)) => run::hangup(run),
-        (Msg::Hangup, Screen::Home(_)) => home::leave(),
+        (Msg::Hangup, Screen::Home(home)) => home::leave(home),
         (Msg::Loaded { path, result }, Screen::Home(home)) => home::loaded(home, path, result),
-        (Msg::Saved { path, plan, result }, Screen::Home(home)) => {
-            home::saved(home, &path, *plan, result, &mut around);
-            Vec::new()
+        (Msg::Opened { path, result }, Screen::Home(home)) => home::opened(home, path, result, &mut around),
+        (Msg::Contacted { url, result }, Screen::Home(home)) => {
+            form_site::contacted(home, &url, result, &mut around);
+            form_site::keep(home)
         }
+        (Msg::Saved { path, plan, result }, Screen::Home(home)) => home::saved(home, &path, *plan, result, &mut around),
         // These messages were meant for the other screen.
         (Msg::Clock { .. } | Msg::Resized, _)
-        | (Msg::Paste(_) | Msg::Loaded { .. } | Msg::Saved { .. }, Screen::Run(_))
+        | (
+            Msg::Paste(_) | Msg::Loaded { .. } | Msg::Opened { .. } | Msg::Contacted { .. } | Msg::Saved { .. },
+            Screen::Run(_),
+        )
         | (Msg::Records(_) | Msg::Observed(_) | Msg::Finished(_) | Msg::Control(_) | Msg::Denied(_), Screen::Home(_)) => {
             Vec::new()
         }
@@ -161,17 +153,25 @@ fn help_action(action: Action, scroll: &mut usize, drawn: Drawn) -> bool {
     }
 }
 
+/// The lines that an action goes up or down.
+fn stride(action: Action, page: usize) -> usize {
+    if matches!(action, Action::Up | Action::Down) {
+        1
+    } else if matches!(action, Action::HalfUp | Action::HalfDown) {
+        page / 2 + 1
+    } else {
+        page
+    }
+}
+
 /// The new value of a scroll offset or a cursor between 0 and `last` after `action`; `None`: the action does not move
 /// things.
 fn moved(action: Action, at: usize, last: usize, page: usize) -> Option<usize> {
     let page = page.max(2) - 1;
+    let by = stride(action, page);
     let to = match action {
-        Action::Up => at.min(last).saturating_sub(1),
-        Action::Down => at.saturating_add(1),
-        Action::HalfUp => at.min(last).saturating_sub(page / 2 + 1),
-        Action::HalfDown => at.saturating_add(page / 2 + 1),
-        Action::PageUp => at.min(last).saturating_sub(page),
-        Action::PageDown => at.saturating_add(page),
+        Action::Up | Action::HalfUp | Action::PageUp => at.min(last).saturating_sub(by),
+        Action::Down | Action::HalfDown | Action::PageDown => at.saturating_add(by),
         Action::Top => 0,
         Action::Bottom => last,
         Action::Left
@@ -209,6 +209,9 @@ fn moved(action: Action, at: usize, last: usize, page: usize) -> Option<usize> {
         | Action::Copy
         | Action::Redraw
         | Action::Suspend
+        | Action::Connect
+        | Action::Anew
+        | Action::Type
         | Action::Mend => return None,
     };
     Some(to.min(last))
@@ -216,6 +219,8 @@ fn moved(action: Action, at: usize, last: usize, page: usize) -> Option<usize> {
 
 #[cfg(test)]
 mod find_tests;
+#[cfg(test)]
+mod form_site_tests;
 #[cfg(test)]
 mod home_tests;
 #[cfg(test)]

@@ -4,6 +4,7 @@ mod detail;
 mod dialogs;
 mod footer;
 mod form;
+mod form_site;
 mod header;
 mod help;
 mod home;

@@ -1,5 +1,6 @@
 //! First contact with a site, by the binary itself: to whom the token goes, and what is written.
 use cozyup::base::tls::Fingerprint;
+use cozyup::tui::Contact;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use std::path::PathBuf;
 use std::process::{Output, Stdio};
@@ -274,4 +275,71 @@ async fn a_token_file_with_something_else_in_it_is_told_before_anything_is_asked
     assert_eq!(exit, 0, "{told}");
     assert!(site.sent().contains(&format!("authorization: pveapitoken={ID}={UUID}\r\n")), "{}", site.sent());
     assert!(site.written().contains(ID), "the id is no secret");
+}
+
+/// The form of the screen asks in the same way: a person compares first, and what comes back is no secret.
+#[tokio::test]
+async fn the_form_sends_its_token_to_nobody_whose_certificate_is_not_accepted() {
+    let site = site(vec![made(2100)], "401 authentication failure").await;
+    let mut plan = cozyup::plan::defaults::plan(&cozyup::plan::defaults::Defaults::default());
+    plan.site.url = site.url.parse().unwrap();
+    plan.site.token_id = ID.into();
+    plan.site.token_file = site.folder.path().join("token").display().to_string();
+    let ask = cozyup::cli::form_site::connector().0;
+    match ask(Box::new(plan.clone())).await {
+        Ok(Contact::Unknown { fingerprint, described }) => {
+            assert_eq!(fingerprint.to_string(), site.fingerprint());
+            assert!(described.contains(&site.fingerprint()), "{described}");
+        }
+        other => panic!("{other:?}"),
+    }
+    plan.site.fingerprint = Some(Fingerprint::of(b"another"));
+    match ask(Box::new(plan.clone())).await {
+        Err(why) => assert!(why.what.contains("another certificate") && why.next.contains("pvenode"), "{why:?}"),
+        Ok(met) => panic!("{met:?}"),
+    }
+    assert_eq!(site.sent(), "", "nothing is sent before it is accepted");
+    plan.site.fingerprint = Some(site.fingerprint().parse().unwrap());
+    match ask(Box::new(plan.clone())).await {
+        Err(why) => {
+            assert!(!format!("{why:?}").contains(UUID) && why.what.contains("does not accept the token"), "{why:?}")
+        }
+        Ok(met) => panic!("{met:?}"),
+    }
+    assert!(site.sent().contains(UUID), "then the token is sent");
+    plan.site.token_file = site.folder.path().join("none").display().to_string();
+    match ask(Box::new(plan)).await {
+        Err(why) => assert!(why.next.contains("chmod 600"), "{why:?}"),
+        Ok(met) => panic!("{met:?}"),
+    }
+}
+
+/// screen.md A6: what the form of a new plan takes from a site is what day 0 lets through there.
+#[tokio::test]
+async fn the_form_takes_hosts_storages_and_bridge_of_the_site_and_lists_what_else_there_is() {
+    cozyup::base::tls::install_provider();
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("site");
+    let _served = tokio::task::spawn_blocking({
+        let dir = dir.clone();
+        move || crate::common::Served::start("local-templates", "60", &dir)
+    })
+    .await
+    .unwrap();
+    let of_lab = cozyup::plan::load(&dir.join("plan.yaml")).unwrap().plan;
+    let mut plan = cozyup::plan::defaults::plan(&cozyup::plan::defaults::Defaults::default());
+    plan.site = of_lab.site.clone();
+    let ask = cozyup::cli::form_site::connector().0;
+    let Ok(Contact::Met(offer)) = ask(Box::new(plan.clone())).await else { panic!("the lab was not met") };
+    assert!(offer.site.contains("3 hosts online"), "{}", offer.site);
+    offer.take_up(&mut plan);
+    let mut hosts: Vec<&str> = plan.nodes.iter().map(|n| n.host.as_str()).collect();
+    hosts.sort_unstable();
+    hosts.dedup();
+    assert_eq!(hosts.len(), 3, "a machine on each host: {hosts:?}");
+    assert_eq!(plan.template.copies.len(), 2, "and a template on each");
+    assert_eq!(plan.network.subnet, of_lab.network.subnet);
+    let storages = offer.choices("template.storage");
+    assert!(storages.iter().any(|c| c.value == plan.template.storage && c.about.contains("free, on ")), "{storages:?}");
+    assert_eq!(offer.choices("nodes[0].host").len(), 3);
 }

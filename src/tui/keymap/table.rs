@@ -129,6 +129,7 @@ pub static KEYS: &[Binding] = table! {
     Home HOME, "Home g" => Top, "", "to the first line";
     Home END, "End G" => Bottom, "", "to the last line";
     Home ENTER, "Enter" => Enter, "open", "take the marked line";
+    Home &[char('e')], "e" => Mend, "", "open the marked plan in the form";
 
     Open ENTER, "Enter" => Enter, "open", "read the file and open its run";
     Open ESC, "Esc" => Back, "back", "back to the home screen; the name is kept";
@@ -136,7 +137,7 @@ pub static KEYS: &[Binding] = table! {
     Open ARROW_DOWN, "Down" => Down, "scroll", "scroll the findings down";
     Open PAGE_UP, "PgUp Ctrl-B" => PageUp, "", "scroll the findings a page up";
     Open PAGE_DOWN, "PgDn Ctrl-F" => PageDown, "", "scroll the findings a page down";
-    Open &[ctrl('e')], "Ctrl-E" => Mend, "mend in the form", "open a plan that was refused in the form";
+    Open &[ctrl('e')], "Ctrl-E" => Mend, "open in the form", "open the plan in the form, also one that was refused";
 
     Lab ARROW_UP, "Up" => Up, "", "one scenario up";
     Lab ARROW_DOWN, "Down" => Down, "scenario", "one scenario down";
@@ -154,6 +155,9 @@ pub static KEYS: &[Binding] = table! {
     Form LEFT, "Left" => Left, "", "to the sections";
     Form RIGHT, "Right" => Right, "", "to the fields";
     Form ENTER, "Enter" => Enter, "edit", "edit the field; in the findings: go to the field";
+    Form &[char('c')], "c" => Connect, "connect", "ask the plan's site: its certificate first, then hosts, storages, bridges, free VMIDs";
+    Form &[char('i')], "i" => Describe, "", "what the site said, and why values were chosen";
+    Form &[char('D')], "D" => Anew, "", "throw away what was typed and begin anew (asks first)";
     Form &[char(' ')], "Space" => Toggle, "", "true to false and back";
     Form &[char('u')], "u" => Revert, "", "the field as it was when the plan was opened or saved";
     Form &[char('a')], "a" => AddControlPlane, "", "add a control plane, on the next free name, VMID and address";
@@ -170,6 +174,14 @@ pub static KEYS: &[Binding] = table! {
     Edit ARROW_DOWN, "Down" => Down, "", "leave the field downwards";
     Edit ARROW_UP, "Up" => Up, "", "leave the field upwards";
     Edit ESC, "Esc" => Back, "", "leave the field; the text is kept";
+
+    List ENTER, "Enter" => Enter, "take it", "take the marked value, or close what the site said";
+    List UP, "Up k" => Up, "", "one line up";
+    List DOWN, "Down j" => Down, "choose", "one line down";
+    List PAGE_UP, "PgUp Ctrl-B" => PageUp, "", "a page up";
+    List PAGE_DOWN, "PgDn Ctrl-F" => PageDown, "", "a page down";
+    List &[char('e')], "e" => Type, "type", "type a value that is not in the list";
+    List ESC, "Esc" => Back, "back", "back without taking one";
 
     Prompt ENTER, "Enter" => Enter, "accept", "take the text";
     Prompt ESC, "Esc" => Back, "back", "back without taking it";

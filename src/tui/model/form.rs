@@ -1,4 +1,9 @@
 //! The plan as a form. The plan is the state; only texts that are no value yet are kept beside it.
+mod site;
+
+pub use site::{FormSite, List};
+
+use crate::base::tls::Fingerprint;
 use crate::plan::finding::{Finding, Severity};
 use crate::plan::form::{Field, NodeField, fields, next_node, node_fields};
 use crate::plan::keys::{self, Kind};
@@ -48,6 +53,13 @@ pub enum Prompt {
 pub enum Confirm {
     Replace(PathBuf),
     Remove(usize),
+    /// The certificate that the site shows is the right one.
+    Trust {
+        fingerprint: Fingerprint,
+        described: String,
+    },
+    /// Throw away what was typed.
+    Anew,
 }
 
 #[derive(Debug)]
@@ -66,6 +78,10 @@ pub struct FormModel {
     pub edit: Option<(FieldId, TextLine)>,
     pub prompt: Option<Prompt>,
     pub confirm: Option<Confirm>,
+    pub site: FormSite,
+    pub list: Option<List>,
+    /// The draft as it was kept last; `None`: there is none.
+    kept: Option<String>,
     /// The findings of the rules about `plan`, the gravest first.
     pub findings: Vec<Finding>,
 }
@@ -151,6 +167,9 @@ impl FormModel {
             edit: None,
             prompt: None,
             confirm: None,
+            site: FormSite::Unasked,
+            list: None,
+            kept: None,
             findings: Vec::new(),
         };
         form.judge();
@@ -161,6 +180,7 @@ impl FormModel {
         match (&self.confirm, &self.prompt, &self.edit) {
             (Some(_), _, _) => Context::Confirm,
             (None, Some(_), _) => Context::Prompt,
+            (None, None, _) if self.has_list() => Context::List,
             (None, None, Some(_)) => Context::Edit,
             (None, None, None) => Context::Form,
         }

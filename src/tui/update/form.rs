@@ -1,5 +1,5 @@
 //! Keys in the plan form. What is typed goes into the plan at once, or is kept beside it with the reason why not.
-use super::{Around, moved};
+use super::{Around, form_site, moved};
 use crate::plan::finding::Severity;
 use crate::plan::lint;
 use crate::plan::model::{Override, Plan, Role};
@@ -17,7 +17,11 @@ pub fn act(home: &mut HomeModel, action: Action, around: &mut Around<'_>) -> Vec
         return Vec::new();
     };
     if let Some(confirm) = form.confirm.take() {
-        return confirmed(form, confirm, action);
+        return confirmed(home, confirm, action, around);
+    }
+    if form.has_list() {
+        form_site::in_list(form, action, around);
+        return Vec::new();
     }
     if form.prompt.is_some() {
         return in_prompt(home, action, around);
@@ -37,6 +41,7 @@ pub fn act(home: &mut HomeModel, action: Action, around: &mut Around<'_>) -> Vec
             Vec::new()
         }
         Action::Use => open_run(home, around),
+        Action::Connect | Action::Anew | Action::Describe => form_site::act(home, action, around),
         _ => {
             in_form(form, action, around);
             Vec::new()
@@ -44,11 +49,21 @@ pub fn act(home: &mut HomeModel, action: Action, around: &mut Around<'_>) -> Vec
     }
 }
 
-fn confirmed(form: &mut FormModel, confirm: Confirm, action: Action) -> Vec<Cmd> {
+fn confirmed(home: &mut HomeModel, confirm: Confirm, action: Action, around: &mut Around<'_>) -> Vec<Cmd> {
+    let Some(form) = &mut home.form else { return Vec::new() };
     if action != Action::Yes {
         return Vec::new();
     }
     match confirm {
+        Confirm::Trust { fingerprint, .. } => {
+            form.plan.site.fingerprint = Some(fingerprint);
+            form.judge();
+            form_site::connect(home, around)
+        }
+        Confirm::Anew => {
+            form.begin_anew();
+            Vec::new()
+        }
         Confirm::Replace(path) => {
             vec![Cmd::Save { path, plan: Box::new(form.plan.clone()), replace: true }]
         }
@@ -124,7 +139,7 @@ fn step(form: &mut FormModel, forward: bool) {
     }
 }
 
-fn edit(form: &mut FormModel) {
+pub fn edit(form: &mut FormModel) {
     if let Some(id) = form.current() {
         form.pane = FormPane::Fields;
         form.edit = Some((id, TextLine::new(&form.text(id))));
@@ -216,7 +231,11 @@ fn in_form(form: &mut FormModel, action: Action, around: &mut Around<'_>) {
 }
 
 fn enter(form: &mut FormModel) {
-    if form.current().is_some_and(FieldId::is_flag) { toggle(form) } else { edit(form) }
+    match form.current() {
+        Some(id) if id.is_flag() => toggle(form),
+        Some(id) if form_site::list(form, id) => {}
+        Some(_) | None => edit(form),
+    }
 }
 
 fn toggle(form: &mut FormModel) {

@@ -1,6 +1,7 @@
 //! Keys on the home screen, in the file prompt and in the choice of a lab.
-use super::{Around, form, moved};
+use super::{Around, form, form_site, moved};
 use crate::plan::defaults::{Defaults, plan};
+use crate::plan::finding::Severity;
 use crate::plan::model::Plan;
 use crate::tui::HomeChoice;
 use crate::tui::keymap::Action;
@@ -10,9 +11,14 @@ use crate::tui::model::home::{Entry, HomeLine, HomeModel, Place};
 use crossterm::event::KeyEvent;
 use std::path::{Path, PathBuf};
 
-/// Leaves whatever is unsaved.
-pub fn leave() -> Vec<Cmd> {
-    vec![Cmd::End(End::Home(HomeChoice::Quit))]
+/// Leaves at once: what is typed and not saved stays as a draft.
+pub fn leave(home: &mut HomeModel) -> Vec<Cmd> {
+    if let Some(form) = &mut home.form {
+        form.edit = None;
+    }
+    let mut commands = form_site::keep(home);
+    commands.push(Cmd::End(End::Home(HomeChoice::Quit)));
+    commands
 }
 
 /// Leaves the home screen, or asks first when something would be lost.
@@ -36,7 +42,11 @@ pub fn act(home: &mut HomeModel, action: Action, around: &mut Around<'_>) -> Vec
         Place::Menu => in_menu(home, action, around),
         Place::Open => in_open(home, action, around),
         Place::Lab => in_lab(home, action, around),
-        Place::Form => form::act(home, action, around),
+        Place::Form => {
+            let mut commands = form::act(home, action, around);
+            commands.extend(form_site::keep(home));
+            commands
+        }
     }
 }
 
@@ -44,6 +54,14 @@ fn in_menu(home: &mut HomeModel, action: Action, around: &mut Around<'_>) -> Vec
     if let Some(at) = moved(action, home.cursor, home.lines().saturating_sub(1), around.drawn.page) {
         home.cursor = at;
         return Vec::new();
+    }
+    if action == Action::Mend {
+        let HomeLine::Plan(path) = home.line() else {
+            around.say("go to a plan first: they stand below");
+            return Vec::new();
+        };
+        let path = path.to_path_buf();
+        return edit(home, path, around);
     }
     if action != Action::Enter {
         return Vec::new();
@@ -55,8 +73,7 @@ fn in_menu(home: &mut HomeModel, action: Action, around: &mut Around<'_>) -> Vec
             choose(home, choice)
         }
         HomeLine::Entry(Entry::New) => {
-            home.form.get_or_insert_with(|| FormModel::new(plan(&Defaults::default()), None));
-            home.place = Place::Form;
+            open_new(home, around);
             Vec::new()
         }
         HomeLine::Entry(Entry::Open) => {
@@ -76,12 +93,73 @@ fn in_menu(home: &mut HomeModel, action: Action, around: &mut Around<'_>) -> Vec
     }
 }
 
+/// The form as it stands, the draft that was kept, or a new plan.
+fn open_new(home: &mut HomeModel, around: &mut Around<'_>) {
+    if home.form.is_none() {
+        home.form = Some(match home.home.draft.take() {
+            Some(draft) => {
+                around.say("this is the draft that was kept; D throws it away and begins anew");
+                FormModel::of_draft(draft)
+            }
+            None => FormModel::new(plan(&Defaults::default()), None),
+        });
+    }
+    home.place = Place::Form;
+}
+
 fn load(home: &mut HomeModel, path: PathBuf) -> Vec<Cmd> {
     if home.reading {
         return Vec::new();
     }
     home.reading = true;
     vec![Cmd::Load(path)]
+}
+
+/// Any plan opens in the form, also one that a run goes by.
+fn edit(home: &mut HomeModel, path: PathBuf, around: &mut Around<'_>) -> Vec<Cmd> {
+    if home.has_unsaved() {
+        around.say("the form holds another plan with unsaved changes: save that first");
+        return Vec::new();
+    }
+    if home.reading {
+        return Vec::new();
+    }
+    home.reading = true;
+    vec![Cmd::Edit(path)]
+}
+
+/// At the field that the gravest finding names.
+fn open_form(home: &mut HomeModel, plan: Plan, path: PathBuf) {
+    let mut form = FormModel::new(plan, Some(path));
+    let first = form.findings.first().filter(|f| f.severity == Severity::Error).map(|f| f.key.clone());
+    if let Some(key) = first {
+        form.go_to(&key);
+    }
+    home.form = Some(form);
+    home.place = Place::Form;
+}
+
+pub fn opened(
+    home: &mut HomeModel,
+    path: PathBuf,
+    result: Result<Box<Plan>, Box<BadPlan>>,
+    around: &mut Around<'_>,
+) -> Vec<Cmd> {
+    home.reading = false;
+    match result {
+        Ok(plan) => open_form(home, *plan, path),
+        Err(bad) => match &bad.decoded {
+            Some(plan) => {
+                let plan = plan.clone();
+                open_form(home, plan, path);
+            }
+            None => {
+                around.say("the form takes only a file that has the form of a plan: mend it in an editor");
+                return loaded(home, path, Err(bad));
+            }
+        },
+    }
+    Vec::new()
 }
 
 fn in_open(home: &mut HomeModel, action: Action, around: &mut Around<'_>) -> Vec<Cmd> {
@@ -104,12 +182,14 @@ fn in_open(home: &mut HomeModel, action: Action, around: &mut Around<'_>) -> Vec
                 around.say("the form holds another plan with unsaved changes: save that first");
                 return Vec::new();
             }
-            match home.bad.as_ref().and_then(|(path, bad)| Some((path.clone(), bad.decoded.clone()?))) {
-                Some((path, plan)) => {
-                    home.form = Some(FormModel::new(plan, Some(path)));
-                    home.place = Place::Form;
+            let path = home.path_of(&home.path.text());
+            match home.bad.as_ref().filter(|(bad, _)| *bad == path).map(|(_, bad)| bad.decoded.clone()) {
+                Some(Some(plan)) => open_form(home, plan, path),
+                Some(None) => {
+                    around.say("the form takes only a file that has the form of a plan: mend it in an editor")
                 }
-                None => around.say("the form takes only a file that has the form of a plan: mend it in an editor"),
+                None if home.path.text().trim().is_empty() => around.say("type the name of a plan file"),
+                None => return edit(home, path, around),
             }
             Vec::new()
         }
@@ -190,9 +270,16 @@ pub fn loaded(home: &mut HomeModel, path: PathBuf, result: Result<(), Box<BadPla
     }
 }
 
-pub fn saved(home: &mut HomeModel, path: &Path, plan: Plan, result: Result<(), SaveError>, around: &mut Around<'_>) {
+pub fn saved(
+    home: &mut HomeModel,
+    path: &Path,
+    plan: Plan,
+    result: Result<(), SaveError>,
+    around: &mut Around<'_>,
+) -> Vec<Cmd> {
     let shown = home.shown_path(path);
     if let Some(form) = &mut home.form {
         form::saved(form, path, plan, result, &shown, around);
     }
+    form_site::keep(home)
 }

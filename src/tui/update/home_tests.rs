@@ -24,7 +24,7 @@ fn run(name: &str, goes_on: bool) -> KnownRun {
 
 fn home(runs: Vec<KnownRun>) -> Typist {
     let home =
-        Home { runs, plans: vec![("/plans/a.yaml".into(), "plan a".into())], scenarios: Vec::new(), cwd: "/".into() };
+        Home { runs, plans: vec![("/plans/a.yaml".into(), "plan a".into())], cwd: "/".into(), ..Home::default() };
     let mut typist = Typist::home(Theme::new(false, true));
     typist.model = Model::new(Theme::new(false, true), Screen::Home(Box::new(HomeModel::new(home, None))));
     typist.resize((120, 40));

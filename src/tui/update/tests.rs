@@ -32,21 +32,18 @@ fn of(typist: &Typist) -> &RunModel {
 }
 
 fn requests(typist: &Typist) -> Vec<String> {
-    let shown = typist.commands.iter().filter_map(|c| match c {
-        Cmd::Ask(Request::OpenGate { day }) => Some(format!("gate of {day}")),
-        Cmd::Ask(Request::Retry { step }) => Some(format!("retry {step}")),
-        Cmd::Ask(Request::Stop) => Some("stop".to_string()),
-        Cmd::Ask(Request::TakeControl) => Some("take control".to_string()),
-        Cmd::Load(_) | Cmd::Save { .. } | Cmd::Copy { .. } | Cmd::Redraw | Cmd::Suspend | Cmd::End(_) => None,
+    let asked = typist.commands.iter().filter_map(|c| if let Cmd::Ask(request) = c { Some(request) } else { None });
+    let shown = asked.map(|request| match request {
+        Request::OpenGate { day } => format!("gate of {day}"),
+        Request::Retry { step } => format!("retry {step}"),
+        Request::Stop => "stop".to_string(),
+        Request::TakeControl => "take control".to_string(),
     });
     shown.collect()
 }
 
 fn ended(typist: &Typist) -> Option<&End> {
-    typist.commands.iter().find_map(|c| match c {
-        Cmd::End(end) => Some(end),
-        Cmd::Ask(_) | Cmd::Load(_) | Cmd::Save { .. } | Cmd::Copy { .. } | Cmd::Redraw | Cmd::Suspend => None,
-    })
+    typist.commands.iter().find_map(|c| if let Cmd::End(end) = c { Some(end) } else { None })
 }
 
 fn record(typist: &mut Typist, second: i64, event: Event) {
@@ -418,7 +415,7 @@ fn a_plan_with_errors_is_not_run_and_one_without_is_read_again_first() {
 fn leaving_with_unsaved_changes_asks() {
     let mut typist = at_vip();
     typist.keys("<Enter><C-u>10.0.0.199<Enter><Esc>q");
-    typist.shows(&["Unsaved changes", "lose what was typed"]);
+    typist.shows(&["Unsaved changes", "stays as a draft"]);
     typist.keys("<Esc>");
     assert!(ended(&typist).is_none());
     typist.keys("<Enter>");

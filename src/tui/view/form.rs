@@ -13,6 +13,7 @@
 //! ```
 //! Below 60 columns sections and fields take turns.
 //! Signs at the right of a section or a field: the gravest finding about it.
+use super::form_site;
 use super::page::{Page, cell, dialog, fit, pane, put, put_line, row, rows, top_for, wrap};
 use crate::plan::{Finding, Severity};
 use crate::tui::model::form::{Confirm, FieldId, FormModel, FormPane, MACHINES, Prompt, sections};
@@ -49,6 +50,9 @@ pub fn render(model: &Model, home: &HomeModel, form: &FormModel, top: Rect, body
     help_of(model, form, help, buf);
     let finding_rows = findings(model, form, lower, buf);
     overlays(model, home, form, body, buf);
+    if let Some((over_max, page)) = form_site::render(model, form, body, buf) {
+        return Drawn { page, over_max, ..Drawn::default() };
+    }
     let page = match form.pane {
         FormPane::Sections => section_rows,
         FormPane::Fields => field_rows,
@@ -82,7 +86,8 @@ fn header(model: &Model, home: &HomeModel, form: &FormModel, area: Rect, buf: &m
     }
     let counts = format!("{} ", counts.join("  "));
     let room = usize::from(area.width).saturating_sub(counts.len() + 1);
-    let left = format!(" plan {}  ({place}){state}", theme.safe(&form.plan.name));
+    let site = form_site::word(model, form);
+    let left = format!(" plan {}  ({place}){state}{site}", theme.safe(&form.plan.name));
     put(buf, area, &cell(theme, &left, room), theme.title());
     let at = u16::try_from(room.saturating_add(1)).unwrap_or(area.width).min(area.width);
     let right = Rect { x: area.x.saturating_add(at), width: area.width.saturating_sub(at), ..area };
@@ -114,6 +119,7 @@ fn section_list(model: &Model, form: &FormModel, area: Rect, buf: &mut Buffer) -
 
 /// A line of the pane of fields.
 enum FieldLine {
+    Sum,
     Machine(usize),
     Field(FieldId),
     /// A part of the reason why the text of the field above is no valid value.
@@ -127,6 +133,9 @@ fn fields(model: &Model, form: &FormModel, area: Rect, buf: &mut Buffer) -> usiz
     let mut lines = Vec::new();
     let mut cursor = 0;
     let mut machine = None;
+    if form.section_name() == MACHINES && !form.plan.nodes.is_empty() {
+        lines.push(FieldLine::Sum);
+    }
     for (n, id) in form.ids().into_iter().enumerate() {
         if let Some(node) = id.node.filter(|_| id.node != machine) {
             machine = Some(node);
@@ -154,6 +163,7 @@ fn fields(model: &Model, form: &FormModel, area: Rect, buf: &mut Buffer) -> usiz
     for (n, line) in lines.iter().enumerate().skip(top).take(usize::from(inner.height)) {
         let at = row(inner, n - top);
         match line {
+            FieldLine::Sum => form_site::sum(model, form, at, buf),
             FieldLine::Machine(node) => {
                 let name = form.plan.nodes.get(*node).map(|n| theme.safe(&n.name)).unwrap_or_default();
                 put(buf, at, &format!(" machine {} {name}", node + 1), theme.title());
@@ -177,7 +187,8 @@ fn field(model: &Model, form: &FormModel, id: FieldId, here: bool, focused: bool
         (None, Some(finding)) => Some(finding.severity),
         (None, None) => None,
     };
-    let (said, said_style) = grave.map_or((String::new(), theme.plain()), |grave| {
+    let list = if form.choices(id).is_empty() { "" } else { " list" };
+    let (said, said_style) = grave.map_or((list.to_string(), theme.quiet()), |grave| {
         let (mark, word, style) = severity(theme, grave);
         (format!(" {mark} {word}"), style)
     });
@@ -286,6 +297,11 @@ fn overlays(model: &Model, home: &HomeModel, form: &FormModel, area: Rect, buf: 
         Some(Confirm::Remove(node)) => {
             let name = form.plan.nodes.get(*node).map(|n| n.name.clone()).unwrap_or_default();
             Some(("Remove the machine?", format!("{name} goes from the plan; nothing changes on the site.")))
+        }
+        Some(Confirm::Anew) => Some(("Begin anew?", "What was typed and not saved is lost.".to_string())),
+        Some(Confirm::Trust { described, .. }) => {
+            form_site::trust(model, described, area, buf);
+            None
         }
         None => None,
     };

@@ -115,7 +115,11 @@ fn menu(model: &Model, home: &HomeModel, area: Rect, buf: &mut Buffer) -> Drawn 
         let here = home.cursor == before + n;
         let sign = if here { theme.sign(Sign::Cursor) } else { " " };
         let unsaved = entry == Entry::New && home.has_unsaved();
-        let about = if unsaved { "Go on with the form: it holds unsaved changes." } else { entry.about() };
+        let about = match entry == Entry::New {
+            true if unsaved => "Go on with the form: it holds unsaved changes.",
+            true if home.form.is_none() && home.home.draft.is_some() => "Go on with the draft that was kept.",
+            true | false => entry.about(),
+        };
         let about = if lines == 1 { fit(theme, about, room) } else { about.to_string() };
         for (m, part) in wrap(&about, room).into_iter().take(lines).enumerate() {
             let lead = if m == 0 { format!(" {sign} {:<13} ", entry.title()) } else { " ".repeat(17) };
@@ -245,7 +249,7 @@ fn leaving(model: &Model, choice: &HomeChoice, area: Rect, buf: &mut Buffer) {
         HomeChoice::Open(_) => "Open the other plan",
         HomeChoice::Lab { .. } => "Start the lab",
     };
-    put(buf, row(inner, 0), "The plan in the form is not saved as a file.", theme.strong());
-    put(buf, row(inner, 1), &format!("{what} and lose what was typed?"), theme.plain());
+    put(buf, row(inner, 0), "Not saved as a file yet; what was typed stays as a draft.", theme.strong());
+    put(buf, row(inner, 1), &format!("{what}?"), theme.plain());
     put(buf, row(inner, 2), "y yes   Esc no, back to where I was", theme.asks());
 }

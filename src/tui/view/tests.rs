@@ -314,10 +314,10 @@ fn whatever_a_record_says_no_cell_of_any_view_holds_more_than_a_character() {
     for keys in ["", "<Enter>", "<Down><Enter>", "<Down><Down><Enter>"] {
         for size in [(80, 24), (160, 45), (40, 10)] {
             let home = Home {
-                runs: Vec::new(),
                 plans: vec![(format!("/plans/{hostile}.yaml").into(), hostile.clone())],
                 scenarios: vec![(hostile.clone(), hostile.clone())],
                 cwd: hostile.clone().into(),
+                ..Home::default()
             };
             let home = HomeModel::new(home, Some(hostile.clone().into()));
             let model = Model::new(COLOUR, Screen::Home(Box::new(home)));

@@ -62,6 +62,7 @@ impl Person {
                 ("slow".into(), "Every task of Proxmox VE takes four times as long.".into()),
             ],
             cwd: "/home/ann".into(),
+            ..Home::default()
         };
         let home = HomeModel::new(home, Some("/home/ann".into()));
         let mut person = Person { model: Model::new(theme, Screen::Home(Box::new(home))), size };

@@ -1,0 +1,125 @@
+//! What lies over the form of a site that was asked: its certificate, what it said, a list to choose from.
+//!
+//! ```text
+//! +- template.storage -------------------------------------+
+//! | > local-lvm   3.6 TiB free, on pve1, pve2              |
+//! |   nas         812.0 GiB free, shared by pve1, pve2     |
+//! +--------------------------------------------------------+
+//! ```
+use super::page::{Page, cell, dialog, put_line, row, rows, top_for};
+use crate::tui::model::Model;
+use crate::tui::model::form::{FormModel, FormSite, List};
+use crate::tui::theme::Sign;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+use unicode_width::UnicodeWidthStr;
+
+const WIDTH: u16 = 76;
+
+/// Draws what is open; gives the farthest first line and the number of lines of a page.
+pub fn render(model: &Model, form: &FormModel, area: Rect, buf: &mut Buffer) -> Option<(usize, usize)> {
+    match form.list? {
+        List::Said { scroll } => Some(said(model, form, scroll, area, buf)),
+        List::Of { id, at } => {
+            let choices = form.choices(id);
+            let theme = model.theme;
+            let height = u16::try_from(choices.len()).unwrap_or(u16::MAX).saturating_add(2).min(area.height);
+            let inner = dialog(buf, theme, area, (&id.key(), theme.edge()), (WIDTH, height));
+            let widest = choices.iter().map(|c| theme.safe(&c.value).width()).max().unwrap_or(0);
+            let top = top_for(at, choices.len(), inner.height);
+            let width = usize::from(inner.width);
+            rows(buf, inner, top, choices.len(), |n| {
+                let Some(choice) = choices.get(n) else { return Line::default() };
+                let sign = if n == at { theme.sign(Sign::Cursor) } else { " " };
+                let text = format!(
+                    "{sign} {}  {}",
+                    cell(theme, &theme.safe(&choice.value), widest),
+                    theme.safe(&choice.about)
+                );
+                let style = if n == at { theme.selected() } else { theme.plain() };
+                Line::from(Span::styled(cell(theme, &text, width), style))
+            });
+            Some((0, usize::from(inner.height)))
+        }
+    }
+}
+
+fn said(model: &Model, form: &FormModel, scroll: usize, area: Rect, buf: &mut Buffer) -> (usize, usize) {
+    let theme = model.theme;
+    let width = WIDTH.min(area.width);
+    let mut page = Page::new(theme, width.saturating_sub(4));
+    match &form.site {
+        FormSite::Met { offer, taken } => {
+            page.say(theme.proven(), 0, &offer.site);
+            let took = match (taken, &form.path) {
+                (0, Some(_)) => "The plan has a file, so its values stay: Enter on a field shows a list.".to_string(),
+                (0, None) => "The plan has the site's values already.".to_string(),
+                (1, _) => "1 value of the plan was taken from it, because:".to_string(),
+                (n, _) => format!("{n} values of the plan were taken from it, because:"),
+            };
+            page.say(theme.plain(), 0, &took);
+            for reason in &offer.reasons {
+                page.say(theme.plain(), 2, reason);
+            }
+            page.say(
+                theme.quiet(),
+                0,
+                "Fields marked `list` have more to choose from: Enter. Day 0 proves the token's rights.",
+            );
+        }
+        FormSite::Silent(why) => {
+            page.say(theme.error(), 0, &why.what);
+            page.say(theme.strong(), 0, &format!("next: {}", why.next));
+        }
+        FormSite::Unasked | FormSite::Asked { .. } => {}
+    }
+    let height = u16::try_from(page.len()).unwrap_or(u16::MAX).saturating_add(2).min(area.height);
+    let inner = dialog(buf, theme, area, ("The site", theme.edge()), (width, height));
+    (page.draw(buf, inner, scroll), usize::from(inner.height))
+}
+
+/// The question whether the certificate is the right one.
+pub fn trust(model: &Model, described: &str, area: Rect, buf: &mut Buffer) {
+    let theme = model.theme;
+    let width = WIDTH.min(area.width);
+    let mut page = Page::new(theme, width.saturating_sub(4));
+    for line in described.lines() {
+        page.say(theme.plain(), 0, line.trim());
+    }
+    page.blank();
+    page.say(theme.strong(), 0, "Nothing secret was sent. No authority of this machine vouches for it: compare the SHA-256 with what the node's own console shows:");
+    page.say(theme.plain(), 2, "pvenode cert info");
+    page.say(theme.asks(), 0, "y it is the same, go on   Esc no");
+    let height = u16::try_from(page.len()).unwrap_or(u16::MAX).saturating_add(2);
+    let inner = dialog(buf, theme, area, ("Is it this certificate?", theme.edge()), (width, height));
+    page.draw(buf, inner, 0);
+}
+
+/// How the form stands with the site, for the header.
+pub fn word(model: &Model, form: &FormModel) -> String {
+    match &form.site {
+        FormSite::Unasked => "  site unread: c".to_string(),
+        FormSite::Asked { since } => format!("  asks site, {} s", model.wall.saturating_sub(*since).as_secs()),
+        FormSite::Silent(_) => "  site silent: i".to_string(),
+        FormSite::Met { .. } => "  site read: i".to_string(),
+    }
+}
+
+/// The sum of all machines, above them.
+pub fn sum(model: &Model, form: &FormModel, area: Rect, buf: &mut Buffer) {
+    let nodes = &form.plan.nodes;
+    let cores: u64 = nodes.iter().map(|n| u64::from(n.cores)).sum();
+    let memory: u64 = nodes.iter().map(|n| n.memory_mib).sum();
+    let disks: u64 = nodes.iter().map(|n| n.system_disk_gib + n.data_disk_gib).sum();
+    let text = format!(
+        " together {} machines: {cores} cores, {} GiB memory, {disks} GiB disks",
+        nodes.len(),
+        memory.div_ceil(1024)
+    );
+    put_line(
+        buf,
+        row(area, 0),
+        &Line::from(Span::styled(cell(model.theme, &text, usize::from(area.width)), model.theme.quiet())),
+    );
+}
