@@ -1,5 +1,6 @@
 //! The form and the site: connecting, lists to choose from, and the draft that is kept at each field.
 use super::{Around, form, moved};
+use crate::plan::defaults::{Defaults, plan};
 use crate::plan::model::ApiUrl;
 use crate::tui::keymap::Action;
 use crate::tui::message::Cmd;
@@ -29,6 +30,11 @@ pub fn connect(home: &mut HomeModel, around: &mut Around<'_>) -> Vec<Cmd> {
     });
     if let Some(key) = wrong {
         form.go_to(&key);
+        return Vec::new();
+    }
+    if form.plan.site.url == plan(&Defaults::default()).site.url {
+        around.say("write your site's API URL first: nobody has chosen this one");
+        form.go_to("site.url");
         return Vec::new();
     }
     match (&home.home.connector, &form.site) {

@@ -29,6 +29,15 @@ fn home(draft: Option<Draft>) -> Typist {
     typist
 }
 
+/// A new plan in the form, with a site that somebody chose.
+fn chosen(draft: Option<Draft>) -> Typist {
+    let mut typist = home(draft);
+    typist.keys("<Enter>");
+    let Screen::Home(model) = &mut typist.model.screen else { panic!("home") };
+    model.form.as_mut().unwrap().plan.site.url = "https://127.0.0.9:8006".parse().unwrap();
+    typist
+}
+
 fn form(typist: &Typist) -> &FormModel {
     match &typist.model.screen {
         Screen::Home(home) => home.form.as_ref().unwrap(),
@@ -41,11 +50,10 @@ fn answer(typist: &mut Typist, result: Result<Contact, NoContact>) {
     typist.send(Msg::Contacted { url, result });
 }
 
+/// The plan whose site was asked since this was called last.
 fn asked(typist: &mut Typist) -> Option<Box<Plan>> {
-    match typist.commands.pop() {
-        Some(Cmd::Connect { plan, .. }) => Some(plan),
-        Some(_) | None => None,
-    }
+    let commands = std::mem::take(&mut typist.commands);
+    commands.into_iter().find_map(|c| if let Cmd::Connect { plan, .. } = c { Some(plan) } else { None })
 }
 
 /// The last draft that was to be kept; `Some(None)`: it was to be taken away.
@@ -88,8 +96,8 @@ fn offer() -> Box<Offer> {
 /// screen.md A6
 #[test]
 fn the_form_shows_the_certificate_before_it_sends_anything_and_then_takes_the_sites_values() {
-    let mut typist = home(None);
-    typist.keys("<Enter>c");
+    let mut typist = chosen(None);
+    typist.keys("c");
     typist.shows(&["asks site, 0 s"]);
     let before = asked(&mut typist).unwrap();
     assert_eq!(before.site.fingerprint, None);
@@ -108,7 +116,6 @@ fn the_form_shows_the_certificate_before_it_sends_anything_and_then_takes_the_si
     assert!(asked(&mut typist).is_some());
     answer(&mut typist, Ok(Contact::Unknown { fingerprint: fingerprint.clone(), described }));
     typist.keys("y");
-    typist.commands.retain(|c| matches!(c, Cmd::Connect { .. }));
     assert_eq!(asked(&mut typist).unwrap().site.fingerprint, Some(fingerprint));
 
     answer(&mut typist, Ok(Contact::Met(offer())));
@@ -120,8 +127,8 @@ fn the_form_shows_the_certificate_before_it_sends_anything_and_then_takes_the_si
 
 #[test]
 fn a_field_of_a_site_that_was_read_has_a_list_with_what_is_free() {
-    let mut typist = home(None);
-    typist.keys("<Enter>c");
+    let mut typist = chosen(None);
+    typist.keys("c");
     answer(&mut typist, Ok(Contact::Met(offer())));
     typist.keys("<Enter>");
     let Screen::Home(model) = &mut typist.model.screen else { panic!("home") };
@@ -136,8 +143,8 @@ fn a_field_of_a_site_that_was_read_has_a_list_with_what_is_free() {
 
 #[test]
 fn a_site_that_does_not_answer_says_why_and_what_to_do_and_one_that_answers_too_late_changes_nothing() {
-    let mut typist = home(None);
-    typist.keys("<Enter>c");
+    let mut typist = chosen(None);
+    typist.keys("c");
     answer(&mut typist, Err(NoContact { what: "the token was refused".into(), next: "write the new one".into() }));
     typist.shows(&["the token was refused", "next: write the new one"]);
     typist.keys("<Esc>");
@@ -155,6 +162,13 @@ fn a_plan_with_a_file_keeps_its_values() {
     typist.keys("<End>e");
     assert!(matches!(typist.commands.pop(), Some(Cmd::Edit(path)) if path.ends_with("a.yaml")));
     let plan = Box::new(defaults::plan(&Defaults::default()));
+    typist.send(Msg::Opened { path: "/plans/a.yaml".into(), result: Ok(plan) });
+    typist.shows(&["image.sha256"]);
+    typist.keys("c");
+    assert!(asked(&mut typist).is_none(), "nobody has chosen the address of a plan of defaults");
+    typist.shows(&["write your site's API URL first"]);
+    let plan =
+        Box::new(defaults::plan(&Defaults { site_url: "https://127.0.0.9:8006".parse().ok(), ..Defaults::default() }));
     typist.send(Msg::Opened { path: "/plans/a.yaml".into(), result: Ok(plan) });
     typist.shows(&["image.sha256"]);
     typist.keys("c");

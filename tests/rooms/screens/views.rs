@@ -61,6 +61,18 @@ fn forms() -> Vec<View> {
         view("form-remove", "the question before a machine leaves the plan", |t, s| {
             Person::home(t, s).keys("<Enter><Down><Down><Down><Down><Tab>d")
         }),
+        view("form-trust", "the certificate of a site, before anything is sent to it", |t, s| {
+            super::asked::person(t, s, super::asked::stranger())
+        }),
+        view("form-site", "what a site said, and what the plan took from it", |t, s| {
+            super::asked::person(t, s, super::asked::met())
+        }),
+        view("form-list", "the values that a site offers for a field", |t, s| {
+            super::asked::person(t, s, super::asked::met())
+                .keys("<Enter><Tab><Tab><Tab>")
+                .keys("<Down><Down><Down><Enter><Down><Down><Down><Enter>")
+        }),
+        view("form-silent", "a site that refuses the token", |t, s| super::asked::person(t, s, super::asked::silent())),
         view("form-leave", "the question before unsaved changes are lost", |t, s| {
             Person::home(t, s).keys("<Enter><Tab><Enter>2<Enter>q")
         }),
