@@ -1,8 +1,10 @@
-//! `cozyup replay [RUN]`: the record of a run, played on the screen.
+//! `cozyup replay [RUN]`: the record of a run, played on the screen, or exported for others to look at.
 use super::exit::Exit;
-use super::output::print_error;
+use super::output::{print_error, written};
 use super::runs::find;
-use super::show::{no_terminal, show_record};
+use super::show::{no_terminal, of_record, show_record};
+use crate::tui::export;
+use std::io::Write;
 use std::path::Path;
 
 #[derive(Debug, clap::Args)]
@@ -15,20 +17,60 @@ pub struct Replay {
     /// All at once, as it stands at the end
     #[arg(long, conflicts_with = "speed")]
     pub end: bool,
+    /// Print it instead: a recording for a terminal (asciicast), or a picture of its end (SVG)
+    #[arg(long, value_enum, value_name = "FORM")]
+    pub export: Option<Export>,
+    /// Columns and lines of what is exported
+    #[arg(long, value_name = "COLUMNSxLINES", default_value = "120x40", value_parser = size, requires = "export")]
+    pub size: (u16, u16),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Export {
+    Cast,
+    Svg,
 }
 
 impl Replay {
     pub async fn run(self, state_dir: &Path) -> Exit {
-        if let Some(exit) = no_terminal() {
+        if let (None, Some(exit)) = (self.export, no_terminal()) {
             return exit;
         }
         match find(state_dir, self.run.as_deref()) {
+            Ok(folder) if self.export.is_some() => self.exported(&folder),
             Ok(folder) => show_record(&folder, (!self.end).then_some(self.speed)).await,
             Err(why) => {
                 print_error(&why);
                 Exit::Usage
             }
         }
+    }
+}
+
+impl Replay {
+    fn exported(&self, folder: &Path) -> Exit {
+        let text = of_record(folder, None).and_then(|screen| match self.export {
+            Some(Export::Cast) => export::cast(screen, self.speed, self.size).map_err(|e| e.to_string()),
+            Some(Export::Svg) | None => Ok(export::svg(screen, self.size)),
+        });
+        match text {
+            Ok(text) => {
+                written(std::io::stdout().write_all(text.as_bytes()));
+                Exit::Proven
+            }
+            Err(why) => {
+                print_error(&why);
+                Exit::Usage
+            }
+        }
+    }
+}
+
+fn size(text: &str) -> Result<(u16, u16), String> {
+    let parsed = text.split_once('x').and_then(|(w, h)| Some((w.parse::<u16>().ok()?, h.parse::<u16>().ok()?)));
+    match parsed {
+        Some((w, h)) if (40..=400).contains(&w) && (10..=200).contains(&h) => Ok((w, h)),
+        Some(_) | None => Err(format!("`{text}` is no size: write COLUMNSxLINES from 40x10 to 400x200, e.g. 120x40")),
     }
 }
 

@@ -11,8 +11,10 @@ pub const SIZE: u64 = 1 << 20;
 /// Of the form of the file.
 const VERSION: u32 = 1;
 
+/// A plan in the making.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Draft {
+    /// All that is a value already.
     pub plan: Plan,
     /// Texts that are no values, by key.
     pub wrong: BTreeMap<String, String>,

@@ -22,7 +22,9 @@ pub struct Offer {
 /// A value to choose, and what is known of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Choice {
+    /// As it stands in the plan.
     pub value: String,
+    /// What the site says of it, in a few words.
     pub about: String,
 }
 

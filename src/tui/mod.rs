@@ -1,6 +1,7 @@
 //! The screens: home with the plan form, and a run as it happens. Keys and records become messages, `update` folds
 //! them into the model, `view` draws what the model says.
 mod colours;
+pub mod export;
 mod feed;
 pub mod input;
 mod keymap;
@@ -108,10 +109,8 @@ pub struct RecordScreen {
 /// # Errors
 /// When the terminal can't be used; it is then as it was before.
 pub async fn record(screen: RecordScreen) -> io::Result<()> {
-    let RecordScreen { plan, folder, findings, title, records, speed } = screen;
-    let mut run = RunModel::new(plan, title, folder, findings);
-    run.control = Control { yours: false, by: None };
-    run.read_only = true;
+    let speed = screen.speed;
+    let (model, records) = record_model(screen, Theme::of_environment());
     let records: Vec<Arc<Record>> = records.into_iter().map(Arc::new).collect();
     let (history, played) = match speed {
         None => (records, Vec::new()),
@@ -122,9 +121,18 @@ pub async fn record(screen: RecordScreen) -> io::Result<()> {
     let (time, now) = watch::channel(last);
     let player = tokio::spawn(replay::play(played, speed.unwrap_or(1.0), news, time));
     let feeds = Feeds { now: Now::Played(now), history: history.into(), records: Some(records), ..Feeds::none() };
-    let shown = runtime::run(Model::new(Theme::of_environment(), Screen::Run(Box::new(run))), feeds).await;
+    let shown = runtime::run(model, feeds).await;
     player.abort();
     shown.map(|_| ())
+}
+
+/// A screen that only looks on, and what it is to show.
+fn record_model(screen: RecordScreen, theme: Theme) -> (Model, Vec<Record>) {
+    let RecordScreen { plan, folder, findings, title, records, speed: _ } = screen;
+    let mut run = RunModel::new(plan, title, folder, findings);
+    run.control = Control { yours: false, by: None };
+    run.read_only = true;
+    (Model::new(theme, Screen::Run(Box::new(run))), records)
 }
 
 /// A run that this machine keeps, as the home screen lists it.

@@ -70,6 +70,14 @@ fn the_report_of_a_run_tells_it_in_every_form_and_holds_no_secret() {
     assert!(markdown.starts_with("# Hand-over of run ") && markdown.contains("\n## Machines\n"), "{markdown}");
     assert!(report("--svg").starts_with("<svg xmlns="));
 
+    for (form, begins) in [("svg", "<svg xmlns="), ("cast", "{\"height\":40,")] {
+        let output = cozyup(&rig.state(), &["replay", "small", "--export", form]).ended();
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+        let printed = String::from_utf8(output.stdout).unwrap();
+        secrets.must_not_be_in(form, &printed);
+        assert!(printed.starts_with(begins) && printed.contains("Day 2"), "{printed:.200}");
+    }
+
     let file = rig.state().join("record.html");
     let output = cozyup(&rig.state(), &["report", "small", "--html", "--out", file.to_str().unwrap()]).ended();
     assert_eq!(output.status.code(), Some(0), "{}", text(&output));

@@ -3,7 +3,7 @@ mod lines;
 mod record;
 mod screen;
 
-pub use record::show_record;
+pub use record::{of_record, show_record};
 
 use super::exit::Exit;
 use super::output::{print_error, with_next};
