@@ -5,7 +5,7 @@ use crate::assess::render::{markdown_of, text_of};
 use crate::assess::{Block, Mark, Page, Section, missing};
 use crate::base::text::size;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 fn sort(sort: Sort) -> &'static str {
     match sort {
@@ -65,6 +65,20 @@ fn way(way: Way) -> String {
     }
 }
 
+/// The same in two or three words, for a column.
+fn short(of: Way) -> &'static str {
+    match of {
+        Way::Apply => "applied",
+        Way::Dump { .. } => "dumped",
+        Way::CopyDisk => "disk copied",
+        Way::CopyFiles => "files copied",
+        Way::WithOwner => "with its owner",
+        Way::Rebuild => "made anew",
+        Way::MoveAddress => "address moved",
+        Way::SwitchName => "name led there",
+    }
+}
+
 fn blocker(of: &Blocker) -> String {
     match of {
         Blocker::NotRunning { pods: 0 } => "it does not run, so nothing can be read out of it: it has no pods".into(),
@@ -103,13 +117,13 @@ fn named(namespace: &str, name: &str) -> String {
 
 fn traits(of: &Item) -> String {
     let t = &of.traits;
-    let number = |name: &str, n: Option<u64>| n.map(|n| format!("{n} {name}"));
+    let number = |name: &str, n: Option<u64>| n.map(|n| format!("{n} {name}{}", if n == 1 { "" } else { "s" }));
     let list = |list: &[String]| (!list.is_empty()).then(|| list.join(" "));
     let parts = [
         t.size.map(size),
         t.class.clone().filter(|c| !c.is_empty()),
-        number("replicas", t.replicas),
-        number("cores", t.cores),
+        number("replica", t.replicas),
+        number("core", t.cores),
         t.memory.map(size),
         t.version.clone(),
         list(&t.addresses),
@@ -118,26 +132,29 @@ fn traits(of: &Item) -> String {
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
+/// The line that explains a word of the column.
+fn told_way(of: &Item) -> String {
+    let which = if matches!(of.way, Way::Dump { .. }) { format!(" ({})", of.resource) } else { String::new() };
+    format!("{}{which}: {}", short(of.way), way(of.way))
+}
+
 fn table(of: &Inventory, which: Sort) -> Option<Section> {
     let items: Vec<&Item> = of.items.iter().filter(|i| i.sort == which).collect();
-    let first = items.first()?;
-    let same_way = items.iter().all(|i| i.way == first.way);
+    items.first()?;
     let row = |item: &&Item| {
         let blocks = item.blockers.iter().map(blocker).collect::<Vec<_>>().join("; ");
         let serves = if item.serves { "serves" } else { "-" };
         let copy = if item.copy == 0 { "-".to_string() } else { size(item.copy) };
         let mut row =
             vec![named(&item.namespace, &item.name), item.resource.clone(), serves.into(), traits(item), copy];
-        row.extend([item.owner.clone(), way(item.way)].into_iter().take(if same_way { 1 } else { 2 }));
+        row.extend([item.owner.clone(), short(item.way).to_string()]);
         row.push(if blocks.is_empty() { "-".into() } else { blocks });
         row
     };
-    let mut head = vec!["name", "kind", "state", "what", "to copy", "belongs to"];
-    head.extend((!same_way).then_some("how it moves"));
-    head.push("what stands against it");
-    let mut blocks = Vec::new();
-    blocks.extend(same_way.then(|| Block::Line(format!("Each moves like this: {}.", way(first.way)))));
-    blocks.push(Block::Table { head, rows: items.iter().map(row).collect() });
+    let head = vec!["name", "kind", "state", "what", "to copy", "belongs to", "moves", "what stands against it"];
+    let mut blocks = vec![Block::Table { head, rows: items.iter().map(row).collect() }];
+    let ways: BTreeSet<String> = items.iter().map(|i| told_way(i)).collect();
+    blocks.extend(ways.into_iter().map(Block::Line));
     Some(Section { title: title(which), blocks })
 }
 
