@@ -1,8 +1,8 @@
 //! The cost of an assessment, a backup and an inventory of a large cluster: the real program, against the lab's old cluster with
 //! a crowd in it; beside them kubectl, where tier 2 has built one.
-use cozyup::lab::site::Site;
+use super::served::Lab;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 pub fn cost(disk: &Path) {
@@ -19,55 +19,41 @@ fn one(disk: &Path, pods: usize, releases: usize) {
         "extends: old-cluster\nname: crowd\nabout: a crowd\nold_cluster:\n  crowd: {{ pods: {pods}, releases: {releases} }}\n"
     );
     std::fs::write(&scenario, crowd).unwrap();
-    let site = dir.path().join("site");
-    let program = env!("CARGO_BIN_EXE_cozyup");
-    let mut lab = Command::new(program)
-        .args(["lab", "serve", "--scenario"])
-        .arg(&scenario)
-        .arg("--dir")
-        .arg(&site)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
-    let began = Instant::now();
-    let served = loop {
-        if let Some(served) = Site::of_running(&site) {
-            break served;
-        }
-        assert!(began.elapsed() < Duration::from_secs(120), "the lab does not serve");
-        std::thread::sleep(Duration::from_millis(20));
-    };
-    let kubeconfig = served.old_kubeconfig.unwrap();
-    let (access, to) = (["--kubeconfig", kubeconfig.to_str().unwrap()], dir.path().join("backup"));
+    let lab = Lab::begin(dir.path(), scenario.to_str().unwrap(), 1);
+    let kubeconfig = lab.site.old_kubeconfig.clone().unwrap();
+    let access = ["--kubeconfig", kubeconfig.to_str().unwrap()];
     for command in ["assess", "inventory"] {
-        let (output, figure) = measured(Command::new(program).args([command, "--json"]).args(access));
-        let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let cozyup = Command::new(env!("CARGO_BIN_EXE_cozyup"));
+        let (output, _, figure) = measured(cozyup, &[&[command, "--json"][..], &access].concat());
+        let report: serde_json::Value = serde_json::from_slice(&output).unwrap();
         let read = report["counts"]["pods"].as_u64().or(report["items"].as_array().map(|i| i.len() as u64));
         assert!(read.unwrap() > 0, "{report}");
         print(command, pods, releases, &figure, &report["calls"].to_string());
     }
-    whole(&kubeconfig, &to, pods, releases);
-    lab.kill().unwrap();
-    lab.wait().unwrap();
+    backup(&access, &dir.path().join("backup"), pods, releases);
+    by_kubectl(&access, pods, releases);
 }
 
-/// A backup of all of it, and the same kinds by kubectl.
-fn whole(kubeconfig: &Path, to: &Path, pods: usize, releases: usize) {
-    let access = ["--kubeconfig", kubeconfig.to_str().unwrap()];
-    let mut backup = Command::new(env!("CARGO_BIN_EXE_cozyup"));
-    let (output, figure) = measured(backup.arg("backup").args(access).arg("--to").arg(to));
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{said}");
+fn backup(access: &[&str], to: &Path, pods: usize, releases: usize) {
+    let cozyup = Command::new(env!("CARGO_BIN_EXE_cozyup"));
+    let (output, _, figure) = measured(cozyup, &[&["backup"], access, &["--to", to.to_str().unwrap()]].concat());
+    let said = String::from_utf8_lossy(&output);
     let calls = said.split("requests  ").nth(1).and_then(|rest| rest.split(',').next()).unwrap_or("?");
     print("backup", pods, releases, &figure, calls);
-    if let Some(kubectl) = kubectl() {
-        let kinds = "pods,helmreleases.helm.toolkit.fluxcd.io,configmaps,services,deployments";
-        let mut get = Command::new(kubectl);
-        let (output, figure) = measured(get.args(["get", "-A", "-o", "yaml", kinds]).args(access));
-        assert!(output.status.success(), "kubectl get: {}", output.status);
-        print("kubectl", pods, releases, &figure, "?");
-    }
+}
+
+/// The kinds that an inventory reads, where tier 2 has built kubectl.
+fn by_kubectl(access: &[&str], pods: usize, releases: usize) {
+    let Some(kubectl) = kubectl() else { return };
+    let kinds = "namespaces,pods,persistentvolumes,persistentvolumeclaims,services,ingresses,deployments,statefulsets,\
+                 daemonsets,cronjobs,jobs,helmreleases.helm.toolkit.fluxcd.io,tenants.apps.cozystack.io,\
+                 postgreses.apps.cozystack.io,redises.apps.cozystack.io,vminstances.apps.cozystack.io,\
+                 clusters.postgresql.cnpg.io,virtualmachines.kubevirt.io,clusters.cluster.x-k8s.io";
+    // So loud that it names its requests.
+    let (_, said, figure) =
+        measured(Command::new(kubectl), &[&["-v=6", "get", "-A", "-o", "yaml", kinds], access].concat());
+    let calls = said.lines().filter(|line| line.contains("GET") && line.contains("https://")).count();
+    print("kubectl", pods, releases, &figure, &calls.to_string());
 }
 
 /// As `tests/peers/run` builds it.
@@ -86,10 +72,11 @@ fn print(what: &str, pods: usize, releases: usize, (took, most): &(Duration, u64
     );
 }
 
-/// What it printed, and the time and memory (in KiB) that it took at most.
-fn measured(command: &mut Command) -> (Output, (Duration, u64)) {
+/// What it printed, what it said beside that, and the time and memory (in KiB) that it took at most.
+fn measured(mut command: Command, arguments: &[&str]) -> (Vec<u8>, String, (Duration, u64)) {
     let began = Instant::now();
-    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
     let status = format!("/proc/{}/status", child.id());
     let most = std::thread::spawn(move || {
         let mut most = 0;
@@ -104,5 +91,8 @@ fn measured(command: &mut Command) -> (Output, (Duration, u64)) {
         most
     });
     let output = child.wait_with_output().unwrap();
-    (output, (began.elapsed(), most.join().unwrap()))
+    let took = began.elapsed();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code().is_some_and(|code| code < 2), "{arguments:?}: {}\n{said}", output.status);
+    (output.stdout, said, (took, most.join().unwrap()))
 }

@@ -8,6 +8,7 @@ mod memory;
 mod observe;
 mod redraw;
 mod sample;
+mod served;
 
 use std::path::Path;
 

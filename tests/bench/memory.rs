@@ -1,9 +1,10 @@
 //! What a worker needs: the real program, against a lab, over a journal that has grown.
+use super::served::{Lab, until};
 use super::written;
 use cozyup::session::{client, lock};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 pub fn of_a_worker(disk: &Path) {
     println!("\nmemory of a worker that waits at a gate (resident now, and at most)");
@@ -15,11 +16,11 @@ pub fn of_a_worker(disk: &Path) {
 fn one(disk: &Path, count: usize) {
     let journal = written(disk, count);
     let state = tempfile::tempdir_in(disk).unwrap();
-    let mut lab = Lab::begin(state.path(), 600);
+    let lab = Lab::begin(state.path(), "standard", 600);
     let run = state.path().join("runs/standard");
     std::fs::create_dir_all(&run).unwrap();
     std::fs::copy(&journal, run.join("journal.jsonl")).unwrap();
-    lab.detached(&["--until", "1"]);
+    detached(&lab, state.path(), &["--until", "1"]);
     let pid = until(|| lock::holder(&run.join("lock")).ok().flatten()).pid;
     let process = rustix::process::Pid::from_raw(pid.cast_signed()).unwrap();
 
@@ -34,16 +35,15 @@ fn one(disk: &Path, count: usize) {
         print(&format!("{count} records: with two ({} received)", second.history.len()), pid);
     });
     rustix::process::kill_process(process, rustix::process::Signal::KILL).unwrap();
-    lab.end();
 }
 
 /// A whole run of the standard site, with a full screen of 160x45 beside it from the first record to the last.
 pub fn of_a_whole_run(disk: &Path) {
     println!("\nmemory of a worker and a screen together, over a whole run of the standard site (at most)");
     let state = tempfile::tempdir_in(disk).unwrap();
-    let mut lab = Lab::begin(state.path(), 240);
+    let lab = Lab::begin(state.path(), "standard", 240);
     let run = state.path().join("runs/standard");
-    lab.detached(&["--yes"]);
+    detached(&lab, state.path(), &["--yes"]);
     let worker = until(|| lock::holder(&run.join("lock")).ok().flatten()).pid;
     // A terminal of its own, from util-linux.
     let attach = format!(
@@ -52,7 +52,7 @@ pub fn of_a_whole_run(disk: &Path) {
         state.path().display()
     );
     let mut script = Command::new("script");
-    script.args(["-qfec", &attach, "/dev/null"]).env("TERM", "xterm-256color").env("COZYUP_CLOCK", &lab.clock);
+    script.args(["-qfec", &attach, "/dev/null"]).env("TERM", "xterm-256color").env("COZYUP_CLOCK", clock(&lab));
     let mut terminal = script.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
     let screen = until(|| child_of(terminal.id()));
     let (mut of_worker, mut of_screen, mut both, mut data) = (0, 0, 0, 0);
@@ -75,7 +75,6 @@ pub fn of_a_whole_run(disk: &Path) {
     );
     terminal.kill().unwrap();
     terminal.wait().unwrap();
-    lab.end();
 }
 
 /// What a process takes in KiB, a page that several processes have divided among them; and how much of it is data.
@@ -94,41 +93,18 @@ fn child_of(pid: u32) -> Option<u32> {
     (program.file_name()? == "cozyup").then_some(child)
 }
 
-/// A served lab, and the clock that programs beside it live by.
-struct Lab {
-    served: Child,
-    clock: String,
-    state: PathBuf,
+/// Begins a run of the lab's own plan without a screen.
+fn detached(lab: &Lab, state: &Path, more: &[&str]) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cozyup"));
+    command.arg("--state-dir").arg(state).arg("run").arg(&lab.site.plan);
+    command.args(more).arg("--detach").env("COZYUP_CLOCK", clock(lab));
+    let began = command.stdin(Stdio::null()).stdout(Stdio::null()).status().unwrap();
+    assert!(began.success(), "the worker did not start");
 }
 
-impl Lab {
-    fn begin(state: &Path, speed: u32) -> Lab {
-        let site = state.join("site");
-        // A copy: a real site shares no page with the programs that are measured.
-        let program = state.join("lab");
-        std::fs::copy(env!("CARGO_BIN_EXE_cozyup"), &program).unwrap();
-        let mut command = Command::new(program);
-        command.args(["lab", "serve", "--speed", &speed.to_string(), "--dir"]).arg(&site);
-        let served = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
-        let site =
-            until(|| serde_json::from_slice::<serde_json::Value>(&std::fs::read(site.join("site.json")).ok()?).ok());
-        let clock = format!("{},{},{}", site["clock_origin"].as_str().unwrap(), site["clock_wall_ms"], site["speed"]);
-        Lab { served, clock, state: state.to_path_buf() }
-    }
-
-    /// Begins a run of the lab's own plan without a screen.
-    fn detached(&mut self, more: &[&str]) {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_cozyup"));
-        command.arg("--state-dir").arg(&self.state).arg("run").arg(self.state.join("site/plan.yaml"));
-        command.args(more).arg("--detach").env("COZYUP_CLOCK", &self.clock);
-        let began = command.stdin(Stdio::null()).stdout(Stdio::null()).status().unwrap();
-        assert!(began.success(), "the worker did not start");
-    }
-
-    fn end(&mut self) {
-        self.served.kill().unwrap();
-        self.served.wait().unwrap();
-    }
+/// For programs beside the lab.
+fn clock(lab: &Lab) -> String {
+    lab.site.clock().spec().unwrap()
 }
 
 /// A figure of the process in KiB; `None` once it has ended.
@@ -140,15 +116,4 @@ fn field(pid: u32, key: &str) -> Option<u64> {
 fn print(what: &str, pid: u32) {
     let mebibytes = |key: &str| format!("{:.1} MiB", field(pid, key).unwrap_or_default() as f64 / 1024.0);
     println!("  {what:<56} now {:>10}  most {:>10}", mebibytes("VmRSS:"), mebibytes("VmHWM:"));
-}
-
-fn until<T>(mut look: impl FnMut() -> Option<T>) -> T {
-    let began = Instant::now();
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(began.elapsed() < Duration::from_secs(60), "not within a minute");
-        std::thread::sleep(Duration::from_millis(10));
-    }
 }

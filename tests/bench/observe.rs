@@ -1,4 +1,5 @@
 //! What the observer costs: questions in a minute, by system, and processor time. The lab is a process of its own.
+use super::served::Lab;
 use cozyup::base::clock::Clock;
 use cozyup::base::day::Day;
 use cozyup::compose::{self, Options};
@@ -8,10 +9,9 @@ use cozyup::observe::Calls;
 use cozyup::observed::{Board, Kind};
 use cozyup::session::order::Keys;
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 
 /// Of the wall, for each figure.
@@ -21,30 +21,16 @@ pub fn cost(disk: &Path) {
     cozyup::base::tls::install_provider();
     println!("\nthe observer beside a run of the standard site at the end of day 3 (in a minute)");
     let state = tempfile::tempdir_in(disk).unwrap();
-    let dir = state.path().join("site");
-    let mut lab = Command::new(env!("CARGO_BIN_EXE_cozyup"))
-        .args(["lab", "serve", "--speed", "240", "--dir"])
-        .arg(&dir)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
-    let began = Instant::now();
-    let site = loop {
-        if let Some(site) = Site::of_running(&dir) {
-            break site;
-        }
-        assert!(began.elapsed() < MINUTE, "no lab within a minute");
-        std::thread::sleep(Duration::from_millis(20));
-    };
+    let lab = Lab::begin(state.path(), "standard", 240);
+    let site = &lab.site;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
-        let run = compose::prepare(options(&site, state.path(), site.clock())).unwrap();
+        let run = compose::prepare(options(site, state.path(), site.clock())).unwrap();
         let (outcome, _) = run.work.run().await.unwrap();
         println!("  the run to the end of day 3: {outcome:?}");
         // As on a real site: a second is a second.
         let real = Clock::scaled(site.clock().now(), SystemTime::now(), 1.0);
-        let watched = compose::prepare(options(&site, state.path(), real)).unwrap();
+        let watched = compose::prepare(options(site, state.path(), real)).unwrap();
         let (board, screens) = (Board::default(), watch::Sender::new(1));
         let calls = watched.observer.calls();
         let observing = tokio::spawn(watched.observer.run(screens.subscribe(), board.clone()));
@@ -55,8 +41,6 @@ pub fn cost(disk: &Path) {
         figure("with none", &calls, &board).await;
         observing.abort();
     });
-    lab.kill().unwrap();
-    lab.wait().unwrap();
 }
 
 fn options(site: &Site, state: &Path, clock: Clock) -> Options {
