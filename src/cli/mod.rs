@@ -30,6 +30,7 @@ mod runtime;
 mod secrets;
 mod shield;
 mod show;
+mod signing;
 mod start;
 mod status;
 mod support;

@@ -2,7 +2,9 @@
 use super::exit::Exit;
 use super::output::{print, print_error, with_next};
 use super::runs::{find, judged, name_of};
+use super::signing::{NAMESPACE, signature};
 use crate::base::file::write_private;
+use crate::base::text::quoted;
 use crate::compose;
 use crate::report::handover::{HandOver, html, markdown, svg};
 use std::path::{Path, PathBuf};
@@ -26,6 +28,9 @@ pub struct Report {
     /// Write it to this file (0600) instead of standard output
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+    /// Sign it with this ssh key, into FILE.sig; a public key's private one comes from the agent
+    #[arg(long, value_name = "KEY", requires = "out")]
+    pub sign: Option<PathBuf>,
 }
 
 impl Report {
@@ -41,19 +46,38 @@ impl Report {
             print(&text);
             return Exit::Proven;
         };
-        match write_private(file, text.as_bytes()) {
-            Ok(()) => {
-                print(&format!("written: {}", file.display()));
+        match self.written(file, &text) {
+            Ok(told) => {
+                print(&told);
                 Exit::Proven
             }
-            Err(e) => {
-                print_error(&format!(
-                    "{} can't be written: {e}\nnext: give a file in a folder that you may write to",
-                    file.display()
-                ));
+            Err(why) => {
+                print_error(&why);
                 Exit::Usage
             }
         }
+    }
+
+    /// Nothing is written when it can't be signed.
+    fn written(&self, file: &Path, text: &str) -> Result<String, String> {
+        let write = |file: &Path, text: &str| {
+            let next = "next: give a file in a folder that you may write to";
+            write_private(file, text.as_bytes())
+                .map_err(|e| format!("{} can't be written: {e}\n{next}", file.display()))
+        };
+        let signature = self.sign.as_deref().map(|key| signature(text.as_bytes(), key)).transpose()?;
+        write(file, text)?;
+        let told = format!("written: {}", file.display());
+        let Some(signature) = signature else { return Ok(told) };
+        let mut beside = file.as_os_str().to_owned();
+        beside.push(".sig");
+        let beside = PathBuf::from(beside);
+        write(&beside, &signature)?;
+        let [file, beside_shown] = [file, &beside].map(|path| quoted(&path.to_string_lossy()));
+        Ok(format!(
+            "{told}\nsigned: {}\ncheck it: ssh-keygen -Y verify -n {NAMESPACE} -f SIGNERS -I WHO -s {beside_shown} < {file}",
+            beside.display()
+        ))
     }
 
     fn text(&self, state_dir: &Path) -> Result<String, String> {

@@ -93,6 +93,48 @@ fn the_report_of_a_run_tells_it_in_every_form_and_holds_no_secret() {
     );
 }
 
+#[test]
+fn a_signed_report_is_checked_by_openssh_and_a_changed_one_is_not() {
+    if Command::new("ssh-keygen").arg("-?").output().is_err() {
+        eprintln!("no ssh-keygen on this machine: nothing is shown");
+        return;
+    }
+    let rig = run(0);
+    let (key, file) = (rig.state().join("key"), rig.state().join("record.html"));
+    let made = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-C", "ann", "-f"]).arg(&key).status();
+    assert!(made.unwrap().success());
+    let report = |key: &Path| {
+        let arguments = ["report", "small", "--html", "--out", file.to_str().unwrap(), "--sign", key.to_str().unwrap()];
+        cozyup(&rig.state(), &arguments).ended()
+    };
+    // A key that is none signs nothing, and nothing is written.
+    private(&rig.state().join("none"), b"no key\x1b[2J\n");
+    let refused = report(&rig.state().join("none"));
+    assert!(refused.status.code() == Some(2) && !file.exists(), "{}", text(&refused));
+    assert!(text(&refused).contains("next: ") && !text(&refused).contains('\u{1b}'), "{}", text(&refused));
+    let signed = report(&key);
+    assert!(
+        signed.status.code() == Some(0) && text(&signed).contains("check it: ssh-keygen -Y verify"),
+        "{}",
+        text(&signed)
+    );
+    let public = std::fs::read_to_string(key.with_extension("pub")).unwrap();
+    let signers = rig.state().join("signers");
+    private(&signers, format!("ann@example.org {public}").as_bytes());
+    let verified = |bytes: &[u8]| {
+        let mut verify = Command::new("ssh-keygen");
+        verify.args(["-Y", "verify", "-n", "cozyup-report", "-I", "ann@example.org", "-f"]).arg(&signers);
+        verify.arg("-s").arg(rig.state().join("record.html.sig")).stdin(std::process::Stdio::piped());
+        let mut child = verify.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap();
+        // It may have refused before it has read all.
+        let _ = child.stdin.take().unwrap().write_all(bytes);
+        child.wait().unwrap().success()
+    };
+    let bytes = std::fs::read(&file).unwrap();
+    assert!(verified(&bytes));
+    assert!(!verified(&[&bytes[..], b" "].concat()));
+}
+
 /// Records that somebody wrote by hand; the chain of a journal is no secret.
 const BY_HAND: &str = r#"{"seq":1,"at":"2026-11-29T10:00:00Z","event":"session","run":"r1</title><script>alert(1)</script>","plan":"by-hand","plan_digest":"x","cozyup":"0","host":"<img src=x>","pid":1,"course":{"forward":{"until":1}},"steps":[{"id":"day1.a","day":1,"title":"\u001b[31m<b>a|b</b>","after":[],"band":{"usual_s":1,"late_s":2},"changes":true,"by_hand":"rm -rf /\u0007"}]}
 {"seq":2,"at":"2026-11-29T10:00:05Z","event":"blocked","step":"day1.a","failure":{"class":"person","what":"`x` <script>alert(2)</script>\u202e","next":"](http://evil)"},"again_at":"2026-11-29T10:00:15Z"}
