@@ -6,8 +6,8 @@ use crate::base::text::clean;
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1b1b1b;\
 background:#fff}h1{font-size:1.4rem}h2{font-size:1.1rem;margin-top:2rem;border-bottom:1px solid #bbb}\
-.lead{font-weight:600}.scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:.9rem}\
-th,td{text-align:left;vertical-align:top;padding:.25rem .6rem .25rem 0;border-bottom:1px solid #ddd;overflow-wrap:anywhere}\
+.lead{font-weight:600}.scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:.9em}\
+th,td{text-align:left;vertical-align:top;padding:.25em .6em .25em 0;border-bottom:1px solid #ddd}.long{overflow-wrap:anywhere}\
 ul{padding-left:1.2rem}li{margin:.4rem 0;overflow-wrap:anywhere}.blocks{color:#9b1c1c;font-weight:600}\
 .warns{color:#7a4b00;font-weight:600}.notes{color:#444;font-weight:600}@media print{body{margin:0;font-size:11px}\
 h2{break-after:avoid}tr,li{break-inside:avoid}}";
@@ -53,12 +53,12 @@ fn block(block: &Block) -> String {
             format!("<ul><li><span class=\"{class}\">{}</span> {}{details}</li></ul>", mark.word(), escaped(what))
         }
         Block::Table { head, rows } => {
-            let cells = |tag: &str, cells: &mut dyn Iterator<Item = &str>| {
-                cells.map(|c| format!("<{tag}>{}</{tag}>", escaped(c))).collect::<String>()
+            let row = |row: &Vec<String>| {
+                let cells = row.iter().map(|cell| markup::html_cell(&clean(cell)));
+                format!("<tr>{}</tr>", cells.collect::<String>())
             };
-            let rows = rows.iter().map(|row| format!("<tr>{}</tr>", cells("td", &mut row.iter().map(String::as_str))));
-            let rows = rows.collect::<String>();
-            let head = cells("th", &mut head.iter().copied());
+            let rows = rows.iter().map(row).collect::<String>();
+            let head = head.iter().map(|name| format!("<th>{}</th>", escaped(name))).collect::<String>();
             format!("<div class=\"scroll\"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>")
         }
     }

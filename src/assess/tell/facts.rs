@@ -171,11 +171,11 @@ pub fn told(fact: &Fact) -> Told {
         Fact::NetworkCascade(of) => cascade(of),
         Fact::PodsFail(of) => pods(of),
         Fact::NodesNotReady { nodes, of, days: since } =>
-            plain(format!("nodes that are not Ready, of {of}, for up to {}: {}", days(*since), nodes.join(", "))),
+            plain(format!("{} of {of} nodes are not Ready, for up to {}: {}", nodes.len(), days(*since), nodes.join(", "))),
         Fact::NodePressure { node, pressure } => plain(format!("{node} has {}", pressure.join(", "))),
         Fact::ReleasesNotReady { failed, waiting, of, days, examples } => releases(*failed, *waiting, *of, *days, examples),
         Fact::SourcesFail { sources, of, days: since } =>
-            with(format!("Flux can't fetch Helm repositories, of {of}, for up to {}", days(*since)), [list("they are", sources)]),
+            with(format!("Flux can't fetch {} of {of} Helm repositories, for up to {}", sources.len(), days(*since)), [list("they are", sources)]),
         Fact::Orphans { volumes, bytes, examples } => orphans(*volumes, *bytes, examples),
         Fact::ClaimsPending { claims, days: since, examples } =>
             with(format!("{claims} claims wait for a volume, for up to {}", days(*since)), [list("for example", examples)]),

@@ -16,13 +16,15 @@ body { font: 14px/1.45 system-ui, sans-serif; color: #1b1b1b; margin: 0 auto; ma
 h1 { font-size: 1.6rem; margin: 0 0 .2rem; } h2 { font-size: 1.2rem; margin: 1.6rem 0 .4rem; border-bottom: 1px solid #bbb; }
 h3 { font-size: 1rem; margin: 1rem 0 .3rem; }
 table { border-collapse: collapse; width: 100%; } th, td { text-align: left; vertical-align: top; padding: .2rem .5rem .2rem 0;
-  border-bottom: 1px solid #e2e2e2; overflow-wrap: anywhere; } th { font-weight: 600; }
+  border-bottom: 1px solid #e2e2e2; } th { font-weight: 600; } .long, p { overflow-wrap: anywhere; }
 code, pre { font: 12px/1.4 ui-monospace, monospace; } pre { white-space: pre-wrap; overflow-wrap: anywhere; background: #f5f5f3;
   padding: .4rem .6rem; margin: .2rem 0; } .bad { color: #a02015; font-weight: 600; } .good { color: #1d6b3e; }
-.wide { overflow-x: auto; } svg { width: 100%; min-width: 40rem; height: auto; }
+.wide { overflow-x: auto; } .steps td:last-child { width: 26%; } svg { width: 100%; min-width: 40rem; height: auto; }
 @page { size: A4; margin: 15mm; }
 @media print { body { max-width: none; padding: 0; font-size: 9.5pt; } h2 { break-after: avoid; } h3 { break-after: avoid; }
-  tr, pre { break-inside: avoid; } .wide { overflow: visible; } svg { min-width: 0; } }
+  tr, svg { break-inside: avoid; } .wide { overflow: visible; } svg { min-width: 0; }
+  .evidence { columns: 2; column-gap: 6mm; font-size: 7.5pt; } .evidence h3 { font-size: 8.5pt; } .evidence p { margin: .3rem 0; }
+  .evidence code, .evidence pre { font-size: 6.5pt; } }
 ";
 
 /// The whole page.
@@ -84,16 +86,16 @@ impl Page {
         if rows.peek().is_none() {
             return;
         }
-        self.raw("<table>");
+        self.raw("<div class=\"wide\"><table>");
         if !head.is_empty() {
             let cells: String = head.iter().map(|h| format!("<th>{}</th>", escaped(h))).collect();
             self.raw(&format!("<tr>{cells}</tr>"));
         }
         for row in rows {
-            let cells: String = row.iter().map(|cell| format!("<td>{}</td>", escaped(cell))).collect();
+            let cells: String = row.iter().map(|cell| markup::html_cell(&clean_lines(cell))).collect();
             self.raw(&format!("<tr>{cells}</tr>\n"));
         }
-        self.raw("</table>\n");
+        self.raw("</table></div>\n");
     }
 
     fn section<const N: usize>(&mut self, title: &str, head: &[&str], rows: Vec<[String; N]>) {
@@ -177,6 +179,7 @@ fn by_day(record: &HandOver) -> Vec<(String, Vec<(usize, &StepTold)>)> {
 
 fn steps(page: &mut Page, record: &HandOver) {
     page.heading("Steps");
+    page.raw("<div class=\"steps\">\n");
     for (title, steps) in by_day(record) {
         page.raw(&format!("<h3>{}</h3>\n", escaped(&title)));
         let rows = steps.into_iter().map(|(n, s)| {
@@ -186,10 +189,12 @@ fn steps(page: &mut Page, record: &HandOver) {
         });
         page.table(&["evidence", "step", "", "what was shown", "took"], rows);
     }
+    page.raw("</div>\n");
 }
 
 fn evidence(page: &mut Page, record: &HandOver) {
     page.heading("Evidence");
+    page.raw("<div class=\"evidence\">\n");
     for (n, step) in record.steps.iter().enumerate().filter(|(_, s)| !s.evidence.is_empty()) {
         page.raw(&format!("<h3>E{} {}</h3>\n", n + 1, escaped(&step.id)));
         for reading in &step.evidence {
@@ -204,4 +209,5 @@ fn evidence(page: &mut Page, record: &HandOver) {
             ));
         }
     }
+    page.raw("</div>\n");
 }
