@@ -78,11 +78,7 @@ fn the_report_of_a_run_tells_it_in_every_form_and_holds_no_secret() {
         assert!(printed.starts_with(begins) && printed.contains("Day 2"), "{printed:.200}");
     }
 
-    let file = rig.state().join("record.html");
-    let output = cozyup(&rig.state(), &["report", "small", "--html", "--out", file.to_str().unwrap()]).ended();
-    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
-    assert_eq!(std::fs::read_to_string(&file).unwrap().trim_end(), page.trim_end());
-
+    goes_to_a_file(&rig, &page);
     // Another plan beside the journal is not taken for the run's.
     private(&rig.folder().join("plan.yaml"), b"version: 1\nname: small\n");
     let data: Value = serde_json::from_str(&report("--json")).unwrap();
@@ -91,6 +87,13 @@ fn the_report_of_a_run_tells_it_in_every_form_and_holds_no_secret() {
         "{:#}",
         data["risks"]
     );
+}
+
+fn goes_to_a_file(rig: &Rig, page: &str) {
+    let file = rig.state().join("record.html");
+    let output = cozyup(&rig.state(), &["report", "small", "--html", "--out", file.to_str().unwrap()]).ended();
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    assert_eq!(std::fs::read_to_string(&file).unwrap().trim_end(), page.trim_end());
 }
 
 #[test]
