@@ -76,6 +76,7 @@ fn steps() -> Vec<Arc<dyn Step<TestSite>>> {
             changes: true,
             momentary: false,
             cleanup: false,
+            put_right_by: None,
             by_hand: String::new(),
         })) as Arc<dyn Step<TestSite>>
     };

@@ -1,4 +1,5 @@
 //! Decides the next command: a pure function of the run's state, of the running steps, and of the time.
+use super::course::Course;
 use super::record::{Event, Outcome};
 use super::state::{RunState, Status, StepState};
 use super::step::StepId;
@@ -48,34 +49,76 @@ pub fn decide(state: &RunState, running: &BTreeMap<StepId, Verb>, rules: &Rules,
         return Vec::new();
     }
     if state.stop_asked.is_some() {
-        let acting = running.values().any(|v| *v == Verb::Act);
-        return if acting { Vec::new() } else { vec![Effect::End(Outcome::Stopped)] };
+        return end(state, running, Outcome::Stopped);
     }
-    if state.wanted().all(StepState::is_proven) {
+    let hand = Hand::of(state);
+    if hand.steps.is_empty() {
         return vec![Effect::End(Outcome::Proven)];
     }
     let mut effects = Vec::new();
     let mut entrance = Entrance::of(state, rules);
-    let today = state.today();
-    for step in state.wanted().filter(|s| Some(s.outline.day) == today && !running.contains_key(&s.outline.id)) {
-        effects.extend(look(state, step, now));
+    for step in hand.steps.iter().filter(|s| !running.contains_key(&s.outline.id)) {
+        effects.extend(look(&hand, state, step, now));
         // Steps that it depends on come first when they have drifted too, or are in doubt.
-        if step.status == Status::Absent && is_ready(state, step) && !is_doubted(running, step) {
+        if step.status == Status::Absent && hand.is_ready(state, step) && !is_doubted(running, step) {
             effects.extend(entrance.act(state, step));
         }
     }
     if let Some(patience) = rules.patience {
-        effects.extend(patience_over(state, running, patience, now, &effects));
+        effects.extend(patience_over(&hand, state, running, patience, now, &effects));
     }
     effects
 }
 
+/// The steps that the session works on now.
+struct Hand<'a> {
+    steps: Vec<&'a StepState>,
+    /// They put right what an earlier session left disturbed: nothing comes before them.
+    is_first: bool,
+}
+
+impl<'a> Hand<'a> {
+    fn of(state: &'a RunState) -> Hand<'a> {
+        let first = state.first();
+        if !first.is_empty() {
+            return Hand { steps: first, is_first: true };
+        }
+        let today = state.today();
+        Hand { steps: state.wanted().filter(|s| Some(s.outline.day) == today).collect(), is_first: false }
+    }
+
+    fn is_ready(&self, state: &RunState, step: &StepState) -> bool {
+        self.is_first || is_ready(state, step)
+    }
+}
+
+/// Ends the session when no act is in hand; what a step keeps disturbed is put right before, as far as one act goes.
+fn end(state: &RunState, running: &BTreeMap<StepId, Verb>, outcome: Outcome) -> Vec<Effect> {
+    if running.values().any(|verb| *verb == Verb::Act) {
+        return Vec::new();
+    }
+    let may_act = state.course != Course::default();
+    let open = state.to_put_right().filter(|(_, is_tried)| may_act && !is_tried).map(|(step, _)| step);
+    let open: Vec<&StepState> = open.collect();
+    if open.iter().any(|step| running.contains_key(&step.outline.id)) {
+        // Its look is being cut off.
+        return Vec::new();
+    }
+    let acts = open.iter().flat_map(|step| {
+        let id = &step.outline.id;
+        let intended = Event::Intended { step: id.clone(), attempt: step.attempt + 1 };
+        [Effect::Record(intended), Effect::Start(id.clone(), Verb::Act)]
+    });
+    let acts: Vec<Effect> = acts.collect();
+    if acts.is_empty() { vec![Effect::End(outcome)] } else { acts }
+}
+
 /// The look at the target that the step needs now, or when it needs it.
-fn look(state: &RunState, step: &StepState, now: Timestamp) -> Option<Effect> {
+fn look(hand: &Hand<'_>, state: &RunState, step: &StepState, now: Timestamp) -> Option<Effect> {
     let start = |verb| Some(Effect::Start(step.outline.id.clone(), verb));
     match &step.status {
         Status::Proven | Status::Absent => None,
-        Status::Pending if is_ready(state, step) => start(Verb::Observe),
+        Status::Pending if hand.is_ready(state, step) => start(Verb::Observe),
         Status::Pending => None,
         // An act that no longer runs and left no record was cut off: look at the target.
         Status::Acted | Status::Acting => start(Verb::Observe),
@@ -150,18 +193,33 @@ fn queue_loads(state: &RunState) -> BTreeMap<&str, usize> {
 
 /// The run is given up when every step of the day that could go on has been blocked for as long as patience lasts.
 fn patience_over(
+    hand: &Hand<'_>,
     state: &RunState,
     running: &BTreeMap<StepId, Verb>,
     patience: Duration,
     now: Timestamp,
     effects: &[Effect],
-) -> Option<Effect> {
+) -> Vec<Effect> {
+    let Some(over) = patience_ends(hand, state, running, patience, effects) else { return Vec::new() };
+    if over > now { vec![Effect::WakeAt(over)] } else { end(state, running, Outcome::Blocked) }
+}
+
+fn patience_ends(
+    hand: &Hand<'_>,
+    state: &RunState,
+    running: &BTreeMap<StepId, Verb>,
+    patience: Duration,
+    effects: &[Effect],
+) -> Option<Timestamp> {
     let mut last = None;
-    let today = state.today();
-    for step in state.wanted().filter(|s| Some(s.outline.day) == today) {
+    let is_being_ended = |step: &StepState| {
+        let mut tried = state.to_put_right().filter(|(_, is_tried)| *is_tried);
+        !hand.is_ready(state, step) && tried.any(|(other, _)| other.outline.id == step.outline.id)
+    };
+    for step in hand.steps.iter().copied().filter(|step| !is_being_ended(step)) {
         match &step.status {
             Status::Proven => {}
-            Status::Pending if !is_ready(state, step) => {}
+            Status::Pending if !hand.is_ready(state, step) => {}
             Status::Blocked { since, .. } => last = last.max(Some(*since)),
             Status::Absent => {
                 let starts = |e: &Effect| matches!(e, Effect::Start(id, _) if *id == step.outline.id);
@@ -177,8 +235,7 @@ fn patience_over(
     if state.gate_waiting().is_some() {
         return None;
     }
-    let over = add(last?, patience);
-    Some(if over <= now { Effect::End(Outcome::Blocked) } else { Effect::WakeAt(over) })
+    Some(add(last?, patience))
 }
 
 #[cfg(test)]
@@ -186,7 +243,7 @@ mod tests {
     use super::*;
     use crate::engine::failure::Failure;
     use crate::engine::proof::Comparison;
-    use crate::engine::state::tests::{at, fold, outline, proof, session};
+    use crate::engine::state::tests::{at, disturbed, drill, fold, on_course, outline, proof, session};
     use crate::engine::step::Queue;
 
     fn id(s: &str) -> StepId {
@@ -309,6 +366,49 @@ mod tests {
         let both = decide(&fold(events), &BTreeMap::new(), &unattended(), at(9));
         assert!(both.contains(&Effect::Start(id("day1.a"), Verb::Act)), "{both:?}");
         assert!(!both.contains(&Effect::Start(id("day1.b"), Verb::Act)), "{both:?}");
+    }
+
+    #[test]
+    fn a_session_that_ends_puts_right_first_what_a_step_has_disturbed_and_tries_it_once() {
+        let mut events = disturbed();
+        events.push(Event::StopAsked { by: "ann".into() });
+        let acts = [
+            Effect::Record(Event::Intended { step: id("day7.on"), attempt: 1 }),
+            Effect::Start(id("day7.on"), Verb::Act),
+        ];
+        let acting = BTreeMap::from([(id("day7.off"), Verb::Act)]);
+        assert_eq!(decide(&fold(events.clone()), &acting, &unattended(), at(9)), [], "an act is in hand");
+        assert_eq!(decide(&fold(events.clone()), &BTreeMap::new(), &unattended(), at(9)), acts);
+        events.push(Event::Intended { step: id("day7.on"), attempt: 1 });
+        let failure = Failure::retryable("no answer", "again");
+        events.push(Event::Failed { step: id("day7.on"), failure, again_at: at(99) });
+        assert_eq!(decide(&fold(events), &BTreeMap::new(), &unattended(), at(9)), [Effect::End(Outcome::Stopped)]);
+
+        let mut events = disturbed();
+        let failure = Failure::person("another word", "look");
+        events.push(Event::Blocked { step: id("day7.off"), failure, again_at: at(9000) });
+        let over = decide(&fold(events.clone()), &BTreeMap::new(), &unattended(), at(900));
+        assert!(over.ends_with(&acts), "{over:?}");
+        events.extend([Event::Intended { step: id("day7.on"), attempt: 1 }, Event::Acted { step: id("day7.on") }]);
+        let over = decide(&fold(events), &BTreeMap::new(), &unattended(), at(900));
+        assert_eq!(over.last(), Some(&Effect::End(Outcome::Blocked)), "{over:?}");
+    }
+
+    #[test]
+    fn a_session_that_finds_something_disturbed_puts_it_right_before_it_looks_at_anything_else() {
+        let mut events = disturbed();
+        events.push(session(drill()));
+        let look = |step: &str| Effect::Start(id(step), Verb::Observe);
+        assert_eq!(decide(&fold(events.clone()), &BTreeMap::new(), &asking(), at(9)), [look("day7.on")]);
+        events.push(absent("day7.on"));
+        let act = decide(&fold(events.clone()), &BTreeMap::new(), &asking(), at(9));
+        assert_eq!(act.last(), Some(&Effect::Start(id("day7.on"), Verb::Act)), "{act:?}");
+        events.push(Event::Proven { step: id("day7.on"), proof: proof() });
+        assert_eq!(decide(&fold(events), &BTreeMap::new(), &asking(), at(9)), [look("day1.start")]);
+        // Who only checks changes nothing, this neither.
+        let mut events = disturbed();
+        events.push(on_course(session(drill()), Course::default()));
+        assert_eq!(fold(events).first().len(), 0);
     }
 
     #[test]

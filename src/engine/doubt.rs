@@ -52,7 +52,9 @@ pub(super) fn resting<'a, S: Site>(
     state: &RunState,
     doubts: &BTreeSet<S::Fact>,
 ) -> Vec<StepId> {
-    if doubts.is_empty() || state.stop_asked.is_some() || state.ended.is_some() {
+    // While a step keeps the target disturbed, what its act brought about contradicts others' proofs.
+    let is_disturbed = state.made.to_put_right().next().is_some();
+    if doubts.is_empty() || is_disturbed || state.stop_asked.is_some() || state.ended.is_some() {
         return Vec::new();
     }
     // A proof of a moment speaks of that moment alone.
@@ -116,7 +118,7 @@ impl Doubting {
                 Verdict::Stands
             }
             Ok(Observed::Underway(wait)) => self.drifted(step, &wait.seen),
-            Ok(Observed::Absent(seen)) => self.drifted(step, seen),
+            Ok(Observed::Absent(seen) | Observed::Unfinished(seen)) => self.drifted(step, seen),
             Ok(Observed::Conflict(failure)) | Err(failure) => self.drifted(step, &failure.what),
         }
     }

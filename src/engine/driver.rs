@@ -309,7 +309,6 @@ impl<S: Site> Loop<S> {
     }
 
     fn observed(&mut self, id: StepId, observed: Observed) -> Result<(), JournalError> {
-        let now = self.driver.clock.now();
         let Some(step) = self.driver.state.step(&id) else { return Ok(()) };
         let outline = step.outline.clone();
         match observed {
@@ -325,27 +324,32 @@ impl<S: Site> Loop<S> {
                 let same = step.wait.as_ref().is_some_and(|(w, _)| *w == wait) && step.status == Status::Underway;
                 if same { Ok(()) } else { self.record(Event::Waiting { step: id, wait }) }
             }
-            Observed::Absent(seen) => {
-                let seen = text::line(&seen);
-                if !outline.changes {
-                    let what = format!("a check reported something absent: {seen}");
-                    return self.failed(id, Failure::defect(what));
-                }
-                if step.to_confirm {
-                    self.record(Event::Drifted { step: id.clone(), why: seen.clone() })?;
-                    return self.record(Event::Absent { step: id, seen });
-                }
-                match step.acted_at {
-                    // The act was accepted a moment ago: its effect may take a while to show.
-                    Some(acted) if between(acted, now) <= Duration::from_secs(outline.band.late_s.min(60)) => {
-                        let wait = Wait::new(format!("to see it in the target: {}", outline.title), seen, outline.band);
-                        let same =
-                            step.wait.as_ref().is_some_and(|(w, _)| *w == wait) && step.status == Status::Underway;
-                        if same { Ok(()) } else { self.record(Event::Waiting { step: id, wait }) }
-                    }
-                    Some(_) | None => self.record(Event::Absent { step: id, seen }),
-                }
+            Observed::Absent(seen) => self.absent(id, &outline, &seen, true),
+            Observed::Unfinished(seen) => self.absent(id, &outline, &seen, false),
+        }
+    }
+
+    /// `may_be_late`: what the last act did may not show yet.
+    fn absent(&mut self, id: StepId, outline: &Outline, seen: &str, may_be_late: bool) -> Result<(), JournalError> {
+        let now = self.driver.clock.now();
+        let Some(step) = self.driver.state.step(&id) else { return Ok(()) };
+        let seen = text::line(seen);
+        if !outline.changes {
+            let what = format!("a check reported something absent: {seen}");
+            return self.failed(id, Failure::defect(what));
+        }
+        if step.to_confirm {
+            self.record(Event::Drifted { step: id.clone(), why: seen.clone() })?;
+            return self.record(Event::Absent { step: id, seen });
+        }
+        match step.acted_at.filter(|_| may_be_late) {
+            // The act was accepted a moment ago: its effect may take a while to show.
+            Some(acted) if between(acted, now) <= Duration::from_secs(outline.band.late_s.min(60)) => {
+                let wait = Wait::new(format!("to see it in the target: {}", outline.title), seen, outline.band);
+                let same = step.wait.as_ref().is_some_and(|(w, _)| *w == wait) && step.status == Status::Underway;
+                if same { Ok(()) } else { self.record(Event::Waiting { step: id, wait }) }
             }
+            Some(_) | None => self.record(Event::Absent { step: id, seen }),
         }
     }
 

@@ -2,10 +2,10 @@
 //! copies.
 use super::failure::Class;
 use super::record::{Event, Outcome};
-use super::step::StepId;
+use super::step::{Outline, StepId};
 use super::undo;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One thing in the target, as a VM by its VMID and the uuid that no copy of it has.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -67,6 +67,10 @@ pub struct Made {
     open: BTreeSet<StepId>,
     things: BTreeSet<Thing>,
     adopted: bool,
+    /// Who puts right what a step disturbs, by the outlines of the last session forward.
+    put_right_by: BTreeMap<StepId, StepId>,
+    /// Steps whose act has disturbed the target, and who has still to put it right.
+    disturbed: BTreeMap<StepId, StepId>,
 }
 
 impl Made {
@@ -97,12 +101,18 @@ impl Made {
     /// Takes the next record of the journal into account.
     pub fn apply(&mut self, event: &Event) {
         match event {
-            Event::Session { course, adopted, .. } => self.begin(course.is_back(), adopted),
+            Event::Session { course, adopted, steps, .. } => {
+                self.begin(course.is_back(), adopted);
+                if !course.is_back() {
+                    self.plan_to_put_right(steps);
+                }
+            }
             Event::Intended { step, .. } if self.backwards => drop(self.back.insert(step.clone())),
             Event::Proven { step, .. } if self.backwards => {
                 self.back.insert(step.clone());
                 if let Some(undone) = undo::undone(step) {
                     self.open.remove(&undone);
+                    self.is_right_again(&undone);
                 }
             }
             Event::Intended { step, .. } => {
@@ -112,12 +122,19 @@ impl Made {
                 self.open.insert(step.clone());
             }
             Event::Proven { step, proof } => {
+                self.is_right_again(step);
                 if !proof.owned().is_empty() {
                     self.things.extend(proof.owned().iter().cloned());
                     self.open.remove(step);
                 }
             }
-            Event::HandleKept { step, .. } | Event::Acted { step } => drop(self.fresh.remove(step)),
+            Event::HandleKept { step, .. } => {
+                self.fresh.remove(step);
+                if let Some(by) = self.put_right_by.get(step).filter(|_| !self.backwards) {
+                    self.disturbed.insert(step.clone(), by.clone());
+                }
+            }
+            Event::Acted { step } => drop(self.fresh.remove(step)),
             // Whatever is there later, somebody else put it there.
             Event::Blocked { step, failure, .. } if failure.class == Class::Refused => {
                 if self.fresh.remove(step) {
@@ -156,6 +173,33 @@ impl Made {
             self.things.insert(thing.clone());
             self.adopted = true;
         }
+    }
+
+    fn plan_to_put_right(&mut self, steps: &[Outline]) {
+        let pairs = steps.iter().filter_map(|o| Some((o.id.clone(), o.put_right_by.clone()?)));
+        self.put_right_by = pairs.collect();
+        // Of a plan that has such a step no more; the steps that find the target disturbed mend it.
+        self.disturbed.retain(|step, _| self.put_right_by.contains_key(step));
+    }
+
+    fn is_right_again(&mut self, by: &StepId) {
+        self.disturbed.retain(|_, puts_right| puts_right != by);
+    }
+
+    /// True from the first handle of the step's act until what it disturbed is proven to be right again; see
+    /// [`Outline::put_right_by`].
+    pub fn has_disturbed(&self, step: &StepId) -> bool {
+        self.disturbed.contains_key(step)
+    }
+
+    /// The steps for which [`Made::has_disturbed`] holds.
+    pub fn disturbing(&self) -> impl Iterator<Item = &StepId> {
+        self.disturbed.keys()
+    }
+
+    /// The steps that have still to put something right.
+    pub fn to_put_right(&self) -> impl Iterator<Item = &StepId> {
+        self.disturbed.values()
     }
 
     /// True when the step's act was called and not refused, and has not been completely taken back since. In a teardown

@@ -46,6 +46,10 @@ pub struct RunState {
     /// The steps of the last session, in its order.
     pub steps: Vec<StepState>,
     index: HashMap<StepId, usize>,
+    /// Steps that put right what an earlier session left disturbed: they come before everything else.
+    first: BTreeSet<StepId>,
+    /// Steps that put something right and whose act was called since it was disturbed.
+    tried: BTreeSet<StepId>,
     /// The things that all sessions together have made.
     pub made: Arc<Made>,
     /// Gates that a person (or `--yes`) opened, with who.
@@ -135,11 +139,20 @@ impl RunState {
             Event::GateAsked { day, .. } => drop(self.gates_asked.insert(*day)),
             Event::GateOpened { day, by } => drop(self.gates.insert(*day, by.clone())),
             Event::Absent { step, .. } => self.on(step, at, StepState::absent),
-            Event::Intended { step, attempt } => self.on(step, at, |s| s.intended(*attempt, at)),
-            Event::HandleKept { step, handle } => self.on(step, at, |s| s.handle = Some(handle.clone())),
+            Event::Intended { step, attempt } => {
+                self.tried.insert(step.clone());
+                self.on(step, at, |s| s.intended(*attempt, at));
+            }
+            Event::HandleKept { step, handle } => {
+                self.on(step, at, |s| s.handle = Some(handle.clone()));
+                self.disturbs(step);
+            }
             Event::Acted { step } => self.on(step, at, |s| s.acted(at)),
             Event::Waiting { step, wait } => self.on(step, at, |s| s.waiting(wait, at)),
-            Event::Proven { step, proof } => self.on(step, at, |s| s.proven(proof, at)),
+            Event::Proven { step, proof } => {
+                self.on(step, at, |s| s.proven(proof, at));
+                self.is_right_again(step);
+            }
             Event::Failed { step, failure, again_at } => self.on(step, at, |s| s.failed(failure, at, *again_at)),
             Event::Blocked { step, failure, again_at } => self.on(step, at, |s| s.blocked(failure, at, *again_at)),
             Event::Drifted { step, why } => self.on(step, at, |s| s.has_drifted(why, at)),
@@ -171,6 +184,39 @@ impl RunState {
         self.disputed = false;
         self.gates_asked.clear();
         self.take_up(steps);
+        self.tried.clear();
+        let may_act = self.course != Course::default();
+        self.first = self.made.to_put_right().filter(|by| may_act && self.index.contains_key(*by)).cloned().collect();
+    }
+
+    /// The step's act has disturbed what another one puts right.
+    fn disturbs(&mut self, step: &StepId) {
+        let by = self.step(step).and_then(|s| s.outline.put_right_by.clone());
+        if let Some(by) = by.filter(|_| self.made.has_disturbed(step)) {
+            self.tried.remove(&by);
+            if let Some(step) = self.index.get(&by).and_then(|i| self.steps.get_mut(*i)) {
+                step.disturbed();
+            }
+        }
+    }
+
+    /// What `by` puts right is as it was: the handle of who disturbed it tells nothing any more.
+    fn is_right_again(&mut self, by: &StepId) {
+        self.first.remove(by);
+        for step in self.steps.iter_mut().filter(|s| s.outline.put_right_by.as_ref() == Some(by) && !s.is_proven()) {
+            step.handle = None;
+        }
+    }
+
+    /// The steps that come before everything else, in the order of the session: see [`Outline::put_right_by`].
+    pub fn first(&self) -> Vec<&StepState> {
+        self.steps.iter().filter(|s| self.first.contains(&s.outline.id)).collect()
+    }
+
+    /// The steps that have still to put something right, and whether their act was called since it was disturbed.
+    pub fn to_put_right(&self) -> impl Iterator<Item = (&StepState, bool)> {
+        let steps = self.made.to_put_right().filter_map(|by| self.step(by));
+        steps.map(|step| (step, self.tried.contains(&step.outline.id)))
     }
 
     /// A look that found a blocked step as it was: no news for the journal, and so for no other fold of it.

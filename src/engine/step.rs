@@ -87,6 +87,11 @@ pub struct Outline {
     /// True when the step takes away what the momentary steps before it made.
     #[serde(default, skip_serializing_if = "is_false")]
     pub cleanup: bool,
+    /// The step that puts right what this one's act disturbs. From the first handle that the act keeps until that step is proven,
+    /// other proofs may fail to hold: they are not doubted. A session that ends in between calls that step's act first, and one
+    /// that takes the run up begins with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub put_right_by: Option<StepId>,
     /// The equivalent by hand, one command a line.
     pub by_hand: String,
 }
@@ -96,6 +101,9 @@ pub struct Outline {
 pub enum Observed {
     /// Not there; the text says what was seen instead.
     Absent(String),
+    /// The act has done a part, and can do the next one now; the text says how far it has come. What is [`Absent`](Self::Absent)
+    /// right after an act is given a while to show.
+    Unfinished(String),
     /// On its way; look again when something changes.
     Underway(Wait),
     /// True, and here is the evidence.

@@ -17,6 +17,8 @@ const LOOKS_AT_ONCE: usize = 4;
 /// Takes back one step.
 pub struct Undoing<S: Site> {
     step: Arc<dyn Step<S>>,
+    /// It puts right what another step has disturbed: everything else waits for it.
+    is_first: bool,
     /// Outline of the teardown step, whose id is [`undo_id`] of the other's.
     pub outline: Outline,
 }
@@ -37,11 +39,14 @@ pub fn undone(id: &StepId) -> Option<StepId> {
 /// the jump host goes last. All are on the day [`Day::Teardown`].
 pub fn undoing<S: Site>(steps: &[Arc<dyn Step<S>>]) -> Vec<Undoing<S>> {
     let bases = bases(steps);
+    let first: BTreeSet<&StepId> = steps.iter().filter_map(|step| step.outline().put_right_by.as_ref()).collect();
     let removals = || steps.iter().filter_map(|step| Some((step, removal(&**step)?)));
     let mut out: Vec<Undoing<S>> = Vec::new();
     for (step, removal) in removals() {
         let id = &step.outline().id;
         let before = removals().filter(|(other, theirs)| match (removal.is_local(), theirs.is_local()) {
+            _ if first.contains(id) => false,
+            (false, false) if first.contains(&other.outline().id) => true,
             (true, theirs_is_local) => !theirs_is_local,
             (false, true) => false,
             (false, false) => {
@@ -59,12 +64,13 @@ pub fn undoing<S: Site>(steps: &[Arc<dyn Step<S>>]) -> Vec<Undoing<S>> {
             changes: true,
             momentary: false,
             cleanup: false,
+            put_right_by: None,
             by_hand: removal.by_hand(),
         };
-        out.push(Undoing { step: step.clone(), outline });
+        out.push(Undoing { step: step.clone(), is_first: first.contains(id), outline });
     }
     out.reverse();
-    out.sort_by_key(Undoing::is_local);
+    out.sort_by_key(|undoing| (undoing.is_local(), !undoing.is_first));
     only_direct(&mut out);
     out
 }
@@ -143,6 +149,11 @@ impl<S: Site> Undoing<S> {
     /// True when the removed thing is on the jump host.
     pub fn is_local(&self) -> bool {
         removal(&*self.step).is_some_and(Removal::is_local)
+    }
+
+    /// True when everything else waits for it, since it puts right what another step has disturbed.
+    pub fn is_first(&self) -> bool {
+        self.is_first
     }
 
     fn removal(&self) -> Result<&dyn Removal<S>, Failure> {

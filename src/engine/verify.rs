@@ -57,7 +57,7 @@ impl Found {
     fn of(observed: Result<Observed, Failure>) -> Found {
         match observed {
             Ok(Observed::Satisfied(proof)) => Found::Holds(proof),
-            Ok(Observed::Absent(seen)) => Found::Differs { seen, next: None },
+            Ok(Observed::Absent(seen) | Observed::Unfinished(seen)) => Found::Differs { seen, next: None },
             Ok(Observed::Underway(wait)) => {
                 Found::Differs { seen: format!("under way, until {}: {}", wait.condition, wait.seen), next: None }
             }

@@ -119,12 +119,31 @@ impl Changer {
     /// # Errors
     /// [`Error::Conflict`] when another object has the name now; else see [`Error`].
     pub async fn delete(&self, kind: &Kind, namespace: Option<&str>, name: &str, uid: &str) -> Result<(), Error> {
-        let options = json!({
-            "apiVersion": "v1",
-            "kind": "DeleteOptions",
-            "propagationPolicy": "Background",
-            "preconditions": {"uid": uid},
-        });
+        self.delete_with(kind, namespace, name, json!({"preconditions": {"uid": uid}})).await
+    }
+
+    /// As [`Changer::delete`], of a pod whose kubelet can't end it any more: its object goes at once. Only for a machine that
+    /// is known to be off.
+    ///
+    /// # Errors
+    /// See [`Changer::delete`].
+    pub async fn delete_by_force(&self, namespace: &str, pod: &str, uid: &str) -> Result<(), Error> {
+        let options = json!({"preconditions": {"uid": uid}, "gracePeriodSeconds": 0});
+        self.delete_with(&Kind::POD, Some(namespace), pod, options).await
+    }
+
+    async fn delete_with(
+        &self,
+        kind: &Kind,
+        namespace: Option<&str>,
+        name: &str,
+        mut options: Value,
+    ) -> Result<(), Error> {
+        if let Some(options) = options.as_object_mut() {
+            for (key, value) in [("apiVersion", "v1"), ("kind", "DeleteOptions"), ("propagationPolicy", "Background")] {
+                options.insert(key.to_string(), json!(value));
+            }
+        }
         let ask = Ask {
             method: Method::DELETE,
             target: object_path(kind, namespace, name)?,

@@ -1,7 +1,7 @@
 //! The scenarios of `assets/lab`, which are a part of the binary.
 
 /// The scenarios that come with cozyup, by name.
-pub const ALL: [(&str, &str); 23] = [
+pub const ALL: [(&str, &str); 24] = [
     ("standard", include_str!("../../assets/lab/standard.yaml")),
     ("missing-right", include_str!("../../assets/lab/missing-right.yaml")),
     ("storage-full", include_str!("../../assets/lab/storage-full.yaml")),
@@ -11,6 +11,7 @@ pub const ALL: [(&str, &str); 23] = [
     ("release-stuck", include_str!("../../assets/lab/release-stuck.yaml")),
     ("bad-line", include_str!("../../assets/lab/bad-line.yaml")),
     ("by-cdrom", include_str!("../../assets/lab/by-cdrom.yaml")),
+    ("drills", include_str!("../../assets/lab/drills.yaml")),
     ("never-heals", include_str!("../../assets/lab/never-heals.yaml")),
     ("local-storages", include_str!("../../assets/lab/local-storages.yaml")),
     ("local-templates", include_str!("../../assets/lab/local-templates.yaml")),

@@ -31,6 +31,9 @@ pub struct Scenario {
     /// `cozystack.version` of the lab's plan, and what its installer manifest installs.
     #[serde(default = "cozystack")]
     pub cozystack: String,
+    /// `tests.drills` of the lab's plan: names of `nodes`.
+    #[serde(default)]
+    pub drills: Vec<String>,
     /// `talos.delivery` of the lab's plan: `apply` or `cdrom`.
     #[serde(default = "apply")]
     pub delivery: String,

@@ -222,6 +222,9 @@ fn tests(world: &World, can_ingress: bool) -> String {
     let (addons, _) = addons(world);
     let mut text = format!("tests:\n  pod: true\n  volumes: [{}]\n  load_balancer: true\n  dns: true", volumes(world));
     text.push_str(&format!("\n  ingress: {can_ingress}"));
+    if !world.scenario.drills.is_empty() {
+        text.push_str(&format!("\n  drills: [{}]", world.scenario.drills.join(", ")));
+    }
     // Without capmox nobody makes them.
     if addons {
         let (first, last) = (world.address(180), world.address(185));

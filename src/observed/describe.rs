@@ -8,8 +8,19 @@ use crate::engine::state::RunState;
 pub fn describe<'a>(record: &'a Record, state: &RunState) -> Vec<LogEntry<'a>> {
     let known = if let Event::Noticed { notice } = &record.event { notice.read::<Noticed>() } else { None };
     match known {
-        Some(known) => vec![LogEntry::noticed(known.is_relief(), known.sentence())],
+        Some(known) => {
+            vec![LogEntry::noticed(known.is_relief(), format!("{}{}", known.sentence(), meanwhile(&known, state)))]
+        }
         None => describe::describe(record, state),
+    }
+}
+
+/// Whoever reads of a change for the worse is to know when the run itself may have brought it about.
+fn meanwhile(noticed: &Noticed, state: &RunState) -> String {
+    let steps: Vec<&str> = state.made.disturbing().map(|step| step.as_str()).collect();
+    match noticed.is_relief() || steps.is_empty() {
+        true => String::new(),
+        false => format!("; {} of this run is under way, which may be why", steps.join(", ")),
     }
 }
 
@@ -25,6 +36,21 @@ mod tests {
         let record = Record { seq: 1, at: Timestamp::UNIX_EPOCH, event: Event::Noticed { notice } };
         let told = describe(&record, &RunState::default()).remove(0);
         (told.news, told.text)
+    }
+
+    #[test]
+    fn what_is_noticed_in_the_middle_of_a_drill_is_told_with_the_drill() {
+        let mut state = crate::engine::state::tests::fold(crate::engine::state::tests::disturbed());
+        let told = |state: &RunState, text: &str| {
+            let notice: Notice = serde_json::from_str(text).unwrap();
+            let record = Record { seq: 1, at: Timestamp::UNIX_EPOCH, event: Event::Noticed { notice } };
+            describe(&record, state).remove(0).text
+        };
+        let lost = r#"{"kind":"etcd_member_lost","name":"cp1"}"#;
+        assert!(told(&state, lost).ends_with("; day7.off of this run is under way, which may be why"));
+        assert!(!told(&state, r#"{"kind":"node_ready","name":"cp1"}"#).contains("day7.off"));
+        state = RunState::default();
+        assert!(!told(&state, lost).contains("under way"));
     }
 
     #[test]

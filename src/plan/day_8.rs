@@ -39,6 +39,7 @@ impl Plan {
         add(self.day_6().is_some() && self.workers() == 0, 6, "workers by Cluster API", "tests.workers is 0");
         add(!self.tests.storage, 7, "volumes in both systems", "tests.storage is false");
         add(self.tests.storage && self.day_7().is_empty(), 7, "volumes in both systems", "tests.volumes is empty");
+        add(self.tests.drills.is_empty(), 7, "drills", "tests.drills names no machine");
         add(!self.tests.tenant, 8, "tenants", "tests.tenant is false");
         let no_tenant = "tests.tenant is false, and a database lives in a tenant";
         let why = if self.tests.tenant { "tests.postgres is false" } else { no_tenant };

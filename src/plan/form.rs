@@ -222,6 +222,7 @@ static FIELDS: LazyLock<Vec<Field>> = LazyLock::new(|| {
         tests.dns,
         tests.ingress,
         tests.storage,
+        tests.drills,
         tests.tenant,
         tests.postgres,
         tests.machine_vmids,

@@ -85,6 +85,7 @@ fn tests(plan: &Plan, out: &mut Lines) {
     out.row("objects", listed(&wanted));
     out.row("volumes", listed(&tests.volumes));
     out.row("moved and grown", listed(plan.day_7()));
+    out.row("powered off and on", listed(&tests.drills));
     out.row("tenants", if plan.day_8() { "two, kept apart and limited" } else { "none" });
     out.row("database", if plan.database() { "a Postgres with a row" } else { "none" });
     out.row("VMs by Cluster API", by_cluster_api(plan));

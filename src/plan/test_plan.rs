@@ -19,6 +19,8 @@ pub struct TestPlan {
     pub ingress: bool,
     /// On day 7 each of these volumes grows, moves with its pod to another node, and is restored from a snapshot, as its class can.
     pub storage: bool,
+    /// Machines that day 7 powers off and on again, one after the other, by their names; none unless a person asks for it.
+    pub drills: Vec<String>,
     /// On day 8 two tenants are made, kept apart, limited, and removed again.
     pub tenant: bool,
     /// A database of one of these tenants keeps a row.
@@ -52,6 +54,7 @@ impl Default for TestPlan {
             dns: true,
             ingress: true,
             storage: true,
+            drills: Vec::new(),
             tenant: true,
             postgres: true,
             machine_vmids: None,

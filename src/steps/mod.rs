@@ -20,6 +20,7 @@ pub mod day6;
 pub mod day7;
 pub mod day8;
 pub mod digests;
+pub mod drills;
 pub mod failures;
 pub mod flux;
 pub mod follow;

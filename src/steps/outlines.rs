@@ -20,6 +20,7 @@ pub fn check_on(id: StepId, day: Day, title: impl Into<String>, band: Band, by_h
         changes: false,
         momentary: false,
         cleanup: false,
+        put_right_by: None,
         by_hand: by_hand.into(),
     }
 }
@@ -51,6 +52,13 @@ impl Outline {
     #[must_use]
     pub fn momentary(mut self) -> Self {
         self.momentary = true;
+        self
+    }
+
+    /// What the act disturbs is put right by this step.
+    #[must_use]
+    pub fn put_right_by(mut self, step: StepId) -> Self {
+        self.put_right_by = Some(step);
         self
     }
 

@@ -219,6 +219,23 @@ pub async fn replicas(site: &Reading, name: &str) -> Result<Replicas, Failure> {
     Ok(Replicas { nodes, shown })
 }
 
+/// The volumes of which LINSTOR has the data on this node and on no other, by their names in the cluster.
+///
+/// # Errors
+/// When LINSTOR's objects can't be read.
+pub async fn alone_on(site: &Reading, node: &str) -> Result<BTreeSet<String>, Failure> {
+    let all = site.kubernetes()?.list(&Kind::LINSTOR_RESOURCE, None, None).await.map_err(|e| of_linstor(&e))?;
+    Ok(alone(&all.value, node))
+}
+
+fn alone(rows: &[Value], node: &str) -> BTreeSet<String> {
+    let with_data = || rows.iter().filter(|row| text(row, "/spec/snapshot_name").is_empty() && has_data(row));
+    let name = |row: &Value| text(row, "/spec/resource_name").to_lowercase();
+    let is_here = |row: &&Value| text(row, "/spec/node_name").eq_ignore_ascii_case(node);
+    let elsewhere: BTreeSet<String> = with_data().filter(|row| !is_here(row)).map(name).collect();
+    with_data().filter(is_here).map(name).filter(|name| !elsewhere.contains(name)).collect()
+}
+
 fn is_of(row: &Value, name: &str) -> bool {
     text(row, "/spec/resource_name").eq_ignore_ascii_case(name)
 }
@@ -329,6 +346,21 @@ mod tests {
         assert!(
             has_data(&row("", 0)) && !has_data(&row("", 260)) && !has_data(&row("", 388)) && !has_data(&row("", 2))
         );
+    }
+
+    #[test]
+    fn a_volume_is_alone_on_a_node_when_no_other_one_has_its_data() {
+        let row = |node: &str, name: &str, snapshot: &str, flags: u64| json!({"spec": {"node_name": node, "resource_name": name, "snapshot_name": snapshot, "resource_flags": flags}});
+        let rows = [
+            row("CP1", "PVC-A", "", 0),
+            row("CP2", "PVC-A", "", 260),
+            row("CP2", "PVC-A", "SNAP", 0),
+            row("CP1", "PVC-B", "", 0),
+            row("CP2", "PVC-B", "", 0),
+            row("CP2", "PVC-C", "", 0),
+        ];
+        assert_eq!(alone(&rows, "cp1"), BTreeSet::from(["pvc-a".to_string()]));
+        assert_eq!(alone(&rows, "cp2"), BTreeSet::from(["pvc-c".to_string()]));
     }
 
     #[test]

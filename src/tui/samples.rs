@@ -31,6 +31,7 @@ fn outline(id: &str, day: u8, title: &str, after: &[&str]) -> Outline {
         changes: day > 0,
         momentary: false,
         cleanup: false,
+        put_right_by: None,
         by_hand: format!("qm config {day}00 --{}", id.replace('/', " ")),
     }
 }

@@ -26,6 +26,7 @@ fn outlines() -> Vec<Outline> {
         changes: true,
         momentary: false,
         cleanup: false,
+        put_right_by: None,
         by_hand: format!("qm clone 9100 {} --full --storage local-lvm --name cozy-new-node{n}", 1000 + n),
     };
     (0..STEPS).map(outline).collect()

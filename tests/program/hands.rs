@@ -63,6 +63,11 @@ impl Hands {
         });
     }
 
+    pub fn start(&self, vmid: u32) {
+        let changer = self.proxmox().1;
+        self.runtime.block_on(changer.start_vm(HOST, Vmid::of(vmid))).unwrap();
+    }
+
     pub fn revoke(&self, user: &str, token: &str) {
         let changer = self.proxmox().1;
         self.runtime.block_on(changer.delete_token(user, token)).unwrap();

@@ -19,6 +19,7 @@ fn broken() -> Vec<(&'static str, Edits, &'static str)> {
             "machine_addresses",
         ),
         ("machine-test", vec![("  machine_vmids: 9500-9509\n", "")], "machine_addresses"),
+        ("drill-machines", vec![("drills: []", "drills: [cozy-new-cp9]")], "drills:"),
         ("worker-room", vec![("workers: 2", "workers: 6")], "workers: 6"),
     ]
 }

@@ -120,7 +120,7 @@ async fn seen(start: &Start<'_>, wanted: &Wanted, name: &str, folder: &Path, key
         Some(Ok(Observed::Conflict(failure)) | Err(failure)) => {
             Err(Over(Exit::Blocked, format!("{}\nnext: {}", failure.what, failure.next)))
         }
-        Some(Ok(Observed::Absent(_) | Observed::Underway(_))) | None => {
+        Some(Ok(Observed::Absent(_) | Observed::Unfinished(_) | Observed::Underway(_))) | None => {
             Err(usage("the plan keeps no room for workers\nnext: see docs/PLAN.md, tests.machine_vmids".to_string()))
         }
     }

@@ -4,7 +4,7 @@ use crate::engine::course::Course;
 use crate::engine::step::{Outline, StepId};
 use std::collections::{BTreeSet, HashMap};
 
-/// The proven momentary steps on which a wanted step stands that is not proven, as long as no cleanup after them has begun:
+/// The proven momentary steps on which a wanted step stands that is not proven, as long as no cleanup after them has begun, nor a step that disturbs the target:
 /// somebody may have removed between two sessions what they made.
 pub fn needed(outlines: &[Outline], before: &HashMap<StepId, StepState>, course: Course) -> BTreeSet<StepId> {
     let is_proven = |id: &StepId| before.get(id).is_some_and(StepState::is_proven);
@@ -12,9 +12,10 @@ pub fn needed(outlines: &[Outline], before: &HashMap<StepId, StepState>, course:
     let is_needed = |outline: &&Outline| {
         let after = dependents(outlines, &outline.id);
         after.iter().any(|o| course.wants(o.day) && !is_proven(&o.id))
-            && !after.iter().any(|o| o.cleanup && has_begun(&o.id))
+            && !after.iter().any(|o| (o.cleanup || o.put_right_by.is_some()) && has_begun(&o.id))
     };
-    let moments = outlines.iter().filter(|o| o.momentary && is_proven(&o.id));
+    // What a step has disturbed is right again by now, and is not disturbed once more for the sake of a look.
+    let moments = outlines.iter().filter(|o| o.momentary && o.put_right_by.is_none() && is_proven(&o.id));
     moments.filter(is_needed).map(|o| o.id.clone()).collect()
 }
 

@@ -125,6 +125,14 @@ impl StepState {
         self.in_act = true;
     }
 
+    /// What it has proven is disturbed again.
+    pub(super) fn disturbed(&mut self) {
+        if self.is_proven() {
+            *self =
+                StepState { attempt: self.attempt, proof: self.proof.take(), ..StepState::new(self.outline.clone()) };
+        }
+    }
+
     /// The act was accepted.
     pub(super) fn acted(&mut self, at: Timestamp) {
         self.status = Status::Acted;

@@ -14,6 +14,7 @@ pub fn outline(id: &str, day: u8, after: &[&str]) -> Outline {
         changes: day > 0,
         momentary: false,
         cleanup: false,
+        put_right_by: None,
         by_hand: String::new(),
     }
 }
@@ -63,6 +64,53 @@ pub fn fold(events: Vec<Event>) -> RunState {
         .map(|(i, event)| Record { seq: i as u64 + 1, at: at(i as i64), event })
         .collect();
     RunState::of(&records)
+}
+
+/// Two steps of one day: the first disturbs, the second puts it right.
+pub fn drill() -> Vec<Outline> {
+    let mut off = outline("day7.off", 7, &[]);
+    (off.momentary, off.put_right_by) = (true, Some(StepId::new("day7.on")));
+    vec![outline("day1.start", 1, &[]), off, outline("day7.on", 7, &["day7.off"])]
+}
+
+/// The machine of [`drill`] is off.
+pub fn disturbed() -> Vec<Event> {
+    let off = StepId::new("day7.off");
+    vec![
+        session(drill()),
+        Event::Proven { step: StepId::new("day1.start"), proof: proof() },
+        Event::GateOpened { day: Day::Number(7), by: "ann".into() },
+        Event::Intended { step: off.clone(), attempt: 1 },
+        Event::HandleKept { step: off, handle: "stop".into() },
+    ]
+}
+
+#[test]
+fn what_a_step_disturbs_stays_so_from_its_first_handle_until_who_puts_it_right_is_proven() {
+    let off = StepId::new("day7.off");
+    let mut events = disturbed();
+    let before = events.pop().unwrap();
+    assert!(!fold(events.clone()).made.has_disturbed(&off));
+    events.push(before);
+    assert!(fold(events.clone()).made.has_disturbed(&off));
+    // Another session, and a teardown, know it too; a plan without the step has nothing to put right.
+    events.push(session(drill()));
+    let state = fold(events.clone());
+    assert_eq!(state.first().iter().map(|s| s.outline.id.as_str()).collect::<Vec<_>>(), ["day7.on"]);
+    let back = on_course(session(vec![outline("undo.day7.on", 1, &[])]), Course::Back { cluster_is_lost: false });
+    let state = fold(events.iter().cloned().chain([back.clone()]).collect());
+    assert!(state.made.has_disturbed(&off) && state.first().is_empty());
+    let undone = Event::Proven { step: StepId::new("undo.day7.on"), proof: proof() };
+    assert!(!fold(events.iter().cloned().chain([back, undone]).collect()).made.has_disturbed(&off));
+    let without = session(vec![outline("day1.start", 1, &[])]);
+    assert!(!fold(events.iter().cloned().chain([without]).collect()).made.has_disturbed(&off));
+    events.push(Event::Proven { step: StepId::new("day7.on"), proof: proof() });
+    let state = fold(events.clone());
+    assert!(!state.made.has_disturbed(&off) && state.first().is_empty());
+    assert_eq!(state.step(&off).unwrap().handle, None, "it tells nothing any more");
+    // Disturbed once more, it is to be put right once more.
+    events.extend(disturbed().split_off(3));
+    assert!(!fold(events).step(&StepId::new("day7.on")).unwrap().is_proven());
 }
 
 #[test]

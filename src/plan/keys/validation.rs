@@ -24,6 +24,14 @@ pub(super) static TESTS: &[Key] = &[
     )
     .or("true"),
     key(
+        "drills",
+        "drills",
+        Kind::Strings,
+        "[]",
+        "Day 7: machines of the plan that are powered off in Proxmox VE and on again, one after the other, each while the cluster is proven to bear it.",
+    )
+    .or("none"),
+    key(
         "tenant",
         "tenant tests",
         Kind::Bool,

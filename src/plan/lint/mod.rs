@@ -28,6 +28,7 @@ mod disable_needed;
 mod disable_network;
 mod disk_name;
 mod dns_servers;
+mod drill_machines;
 mod duplicate_address;
 mod duplicate_name;
 mod duplicate_vmid;
@@ -203,6 +204,7 @@ pub static RULES: &[Rule] = &[
     machine_addresses::RULE,
     machine_test::RULE,
     machine_vmids::RULE,
+    drill_machines::RULE,
     worker_room::RULE,
     token_id::RULE,
     token_of_root::RULE,

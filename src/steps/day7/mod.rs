@@ -1,6 +1,8 @@
 //! Day 7, storage: a volume of each class as both systems have it, larger, moved with its pod to another node, and restored from a
-//! snapshot; then nothing of them is left.
+//! snapshot; a machine off and on again; then nothing of them is left.
 pub mod cleanup;
+pub mod drill_off;
+pub mod drill_on;
 pub mod growth;
 pub mod moved;
 pub mod namespace;
@@ -15,8 +17,8 @@ use crate::steps::volumes;
 use std::sync::Arc;
 
 pub fn steps(plan: &Plan) -> Steps {
-    let classes = plan.day_7();
-    if classes.is_empty() {
+    let (classes, drills) = (plan.day_7(), plan.drills());
+    if classes.is_empty() && drills.is_empty() {
         return Steps::new();
     }
     let mut steps: Steps = vec![Arc::new(namespace::step(plan))];
@@ -32,7 +34,14 @@ pub fn steps(plan: &Plan) -> Steps {
             tests.push(Arc::new(moved::step(plan, class, route)));
         }
     }
-    let made: Vec<StepId> = tests.iter().map(|step| step.outline().id.clone()).collect();
+    let ids = |tests: &[Arc<dyn Step<Installation>>]| tests.iter().map(|step| step.outline().id.clone()).collect();
+    // One machine after the other, when nothing else is under way any more.
+    for node in drills {
+        let after: Vec<StepId> = if tests.is_empty() { vec![StepId::new(namespace::KIND)] } else { ids(&tests) };
+        tests.push(Arc::new(drill_off::step(plan, node, after)));
+        tests.push(Arc::new(drill_on::step(plan, node)));
+    }
+    let made: Vec<StepId> = ids(&tests);
     steps.append(&mut tests);
     steps.push(Arc::new(cleanup::step(plan, made)));
     steps

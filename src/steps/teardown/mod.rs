@@ -48,6 +48,9 @@ pub fn steps(plan: &Plan, components: &[Component], cluster_is_lost: bool, also:
         kept::removal::KIND,
     ]
     .map(|kind| undo_id(&StepId::new(kind)));
+    // A machine that a drill left off is needed for that, too.
+    let powered_on = removals.iter().filter(|r| r.is_first()).map(|r| r.outline.id.clone());
+    let tests: Vec<StepId> = tests.into_iter().chain(powered_on).collect();
     if cluster_is_lost {
         removals.retain(|r| !tests.contains(&r.outline.id));
         removals.iter_mut().for_each(|r| r.outline.after.retain(|id| !tests.contains(id)));

@@ -23,6 +23,7 @@ fn run(proven: &[&str], seen: &Seen) -> RunModel {
         changes: true,
         momentary: false,
         cleanup: false,
+        put_right_by: None,
         by_hand: String::new(),
     };
     let steps = proven.iter().copied().chain(["day2.boot/cozy-new-cp2"]).map(step).collect();

@@ -70,7 +70,7 @@ impl Looks {
             let shown = match observed {
                 Ok(Observed::Absent(text)) if text == NOT_ASKED => continue,
                 _ if outline.id.subject().is_some_and(|node| !place.is_on(node)) => continue,
-                Ok(Observed::Absent(seen)) => format!("absent: {seen}"),
+                Ok(Observed::Absent(seen) | Observed::Unfinished(seen)) => format!("absent: {seen}"),
                 Ok(Observed::Underway(wait)) => format!("underway: {}; {}", wait.condition, wait.seen),
                 Ok(Observed::Satisfied(proof)) => format!("satisfied: {}", proof.summary()),
                 Ok(Observed::Conflict(failure)) => format!("conflict: {}; next: {}", failure.what, failure.next),

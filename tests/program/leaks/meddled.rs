@@ -44,6 +44,7 @@ fn records() -> Vec<Record> {
         changes: false,
         momentary: false,
         cleanup: false,
+        put_right_by: None,
         by_hand: BAD.into(),
     };
     let session = serde_json::json!({

@@ -87,7 +87,7 @@ fn sorted(found: &Found) -> Sorted {
         match observed {
             // Things that the plan does not name have to be listed by name.
             Ok(Observed::Absent(seen)) if outline.id.kind() == orphans::KIND => there.push(format!("  destroy {seen}")),
-            Ok(Observed::Absent(_)) => there.push(format!("  {}", outline.title)),
+            Ok(Observed::Absent(_) | Observed::Unfinished(_)) => there.push(format!("  {}", outline.title)),
             Ok(Observed::Satisfied(proof)) if outline.changes && proof.left().is_empty() => {
                 not.push(format!("  {}", proof.summary()));
             }

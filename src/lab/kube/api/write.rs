@@ -12,6 +12,7 @@ use super::structural;
 use super::validate;
 use super::view::Form;
 use super::{scale, security};
+use crate::kube::control::evict;
 use crate::kube::settle;
 use crate::kube::store::{Key, Store, seconds};
 use crate::world::World;
@@ -504,7 +505,8 @@ pub fn delete(world: &mut World, request: Request) -> Result<Written, Refusal> {
         }
     }
     let dry_run = request.dry_run("DeleteOptions")?;
-    let gone = remove(world, kind, &key, live, dry_run)?;
+    let by_force = request.body["gracePeriodSeconds"] == 0;
+    let gone = remove(world, kind, &key, live, dry_run, by_force)?;
     let body = match &gone {
         // The real server answers with the object where it may still be there, and always for these.
         Deleted::Marked(object) => read::one(kind, object, request.form, world)?,
@@ -535,10 +537,18 @@ enum Deleted {
     Gone(Value),
 }
 
-fn remove(world: &mut World, kind: &Kind, key: &Key, live: Value, dry_run: bool) -> Result<Deleted, Refusal> {
+fn remove(
+    world: &mut World,
+    kind: &Kind,
+    key: &Key,
+    live: Value,
+    dry_run: bool,
+    by_force: bool,
+) -> Result<Deleted, Refusal> {
     let now = world.now;
+    let lingers = !by_force && kind.is("", "pods") && evict::lingers(world, &live);
     let store = store_mut(world)?;
-    if !held(kind, &live) {
+    if !held(kind, &live) && !lingers {
         if !dry_run {
             store.remove(key);
         }
@@ -575,7 +585,7 @@ pub fn delete_collection(world: &mut World, request: Request) -> Result<Written,
         .collect();
     let mut removed = Vec::with_capacity(found.len());
     for (key, live) in found {
-        removed.push(match remove(world, kind, &key, live, dry_run)? {
+        removed.push(match remove(world, kind, &key, live, dry_run, false)? {
             Deleted::Marked(object) | Deleted::Gone(object) => object,
         });
     }

@@ -4,7 +4,7 @@
 //! A volume of one writer is attached to one node: a pod on another one waits until it is detached there, and it is detached
 //! when no pod of its node uses it any more (kubernetes v1.33, pkg/controller/volume/attachdetach).
 use super::objects::{hash, items, text};
-use super::{RETRY_S, linstor, pods, proxmox};
+use super::{RETRY_S, linstor, nodes, pods, proxmox};
 use crate::kube::settle;
 use crate::kube::store::{Key, seconds};
 use crate::world::World;
@@ -12,6 +12,8 @@ use serde_json::{Value, json};
 
 /// After how long the kubelet has unmounted what a pod that is gone had mounted, in seconds.
 pub const UNMOUNT_S: f64 = 1.0;
+/// After how long a volume is taken from a node whose kubelet does not unmount it (`reconcilerMaxWaitForUnmountDuration`).
+const FORCE_S: f64 = 360.0;
 
 fn key(volume: &str, node: &str) -> Key {
     Key::new("storage.k8s.io", "volumeattachments", "", &format!("csi-{:016x}", hash(&(volume, node))))
@@ -143,9 +145,11 @@ pub fn review(world: &mut World) {
         if !users(world, &volume, Some(&node)).is_empty() {
             continue;
         }
-        let mark = format!("detach {}", own.name);
+        let is_away = world.object(&nodes::key(&node)).is_some_and(nodes::is_unreachable);
+        let (how, after) = if is_away { ("force", FORCE_S) } else { ("detach", UNMOUNT_S) };
+        let mark = format!("{how} {}", own.name);
         if world.begin(mark.clone()) {
-            world.after(UNMOUNT_S, move |world| {
+            world.after(after, move |world| {
                 world.done(&mark);
                 if users(world, &volume, Some(&node)).is_empty() {
                     detach(world, &own, &volume, &node);

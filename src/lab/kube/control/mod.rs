@@ -15,6 +15,7 @@ mod components;
 mod containers;
 pub mod curl;
 mod definitions;
+pub(super) mod evict;
 mod expand;
 mod inside;
 mod installer;
@@ -147,7 +148,9 @@ fn node_changed(world: &mut World, name: &str, is_gone: bool) {
     workloads::nodes_changed(world);
     linstor::nodes_changed(world);
     storage::nodes_changed(world);
+    evict::node_back(world, name);
     pods::node_changed(world, name);
+    attach::review(world);
 }
 
 fn pod_changed(world: &mut World, key: &Key, gone: Option<&Value>) {

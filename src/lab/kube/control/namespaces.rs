@@ -1,4 +1,5 @@
 //! Namespaces: what a new one holds, and how one goes with everything in it.
+use super::evict;
 use super::objects::{condition, is_deleting, items, set_condition, uid};
 use crate::kube::settle;
 use crate::kube::store::{Key, seconds};
@@ -74,6 +75,8 @@ pub fn left(world: &mut World, namespace: &str) {
     let key = Key::new("", "namespaces", "", namespace);
     let waits = world.object(&key).is_some_and(|n| is_deleting(n) && condition(n, HELD).is_some());
     if waits {
+        // What waited for a pod to end goes with it.
+        empty(world, namespace, true);
         finish(world, &key);
     }
 }
@@ -89,7 +92,10 @@ fn is_held(object: &Value) -> bool {
 }
 
 fn remove(world: &mut World, key: &Key) {
-    if world.object(key).is_some_and(is_held) {
+    let is_pod = key.resource.group.is_empty() && key.resource.plural == "pods";
+    if is_pod && world.object(key).is_some_and(|pod| evict::lingers(world, pod)) {
+        evict::mark(world, key);
+    } else if world.object(key).is_some_and(is_held) {
         let at = seconds(world.now);
         world.change_object(key, |object| {
             if !object["metadata"]["deletionTimestamp"].is_string() {

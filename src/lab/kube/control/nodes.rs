@@ -12,7 +12,7 @@ use std::net::Ipv4Addr;
 const NO_CNI: &str = "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady \
      message:Network plugin returns error: cni plugin not initialized";
 const NOT_READY: &str = "node.kubernetes.io/not-ready";
-const UNREACHABLE: &str = "node.kubernetes.io/unreachable";
+pub const UNREACHABLE: &str = "node.kubernetes.io/unreachable";
 
 pub fn key(name: &str) -> Key {
     Key::new("", "nodes", "", name)
@@ -255,6 +255,7 @@ pub fn down(world: &mut World, name: &str) {
         }
     });
     if there {
+        super::evict::node_down(world, name);
         world.emit(&key(name), "Normal", "NodeNotReady", &format!("Node {name} status is now: NodeNotReady"));
     }
 }

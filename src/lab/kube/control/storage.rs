@@ -52,12 +52,16 @@ pub fn look(world: &World, claim: &Value) -> Claim {
             world.select("", "nodes", None, fits).into_iter().map(|(k, _)| k.name).collect()
         }));
     }
-    let chosen = &claim["metadata"]["annotations"][SELECTED];
-    if let Some(node) = chosen.as_str() {
+    if let Some(node) = chosen(claim) {
         return Claim::Chosen(node.to_string());
     }
     let waits = class(world, text(claim, "/spec/storageClassName")).is_some_and(|c| waits_for_consumer(&c));
     if waits { Claim::WaitsForConsumer } else { Claim::Immediate }
+}
+
+/// The node for which the claim's volume is made.
+pub fn chosen(claim: &Value) -> Option<&str> {
+    claim["metadata"]["annotations"][SELECTED].as_str()
 }
 
 /// The scheduler's word on where the consumer will run.

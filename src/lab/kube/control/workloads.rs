@@ -158,6 +158,8 @@ fn scaled(
     wanted: u64,
 ) -> (Vec<(Key, Value)>, Option<String>) {
     let mut pods = pods_of(world, &set_key.namespace, &uid(set));
+    // A ReplicaSet does not wait until a pod that goes is gone.
+    pods.retain(|(_, pod)| !is_deleting(pod));
     let mut number = world.state().map(|s| s.next_node).unwrap_or_default();
     while count(pods.len()) < wanted {
         number += 1;
