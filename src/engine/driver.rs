@@ -3,7 +3,7 @@ use super::context::{Note, StepContext};
 use super::course::Course;
 use super::decide::{Effect, Rules, Verb, decide};
 use super::doubt::{Doubting, Outside, Verdict, resting};
-use super::failure::{Class, Failure};
+use super::failure::{Class, Failure, too_long};
 use super::journal::{Journal, JournalError};
 use super::made::Adopted;
 use super::pace::{
@@ -310,33 +310,32 @@ impl<S: Site> Loop<S> {
 
     fn observed(&mut self, id: StepId, observed: Observed) -> Result<(), JournalError> {
         let Some(step) = self.driver.state.step(&id) else { return Ok(()) };
-        let outline = step.outline.clone();
         match observed {
             Observed::Satisfied(proof) => self.record(Event::Proven { step: id, proof }),
             Observed::Conflict(failure) => {
-                let drifted = step.to_confirm;
-                if drifted {
+                if step.to_confirm {
                     self.record(Event::Drifted { step: id.clone(), why: failure.what.clone() })?;
                 }
                 self.blocked(id, failure)
             }
-            Observed::Underway(wait) => {
-                let same = step.wait.as_ref().is_some_and(|(w, _)| *w == wait) && step.status == Status::Underway;
-                if same { Ok(()) } else { self.record(Event::Waiting { step: id, wait }) }
-            }
-            Observed::Absent(seen) => self.absent(id, &outline, &seen, true),
-            Observed::Unfinished(seen) => self.absent(id, &outline, &seen, false),
+            Observed::Underway(wait) => self.waits(id, wait),
+            Observed::Absent(seen) => self.absent(id, &seen, true),
+            Observed::Unfinished(seen) => self.absent(id, &seen, false),
         }
     }
 
-    /// `may_be_late`: what the last act did may not show yet.
-    fn absent(&mut self, id: StepId, outline: &Outline, seen: &str, may_be_late: bool) -> Result<(), JournalError> {
-        let now = self.driver.clock.now();
+    fn waits(&mut self, id: StepId, wait: Wait) -> Result<(), JournalError> {
         let Some(step) = self.driver.state.step(&id) else { return Ok(()) };
-        let seen = text::line(seen);
+        let same = step.wait.as_ref().is_some_and(|(w, _)| *w == wait) && step.status == Status::Underway;
+        if same { Ok(()) } else { self.record(Event::Waiting { step: id, wait }) }
+    }
+
+    /// `may_be_late`: what the last act did may not show yet.
+    fn absent(&mut self, id: StepId, seen: &str, may_be_late: bool) -> Result<(), JournalError> {
+        let Some(step) = self.driver.state.step(&id) else { return Ok(()) };
+        let (outline, seen, now) = (&step.outline, text::line(seen), self.driver.clock.now());
         if !outline.changes {
-            let what = format!("a check reported something absent: {seen}");
-            return self.failed(id, Failure::defect(what));
+            return self.failed(id, Failure::defect(format!("a check reported something absent: {seen}")));
         }
         if step.to_confirm {
             self.record(Event::Drifted { step: id.clone(), why: seen.clone() })?;
@@ -346,8 +345,7 @@ impl<S: Site> Loop<S> {
             // The act was accepted a moment ago: its effect may take a while to show.
             Some(acted) if between(acted, now) <= Duration::from_secs(outline.band.late_s.min(60)) => {
                 let wait = Wait::new(format!("to see it in the target: {}", outline.title), seen, outline.band);
-                let same = step.wait.as_ref().is_some_and(|(w, _)| *w == wait) && step.status == Status::Underway;
-                if same { Ok(()) } else { self.record(Event::Waiting { step: id, wait }) }
+                self.waits(id, wait)
             }
             Some(_) | None => self.record(Event::Absent { step: id, seen }),
         }
@@ -460,11 +458,4 @@ impl<S: Site> Loop<S> {
 async fn look<S: Site>(step: &dyn Step<S>, context: &StepContext, reading: &S::Reading) -> Result<Observed, Failure> {
     let observed = tokio::time::timeout(OBSERVE_DEADLINE, step.observe(context, reading)).await;
     observed.unwrap_or_else(|_| Err(too_long("the look at the target", OBSERVE_DEADLINE)))
-}
-
-pub(super) fn too_long(what: &str, deadline: Duration) -> Failure {
-    Failure::retryable(
-        format!("{what} gave no answer within {}", text::format_duration(deadline)),
-        "check that the target can be reached; cozyup tries again",
-    )
 }

@@ -1,6 +1,7 @@
 //! A failure: the error, its class, and what to do next. Every failure has a next action in plain words.
 use crate::base::text;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// The class of a failure, by what can end it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,6 +96,14 @@ impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.what)
     }
+}
+
+/// Something did not answer within its deadline, of the wall.
+pub(super) fn too_long(what: &str, deadline: Duration) -> Failure {
+    Failure::retryable(
+        format!("{what} gave no answer within {}", text::format_duration(deadline)),
+        "check that the target can be reached; cozyup tries again",
+    )
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The things that a run has made, according to its journal: which acts were called, and what tells each thing from its
 //! copies.
 use super::failure::Class;
+use super::proof::Proof;
 use super::record::{Event, Outcome};
 use super::step::{Outline, StepId};
 use super::undo;
@@ -101,12 +102,7 @@ impl Made {
     /// Takes the next record of the journal into account.
     pub fn apply(&mut self, event: &Event) {
         match event {
-            Event::Session { course, adopted, steps, .. } => {
-                self.begin(course.is_back(), adopted);
-                if !course.is_back() {
-                    self.plan_to_put_right(steps);
-                }
-            }
+            Event::Session { course, adopted, steps, .. } => self.begin(course.is_back(), adopted, steps),
             Event::Intended { step, .. } if self.backwards => drop(self.back.insert(step.clone())),
             Event::Proven { step, .. } if self.backwards => {
                 self.back.insert(step.clone());
@@ -121,19 +117,8 @@ impl Made {
                 }
                 self.open.insert(step.clone());
             }
-            Event::Proven { step, proof } => {
-                self.is_right_again(step);
-                if !proof.owned().is_empty() {
-                    self.things.extend(proof.owned().iter().cloned());
-                    self.open.remove(step);
-                }
-            }
-            Event::HandleKept { step, .. } => {
-                self.fresh.remove(step);
-                if let Some(by) = self.put_right_by.get(step).filter(|_| !self.backwards) {
-                    self.disturbed.insert(step.clone(), by.clone());
-                }
-            }
+            Event::Proven { step, proof } => self.proven(step, proof),
+            Event::HandleKept { step, .. } => self.keeps_a_handle(step),
             Event::Acted { step } => drop(self.fresh.remove(step)),
             // Whatever is there later, somebody else put it there.
             Event::Blocked { step, failure, .. } if failure.class == Class::Refused => {
@@ -161,17 +146,33 @@ impl Made {
         }
     }
 
-    fn begin(&mut self, backwards: bool, adopted: &[Adopted]) {
+    fn begin(&mut self, backwards: bool, adopted: &[Adopted], steps: &[Outline]) {
         self.backwards = backwards;
         self.fresh.clear();
         // A teardown that was given up is another one than the next.
         if !backwards {
             self.back.clear();
+            self.plan_to_put_right(steps);
         }
         for Adopted { step, thing } in adopted {
             self.acted.insert(step.clone());
             self.things.insert(thing.clone());
             self.adopted = true;
+        }
+    }
+
+    fn proven(&mut self, step: &StepId, proof: &Proof) {
+        self.is_right_again(step);
+        if !proof.owned().is_empty() {
+            self.things.extend(proof.owned().iter().cloned());
+            self.open.remove(step);
+        }
+    }
+
+    fn keeps_a_handle(&mut self, step: &StepId) {
+        self.fresh.remove(step);
+        if let Some(by) = self.put_right_by.get(step).filter(|_| !self.backwards) {
+            self.disturbed.insert(step.clone(), by.clone());
         }
     }
 

@@ -5,6 +5,7 @@ pub mod decide;
 pub mod describe;
 pub mod doubt;
 pub mod driver;
+mod ending;
 pub mod estimate;
 pub mod failure;
 mod glance;

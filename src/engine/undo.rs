@@ -1,6 +1,6 @@
 //! A run backwards: every act that can be taken back becomes a step whose goal is that nothing of it is left.
-use super::driver::{OBSERVE_DEADLINE, too_long};
-use super::failure::Failure;
+use super::driver::OBSERVE_DEADLINE;
+use super::failure::{Failure, too_long};
 use super::glance::Glance;
 use super::made::Made;
 use super::step::{Context, Observed, Outline, Removal, Site, Step, StepId, Undo};

@@ -1,7 +1,6 @@
 //! Proves again what the records say was proven. It stands beside the run: it reads the target, has no act, takes no lock
 //! and writes no record (ADR 009).
-use super::driver::too_long;
-use super::failure::{Class, Failure};
+use super::failure::{Class, Failure, too_long};
 use super::glance::Glance;
 use super::proof::Proof;
 use super::state::{RunState, StepState};

@@ -6,7 +6,7 @@ use crate::engine::failure::Failure;
 use crate::engine::proof::{Evidence, Proof};
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
-use crate::kubernetes::{Kind, Version};
+use crate::kubernetes::Kind;
 use crate::plan::model::{NodePlan, Plan};
 use crate::steps::cluster::{get, is_true, said, seen, text};
 use crate::steps::drills::bearing;
@@ -159,6 +159,19 @@ impl Off {
             let condition = format!("etcd is well without {}", node.name);
             return Ok(Meanwhile::Open(Wait::new(condition, format!("{name}: {why}"), VIP)));
         }
+        let readings = [seen(cx, &version), seen(cx, &shown)].into_iter().chain(members.evidence()).collect();
+        self.elsewhere(cx, site, &members.told(site.plan.control_planes().count()), readings).await
+    }
+
+    /// How far the volume is on another node; `members` tells of etcd, `readings` show what else is well.
+    async fn elsewhere(
+        &self,
+        cx: &dyn Context,
+        site: &Reading,
+        members: &str,
+        mut readings: Vec<Evidence>,
+    ) -> Result<Meanwhile, Failure> {
+        let node = &self.node;
         let writer = pods::find(site, node, Part::Writer).await?;
         if let Some(pod) = writer.as_ref().filter(|pod| !pods::is_deleting(&pod.value)) {
             let condition = format!("the cluster evicts pod {} from {}", Part::Writer.name(node), node.name);
@@ -191,33 +204,23 @@ impl Off {
                 format!("the data is not the same: kubectl -n {NAMESPACE} logs {name}"),
             ));
         }
-        let mut readings = vec![seen(cx, &version), seen(cx, &shown)];
-        readings
-            .extend(members.evidence().chain(evidence).chain(bound.evidence(cx)).chain([seen(cx, &replicas.shown)]));
-        let members = members.told(site.plan.control_planes().count());
-        Ok(Meanwhile::Done(Box::new(self.proof(site, cx, &bound, &members, &version, readings).await?)))
+        readings.extend(evidence.into_iter().chain(bound.evidence(cx)));
+        let last = seen(cx, &replicas.shown);
+        let proof = Proof::new(self.borne(site, &bound, members).await?, last).owning(bound.thing(NAMESPACE));
+        Ok(Meanwhile::Done(Box::new(readings.into_iter().fold(proof, Proof::and))))
     }
 
-    async fn proof(
-        &self,
-        site: &Reading,
-        cx: &dyn Context,
-        bound: &volumes::Bound,
-        members: &str,
-        version: &Answer<Version>,
-        readings: Vec<Evidence>,
-    ) -> Result<Proof, Failure> {
+    /// The statement that is proven.
+    async fn borne(&self, site: &Reading, bound: &volumes::Bound, members: &str) -> Result<String, Failure> {
         let on = pods::find(site, &self.node, Part::Elsewhere).await?;
         let on = on.map(|pod| text(&pod.value, "/spec/nodeName").to_string()).unwrap_or_default();
-        let summary = format!(
+        Ok(format!(
             "while {} is off the API answers at {}, etcd has {members}, and {} is read on {on} as it was written on {}",
             told(&self.node),
             site.plan.cluster_endpoint(),
             bound.name(),
             self.node.name
-        );
-        let proof = Proof::new(summary, seen(cx, version)).owning(bound.thing(NAMESPACE));
-        Ok(readings.into_iter().skip(1).fold(proof, Proof::and))
+        ))
     }
 
     async fn bearable(&self, cx: &dyn Context, site: &Reading) -> Result<Vec<String>, Failure> {

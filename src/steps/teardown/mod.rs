@@ -16,7 +16,7 @@ use super::day7;
 use super::day8;
 use super::failures;
 use super::kept;
-use super::site::{Reading, files};
+use super::site::{Installation, Reading, files};
 use super::workers::deployed::Asked;
 use crate::base::vmid::Vmid;
 use crate::engine::failure::{Class, Failure};
@@ -38,19 +38,7 @@ pub fn steps(plan: &Plan, components: &[Component], cluster_is_lost: bool, also:
     let mut removals = undoing(&whatever_was_made(plan, components));
     let named = (!also.is_empty()).then(|| Checked(also::step(also)));
     let named_id = named.as_ref().map(|step| step.outline().id.clone());
-    // The removals that need an answer of the cluster come before anything of it goes.
-    let tests = [
-        day8::cleanup::KIND,
-        day7::cleanup::KIND,
-        cleanup::KIND,
-        removal::KIND,
-        worker_removal::KIND,
-        kept::removal::KIND,
-    ]
-    .map(|kind| undo_id(&StepId::new(kind)));
-    // A machine that a drill left off is needed for that, too.
-    let powered_on = removals.iter().filter(|r| r.is_first()).map(|r| r.outline.id.clone());
-    let tests: Vec<StepId> = tests.into_iter().chain(powered_on).collect();
+    let tests = of_the_cluster(&removals);
     if cluster_is_lost {
         removals.retain(|r| !tests.contains(&r.outline.id));
         removals.iter_mut().for_each(|r| r.outline.after.retain(|id| !tests.contains(id)));
@@ -85,6 +73,22 @@ pub fn steps(plan: &Plan, components: &[Component], cluster_is_lost: bool, also:
     steps.extend(rest.into_iter().map(|r| Arc::new(r) as _));
     steps.push(Arc::new(Checked(residue::step(all))));
     steps
+}
+
+/// The removals that need an answer of the cluster: they come before anything of it goes.
+fn of_the_cluster(removals: &[Undoing<Installation>]) -> Vec<StepId> {
+    let tests = [
+        day8::cleanup::KIND,
+        day7::cleanup::KIND,
+        cleanup::KIND,
+        removal::KIND,
+        worker_removal::KIND,
+        kept::removal::KIND,
+    ];
+    let tests = tests.map(|kind| undo_id(&StepId::new(kind)));
+    // A machine that a drill left off is needed for that, too.
+    let powered_on = removals.iter().filter(|r| r.is_first()).map(|r| r.outline.id.clone());
+    tests.into_iter().chain(powered_on).collect()
 }
 
 /// The steps of this plan and of what it may have been.

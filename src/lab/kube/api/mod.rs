@@ -15,6 +15,7 @@ mod path;
 mod protobuf;
 mod read;
 mod refusal;
+mod remove;
 mod review;
 mod scale;
 mod schema;

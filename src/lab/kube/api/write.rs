@@ -7,12 +7,12 @@ use super::patch::{PatchType, patched};
 use super::path::{Part, Query, Target};
 use super::read;
 use super::refusal::{Cause, MODIFIED, Refusal};
+use super::remove::{Deleted, remove};
 use super::selector::Filter;
 use super::structural;
 use super::validate;
 use super::view::Form;
 use super::{scale, security};
-use crate::kube::control::evict;
 use crate::kube::settle;
 use crate::kube::store::{Key, Store, seconds};
 use crate::world::World;
@@ -89,7 +89,7 @@ impl Request<'_> {
     }
 }
 
-fn store_mut(world: &mut World) -> Result<&mut Store, Refusal> {
+pub(super) fn store_mut(world: &mut World) -> Result<&mut Store, Refusal> {
     let cluster = world.cluster.as_mut().ok_or_else(|| Refusal::Internal("the cluster is gone".into()))?;
     Ok(&mut cluster.store)
 }
@@ -472,7 +472,7 @@ fn released(kind: &Kind, object: &Value) -> bool {
     object["metadata"]["deletionTimestamp"].is_string() && !held(kind, object)
 }
 
-fn held(kind: &Kind, object: &Value) -> bool {
+pub(super) fn held(kind: &Kind, object: &Value) -> bool {
     has(object, "/metadata/finalizers") || (kind.is("", "namespaces") && has(object, "/spec/finalizers"))
 }
 
@@ -529,44 +529,6 @@ pub fn delete(world: &mut World, request: Request) -> Result<Written, Refusal> {
 
 fn answers_with_object(kind: &Kind) -> bool {
     kind.is("", "pods") || kind.is("", "services") || kind.is("apiextensions.k8s.io", "customresourcedefinitions")
-}
-
-enum Deleted {
-    /// Waits for its finalizers.
-    Marked(Value),
-    Gone(Value),
-}
-
-fn remove(
-    world: &mut World,
-    kind: &Kind,
-    key: &Key,
-    live: Value,
-    dry_run: bool,
-    by_force: bool,
-) -> Result<Deleted, Refusal> {
-    let now = world.now;
-    let lingers = !by_force && kind.is("", "pods") && evict::lingers(world, &live);
-    let store = store_mut(world)?;
-    if !held(kind, &live) && !lingers {
-        if !dry_run {
-            store.remove(key);
-        }
-        return Ok(Deleted::Gone(live));
-    }
-    let mut object = live;
-    if !object["metadata"]["deletionTimestamp"].is_string() {
-        object["metadata"]["deletionTimestamp"] = json!(seconds(now));
-        if kind.is("", "namespaces") {
-            match object.get_mut("status").and_then(Value::as_object_mut) {
-                Some(status) => drop(status.insert("phase".into(), json!("Terminating"))),
-                None => object["status"] = json!({"phase": "Terminating"}),
-            }
-        } else {
-            object["metadata"]["deletionGracePeriodSeconds"] = json!(0);
-        }
-    }
-    Ok(Deleted::Marked(if dry_run { object } else { store.put(key.clone(), object, now).clone() }))
 }
 
 pub fn delete_collection(world: &mut World, request: Request) -> Result<Written, Refusal> {

@@ -57,6 +57,13 @@ pub fn lingers(world: &World, pod: &Value) -> bool {
     !node.is_empty() && !has_ended && is_away(world, node)
 }
 
+/// The end of a pod that is to go, if anybody can end it.
+pub fn end(world: &mut World, key: &Key, pod: &Value) {
+    if !lingers(world, pod) {
+        world.remove_object(key);
+    }
+}
+
 /// Marks the pod as going.
 pub fn mark(world: &mut World, key: &Key) {
     let at = seconds(world.now);

@@ -32,6 +32,7 @@ pub mod quota;
 mod releases;
 pub mod shell;
 mod snapshots;
+mod spread;
 mod storage;
 mod tenant_chart;
 mod tenants;

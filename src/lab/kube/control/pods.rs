@@ -4,7 +4,7 @@
 //! with restartPolicy Never its exit code decides between Succeeded and Failed. Every other container just runs.
 use super::curl::{self, Request};
 use super::objects::{is_deleting, is_true, items, selects, set_condition, text, uid};
-use super::{RETRY_S, attach, capi, containers, evict, inside, installer, nodes, shell, storage};
+use super::{RETRY_S, attach, capi, containers, evict, inside, installer, nodes, shell, spread, storage};
 use crate::kube::settle;
 use crate::kube::store::{Key, seconds};
 use crate::world::World;
@@ -24,10 +24,7 @@ pub fn reconcile(world: &mut World, key: &Key, gone: Option<&Value>) {
     }
     let Some(pod) = world.object(key).cloned() else { return };
     if is_deleting(&pod) {
-        if !evict::lingers(world, &pod) {
-            world.remove_object(key);
-        }
-        return;
+        return evict::end(world, key, &pod);
     }
     if text(&pod, "/status/phase").is_empty() {
         world.change_object(key, |p| p["status"] = json!({"phase": "Pending", "qosClass": "BestEffort"}));
@@ -147,9 +144,7 @@ fn schedule(world: &mut World, key: &Key, pod: &Value) -> Placement {
         }
         return Placement::Nowhere(spoken(all.len(), &refusals));
     }
-    let able = spread(world, pod, able);
-    let Some((node, _)) = able.get(turn % able.len()) else { return Placement::Nowhere(spoken(all.len(), &refusals)) };
-    let node = node.name.clone();
+    let node = spread::choose(world, pod, &able, turn);
     if unbound.is_empty() {
         return Placement::On(node);
     }
@@ -157,29 +152,6 @@ fn schedule(world: &mut World, key: &Key, pod: &Value) -> Placement {
         storage::choose_node(world, &claim, &node);
     }
     Placement::AfterVolume
-}
-
-/// Of these nodes, for a pod of a StatefulSet those with the fewest of its pods, as the scheduler's own spreading scores them.
-fn spread<'a>(world: &World, pod: &Value, able: Vec<&'a (Key, Value)>) -> Vec<&'a (Key, Value)> {
-    let owner = &pod["metadata"]["ownerReferences"][0];
-    if owner["kind"] != "StatefulSet" {
-        return able;
-    }
-    let siblings =
-        world.select("", "pods", None, |other| other["metadata"]["ownerReferences"][0]["uid"] == owner["uid"]);
-    // One whose volume is being made is as good as placed.
-    let place = |key: &Key, pod: &Value| {
-        let on = text(pod, "/spec/nodeName");
-        let chosen = claims(pod).into_iter().find_map(|claim| {
-            let claim = world.object(&Key::new("", "persistentvolumeclaims", &key.namespace, &claim))?;
-            storage::chosen(claim).map(str::to_string)
-        });
-        if on.is_empty() { chosen.unwrap_or_default() } else { on.to_string() }
-    };
-    let places: Vec<String> = siblings.iter().map(|(key, pod)| place(key, pod)).collect();
-    let load = |node: &Key| places.iter().filter(|on| **on == node.name).count();
-    let least = able.iter().map(|(key, _)| load(key)).min();
-    able.into_iter().filter(|(key, _)| Some(load(key)) == least).collect()
 }
 
 /// `0/4 nodes are available: 4 node(s) had …`, as the scheduler writes it.
@@ -219,7 +191,7 @@ fn place(world: &mut World, key: &Key, node: &str) {
     world.emit(key, "Normal", "Scheduled", &format!("Successfully assigned {}/{} to {node}", key.namespace, key.name));
 }
 
-fn claims(pod: &Value) -> Vec<String> {
+pub fn claims(pod: &Value) -> Vec<String> {
     items(pod, "/spec/volumes")
         .map(|v| text(v, "/persistentVolumeClaim/claimName").to_string())
         .filter(|c| !c.is_empty())
