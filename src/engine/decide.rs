@@ -172,6 +172,7 @@ fn queue_loads(state: &RunState) -> BTreeMap<&str, usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::course::Course;
     use crate::engine::failure::Failure;
     use crate::engine::proof::Comparison;
     use crate::engine::state::tests::{at, disturbed, drill, fold, on_course, outline, proof, session};
