@@ -33,7 +33,9 @@ pub enum Export {
 
 impl Replay {
     pub async fn run(self, state_dir: &Path) -> Exit {
-        if let (None, Some(exit)) = (self.export, no_terminal()) {
+        if self.export.is_none()
+            && let Some(exit) = no_terminal()
+        {
             return exit;
         }
         match find(state_dir, self.run.as_deref()) {

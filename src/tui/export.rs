@@ -136,7 +136,7 @@ fn picture(buffer: &Buffer) -> String {
     let mut out = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\">\n\
          <rect width=\"100%\" height=\"100%\" fill=\"#15191f\"/>\n\
-         <g font-family=\"DejaVu Sans Mono, Menlo, Consolas, monospace\" font-size=\"15\" xml:space=\"preserve\">\n"
+         <g font-family=\"DejaVu Sans Mono, Menlo, Consolas, monospace\" font-size=\"15\">\n"
     );
     for (n, line) in buffer.content.chunks(columns.max(1)).enumerate() {
         let mut at = 0;
@@ -166,7 +166,8 @@ fn picture(buffer: &Buffer) -> String {
             let _ = writeln!(
                 out,
                 "<text x=\"{x}\" y=\"{y}\" textLength=\"{length}\" fill=\"{ink}\"{weight}{faint}>{}</text>",
-                markup::html(&symbols)
+                // Spaces that no viewer takes together.
+                markup::html(&symbols).replace(' ', "\u{a0}")
             );
         }
     }
@@ -235,6 +236,7 @@ mod tests {
     fn a_picture_holds_every_line_of_the_screen_as_text_that_is_no_markup() {
         let text = svg(screen(), (100, 30));
         assert!(text.starts_with("<svg ") && text.ends_with("</svg>\n"));
+        let text = text.replace('\u{a0}', " ");
         assert!(text.contains("Day 3 Platform") && text.contains("clone cp3 (vm 1003)"), "{text}");
         assert!(!text.contains("<ann>"), "what a record says is no markup");
     }
