@@ -38,24 +38,13 @@ impl Replay {
         {
             return exit;
         }
-        match find(state_dir, self.run.as_deref()) {
-            Ok(folder) if self.export.is_some() => self.exported(&folder),
-            Ok(folder) => show_record(&folder, (!self.end).then_some(self.speed)).await,
-            Err(why) => {
-                print_error(&why);
-                Exit::Usage
-            }
-        }
-    }
-}
-
-impl Replay {
-    fn exported(&self, folder: &Path) -> Exit {
-        let text = of_record(folder, None).and_then(|screen| match self.export {
-            Some(Export::Cast) => export::cast(screen, self.speed, self.size).map_err(|e| e.to_string()),
-            Some(Export::Svg) | None => Ok(export::svg(screen, self.size)),
-        });
-        match text {
+        let folder = find(state_dir, self.run.as_deref());
+        let done = match (folder, self.export) {
+            (Ok(folder), None) => return show_record(&folder, (!self.end).then_some(self.speed)).await,
+            (Ok(folder), Some(form)) => self.exported(&folder, form),
+            (Err(why), _) => Err(why),
+        };
+        match done {
             Ok(text) => {
                 written(std::io::stdout().write_all(text.as_bytes()));
                 Exit::Proven
@@ -64,6 +53,14 @@ impl Replay {
                 print_error(&why);
                 Exit::Usage
             }
+        }
+    }
+
+    fn exported(&self, folder: &Path, form: Export) -> Result<String, String> {
+        let screen = of_record(folder, None)?;
+        match form {
+            Export::Cast => export::cast(screen, self.speed, self.size).map_err(|e| e.to_string()),
+            Export::Svg => Ok(export::svg(screen, self.size)),
         }
     }
 }

@@ -4,6 +4,7 @@ mod site;
 pub use site::{FormSite, List};
 
 use crate::base::tls::Fingerprint;
+use crate::plan::draft::Draft;
 use crate::plan::finding::{Finding, Severity};
 use crate::plan::form::{Field, NodeField, fields, next_node, node_fields};
 use crate::plan::keys::{self, Kind};
@@ -81,7 +82,7 @@ pub struct FormModel {
     pub site: FormSite,
     pub list: Option<List>,
     /// The draft as it was kept last; `None`: there is none.
-    kept: Option<String>,
+    kept: Option<Draft>,
     /// The findings of the rules about `plan`, the gravest first.
     pub findings: Vec<Finding>,
 }

@@ -34,7 +34,7 @@ pub enum List {
 impl FormModel {
     /// A form as it was left.
     pub fn of_draft(draft: Draft) -> Self {
-        let kept = draft.text();
+        let kept = Some(draft.clone());
         let mut form = FormModel::new(draft.plan, draft.file);
         // What it was before is not known: all of it is unsaved.
         form.saved = plan(&Defaults::default());
@@ -62,14 +62,13 @@ impl FormModel {
         }
         let now = self.is_unsaved().then(|| {
             let wrong = self.wrong.iter().map(|(id, wrong)| (id.key(), wrong.text.clone())).collect();
-            Draft { plan: self.plan.clone(), wrong, file: self.path.clone() }.text()
+            Draft { plan: self.plan.clone(), wrong, file: self.path.clone() }
         });
-        let now = now.flatten();
         if now == self.kept {
             return None;
         }
-        self.kept.clone_from(&now);
-        Some(now)
+        self.kept = now;
+        Some(self.kept.as_ref().and_then(Draft::text))
     }
 
     /// The values to choose from for a field, of a site that was asked.
