@@ -33,7 +33,10 @@ fn a_run_killed_again_and_again_from_day_6_on_and_in_its_cleanups_comes_to_the_s
     let deaths: Vec<Death> = (0..kinds.len()).map(|i| Death::Fresh(6, STRIDE, tails[i % 3])).collect();
     let suffered = suffer(&SHAPE, &deaths, &expected.standing, false, |work| work);
     assert!(suffered.wrong.is_empty(), "killed at {:?}:\n{}", suffered.points, suffered.wrong.join("\n"));
-    assert!(suffered.points.len() >= kinds.len() / STRIDE, "{} deaths: {:?}", suffered.points.len(), suffered.points);
+    // Whether a step waits or has to look twice is a matter of moments; these come in every run.
+    let sure = kinds.iter().filter(|word| word.ends_with(" intended") || word.ends_with(" proven")).count();
+    let deaths = suffered.points.len();
+    assert!(deaths >= sure / STRIDE, "{deaths} deaths among {sure} records that had to come: {:?}", suffered.points);
 }
 
 #[test]
