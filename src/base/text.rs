@@ -136,6 +136,15 @@ pub fn format_duration(d: std::time::Duration) -> String {
     }
 }
 
+/// `4 min`, `1 h 05 min`: what is only roughly known has no seconds.
+pub fn about(d: std::time::Duration) -> String {
+    match d.as_secs().div_ceil(60) {
+        0 | 1 => "1 min".to_string(),
+        minutes @ 2..60 => format!("{minutes} min"),
+        minutes => format!("{} h {:02} min", minutes / 60, minutes % 60),
+    }
+}
+
 /// `1.2 GiB`, `512 KiB`, `17 B`.
 pub fn size(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];

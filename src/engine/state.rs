@@ -120,6 +120,11 @@ impl RunState {
         self.steps.iter().filter_map(shown).collect()
     }
 
+    /// True while no act was called yet: nothing in the target is this run's.
+    pub fn is_untouched(&self) -> bool {
+        self.steps.iter().all(|s| s.attempt == 0)
+    }
+
     /// The gate that waits for a person now, if any.
     pub fn gate_waiting(&self) -> Option<Day> {
         self.gates_asked.iter().copied().find(|day| !self.gates.contains_key(day))

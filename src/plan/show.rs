@@ -3,6 +3,7 @@ use super::day::day_title;
 use super::finding::Severity;
 use super::lint;
 use super::model::{Delivery, Plan};
+use super::review::{Review, gibibytes};
 use crate::base::text::clean;
 use std::fmt::Display;
 
@@ -55,12 +56,9 @@ pub fn show(plan: &Plan) -> String {
     out.row("switched on", listed(&plan.cozystack.enable));
     out.row("LINSTOR", format!("pool {} on {}", plan.integration.linstor.pool, plan.integration.linstor.device));
     tests(plan, &mut out);
-    if !plan.overrides.is_empty() {
-        out.heading("overrides");
-        for set_aside in &plan.overrides {
-            out.row(&set_aside.rule, &set_aside.reason);
-        }
-    }
+    overrides(plan, &mut out);
+    out.heading("what a run makes");
+    Review::of(plan, |_| true, None).told().iter().for_each(|(label, text)| out.row(label, text));
     hazards(plan, &mut out);
     out.0
 }
@@ -142,11 +140,17 @@ fn machines(plan: &Plan, out: &mut Lines) {
         let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
         out.0.push_str(&format!("  {}\n", cells.join("  ").trim_end()));
     }
-    let cores: u64 = plan.nodes.iter().map(|n| u64::from(n.cores)).sum();
-    let memory: u64 = plan.nodes.iter().fold(0, |sum, n| sum.saturating_add(n.memory_mib));
-    let disks: u64 =
-        plan.nodes.iter().fold(0, |sum, n| sum.saturating_add(n.system_disk_gib).saturating_add(n.data_disk_gib));
+    let (cores, memory, disks) = Review::of(plan, |_| true, None).together();
     out.0.push_str(&format!("  together {cores} cores, {} memory, {disks} GiB disk\n", gibibytes(memory)));
+}
+
+fn overrides(plan: &Plan, out: &mut Lines) {
+    if !plan.overrides.is_empty() {
+        out.heading("overrides");
+    }
+    for set_aside in &plan.overrides {
+        out.row(&set_aside.rule, &set_aside.reason);
+    }
 }
 
 fn hazards(plan: &Plan, out: &mut Lines) {
@@ -160,10 +164,6 @@ fn hazards(plan: &Plan, out: &mut Lines) {
             out.0.push_str(&format!("  [{}] {}: {}\n", finding.rule, clean(&finding.key), clean(&finding.what)));
         }
     }
-}
-
-fn gibibytes(mib: u64) -> String {
-    if mib.is_multiple_of(1024) { format!("{} GiB", mib / 1024) } else { format!("{mib} MiB") }
 }
 
 fn joined(items: &[impl Display]) -> String {

@@ -1,24 +1,25 @@
 //! One object a line, versioned (`"schema": 2`).
 use super::summary::Summary;
 use crate::engine::record::Record;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 pub const SCHEMA: u32 = 2;
 
 pub fn record(record: &Record) -> String {
-    let mut value = serde_json::to_value(record).unwrap_or(Value::Null);
-    if let Some(map) = value.as_object_mut() {
-        map.insert("schema".into(), json!(SCHEMA));
-        map.insert("kind".into(), json!("record"));
-    }
-    value.to_string()
+    object("record", record)
 }
 
 pub fn summary(summary: &Summary) -> String {
-    let mut value = serde_json::to_value(summary).unwrap_or(Value::Null);
+    object("summary", summary)
+}
+
+/// `value` with its kind and the version.
+pub fn object(kind: &str, value: &impl Serialize) -> String {
+    let mut value = serde_json::to_value(value).unwrap_or(Value::Null);
     if let Some(map) = value.as_object_mut() {
         map.insert("schema".into(), json!(SCHEMA));
-        map.insert("kind".into(), json!("summary"));
+        map.insert("kind".into(), json!(kind));
     }
     value.to_string()
 }

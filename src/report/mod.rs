@@ -2,6 +2,7 @@
 pub mod handover;
 pub mod json;
 pub mod line;
+pub mod review;
 pub mod summary;
 pub mod support;
 pub mod verification;

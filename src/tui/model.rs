@@ -2,6 +2,7 @@
 pub mod form;
 pub mod home;
 pub mod observed;
+mod review;
 pub mod run;
 
 use super::keymap::Context;

@@ -1,6 +1,6 @@
 //! The whole of it: `cozyup lab run` as a person starts it, over real sockets, judged by what it prints and leaves behind.
 
-use crate::common::{ToItsEnd, cozyup, exit, records, send, text, worker_of};
+use crate::common::{Kept, ToItsEnd, cozyup, exit, records, send, text, worker_of};
 use cozyup::lab::site::Site;
 use rustix::process::Signal;
 use serde_json::Value;
@@ -240,6 +240,23 @@ fn without_a_cure_the_run_ends_as_blocked_with_exit_code_1() {
     let summary = summary(&output);
     assert!(summary["blocked"][0]["what"].to_string().contains("SDN.Use"), "{summary:#}");
     assert!(!summary["blocked"][0]["next"].as_str().unwrap().is_empty());
+}
+
+#[test]
+fn the_sums_of_a_run_stand_once_and_before_its_first_act() {
+    let lab = Kept::new();
+    let first = records(&lab.run_until("1", &[]));
+    let sums: Vec<usize> = (0..first.len()).filter(|n| first[*n]["kind"] == "review").collect();
+    let act = first.iter().position(|record| record["event"] == "intended").unwrap();
+    assert!(sums.len() == 1 && sums[0] < act, "{sums:?}, and the first act at {act}");
+    let review = &first[sums[0]];
+    assert_eq!((&review["hosts"]["pve"]["machines"], &review["hosts"]["pve"]["cores"]), (&4.into(), &32.into()));
+    assert_eq!(review["hosts"]["pve"]["disks_gib"]["local-lvm"], 4 * 306);
+    assert!(review["vmids"].as_array().unwrap().contains(&1011.into()), "{review:#}");
+    assert!(review["left_s"].as_u64().unwrap() > 60, "{review:#}");
+    assert!(review["for_a_while"].is_null(), "the session ends before day 6: {review:#}");
+    let again = records(&lab.run_until("1", &[]));
+    assert!(again.iter().all(|record| record["kind"] != "review"), "there are changes already");
 }
 
 #[test]

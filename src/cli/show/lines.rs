@@ -5,8 +5,10 @@ use crate::cli::output::{print, print_error};
 use crate::engine::record::Record;
 use crate::engine::request::Request;
 use crate::engine::state::RunState;
-use crate::report::{json, line};
+use crate::plan;
+use crate::report::{json, line, review};
 use crate::session::protocol::Attachment;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
@@ -24,7 +26,13 @@ pub enum Leaving {
 }
 
 /// Shows the run until it ends or this process leaves; records before `first` are not told.
-pub async fn run(style: Style, name: &str, attachment: Attachment, first: u64, leaving: Leaving) -> Exit {
+pub async fn run(
+    style: Style,
+    (name, folder): (&str, &Path),
+    attachment: Attachment,
+    first: u64,
+    leaving: Leaving,
+) -> Exit {
     let Attachment { history, records, requests, ended, control: _control, views: _, mut denials } = attachment;
     let signals = tokio::spawn(leave_on_signals(requests, name.to_string(), leaving));
     let denied = tokio::spawn(async move {
@@ -32,7 +40,7 @@ pub async fn run(style: Style, name: &str, attachment: Attachment, first: u64, l
             print_error(&why);
         }
     });
-    follow(history, records, style, first).await;
+    follow(history, records, style, (folder, first)).await;
     let ended = ended.await;
     signals.abort();
     denied.abort();
@@ -54,10 +62,13 @@ pub async fn run(style: Style, name: &str, attachment: Attachment, first: u64, l
 
 type Records = mpsc::UnboundedReceiver<Arc<Record>>;
 
-async fn follow(history: Vec<Arc<Record>>, mut records: Records, style: Style, first: u64) {
+async fn follow(history: Vec<Arc<Record>>, mut records: Records, style: Style, (folder, first): (&Path, u64)) {
     let mut state = RunState::default();
     let mut show = |record: &Record| {
         if record.seq >= first {
+            if review::is_due(record, &state) {
+                print_review(folder, record, &state, style);
+            }
             match style {
                 Style::Json => print(&json::record(record)),
                 Style::Lines | Style::Screen | Style::Detached => {
@@ -70,6 +81,19 @@ async fn follow(history: Vec<Arc<Record>>, mut records: Records, style: Style, f
     history.iter().for_each(|r| show(r));
     while let Some(record) = records.recv().await {
         show(&record);
+    }
+}
+
+/// The sums of the run's own copy of its plan.
+fn print_review(folder: &Path, record: &Record, state: &RunState, style: Style) {
+    let plan = match plan::load(&folder.join("plan.yaml")) {
+        Ok(loaded) => loaded.plan,
+        Err(e) => return print_error(&format!("can't sum up what the run makes: its own copy of its plan: {e}")),
+    };
+    let review = review::of(&plan, record, state);
+    match style {
+        Style::Json => print(&review::json(&review)),
+        Style::Lines | Style::Screen | Style::Detached => review::lines(&review).iter().for_each(|line| print(line)),
     }
 }
 

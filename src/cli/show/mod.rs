@@ -46,14 +46,14 @@ pub async fn show(
     match style {
         Style::Screen => screen::run(name, folder, welcome, attachment).await,
         Style::Lines | Style::Json | Style::Detached => {
-            lines::run(style, name, attachment, first, Leaving::GoesOn).await
+            lines::run(style, (name, folder), attachment, first, Leaving::GoesOn).await
         }
     }
 }
 
 /// Shows in lines a run that ends when this process leaves it.
-pub async fn show_to_its_end(style: Style, name: &str, attachment: Attachment, first: u64) -> Exit {
-    lines::run(style, name, attachment, first, Leaving::Ends).await
+pub async fn show_to_its_end(style: Style, name: &str, folder: &Path, attachment: Attachment, first: u64) -> Exit {
+    lines::run(style, (name, folder), attachment, first, Leaving::Ends).await
 }
 
 /// Says why a run can't be joined.

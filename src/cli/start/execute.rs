@@ -91,7 +91,7 @@ async fn shown(start: &Start<'_>, going: Going) -> Exit {
         findings.iter().for_each(|f| print(f));
     }
     match start.with_screen {
-        true => show::show_to_its_end(start.style, &name, attachment, first).await,
+        true => show::show_to_its_end(start.style, &name, folder.path(), attachment, first).await,
         false => show::show(start.style, &name, folder.path(), welcome, attachment, first).await,
     }
 }

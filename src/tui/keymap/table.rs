@@ -53,7 +53,7 @@ pub static KEYS: &[Binding] = table! {
     Run &[char('s')], "s" => Stop, "stop", "stop the run at its next safe point (asks first)";
     Run &[char('l')], "l" => Log, "log", "the log on the full screen";
     Run &[char('t')], "t" => TakeControl, "", "take control of the run from another screen (asks first)";
-    Run &[char('w')], "w" => Findings, "", "warnings and notes of the plan";
+    Run &[char('w')], "w" => Findings, "", "warnings and notes of the plan, and the sums of what it makes";
     Run &[char('f')], "f" => Follow, "follow", "let selection and pane follow what needs attention";
     Run &[key(KeyCode::Esc)], "Esc" => Back, "", "back to the steps";
 

@@ -9,8 +9,10 @@
 //! +--------------------------------------+   +-------------------------------------+
 //! ```
 use super::page::{Page, dialog};
+use super::run::review_lines;
 use crate::base::day::Day;
 use crate::engine::record::Outcome;
+use crate::engine::standing::clock_of;
 use crate::engine::state::Status;
 use crate::plan::day_title;
 use crate::tui::model::Model;
@@ -70,6 +72,11 @@ fn gate(model: &Model, run: &RunModel, day: Day, by_hand: bool, page: &mut Page)
     let theme = model.theme;
     let steps: Vec<_> = run.changes_of(day).collect();
     page.say(theme.asks(), 0, "Enter begins the day, Esc waits, m shows the commands by hand.");
+    if let Some(review) = run.review(clock_of(&run.state, model.now)).filter(|_| run.state.is_untouched()) {
+        page.say(theme.strong(), 0, "Nothing is changed yet. The whole run makes this:");
+        review_lines(model, &review, page);
+        page.blank();
+    }
     page.say(theme.plain(), 0, &format!("These {} steps may change the target once you begin the day:", steps.len()));
     let compare = run.state.to_compare(day);
     if !compare.is_empty() {

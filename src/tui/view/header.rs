@@ -8,6 +8,7 @@
 //! The third line stands only where there is trouble: the worst of it in words. At the right of the second: how long ago each
 //! system answered the worker's observer. Every time of day is UTC.
 use super::page::{bar, coarse, fit, put, put_line, row};
+use crate::base::text::about;
 use crate::engine::estimate::estimate;
 use crate::engine::record::Outcome;
 use crate::engine::standing::{Standing, clock_of, standing};
@@ -125,7 +126,7 @@ fn times(model: &Model, run: &RunModel) -> Vec<(String, Style)> {
     let now = clock_of(&run.state, model.now);
     let mut times = Vec::new();
     if let Some(estimate) = estimate(&run.state, now) {
-        let left = rounded(estimate.left);
+        let left = about(estimate.left);
         let text = if estimate.at_least { format!("{left} left or more") } else { format!("~{left} left") };
         times.push((text, theme.plain()));
     }
@@ -134,15 +135,6 @@ fn times(model: &Model, run: &RunModel) -> Vec<(String, Style)> {
         None => times.push(("nothing recorded yet".to_string(), theme.quiet())),
     }
     times
-}
-
-/// `4 min`: an estimate has no seconds.
-fn rounded(left: Duration) -> String {
-    match left.as_secs().div_ceil(60) {
-        0 | 1 => "1 min".to_string(),
-        minutes @ 2..60 => format!("{minutes} min"),
-        minutes => format!("{} h {:02} min", minutes / 60, minutes % 60),
-    }
 }
 
 /// The health of each system and the age of its last answer.

@@ -17,6 +17,8 @@
 //! alone; a low screen has no log beside the rest.
 use super::page::{Page, pane};
 use super::{detail, dialogs, footer, frame_of, header, log, narrowed, table, tabs, tree};
+use crate::engine::standing::clock_of;
+use crate::plan::Review;
 use crate::tui::model::run::{Full, Pane, RunModel};
 use crate::tui::model::{Drawn, Model};
 use crate::tui::panes::Table;
@@ -91,7 +93,7 @@ fn whole(model: &Model, run: &RunModel, full: Full, body: Rect, buf: &mut Buffer
                 buf,
                 model.theme,
                 body,
-                &format!("Warnings and notes of the plan{}", narrowed(model.theme, run, &run.find)),
+                &format!("Warnings and notes of the plan, and what it makes{}", narrowed(model.theme, run, &run.find)),
                 true,
                 false,
             );
@@ -112,7 +114,18 @@ fn findings(model: &Model, run: &RunModel, width: u16) -> Page {
         page.block(model.theme.plain(), 0, finding);
         page.blank();
     }
+    if let Some(review) = run.review(clock_of(&run.state, model.now)) {
+        page.say(model.theme.strong(), 0, "What the whole run makes:");
+        review_lines(model, &review, &mut page);
+    }
     page
+}
+
+/// The sums of what a run makes, a label and a sentence each.
+pub fn review_lines(model: &Model, review: &Review, page: &mut Page) {
+    for (label, text) in review.told() {
+        page.pair(model.theme.plain(), 1, &format!("{label:<12} "), &text);
+    }
 }
 
 fn panes(model: &Model, run: &RunModel, body: Rect, buf: &mut Buffer) -> Drawn {
