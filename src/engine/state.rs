@@ -120,9 +120,9 @@ impl RunState {
         self.steps.iter().filter_map(shown).collect()
     }
 
-    /// True while no act was called yet: nothing in the target is this run's.
+    /// True while no act was called yet and nothing that an act makes was found: the target has nothing of this run.
     pub fn is_untouched(&self) -> bool {
-        self.steps.iter().all(|s| s.attempt == 0)
+        self.steps.iter().all(|s| s.attempt == 0 && !(s.outline.changes && s.is_proven()))
     }
 
     /// The gate that waits for a person now, if any.

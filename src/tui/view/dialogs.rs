@@ -72,12 +72,6 @@ fn gate(model: &Model, run: &RunModel, day: Day, by_hand: bool, page: &mut Page)
     let theme = model.theme;
     let steps: Vec<_> = run.changes_of(day).collect();
     page.say(theme.asks(), 0, "Enter begins the day, Esc waits, m shows the commands by hand.");
-    if let Some(review) = run.review(clock_of(&run.state, model.now)).filter(|_| run.state.is_untouched()) {
-        page.say(theme.strong(), 0, "Nothing is changed yet. The whole run makes this:");
-        review_lines(model, &review, page);
-        page.blank();
-    }
-    page.say(theme.plain(), 0, &format!("These {} steps may change the target once you begin the day:", steps.len()));
     let compare = run.state.to_compare(day);
     if !compare.is_empty() {
         page.say(theme.asks(), 0, "First compare what these machines say of themselves; it is trusted from then on:");
@@ -85,6 +79,12 @@ fn gate(model: &Model, run: &RunModel, day: Day, by_hand: bool, page: &mut Page)
             page.pair(theme.strong(), 1, "= ", &format!("{}: {} with {}", it.of, it.value, it.with));
         }
     }
+    if let Some(review) = run.review(clock_of(&run.state, model.now)).filter(|_| !by_hand && run.state.is_untouched()) {
+        page.say(theme.strong(), 0, "Nothing is changed yet. The whole run makes this:");
+        review_lines(model, &review, page);
+        page.blank();
+    }
+    page.say(theme.plain(), 0, &format!("These {} steps may change the target once you begin the day:", steps.len()));
     for step in steps {
         page.pair(theme.strong(), 1, "- ", &step.outline.title);
         if by_hand {
