@@ -4,6 +4,7 @@ pub mod answer;
 pub mod api_url;
 pub mod clock;
 pub mod day;
+pub mod disk;
 pub mod file;
 pub mod glance;
 pub mod group;

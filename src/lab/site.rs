@@ -6,6 +6,7 @@ use super::world::{Lab, World};
 use super::{critical, disturb, kube, old, scenario, time};
 use cozyup_base::api_url::ApiUrl;
 use cozyup_base::clock::Clock;
+use cozyup_base::disk::BY_ID;
 use cozyup_base::file::{own, private_dir, read_regular, write_private};
 use cozyup_base::{place, process};
 use jiff::{Timestamp, ToSpan};
@@ -350,7 +351,7 @@ talos:
   version: v1.10.6
   kubernetes: v1.33.3
   installer_image: ghcr.io/cozystack/cozystack/talos:v1.10.6
-  install_disk: /dev/sda
+  install_disk: {BY_ID}scsi0
   delivery: {delivery}
 cozystack:
   version: {cozystack}
@@ -363,7 +364,7 @@ cozystack:
 integration:
   linstor:
     pool: data
-    device: /dev/sdb
+    device: {BY_ID}scsi1
   csi:
     enabled: {csi}
     storage: {DISKS}

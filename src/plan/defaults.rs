@@ -6,7 +6,7 @@ use super::model::{
     VmidRange,
 };
 use super::write;
-use crate::base::{tls::Fingerprint, vmid::VMIDS};
+use crate::base::{disk, tls::Fingerprint, vmid::VMIDS};
 use crate::release::Release;
 use ipnet::Ipv4Net;
 use std::collections::BTreeSet;
@@ -173,7 +173,7 @@ pub fn plan(known: &Defaults) -> Plan {
             version: release.talos.version.clone(),
             kubernetes: release.talos.kubernetes.clone(),
             installer_image: release.talos.installer_image.clone(),
-            install_disk: "/dev/sda".into(),
+            install_disk: disk::by_slot("scsi0"),
             delivery: Delivery::Apply,
             iso_storage: None,
         },
@@ -189,7 +189,7 @@ pub fn plan(known: &Defaults) -> Plan {
             enable: Vec::new(),
         },
         integration: IntegrationPlan {
-            linstor: LinstorPlan { pool: "data".into(), device: "/dev/sdb".into() },
+            linstor: LinstorPlan { pool: "data".into(), device: disk::by_slot("scsi1") },
             csi: CsiPlan {
                 enabled: !known.without_csi,
                 storage: known.csi_storage.clone().unwrap_or(disks),

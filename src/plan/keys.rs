@@ -276,7 +276,13 @@ static TALOS: &[Key] = &[
         "ghcr.io/cozystack/cozystack/talos:v1.10.6",
         "CozyStack's Talos image: it carries the DRBD and ZFS modules.",
     ),
-    key("install_disk", "install disk", Kind::Text, "/dev/sda", "The system disk as the node sees it: scsi0."),
+    key(
+        "install_disk",
+        "install disk",
+        Kind::Text,
+        "/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_drive-scsi0",
+        "The system disk as the node sees it: scsi0, by the name that stays when the kernel finds the disks in another order.",
+    ),
     key(
         "delivery",
         "config delivery",

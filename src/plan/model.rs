@@ -152,7 +152,7 @@ pub struct TalosPlan {
     pub kubernetes: String,
     /// Image of the Talos installer, with the tag of `version` or a digest.
     pub installer_image: String,
-    /// The system disk as the node sees it, `/dev/sda`.
+    /// The system disk as the node sees it: udev's name of the disk at scsi0.
     pub install_disk: String,
     /// The way in which a machine gets its config.
     #[serde(default)]

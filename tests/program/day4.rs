@@ -1,11 +1,13 @@
 //! Day 4 in the lab, by the binary: what the add-ons may do in Proxmox VE, and what is said when they do not get through.
 use crate::common::{self, Kept, ToItsEnd, cozyup, records, text};
+use cozyup::base::disk;
 use cozyup::base::secret::Secret;
 use cozyup::base::trust::Trust;
 use cozyup::base::vmid::Vmid;
 use cozyup::kubernetes::{Kind, Reader as KubernetesReader};
 use cozyup::proxmox::{self, Changer, CloneOptions, Error, Grantee, Reader, Upid};
 use serde_json::Value;
+use std::path::Path;
 use std::process::Output;
 use std::time::{Duration, Instant};
 
@@ -215,26 +217,33 @@ fn another_server_in_place_of_proxmox_is_told_from_one_that_is_not_reached() {
     }
 }
 
+fn by_letters(plan: &Path, of: &[(&str, &str)]) {
+    let words = std::fs::read_to_string(plan).unwrap();
+    let by_letter = |words: String, (slot, letter): &(&str, &str)| {
+        let lasting = disk::by_slot(slot);
+        assert!(words.contains(&lasting), "{words}");
+        words.replace(&lasting, letter)
+    };
+    std::fs::write(plan, of.iter().fold(words, by_letter)).unwrap();
+}
+
 /// reports.md B36: letters change places; what the plan names by its slot does not.
 #[test]
-fn disks_that_changed_places_stop_a_plan_by_letters_on_day_2_and_not_one_by_id() {
+fn disks_that_changed_places_stop_a_plan_by_letters_before_a_config_is_sent_and_not_one_by_slot() {
     let kept = Kept::of("disks-swapped", "1");
-    let by_letters = kept.run_until("4", &["--patience", "30s"]);
-    assert_eq!(by_letters.status.code(), Some(1), "{}", text(&by_letters));
-    told(
-        &complaints(&by_letters),
-        "day2.disks",
-        &["/dev/sdb, from which Talos runs", "drive-scsi1 into integration.linstor"],
-    );
     let plan = kept.site().plan;
-    let words = std::fs::read_to_string(&plan).unwrap();
-    let by_id = |slot: &str| format!("/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_drive-{slot}");
-    std::fs::write(&plan, words.replace("device: /dev/sdb", &format!("device: {}", by_id("scsi1")))).unwrap();
+    let right = std::fs::read_to_string(&plan).unwrap();
+    by_letters(&plan, &[("scsi0", "/dev/sda")]);
+    let by_letter = kept.run_until("4", &["--patience", "30s"]);
+    assert_eq!(by_letter.status.code(), Some(1), "{}", text(&by_letter));
+    let next = ["Talos runs from /dev/sdb", "drive-scsi0 into talos.install_disk"];
+    told(&complaints(&by_letter), "day2.apply/cozy-new-cp1", &next);
+    std::fs::write(&plan, &right).unwrap();
+    by_letters(&plan, &[("scsi1", "/dev/sdb")]);
     let half = kept.run_until("4", &["--patience", "30s"]);
-    told(&complaints(&half), "day2.disks", &["an upgrade would go to the wrong disk", "talos.install_disk"]);
-    let words = std::fs::read_to_string(&plan).unwrap();
-    std::fs::write(&plan, words.replace("install_disk: /dev/sda", &format!("install_disk: {}", by_id("scsi0"))))
-        .unwrap();
+    let next = ["/dev/sdb, from which Talos runs", "drive-scsi1 into integration.linstor"];
+    told(&complaints(&half), "day2.disks", &next);
+    std::fs::write(&plan, &right).unwrap();
     assert_proven(&kept.run_until("4", &[]));
 }
 

@@ -4,16 +4,19 @@ use crate::hands::Hands;
 use crate::rig::worker::{Death, End, Life, Tail, live};
 use crate::rig::{Rig, Shape};
 use async_trait::async_trait;
+use cozyup::base::disk;
 use cozyup::compose::Work;
 use cozyup::engine::failure::{Class, Failure};
 use cozyup::engine::record::{Event, Outcome};
 use cozyup::engine::step::{Context, Observed, Outline, Step, Undo};
 use cozyup::kubernetes::Kind;
 use cozyup::lab::scenario::{Fault, FaultKind};
+use cozyup::lab::world::Lab;
 use cozyup::steps::site::{Changing, Installation, Reading};
 use serde_json::json;
 use std::sync::Arc;
 
+const DAY_4: Shape = Shape { until: 4, ..DAY_6 };
 const DAY_6: Shape = Shape { scenario: "small", until: 6, teardown: false, speed: 1000.0 };
 const DAY_7: Shape = Shape { until: 7, ..DAY_6 };
 const RANGE: std::ops::RangeInclusive<u32> = 9500..=9509;
@@ -56,7 +59,11 @@ impl Step<Installation> for Meddled {
 
 /// The step before whose act the hand does its part: the first one of its day that can meet the cause.
 fn is_meddled_with(shape: &Shape, step: &str) -> bool {
-    step == if shape.until == 7 { "day7.volume/proxmox" } else { "day6.machine" }
+    step == match shape.until {
+        4 => "day4.linstor_pools",
+        7 => "day7.volume/proxmox",
+        _ => "day6.machine",
+    }
 }
 
 fn meddled(work: Work, shape: &Shape, hand: &Hand) -> Work {
@@ -119,6 +126,24 @@ fn assert_says(failure: &Failure, what: &[&str], next: &[&str]) {
     assert_eq!(failure.class, Class::Person, "{failure:?}");
     assert!(what.iter().all(|part| failure.what.contains(part)), "{failure:?}");
     assert!(next.iter().all(|part| failure.next.contains(part)), "{failure:?}");
+}
+
+/// reports.md B36: LINSTOR makes its pool by force, so the letter is looked at once more right before it is told of it.
+#[test]
+fn a_disk_that_changed_places_after_day_2_is_not_given_to_linstor() {
+    let lasting = [disk::by_slot("scsi0"), disk::by_slot("scsi1")];
+    let run = Run::new(&DAY_4, &[(&lasting[0], "/dev/sda"), (&lasting[1], "/dev/sdb")]);
+    let lab = run.rig.lab().clone();
+    // As after a restart of the machines.
+    let swapped = |lab: &Lab, swapped| {
+        lab.with(|world| world.machines.values_mut().for_each(|machine| machine.vm.swapped = swapped));
+    };
+    let failure = run.blocked("day4.linstor_pools", move |_| swapped(&lab, true));
+    assert_eq!(failure.class, Class::Refused, "{failure:?}");
+    assert!(failure.what.contains("/dev/sdb of cp1 is /dev/sdb, from which Talos runs"), "{failure:?}");
+    assert!(failure.next.contains("drive-scsi1 into integration.linstor.device"), "{failure:?}");
+    swapped(run.rig.lab(), false);
+    run.goes_on();
 }
 
 #[test]

@@ -9,7 +9,13 @@ pub(super) static INTEGRATION: &[Key] = &[
 
 static LINSTOR: &[Key] = &[
     key("pool", "LINSTOR pool", Kind::Text, "data", "Name of the storage pool on every node."),
-    key("device", "LINSTOR device", Kind::Text, "/dev/sdb", "The data disk as the node sees it: scsi1."),
+    key(
+        "device",
+        "LINSTOR device",
+        Kind::Text,
+        "/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_drive-scsi1",
+        "The data disk as the node sees it: scsi1, by the name that stays as well.",
+    ),
 ];
 
 static CSI: &[Key] = &[

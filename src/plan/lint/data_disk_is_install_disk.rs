@@ -1,5 +1,6 @@
 //! The same disk, or a partition of it, for Talos and for LINSTOR.
 use super::{Plan, Problem, Rule, Severity};
+use crate::base::disk::by_slot;
 
 pub const RULE: Rule = Rule {
     id: "data-disk-is-install-disk",
@@ -16,7 +17,7 @@ fn check(plan: &Plan) -> Vec<Problem> {
     }
     let what = format!("{device} is on talos.install_disk {system}");
     let why = "LINSTOR wants an empty disk of its own; Talos has its partitions on this one";
-    vec![Problem::new("integration.linstor.device", what, why, "/dev/sdb, the disk at scsi1")]
+    vec![Problem::new("integration.linstor.device", what, why, by_slot("scsi1"))]
 }
 
 /// The disk that a name stands for, without the partition: the names of scsi0 by its id and by its letter are the same.
@@ -37,7 +38,7 @@ mod tests {
 
     #[test]
     fn one_disk_by_two_names_is_one_disk() {
-        let by_id = |slot: &str| format!("/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_drive-scsi{slot}");
+        let by_id = |slot: &str| by_slot(&format!("scsi{slot}"));
         assert_eq!(whole(&by_id("0-part3")), whole("/dev/sda4"));
         assert_eq!(whole(&by_id("1")), whole("/dev/sdb"));
         assert_ne!(whole(&by_id("1")), whole(&by_id("0")));

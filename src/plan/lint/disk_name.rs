@@ -1,5 +1,6 @@
 //! A disk name that follows neither the SCSI bus nor the disk's id.
 use super::{Plan, Problem, Rule, Severity};
+use crate::base::disk::by_slot;
 
 pub const RULE: Rule = Rule {
     id: "disk-name",
@@ -20,13 +21,13 @@ fn check(plan: &Plan) -> Vec<Problem> {
         .map(|(key, disk)| {
             let what = format!("`{disk}` is no name of a SCSI disk");
             let why = "the VMs' disks hang on a VirtIO SCSI controller (scsi0, scsi1): Talos sees /dev/sda and /dev/sdb; vda would be virtio-blk";
-            let next = "/dev/sda for Talos, /dev/sdb for LINSTOR, or /dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_drive-scsi0 and -scsi1";
+            let next = format!("{} for Talos, {} for LINSTOR", by_slot("scsi0"), by_slot("scsi1"));
             Problem::new(key, what, why, next)
         })
         .collect()
 }
 
-fn is_scsi_letter(disk: &str) -> bool {
+pub(super) fn is_scsi_letter(disk: &str) -> bool {
     let letters = disk.strip_prefix("/dev/sd").unwrap_or_default().trim_end_matches(|c: char| c.is_ascii_digit());
     !letters.is_empty() && letters.bytes().all(|b| b.is_ascii_lowercase())
 }
@@ -45,8 +46,7 @@ mod tests {
     /// reports.md B36: sda and sdb may change places from one boot to the next.
     #[test]
     fn letters_and_names_by_id_are_taken_and_nothing_else() {
-        let by_id = "/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_drive-scsi1";
-        assert!(is_by_id(by_id) && is_scsi_letter("/dev/sdb"));
+        assert!(is_by_id(&by_slot("scsi1")) && is_scsi_letter("/dev/sdb"));
         for wrong in [
             "/dev/vda",
             "/dev/disk/by-id/",

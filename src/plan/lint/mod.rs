@@ -26,6 +26,7 @@ mod data_disk_below_recommended;
 mod data_disk_is_install_disk;
 mod disable_needed;
 mod disable_network;
+mod disk_letter;
 mod disk_name;
 mod dns_servers;
 mod drill_machines;
@@ -164,6 +165,7 @@ pub static RULES: &[Rule] = &[
     memory_step::RULE,
     data_disk_is_install_disk::RULE,
     disk_name::RULE,
+    disk_letter::RULE,
     talos_too_old::RULE,
     talos_version::RULE,
     kubernetes_version::RULE,

@@ -19,7 +19,7 @@ pub struct IntegrationPlan {
 pub struct LinstorPlan {
     /// Name of the pool, the same on every node.
     pub pool: String,
-    /// The data disk as the node sees it, `/dev/sdb`.
+    /// The data disk as the node sees it: udev's name of the disk at scsi1.
     pub device: String,
 }
 

@@ -8,8 +8,7 @@ use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::Band;
 use crate::observed::Fact;
 use crate::plan::model::NodePlan;
-use crate::steps::machine::closed;
-use crate::steps::machine::pin;
+use crate::steps::machine::{closed, disks, pin};
 use crate::steps::site::{Changing, Installation, Reading, address};
 use crate::steps::{failures, outlines, reset};
 use crate::talos::{self, Maintenance, NodeState, state_of};
@@ -92,6 +91,7 @@ impl Step<Installation> for Apply {
                 "another machine has this address: find it and take it away, or change the address in the plan",
             ));
         }
+        disks::confirm_system(&site.plan, &self.node, &node, &doing).await?;
         let applied = change.talos.apply_maintenance(address(&self.node), &pin.key, &config).await;
         for warning in applied.map_err(failed)?.value.warnings {
             cx.log("talos", &warning);

@@ -1,5 +1,6 @@
 //! `day4.linstor_pools`: LINSTOR holds the plan's pool on the data disk of every node.
 use crate::base::clock::between;
+use crate::base::disk::called;
 use crate::cozystack::addons::{Object, linstor_pool};
 use crate::engine::failure::Failure;
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
@@ -24,7 +25,7 @@ pub struct LinstorPools {
 
 pub fn step(plan: &Plan) -> LinstorPools {
     let linstor = &plan.integration.linstor;
-    let title = format!("LINSTOR pool {} lies on {} of every node", linstor.pool, linstor.device);
+    let title = format!("LINSTOR pool {} lies on {} of every node", linstor.pool, called(&linstor.device));
     let command = |node: &str| {
         format!(
             "kubectl exec -n cozy-linstor deploy/linstor-controller -- linstor ps cdp zfs {node} {} \
@@ -119,8 +120,15 @@ impl Step<Installation> for LinstorPools {
         Ok(Observed::Underway(wait.with_progress(done, total, "satellites")))
     }
 
-    async fn act(&self, _cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
-        cluster::apply(change, &[object(site)]).await
+    /// LINSTOR makes its pool by force (`zpool create -f`), and the kernel may have found the disks in another order since
+    /// day 2.
+    async fn act(&self, cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
+        let object = object(site);
+        let told = cluster::get(&site.kubernetes()?, &object.kind, None, &object.name).await?;
+        for node in &site.plan.nodes {
+            disks::look(cx, site, node, told.is_some()).await??;
+        }
+        cluster::apply(change, &[object]).await
     }
 
     fn undo(&self) -> Undo<'_, Installation> {

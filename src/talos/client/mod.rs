@@ -19,6 +19,7 @@ use node::Node;
 use std::net::IpAddr;
 use std::sync::Arc;
 use tls::{FirstUse, SpkiFingerprint};
+use tonic::Code;
 
 pub use node::API_PORT;
 
@@ -87,6 +88,18 @@ impl Maintenance {
     /// When the node does not answer.
     pub async fn disks(&self) -> Result<Answer<Vec<Disk>>, Error> {
         self.node.disks().await
+    }
+
+    /// The disk that Talos runs from, as [`Secure::system_disk`]; `None` while it knows of none, so that it would install itself.
+    ///
+    /// # Errors
+    /// When the node does not answer.
+    pub async fn system_disk(&self) -> Result<Option<Answer<String>>, Error> {
+        match self.node.system_disk().await {
+            Ok(answer) => Ok(Some(answer)),
+            Err(Error::Refused { code: Code::NotFound, .. }) => Ok(None),
+            Err(e) => Err(e),
+        }
     }
 
     /// Name and version of each system extension in the image.

@@ -35,7 +35,7 @@ pub struct NodeConfig {
     pub ntp: Vec<String>,
     /// Left out of workers' configs.
     pub vip: Option<Ipv4Addr>,
-    /// Device path of the disk that Talos is installed on, such as `/dev/sda`.
+    /// Device path of the disk that Talos is installed on; Talos follows a link (`EvalSymlinks`, v1.10.6).
     pub install_disk: String,
     /// Image of the Talos installer, with tag or digest (`machine.install.image`).
     pub installer_image: String,
