@@ -43,8 +43,8 @@ fn machines(known: &Defaults) -> Machines {
         cores: most(|n| u64::from(n.cores)),
         memory: most(|n| n.memory_mib << 20),
         disks: most(|n| (n.system_disk_gib + n.data_disk_gib) << 30),
-        beside: plan.day_6_memory_mib() << 20,
-        workers: plan.workers().into(),
+        beside: plan.machines_memory_mib() << 20,
+        workers: plan.most_workers().into(),
         worker_disk: plan.tests.worker_disk_gib << 30,
     }
 }

@@ -95,6 +95,9 @@ kinds! {
         namespaced("infrastructure.cluster.x-k8s.io", "v1alpha1", "ProxmoxMachineTemplate", "proxmoxmachinetemplates");
     KAMAJI_CONTROL_PLANE =
         namespaced("controlplane.cluster.x-k8s.io", "v1alpha1", "KamajiControlPlane", "kamajicontrolplanes");
+    KUBEADM_CONFIG_TEMPLATE =
+        namespaced("bootstrap.cluster.x-k8s.io", "v1beta1", "KubeadmConfigTemplate", "kubeadmconfigtemplates");
+    TENANT_CONTROL_PLANE = namespaced("kamaji.clastix.io", "v1alpha1", "TenantControlPlane", "tenantcontrolplanes");
     IP_ADDRESS = namespaced("ipam.cluster.x-k8s.io", "v1beta1", "IPAddress", "ipaddresses");
     IP_ADDRESS_CLAIM = namespaced("ipam.cluster.x-k8s.io", "v1beta1", "IPAddressClaim", "ipaddressclaims");
     IPAM_PROVIDER = namespaced("operator.cluster.x-k8s.io", "v1alpha2", "IPAMProvider", "ipamproviders");

@@ -1,7 +1,7 @@
 //! The scenarios of `assets/lab`, which are a part of the binary.
 
 /// The scenarios that come with cozyup, by name.
-pub const ALL: [(&str, &str); 24] = [
+pub const ALL: [(&str, &str); 26] = [
     ("standard", include_str!("../../assets/lab/standard.yaml")),
     ("missing-right", include_str!("../../assets/lab/missing-right.yaml")),
     ("storage-full", include_str!("../../assets/lab/storage-full.yaml")),
@@ -11,6 +11,8 @@ pub const ALL: [(&str, &str); 24] = [
     ("release-stuck", include_str!("../../assets/lab/release-stuck.yaml")),
     ("bad-line", include_str!("../../assets/lab/bad-line.yaml")),
     ("by-cdrom", include_str!("../../assets/lab/by-cdrom.yaml")),
+    ("tenant-kubernetes", include_str!("../../assets/lab/tenant-kubernetes.yaml")),
+    ("no-kubeadm", include_str!("../../assets/lab/no-kubeadm.yaml")),
     ("drills", include_str!("../../assets/lab/drills.yaml")),
     ("never-heals", include_str!("../../assets/lab/never-heals.yaml")),
     ("local-storages", include_str!("../../assets/lab/local-storages.yaml")),

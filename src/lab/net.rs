@@ -27,6 +27,8 @@ pub enum Endpoint {
     Kubernetes { node: String },
     /// A LoadBalancer service: HTTP from a pod behind it.
     Service { namespace: String, name: String, port: u16 },
+    /// The Kubernetes API of a tenant's cluster, behind the Service of its control plane.
+    TenantKubernetes { namespace: String, name: String },
     /// The release server: image and installer manifest over plain HTTP.
     Releases,
     /// Something that is not ours and answers nothing.
@@ -134,6 +136,12 @@ async fn answer(stream: TcpStream, endpoint: Endpoint, lab: Lab, line: Line) {
             Some(at) => pass_on(stream, at).await,
             None => kube::api::serve(stream, lab, line).await,
         },
+        Endpoint::TenantKubernetes { namespace, name } => {
+            // Without a pod behind it the Service refuses.
+            if let Some(tenant) = lab.look(|w| kube::tenant_api(w, &namespace, &name)) {
+                kube::api::serve(stream, tenant, line).await;
+            }
+        }
         Endpoint::Service { namespace, name, port } => kube::service::serve(stream, lab, namespace, name, port).await,
         Endpoint::Releases => releases::serve(stream, lab, line).await,
         Endpoint::Stranger => {

@@ -1,7 +1,9 @@
 //! A scenario: a site, its latencies and its faults, as YAML that a person can read (`assets/lab/*.yaml`).
 mod bridge;
+mod guest;
 
 pub use bridge::Bridge;
+pub use guest::{Guest, GuestTemplate};
 
 use super::built_in;
 use super::disturb::Disturbance;
@@ -34,6 +36,9 @@ pub struct Scenario {
     /// `tests.drills` of the lab's plan: names of `nodes`.
     #[serde(default)]
     pub drills: Vec<String>,
+    /// `tests.worker_template` of the lab's plan: VMID of one of the guests.
+    #[serde(default)]
+    pub worker_template: Option<u32>,
     /// `talos.delivery` of the lab's plan: `apply` or `cdrom`.
     #[serde(default = "apply")]
     pub delivery: String,
@@ -133,16 +138,6 @@ pub struct Storage {
     /// The nodes that have it; all of them when none is named.
     #[serde(default)]
     pub nodes: Vec<String>,
-}
-
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Guest {
-    pub vmid: u32,
-    pub name: String,
-    pub node: String,
-    pub memory_mib: u64,
-    pub running: bool,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -26,6 +26,10 @@ pub struct World {
     pub machines: BTreeMap<u32, machine::Machine>,
     /// There once the first control plane has bootstrapped.
     pub cluster: Option<kube::Cluster>,
+    /// Clusters of tenants, by namespace and name of their control plane.
+    pub tenants: BTreeMap<(String, String), kube::tenant::Tenant>,
+    /// Set by [`Lab::new`].
+    pub clock: Option<Clock>,
     /// Another API server that answers for the cluster on the control planes' addresses: connections are passed on to it.
     /// Whoever sets this keeps it and the store in step (`tests/peers/bridge`).
     pub kubernetes_elsewhere: Option<SocketAddr>,
@@ -51,6 +55,8 @@ impl World {
             base,
             machines: BTreeMap::new(),
             cluster: None,
+            tenants: BTreeMap::new(),
+            clock: None,
             kubernetes_elsewhere: None,
             cluster_api_elsewhere: false,
             releases: releases::Releases::default(),
@@ -109,7 +115,8 @@ pub struct Lab {
 }
 
 impl Lab {
-    pub fn new(world: World, clock: Clock) -> Self {
+    pub fn new(mut world: World, clock: Clock) -> Self {
+        world.clock = Some(clock.clone());
         Lab {
             world: Arc::new(Mutex::new(world)),
             clock,

@@ -30,9 +30,10 @@ impl Plan {
         self.day_6().map_or(0, |_| self.tests.workers)
     }
 
-    /// Memory that day 6 takes on the template's host while it goes on, in MiB: its VM is gone before the workers come.
-    pub fn day_6_memory_mib(&self) -> u64 {
-        let workers = u64::from(self.workers()).saturating_mul(self.tests.worker_memory_mib);
+    /// Memory that Cluster API's VMs take on the template's host, in MiB: day 6's one VM is gone before its workers come, and those
+    /// before day 9's machines.
+    pub fn machines_memory_mib(&self) -> u64 {
+        let workers = u64::from(self.most_workers()).saturating_mul(self.tests.worker_memory_mib);
         self.day_6().map_or(0, |_| workers.max(ALONE_MIB))
     }
 }

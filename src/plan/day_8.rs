@@ -34,8 +34,8 @@ impl Plan {
         };
         let no_range = "tests.machine_vmids and tests.machine_addresses are not in the plan";
         let no_capmox = "integration.capmox.enabled is false";
-        let why = if self.integration.capmox.enabled { no_range } else { no_capmox };
-        add(self.day_6().is_none(), 6, "VMs by Cluster API", why);
+        let why_no_machines = if self.integration.capmox.enabled { no_range } else { no_capmox };
+        add(self.day_6().is_none(), 6, "VMs by Cluster API", why_no_machines);
         add(self.day_6().is_some() && self.workers() == 0, 6, "workers by Cluster API", "tests.workers is 0");
         add(!self.tests.storage, 7, "volumes in both systems", "tests.storage is false");
         add(self.tests.storage && self.day_7().is_empty(), 7, "volumes in both systems", "tests.volumes is empty");
@@ -45,7 +45,10 @@ impl Plan {
         let why = if self.tests.tenant { "tests.postgres is false" } else { no_tenant };
         add(!self.database(), 8, "a database of a tenant", why);
         add(true, 8, "backup and restore of a database", NO_BACKUP);
-        add(true, 9, "a Kubernetes cluster of a tenant", NO_TENANT_CLUSTER);
+        let no_template = "tests.worker_template names no template with kubeadm";
+        let why = if self.day_6().is_some() { no_template } else { why_no_machines };
+        add(self.day_9().is_none(), 9, "a Kubernetes cluster of a tenant", why);
+        add(self.day_9().is_some(), 9, "pods in a tenant's Kubernetes", NO_NETWORK);
         off
     }
 }
@@ -53,8 +56,9 @@ impl Plan {
 /// Said wherever a person could take a database that answers for one that is saved.
 pub const NO_BACKUP: &str = "CozyStack v0.37.2 saves a Postgres to an S3 store alone, and a plan names none; the root tenant's SeaweedFS is off";
 
-const NO_TENANT_CLUSTER: &str = "this version of cozyup makes none: `kind: Kubernetes` of CozyStack v0.37.2 makes its workers with KubeVirt alone, and \
-     workers in Proxmox VE need a template with kubeadm, which a plan can't name yet";
+/// Said where a person could take a tenant's Kubernetes whose machines have joined for one that carries pods.
+pub const NO_NETWORK: &str = "CozyStack v0.37.2 brings a network, storage and a cloud controller into the clusters that it makes with KubeVirt alone: \
+     in one with machines in Proxmox VE the nodes stay NotReady until its owner installs a network";
 
 #[cfg(test)]
 mod tests {

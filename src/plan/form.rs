@@ -225,6 +225,8 @@ static FIELDS: LazyLock<Vec<Field>> = LazyLock::new(|| {
         tests.drills,
         tests.tenant,
         tests.postgres,
+        tests.worker_template,
+        tests.tenant_workers,
         tests.machine_vmids,
         tests.machine_addresses,
         tests.workers,

@@ -4,6 +4,7 @@ pub mod day;
 pub mod day_6;
 pub mod day_7;
 pub mod day_8;
+pub mod day_9;
 pub mod defaults;
 pub mod draft;
 pub mod finding;

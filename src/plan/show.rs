@@ -88,6 +88,7 @@ fn tests(plan: &Plan, out: &mut Lines) {
     out.row("database", if plan.database() { "a Postgres with a row" } else { "none" });
     out.row("VMs by Cluster API", by_cluster_api(plan));
     out.row("workers by Cluster API", workers(plan));
+    out.row("Kubernetes of a tenant", of_tenant(plan));
     for off in plan.off() {
         out.0.push_str(&format!("  off, {}: {} ({})\n", day_title(off.day), off.test, off.reason));
     }
@@ -97,6 +98,13 @@ fn by_cluster_api(plan: &Plan) -> String {
     match plan.day_6() {
         Some((vmids, addresses)) => format!("VMIDs {vmids}, addresses {addresses}"),
         None => "no".to_string(),
+    }
+}
+
+fn of_tenant(plan: &Plan) -> String {
+    match plan.day_9() {
+        Some(template) => format!("its machines ({}) are made of template {template}", plan.tenant_workers()),
+        None => "none".to_string(),
     }
 }
 

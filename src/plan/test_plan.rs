@@ -1,9 +1,9 @@
 //! The section `tests` of the plan.
 use super::model::AddressRange;
-use crate::base::vmid::VmidRange;
+use crate::base::vmid::{Vmid, VmidRange};
 use serde::{Deserialize, Serialize};
 
-/// The tests of days 5 to 8. What the file does not name is as in [`TestPlan::default`].
+/// The tests of days 5 to 9. What the file does not name is as in [`TestPlan::default`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TestPlan {
@@ -25,13 +25,19 @@ pub struct TestPlan {
     pub tenant: bool,
     /// A database of one of these tenants keeps a row.
     pub postgres: bool,
+    /// The template for the machines of a tenant's Kubernetes on day 9: an Ubuntu with containerd, kubeadm and kubelet, on the host of
+    /// the Talos template; absent: no such test.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub worker_template: Option<Vmid>,
+    /// How many machines the tenant's Kubernetes gets, of the sizes below.
+    pub tenant_workers: u32,
     /// VMIDs for the VMs that Cluster API makes on day 6 and removes again; absent with `machine_addresses`: no such test.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub machine_vmids: Option<VmidRange>,
     /// Addresses for these VMs; the first is the endpoint of a control plane that nobody starts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub machine_addresses: Option<AddressRange>,
-    /// How many machines Cluster API makes that join the cluster and are removed again; 0: none.
+    /// How many machines Cluster API makes on day 6 that join the cluster and are removed again; 0: none.
     pub workers: u32,
     /// Number of CPU cores of each.
     pub worker_cores: u32,
@@ -57,6 +63,8 @@ impl Default for TestPlan {
             drills: Vec::new(),
             tenant: true,
             postgres: true,
+            worker_template: None,
+            tenant_workers: 1,
             machine_vmids: None,
             machine_addresses: None,
             workers: 0,

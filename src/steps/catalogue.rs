@@ -27,6 +27,7 @@ pub fn steps(plan: &Plan, components: &[Component]) -> Steps {
     steps.extend(day6::steps(plan));
     steps.extend(super::day7::steps(plan));
     steps.extend(super::day8::steps(plan));
+    steps.extend(super::day9::steps(plan));
     steps.extend(day10::steps(plan));
     steps
 }

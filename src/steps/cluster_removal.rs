@@ -1,13 +1,15 @@
 //! Steps that remove what Cluster API made, on the way forward and, by the same looks and acts, in a teardown: the VMs would
 //! outlive the cluster that made them, so they go first.
+use crate::base::answer::Answer;
 use crate::engine::failure::Failure;
 use crate::engine::proof::Evidence;
 use crate::engine::step::{Context, Observed, Outline, Removal, Step, Undo};
 use crate::kubernetes::{self, Kind};
-use crate::steps::cluster::{seen, text};
+use crate::steps::cluster::{is_ours, items, seen, text};
 use crate::steps::site::{Changing, Installation, Reading};
 use crate::steps::{failures, teardown};
 use async_trait::async_trait;
+use serde_json::Value;
 use std::time::Duration;
 
 /// A Cluster of Cluster API with the VMs that it made, as one thing to be removed.
@@ -31,31 +33,64 @@ pub struct ClusterRemoval<M> {
     pub made: M,
 }
 
-/// The readings that show that the namespace holds nothing of these kinds, or the first object that it holds.
-///
+/// What is left in a namespace once its Cluster is gone.
+pub enum Remains {
+    /// Nothing, with the readings that show it.
+    Nothing(Vec<Evidence>),
+    /// An object that goes, or that somebody else takes along.
+    Going(String),
+    /// An object of the run's that no Cluster ever took over: the run was cut off between one object and the next.
+    Unowned(String),
+}
+
+/// True for an object of the run's that nobody will take along.
+fn is_unowned(site: &Reading, object: &Value) -> bool {
+    is_ours(site, object)
+        && text(object, "/metadata/deletionTimestamp").is_empty()
+        && items(object, "/metadata/ownerReferences").next().is_none()
+}
+
 /// # Errors
 /// When the cluster can't be asked.
-pub async fn none_of(
-    cx: &dyn Context,
-    site: &Reading,
-    namespace: &str,
-    kinds: &[Kind],
-) -> Result<Result<Vec<Evidence>, String>, Failure> {
-    let reader = site.kubernetes()?;
-    let mut readings = Vec::new();
+pub async fn remains(cx: &dyn Context, site: &Reading, namespace: &str, kinds: &[Kind]) -> Result<Remains, Failure> {
+    let (mut readings, mut unowned) = (Vec::new(), None);
     for kind in kinds {
-        let found = match reader.list(kind, Some(namespace), None).await {
-            Ok(found) => found,
-            // A cluster that never came to have Cluster API knows no such kind, and holds none of it.
-            Err(kubernetes::Error::NotFound) => continue,
-            Err(e) => return Err(failures::kubernetes(&e, &format!("list {}", kind.resource()))),
-        };
-        if let Some(one) = found.value.first() {
-            return Ok(Err(format!("{} {}", kind.kind, text(one, "/metadata/name"))));
+        let Some(found) = all_of(site, namespace, kind).await? else { continue };
+        for object in &found.value {
+            let told = format!("{} {}", kind.kind, text(object, "/metadata/name"));
+            if !is_unowned(site, object) {
+                return Ok(Remains::Going(told));
+            }
+            unowned = unowned.or(Some(told));
         }
         readings.push(seen(cx, &found));
     }
-    Ok(Ok(readings))
+    Ok(unowned.map_or(Remains::Nothing(readings), Remains::Unowned))
+}
+
+/// Deletes the run's objects that no Cluster ever took over.
+///
+/// # Errors
+/// When the cluster can't be asked, or refuses.
+pub async fn delete_unowned(site: &Reading, change: &Changing, namespace: &str, kinds: &[Kind]) -> Result<(), Failure> {
+    for kind in kinds {
+        let Some(found) = all_of(site, namespace, kind).await? else { continue };
+        for object in found.value.iter().filter(|object| is_unowned(site, object)) {
+            let (name, uid) = (text(object, "/metadata/name"), text(object, "/metadata/uid"));
+            let deleted = change.kubernetes()?.delete(kind, Some(namespace), name, uid).await;
+            deleted.map_err(|e| failures::kubernetes(&e, &format!("delete {} {name}", kind.kind)))?;
+        }
+    }
+    Ok(())
+}
+
+/// `None` where the cluster never came to know the kind: it holds none of it.
+async fn all_of(site: &Reading, namespace: &str, kind: &Kind) -> Result<Option<Answer<Vec<Value>>>, Failure> {
+    match site.kubernetes()?.list(kind, Some(namespace), None).await {
+        Ok(found) => Ok(Some(found)),
+        Err(kubernetes::Error::NotFound) => Ok(None),
+        Err(e) => Err(failures::kubernetes(&e, &format!("list {}", kind.resource()))),
+    }
 }
 
 #[async_trait]

@@ -3,9 +3,9 @@
 use super::claim;
 use super::cluster_api;
 use super::day1::{self, clone, template_vm};
-use super::day6::{machine, workers};
-use super::kept;
+use super::day6::machine;
 use super::site::Reading;
+use super::workers::GROUPS;
 use crate::base::text;
 use crate::base::vmid::Vmid;
 use crate::engine::made::{Origin, Thing};
@@ -45,11 +45,10 @@ pub fn maker(plan: &Plan, vmid: Vmid) -> Option<StepId> {
     planned.or_else(|| cluster_api::may_have_made(plan, vmid).then(|| StepId::new(machine::KIND)))
 }
 
-/// Where the VM comes from. Of those in Cluster API's range day 6 makes one first, workers in the same range later, and those
-/// that stay last.
+/// Where the VM comes from. Of those in Cluster API's range day 6 makes one first; groups of workers come into the same range later.
 fn origin(cx: &dyn Context, plan: &Plan, vmid: Vmid, thing: &Thing) -> Origin {
     let mut origin = cx.made().origin(maker(plan, vmid).as_ref(), thing);
-    for kind in [workers::KIND, kept::machines::KIND] {
+    for kind in GROUPS.map(|group| group.made_by) {
         origin = match origin {
             Origin::Another | Origin::Never if cluster_api::may_have_made(plan, vmid) => {
                 cx.made().origin(Some(&StepId::new(kind)), thing)

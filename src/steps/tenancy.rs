@@ -1,4 +1,7 @@
-//! The tenants of day 8 and their database: names, what is asked for them, and the objects that the tests put into them.
+//! The tenants of days 8 and 9 and a database: names, what is asked for them, and the objects that the tests put into them.
+pub mod going;
+pub mod made;
+
 use super::applications::Application;
 use super::objects::{self, IMAGE};
 use super::site::Reading;
@@ -16,18 +19,43 @@ pub struct TestTenant {
     release: &'static str,
     /// It has a quota.
     pub is_limited: bool,
+    /// KIND of the step that makes it.
+    maker: &'static str,
+    /// KIND of the step with which it goes in a teardown.
+    pub removed_by: &'static str,
 }
 
 /// The tenant with quota, host and database.
-pub static FIRST: TestTenant =
-    TestTenant { name: "cozyuptest", namespace: "tenant-cozyuptest", release: "tenant-cozyuptest", is_limited: true };
-/// Its neighbour.
-pub static SECOND: TestTenant = TestTenant {
-    name: "cozyupother",
-    namespace: "tenant-cozyupother",
-    release: "tenant-cozyupother",
-    is_limited: false,
+pub static FIRST: TestTenant = TestTenant {
+    name: "cozyuptest",
+    namespace: "tenant-cozyuptest",
+    release: "tenant-cozyuptest",
+    is_limited: true,
+    ..OF_DAY_8
 };
+/// Its neighbour.
+pub static SECOND: TestTenant =
+    TestTenant { name: "cozyupother", namespace: "tenant-cozyupother", release: "tenant-cozyupother", ..OF_DAY_8 };
+pub const THIRD_NAMESPACE: &str = "tenant-cozyupcluster";
+/// The tenant of day 9, whose Kubernetes it is.
+pub static THIRD: TestTenant = TestTenant {
+    name: "cozyupcluster",
+    namespace: THIRD_NAMESPACE,
+    release: "tenant-cozyupcluster",
+    is_limited: false,
+    maker: super::day9::tenant::KIND,
+    removed_by: super::day9::removal::KIND,
+};
+/// Without a name.
+const OF_DAY_8: TestTenant = TestTenant {
+    name: "",
+    namespace: "",
+    release: "",
+    is_limited: false,
+    maker: super::day8::tenant::KIND,
+    removed_by: super::day8::cleanup::KIND,
+};
+/// Those of day 8.
 pub static ALL: [&TestTenant; 2] = [&FIRST, &SECOND];
 
 /// The amounts that the limited tenant may use, as `resourceQuotas` of its application.
@@ -56,7 +84,7 @@ impl TestTenant {
 
     /// The step that makes it.
     pub fn made_by(&self) -> StepId {
-        StepId::of(super::day8::tenant::KIND, self.name)
+        StepId::of(self.maker, self.name)
     }
 
     pub fn spec(&self) -> Value {
@@ -131,8 +159,10 @@ mod tests {
     #[test]
     fn a_tenant_is_named_as_cozystack_allows_it_and_lives_where_it_puts_it() {
         for tenant in ALL {
-            assert!(!tenant.name.contains('-') && tenant.namespace == format!("tenant-{}", tenant.name));
             assert!(tenant.neighbour() != tenant && tenant.neighbour().neighbour() == tenant);
+        }
+        for tenant in ALL.into_iter().chain([&THIRD]) {
+            assert!(!tenant.name.contains('-') && tenant.namespace == format!("tenant-{}", tenant.name));
         }
         assert_eq!(FIRST.spec()["resourceQuotas"]["memory"], "4Gi");
         assert_eq!(SECOND.spec()["resourceQuotas"], json!({}));

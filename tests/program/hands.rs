@@ -73,6 +73,10 @@ impl Hands {
         self.runtime.block_on(changer.delete_token(user, token)).unwrap();
     }
 
+    pub fn list(&self, kind: &Kind, namespace: Option<&str>) -> Vec<Value> {
+        self.runtime.block_on(self.kubernetes().0.list(kind, namespace, None)).unwrap().value
+    }
+
     pub fn apply(&self, kind: &Kind, namespace: Option<&str>, name: &str, body: Value) {
         let changer = self.kubernetes().1;
         self.runtime.block_on(changer.apply(kind, namespace, name, body)).unwrap();

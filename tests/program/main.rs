@@ -18,6 +18,7 @@ mod day6;
 mod day6_workers;
 mod day7;
 mod day8;
+mod day9;
 mod drills;
 mod first_use;
 mod given;

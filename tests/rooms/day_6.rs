@@ -20,14 +20,17 @@ fn broken() -> Vec<(&'static str, Edits, &'static str)> {
         ),
         ("machine-test", vec![("  machine_vmids: 9500-9509\n", "")], "machine_addresses"),
         ("drill-machines", vec![("drills: []", "drills: [cozy-new-cp9]")], "drills:"),
+        ("worker-template", vec![("workers: 2", "workers: 2\n  worker_template: 9500")], "worker_template: 9500"),
         ("worker-room", vec![("workers: 2", "workers: 6")], "workers: 6"),
     ]
 }
 
-/// Removes a key, and with one of day 6's two ranges the other and the workers: they come together or not at all.
+/// Removes a key, and with one of day 6's two ranges the other and the machines in them: they come together or not at all.
 pub fn remove(section: &mut Map<String, Value>, name: &str) {
     section.remove(name).unwrap();
     if name.starts_with("machine_") {
-        section.retain(|other, _| !other.starts_with("machine_") && other != "workers");
+        section.retain(|other, _| {
+            !other.starts_with("machine_") && !["workers", "worker_template"].contains(&other.as_str())
+        });
     }
 }

@@ -1,5 +1,6 @@
 //! The plan file from outside: every rule has a plan that breaks it, every key and rule is documented.
 use crate::day_6::{self, Edits};
+use cozyup::base::vmid::Vmid;
 use cozyup::plan::defaults::{self, Defaults, FILL_IN};
 use cozyup::plan::keys::{self, Kind, Need};
 use cozyup::plan::lint::{self, RULES};
@@ -360,6 +361,7 @@ fn whole() -> Plan {
     plan.site.pool = Some("cozy".into());
     plan.template.copies.push("pve2/9101/ssd/local".parse().unwrap());
     plan.talos.iso_storage = Some("local".into());
+    plan.tests.worker_template = Some(Vmid::of(9200));
     let capmox = &mut plan.integration.capmox;
     capmox.components_url = Some("https://mirror.example.com/infrastructure-components.yaml".into());
     capmox.components_sha256 = Some("0123456789abcdef".repeat(4));

@@ -150,10 +150,10 @@ impl Shape {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn input() -> MachineTest {
+    pub fn input() -> MachineTest {
         let shape = Shape {
             host: "pve".into(),
             template: 9100,

@@ -9,6 +9,7 @@ mod machine;
 mod network;
 mod storage;
 mod tenant;
+mod tenant_cluster;
 mod workers;
 
 pub use access::{AUTHORITY, AUTHORITY_KEY, CREDENTIALS, ProxmoxAccess};
@@ -22,6 +23,7 @@ pub use machine::{MachineTest, Network, Shape, machine_test};
 pub use network::{METALLB_NAMESPACE, address_pool};
 pub use storage::{linstor_pool, storage_classes};
 pub use tenant::{TENANT_ROOT, TenantRoot};
+pub use tenant_cluster::TenantCluster;
 pub use workers::{Keys, Kubeconfig, VALID_UNTIL, Workers};
 
 use crate::kubernetes::Kind;

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 const PAUSED: &str = "cluster.x-k8s.io/paused";
-const DEPLOYMENT_LABEL: &str = "cluster.x-k8s.io/deployment-name";
+pub(super) const DEPLOYMENT_LABEL: &str = "cluster.x-k8s.io/deployment-name";
 
 /// Alike workers of one MachineDeployment.
 pub struct Workers {

@@ -24,7 +24,7 @@ impl Api {
             Endpoint::TalosMaintenance { .. } | Endpoint::TalosSecure { .. } => Some(Api::Talos),
             Endpoint::Kubernetes { .. } => Some(Api::Kubernetes),
             Endpoint::Releases => Some(Api::Web),
-            Endpoint::Service { .. } | Endpoint::Stranger => None,
+            Endpoint::TenantKubernetes { .. } | Endpoint::Service { .. } | Endpoint::Stranger => None,
         }
     }
 }

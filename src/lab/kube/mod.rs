@@ -4,6 +4,7 @@ pub mod control;
 mod fake_certificate;
 pub mod service;
 pub mod store;
+pub mod tenant;
 
 pub use super::machine::outside::{ControlPlaneFacts, NodeFacts};
 use super::world::World;
@@ -125,9 +126,20 @@ pub fn node_down(world: &mut World, name: &str) {
     settle(world);
 }
 
+/// The API of a tenant's cluster, while its pods answer.
+pub fn tenant_api(world: &World, namespace: &str, name: &str) -> Option<super::world::Lab> {
+    control::cluster_api::tenant_api(world, namespace, name)
+}
+
+/// A VM started whose disk carries no Talos.
+pub fn guest_up(world: &mut World, vmid: u32) {
+    control::cluster_api::guest_up(world, vmid);
+}
+
 /// The last disk with the cluster's etcd is gone, and everything with it.
 pub fn forget(world: &mut World) {
     control::balancer::close_all(world);
+    world.tenants.clear();
     world.cluster = None;
 }
 

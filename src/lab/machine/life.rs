@@ -35,8 +35,9 @@ pub fn later(world: &mut World, vmid: u32, seconds: f64, action: impl FnOnce(&mu
 }
 
 pub fn power_on(world: &mut World, vmid: u32) {
-    if let Some(vm) = outside::vm(world, vmid) {
-        start(world, vmid, vm);
+    match outside::vm(world, vmid) {
+        Some(vm) => start(world, vmid, vm),
+        None => outside::other_guest_up(world, vmid),
     }
 }
 

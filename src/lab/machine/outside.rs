@@ -130,6 +130,11 @@ pub fn cdrom(world: &World, vmid: u32) -> Option<BTreeMap<String, Vec<u8>>> {
     world.pve.cdrom(vmid)
 }
 
+/// The VM started, and it does not run Talos.
+pub fn other_guest_up(world: &mut World, vmid: u32) {
+    kube::guest_up(world, vmid);
+}
+
 /// The machine switched itself off (`Shutdown`, `Reset` without reboot).
 pub fn switched_off(world: &mut World, vmid: u32) {
     pve::guest_stopped(world, vmid);

@@ -122,6 +122,7 @@ pub fn make(world: &mut World, node: &str, vmid: u32, wanted: &Wanted) -> Result
             let volume = Volume {
                 used: source.as_ref().map_or(0, |s| s.used.min(size)),
                 imported: source.as_ref().is_some_and(|s| s.imported || s.content == "import"),
+                kubelet: source.as_ref().and_then(|s| s.kubelet.clone()),
                 ..Volume::disk(vmid, &format, size, world.now)
             };
             let volid = allocate(world, node, storage, vmid, volume)?;

@@ -23,7 +23,7 @@ use self::rights::Rights;
 use self::storage::{Storage, Volume};
 use self::task::Task;
 use self::vm::{Power, Vm};
-use super::scenario::{Bridge, FaultKind, ProxmoxNode, Scenario};
+use super::scenario::{Bridge, FaultKind, GuestTemplate, ProxmoxNode, Scenario};
 use super::world::World;
 use cozyup_base::secret::Secret;
 use cozyup_base::tls::Fingerprint;
@@ -95,6 +95,8 @@ pub struct VmFacts {
     pub bridge: String,
     /// The boot disk comes from an imported image.
     pub talos_disk: bool,
+    /// Version of the kubelet on a boot disk of an Ubuntu with kubeadm.
+    pub kubelet: Option<String>,
     pub system_disk_gib: u64,
     /// Slot and size of every other disk, e.g. `("scsi1", 256)`.
     pub extra_disks: Vec<(String, u64)>,
@@ -144,6 +146,9 @@ impl Pve {
         for guest in &site.guests {
             let vm = pve.foreign_vm(guest.vmid, &guest.name, &guest.node, guest.memory_mib, guest.running);
             pve.vms.insert(guest.vmid, vm);
+            if let Some(template) = &guest.template {
+                pve.furnish_template(guest.vmid, &guest.node, template);
+            }
         }
         if let Some(pool) = &site.pool {
             pve.rights.pools.insert(pool.clone(), rights::Pool::default());
@@ -285,6 +290,20 @@ impl Pve {
             vm.power = Power::Running { since: Timestamp::UNIX_EPOCH, pid: self.next_pid };
         }
         vm
+    }
+
+    /// The guest becomes a template whose disk carries a system; where the storage has no room it stays without a disk.
+    fn furnish_template(&mut self, vmid: u32, node: &str, template: &GuestTemplate) {
+        let (GuestTemplate { storage, disk_gib, kubelet }, size) = (template, template.disk_gib * GIB);
+        let name = format!("base-{vmid}-disk-0");
+        let Ok(volid) = self.allocate_named(node, storage, &name, vmid, size, Timestamp::UNIX_EPOCH) else { return };
+        if let Some(volume) = self.storages.get_mut(storage).and_then(|s| s.volume_mut(node, &name)) {
+            volume.kubelet.clone_from(kubelet);
+        }
+        if let Some(vm) = self.vms.get_mut(&vmid) {
+            vm.config.insert("template".into(), "1".into());
+            vm.config.insert("scsi0".into(), format!("{volid},size={disk_gib}G"));
+        }
     }
 
     /// A hardware address with Proxmox's prefix that no other VM of the site has.

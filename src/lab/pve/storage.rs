@@ -32,6 +32,8 @@ pub struct Volume {
     pub vmid: Option<u32>,
     /// The bytes came from an imported image, at first hand or through clones.
     pub imported: bool,
+    /// The version of the kubelet on a disk with an Ubuntu that has kubeadm, first hand or through clones.
+    pub kubelet: Option<String>,
     pub sha256: Option<String>,
     /// The content of a small CD-ROM.
     pub bytes: Option<Arc<Vec<u8>>>,
@@ -49,6 +51,7 @@ impl Volume {
             disk: size,
             vmid: Some(vmid),
             imported: false,
+            kubelet: None,
             sha256: None,
             bytes: None,
             created,

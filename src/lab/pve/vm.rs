@@ -376,6 +376,7 @@ impl Pve {
         let vm = self.vms.get(&vmid)?;
         let gib = |drive: &Property| drive.option("size").and_then(parse_size).unwrap_or(0).div_ceil(GIB);
         let boot = vm.boot_disk();
+        let on_boot = boot.as_ref().and_then(|(_, d)| self.volume(&vm.node, &d.head));
         let boot_slot = boot.as_ref().map(|(slot, _)| slot.clone()).unwrap_or_default();
         let card = vm.nics().next().map(|(_, nic)| nic);
         // Of two volumes with the same label a guest reads the first.
@@ -385,6 +386,8 @@ impl Pve {
             let (address, prefix) = ip.split_once('/')?;
             Some((address.parse::<Ipv4Addr>().ok()?, prefix.parse::<u8>().ok()?))
         });
+        let nameservers =
+            vm.config.get("nameserver").map(|n| n.split([' ', ',']).filter_map(|a| a.parse().ok()).collect());
         Some(VmFacts {
             vmid,
             name: vm.name(),
@@ -395,7 +398,8 @@ impl Pve {
             mac: card.as_ref().and_then(|n| n.mac.clone()).unwrap_or_default().to_ascii_lowercase(),
             uuid: vm.uuid(),
             bridge: card.as_ref().and_then(Nic::bridge).unwrap_or_default().to_string(),
-            talos_disk: boot.as_ref().is_some_and(|(_, d)| self.volume(&vm.node, &d.head).is_some_and(|v| v.imported)),
+            talos_disk: on_boot.is_some_and(|v| v.imported),
+            kubelet: on_boot.and_then(|v| v.kubelet.clone()),
             system_disk_gib: boot.as_ref().map_or(0, |(_, d)| gib(d)),
             extra_disks: vm
                 .disks()
@@ -405,12 +409,7 @@ impl Pve {
             address,
             gateway: ip.option("gw").and_then(|g| g.parse().ok()),
             hostname: carried.then(|| vm.name()),
-            nameservers: vm
-                .config
-                .get("nameserver")
-                .filter(|_| carried)
-                .map(|n| n.split([' ', ',']).filter_map(|a| a.parse().ok()).collect())
-                .unwrap_or_default(),
+            nameservers: nameservers.filter(|_| carried).unwrap_or_default(),
         })
     }
 }

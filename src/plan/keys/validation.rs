@@ -48,6 +48,23 @@ pub(super) static TESTS: &[Key] = &[
     )
     .or("true"),
     key(
+        "worker_template",
+        "template of a tenant's machines",
+        Kind::Int { least: 100, most: 999_999_999 },
+        "9200",
+        "Day 9: VMID of a template with containerd, kubeadm and kubelet, on the host of the Talos template. A tenant gets a Kubernetes of its \
+         own, whose machines are made of it in the same two ranges as day 6's, and all of it is removed again.",
+    )
+    .optional("day 9 makes no cluster"),
+    key(
+        "tenant_workers",
+        "machines of a tenant",
+        Kind::Int { least: 1, most: 20 },
+        "1",
+        "Day 9: how many machines the tenant's Kubernetes gets, each of the sizes below.",
+    )
+    .or("1"),
+    key(
         "machine_vmids",
         "VMIDs of day 6",
         Kind::Pattern(&VMIDS),

@@ -100,6 +100,7 @@ mod token_of_root;
 mod vip_outside_subnet;
 mod vlan_range;
 mod worker_room;
+mod worker_template;
 
 /// One rule of a plan.
 pub struct Rule {
@@ -208,6 +209,7 @@ pub static RULES: &[Rule] = &[
     machine_vmids::RULE,
     drill_machines::RULE,
     worker_room::RULE,
+    worker_template::RULE,
     token_id::RULE,
     token_of_root::RULE,
     token_file_relative::RULE,

@@ -74,6 +74,8 @@ fn for_capmox(plan: &Plan, objects: &Objects) -> BTreeSet<Entry> {
     let template = format!("/vms/{}", plan.template.vmid);
     // The state of the Proxmox cluster is on `/` and has no other path.
     let mut entries = BTreeSet::from([entry("/", &CAPMOX_AUDIT, false), entry(template, &CAPMOX_TEMPLATE, false)]);
+    let of_tenants = plan.day_9().map(|vmid| entry(format!("/vms/{vmid}"), &CAPMOX_TEMPLATE, false));
+    entries.extend(of_tenants);
     entries.extend(hosts(plan).into_iter().map(|host| entry(format!("/nodes/{host}"), &CAPMOX_AUDIT, false)));
     match &plan.site.pool {
         Some(pool) => drop(entries.insert(entry(format!("/pool/{pool}"), &CAPMOX_VM, false))),

@@ -69,10 +69,10 @@ pub fn refusals(plan: &Plan, host: &str, status: &NodeStatus) -> Vec<String> {
     on_host(plan, host, status, &Guests::none()).0
 }
 
-/// Memory that machines of Cluster API take or will take, in bytes: those of the run that are there, or what day 6 needs.
+/// Memory that machines of Cluster API take or will take, in bytes: those of the run that are there, or what days 6 and 9 need.
 fn of_cluster_api(plan: &Plan, guests: &Guests) -> u64 {
     let own = guests.all.value.iter().filter(|g| cluster_api::may_have_made(plan, g.vmid) && guests.is_ours(g.vmid));
-    (plan.day_6_memory_mib() << 20).max(own.filter_map(|guest| guest.maxmem).sum())
+    (plan.machines_memory_mib() << 20).max(own.filter_map(|guest| guest.maxmem).sum())
 }
 
 /// The processor features that are missing for any machine.

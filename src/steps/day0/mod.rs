@@ -16,6 +16,7 @@ pub mod survival;
 pub(in crate::steps) mod tests;
 pub mod time;
 pub mod vmids;
+pub mod worker_template;
 
 use crate::base::answer::Answer;
 use crate::engine::failure::Failure;
@@ -36,7 +37,7 @@ const BAND: Band = Band::new(10, 60);
 const EVIDENCE: usize = 8;
 
 pub fn steps(plan: &Plan) -> Steps {
-    vec![
+    let mut steps: Steps = vec![
         Arc::new(jump_host::step(plan)),
         Arc::new(survival::step(plan)),
         Arc::new(release::step(plan)),
@@ -52,7 +53,11 @@ pub fn steps(plan: &Plan) -> Steps {
         Arc::new(image::step(plan)),
         Arc::new(registries::step(plan)),
         Arc::new(time::step(plan)),
-    ]
+    ];
+    if plan.day_9().is_some() {
+        steps.push(Arc::new(worker_template::step(plan)));
+    }
+    steps
 }
 
 type Look = for<'a> fn(&'a dyn Context, &'a Reading) -> BoxFuture<'a, Result<Proof, Failure>>;

@@ -6,13 +6,15 @@ use crate::kubernetes::Kind;
 use crate::plan::model::Plan;
 use crate::steps::cluster::{foreign, get, is_ours, text};
 use crate::steps::cluster_api::{self, NAMESPACE};
-use crate::steps::cluster_removal::{ClusterRemoval, Made, none_of};
+use crate::steps::cluster_removal::{ClusterRemoval, Made, Remains, delete_unowned, remains};
 use crate::steps::site::{Changing, Reading};
 use crate::steps::{failures, outlines};
 use async_trait::async_trait;
 
 pub const KIND: &str = "day6.removal";
 const BAND: Band = Band::new(60, 600);
+/// Kinds of which nothing may be left.
+const OF_IT: [Kind; 4] = [Kind::MACHINE, Kind::PROXMOX_MACHINE, Kind::PROXMOX_CLUSTER, Kind::IP_ADDRESS_CLAIM];
 
 pub struct Smoke;
 
@@ -50,10 +52,10 @@ impl Made for Smoke {
             let named: Vec<String> = guests.iter().map(cluster_api::shown).collect();
             return wait(format!("Cluster {name} is being deleted; in Proxmox VE: {}", listed(&named)));
         }
-        let kinds = [Kind::MACHINE, Kind::PROXMOX_MACHINE, Kind::PROXMOX_CLUSTER, Kind::IP_ADDRESS_CLAIM];
-        let readings = match none_of(cx, site, NAMESPACE, &kinds).await? {
-            Ok(readings) => readings,
-            Err(object) => return wait(format!("{object} is still there")),
+        let readings = match remains(cx, site, NAMESPACE, &OF_IT).await? {
+            Remains::Nothing(readings) => readings,
+            Remains::Going(object) => return wait(format!("{object} is still there")),
+            Remains::Unowned(object) => return Ok(Observed::Absent(format!("{object} is left without its Cluster"))),
         };
         cluster_api::nothing_left(cx, site, is_of_this_run(cx), readings).await
     }
@@ -61,6 +63,7 @@ impl Made for Smoke {
     async fn delete(&self, cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
         let name = cluster_api::test(site)?.name;
         let Some(cluster) = get(&site.kubernetes()?, &Kind::CLUSTER, Some(NAMESPACE), &name).await? else {
+            delete_unowned(site, change, NAMESPACE, &OF_IT).await?;
             return if is_of_this_run(cx) { cluster_api::delete_cdrom(cx, site, change, BAND).await } else { Ok(()) };
         };
         if !is_ours(site, &cluster.value) {

@@ -8,30 +8,18 @@ use crate::engine::failure::Failure;
 use crate::engine::proof::{Evidence, Left, Proof};
 use crate::engine::step::{Context, Observed, Outline, Removal, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
-use crate::kubernetes::{Error, Kind};
 use crate::plan::model::Plan;
 use crate::steps::applications::Application;
-use crate::steps::cluster::{is_ours, part, seen, text};
+use crate::steps::cluster::{seen, text};
 use crate::steps::site::{Changing, Installation, Reading};
-use crate::steps::tenancy::{self, DATABASE, TestTenant};
-use crate::steps::{failures, outlines, teardown, volumes};
+use crate::steps::tenancy::{self, DATABASE, TestTenant, going};
+use crate::steps::{outlines, teardown, volumes};
 use async_trait::async_trait;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::time::Duration;
 
 pub const KIND: &str = "day8.cleanup";
 const BAND: Band = Band::new(60, 600);
-/// Kinds that people put into a tenant, and that would go with it.
-const INHABITANTS: [Kind; 7] = [
-    Kind::HELM_RELEASE,
-    Kind::DEPLOYMENT,
-    Kind::STATEFUL_SET,
-    Kind::POD,
-    Kind::PERSISTENT_VOLUME_CLAIM,
-    Kind::SERVICE,
-    Kind::INGRESS,
-];
-
 pub struct Cleanup {
     outline: Outline,
 }
@@ -66,34 +54,17 @@ fn of_application(application: &Application) -> Option<&'static TestTenant> {
 }
 
 /// Made by CozyStack's own chart or operator for what the run asked for, or by the run.
-fn is_of_the_tests(site: &Reading, tenant: &TestTenant, object: &Value) -> bool {
+fn is_of_the_tests(tenant: &TestTenant, object: &Value) -> bool {
     let of_database = tenant.namespace == DATABASE.namespace
         && (text(object, "/metadata/labels/cnpg.io~1cluster") == DATABASE.release
             || text(object, "/metadata/labels/helm.toolkit.fluxcd.io~1name") == DATABASE.release
             || text(object, "/metadata/name") == DATABASE.release
             || text(object, "/metadata/name").starts_with(&format!("{}-init-job", DATABASE.release)));
-    let is_info = text(object, "/metadata/labels/internal.cozystack.io~1tenantmodule") == "true";
-    is_ours(site, object) || of_database || is_info || text(object, "/metadata/labels/app") == tenancy::WEB
+    of_database || text(object, "/metadata/labels/app") == tenancy::WEB
 }
 
-/// The refusal when somebody put something of theirs into the tenant.
 async fn inhabited(site: &Reading, tenant: &TestTenant) -> Result<Option<Failure>, Failure> {
-    let namespace = tenant.namespace;
-    let mut others = Vec::new();
-    for kind in INHABITANTS {
-        let all = site.kubernetes()?.list(&kind, Some(namespace), None).await;
-        let all = all.map_err(|e| failures::kubernetes(&e, &format!("look what is in {namespace}")))?;
-        let theirs = all.value.iter().filter(|o| !is_of_the_tests(site, tenant, o));
-        others.extend(theirs.map(|o| format!("{} {}", kind.kind, text(o, "/metadata/name"))));
-    }
-    Ok((!others.is_empty()).then(|| {
-        Failure::person(
-            format!("tenant {} holds what this run did not make: {}", tenant.name, shorten(&others.join(", "), 400)),
-            format!(
-                "move it elsewhere, or delete it (kubectl -n {namespace} delete ...); the step then goes on by itself"
-            ),
-        )
-    }))
+    going::inhabited(site, tenant, |object| is_of_the_tests(tenant, object)).await
 }
 
 /// The names of the volumes that proofs named, and of those that were there before the deletion, kept as the handle.
@@ -104,31 +75,6 @@ fn made(cx: &dyn Context) -> Vec<String> {
     names.sort();
     names.dedup();
     names
-}
-
-/// What carries the tenants' names outside of their namespaces, and the readings that there is no more of it.
-async fn traces(cx: &dyn Context, site: &Reading) -> Result<(Vec<String>, Vec<Evidence>), Failure> {
-    let reader = site.kubernetes()?;
-    let of_tenant = |o: &Value, pointer: &str| tenancy::ALL.iter().any(|t| text(o, pointer).starts_with(t.namespace));
-    let (mut left, mut readings) = (Vec::new(), Vec::new());
-    for (kind, namespace, pointer) in [
-        (Kind::NAMESPACE, None, "/metadata/name"),
-        (Kind::CILIUM_WIDE_POLICY, None, "/metadata/name"),
-        (Kind::HELM_RELEASE, Some("tenant-root"), "/metadata/name"),
-        (Kind::INGRESS, None, "/metadata/namespace"),
-    ] {
-        let all = match reader.list(&kind, namespace, None).await {
-            Ok(all) => all,
-            // Nothing can be left of a kind that is not there.
-            Err(Error::NotFound) => continue,
-            Err(e) => return Err(failures::kubernetes(&e, &format!("list {}", kind.resource()))),
-        };
-        let rows: Vec<&Value> = all.value.iter().filter(|o| of_tenant(o, pointer)).collect();
-        left.extend(rows.iter().map(|o| format!("{} {}", kind.kind, text(o, "/metadata/name"))));
-        let shown = all.value.iter().map(|o| json!(text(o, "/metadata/name")));
-        readings.push(seen(cx, &part(&all, "their names", shown)));
-    }
-    Ok((left, readings))
 }
 
 impl Cleanup {
@@ -174,7 +120,7 @@ impl Step<Installation> for Cleanup {
         if let Some(seen) = going {
             return Ok(wait(seen));
         }
-        let (mut left, mut readings) = traces(cx, site).await?;
+        let (mut left, mut readings) = going::traces(cx, site, &tenancy::ALL).await?;
         let (volumes, more) = self.volumes(cx, site).await?;
         left.extend(volumes);
         if !left.is_empty() {

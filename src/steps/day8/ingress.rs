@@ -1,5 +1,4 @@
 //! `day8.ingress`: the tenant's host answers at the root ingress, asked from the jump host, with the name of the tenant's own pod.
-use super::tenant::annotation;
 use crate::base::text::shorten;
 use crate::engine::failure::Failure;
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
@@ -11,6 +10,7 @@ use crate::steps::day5::ingress::{Address, address};
 use crate::steps::day5::load_balancer::fetch;
 use crate::steps::objects;
 use crate::steps::site::{Changing, Installation, Reading};
+use crate::steps::tenancy::made::annotation;
 use crate::steps::tenancy::{FIRST, PORT, WEB};
 use crate::steps::{failures, outlines};
 use async_trait::async_trait;

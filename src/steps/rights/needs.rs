@@ -80,6 +80,9 @@ pub fn needs(plan: &Plan, network: &NetworkPlace) -> BTreeSet<Need> {
             add(&path, below, &["Permissions.Modify"]);
         }
     }
+    // Reading a tenant's template, and handing out the right to clone it.
+    let of_tenants = plan.day_9().map(|vmid| format!("/vms/{vmid}"));
+    of_tenants.iter().for_each(|path| add(path, false, &["VM.Allocate", "VM.Audit", "VM.Clone"]));
     if let Some(pool) = &plan.site.pool {
         // Rights on a pool are rights on its members, and making one of them asks the pool alone.
         add(&format!("/pool/{pool}"), false, &VMS);
@@ -87,9 +90,7 @@ pub fn needs(plan: &Plan, network: &NetworkPlace) -> BTreeSet<Need> {
     }
     add("/vms", true, &VMS);
     let vmids = plan.nodes.iter().map(|n| n.vmid).chain(plan.template_vmids().map(|(_, vmid)| vmid));
-    for vmid in vmids {
-        add(&format!("/vms/{}", vmid), false, &VMS);
-    }
+    vmids.for_each(|vmid| add(&format!("/vms/{vmid}"), false, &VMS));
     needs
 }
 

@@ -13,11 +13,11 @@ use super::day3::installer;
 use super::day5::cleanup;
 use super::day6::{removal, worker_removal};
 use super::day7;
-use super::day8;
 use super::failures;
 use super::kept;
 use super::site::{Installation, Reading, files};
 use super::workers::deployed::Asked;
+use super::{day8, day9};
 use crate::base::vmid::Vmid;
 use crate::engine::failure::{Class, Failure};
 use crate::engine::proof::{Evidence, Proof};
@@ -78,6 +78,7 @@ pub fn steps(plan: &Plan, components: &[Component], cluster_is_lost: bool, also:
 /// The removals that need an answer of the cluster: they come before anything of it goes.
 fn of_the_cluster(removals: &[Undoing<Installation>]) -> Vec<StepId> {
     let tests = [
+        day9::removal::KIND,
         day8::cleanup::KIND,
         day7::cleanup::KIND,
         cleanup::KIND,
@@ -101,6 +102,8 @@ fn whatever_was_made(plan: &Plan, components: &[Component]) -> Steps {
     whole.tests.tenant = true;
     whole.tests.postgres = true;
     whole.tests.workers = whole.tests.workers.max(1);
+    // Any number does: only what was made of it is looked for.
+    whole.tests.worker_template = whole.tests.worker_template.or(Some(whole.template.vmid));
     // A config on a CD-ROM may have been left by a run whose plan delivers over the network since.
     whole.talos.delivery = Delivery::Cdrom;
     let mut made = catalogue::steps(&whole, components);

@@ -35,9 +35,9 @@ fn is_on_proxmox(volume: &Value) -> bool {
 
 /// The run's own machines, which go by steps of their own.
 fn is_the_runs(site: &Reading, machine: &Value) -> bool {
-    is_ours(site, machine)
-        && [cluster_api::NAMESPACE, workers::OF_DAY_6.namespace, workers::KEPT.namespace]
-            .contains(&text(machine, "/metadata/namespace"))
+    let namespace = text(machine, "/metadata/namespace");
+    let is_of_a_group = workers::GROUPS.iter().any(|group| group.namespace == namespace);
+    is_ours(site, machine) && (namespace == cluster_api::NAMESPACE || is_of_a_group)
 }
 
 fn names(objects: &[Value]) -> Vec<String> {

@@ -46,7 +46,7 @@ pub fn room(plan: &Plan, guests: &Guests, is_shared: impl Fn(&Template) -> bool)
         room.early += if missing > 0 { WRITTEN_EARLY } else { 0 };
     }
     let there = cluster_api::in_range(plan, &guests.all.value).len();
-    let to_come = u64::from(plan.workers()).saturating_sub(there as u64);
+    let to_come = u64::from(plan.most_workers()).saturating_sub(there as u64);
     if to_come > 0 {
         let room = all.entry(place(&plan.first_template())).or_default();
         room.whole += to_come * plan.tests.worker_disk_gib * GIB;

@@ -59,18 +59,6 @@ impl Deployed {
         Ok((wanted != i64::from(self.count)).then(|| scaled_by_another(self.group, wanted, self.count)))
     }
 
-    /// Not all have a VM yet: the wait, or what a person has to do first.
-    async fn late(&self, site: &Reading, machines: &[Machine], mut wait: Wait) -> Result<Observed, Failure> {
-        let waits = |machine: &Machine| machine.progress == Progress::WaitsForAddress;
-        if machines.iter().any(waits)
-            && let Some(failure) = halted::exhausted(site, self.group.namespace).await?
-        {
-            return Err(failure);
-        }
-        wait.seen = halted::beside_capmox(site, wait.seen).await?;
-        Ok(Observed::Underway(wait))
-    }
-
     /// Nothing is there, or not all: where Cluster API has nothing yet, the range has to be empty.
     async fn absent(&self, cx: &dyn Context, site: &Reading, what: String) -> Result<Observed, Failure> {
         let Group { namespace, name, made_by, .. } = self.group;
@@ -95,11 +83,26 @@ fn told_until(until: Option<Timestamp>) -> String {
     until.map(|until| format!("; Cluster API's kubeconfig is valid until {}", until.strftime("%F"))).unwrap_or_default()
 }
 
+/// Not all have a VM yet: the wait, or what a person has to do first.
+///
+/// # Errors
+/// When a person has to do something, or one of the systems can't be asked.
+pub async fn late(site: &Reading, group: &Group, machines: &[Machine], mut wait: Wait) -> Result<Observed, Failure> {
+    let waits = |machine: &Machine| machine.progress == Progress::WaitsForAddress;
+    if machines.iter().any(waits)
+        && let Some(failure) = halted::exhausted(site, group.namespace).await?
+    {
+        return Err(failure);
+    }
+    wait.seen = halted::beside_capmox(site, wait.seen).await?;
+    Ok(Observed::Underway(wait))
+}
+
 /// Those that have a VM, or what the step says while not all have one.
 ///
 /// # Errors
 /// What capmox can't do by itself.
-fn made(group: &Group, count: u32, machines: &[Machine]) -> Result<Result<Vec<Made>, Wait>, Failure> {
+pub fn made(group: &Group, count: u32, machines: &[Machine]) -> Result<Result<Vec<Made>, Wait>, Failure> {
     for machine in machines {
         let anew = format!(
             "delete the machine (kubectl delete -n {} machine.cluster.x-k8s.io {})",
@@ -160,7 +163,7 @@ impl Step<Installation> for Deployed {
         let (answers, machines) = machines(site, self.group).await?;
         let made = match made(self.group, self.count, &machines)? {
             Ok(made) => made,
-            Err(wait) => return self.late(site, &machines, wait).await,
+            Err(wait) => return late(site, self.group, &machines, wait).await,
         };
         let names: Vec<String> = made.iter().map(|m| format!("vm {} ({})", m.vmid, m.address)).collect();
         let summary = format!("Cluster API says: {}, {}{}", workers(self.count), names.join(", "), told_until(until));

@@ -16,7 +16,7 @@ use crate::kubernetes::{self, Kind};
 use crate::steps::cluster::{self, items, part, text};
 use crate::steps::cluster_api::{network, shape, words};
 use crate::steps::site::{Changing, Reading};
-use crate::steps::{day6, failures, kept};
+use crate::steps::{day6, day9, failures, kept, tenancy};
 use serde_json::{Value, json};
 
 /// On a worker's node: the group that it is of. Nodes of older versions carry the run's label alone, and are day 6's.
@@ -59,6 +59,20 @@ pub static KEPT: Group = Group {
     removed_by: kept::removal::KIND,
     going: "drain and remove the workers that were to stay",
 };
+
+/// Those of a tenant's Kubernetes: nodes of another cluster.
+pub static OF_A_TENANT: Group = Group {
+    namespace: tenancy::THIRD_NAMESPACE,
+    name: "cluster",
+    taint: None,
+    day: Day::Number(9),
+    made_by: day9::workers::KIND,
+    removed_by: day9::removal::KIND,
+    going: "remove the Kubernetes of the tenant with its machines",
+};
+
+/// Every group, in the order in which they come.
+pub static GROUPS: [&Group; 3] = [&OF_DAY_6, &OF_A_TENANT, &KEPT];
 
 impl Group {
     /// True for workers that outlive the session that made them.

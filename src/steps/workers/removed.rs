@@ -9,7 +9,7 @@ use crate::engine::step::{Context, Observed, StepId};
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::Kind;
 use crate::steps::cluster::{self, foreign, get, is_ours, number, part, proven, seen, text};
-use crate::steps::cluster_removal::{Made, none_of};
+use crate::steps::cluster_removal::{Made, Remains, delete_unowned, remains};
 use crate::steps::site::{Changing, Reading};
 use crate::steps::{cluster_api, failures};
 use async_trait::async_trait;
@@ -103,9 +103,10 @@ impl Made for Workers {
             Left::Alone(_) => return Ok(Observed::Absent(format!("Cluster {} is there", self.0.name))),
             Left::Nothing => {}
         }
-        let mut readings = match none_of(cx, site, self.0.namespace, &OF_IT).await? {
-            Ok(readings) => readings,
-            Err(object) => return wait(format!("{object} is still there")),
+        let mut readings = match remains(cx, site, self.0.namespace, &OF_IT).await? {
+            Remains::Nothing(readings) => readings,
+            Remains::Going(object) => return wait(format!("{object} is still there")),
+            Remains::Unowned(object) => return Ok(Observed::Absent(format!("{object} is left without its Cluster"))),
         };
         let (shown, secrets) = secrets(site, self.0).await?;
         if let Some((name, _)) = secrets.first() {
@@ -142,6 +143,7 @@ impl Made for Workers {
         if !machines.is_empty() {
             return Ok(());
         }
+        delete_unowned(site, change, self.0.namespace, &OF_IT).await?;
         delete_secrets(site, change, self.0).await?;
         if !is_of_this_run(cx, self.0) {
             return Ok(());

@@ -268,7 +268,11 @@ fn sockets(world: &mut World, key: &Key) {
         world.close(*at);
     }
     for at in wanted.into_iter().filter(|a| !before.contains(a)) {
-        let endpoint = Endpoint::Service { namespace: key.namespace.clone(), name: key.name.clone(), port: at.port() };
+        let (namespace, name) = (key.namespace.clone(), key.name.clone());
+        let endpoint = match world.tenants.contains_key(&(namespace.clone(), name.clone())) {
+            true => Endpoint::TenantKubernetes { namespace, name },
+            false => Endpoint::Service { namespace, name, port: at.port() },
+        };
         world.listen(at, endpoint);
     }
 }

@@ -189,6 +189,12 @@ fn release_changed(world: &mut World, key: &Key, gone: Option<&Value>) {
     applications::release_changed(world, key, gone);
 }
 
+fn service_changed(world: &mut World, key: &Key, gone: Option<&Value>) {
+    balancer::reconcile(world, key, gone);
+    releases::owned_changed(world, key, gone);
+    cluster_api::part_changed(world, key);
+}
+
 fn dispatch(world: &mut World, key: &Key, gone: Option<&Value>) {
     if let Some(object) = gone {
         workloads::collect(world, key, object);
@@ -210,10 +216,7 @@ fn dispatch(world: &mut World, key: &Key, gone: Option<&Value>) {
         ("", "pods") => pod_changed(world, key, gone),
         ("", "persistentvolumeclaims") => claim_changed(world, key, gone),
         ("snapshot.storage.k8s.io", "volumesnapshots") => snapshots::reconcile(world, key, gone),
-        ("", "services") => {
-            balancer::reconcile(world, key, gone);
-            releases::owned_changed(world, key, gone);
-        }
+        ("", "services") => service_changed(world, key, gone),
         ("", "serviceaccounts") => workloads::account_changed(world, key),
         ("", "namespaces") => namespace_changed(world, key, gone),
         ("apiextensions.k8s.io", "customresourcedefinitions") => {
@@ -225,6 +228,7 @@ fn dispatch(world: &mut World, key: &Key, gone: Option<&Value>) {
             workloads::reconcile(world, key, gone);
             releases::owned_changed(world, key, gone);
             capi::deployment_changed(world, key);
+            cluster_api::part_changed(world, key);
         }
         ("storage.k8s.io", "storageclasses") => storage::wake(world),
         ("helm.toolkit.fluxcd.io", "helmreleases") => release_changed(world, key, gone),
@@ -232,6 +236,7 @@ fn dispatch(world: &mut World, key: &Key, gone: Option<&Value>) {
         ("apps.cozystack.io", _) => applications::reconcile(world, key, gone),
         ("postgresql.cnpg.io", _) => postgres::reconcile(world, key, gone),
         ("metallb.io", _) => balancer::wake(world),
+        ("kamaji.clastix.io", _) => cluster_api::reconcile(world, key, gone),
         (group, _) if group.ends_with("cluster.x-k8s.io") => capi::reconcile(world, key, gone),
         ("piraeus.io", "linstorsatelliteconfigurations") => linstor::configuration_changed(world, key, gone),
         _ => {}

@@ -109,7 +109,11 @@ pub fn go_dark(world: &mut World, vmid: u32) {
         match endpoint {
             Endpoint::TalosMaintenance { vmid: of } | Endpoint::TalosSecure { vmid: of } => *of != vmid,
             Endpoint::Kubernetes { node } => !(ours && *node == name),
-            Endpoint::Proxmox | Endpoint::Service { .. } | Endpoint::Releases | Endpoint::Stranger => true,
+            Endpoint::Proxmox
+            | Endpoint::TenantKubernetes { .. }
+            | Endpoint::Service { .. }
+            | Endpoint::Releases
+            | Endpoint::Stranger => true,
         }
     });
     let Some(machine) = world.machines.get_mut(&vmid) else { return };

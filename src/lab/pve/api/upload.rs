@@ -313,12 +313,10 @@ pub fn store(world: &mut World, call: &Call) -> Outcome {
                 format: format.into(),
                 size: file.size,
                 used: file.size,
-                disk: file.disk,
                 vmid: None,
-                imported: false,
                 sha256: Some(file.sha256),
                 bytes: file.bytes.map(Arc::new),
-                created: now,
+                ..Volume::disk(0, format, file.disk, now)
             };
             if let Some(storage) = world.pve.storages.get_mut(&store_name) {
                 storage.insert(&node, &format!("{content}/{filename}"), volume);

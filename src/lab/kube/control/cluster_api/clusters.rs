@@ -55,6 +55,11 @@ fn initialize(world: &mut World, key: &Key, cluster: &Value, after: &mut Value, 
     own(world, &of, cluster, true);
     label(world, &of, &key.name);
     after["status"]["controlPlaneReady"] = json!(found["status"]["ready"] == true);
+    let endpoint = &found["spec"]["controlPlaneEndpoint"];
+    if text(cluster, "/spec/controlPlaneEndpoint/host").is_empty() && !text(endpoint, "/host").is_empty() {
+        let endpoint = endpoint.clone();
+        world.change_object(key, |c| c["spec"]["controlPlaneEndpoint"] = endpoint);
+    }
     if found["status"]["initialized"] == true {
         set_condition(after, at, INITIALIZED, "True", "", "");
     } else {

@@ -1,6 +1,7 @@
 //! Cluster API core's MachineDeployment and MachineSet: so many machines of one template, and fewer or more of them.
 use super::{
-    CLUSTER_LABEL, CORE, INFRASTRUCTURE, again, control_plane, delete, gate, hold, keep_status, label, own, release,
+    CLUSTER_LABEL, CORE, INFRASTRUCTURE, again, control_plane, delete, gate, hold, keep_status, kubeadm, label, own,
+    release,
 };
 use crate::kube::control::objects::{is_deleting, owned_by, set_condition, suffix, text, uid};
 use crate::kube::store::{Key, seconds};
@@ -37,6 +38,12 @@ pub fn deployment(world: &mut World, key: &Key, object: &Value) {
     let Some(template) = template(&key.namespace, object).filter(|t| world.object(t).is_some()) else { return };
     own(world, &template, &cluster, false);
     label(world, &template, &cluster_key.name);
+    let bootstrap = &object["spec"]["template"]["spec"]["bootstrap"]["configRef"];
+    if bootstrap["kind"] == "KubeadmConfigTemplate" {
+        let of = Key::new(kubeadm::GROUP, "kubeadmconfigtemplates", &key.namespace, text(bootstrap, "/name"));
+        own(world, &of, &cluster, false);
+        label(world, &of, &cluster_key.name);
+    }
     // What the template is made of decides which set it is; sets of another one go down to nothing.
     let name = format!("{}-{}", key.name, suffix(&(uid(object), object["spec"]["template"].to_string()), 5));
     let wanted = &object["spec"]["replicas"];
@@ -181,6 +188,16 @@ fn create(world: &mut World, key: &Key, set: &Value) {
     let mut spec = set["spec"]["template"]["spec"].clone();
     spec["infrastructureRef"] = json!({"apiVersion": template["apiVersion"], "kind": "ProxmoxMachine", "name": name,
         "namespace": key.namespace});
+    if let Some(bootstrap) = kubeadm::config_of(world, &key.namespace, &spec["bootstrap"]) {
+        let version = spec["bootstrap"]["configRef"]["apiVersion"].clone();
+        let config = json!({"apiVersion": version, "kind": "KubeadmConfig",
+            "metadata": {"labels": labels, "ownerReferences": [{"apiVersion": set["apiVersion"], "kind": "MachineSet",
+                "name": key.name, "uid": set["metadata"]["uid"]}]},
+            "spec": bootstrap});
+        world.put_object(kubeadm::key(&key.namespace, &name), config);
+        spec["bootstrap"] = json!({"configRef": {"apiVersion": version, "kind": "KubeadmConfig", "name": name,
+            "namespace": key.namespace}});
+    }
     let machine = json!({"apiVersion": set["apiVersion"], "kind": "Machine",
         "metadata": {"labels": labels, "ownerReferences": owned_by(set)}, "spec": spec});
     world.put_object(Key::new(CORE, "machines", &key.namespace, &name), machine);

@@ -24,12 +24,19 @@ pub fn ipam(world: &World) -> bool {
     is_available(world, "capi-ipam-in-cluster-controller-manager") && !world.cluster_api_elsewhere
 }
 
+/// kubeadm's bootstrap provider.
+pub fn kubeadm(world: &World) -> bool {
+    is_anywhere(world, "capi-kubeadm-bootstrap-controller-manager")
+}
+
 /// Kamaji's control plane provider.
 pub fn kamaji(world: &World) -> bool {
-    let name = "capi-kamaji-controller-manager";
-    !world
-        .select("apps", "deployments", None, |d| text(d, "/metadata/name") == name && is_true(d, "Available"))
-        .is_empty()
+    is_anywhere(world, "capi-kamaji-controller-manager")
+}
+
+fn is_anywhere(world: &World, deployment: &str) -> bool {
+    let of = |d: &Value| text(d, "/metadata/name") == deployment && is_true(d, "Available");
+    !world.select("apps", "deployments", None, of).is_empty()
 }
 
 /// True when Cluster API core reaches the cluster behind a Cluster: its infrastructure is ready, and the Secret

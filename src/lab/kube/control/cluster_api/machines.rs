@@ -1,5 +1,5 @@
 //! Cluster API core's Machine: it owns its infrastructure's machine, follows it and takes it along.
-use super::{CORE, INFRASTRUCTURE, control_plane, delete, drain, gate, hold, label, own, release};
+use super::{CORE, INFRASTRUCTURE, control_plane, delete, drain, gate, hold, kubeadm, label, own, release};
 use crate::kube::control::nodes;
 use crate::kube::control::objects::{is_deleting, is_true, items, set_condition, text};
 use crate::kube::store::{Key, seconds};
@@ -29,7 +29,24 @@ pub fn reconcile(world: &mut World, key: &Key, machine: &Value) {
         adopt(world, of, machine);
         label(world, of, &cluster_key.name);
     }
-    follow(world, key, machine, found.as_ref());
+    let machine = bootstrap(world, key, machine);
+    follow(world, key, &machine, found.as_ref());
+}
+
+/// The bootstrap provider's object is the Machine's, and its Secret becomes the Machine's data.
+fn bootstrap(world: &mut World, key: &Key, machine: &Value) -> Value {
+    let reference = &machine["spec"]["bootstrap"]["configRef"];
+    if reference["kind"] != "KubeadmConfig" {
+        return machine.clone();
+    }
+    let of = kubeadm::key(&key.namespace, text(reference, "/name"));
+    adopt(world, &of, machine);
+    let found = world.object(&of).filter(|c| c["status"]["ready"] == true);
+    let secret = found.map(|c| c["status"]["dataSecretName"].clone());
+    if let Some(secret) = secret.filter(|s| machine["spec"]["bootstrap"]["dataSecretName"] != *s) {
+        world.change_object(key, |m| m["spec"]["bootstrap"]["dataSecretName"] = secret);
+    }
+    world.object(key).cloned().unwrap_or_else(|| machine.clone())
 }
 
 /// The infrastructure's machine is the Machine's from now on, and no longer that of the set that made both.
@@ -60,7 +77,11 @@ fn remove(world: &mut World, key: &Key, machine: &Value, infrastructure: Option<
         Some(of) => delete(world, &of),
         None => {
             if let Some(node) = node {
-                world.remove_object(&nodes::key(&node));
+                let cluster = (key.namespace.clone(), text(machine, "/spec/clusterName").to_string());
+                match world.tenants.get(&cluster) {
+                    Some(tenant) => tenant.remove_node(&node),
+                    None => drop(world.remove_object(&nodes::key(&node))),
+                }
             }
             release(world, key, FINALIZER);
         }
@@ -143,6 +164,9 @@ fn follow(world: &mut World, key: &Key, machine: &Value, found: Option<&Value>) 
 
 /// The node with the provider id, in the cluster to which the Cluster's kubeconfig leads.
 fn node(world: &World, cluster: &Key, provider_id: &str) -> Option<String> {
+    if let Some(tenant) = world.tenants.get(&(cluster.namespace.clone(), cluster.name.clone())) {
+        return tenant.node(provider_id);
+    }
     if !gate::is_connected(world, cluster) {
         return None;
     }

@@ -9,11 +9,15 @@ mod deployments;
 mod drain;
 mod gate;
 mod infrastructure;
+mod kamaji;
+mod kubeadm;
 mod machines;
 pub mod proxmox;
 mod virtual_machine;
 
 pub use drain::DRAIN_RETRY_S;
+pub use kamaji::{api as tenant_api, part_changed};
+pub use kubeadm::guest_up;
 
 use super::objects::{is_deleting, items, text, uid};
 use crate::kube::settle;
@@ -36,17 +40,27 @@ pub const BY_CORE: &[(&str, &str)] = &[
     (IPAM, "ipaddresses"),
     (IPAM, "ipaddressclaims"),
 ];
+/// What kubeadm's bootstrap provider brings.
+pub const BY_BOOTSTRAP: &[(&str, &str)] =
+    &[(kubeadm::GROUP, "kubeadmconfigs"), (kubeadm::GROUP, "kubeadmconfigtemplates")];
 /// After how long capmox looks again at what is not ready, in seconds (`DefaultReconcilerRequeue`).
 pub const REQUEUE_S: f64 = 10.0;
 
 pub fn reconcile(world: &mut World, key: &Key, gone: Option<&Value>) {
     if let Some(object) = gone {
+        if key.resource.group == kamaji::GROUP {
+            kamaji::gone(world, key);
+        }
         collect(world, key, object);
         return wake(world, &key.namespace);
     }
     let Some(object) = world.object(key).cloned() else { return };
     match (key.resource.group.as_str(), key.resource.plural.as_str()) {
-        (CORE, "clusters") => clusters::reconcile(world, key, &object),
+        (CORE, "clusters") => {
+            clusters::reconcile(world, key, &object);
+            control_plane::wake(world, &key.namespace);
+            kubeadm::wake(world, &key.namespace);
+        }
         (CORE, "machinedeployments") => deployments::deployment(world, key, &object),
         (CORE, "machinesets") => {
             deployments::set(world, key, &object);
@@ -66,10 +80,6 @@ pub fn reconcile(world: &mut World, key: &Key, gone: Option<&Value>) {
                 virtual_machine::reconcile(world, &of, &object);
             }
         }
-        (control_plane::GROUP, "kamajicontrolplanes") => {
-            control_plane::reconcile(world, key, &object);
-            wake_core(world, &key.namespace);
-        }
         (INFRASTRUCTURE, "proxmoxmachinetemplates") => wake_core(world, &key.namespace),
         (INFRASTRUCTURE, "proxmoxclusters") => {
             infrastructure::reconcile(world, key, &object);
@@ -81,6 +91,25 @@ pub fn reconcile(world: &mut World, key: &Key, gone: Option<&Value>) {
         }
         (IPAM, "ipaddressclaims") => addresses::reconcile(world, key, &object),
         (IPAM, "ipaddresses" | "inclusterippools") => wake_machines(world, &key.namespace),
+        _ => of_a_tenant(world, key, &object),
+    }
+}
+
+/// The control plane of a tenant's cluster, and what its machines join with.
+fn of_a_tenant(world: &mut World, key: &Key, object: &Value) {
+    match key.resource.group.as_str() {
+        control_plane::GROUP => {
+            control_plane::reconcile(world, key, object);
+            wake_core(world, &key.namespace);
+        }
+        kamaji::GROUP if key.resource.plural == "tenantcontrolplanes" => {
+            kamaji::reconcile(world, key, object);
+            control_plane::wake(world, &key.namespace);
+        }
+        kubeadm::GROUP if key.resource.plural == "kubeadmconfigs" => {
+            kubeadm::reconcile(world, key, object);
+            wake_core(world, &key.namespace);
+        }
         _ => {}
     }
 }
@@ -159,12 +188,16 @@ fn again(world: &mut World, key: &Key, object: &Value, after: f64) {
 fn collect(world: &mut World, key: &Key, owner: &Value) {
     let owner = uid(owner);
     let owned = |object: &Value| items(object, "/metadata/ownerReferences").any(|o| o["uid"] == owner.as_str());
-    const KINDS: [(&str, &str); 12] = [
+    const KINDS: [(&str, &str); 16] = [
         (CORE, "machinedeployments"),
         (CORE, "machinesets"),
         (CORE, "machines"),
         (control_plane::GROUP, "kamajicontrolplanes"),
-        ("kamaji.clastix.io", "tenantcontrolplanes"),
+        (kamaji::GROUP, "tenantcontrolplanes"),
+        (kubeadm::GROUP, "kubeadmconfigs"),
+        (kubeadm::GROUP, "kubeadmconfigtemplates"),
+        ("apps", "deployments"),
+        ("", "services"),
         (INFRASTRUCTURE, "proxmoxmachinetemplates"),
         (INFRASTRUCTURE, "proxmoxclusters"),
         (INFRASTRUCTURE, "proxmoxmachines"),

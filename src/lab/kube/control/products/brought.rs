@@ -32,7 +32,7 @@ pub fn by(release: &str) -> &'static [Brought] {
             ("operator.cluster.x-k8s.io", "ipamproviders"),
         ],
         "capi-providers-core" => cluster_api::BY_CORE,
-        "capi-providers-bootstrap" => &[("bootstrap.cluster.x-k8s.io", "kubeadmconfigtemplates")],
+        "capi-providers-bootstrap" => cluster_api::BY_BOOTSTRAP,
         "capi-providers-cpprovider" => &[("controlplane.cluster.x-k8s.io", "kamajicontrolplanes")],
         "infrastructureproviders" => &[
             ("infrastructure.cluster.x-k8s.io", "proxmoxclusters"),
