@@ -226,9 +226,7 @@ fn tests(world: &World, can_ingress: bool) -> String {
     if !world.scenario.drills.is_empty() {
         text.push_str(&format!("\n  drills: [{}]", world.scenario.drills.join(", ")));
     }
-    if let Some(template) = world.scenario.worker_template {
-        text.push_str(&format!("\n  worker_template: {template}"));
-    }
+    text.extend(world.scenario.worker_template.map(|template| format!("\n  worker_template: {template}")));
     // Without capmox nobody makes them.
     if addons {
         let (first, last) = (world.address(180), world.address(185));

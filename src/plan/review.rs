@@ -91,7 +91,7 @@ impl Review {
             for_a_while: plan.day_6().filter(|_| wants(6)).map(|(vmids, addresses)| ForAWhile {
                 vmids,
                 addresses,
-                memory_mib: plan.day_6_memory_mib(),
+                memory_mib: plan.machines_memory_mib(),
             }),
             drills: plan.drills().iter().filter(|_| wants(7)).map(|node| node.name.clone()).collect(),
             left_s: left.map(|left| left.as_secs()),

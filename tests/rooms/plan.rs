@@ -1,6 +1,5 @@
 //! The plan file from outside: every rule has a plan that breaks it, every key and rule is documented.
 use crate::day_6::{self, Edits};
-use cozyup::base::vmid::Vmid;
 use cozyup::plan::defaults::{self, Defaults, FILL_IN};
 use cozyup::plan::keys::{self, Kind, Need};
 use cozyup::plan::lint::{self, RULES};
@@ -358,10 +357,9 @@ fn a_plan_that_breaks_rules_can_still_be_opened_for_mending() {
 /// The good plan with every optional key of the providers too.
 fn whole() -> Plan {
     let mut plan = defaults::plan(&Defaults { ca_file: Some("site.pem".into()), ..good() });
-    plan.site.pool = Some("cozy".into());
+    (plan.site.pool, plan.tests.worker_template) = (Some("cozy".into()), "9200".parse().ok());
     plan.template.copies.push("pve2/9101/ssd/local".parse().unwrap());
     plan.talos.iso_storage = Some("local".into());
-    plan.tests.worker_template = Some(Vmid::of(9200));
     let capmox = &mut plan.integration.capmox;
     capmox.components_url = Some("https://mirror.example.com/infrastructure-components.yaml".into());
     capmox.components_sha256 = Some("0123456789abcdef".repeat(4));

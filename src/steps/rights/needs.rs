@@ -20,6 +20,9 @@ pub const VMS: [&str; 12] = [
     "VM.PowerMgmt",
 ];
 
+/// On a tenant's template: reading it, and handing out the right to clone it.
+const TO_LEND: [&str; 3] = ["VM.Allocate", "VM.Audit", "VM.Clone"];
+
 /// A right that has to be there.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Need {
@@ -80,9 +83,7 @@ pub fn needs(plan: &Plan, network: &NetworkPlace) -> BTreeSet<Need> {
             add(&path, below, &["Permissions.Modify"]);
         }
     }
-    // Reading a tenant's template, and handing out the right to clone it.
-    let of_tenants = plan.day_9().map(|vmid| format!("/vms/{vmid}"));
-    of_tenants.iter().for_each(|path| add(path, false, &["VM.Allocate", "VM.Audit", "VM.Clone"]));
+    plan.day_9().iter().for_each(|vmid| add(&format!("/vms/{vmid}"), false, &TO_LEND));
     if let Some(pool) = &plan.site.pool {
         // Rights on a pool are rights on its members, and making one of them asks the pool alone.
         add(&format!("/pool/{pool}"), false, &VMS);
