@@ -38,6 +38,7 @@ mod teardown;
 mod verify;
 mod verifying;
 mod version;
+mod watch;
 mod worker;
 mod workers;
 
@@ -63,6 +64,7 @@ impl Command {
             | Command::Completions(_)
             | Command::Man(_)
             | Command::Version(_)
+            | Command::Watch(_)
             | Command::Worker(_)
             | Command::Probe(_) => false,
             Command::Secrets(_)
@@ -114,6 +116,8 @@ enum Command {
     Backup(backup::Backup),
     /// Name what people have in a cluster and how each thing moves, or what of it has arrived elsewhere; it only reads
     Inventory(inventory::InventoryCommand),
+    /// Nodes, releases, pods and warnings of any cluster on the screen; it only reads
+    Watch(watch::Watch),
     /// The secrets of a run: encrypt them at rest, print one
     Secrets(secrets::Secrets),
     /// Day 0 alone, looked at again until it is green
@@ -201,6 +205,7 @@ async fn run(command: Option<Command>, state_dir: &Path) -> Exit {
         Some(Command::Assess(assess)) => assess.run().await,
         Some(Command::Backup(backup)) => backup.run().await,
         Some(Command::Inventory(inventory)) => inventory.run().await,
+        Some(Command::Watch(watch)) => watch.run().await,
         Some(Command::Secrets(secrets)) => secrets.run(state_dir),
         Some(Command::Check(check)) => check.run(state_dir).await,
         Some(Command::Run(run)) => run.run(state_dir).await,

@@ -2,11 +2,12 @@
 use super::kind::Kind;
 use super::rows::{Condition, Metadata, Row, condition};
 use crate::base::text::clean;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// A Node as the API server shows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NodeStatus {
     /// `metadata.name`; Talos makes it of the host name.
     pub name: String,
@@ -29,7 +30,16 @@ pub struct NodeStatus {
     pub labels: BTreeMap<String, String>,
     /// `key=value:Effect`, or `key:Effect`.
     pub taints: Vec<String>,
+    /// `spec.unschedulable`: cordoned, so that no new pod comes to it.
+    pub unschedulable: bool,
+    /// Its other conditions of Kubernetes that are True: `MemoryPressure`, `DiskPressure`, `PIDPressure`, `NetworkUnavailable`.
+    pub pressures: Vec<String>,
+    /// `metadata.creationTimestamp`.
+    pub created: Option<Timestamp>,
 }
+
+/// Conditions of the kubelet and of the network that are True where something is wrong.
+const PRESSURES: [&str; 4] = ["MemoryPressure", "DiskPressure", "PIDPressure", "NetworkUnavailable"];
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -43,6 +53,8 @@ pub(super) struct SlimNode {
 #[serde(default)]
 struct SlimNodeSpec {
     taints: Vec<SlimTaint>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    unschedulable: bool,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -100,6 +112,13 @@ impl Row for NodeStatus {
             roles: slim.metadata.labels.keys().filter_map(role).collect(),
             labels: slim.metadata.labels.iter().map(|(k, v)| (clean(k), clean(v))).collect(),
             taints: slim.spec.taints.iter().map(SlimTaint::shown).collect(),
+            unschedulable: slim.spec.unschedulable,
+            pressures: PRESSURES
+                .into_iter()
+                .filter(|kind| condition(&slim.status.conditions, kind).is_some_and(|c| c.status == "True"))
+                .map(str::to_string)
+                .collect(),
+            created: slim.metadata.creation_timestamp.as_deref().and_then(|at| at.parse().ok()),
         }
     }
 
@@ -123,10 +142,14 @@ mod tests {
     #[test]
     fn a_node_shows_its_roles_address_and_taints() {
         let slim = serde_json::from_value(json!({
-            "metadata": {"name": "cp1", "labels": {"node-role.kubernetes.io/control-plane": ""}},
-            "spec": {"taints": [{"key": "node.cilium.io/agent-not-ready", "effect": "NoSchedule"}]},
+            "metadata": {"name": "cp1", "creationTimestamp": "2026-11-25T08:00:00Z", "labels": {"node-role.kubernetes.io/control-plane": ""}},
+            "spec": {"unschedulable": true, "taints": [{"key": "node.cilium.io/agent-not-ready", "effect": "NoSchedule"}]},
             "status": {
-                "conditions": [{"type": "Ready", "status": "False", "reason": "KubeletNotReady", "message": "cni"}],
+                "conditions": [
+                    {"type": "Ready", "status": "False", "reason": "KubeletNotReady", "message": "cni"},
+                    {"type": "MemoryPressure", "status": "False"},
+                    {"type": "DiskPressure", "status": "True", "reason": "KubeletHasDiskPressure"},
+                    {"type": "EtcdIsVoter", "status": "True"}],
                 "addresses": [{"type": "Hostname", "address": "cp1"}, {"type": "InternalIP", "address": "10.0.0.201"}],
                 "nodeInfo": {"kubeletVersion": "v1.33.3", "osImage": "Talos (v1.10.6)"}},
         }))
@@ -136,5 +159,8 @@ mod tests {
         assert_eq!(node.roles, ["control-plane"]);
         assert_eq!(node.address, "10.0.0.201");
         assert_eq!(node.taints, ["node.cilium.io/agent-not-ready:NoSchedule"]);
+        assert!(node.unschedulable);
+        assert_eq!(node.pressures, ["DiskPressure"], "Talos' own condition is no pressure");
+        assert_eq!(node.created, "2026-11-25T08:00:00Z".parse().ok());
     }
 }

@@ -84,6 +84,8 @@ pub(super) struct Metadata {
     pub generation: Option<i64>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub creation_timestamp: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]

@@ -5,7 +5,7 @@ use super::outlet::{Calls, Source};
 use super::releases::ReleasesWatch;
 use super::{Around, ClusterOf};
 use crate::kubernetes::{Error, Reader, Snapshots};
-use crate::observed::{Backend, Cause, View};
+use crate::observed::{Backend, Cause, Gap, Gaps, View};
 use futures::StreamExt;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -19,7 +19,8 @@ const TAKE: Duration = Duration::from_secs(1);
 /// For a kubeconfig; of the run's clock.
 const ACCESS: Duration = Duration::from_secs(5);
 
-pub async fn run(around: Arc<Around>, cluster: ClusterOf) {
+/// Once there is a cluster; `planned`: the nodes that are expected in it.
+pub async fn run(around: Arc<Around>, cluster: ClusterOf, planned: Vec<String>) {
     around.begun(3).await;
     let reader = loop {
         match cluster() {
@@ -27,16 +28,21 @@ pub async fn run(around: Arc<Around>, cluster: ClusterOf) {
             None => around.rest(ACCESS).await,
         }
     };
+    ask(around, reader, planned).await;
+}
+
+pub async fn ask(around: Arc<Around>, reader: Reader, planned: Vec<String>) {
     let mut tasks = JoinSet::new();
     tasks.spawn(alive(around.clone(), reader.clone()));
     tasks.spawn(releases(around.clone(), reader.clone()));
-    tasks.spawn(nodes(around.clone(), reader.clone()));
+    tasks.spawn(nodes(around.clone(), reader.clone(), planned));
     let (here, from) = (around.clone(), reader.clone());
-    tasks.spawn(
-        async move { each(&here, from.watch_pods(), |all| here.outlet.show(View::Pods(pods(&all))), || ()).await },
-    );
     tasks.spawn(async move {
-        each(&around, reader.watch_warnings(), |all| around.outlet.show(View::Events(events(&all))), || ()).await
+        each(&here, GAPS.pods, from.watch_pods(), |all| here.outlet.show(View::Pods(pods(&all))), || ()).await;
+    });
+    tasks.spawn(async move {
+        let take = |all: Vec<_>| around.outlet.show(View::Events(events(&all)));
+        each(&around, GAPS.events, reader.watch_warnings(), take, || ()).await;
     });
     while tasks.join_next().await.is_some() {}
 }
@@ -61,11 +67,12 @@ async fn releases(around: Arc<Around>, reader: Reader) {
         seen.notices.into_iter().for_each(|notice| outlet.notify(notice));
         outlet.doubt(Source::Releases, seen.doubts);
     };
-    each(&around, reader.watch_releases(), take, || outlet.doubt(Source::Releases, BTreeSet::new())).await;
+    each(&around, GAPS.releases, reader.watch_releases(), take, || outlet.doubt(Source::Releases, BTreeSet::new()))
+        .await;
 }
 
-async fn nodes(around: Arc<Around>, reader: Reader) {
-    let mut watch = NodesWatch::of(around.plan.nodes.iter().map(|node| node.name.clone()));
+async fn nodes(around: Arc<Around>, reader: Reader, planned: Vec<String>) {
+    let mut watch = NodesWatch::of(planned);
     let outlet = &around.outlet;
     let take = |all: Vec<_>| {
         let seen = watch.take(&all);
@@ -73,17 +80,44 @@ async fn nodes(around: Arc<Around>, reader: Reader) {
         seen.notices.into_iter().for_each(|notice| outlet.notify(notice));
         outlet.doubt(Source::Nodes, seen.doubts);
     };
-    each(&around, reader.watch_nodes(), take, || outlet.doubt(Source::Nodes, BTreeSet::new())).await;
+    each(&around, GAPS.nodes, reader.watch_nodes(), take, || outlet.doubt(Source::Nodes, BTreeSet::new())).await;
 }
 
+/// The place of a kind among the gaps.
+type Place = fn(&mut Gaps) -> &mut Option<Gap>;
+
+struct Places {
+    releases: Place,
+    nodes: Place,
+    pods: Place,
+    events: Place,
+}
+
+const GAPS: Places = Places {
+    releases: |gaps| &mut gaps.releases,
+    nodes: |gaps| &mut gaps.nodes,
+    pods: |gaps| &mut gaps.pods,
+    events: |gaps| &mut gaps.events,
+};
+
 /// Gives every snapshot to `take`, and says `lost` when there is none to be had.
-async fn each<R>(around: &Around, mut all: Snapshots<R>, mut take: impl FnMut(Vec<R>), lost: impl Fn()) {
+async fn each<R>(around: &Around, place: Place, mut all: Snapshots<R>, mut take: impl FnMut(Vec<R>), lost: impl Fn()) {
     while let Some(snapshot) = all.next().await {
         Calls::count(&around.calls.kubernetes, 1);
         match snapshot {
-            Ok(rows) => take(rows),
-            // The kind is not installed yet, which is an answer; and who does not answer has contradicted nothing.
-            Err(Error::NotFound) => lost(),
+            Ok(rows) => {
+                around.outlet.gap(place, None);
+                take(rows);
+            }
+            // That the kind is not installed, or not for us, is an answer; and who does not answer has contradicted nothing.
+            Err(Error::NotFound) => {
+                around.outlet.gap(place, Some(Gap::Absent));
+                lost();
+            }
+            Err(Error::Forbidden { .. }) => {
+                around.outlet.gap(place, Some(Gap::Forbidden));
+                lost();
+            }
             Err(error) => {
                 around.outlet.failed(&Backend::Kubernetes, cause(&error));
                 lost();
@@ -101,5 +135,41 @@ fn cause(error: &Error) -> Cause {
         Error::Server { .. } | Error::Webhook { .. } | Error::Gone => Cause::NotReady,
         Error::Answer { .. } => Cause::Answer,
         Error::Kubeconfig { .. } | Error::NotFound | Error::Conflict { .. } | Error::Invalid { .. } => Cause::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::outlet::tests::outlet;
+    use super::super::progress::Progress;
+    use super::*;
+    use crate::base::clock::Clock;
+    use crate::observed::Kind;
+    use futures::stream;
+    use tokio::sync::watch;
+
+    /// The gaps and the contacts after such answers to a question for releases.
+    async fn after(answers: Vec<Result<Vec<u8>, Error>>) -> (Option<Gap>, bool, usize) {
+        let (outlet, board, _outside) = outlet(false);
+        let (progress, screens) = (watch::Sender::new(Progress::default()), watch::Sender::new(1));
+        let (progress, screens) = (progress.subscribe(), screens.subscribe());
+        let around = Around { clock: Clock::real(), outlet, calls: Arc::default(), progress, screens };
+        let mut taken = 0;
+        each(&around, GAPS.releases, stream::iter(answers).boxed(), |_| taken += 1, || ()).await;
+        let gaps = board.last(Kind::Gaps).map(|s| match s.view {
+            View::Gaps(gaps) => gaps,
+            ref other => panic!("{other:?}"),
+        });
+        (gaps.and_then(|gaps| gaps.releases), board.last(Kind::Contacts).is_some(), taken)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_kind_that_is_absent_or_forbidden_is_a_gap_and_no_silence_of_the_api() {
+        let forbidden = Error::Forbidden { text: "no".into() };
+        assert_eq!(after(vec![Err(Error::NotFound)]).await, (Some(Gap::Absent), false, 0));
+        assert_eq!(after(vec![Err(forbidden)]).await, (Some(Gap::Forbidden), false, 0));
+        assert_eq!(after(vec![Err(Error::NotFound), Ok(vec![1])]).await, (None, false, 1));
+        let unreachable = Error::Unreachable { text: "refused".into() };
+        assert_eq!(after(vec![Err(unreachable)]).await, (None, true, 0));
     }
 }

@@ -3,7 +3,7 @@ use super::machines::{MachineAnswer, MachinesWatch, has_etcd};
 use super::outlet::{Calls, Source};
 use super::{AdminOf, Around};
 use crate::observed::{Backend, Cause, View};
-use crate::plan::model::{NodePlan, Role};
+use crate::plan::model::{NodePlan, Plan, Role};
 use crate::talos::client::facts::EtcdMember;
 use crate::talos::secrets::ClientCertificate;
 use crate::talos::{Error, Secure};
@@ -25,9 +25,8 @@ struct Asked {
     known: bool,
 }
 
-pub async fn run(around: Arc<Around>, admin: AdminOf) {
+pub async fn run(around: Arc<Around>, admin: AdminOf, plan: Arc<Plan>) {
     around.begun(2).await;
-    let plan = around.plan.clone();
     let names = plan.nodes.iter().map(|n| n.name.as_str());
     let mut watch = MachinesWatch::of(names, plan.control_planes().map(|n| n.name.as_str()));
     let blank = |node: &NodePlan| Asked { node: node.clone(), connection: None, known: false };

@@ -5,6 +5,7 @@ use super::pace::Pace;
 use super::site::SiteWatch;
 use crate::base::vmid::Vmid;
 use crate::observed::{Backend, Cause, Site, View};
+use crate::plan::Plan;
 use crate::proxmox::{Error, Overview, Reader, TaskRow, Upid, progress_of};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -32,9 +33,9 @@ struct Answer {
     free: BTreeSet<Vmid>,
 }
 
-pub async fn run(around: Arc<Around>, reader: Reader) {
+pub async fn run(around: Arc<Around>, reader: Reader, plan: Arc<Plan>) {
     around.begun(1).await;
-    let mut watch = SiteWatch::of(&around.plan, reader.token_id());
+    let mut watch = SiteWatch::of(&plan, reader.token_id());
     let mut ask = Ask { reader, all_tasks: None, looks: 0 };
     let mut pace = Pace::default();
     loop {

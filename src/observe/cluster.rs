@@ -75,6 +75,9 @@ fn row(node: &NodeStatus, planned: bool) -> Node {
         roles: first(&node.roles),
         taints: first(&node.taints),
         planned,
+        cordoned: node.unschedulable,
+        pressures: first(&node.pressures),
+        created: node.created,
     }
 }
 
@@ -144,13 +147,9 @@ mod tests {
             name: name.into(),
             ready,
             reason: "NodeStatusUnknown".into(),
-            message: String::new(),
-            address: String::new(),
             kubelet_version: "v1.33.3".into(),
-            os_image: String::new(),
-            roles: Vec::new(),
-            labels: BTreeMap::new(),
             taints: vec!["t:NoSchedule".into(); 50],
+            ..NodeStatus::default()
         }
     }
 

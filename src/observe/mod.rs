@@ -23,7 +23,7 @@ pub use outlet::Calls;
 pub use progress::Progress;
 
 use crate::base::clock::Clock;
-use crate::engine::doubt::Inside;
+use crate::engine::doubt::{Inside, Outside};
 use crate::observed::{Board, Fact};
 use crate::plan::model::Plan;
 use crate::talos::secrets::ClientCertificate;
@@ -60,7 +60,6 @@ pub struct Observer {
 
 /// The things that each task of the observer works with.
 struct Around {
-    plan: Arc<Plan>,
     clock: Clock,
     outlet: Outlet,
     calls: Arc<Calls>,
@@ -90,13 +89,26 @@ impl Observer {
         let Parts { plan, clock, proxmox, admin, cluster, inside, progress: _ } = parts;
         let outlet = Outlet::new(clock.clone(), board, inside, progress.subscribe());
         let progress = progress.subscribe();
-        let around = Arc::new(Around { plan, clock, outlet, calls, progress, screens });
+        let around = Arc::new(Around { clock, outlet, calls, progress, screens });
         let mut tasks = JoinSet::new();
-        tasks.spawn(ask_site::run(around.clone(), proxmox));
-        tasks.spawn(ask_machines::run(around.clone(), admin));
-        tasks.spawn(ask_cluster::run(around, cluster));
+        let planned = plan.nodes.iter().map(|node| node.name.clone()).collect();
+        tasks.spawn(ask_site::run(around.clone(), proxmox, plan.clone()));
+        tasks.spawn(ask_machines::run(around.clone(), admin, plan));
+        tasks.spawn(ask_cluster::run(around, cluster, planned));
         while tasks.join_next().await.is_some() {}
     }
+}
+
+/// Observes a cluster that no plan and no run speaks of, for one screen, until it is dropped.
+pub async fn cluster(reader: kubernetes::Reader, clock: Clock, board: Board) {
+    // There is no run that could record a notice or look again.
+    let (inside, _outside) = Outside::channel();
+    let progress = watch::Sender::new(Progress::default());
+    let outlet = Outlet::new(clock.clone(), board, inside, progress.subscribe());
+    let screens = watch::Sender::new(1);
+    let (progress, screens) = (progress.subscribe(), screens.subscribe());
+    let around = Around { clock, outlet, calls: Arc::default(), progress, screens };
+    ask_cluster::ask(Arc::new(around), reader, Vec::new()).await;
 }
 
 impl Around {
@@ -123,13 +135,11 @@ impl Around {
 mod tests {
     use super::outlet::tests::outlet;
     use super::*;
-    use crate::plan::defaults::{Defaults, plan};
 
     /// Seconds that a pause of five lasts with so many screens.
     async fn rested(screens: usize) -> u64 {
         let progress = watch::Sender::new(Progress::default());
         let around = Around {
-            plan: Arc::new(plan(&Defaults::default())),
             clock: Clock::real(),
             outlet: outlet(false).0,
             calls: Arc::default(),
@@ -150,7 +160,6 @@ mod tests {
     async fn what_is_asked_about_a_day_waits_until_the_day_has_begun() {
         let progress = watch::Sender::new(Progress::default());
         let around = Around {
-            plan: Arc::new(plan(&Defaults::default())),
             clock: Clock::real(),
             outlet: outlet(false).0,
             calls: Arc::default(),

@@ -4,7 +4,7 @@ use super::progress::Progress;
 use crate::base::clock::{Clock, between};
 use crate::engine::doubt::Inside;
 use crate::engine::notice::Notice;
-use crate::observed::{Backend, Board, Cause, Contacts, Fact, Noticed, Snapshot, View};
+use crate::observed::{Backend, Board, Cause, Contacts, Fact, Gap, Gaps, Noticed, Snapshot, View};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -54,6 +54,7 @@ struct State {
     told_silent: BTreeSet<Backend>,
     doubts: BTreeMap<Source, BTreeSet<Fact>>,
     gate: Gate,
+    gaps: Gaps,
 }
 
 impl Outlet {
@@ -67,6 +68,17 @@ impl Outlet {
 
     pub fn show(&self, view: View) {
         self.board.put(Snapshot::new(self.clock.now(), view));
+    }
+
+    /// A kind can't be read, or can be again; `place`: where it stands among the gaps.
+    pub fn gap(&self, place: fn(&mut Gaps) -> &mut Option<Gap>, gap: Option<Gap>) {
+        let mut state = self.state();
+        if std::mem::replace(place(&mut state.gaps), gap) == gap {
+            return;
+        }
+        let gaps = state.gaps;
+        drop(state);
+        self.show(View::Gaps(gaps));
     }
 
     /// Records a change. A teardown makes most of them itself, so there only what others do is told.

@@ -16,4 +16,4 @@ pub use fact::Fact;
 pub use notice::{Noticed, TaskOf};
 pub use site::{Host, Machine, Machines, Member, Power, Site, Storage, Task, Vm, VmThere};
 pub use snapshot::{Kind, Snapshot, VERSION, View};
-pub use workload::{Event, Events, Node, Nodes, Pod, Pods, Release, ReleaseState, Releases};
+pub use workload::{Event, Events, Gap, Gaps, Node, Nodes, Pod, Pods, Release, ReleaseState, Releases};

@@ -1,7 +1,7 @@
 //! One kind of thing as it was seen last, for whoever shows it.
 use super::contact::Contacts;
 use super::site::{Machines, Site};
-use super::workload::{Events, Nodes, Pods, Releases};
+use super::workload::{Events, Gaps, Nodes, Pods, Releases};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +26,7 @@ pub enum View {
     Nodes(Nodes),
     Pods(Pods),
     Events(Events),
+    Gaps(Gaps),
     /// Of a newer worker.
     #[serde(other)]
     Unknown,
@@ -41,6 +42,7 @@ pub enum Kind {
     Nodes,
     Pods,
     Events,
+    Gaps,
     Unknown,
 }
 
@@ -54,6 +56,7 @@ impl View {
             View::Nodes(_) => Kind::Nodes,
             View::Pods(_) => Kind::Pods,
             View::Events(_) => Kind::Events,
+            View::Gaps(_) => Kind::Gaps,
             View::Unknown => Kind::Unknown,
         }
     }

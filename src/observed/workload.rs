@@ -82,7 +82,7 @@ impl Releases {
     pub const MESSAGE: usize = 200;
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Node {
     pub name: String,
     pub ready: bool,
@@ -95,6 +95,15 @@ pub struct Node {
     pub taints: Vec<String>,
     /// A node of the plan.
     pub planned: bool,
+    /// Somebody keeps new pods from it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cordoned: bool,
+    /// `DiskPressure`, `NetworkUnavailable`, ... as Kubernetes calls them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pressures: Vec<String>,
+    /// When it registered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -166,4 +175,27 @@ impl Events {
     pub const MOST: usize = 50;
     /// Bytes of a message.
     pub const MESSAGE: usize = 200;
+}
+
+/// The reason why a kind can't be read, of an API that answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Gap {
+    /// The API has no such kind.
+    Absent,
+    /// The credentials may not list it.
+    Forbidden,
+    /// One of a newer cozyup.
+    #[serde(other)]
+    Unknown,
+}
+
+/// The kinds that can't be read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Gaps {
+    pub releases: Option<Gap>,
+    pub nodes: Option<Gap>,
+    pub pods: Option<Gap>,
+    pub events: Option<Gap>,
 }

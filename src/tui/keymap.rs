@@ -17,6 +17,10 @@ pub enum Context {
     Stop,
     Take,
     Result,
+    /// The panes of a cluster.
+    Cluster,
+    /// One line of them on the full screen.
+    Line,
     Home,
     Open,
     Lab,
@@ -33,7 +37,7 @@ pub enum Context {
 }
 
 impl Context {
-    pub const ALL: [Context; 20] = [
+    pub const ALL: [Context; 22] = [
         Context::Run,
         Context::Full,
         Context::Find,
@@ -43,6 +47,8 @@ impl Context {
         Context::Stop,
         Context::Take,
         Context::Result,
+        Context::Cluster,
+        Context::Line,
         Context::Home,
         Context::Open,
         Context::Lab,
@@ -67,6 +73,8 @@ impl Context {
             Context::Stop => "Stopping a run",
             Context::Take => "Taking control of a run",
             Context::Result => "The result of a run",
+            Context::Cluster => "The panes of a cluster (`cozyup watch`)",
+            Context::Line => "One line of a cluster on the full screen",
             Context::Home => "The home screen",
             Context::Open => "Opening a plan file",
             Context::Lab => "Choosing a lab",
@@ -93,6 +101,8 @@ impl Context {
             | Context::Stop
             | Context::Take
             | Context::Result
+            | Context::Cluster
+            | Context::Line
             | Context::Home
             | Context::Form
             | Context::List

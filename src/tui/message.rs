@@ -95,10 +95,10 @@ pub enum Cmd {
         plan: Box<Plan>,
         replace: bool,
     },
-    /// Into the clipboard, and into a file (0600).
+    /// Into the clipboard, and into a file (0600) where there is a place for one.
     Copy {
         text: String,
-        file: PathBuf,
+        file: Option<PathBuf>,
     },
     /// Draw everything anew: something else has written on the terminal.
     Redraw,
@@ -112,4 +112,6 @@ pub enum Cmd {
 pub enum End {
     Run(RunEnd),
     Home(HomeChoice),
+    /// That of a cluster.
+    Cluster,
 }

@@ -27,6 +27,7 @@ use crate::base::clock::Clock;
 use crate::base::tls::Fingerprint;
 use crate::engine::record::Record;
 use crate::engine::standing::Standing;
+use crate::observed::Board;
 use crate::plan::Plan;
 use crate::plan::draft::Draft;
 use crate::plan::offer::Offer;
@@ -34,6 +35,7 @@ use crate::session::protocol::{Attachment, Control};
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use message::End;
+use model::cluster::ClusterModel;
 use model::home::HomeModel;
 use model::run::RunModel;
 use model::{Model, Screen};
@@ -89,7 +91,7 @@ pub async fn run(screen: RunScreen, finished: oneshot::Receiver<String>) -> io::
     };
     match runtime::run(Model::new(Theme::of_environment(), Screen::Run(Box::new(run))), feeds).await? {
         End::Run(end) => Ok(end),
-        End::Home(_) => Ok(RunEnd::Quit),
+        End::Home(_) | End::Cluster => Ok(RunEnd::Quit),
     }
 }
 
@@ -133,6 +135,29 @@ fn record_model(screen: RecordScreen, theme: Theme) -> (Model, Vec<Record>) {
     run.control = Control { yours: false, by: None };
     run.read_only = true;
     (Model::new(theme, Screen::Run(Box::new(run))), records)
+}
+
+/// A cluster to be watched.
+pub struct ClusterScreen {
+    /// URL of its API server.
+    pub server: String,
+    /// Name of the kubeconfig's user.
+    pub user: String,
+    pub kubeconfig: PathBuf,
+    /// What is seen of it.
+    pub views: Board,
+}
+
+/// Shows a cluster until the person leaves.
+///
+/// # Errors
+/// When the terminal can't be used; it is then as it was before.
+pub async fn cluster(screen: ClusterScreen) -> io::Result<()> {
+    let ClusterScreen { server, user, kubeconfig, views } = screen;
+    let seen = ClusterModel::new(server, user, kubeconfig);
+    let feeds = Feeds { views: Some(views.news()), ..Feeds::none() };
+    let model = Model::new(Theme::of_environment(), Screen::Cluster(Box::new(seen)));
+    runtime::run(model, feeds).await.map(|_| ())
 }
 
 /// A run that this machine keeps, as the home screen lists it.
@@ -228,6 +253,6 @@ pub async fn home(home: Home) -> io::Result<HomeChoice> {
     let home = HomeModel::new(home, user_home);
     match runtime::run(Model::new(Theme::of_environment(), Screen::Home(Box::new(home))), Feeds::none()).await? {
         End::Home(choice) => Ok(choice),
-        End::Run(_) => Ok(HomeChoice::Quit),
+        End::Run(_) | End::Cluster => Ok(HomeChoice::Quit),
     }
 }

@@ -1,4 +1,5 @@
 //! Everything a screen knows. Only `update` changes it; views borrow it.
+pub mod cluster;
 pub mod form;
 pub mod home;
 pub mod observed;
@@ -6,7 +7,9 @@ mod review;
 pub mod run;
 
 use super::keymap::Context;
+use super::line::TextLine;
 use super::theme::Theme;
+use cluster::ClusterModel;
 use home::HomeModel;
 use jiff::Timestamp;
 use run::RunModel;
@@ -48,6 +51,7 @@ pub struct Notice {
 pub enum Screen {
     Run(Box<RunModel>),
     Home(Box<HomeModel>),
+    Cluster(Box<ClusterModel>),
 }
 
 /// The lengths that the last frame measured, so that scrolling stops at the end.
@@ -83,6 +87,7 @@ impl Model {
             (Some(_), _) => Context::Help,
             (None, Screen::Run(run)) => run.context(),
             (None, Screen::Home(home)) => home.context(),
+            (None, Screen::Cluster(cluster)) => cluster.context(),
         }
     }
 
@@ -95,6 +100,7 @@ impl Model {
                 format!("cozyup {} {proven}/{all}{call}", run.plan.name)
             }
             Screen::Home(_) => "cozyup".to_string(),
+            Screen::Cluster(cluster) => format!("cozyup watch {}", cluster.server),
         }
     }
 
@@ -102,6 +108,15 @@ impl Model {
     pub fn call(&self) -> Option<&'static str> {
         match &self.screen {
             Screen::Run(run) => run.call(),
+            Screen::Home(_) | Screen::Cluster(_) => None,
+        }
+    }
+
+    /// The text that lines are searched for, while it is typed.
+    pub fn typing(&self) -> Option<&TextLine> {
+        match &self.screen {
+            Screen::Run(run) => run.typing.as_ref(),
+            Screen::Cluster(cluster) => cluster.typing.as_ref(),
             Screen::Home(_) => None,
         }
     }
@@ -110,6 +125,7 @@ impl Model {
     pub fn shows_running_time(&self) -> bool {
         match &self.screen {
             Screen::Run(run) => run.state.ended.is_none() && run.result.is_none() && run.state.started.is_some(),
+            Screen::Cluster(_) => true,
             Screen::Home(home) => home.form.as_ref().is_some_and(|f| matches!(f.site, form::FormSite::Asked { .. })),
         }
     }

@@ -122,10 +122,14 @@ impl Seat {
 
     /// Into the clipboard of the person's own terminal, through any number of ssh sessions, and into a file for terminals that
     /// refuse it.
-    fn copy(&mut self, text: String, file: PathBuf, answers: mpsc::UnboundedSender<Msg>) {
+    fn copy(&mut self, text: String, file: Option<PathBuf>, answers: mpsc::UnboundedSender<Msg>) {
         if let Some(terminal) = &mut self.held {
             let _ = terminal.copy(&text);
         }
+        let Some(file) = file else {
+            let _ = answers.send(Msg::Said("copied, if the terminal allows it".to_string()));
+            return;
+        };
         tokio::task::spawn_blocking(move || {
             let said = match file::write_private(&file, format!("{text}\n").as_bytes()) {
                 Ok(()) => format!("copied (if the terminal allows it), and written to {}", file.display()),

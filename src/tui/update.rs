@@ -1,4 +1,5 @@
 //! Applies a message to the model and returns the commands for the world. It never waits and knows no clock.
+mod cluster;
 mod dialogs;
 mod find;
 mod form;
@@ -64,6 +65,15 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Cmd> {
             run.observed.take(snapshots, around.wall);
             Vec::new()
         }
+        (Msg::Observed(snapshots), Screen::Cluster(seen)) => {
+            seen.observed.take(snapshots, around.wall);
+            Vec::new()
+        }
+        (Msg::Paste(text), Screen::Cluster(seen)) => {
+            cluster::paste(seen, &text);
+            Vec::new()
+        }
+        (Msg::Hangup, Screen::Cluster(_)) => cluster::leave(),
         (Msg::Finished(text), Screen::Run(run)) => run::finished(run, text),
         (Msg::Control(control), Screen::Run(run)) => {
             run::control(run, control, &mut around);
@@ -84,13 +94,16 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Cmd> {
         (Msg::Saved { path, plan, result }, Screen::Home(home)) => home::saved(home, &path, *plan, result, &mut around),
         // These messages were meant for the other screen.
         (Msg::Clock { .. } | Msg::Resized, _)
+        | (Msg::Paste(_), Screen::Run(_))
         | (
-            Msg::Paste(_) | Msg::Loaded { .. } | Msg::Opened { .. } | Msg::Contacted { .. } | Msg::Saved { .. },
-            Screen::Run(_),
+            Msg::Loaded { .. } | Msg::Opened { .. } | Msg::Contacted { .. } | Msg::Saved { .. },
+            Screen::Run(_) | Screen::Cluster(_),
         )
-        | (Msg::Records(_) | Msg::Observed(_) | Msg::Finished(_) | Msg::Control(_) | Msg::Denied(_), Screen::Home(_)) => {
-            Vec::new()
-        }
+        | (
+            Msg::Records(_) | Msg::Finished(_) | Msg::Control(_) | Msg::Denied(_),
+            Screen::Home(_) | Screen::Cluster(_),
+        )
+        | (Msg::Observed(_), Screen::Home(_)) => Vec::new(),
     }
 }
 
@@ -124,6 +137,7 @@ fn key(
         }
         (Some(action), Screen::Run(run)) => run::act(run, action, around),
         (Some(action), Screen::Home(home)) => home::act(home, action, around),
+        (Some(action), Screen::Cluster(seen)) => cluster::act(seen, action, around),
         (None, screen) => {
             if !context.takes_text() && !*told_of_keys {
                 *told_of_keys = true;
@@ -139,6 +153,7 @@ fn typed(screen: &mut Screen, event: KeyEvent) {
     match screen {
         Screen::Run(run) => find::typed(run, event),
         Screen::Home(home) => home::typed(home, event),
+        Screen::Cluster(seen) => cluster::typed(seen, event),
     }
 }
 
@@ -217,6 +232,8 @@ fn moved(action: Action, at: usize, last: usize, page: usize) -> Option<usize> {
     Some(to.min(last))
 }
 
+#[cfg(test)]
+mod cluster_tests;
 #[cfg(test)]
 mod find_tests;
 #[cfg(test)]

@@ -1,4 +1,5 @@
 //! Draws the model. There is one file per part of the screen; nothing here knows a clock, a socket or a terminal.
+mod cluster;
 mod day;
 mod detail;
 mod dialogs;
@@ -16,7 +17,6 @@ mod table;
 mod tabs;
 mod tree;
 
-use super::model::run::RunModel;
 use super::model::{Drawn, Model, Screen};
 use super::theme::Theme;
 pub use page::coarse;
@@ -41,12 +41,13 @@ pub fn render(model: &Model, area: Rect, buf: &mut Buffer) -> Drawn {
     match &model.screen {
         Screen::Run(run) => run::render(model, run, area, buf),
         Screen::Home(home) => home::render(model, home, area, buf),
+        Screen::Cluster(seen) => cluster::render(model, seen, area, buf),
     }
 }
 
 /// What is left out of a pane, for its title.
-fn narrowed(theme: Theme, run: &RunModel, find: &str) -> String {
-    let problems = if run.problems { ", problems only (z)" } else { "" };
+fn narrowed(theme: Theme, problems: bool, find: &str) -> String {
+    let problems = if problems { ", problems only (z)" } else { "" };
     let find = if find.is_empty() { String::new() } else { format!(", only with `{}` (Esc)", theme.safe(find)) };
     format!("{find}{problems}")
 }

@@ -36,5 +36,7 @@ mod session;
 mod several_hosts;
 mod shared_site;
 mod teardown;
+mod terminal;
 mod two_hosts;
 mod verify;
+mod watch;

@@ -75,14 +75,8 @@ mod tests {
         let mut node = NodeStatus {
             name: "cp1".into(),
             ready: true,
-            reason: String::new(),
-            message: String::new(),
-            address: String::new(),
-            kubelet_version: String::new(),
-            os_image: String::new(),
-            roles: Vec::new(),
-            labels: Default::default(),
             taints: vec![format!("{AGENT}:NoSchedule")],
+            ..NodeStatus::default()
         };
         assert!(lack("cp1", std::slice::from_ref(&node)).unwrap().contains("has the taint"));
         node.taints.clear();

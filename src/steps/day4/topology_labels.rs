@@ -161,14 +161,8 @@ mod tests {
         vec![NodeStatus {
             name: "cp1".into(),
             ready: true,
-            reason: String::new(),
-            message: String::new(),
-            address: String::new(),
-            kubelet_version: String::new(),
-            os_image: String::new(),
-            roles: Vec::new(),
             labels: labels.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect::<BTreeMap<_, _>>(),
-            taints: Vec::new(),
+            ..NodeStatus::default()
         }]
     }
 

@@ -22,6 +22,8 @@ const HALF_DOWN: &[Key] = &[ctrl('d')];
 const FIND: &[Key] = &[char('/')];
 const DIGITS: &[Key] = &[char('1'), char('2'), char('3'), char('4'), char('5'), char('6'), char('7')];
 
+const FOUR: &[Key] = &[char('1'), char('2'), char('3'), char('4')];
+
 macro_rules! table {
     ($($context:ident $keys:expr, $shown:literal => $action:ident $(($of:literal))?, $short:literal, $about:literal;)*) => {
         &[$(Binding {
@@ -123,6 +125,42 @@ pub static KEYS: &[Binding] = table! {
     Result DOWN, "Down j" => Down, "scroll", "a line down";
     Result PAGE_UP, "PgUp Ctrl-B" => PageUp, "", "a page up";
     Result PAGE_DOWN, "PgDn Ctrl-F" => PageDown, "", "a page down";
+
+    Cluster ENTER, "Enter" => Enter, "open", "all that is known of the selected line";
+    Cluster &[char('d')], "d" => Describe, "", "the same";
+    Cluster FOUR, "1-4" => Go(0), "pane", "a pane: 1 nodes, 2 releases, 3 pods, 4 events";
+    Cluster TAB, "Tab" => NextPane, "", "next pane";
+    Cluster BACK_TAB, "Shift-Tab" => PreviousPane, "", "previous pane";
+    Cluster UP, "Up k" => Up, "", "a line up";
+    Cluster DOWN, "Down j" => Down, "", "a line down";
+    Cluster HALF_UP, "Ctrl-U" => HalfUp, "", "half a page up";
+    Cluster HALF_DOWN, "Ctrl-D" => HalfDown, "", "half a page down";
+    Cluster PAGE_UP, "PgUp Ctrl-B" => PageUp, "", "a page up";
+    Cluster PAGE_DOWN, "PgDn Ctrl-F" => PageDown, "", "a page down";
+    Cluster HOME, "Home g" => Top, "", "to the first line";
+    Cluster END, "End G" => Bottom, "", "to the last line";
+    Cluster FIND, "/" => Find, "find", "show only the lines with a text; Esc shows all again";
+    Cluster &[char('n')], "n" => Next, "", "the next of the lines that were found";
+    Cluster &[char('N')], "N" => Previous, "", "the one before";
+    Cluster &[char('z')], "z" => Problems, "problems", "show only what needs attention, or all again";
+    Cluster &[char('c')], "c" => Copy, "copy", "copy the command of the selected line into the terminal's clipboard";
+    Cluster ESC, "Esc" => Back, "", "show all lines again";
+
+    Line ESC, "Esc" => Back, "back", "back to the panes";
+    Line ENTER, "Enter" => Enter, "", "back to the panes";
+    Line UP, "Up k" => Up, "", "a line up";
+    Line DOWN, "Down j" => Down, "scroll", "a line down";
+    Line HALF_UP, "Ctrl-U" => HalfUp, "", "half a page up";
+    Line HALF_DOWN, "Ctrl-D" => HalfDown, "", "half a page down";
+    Line PAGE_UP, "PgUp Ctrl-B" => PageUp, "", "a page up";
+    Line PAGE_DOWN, "PgDn Ctrl-F" => PageDown, "", "a page down";
+    Line HOME, "Home g" => Top, "", "to the beginning";
+    Line END, "End G" => Bottom, "", "to the end";
+    Line FOUR, "1-4" => Go(0), "", "the pane with this digit";
+    Line FIND, "/" => Find, "find", "show only the lines with a text; Esc shows all again";
+    Line &[char('n')], "n" => Next, "", "the next line of those that are left";
+    Line &[char('N')], "N" => Previous, "", "the line before";
+    Line &[char('c')], "c" => Copy, "copy", "copy the command of the line";
 
     Home UP, "Up k" => Up, "", "one line up";
     Home DOWN, "Down j" => Down, "choose", "one line down";

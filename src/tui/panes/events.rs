@@ -1,7 +1,7 @@
 //! Events: the newest warnings that Kubernetes keeps.
-use super::{Column, Grade, Item, Moment, Table, column, time_of_day};
+use super::{Column, Grade, Item, Moment, Table, column, gap, time_of_day};
 use crate::observed::{Backend, Event};
-use crate::tui::model::run::RunModel;
+use crate::tui::model::observed::Observed;
 
 static COLUMNS: [Column; 5] = [
     column("TIME", 8),
@@ -11,10 +11,14 @@ static COLUMNS: [Column; 5] = [
     column("MESSAGE", 20).grows(),
 ];
 
-pub fn table(run: &RunModel, moment: Moment) -> Table {
-    let reading = run.observed.reading(&Backend::Kubernetes, moment.now, moment.wall);
-    let Some(events) = run.observed.events() else {
-        return Table::without(reading, &COLUMNS, "no event was seen yet: there is a cluster from day 2 on");
+/// `none_yet`: said before something was read.
+pub fn table(observed: &Observed, moment: Moment, none_yet: &str) -> Table {
+    let reading = observed.reading(&Backend::Kubernetes, moment.now, moment.wall);
+    if let Some(it) = observed.gaps().and_then(|gaps| gaps.events) {
+        return Table::without(reading, &COLUMNS, gap(it, "events"));
+    }
+    let Some(events) = observed.events() else {
+        return Table::without(reading, &COLUMNS, none_yet);
     };
     let mut items: Vec<Item> = events.rows.iter().enumerate().map(|(n, event)| row(n, event)).collect();
     let unlisted = events.total.saturating_sub(events.rows.len());

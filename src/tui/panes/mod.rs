@@ -2,6 +2,7 @@
 //! is drawn, moved in and searched is the same for all of them (`view/table.rs`, `update/table.rs`).
 mod events;
 mod machines;
+mod nodes;
 mod pods;
 mod releases;
 #[cfg(test)]
@@ -12,12 +13,14 @@ mod talos;
 mod tests;
 mod worst;
 
-pub use worst::troubles;
+pub use worst::{troubles, troubles_of_cluster};
 
+use super::model::cluster::{ClusterModel, ClusterPane};
 use super::model::observed::Reading;
 use super::model::run::{Pane, RunModel};
 use crate::base::day::Day;
 use crate::engine::standing::clock_of;
+use crate::observed::Gap;
 use jiff::Timestamp;
 use std::time::Duration;
 
@@ -135,6 +138,19 @@ impl Table {
         Table { count: String::new(), grade, reading, columns, items: Vec::new(), empty: empty.into() }
     }
 
+    /// Leaves the lines with a text, whatever its case, and of `problems` only what needs attention.
+    fn narrow(&mut self, find: &str, problems: bool) {
+        if find.is_empty() && !problems {
+            return;
+        }
+        let find = find.to_lowercase();
+        self.items
+            .retain(|item| item.text().to_lowercase().contains(&find) && (!problems || item.grade >= Grade::Warn));
+        if self.items.is_empty() && self.empty.is_empty() {
+            self.empty = "no line is left; Esc shows all again".to_string();
+        }
+    }
+
     /// The line with this key, or the first one.
     pub fn at(&self, key: Option<&String>) -> usize {
         key.and_then(|key| self.items.iter().position(|item| item.key == *key)).unwrap_or(0)
@@ -156,18 +172,40 @@ pub fn table(run: &RunModel, pane: Pane, moment: Moment) -> Option<Table> {
         Pane::Days | Pane::Detail | Pane::Log => return None,
         Pane::Proxmox => site::table(run, moment),
         Pane::Talos => talos::table(run, moment),
-        Pane::Releases => releases::table(run, moment),
-        Pane::Pods => pods::table(run, moment),
-        Pane::Events => events::table(run, moment),
+        Pane::Releases => {
+            releases::table(&run.observed, moment, "no HelmRelease was seen yet: the platform comes on day 3")
+        }
+        Pane::Pods => pods::table(&run.observed, moment, "no pod was seen yet: there is a cluster from day 2 on"),
+        Pane::Events => events::table(&run.observed, moment, "no event was seen yet: there is a cluster from day 2 on"),
     };
     // The page of a line keeps its line.
-    if run.full.is_none() && run.is_narrowed(pane) {
-        table.items.retain(|item| run.finds(pane, &item.text()) && (!run.problems || item.grade >= Grade::Warn));
-        if table.items.is_empty() && table.empty.is_empty() {
-            table.empty = "no line is left; Esc shows all again".to_string();
-        }
+    if run.full.is_none() {
+        table.narrow(run.find_in(pane), run.problems);
     }
     Some(table)
+}
+
+/// The table of a pane of a cluster that no run speaks of.
+pub fn table_of_cluster(cluster: &ClusterModel, pane: ClusterPane, moment: Moment) -> Table {
+    let mut table = match pane {
+        ClusterPane::Nodes => nodes::table(&cluster.observed, moment),
+        ClusterPane::Releases => releases::table(&cluster.observed, moment, "no HelmRelease was seen yet"),
+        ClusterPane::Pods => pods::table(&cluster.observed, moment, "no pod was seen yet"),
+        ClusterPane::Events => events::table(&cluster.observed, moment, "not read yet"),
+    };
+    if !cluster.full {
+        table.narrow(cluster.find_in(pane), cluster.problems);
+    }
+    table
+}
+
+/// Why there is no line, where the API answers that there can be none.
+fn gap(gap: Gap, of: &str) -> String {
+    match gap {
+        Gap::Absent => format!("this cluster knows no {of}: what brings them is not installed in it"),
+        Gap::Forbidden => format!("the credentials may not list {of}"),
+        Gap::Unknown => format!("{of} can't be read"),
+    }
 }
 
 /// The pane that shows what a day makes.

@@ -1,8 +1,8 @@
 //! Pods: those that are not ready, one each, and how many are.
-use super::{Column, Grade, Item, Moment, Table, column};
+use super::{Column, Grade, Item, Moment, Table, column, gap};
 use crate::base::text::quoted;
 use crate::observed::{Backend, Pod};
-use crate::tui::model::run::RunModel;
+use crate::tui::model::observed::Observed;
 
 static COLUMNS: [Column; 5] = [
     column("POD", 20).grows(),
@@ -12,10 +12,14 @@ static COLUMNS: [Column; 5] = [
     column("NAMESPACE", 20).rank(3),
 ];
 
-pub fn table(run: &RunModel, moment: Moment) -> Table {
-    let reading = run.observed.reading(&Backend::Kubernetes, moment.now, moment.wall);
-    let Some(pods) = run.observed.pods().filter(|pods| pods.total > 0) else {
-        return Table::without(reading, &COLUMNS, "no pod was seen yet: there is a cluster from day 2 on");
+/// `none_yet`: said before something was read.
+pub fn table(observed: &Observed, moment: Moment, none_yet: &str) -> Table {
+    let reading = observed.reading(&Backend::Kubernetes, moment.now, moment.wall);
+    if let Some(it) = observed.gaps().and_then(|gaps| gaps.pods) {
+        return Table::without(reading, &COLUMNS, gap(it, "pods"));
+    }
+    let Some(pods) = observed.pods().filter(|pods| pods.total > 0) else {
+        return Table::without(reading, &COLUMNS, none_yet);
     };
     let mut items: Vec<Item> = pods.rows.iter().map(row).collect();
     let unlisted = pods.troubled.saturating_sub(pods.rows.len());

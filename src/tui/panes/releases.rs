@@ -1,10 +1,10 @@
 //! HelmReleases as a tree: those with trouble first, under each the ones that it holds back, folded with how many wait behind
 //! them; then those on their way; the ready ones in one line.
-use super::{Column, Grade, Item, Moment, Table, column, pods, time_of_day};
+use super::{Column, Grade, Item, Moment, Table, column, gap, pods, time_of_day};
 use crate::base::clock::between;
 use crate::base::text::quoted;
 use crate::observed::{Backend, Release, ReleaseState};
-use crate::tui::model::run::RunModel;
+use crate::tui::model::observed::Observed;
 use crate::tui::view::coarse;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,17 +16,21 @@ const CAUSES: usize = 3;
 /// Releases that hold others back or fail, of which the cause is shown.
 const EXPLAINED: usize = 3;
 
-pub fn table(run: &RunModel, moment: Moment) -> Table {
-    let reading = run.observed.reading(&Backend::Kubernetes, moment.now, moment.wall);
-    let Some(all) = run.observed.releases().filter(|all| all.total > 0) else {
-        return Table::without(reading, &COLUMNS, "no HelmRelease was seen yet: the platform comes on day 3");
+/// `none_yet`: said before something was read.
+pub fn table(observed: &Observed, moment: Moment, none_yet: &str) -> Table {
+    let reading = observed.reading(&Backend::Kubernetes, moment.now, moment.wall);
+    if let Some(it) = observed.gaps().and_then(|gaps| gaps.releases) {
+        return Table::without(reading, &COLUMNS, gap(it, "HelmReleases"));
+    }
+    let Some(all) = observed.releases().filter(|all| all.total > 0) else {
+        return Table::without(reading, &COLUMNS, none_yet);
     };
     let tree = Tree::of(&all.rows);
     let mut items = Vec::new();
     for (n, root) in tree.roots.iter().enumerate() {
         items.push(tree.row(root, "", moment));
         if n < EXPLAINED && is_trouble(root.state) {
-            items.extend(why(run, root));
+            items.extend(why(observed, root));
         }
         let children = tree.children(root);
         for (m, child) in children.iter().enumerate() {
@@ -192,20 +196,20 @@ fn grade(state: ReleaseState) -> Grade {
 }
 
 /// The cause as far as it was observed: Flux's message, pods of its namespace that are not ready, its last warnings.
-fn why(run: &RunModel, release: &Release) -> Vec<Item> {
+fn why(observed: &Observed, release: &Release) -> Vec<Item> {
     let key = full_name(release);
     let mut lines: Vec<(Grade, String)> = Vec::new();
     if !release.message.is_empty() {
         lines.push((Grade::Bad, release.message.clone()));
     }
-    let troubled = run.observed.pods().into_iter().flat_map(|p| &p.rows).filter(|p| p.namespace == release.namespace);
+    let troubled = observed.pods().into_iter().flat_map(|p| &p.rows).filter(|p| p.namespace == release.namespace);
     for pod in troubled.take(CAUSES) {
         let restarts = if pod.restarts > 0 { format!(", {} restarts", pod.restarts) } else { String::new() };
         let node = if pod.node.is_empty() { String::new() } else { format!(" on {}", pod.node) };
         lines.push((pods::grade(pod), format!("pod {} {}{node}{restarts}", pod.name, pods::state(pod))));
     }
     let within = format!(" {}/", release.namespace);
-    let events = run.observed.events().into_iter().flat_map(|e| &e.rows).filter(|e| e.about.contains(&within));
+    let events = observed.events().into_iter().flat_map(|e| &e.rows).filter(|e| e.about.contains(&within));
     for event in events.take(CAUSES) {
         let at = event.at.map(|at| format!("{} ", time_of_day(at))).unwrap_or_default();
         let times = if event.count > 1 { format!(" (x{})", event.count) } else { String::new() };

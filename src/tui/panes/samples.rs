@@ -147,9 +147,8 @@ pub fn node(name: &str, ready: bool) -> Node {
         ready,
         reason: if ready { String::new() } else { "NodeStatusUnknown".into() },
         version: "v1.33.3".into(),
-        roles: Vec::new(),
-        taints: Vec::new(),
         planned: true,
+        ..Node::default()
     }
 }
 

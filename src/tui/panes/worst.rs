@@ -1,9 +1,10 @@
 //! The troubles of a run and its site in words, the worst first: what a person should know before anything else.
 use super::machines::Machine;
-use super::{Grade, Moment, time_of_day};
+use super::{Grade, Moment, nodes, time_of_day};
 use crate::base::clock::between;
 use crate::engine::standing::{Standing, late, standing};
 use crate::observed::{Backend, ReleaseState};
+use crate::tui::model::observed::Observed;
 use crate::tui::model::run::RunModel;
 use crate::tui::view::coarse;
 
@@ -11,10 +12,26 @@ use crate::tui::view::coarse;
 pub fn troubles(run: &RunModel, moment: Moment) -> Vec<(Grade, String)> {
     let mut found = steps(run, moment);
     if !run.is_over() {
-        found.extend(systems(run, moment));
+        found.extend(systems(&run.observed, moment));
         found.extend(machines(run, moment));
-        found.extend(releases(run));
+        found.extend(releases(&run.observed));
     }
+    found.sort_by_key(|(grade, _)| std::cmp::Reverse(*grade));
+    found
+}
+
+/// The same of a cluster that no run speaks of.
+pub fn troubles_of_cluster(observed: &Observed, moment: Moment) -> Vec<(Grade, String)> {
+    let mut found = systems(observed, moment);
+    for node in observed.nodes().into_iter().flat_map(|nodes| &nodes.rows) {
+        let grade = nodes::grade(node);
+        if grade >= Grade::Warn {
+            let says = nodes::says(node);
+            let says = if says.is_empty() { says } else { format!(": {says}") };
+            found.push((grade, format!("node {} is {}{says}", node.name, nodes::state(node))));
+        }
+    }
+    found.extend(releases(observed));
     found.sort_by_key(|(grade, _)| std::cmp::Reverse(*grade));
     found
 }
@@ -56,9 +73,9 @@ fn steps(run: &RunModel, moment: Moment) -> Vec<(Grade, String)> {
 }
 
 /// One that is a machine of the plan is told with its machine.
-fn systems(run: &RunModel, moment: Moment) -> Vec<(Grade, String)> {
+fn systems(observed: &Observed, moment: Moment) -> Vec<(Grade, String)> {
     let silent = |backend: Backend| {
-        let (since, cause) = run.observed.contact(&backend)?.silent?;
+        let (since, cause) = observed.contact(&backend)?.silent?;
         let silent = coarse(between(since, moment.now));
         Some((Grade::Bad, format!("{backend} is silent since {}Z ({silent}): {}", time_of_day(since), cause.as_str())))
     };
@@ -82,8 +99,8 @@ fn machines(run: &RunModel, moment: Moment) -> Vec<(Grade, String)> {
     found
 }
 
-fn releases(run: &RunModel) -> Option<(Grade, String)> {
-    let all = run.observed.releases()?;
+fn releases(observed: &Observed) -> Option<(Grade, String)> {
+    let all = observed.releases()?;
     let is_failed = |state| matches!(state, ReleaseState::Failed | ReleaseState::Stalled);
     let failed = all.rows.iter().find(|r| is_failed(r.state))?;
     let behind = all.rows.iter().filter(|r| r.after.is_some()).count();

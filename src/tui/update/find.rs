@@ -7,6 +7,7 @@ use crate::tui::message::Cmd;
 use crate::tui::model::run::{Full, Pane, Row, RunModel};
 use crate::tui::panes::{self, Moment};
 use crossterm::event::KeyEvent;
+use std::path::Path;
 
 /// True for what [`begin`] does.
 pub fn is_for(action: Action) -> bool {
@@ -98,8 +99,9 @@ fn copy(run: &RunModel, around: &mut Around<'_>) -> Vec<Cmd> {
     };
     match text.filter(|text| !text.trim().is_empty()) {
         Some(text) => {
-            let text = with_access(run, &text);
-            vec![Cmd::Copy { text, file: run.folder.join("copied") }]
+            let secrets = run.folder.join("secrets");
+            let text = with_files(&text, &secrets.join("kubeconfig"), Some(&secrets.join("talosconfig")));
+            vec![Cmd::Copy { text, file: Some(run.folder.join("copied")) }]
         }
         None => {
             around.say("there is no command to copy: select a step, a release or a pod");
@@ -108,17 +110,17 @@ fn copy(run: &RunModel, around: &mut Around<'_>) -> Vec<Cmd> {
     }
 }
 
-/// `kubectl` and `talosctl` with the files of this run, each command on one line.
-fn with_access(run: &RunModel, text: &str) -> String {
-    let secret = |name: &str| crate::base::text::quoted(&run.folder.join("secrets").join(name).display().to_string());
+/// `kubectl` and `talosctl` with the files of the access, each command on one line.
+pub(super) fn with_files(text: &str, kubeconfig: &Path, talosconfig: Option<&Path>) -> String {
+    let shown = |path: &Path| crate::base::text::quoted(&path.display().to_string());
     let one = |line: &str| {
         let (indent, command) = line.split_at(line.len() - line.trim_start().len());
-        match command.split(' ').next() {
-            Some("kubectl") => format!("{indent}KUBECONFIG={} {command}", secret("kubeconfig")),
-            Some("talosctl") if !command.contains("--insecure") => {
-                format!("{indent}TALOSCONFIG={} {command}", secret("talosconfig"))
+        match (command.split(' ').next(), talosconfig) {
+            (Some("kubectl"), _) => format!("{indent}KUBECONFIG={} {command}", shown(kubeconfig)),
+            (Some("talosctl"), Some(talosconfig)) if !command.contains("--insecure") => {
+                format!("{indent}TALOSCONFIG={} {command}", shown(talosconfig))
             }
-            Some(_) | None => line.to_string(),
+            (Some(_) | None, _) => line.to_string(),
         }
     };
     text.lines().map(one).collect::<Vec<_>>().join("\n")

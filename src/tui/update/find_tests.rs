@@ -18,7 +18,7 @@ fn seen() -> Typist {
 fn of(typist: &Typist) -> &RunModel {
     match &typist.model.screen {
         Screen::Run(run) => run,
-        Screen::Home(_) => panic!("this is the home screen"),
+        Screen::Home(_) | Screen::Cluster(_) => panic!("no run is shown"),
     }
 }
 
@@ -26,7 +26,7 @@ fn copied(typist: &mut Typist, keys: &str) -> Option<String> {
     typist.keys(keys);
     match typist.commands.pop() {
         Some(Cmd::Copy { text, file }) => {
-            assert_eq!(file.display().to_string(), "/state/run/copied");
+            assert_eq!(file.unwrap().display().to_string(), "/state/run/copied");
             Some(text)
         }
         Some(_) | None => None,

@@ -41,7 +41,7 @@ fn chosen(draft: Option<Draft>) -> Typist {
 fn form(typist: &Typist) -> &FormModel {
     match &typist.model.screen {
         Screen::Home(home) => home.form.as_ref().unwrap(),
-        Screen::Run(_) => panic!("this is a run"),
+        Screen::Run(_) | Screen::Cluster(_) => panic!("no home"),
     }
 }
 

@@ -25,7 +25,7 @@ fn run(sample: &Sample, second: i64) -> Typist {
 fn of(typist: &Typist) -> &RunModel {
     match &typist.model.screen {
         Screen::Run(run) => run,
-        Screen::Home(_) => panic!("this is the home screen"),
+        Screen::Home(_) | Screen::Cluster(_) => panic!("no run is shown"),
     }
 }
 

@@ -27,7 +27,7 @@ fn run(sample: &Sample, second: i64) -> Typist {
 fn of(typist: &Typist) -> &RunModel {
     match &typist.model.screen {
         Screen::Run(run) => run,
-        Screen::Home(_) => panic!("this is the home screen"),
+        Screen::Home(_) | Screen::Cluster(_) => panic!("no run is shown"),
     }
 }
 
@@ -290,7 +290,7 @@ fn a_hundred_thousand_records_are_folded_in_batches_and_the_log_stays_bounded() 
 fn form(typist: &Typist) -> &crate::tui::model::form::FormModel {
     match &typist.model.screen {
         Screen::Home(home) => home.form.as_ref().unwrap(),
-        Screen::Run(_) => panic!("this is a run"),
+        Screen::Run(_) | Screen::Cluster(_) => panic!("no home"),
     }
 }
 

@@ -5,7 +5,7 @@
 //! ```
 use super::page::{fit, put, put_line};
 use crate::tui::keymap::{self, Binding, Context};
-use crate::tui::model::{Model, Screen};
+use crate::tui::model::Model;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -19,9 +19,8 @@ pub fn render(model: &Model, area: Rect, buf: &mut Buffer) {
         return;
     }
     let mut area = area;
-    if let Screen::Run(run) = &model.screen
-        && let Some(text) = &run.typing
-        && model.context() == Context::Find
+    if model.context() == Context::Find
+        && let Some(text) = model.typing()
     {
         let width = (area.width / 2).min(40);
         put(buf, Rect { width: 2.min(area.width), ..area }, " /", theme.key());

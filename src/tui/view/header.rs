@@ -14,8 +14,10 @@ use crate::engine::record::Outcome;
 use crate::engine::standing::{Standing, clock_of, standing};
 use crate::plan::day_title;
 use crate::tui::model::Model;
+use crate::tui::model::observed::Age;
 use crate::tui::model::run::RunModel;
 use crate::tui::panes::{Grade, Moment, time_of_day, troubles};
+use crate::tui::theme::Theme;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
@@ -35,7 +37,7 @@ pub fn render(model: &Model, run: &RunModel, area: Rect, buf: &mut Buffer) {
     who(model, run, row(area, 0), buf);
     how(model, run, row(area, 1), buf);
     if area.height > 2 {
-        trouble(model, run, row(area, 2), buf);
+        worst_line(model.theme, &worst(model, run), row(area, 2), buf);
     }
 }
 
@@ -91,7 +93,8 @@ fn how(model: &Model, run: &RunModel, area: Rect, buf: &mut Buffer) {
     for (text, style) in parts {
         line.push_span(Span::styled(format!(" {text} "), style));
     }
-    let health = contacts(model, run);
+    let ages = if run.is_over() { Vec::new() } else { run.observed.ages(now, model.wall) };
+    let health = contacts(theme, &ages);
     // A time that is cut reads as another time; the first one goes before the health of the systems, the others behind it.
     for (n, (text, style)) in times(model, run).into_iter().enumerate() {
         let kept = if n == 0 { 0 } else { health.width() };
@@ -138,13 +141,9 @@ fn times(model: &Model, run: &RunModel) -> Vec<(String, Style)> {
 }
 
 /// The health of each system and the age of its last answer.
-fn contacts(model: &Model, run: &RunModel) -> Line<'static> {
-    let theme = model.theme;
+pub fn contacts(theme: Theme, ages: &[Age]) -> Line<'static> {
     let mut line = Line::default();
-    if run.is_over() {
-        return line;
-    }
-    for age in run.observed.ages(clock_of(&run.state, model.now), model.wall) {
+    for age in ages {
         let (mark, since, style) = match (age.silent, age.last) {
             (Some(silent), _) => (Grade::Bad, coarse(silent), theme.blocked()),
             (None, Some(last)) => (if age.late { Grade::Warn } else { Grade::Good }, fresh(last), theme.quiet()),
@@ -166,9 +165,8 @@ fn worst(model: &Model, run: &RunModel) -> Vec<(Grade, String)> {
     troubles(run, Moment { now: clock_of(&run.state, model.now), wall: model.wall })
 }
 
-fn trouble(model: &Model, run: &RunModel, area: Rect, buf: &mut Buffer) {
-    let theme = model.theme;
-    let all = worst(model, run);
+/// The worst of all, and how many there are beside it.
+pub fn worst_line(theme: Theme, all: &[(Grade, String)], area: Rect, buf: &mut Buffer) {
     let Some((grade, text)) = all.first() else { return };
     let more = if all.len() > 1 { format!(" {} more ", all.len() - 1) } else { String::new() };
     let room = usize::from(area.width).saturating_sub(more.width());

@@ -24,7 +24,7 @@ pub fn render(model: &Model, run: &RunModel, area: Rect, buf: &mut Buffer, focus
         0 => format!("{} (times in UTC)", Pane::Log.name()),
         back => format!("{} ({back} newer lines below; End follows)", Pane::Log.name()),
     };
-    let title = format!("{title}{}", narrowed(theme, run, run.find_in(Pane::Log)));
+    let title = format!("{title}{}", narrowed(theme, run.problems, run.find_in(Pane::Log)));
     let inner = pane(buf, theme, area, &title, focused, false);
     let width = usize::from(inner.width);
     let height = usize::from(inner.height);

@@ -34,7 +34,7 @@ fn seen(size: (u16, u16), sample: &Sample, change: impl Fn(&mut Seen)) -> Typist
 fn of(typist: &Typist) -> &RunModel {
     match &typist.model.screen {
         Screen::Run(run) => run,
-        Screen::Home(_) => panic!("this is the home screen"),
+        Screen::Home(_) | Screen::Cluster(_) => panic!("no run is shown"),
     }
 }
 

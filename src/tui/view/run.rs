@@ -16,6 +16,7 @@
 //! Before something of the site was seen the steps and their detail have all of it. Below 70 columns the detail has the width
 //! alone; a low screen has no log beside the rest.
 use super::page::{Page, pane};
+use super::table::Shown;
 use super::{detail, dialogs, footer, frame_of, header, log, narrowed, table, tabs, tree};
 use crate::engine::standing::clock_of;
 use crate::plan::Review;
@@ -67,7 +68,7 @@ fn whole(model: &Model, run: &RunModel, full: Full, body: Rect, buf: &mut Buffer
                 buf,
                 model.theme,
                 body,
-                &format!("Detail and evidence{}", narrowed(model.theme, run, &run.find)),
+                &format!("Detail and evidence{}", narrowed(model.theme, run.problems, &run.find)),
                 true,
                 false,
             );
@@ -80,11 +81,12 @@ fn whole(model: &Model, run: &RunModel, full: Full, body: Rect, buf: &mut Buffer
                 buf,
                 model.theme,
                 body,
-                &format!("{}{}", of.title(), narrowed(model.theme, run, &run.find)),
+                &format!("{}{}", of.title(), narrowed(model.theme, run.problems, &run.find)),
                 true,
                 false,
             );
-            let mut page = table::page(model, run, of, inner.width);
+            let seen = table::of(model, run, of);
+            let mut page = table::page(model.theme, seen.as_ref(), run.picked.get(&of), inner.width);
             page.narrow(&run.find);
             (page.draw(buf, inner, run.full_scroll), usize::from(inner.height))
         }
@@ -93,7 +95,10 @@ fn whole(model: &Model, run: &RunModel, full: Full, body: Rect, buf: &mut Buffer
                 buf,
                 model.theme,
                 body,
-                &format!("Warnings and notes of the plan, and what it makes{}", narrowed(model.theme, run, &run.find)),
+                &format!(
+                    "Warnings and notes of the plan, and what it makes{}",
+                    narrowed(model.theme, run.problems, &run.find)
+                ),
                 true,
                 false,
             );
@@ -159,8 +164,23 @@ fn panes(model: &Model, run: &RunModel, body: Rect, buf: &mut Buffer) -> Drawn {
 }
 
 fn of_site(model: &Model, run: &RunModel, of: Pane, area: Rect, buf: &mut Buffer, focused: bool) -> Drawn {
-    let page = table::of(model, run, of).map_or(0, |seen| table::render(model, run, of, &seen, area, buf, focused));
+    let page = table::of(model, run, of).map_or(0, |seen| draw(model, run, (of, &seen), area, buf, focused));
     Drawn { page, ..Drawn::default() }
+}
+
+/// One pane of the site; gives the rows that a page of it has.
+fn draw(
+    model: &Model,
+    run: &RunModel,
+    (of, table): (Pane, &Table),
+    area: Rect,
+    buf: &mut Buffer,
+    focused: bool,
+) -> usize {
+    let left_out = narrowed(model.theme, run.problems, run.find_in(of));
+    let name = of.name();
+    let shown = Shown { name: &name, table, picked: run.picked.get(&of), left_out, focused };
+    table::render(model.theme, &shown, area, buf)
 }
 
 /// The steps beside the detail of the selected one.
@@ -231,7 +251,7 @@ fn all(model: &Model, run: &RunModel, focus: Pane, area: Rect, buf: &mut Buffer)
     let mut y = area.y;
     let mut page = 0;
     for ((pane, seen), height) in tables.iter().zip(heights) {
-        let rows = table::render(model, run, *pane, seen, Rect { y, height, ..area }, buf, *pane == focus);
+        let rows = draw(model, run, (*pane, seen), Rect { y, height, ..area }, buf, *pane == focus);
         if *pane == focus {
             page = rows;
         }
@@ -242,7 +262,7 @@ fn all(model: &Model, run: &RunModel, focus: Pane, area: Rect, buf: &mut Buffer)
 
 /// Rows for each: a title for all, half of it for the `first` where it wants so much, then one by one; what is left over
 /// goes to the last.
-fn share(rows: u16, wanted: &[u16], first: usize) -> Vec<u16> {
+pub(super) fn share(rows: u16, wanted: &[u16], first: usize) -> Vec<u16> {
     let mut heights: Vec<u16> = wanted.iter().map(|_| 0).collect();
     let mut left = rows;
     for height in &mut heights {

@@ -8,7 +8,6 @@
 //!         Talos is silent since 22:49:12 (4 min): can't be reached
 //! ```
 //! Columns that have no room go, the least important first; the page of a line (Enter) has everything.
-use super::narrowed;
 use super::page::{Page, cell, coarse, fit, pane_with, rows, top_for};
 use crate::tui::model::Model;
 use crate::tui::model::observed::Reading;
@@ -36,19 +35,23 @@ pub fn wanted(table: &Table) -> u16 {
     }
 }
 
+/// A pane as it is to be drawn.
+pub struct Shown<'a> {
+    /// With its digit.
+    pub name: &'a str,
+    pub table: &'a Table,
+    /// The key of the selected line.
+    pub picked: Option<&'a String>,
+    /// What is left out, for the title.
+    pub left_out: String,
+    /// It has the keyboard.
+    pub focused: bool,
+}
+
 /// Draws the pane; gives the rows that a page of it has.
-pub fn render(
-    model: &Model,
-    run: &RunModel,
-    pane: Pane,
-    table: &Table,
-    area: Rect,
-    buf: &mut Buffer,
-    focused: bool,
-) -> usize {
-    let theme = model.theme;
-    let left_out = narrowed(theme, run, run.find_in(pane));
-    let title = title(theme, pane, table, (focused, &left_out), usize::from(area.width), area.height < 2);
+pub fn render(theme: Theme, shown: &Shown<'_>, area: Rect, buf: &mut Buffer) -> usize {
+    let Shown { table, focused, .. } = *shown;
+    let title = title(theme, shown, usize::from(area.width), area.height < 2);
     let inner = pane_with(buf, theme, area, title, false);
     if table.items.is_empty() {
         let mut page = Page::new(theme, inner.width);
@@ -65,7 +68,7 @@ pub fn render(
         super::page::put(buf, Rect { height: 1, ..inner }, &text, theme.quiet());
         list = Rect { y: inner.y.saturating_add(1), height: inner.height.saturating_sub(1), ..inner };
     }
-    let cursor = table.at(run.picked.get(&pane));
+    let cursor = table.at(shown.picked);
     let top = top_for(cursor, table.items.len(), list.height);
     rows(buf, list, top, table.items.len(), |n| match table.items.get(n) {
         Some(item) => item_line(theme, table.columns, &widths, item, n == cursor, focused, usize::from(list.width)),
@@ -75,12 +78,9 @@ pub fn render(
 }
 
 /// All that is known of the selected line.
-pub fn page(model: &Model, run: &RunModel, pane: Pane, width: u16) -> Page {
-    let theme = model.theme;
+pub fn page(theme: Theme, table: Option<&Table>, picked: Option<&String>, width: u16) -> Page {
     let mut page = Page::new(theme, width);
-    let table = of(model, run, pane);
-    let picked = run.picked.get(&pane);
-    let item = table.as_ref().and_then(|table| table.items.iter().find(|item| Some(&item.key) == picked));
+    let item = table.and_then(|table| table.items.iter().find(|item| Some(&item.key) == picked));
     let Some(item) = item else {
         page.say(theme.plain(), 0, "it is no longer there");
         return page;
@@ -93,14 +93,8 @@ pub fn page(model: &Model, run: &RunModel, pane: Pane, width: u16) -> Page {
     page
 }
 
-fn title(
-    theme: Theme,
-    pane: Pane,
-    table: &Table,
-    (focused, left_out): (bool, &str),
-    width: usize,
-    alone: bool,
-) -> Line<'static> {
+fn title(theme: Theme, shown: &Shown<'_>, width: usize, alone: bool) -> Line<'static> {
+    let Shown { name, table, focused, .. } = *shown;
     let sign = if focused { theme.sign(Sign::Cursor) } else { " " };
     let style = if focused { theme.title() } else { theme.quiet() };
     // A pane of one row has no other place for what it would say.
@@ -110,7 +104,7 @@ fn title(
     let gap = if said.is_empty() { "" } else { ": " };
     // The count gives way to the age.
     let kept = tail.width().min(width / 2);
-    let head = format!("{sign}{}{gap}{}{left_out}", pane.name(), theme.safe(said));
+    let head = format!("{sign}{name}{gap}{}{}", theme.safe(said), shown.left_out);
     let head = fit(theme, &head, width.saturating_sub(kept + 1));
     let tail = fit(theme, &tail, width.saturating_sub(head.width() + 1));
     Line::from(vec![Span::styled(head, style), Span::styled(tail, age_style), Span::styled(" ", style)])

@@ -34,7 +34,7 @@ const WIDE: usize = 64;
 pub fn render(model: &Model, run: &RunModel, area: Rect, buf: &mut Buffer, focused: bool, rule: bool) -> usize {
     let theme = model.theme;
     let follows = if run.follow { " (follows)" } else { "" };
-    let title = format!("{}{follows}{}", Pane::Days.name(), narrowed(theme, run, run.find_in(Pane::Days)));
+    let title = format!("{}{follows}{}", Pane::Days.name(), narrowed(theme, run.problems, run.find_in(Pane::Days)));
     let inner = pane(buf, theme, area, &title, focused, rule);
     let list = run.rows();
     let cursor = run.row_index(&list);

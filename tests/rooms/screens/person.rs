@@ -1,8 +1,10 @@
 //! A person at a screen: messages and keys go in, a drawn screen comes out.
 use cozyup::engine::record::Record;
 use cozyup::engine::standing::Standing;
+use cozyup::observed::Snapshot;
 use cozyup::plan::Plan;
 use cozyup::tui::message::Msg;
+use cozyup::tui::model::cluster::ClusterModel;
 use cozyup::tui::model::home::HomeModel;
 use cozyup::tui::model::run::RunModel;
 use cozyup::tui::model::{Model, Screen};
@@ -40,6 +42,16 @@ impl Person {
         person.send(Msg::Records(records.into_iter().map(Arc::new).collect()));
         // Long enough after the records that a question which came by itself takes keys.
         person.send(Msg::Clock { now: at(second), wall: Duration::from_secs(60) });
+        person
+    }
+
+    /// Looks at a cluster that no run speaks of.
+    pub fn cluster(theme: Theme, size: (u16, u16), seen: Vec<Arc<Snapshot>>, second: i64) -> Self {
+        let server = "https://10.4.0.20:6443".to_string();
+        let cluster = ClusterModel::new(server, "admin@old".into(), "/home/ann/old.kubeconfig".into());
+        let mut person = Person { model: Model::new(theme, Screen::Cluster(Box::new(cluster))), size };
+        person.send(Msg::Clock { now: at(second), wall: Duration::from_secs(60) });
+        person.send(Msg::Observed(seen));
         person
     }
 

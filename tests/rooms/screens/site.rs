@@ -31,9 +31,8 @@ impl Seen {
             ready: true,
             reason: String::new(),
             version: "v1.33.3".into(),
-            roles: Vec::new(),
-            taints: Vec::new(),
             planned: true,
+            ..Node::default()
         };
         Seen {
             contacts,
@@ -86,6 +85,34 @@ impl Seen {
         });
         self.site.tasks_running += 1;
         self
+    }
+
+    /// Of a cluster that no run speaks of: no machine, and nodes of three kinds.
+    pub fn alone(mut self) -> Vec<Arc<Snapshot>> {
+        let node = |name: &str, role: &str| Node {
+            name: name.into(),
+            ready: true,
+            version: "v1.32.1".into(),
+            roles: Some(role.to_string()).filter(|role| !role.is_empty()).into_iter().collect(),
+            created: Some(at(399 - 219 * 86_400)),
+            ..Node::default()
+        };
+        let broken = Node {
+            ready: false,
+            reason: "NodeStatusUnknown".into(),
+            pressures: vec!["DiskPressure".into()],
+            ..node("mgr-cozy3", "control-plane")
+        };
+        let rows = vec![
+            broken,
+            node("mgr-cozy1", "control-plane"),
+            node("mgr-cozy2", "control-plane"),
+            Node { cordoned: true, ..node("mgr.example.org", "") },
+        ];
+        self.nodes = Nodes { total: 4, ready: 3, rows };
+        self.contacts.all.retain(|contact| contact.backend == Backend::Kubernetes);
+        let of_cluster = |snapshot: &Arc<Snapshot>| !matches!(snapshot.view, View::Site(_) | View::Machines(_));
+        self.snapshots().into_iter().filter(of_cluster).collect()
     }
 
     /// The cluster does not answer any more.

@@ -5,12 +5,14 @@ use super::site::Seen;
 use cozyup::engine::record::Outcome;
 use cozyup::engine::state::RunState;
 use cozyup::engine::step::StepId;
+use cozyup::observed::{Gap, Gaps, Snapshot, View as ObservedView};
 use cozyup::plan::defaults::{Defaults, plan};
 use cozyup::plan::{Finding, Severity};
 use cozyup::session::protocol::Control;
 use cozyup::tui::message::{BadPlan, Msg};
 use cozyup::tui::model::run::Row;
 use cozyup::tui::theme::Theme;
+use std::sync::Arc;
 
 type Size = (u16, u16);
 
@@ -42,6 +44,7 @@ pub fn all() -> Vec<View> {
     all.extend(forms());
     all.extend(runs());
     all.extend(panes());
+    all.extend(clusters());
     all.extend(dialogs());
     all
 }
@@ -125,6 +128,28 @@ fn watched(theme: Theme, size: Size, run: Run, second: i64, site: Seen) -> Perso
 
 fn platform(theme: Theme, size: Size) -> Person {
     watched(theme, size, Run::platform(), 400, Seen::platform())
+}
+
+/// A cluster that no run speaks of.
+fn watch(theme: Theme, size: Size, site: Seen) -> Person {
+    Person::cluster(theme, size, site.alone(), 400)
+}
+
+fn clusters() -> Vec<View> {
+    vec![
+        view("watch", "the nodes of a cluster that no run speaks of, and the rest where there is room", |t, s| {
+            watch(t, s, Seen::platform())
+        }),
+        view("watch-releases", "its releases by their digit", |t, s| watch(t, s, Seen::platform()).keys("2<Down>")),
+        view("watch-line", "all of one line", |t, s| watch(t, s, Seen::platform()).keys("<Enter>")),
+        view("watch-silent", "its API does not answer", |t, s| watch(t, s, Seen::platform().with_a_silent_cluster())),
+        view("watch-gaps", "Flux is not installed in it, and its nodes may not be listed", |t, s| {
+            let mut person = watch(t, s, Seen::platform());
+            let gaps = Gaps { releases: Some(Gap::Absent), nodes: Some(Gap::Forbidden), ..Gaps::default() };
+            person.send(Msg::Observed(vec![Arc::new(Snapshot::new(super::person::at(400), ObservedView::Gaps(gaps)))]));
+            person
+        }),
+    ]
 }
 
 fn panes() -> Vec<View> {
