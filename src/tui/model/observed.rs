@@ -69,11 +69,26 @@ impl Observed {
                 | Kind::Releases
                 | Kind::Nodes
                 | Kind::Pods
-                | Kind::Events
-                | Kind::Gaps => {
+                | Kind::Events => {
                     self.last.insert(kind, snapshot);
                 }
+                Kind::Gaps => {
+                    self.last.insert(kind, snapshot);
+                    self.forget_gaps();
+                }
                 Kind::Unknown => {}
+            }
+        }
+    }
+
+    /// What can't be read any more is no longer known.
+    fn forget_gaps(&mut self) {
+        let Some(Gaps { releases, nodes, pods, events }) = self.gaps().copied() else { return };
+        for (gap, kind) in
+            [(releases, Kind::Releases), (nodes, Kind::Nodes), (pods, Kind::Pods), (events, Kind::Events)]
+        {
+            if gap.is_some() {
+                self.last.remove(&kind);
             }
         }
     }

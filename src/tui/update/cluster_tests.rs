@@ -102,5 +102,7 @@ fn what_the_cluster_does_not_know_and_what_may_not_be_listed_is_said_in_its_pane
     typist.shows(&["this cluster knows no HelmReleases"]);
     typist.keys("1");
     typist.shows(&["the credentials may not list nodes"]);
-    typist.shows_not("srv1");
+    for word in ["srv1", "nodes 2/3", "srv3 is NotReady"] {
+        typist.shows_not(word);
+    }
 }

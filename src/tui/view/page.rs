@@ -114,13 +114,14 @@ pub fn wrap(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// `12s`, `4m10`, `1h05`: at most five columns for four days.
+/// `12s`, `4m10`, `1h05`, from a hundred hours on `219d`: at most five columns.
 pub fn brief(d: Duration) -> String {
     let s = d.as_secs();
     match s {
         0..=59 => format!("{s}s"),
         60..=3599 => format!("{}m{:02}", s / 60, s % 60),
-        _ => format!("{}h{:02}", s / 3600, s % 3600 / 60),
+        3600..360_000 => format!("{}h{:02}", s / 3600, s % 3600 / 60),
+        _ => format!("{}d", s / 86_400),
     }
 }
 
