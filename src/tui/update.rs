@@ -11,8 +11,10 @@ mod table;
 use super::keymap::{self, Action, Context};
 use super::message::{Cmd, Msg};
 use super::model::{Drawn, Help, Model, Notice, Screen};
+use crate::observed::Snapshot;
 use crossterm::event::KeyEvent;
 use jiff::Timestamp;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a notice stands in the place of the keys.
@@ -49,31 +51,13 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Cmd> {
     let mut around = Around { notice, drawn: *drawn, now: *now, wall: *wall };
     match (msg, screen) {
         (Msg::Key(event), screen) => key(screen, event, (context, help, told_of_keys), &mut around),
-        (Msg::Paste(text), Screen::Run(run)) if run.typing.is_some() => {
-            find::paste(run, &text);
-            Vec::new()
-        }
-        (Msg::Paste(text), Screen::Home(home)) => {
-            home::paste(home, &text);
-            Vec::new()
-        }
+        (Msg::Paste(text), screen) => pasted(screen, &text),
+        (Msg::Observed(snapshots), screen) => observed(screen, snapshots, around.wall),
+        (Msg::Hangup, screen) => hung_up(screen),
         (Msg::Records(records), Screen::Run(run)) => {
             run::records(run, &records, &mut around);
             Vec::new()
         }
-        (Msg::Observed(snapshots), Screen::Run(run)) => {
-            run.observed.take(snapshots, around.wall);
-            Vec::new()
-        }
-        (Msg::Observed(snapshots), Screen::Cluster(seen)) => {
-            seen.observed.take(snapshots, around.wall);
-            Vec::new()
-        }
-        (Msg::Paste(text), Screen::Cluster(seen)) => {
-            cluster::paste(seen, &text);
-            Vec::new()
-        }
-        (Msg::Hangup, Screen::Cluster(_)) => cluster::leave(),
         (Msg::Finished(text), Screen::Run(run)) => run::finished(run, text),
         (Msg::Control(control), Screen::Run(run)) => {
             run::control(run, control, &mut around);
@@ -83,8 +67,6 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Cmd> {
             around.say(why);
             Vec::new()
         }
-        (Msg::Hangup, Screen::Run(run)) => run::hangup(run),
-        (Msg::Hangup, Screen::Home(home)) => home::leave(home),
         (Msg::Loaded { path, result }, Screen::Home(home)) => home::loaded(home, path, result),
         (Msg::Opened { path, result }, Screen::Home(home)) => home::opened(home, path, result, &mut around),
         (Msg::Contacted { url, result }, Screen::Home(home)) => {
@@ -94,7 +76,6 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Cmd> {
         (Msg::Saved { path, plan, result }, Screen::Home(home)) => home::saved(home, &path, *plan, result, &mut around),
         // These messages were meant for the other screen.
         (Msg::Clock { .. } | Msg::Resized, _)
-        | (Msg::Paste(_), Screen::Run(_))
         | (
             Msg::Loaded { .. } | Msg::Opened { .. } | Msg::Contacted { .. } | Msg::Saved { .. },
             Screen::Run(_) | Screen::Cluster(_),
@@ -102,8 +83,33 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Cmd> {
         | (
             Msg::Records(_) | Msg::Finished(_) | Msg::Control(_) | Msg::Denied(_),
             Screen::Home(_) | Screen::Cluster(_),
-        )
-        | (Msg::Observed(_), Screen::Home(_)) => Vec::new(),
+        ) => Vec::new(),
+    }
+}
+
+fn pasted(screen: &mut Screen, text: &str) -> Vec<Cmd> {
+    match screen {
+        Screen::Run(run) => find::paste(run, text),
+        Screen::Home(home) => home::paste(home, text),
+        Screen::Cluster(seen) => cluster::paste(seen, text),
+    }
+    Vec::new()
+}
+
+fn observed(screen: &mut Screen, snapshots: Vec<Arc<Snapshot>>, wall: Duration) -> Vec<Cmd> {
+    match screen {
+        Screen::Run(run) => run.observed.take(snapshots, wall),
+        Screen::Cluster(seen) => seen.observed.take(snapshots, wall),
+        Screen::Home(_) => {}
+    }
+    Vec::new()
+}
+
+fn hung_up(screen: &mut Screen) -> Vec<Cmd> {
+    match screen {
+        Screen::Run(run) => run::hangup(run),
+        Screen::Home(home) => home::leave(home),
+        Screen::Cluster(_) => cluster::leave(),
     }
 }
 
