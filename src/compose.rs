@@ -3,6 +3,7 @@ mod course;
 mod ground;
 mod keys;
 mod looking;
+mod registries;
 
 use crate::base::file::Unfit;
 use crate::base::names::Names;
@@ -359,11 +360,12 @@ fn names_of_environment(plan: &Plan) -> Names {
     if simulated { Names::Listed(Vec::new()) } else { Names::System }
 }
 
-fn http_client() -> Result<reqwest::Client, reqwest::Error> {
+fn http_client(plan: &Plan) -> Result<reqwest::Client, reqwest::Error> {
     // A redirect is an answer here: the ingress is asked for what it says, not for where it leads.
     reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
+        .tls_certs_merge(registries::authorities(plan))
         .connect_timeout(Duration::from_secs(10))
         .read_timeout(Duration::from_secs(60))
         .build()

@@ -1,6 +1,6 @@
 //! What a site is opened from: the same for a session and for a look beside one.
 use super::looking::told;
-use super::{MARK, Refusal, connect, http_client, names_of_environment, with_cause};
+use super::{MARK, Refusal, connect, http_client, names_of_environment, registries, with_cause};
 use crate::base::clock::Clock;
 use crate::base::secret::Secret;
 use crate::base::vault::Vault;
@@ -44,8 +44,9 @@ impl Ground<'_> {
             release: self.release,
             components: self.components,
             proxmox: connect(plan, token)?,
-            http: http_client().map_err(|e| Refusal::Plan(format!("no HTTP client: {e}")))?,
+            http: http_client(plan).map_err(|e| Refusal::Plan(format!("no HTTP client: {e}")))?,
             names: names_of_environment(plan),
+            registry_files: registries::files(plan),
             secrets: folder.secrets(),
             vault: self.vault,
             cache: folder.cache(),

@@ -70,7 +70,7 @@ pub fn trust_of(plan: &Plan) -> Result<Trust, Refusal> {
     }
 }
 
-fn home(path: &str) -> PathBuf {
+pub(super) fn home(path: &str) -> PathBuf {
     match (path.strip_prefix("~/"), directories::BaseDirs::new()) {
         (Some(rest), Some(dirs)) => dirs.home_dir().join(rest),
         _ => PathBuf::from(path),

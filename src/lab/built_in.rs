@@ -1,7 +1,7 @@
 //! The scenarios of `assets/lab`, which are a part of the binary.
 
 /// The scenarios that come with cozyup, by name.
-pub const ALL: [(&str, &str); 26] = [
+pub const ALL: [(&str, &str); 27] = [
     ("standard", include_str!("../../assets/lab/standard.yaml")),
     ("missing-right", include_str!("../../assets/lab/missing-right.yaml")),
     ("storage-full", include_str!("../../assets/lab/storage-full.yaml")),
@@ -25,6 +25,7 @@ pub const ALL: [(&str, &str); 26] = [
     ("in-a-pool", include_str!("../../assets/lab/in-a-pool.yaml")),
     ("pool-token", include_str!("../../assets/lab/pool-token.yaml")),
     ("disks-swapped", include_str!("../../assets/lab/disks-swapped.yaml")),
+    ("behind-a-mirror", include_str!("../../assets/lab/behind-a-mirror.yaml")),
     ("pods-cut-off", include_str!("../../assets/lab/pods-cut-off.yaml")),
     ("old-cluster", include_str!("../../assets/lab/old-cluster.yaml")),
     ("pods-meet-another", include_str!("../../assets/lab/pods-meet-another.yaml")),

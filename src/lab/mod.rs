@@ -11,6 +11,7 @@ pub mod disturb;
 pub mod iso;
 pub mod kube;
 pub mod machine;
+mod mirror;
 pub mod net;
 pub mod old;
 pub mod pve;

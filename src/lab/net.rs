@@ -1,7 +1,7 @@
 //! The sockets of the lab: keeps open exactly those that the world wants open.
 use super::disturb::Line;
 use super::world::Lab;
-use super::{kube, machine, pve, releases, scenario};
+use super::{kube, machine, mirror, pve, releases, scenario};
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
@@ -31,6 +31,8 @@ pub enum Endpoint {
     TenantKubernetes { namespace: String, name: String },
     /// The release server: image and installer manifest over plain HTTP.
     Releases,
+    /// The mirror of all registries, over HTTPS.
+    Mirror,
     /// Something that is not ours and answers nothing.
     Stranger,
 }
@@ -144,6 +146,7 @@ async fn answer(stream: TcpStream, endpoint: Endpoint, lab: Lab, line: Line) {
         }
         Endpoint::Service { namespace, name, port } => kube::service::serve(stream, lab, namespace, name, port).await,
         Endpoint::Releases => releases::serve(stream, lab, line).await,
+        Endpoint::Mirror => mirror::serve(stream, lab).await,
         Endpoint::Stranger => {
             if let Ok(at) = stream.local_addr() {
                 lab.with(|w| scenario::met_stranger(w, at));

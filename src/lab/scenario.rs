@@ -42,6 +42,9 @@ pub struct Scenario {
     /// `talos.delivery` of the lab's plan: `apply` or `cdrom`.
     #[serde(default = "apply")]
     pub delivery: String,
+    /// The nodes reach no registry but a mirror of all, which the lab's plan names.
+    #[serde(default)]
+    pub mirror: bool,
     #[serde(default)]
     pub faults: Vec<Fault>,
     /// The faults of the network in front of the APIs.

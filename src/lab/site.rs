@@ -1,9 +1,11 @@
 //! Starts a lab: picks its addresses, opens its sockets, writes the files that any client needs to use it.
+mod parts;
+
 use super::net::{self, Endpoint};
 use super::releases::{CAPMOX_NAME, IMAGE_NAME, IPAM_NAME, MANIFEST_NAME, Releases, components_sha256};
 use super::scenario::Scenario;
 use super::world::{Lab, World};
-use super::{critical, disturb, kube, old, scenario, time};
+use super::{critical, disturb, kube, mirror, old, scenario, time};
 use cozyup_base::api_url::ApiUrl;
 use cozyup_base::clock::Clock;
 use cozyup_base::disk::BY_ID;
@@ -149,10 +151,10 @@ pub async fn start(options: Options) -> io::Result<Running> {
     let can_ingress = net::bind(SocketAddr::from((world.address(PROXMOX), 80))).await.is_ok();
     world.listen(SocketAddr::from((world.address(PROXMOX), 8006)), Endpoint::Proxmox);
     world.listen(SocketAddr::from((world.address(RELEASES), RELEASES_PORT)), Endpoint::Releases);
+    mirror::set_up(&mut world, &options.dir)?;
     scenario::occupy(&mut world);
     world.begin_disturbances();
-    let token_file = options.dir.join(TOKEN);
-    let password_file = options.dir.join(PASSWORD);
+    let (token_file, password_file) = (options.dir.join(TOKEN), options.dir.join(PASSWORD));
     let plan = options.dir.join(PLAN);
     let (token_id, secret) = world.pve.installer_token();
     write_private(&token_file, secret.expose().as_bytes())?;
@@ -260,12 +262,6 @@ async fn pick_net(wanted: Option<u8>) -> io::Result<(Ipv4Addr, TcpListener)> {
     Err(last.unwrap_or_else(|| io::Error::other("no loopback net is free for the lab")))
 }
 
-/// The token's file, and the line that names the site's pool.
-fn with_pool(world: &World, token_file: &Path) -> String {
-    let pool = world.scenario.proxmox.pool.as_ref().map(|pool| format!("\n  pool: {pool}")).unwrap_or_default();
-    format!("{}{pool}", token_file.display())
-}
-
 /// Whether Cluster API's provider and the CSI driver are on: a token of one pool may make no users for them, and the driver
 /// needs a storage of one name on all hosts.
 fn addons(world: &World) -> (bool, bool) {
@@ -281,27 +277,13 @@ fn volumes(world: &World) -> &'static str {
     if addons(world).1 { "local, replicated, proxmox" } else { "local, replicated" }
 }
 
-/// The plan's section `template`.
-fn template(world: &World) -> String {
-    let host = world.scenario.nodes.first().map_or("pve", |n| n.host.as_str());
-    let mut text = format!("template:\n  vmid: 9100\n  name: cozy-talos-v1-10-6\n  host: {host}\n  storage: {DISKS}");
-    for (n, copy) in world.scenario.copies.iter().enumerate() {
-        let named =
-            |key: &str, name: &Option<String>| name.as_ref().map(|n| format!(", {key}: {n}")).unwrap_or_default();
-        let (storage, image) = (named("storage", &copy.storage), named("image_storage", &copy.image_storage));
-        let head = if n == 0 { "\n  copies:" } else { "" };
-        text.push_str(&format!("{head}\n    - {{ host: {}, vmid: {}{storage}{image} }}", copy.host, copy.vmid));
-    }
-    text
-}
-
 /// The plan for this lab, as a person would write it.
 fn plan_text(world: &World, token_id: &str, token_file: &Path, can_ingress: bool) -> String {
     use std::fmt::Write;
     let at = |host: u8| world.address(host);
     let releases = format!("http://{}:{RELEASES_PORT}", at(RELEASES));
-    let (addons, csi) = addons(world);
-    let crate::scenario::Scenario { name, delivery, cozystack, .. } = &world.scenario;
+    let ((addons, csi), delivery) = (addons(world), parts::with_mirror(world));
+    let crate::scenario::Scenario { name, cozystack, .. } = &world.scenario;
     let mut nodes = String::new();
     for n in &world.scenario.nodes {
         // Writing to a String does not fail.
@@ -383,13 +365,13 @@ integration:
 ",
         pve = at(PROXMOX),
         fingerprint = world.pve.fingerprint(),
-        token_file = with_pool(world, token_file),
+        token_file = parts::with_pool(world, token_file),
         image_sha = world.releases.image_sha256,
         vip = at(200),
         root_host = root_host(world),
         tests = tests(world, can_ingress),
         images = world.scenario.image_storage,
-        template = template(world),
+        template = parts::template(world),
         pool_first = at(POOL_FIRST),
         pool_last = at(250),
         manifest_sha = world.releases.manifest_sha256,

@@ -1,7 +1,7 @@
 //! The one world: everything that is simulated is a value in it, and every change happens under its lock.
 use super::changes::Changes;
 use super::scenario::Scenario;
-use super::{disturb, kube, machine, net, pve, releases};
+use super::{disturb, kube, machine, mirror, net, pve, releases};
 use cozyup_base::clock::{Clock, add};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -37,6 +37,8 @@ pub struct World {
     pub cluster_api_elsewhere: bool,
     /// The files of the release server; set by `site::start`.
     pub releases: releases::Releases,
+    /// The mirror that the nodes have to go through; set by `site::start`.
+    pub mirror: Option<mirror::Mirror>,
     /// The sockets that should be open now; `net` makes it so.
     pub listeners: BTreeMap<SocketAddr, net::Endpoint>,
     /// The faults of the network in front of the APIs.
@@ -60,6 +62,7 @@ impl World {
             kubernetes_elsewhere: None,
             cluster_api_elsewhere: false,
             releases: releases::Releases::default(),
+            mirror: None,
             listeners: BTreeMap::new(),
             disturbances: disturb::Plan::of(&scenario.disturbances),
             timers: BTreeMap::new(),

@@ -169,14 +169,7 @@ pub fn plan(known: &Defaults) -> Plan {
             cluster_domain: "cozy.local".into(),
             address_pool,
         },
-        talos: TalosPlan {
-            version: release.talos.version.clone(),
-            kubernetes: release.talos.kubernetes.clone(),
-            installer_image: release.talos.installer_image.clone(),
-            install_disk: disk::by_slot("scsi0"),
-            delivery: Delivery::Apply,
-            iso_storage: None,
-        },
+        talos: talos(release),
         cozystack: CozystackPlan {
             version: release.version.clone(),
             profile: "paas-proxmox".into(),
@@ -208,6 +201,19 @@ pub fn plan(known: &Defaults) -> Plan {
         },
         tests: layout.tests(known.without_csi),
         overrides: Vec::new(),
+    }
+}
+
+fn talos(release: &Release) -> TalosPlan {
+    TalosPlan {
+        version: release.talos.version.clone(),
+        kubernetes: release.talos.kubernetes.clone(),
+        installer_image: release.talos.installer_image.clone(),
+        install_disk: disk::by_slot("scsi0"),
+        delivery: Delivery::Apply,
+        iso_storage: None,
+        mirrors: Vec::new(),
+        ca_file: None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! The plan as a form: one field per scalar or list key, one set of fields per machine.
 use super::keys;
-use super::model::{AddressRange, ApiUrl, Delivery, NodePlan, Plan, Role, TemplateCopy, Vmid, VmidRange};
+use super::model::{AddressRange, ApiUrl, Delivery, MirrorPlan, NodePlan, Plan, Role, TemplateCopy, Vmid, VmidRange};
 use super::read::plain;
 use crate::base::tls::Fingerprint;
 use ipnet::Ipv4Net;
@@ -96,6 +96,7 @@ typed! {
     Fingerprint: str::parse;
     AddressRange: str::parse;
     VmidRange: str::parse;
+    MirrorPlan: |s| plain(s).and_then(|()| s.parse());
     TemplateCopy: |s| plain(s).and_then(|()| s.parse());
     Ipv4Addr: |s| formed(s, "IPv4 address: write four numbers, 10.0.0.201");
     Ipv4Net: |s| formed(s, "IPv4 network: write ADDRESS/BITS, 10.0.0.0/24");
@@ -194,6 +195,8 @@ static FIELDS: LazyLock<Vec<Field>> = LazyLock::new(|| {
         talos.install_disk,
         talos.delivery,
         talos.iso_storage,
+        talos.mirrors,
+        talos.ca_file,
         cozystack.version,
         cozystack.profile,
         cozystack.root_host,
@@ -343,10 +346,10 @@ mod tests {
             .collect();
         for (path, key) in keys::all() {
             let leaf = !matches!(key.kind, keys::Kind::Section(_) | keys::Kind::Rows(_));
-            // A template of another host is one text in its list's field.
+            // A template of another host, or a mirror, is one text in its list's field.
             if leaf
                 && path != "version"
-                && !["overrides", "template.copies[]"].iter().any(|rows| path.starts_with(rows))
+                && !["overrides", "template.copies[]", "talos.mirrors[]"].iter().any(|rows| path.starts_with(rows))
             {
                 assert!(covered.contains(&path), "{path} has no field");
             }

@@ -1,5 +1,6 @@
 //! Every key of the plan file, once: the reader, the writer, the form and `docs/PLAN.md` are made from this table.
 mod integration;
+mod mirror;
 mod network;
 mod template;
 mod validation;
@@ -299,6 +300,22 @@ static TALOS: &[Key] = &[
         "With delivery cdrom: Proxmox storage (content iso) that holds each config until its machine is up.",
     )
     .optional("the image's storage"),
+    key(
+        "mirrors",
+        "registry mirrors",
+        Kind::Rows(mirror::MIRROR),
+        "",
+        "Where the nodes pull images from: mirrors that are asked before the registry itself, in their order, or in its place.",
+    )
+    .optional("the registries themselves, and mirror.gcr.io before docker.io"),
+    key(
+        "ca_file",
+        "further authorities",
+        Kind::Text,
+        "~/.config/cozyup/company-ca.pem",
+        "File with further authorities (PEM) that the nodes trust, as a mirror's own; this machine trusts them for its fetches too.",
+    )
+    .optional("none"),
 ];
 
 static COZYSTACK: &[Key] = &[

@@ -1,5 +1,6 @@
 //! The plan as typed values. One struct per section of the file; `docs/PLAN.md` describes every key.
 mod integration;
+mod mirror;
 mod template;
 
 pub use super::address_range::AddressRange;
@@ -8,6 +9,7 @@ pub use crate::base::api_url::ApiUrl;
 pub use crate::base::role::Role;
 pub use crate::base::vmid::{Vmid, VmidRange};
 pub use integration::{CapmoxPlan, CsiPlan, IntegrationPlan, LinstorPlan};
+pub use mirror::{EVERY, MirrorPlan};
 pub use template::{Template, TemplateCopy, TemplatePlan};
 
 use crate::base::tls::Fingerprint;
@@ -160,6 +162,12 @@ pub struct TalosPlan {
     /// Storage (content `iso`) for the CD-ROMs that carry machine configs; absent: the image's storage.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub iso_storage: Option<String>,
+    /// Mirrors that the nodes ask for images, before the registries themselves or in their place.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mirrors: Vec<MirrorPlan>,
+    /// File with the certificates of authorities, in PEM, that the nodes trust beside the usual ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<String>,
 }
 
 /// The way in which a machine gets its config.

@@ -17,6 +17,7 @@ use crate::steps::digests::Digests;
 use crate::steps::failures;
 use crate::steps::hand_over::Scribe;
 use crate::steps::machine::pin::Pins;
+use crate::talos::config::Registries;
 use crate::talos::secrets::{Bundle, ClientCertificate, Error as SecretsError};
 use crate::{kubernetes, proxmox, talos};
 use async_trait::async_trait;
@@ -67,6 +68,7 @@ pub struct Reading {
     pub http: reqwest::Client,
     /// Name resolution as seen from this machine.
     pub names: Names,
+    registry_files: RegistryFiles,
     /// The folder of the run's secrets; what is in it is read through [`Reading::secret`].
     pub secrets: PathBuf,
     pub vault: Vault,
@@ -107,6 +109,9 @@ pub struct Changing {
 /// there was no answer.
 pub type Reconnect = Arc<dyn Fn() -> BoxFuture<'static, Result<String, String>> + Send + Sync>;
 
+/// Reads the files that tell how the nodes reach registries.
+pub type RegistryFiles = Arc<dyn Fn() -> Result<Registries, Failure> + Send + Sync>;
+
 /// Clients that can be made only once their secrets exist.
 #[derive(Default)]
 struct Shared {
@@ -124,6 +129,7 @@ pub struct Parts {
     pub proxmox: (proxmox::Reader, proxmox::Changer),
     pub http: reqwest::Client,
     pub names: Names,
+    pub registry_files: RegistryFiles,
     pub secrets: PathBuf,
     pub vault: Vault,
     pub cache: PathBuf,
@@ -160,6 +166,7 @@ pub fn open(parts: Parts) -> (Reading, Changing) {
         proxmox: reader,
         http: parts.http,
         names: parts.names,
+        registry_files: parts.registry_files,
         secrets: parts.secrets,
         vault: parts.vault.clone(),
         cache: parts.cache,
@@ -196,6 +203,14 @@ impl Reading {
     /// When the file can't be read; a person has to bring it back.
     pub fn secret(&self, name: &str) -> Result<Secret<String>, Failure> {
         self.vault.read(name).map_err(|e| vault_failure("read", &e))
+    }
+
+    /// The mirrors of the plan with their logins, and the authorities that the nodes trust.
+    ///
+    /// # Errors
+    /// When a file is missing or can't be used; a person has to mend it.
+    pub fn registries(&self) -> Result<Registries, Failure> {
+        (self.registry_files)()
     }
 
     /// The secrets bundle of the cluster, read from its file.

@@ -493,12 +493,8 @@ async fn the_health_check_names_the_nodes_and_stops_at_the_network_that_is_missi
         }
     };
     let early: Result<(Vec<String>, Code), tonic::Status> = health().await;
-    assert!(
-        early
-            .unwrap_err()
-            .message()
-            .ends_with(&format!("/api/v1/nodes\": dial tcp {}:6443: connect: connection refused", site.address(100)))
-    );
+    let refused = format!("/api/v1/nodes\": dial tcp {}:6443: connect: connection refused", site.address(100));
+    assert!(early.unwrap_err().message().ends_with(&refused));
     eventually("bootstrap", || {
         let mut client = client.clone();
         async move { client.bootstrap(BootstrapRequest::default()).await }
@@ -534,6 +530,7 @@ fn node_config(site: &Site, mac: String) -> NodeConfig {
         dns_domain: "cozy.local".into(),
         node_labels: Default::default(),
         taints: Vec::new(),
+        registries: Default::default(),
         cert_sans: Vec::new(),
     }
 }

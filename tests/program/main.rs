@@ -31,6 +31,7 @@ mod lab_run;
 mod leaks;
 mod manual;
 mod midway;
+mod mirrors;
 mod observe;
 mod session;
 mod several_hosts;

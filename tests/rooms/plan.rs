@@ -81,7 +81,7 @@ fn broken() -> Vec<(&'static str, Edits, &'static str)> {
         ("size-below-minimum", vec![("vmid: 1002\n    address: \"10.0.0.202\"\n    host: pve2\n    cores: 8", "vmid: 1002\n    address: 10.0.0.202\n    host: pve2\n    cores: 4")], "cores: 4"),
         ("data-disk-below-recommended", vec![("host: pve2\n    cores: 8\n    memory_mib: 24576\n    system_disk_gib: 50\n    data_disk_gib: 256", "host: pve2\n    cores: 8\n    memory_mib: 24576\n    system_disk_gib: 50\n    data_disk_gib: 100")], "data_disk_gib: 100"),
         ("memory-step", vec![("host: pve2\n    cores: 8\n    memory_mib: 24576", "host: pve2\n    cores: 8\n    memory_mib: 24577")], "24577"),
-        ("data-disk-is-install-disk", vec![("QEMU_HARDDISK_drive-scsi1", "QEMU_HARDDISK_drive-scsi0-part4")], "scsi0-part4"), ("disk-letter", vec![("device: /dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_drive-scsi1", "device: /dev/sdb")], "/dev/sdb"),
+        ("data-disk-is-install-disk", vec![("QEMU_HARDDISK_drive-scsi1", "QEMU_HARDDISK_drive-scsi0-part4")], "scsi0-part4"), ("mirrors", vec![("  delivery: apply\n", "  delivery: apply\n  mirrors:\n    - registry: ghcr.io\n      endpoint: ftp://mirror\n")], "ftp://mirror"), ("mirror-only-csi", vec![("  delivery: apply\n", "  delivery: apply\n  mirrors:\n    - registry: ghcr.io\n      endpoint: https://mirror.example.org\n      only: true\n"), ("    # Whether to install the driver.\n    enabled: true", "    # Whether to install the driver.\n    enabled: true # by Flux")], "enabled: true # by Flux"), ("disk-letter", vec![("device: /dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_drive-scsi1", "device: /dev/sdb")], "/dev/sdb"),
         ("disk-name", vec![("device: /dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_drive-scsi1", "device: /dev/vdb")], "/dev/vdb"),
         ("talos-too-old", vec![("version: v1.10.6", "version: v1.8.0"), ("talos:v1.10.6", "talos:v1.8.0")], "version: v1.8.0"),
         ("talos-version", vec![("version: v1.10.6", "version: v1.11.3"), ("talos:v1.10.6", "talos:v1.11.3")], "version: v1.11.3"),
@@ -357,14 +357,14 @@ fn a_plan_that_breaks_rules_can_still_be_opened_for_mending() {
 /// The good plan with every optional key of the providers too.
 fn whole() -> Plan {
     let mut plan = defaults::plan(&Defaults { ca_file: Some("site.pem".into()), ..good() });
-    (plan.site.pool, plan.tests.worker_template) = (Some("cozy".into()), "9200".parse().ok());
+    [plan.site.pool, plan.talos.iso_storage, plan.talos.ca_file] = ["cozy", "local", "ca.pem"].map(|t| Some(t.into()));
+    plan.tests.worker_template = "9200".parse().ok();
     plan.template.copies.push("pve2/9101/ssd/local".parse().unwrap());
-    plan.talos.iso_storage = Some("local".into());
+    plan.talos.mirrors.push("ghcr.io=https://m;only;login=~/login".parse().unwrap());
     let capmox = &mut plan.integration.capmox;
     capmox.components_url = Some("https://mirror.example.com/infrastructure-components.yaml".into());
-    capmox.components_sha256 = Some("0123456789abcdef".repeat(4));
     capmox.ipam_components_url = Some("/srv/ipam-components.yaml".into());
-    capmox.ipam_components_sha256 = Some("0123456789abcdef".repeat(4));
+    [capmox.components_sha256, capmox.ipam_components_sha256] = [(); 2].map(|()| Some("0123456789abcdef".repeat(4)));
     plan
 }
 

@@ -1,4 +1,5 @@
 //! A machine config as the lab's Talos reads it: strict about keys, then about meaning.
+mod registries;
 mod verdict;
 
 use super::known;
@@ -122,6 +123,7 @@ pub struct MachineConfig {
     pub etcd_subnets: Vec<Ipv4Net>,
     /// The `ExtensionServiceConfig` that the lldpd extension waits for is there.
     pub lldpd: bool,
+    pub registries: registries::Registries,
 }
 
 impl MachineConfig {
@@ -145,6 +147,7 @@ impl MachineConfig {
             d.get("kind").and_then(Value::as_str) == Some("ExtensionServiceConfig")
                 && d.get("name").and_then(Value::as_str) == Some("lldpd")
         });
+        config.registries = registries::read(&read, &documents);
         Ok(config)
     }
 
@@ -311,6 +314,7 @@ impl Reader<'_> {
             etcd_ca: self.at("cluster.etcd.ca").map(|_| self.pair("cluster.etcd.ca")),
             etcd_subnets: self.parsed("cluster.etcd.advertisedSubnets"),
             lldpd: false,
+            registries: registries::Registries::default(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! One machine's life: power, maintenance mode, applying a config, the boot of a configured machine; `down` is its end.
 mod down;
 
+use super::super::mirror;
 use super::super::net::Endpoint;
 use super::super::world::World;
 use super::config::{ConfigError, MachineConfig};
@@ -17,6 +18,8 @@ use wire::{phase_event, sequence_event, task_event};
 
 /// Talos reboots a machine whose services are not all up by then (`constants.BootTimeout`).
 const BOOT_TIMEOUT_S: f64 = 70.0 * 60.0;
+/// `image.PullTimeout`.
+const PULL_TIMEOUT_S: f64 = 1200.0;
 /// The nag of a control plane that nobody has bootstrapped (`etcd.go`).
 const NAG_S: f64 = 30.0;
 const NAG: &str = "etcd is waiting to join the cluster, if this node is the first node in the cluster, please run \
@@ -225,9 +228,38 @@ pub fn open_secure(world: &mut World, vmid: u32) {
     cluster::settle(world);
 }
 
+/// The image of a service that Talos starts from one, on a node that can't pull it: why.
+fn not_pulled(world: &World, vmid: u32, service: &str) -> Option<String> {
+    let config = world.machines.get(&vmid)?.config.as_ref()?;
+    let image = match service {
+        "etcd" => "gcr.io/etcd-development/etcd:v3.5.21".to_string(),
+        _ => format!("ghcr.io/siderolabs/{service}:{}", config.kubernetes_version),
+    };
+    mirror::refusal(world, config, &image)
+}
+
+/// Talos pulls again and again for 20 minutes (`image.PullTimeout`, v1.10.6), then gives the service up.
+fn pulls_in_vain(world: &mut World, vmid: u32) {
+    for id in ["etcd", "kubelet"] {
+        let Some(why) = not_pulled(world, vmid, id) else { continue };
+        let now = world.now;
+        if let Some(machine) = world.machines.get_mut(&vmid).filter(|m| m.services.contains_key(id)) {
+            machine.log(now, &format!("retrying error: {why}"));
+        }
+        later(world, vmid, PULL_TIMEOUT_S, move |world| {
+            let now = world.now;
+            if let Some(machine) = world.machines.get_mut(&vmid).filter(|m| m.services.contains_key(id)) {
+                machine.service(now, id, State::Failed, &format!("failed to run pre stage: {why}"));
+            }
+            status::publish(world, vmid);
+        });
+    }
+}
+
 /// The CRI runs; kubelet and etcd pull their images.
 fn images_wanted(world: &mut World, vmid: u32) {
     let now = world.now;
+    pulls_in_vain(world, vmid);
     let Some(machine) = world.machines.get_mut(&vmid) else { return };
     let Some(config) = machine.config.clone() else { return };
     let address = machine.address().0;
@@ -258,6 +290,9 @@ fn images_wanted(world: &mut World, vmid: u32) {
 /// The kubelet is healthy; etcd goes on with its data, or waits for bootstrap.
 fn services_up(world: &mut World, vmid: u32) {
     let now = world.now;
+    if ["etcd", "kubelet"].iter().any(|id| not_pulled(world, vmid, id).is_some()) {
+        return;
+    }
     let Some(machine) = world.machines.get_mut(&vmid) else { return };
     if machine.services.get("kubelet").is_some_and(|s| s.state == State::Preparing) {
         machine.service(now, "kubelet", State::Preparing, "Creating service runner");

@@ -5,7 +5,7 @@
 pub mod api;
 pub(crate) mod certificate;
 mod cluster;
-mod config;
+pub(crate) mod config;
 mod event;
 #[cfg(test)]
 pub mod fixture;

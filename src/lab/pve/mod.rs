@@ -1,6 +1,6 @@
 //! Proxmox VE in the lab: one site whose nodes, storages, VMs, tasks and rights are values, with its HTTPS API in front.
 pub mod api;
-mod certificate;
+pub(crate) mod certificate;
 mod clone;
 mod confined;
 mod create;

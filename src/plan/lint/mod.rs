@@ -1,8 +1,7 @@
 //! The rules of a plan: one per file, pure functions from a plan to what is wrong with it, each with its reason.
-use super::defaults::FILL_IN;
 use super::finding::{Finding, Severity};
 use super::model::{Override, Plan};
-use super::names::is_sha256;
+use super::{defaults::FILL_IN, names::is_sha256};
 use crate::base::text::quoted;
 use crate::release::Release;
 use ipnet::Ipv4Net;
@@ -59,6 +58,8 @@ mod machine_addresses;
 mod machine_test;
 mod machine_vmids;
 mod memory_step;
+mod mirror_only_csi;
+mod mirrors;
 mod no_control_plane;
 mod override_refused;
 mod override_unknown;
@@ -167,6 +168,8 @@ pub static RULES: &[Rule] = &[
     data_disk_is_install_disk::RULE,
     disk_name::RULE,
     disk_letter::RULE,
+    mirrors::RULE,
+    mirror_only_csi::RULE,
     talos_too_old::RULE,
     talos_version::RULE,
     kubernetes_version::RULE,

@@ -3,13 +3,16 @@
 //! The nodes pull them, maybe on another way out than this machine's: what does not answer is a remark, told before the
 //! cluster waits half an hour for an image.
 use super::{Check, of_jump_host};
+use crate::base::text::quoted;
 use crate::engine::failure::Failure;
 use crate::engine::proof::Proof;
 use crate::engine::step::Context;
-use crate::plan::model::Plan;
+use crate::plan::model::{MirrorPlan, Plan};
 use crate::release::Registry;
 use crate::steps::site::Reading;
 use crate::steps::web::cause;
+use crate::talos::config::Login;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 pub const KIND: &str = "day0.registries";
@@ -38,8 +41,19 @@ fn is_registry(status: u16) -> bool {
     matches!(status, 200 | 401 | 403) || (300..400).contains(&status)
 }
 
-async fn ask(site: &Reading, registry: &Registry) -> Found {
+/// Asks as the nodes will: the mirrors of the plan first, then the registry itself.
+async fn ask(site: &Reading, registry: &Registry, logins: &BTreeMap<String, Login>) -> Found {
     let (mut said, mut asked) = (Vec::new(), false);
+    for mirror in site.plan.mirrors_of(&registry.name) {
+        asked = true;
+        match ask_mirror(site, mirror, logins.get(mirror.server())).await {
+            Ok(status) => return Found::Answers(mirror.server().to_string(), status),
+            Err(why) => said.push(format!("{}: {why}", mirror.endpoint)),
+        }
+    }
+    if site.plan.mirrors_of(&registry.name).any(|mirror| mirror.only) {
+        return Found::Silent(said.join("; "));
+    }
     for server in &registry.servers {
         let listed = site.names.listed(server);
         // A list leads into a lab, whose release server speaks plain HTTP.
@@ -58,6 +72,22 @@ async fn ask(site: &Reading, registry: &Registry) -> Found {
         }
     }
     if asked { Found::Silent(said.join("; ")) } else { Found::NotAsked }
+}
+
+/// With a login the mirror has to let it in; without one it may still ask who it is, as registries do.
+async fn ask_mirror(site: &Reading, mirror: &MirrorPlan, login: Option<&Login>) -> Result<u16, String> {
+    let request = site.http.get(mirror.probe()).timeout(DEADLINE);
+    let request = match login {
+        Some(login) => request.basic_auth(&login.user, Some(login.password.expose())),
+        None => request,
+    };
+    let answer = request.send().await.map_err(|e| crate::base::text::clean(&cause(&e.without_url())))?;
+    let status = answer.status().as_u16();
+    match login {
+        Some(_) if matches!(status, 401 | 403) => Err(format!("it answers {status}: it does not take the login")),
+        Some(_) | None if is_registry(status) => Ok(status),
+        Some(_) | None => Err(format!("it answers {status}")),
+    }
 }
 
 /// The remark about what to open, and for whom; `None` when all registries answer.
@@ -80,7 +110,9 @@ fn remark(found: &[(Registry, Found)]) -> Option<String> {
 }
 
 async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {
-    let asked = site.release.registries.iter().map(|registry| async { (registry.clone(), ask(site, registry).await) });
+    let logins = site.registries()?.logins;
+    let asked =
+        site.release.registries.iter().map(|registry| async { (registry.clone(), ask(site, registry, &logins).await) });
     let found: Vec<(Registry, Found)> = futures::future::join_all(asked).await;
     let answers = found.iter().filter(|(_, f)| matches!(f, Found::Answers(..))).count();
     let rows: Vec<String> = found
@@ -91,8 +123,9 @@ async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {
             Found::NotAsked => format!("{}: not asked, this site has no such name", registry.name),
         })
         .collect();
-    let by_hand: Vec<String> =
-        found.iter().flat_map(|(r, _)| &r.servers).map(|server| format!("curl -sI https://{server}/v2/")).collect();
+    let own = found.iter().flat_map(|(r, _)| &r.servers).map(|server| format!("https://{server}/v2/"));
+    let mirrors = site.plan.talos.mirrors.iter().map(MirrorPlan::probe);
+    let by_hand: Vec<String> = mirrors.chain(own).map(|url| format!("curl -sI {}", quoted(&url))).collect();
     let reading = of_jump_host(cx, "GET /v2/ of each registry", rows.join("\n"), by_hand.join("\n"));
     let proof = Proof::new(format!("{answers} of {} registries answer from this machine", found.len()), reading);
     Ok(match remark(&found) {

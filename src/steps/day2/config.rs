@@ -8,7 +8,7 @@ use crate::engine::wait::Band;
 use crate::plan::model::{NodePlan, Plan, Role};
 use crate::steps::site::{Changing, Installation, Reading};
 use crate::steps::{failures, outlines};
-use crate::talos::config::{self, NodeConfig, Place, redacted};
+use crate::talos::config::{self, NodeConfig, Place, Registries, redacted};
 use async_trait::async_trait;
 use std::collections::BTreeMap;
 
@@ -39,14 +39,14 @@ pub fn file(node: &NodePlan) -> String {
     format!("{FILE}{}.yaml", node.name)
 }
 
-/// Everything in a node's config that is not a secret; `mac` is its VM's hardware address.
-pub fn input(plan: &Plan, node: &NodePlan, mac: &str) -> NodeConfig {
+/// Everything in a node's config beside the cluster's secrets; `mac` is its VM's hardware address.
+pub fn input(plan: &Plan, node: &NodePlan, mac: &str, registries: Registries) -> NodeConfig {
     let place = Place { hostname: node.name.clone(), address: node.address, mac: mac.into() };
-    of_cluster(plan, node.role, Some(place))
+    of_cluster(plan, node.role, Some(place), registries)
 }
 
 /// The same of any machine of the plan's cluster.
-pub fn of_cluster(plan: &Plan, role: Role, place: Option<Place>) -> NodeConfig {
+pub fn of_cluster(plan: &Plan, role: Role, place: Option<Place>, registries: Registries) -> NodeConfig {
     NodeConfig {
         cluster_name: plan.name.clone(),
         endpoint: plan.cluster_endpoint(),
@@ -65,6 +65,7 @@ pub fn of_cluster(plan: &Plan, role: Role, place: Option<Place>) -> NodeConfig {
         dns_domain: plan.network.cluster_domain.clone(),
         node_labels: BTreeMap::new(),
         taints: Vec::new(),
+        registries,
         cert_sans: Vec::new(),
     }
 }
@@ -76,7 +77,7 @@ pub async fn wanted(site: &Reading, node: &NodePlan) -> Result<(Secret<String>, 
     let mac = vm.value.net0_mac().ok_or_else(|| {
         Failure::person(format!("{doing}: net0 has none"), "the VM's network card is missing: look at its hardware")
     })?;
-    let text = config::render(&input(&site.plan, node, &mac), &site.bundle()?).map_err(|e| {
+    let text = config::render(&input(&site.plan, node, &mac, site.registries()?), &site.bundle()?).map_err(|e| {
         Failure::person(
             format!("render the machine config of {}: {e}", node.name),
             "correct the plan's network section",

@@ -8,7 +8,7 @@ use crate::plan::model::Plan;
 use crate::steps::cluster::{foreign, get, is_ours};
 use crate::steps::day2::config::of_cluster;
 use crate::steps::site::{Reading, files};
-use crate::talos::config::{self, NodeConfig, Role};
+use crate::talos::config::{self, NodeConfig, Registries, Role};
 use crate::talos::secrets::CLIENT_VALID;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
@@ -17,13 +17,13 @@ use std::collections::BTreeMap;
 /// A kubeconfig that stays is made anew when it is valid for less than this: whoever runs cozyup twice a year keeps it alive.
 const RENEWED_BEFORE: SignedDuration = SignedDuration::from_hours(200 * 24);
 
-/// Everything in a worker's config that is not a secret. Its node carries the labels of the run and of its group.
-fn machine_config(plan: &Plan, run: &str, group: &Group) -> NodeConfig {
+/// Everything in a worker's config beside the cluster's secrets. Its node carries the labels of the run and of its group.
+fn machine_config(plan: &Plan, run: &str, group: &Group, registries: Registries) -> NodeConfig {
     let labels = [(RUN_LABEL, run), (GROUP_LABEL, group.name)];
     NodeConfig {
         node_labels: BTreeMap::from(labels.map(|(key, value)| (key.to_string(), value.to_string()))),
         taints: group.taint.iter().map(|taint| (*taint).to_string()).collect(),
-        ..of_cluster(plan, Role::Worker, None)
+        ..of_cluster(plan, Role::Worker, None, registries)
     }
 }
 
@@ -32,7 +32,7 @@ fn machine_config(plan: &Plan, run: &str, group: &Group) -> NodeConfig {
 /// # Errors
 /// When the cluster's secrets can't be read.
 pub fn to_join(site: &Reading, group: &Group) -> Result<Keys, Failure> {
-    let config = machine_config(&site.plan, site.label(), group);
+    let config = machine_config(&site.plan, site.label(), group, site.registries()?);
     let machine_config = config::render(&config, &site.bundle()?).map_err(|e| {
         Failure::person(format!("render the workers' machine config: {e}"), "correct the plan's network")
     })?;
@@ -104,8 +104,8 @@ mod tests {
 
     #[test]
     fn only_workers_of_a_test_are_tainted_and_all_say_of_which_group_they_are() {
-        let test = machine_config(&plan(), "x.1", &OF_DAY_6);
-        let kept = machine_config(&plan(), "x.1", &KEPT);
+        let test = machine_config(&plan(), "x.1", &OF_DAY_6, Registries::default());
+        let kept = machine_config(&plan(), "x.1", &KEPT, Registries::default());
         assert_eq!((test.taints, kept.taints.len()), (vec!["cozyup.dev/test".to_string()], 0));
         assert_eq!(
             (test.node_labels[GROUP_LABEL].as_str(), kept.node_labels[GROUP_LABEL].as_str()),

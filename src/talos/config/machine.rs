@@ -1,6 +1,6 @@
 //! The documents themselves. Keys and values: Talos v1.10 `gen config`, CozyStack v0.37.2's e2e patch and docs.
 use super::yaml::{list, map, words};
-use super::{NodeConfig, Role};
+use super::{NodeConfig, Role, registries};
 use crate::talos::secrets::{Authority, Bundle};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -84,10 +84,7 @@ fn machine(node: &NodeConfig, bundle: &Bundle) -> Value {
                 ("net.ipv4.neigh.default.gc_thresh3", "16384".into()),
             ]),
         ),
-        (
-            "registries",
-            map([("mirrors", map([("docker.io", map([("endpoints", words(["https://mirror.gcr.io"]))]))]))]),
-        ),
+        ("registries", registries::section(&node.registries)),
         (
             "features",
             map([

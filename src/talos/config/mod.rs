@@ -1,9 +1,11 @@
 //! Machine configs of Talos v1.10 for CozyStack v0.37: rendered whole from typed input, never merged.
 mod machine;
 mod redact;
+mod registries;
 pub(in crate::talos) mod yaml;
 
 pub use redact::redacted;
+pub use registries::{Login, Mirror, Registries};
 
 use super::secrets::Bundle;
 pub use crate::base::role::Role;
@@ -51,6 +53,8 @@ pub struct NodeConfig {
     pub node_labels: BTreeMap<String, String>,
     /// Keys of taints with which the node registers; without a toleration nothing is scheduled on it.
     pub taints: Vec<String>,
+    /// Mirrors of registries, their logins, and further authorities.
+    pub registries: Registries,
     /// Further names of the Talos and Kubernetes APIs; 127.0.0.1 and the VIP are always there.
     pub cert_sans: Vec<String>,
 }
@@ -93,7 +97,7 @@ pub enum Error {
     Yaml(String),
 }
 
-/// The whole machine config of a node: the v1alpha1 document and the one that the lldpd extension waits for.
+/// The whole machine config of a node: the v1alpha1 document, the one that the lldpd extension waits for, and further authorities.
 /// The same input gives the same bytes.
 ///
 /// # Errors
@@ -106,7 +110,9 @@ pub fn render(node: &NodeConfig, bundle: &Bundle) -> Result<Secret<String>, Erro
     // Go reads the file mode as an integer, and no serializer writes an octal one.
     let main = Zeroizing::new(main);
     let main = Zeroizing::new(main.replace(&format!("\"{}\"", machine::LVM_MODE), machine::LVM_MODE));
-    Ok(Secret::new(format!("{}---\n{lldpd}", main.as_str())))
+    let trusted = node.registries.trusted.as_deref().map(|pem| yaml::text(&registries::trusted(pem)));
+    let trusted = trusted.transpose().map_err(Error::Yaml)?.map(|text| format!("---\n{text}")).unwrap_or_default();
+    Ok(Secret::new(format!("{}---\n{lldpd}{trusted}", main.as_str())))
 }
 
 /// Puts the MAC address into lower case: Talos compares case-sensitively.

@@ -27,6 +27,7 @@ fn node(role: Role) -> NodeConfig {
         dns_domain: "cozy.local".to_string(),
         node_labels: BTreeMap::from([("topology.kubernetes.io/zone".to_string(), "pve".to_string())]),
         taints: vec![],
+        registries: Registries::default(),
         cert_sans: vec![],
     }
 }
@@ -157,4 +158,41 @@ fn evidence_holds_no_secret() {
     assert_eq!(shown.matches("LS0tLS1CRUdJTiB").count(), shown.matches("LS0tLS1CRUdJTiBD").count());
     assert!(shown.contains("hostname: cozy-cp1"));
     assert_eq!(redacted("a: [unclosed"), "(not YAML: not shown)");
+}
+
+#[test]
+fn mirrors_logins_and_authorities_stand_where_talos_reads_them() {
+    use serde::Deserialize;
+    let mirror = |registry: &str, override_path| Mirror {
+        registry: registry.to_string(),
+        endpoints: vec!["https://m.example.org/x".to_string()],
+        override_path,
+        skip_fallback: override_path,
+    };
+    let login =
+        Login { user: "nodes".to_string(), password: crate::base::secret::Secret::new("hunter2hunter2".to_string()) };
+    let registries = Registries {
+        mirrors: vec![mirror("ghcr.io", false), mirror("quay.io", true)],
+        logins: BTreeMap::from([("m.example.org".to_string(), login)]),
+        trusted: Some("-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n".to_string()),
+    };
+    let with = |registries: Registries| {
+        let text = render(&NodeConfig { registries, ..node(Role::Worker) }, &BUNDLE).unwrap().expose().clone();
+        let all: Vec<Value> =
+            serde_yaml::Deserializer::from_str(&text).map(|d| Value::deserialize(d).unwrap()).collect();
+        (text, all)
+    };
+    let (text, all) = with(registries);
+    let section = at(&all[0], "machine/registries");
+    assert_eq!(section["mirrors"]["quay.io"]["overridePath"], true);
+    assert_eq!(section["mirrors"]["quay.io"]["skipFallback"], true);
+    assert!(at(section, "mirrors/ghcr.io/skipFallback").is_null());
+    // The mirror of a registry that limits strangers stays, unless the plan has its own or one for all.
+    assert_eq!(section["mirrors"]["docker.io"]["endpoints"][0], "https://mirror.gcr.io");
+    assert_eq!(section["config"]["m.example.org"]["auth"]["password"], "hunter2hunter2");
+    assert_eq!(at(&all[2], "kind"), "TrustedRootsConfig");
+    assert!(!redacted(&text).contains("hunter2") && redacted(&text).contains("username: nodes"));
+    let (_, all) = with(Registries { mirrors: vec![mirror("*", false)], ..Registries::default() });
+    assert!(at(&all[0], "machine/registries/mirrors/docker.io").is_null());
+    assert_eq!(all.len(), 2);
 }

@@ -297,6 +297,7 @@ fn node(at: SocketAddr) -> NodeConfig {
         dns_domain: "cozy.local".into(),
         node_labels: BTreeMap::new(),
         taints: Vec::new(),
+        registries: Default::default(),
         cert_sans: vec![],
     }
 }

@@ -162,7 +162,7 @@ fn what_cozyup_writes_is_what_talosctl_makes_with_the_settings_of_cozystack() {
     ]
     .concat());
     for node in &plan.nodes {
-        let ours = config::render(&input(&plan, node, "bc:24:11:00:00:01"), &BUNDLE).unwrap();
+        let ours = config::render(&input(&plan, node, "bc:24:11:00:00:01", Default::default()), &BUNDLE).unwrap();
         let ours = serde_yaml::Deserializer::from_str(ours.expose()).next().unwrap();
         let (mut we, mut they) = (BTreeSet::new(), BTreeSet::new());
         flat("", &Value::deserialize(ours).unwrap(), &mut we);

@@ -85,7 +85,7 @@ fn accepted_plans(count: usize) -> Vec<Plan> {
 fn configs(plan: &Plan) -> Vec<String> {
     let first = plan.control_planes().next();
     let worker = plan.nodes.iter().find(|n| !plan.control_planes().any(|c| c.name == n.name));
-    let render = |node| config::render(&input(plan, node, MAC), &BUNDLE).unwrap().expose().clone();
+    let render = |node| config::render(&input(plan, node, MAC, Default::default()), &BUNDLE).unwrap().expose().clone();
     first.into_iter().chain(worker).map(render).collect()
 }
 

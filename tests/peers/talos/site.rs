@@ -175,6 +175,7 @@ pub fn node_config(net: Ipv4Addr, host: u8) -> NodeConfig {
         dns_domain: "cozy.local".into(),
         node_labels: Default::default(),
         taints: Vec::new(),
+        registries: Default::default(),
         cert_sans: Vec::new(),
     }
 }

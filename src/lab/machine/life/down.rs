@@ -113,6 +113,7 @@ pub fn go_dark(world: &mut World, vmid: u32) {
             | Endpoint::TenantKubernetes { .. }
             | Endpoint::Service { .. }
             | Endpoint::Releases
+            | Endpoint::Mirror
             | Endpoint::Stranger => true,
         }
     });
