@@ -19,16 +19,18 @@ use std::time::{Duration, Instant};
 /// Of the wall, until a controller's webhooks answer.
 const START: Duration = Duration::from_secs(60);
 
-/// Both end with the value.
+/// All end with the value.
 pub struct Controllers {
     running: Vec<Child>,
     log_of_core: PathBuf,
 }
 
 impl Controllers {
-    /// The definitions that the real server has from the lab are replaced by Cluster API's own; then both programs start, and
+    /// The definitions that the real server has from the lab are replaced by Cluster API's own; then the programs start, and
     /// from then on the server asks their webhooks.
-    pub async fn start(bridge: &Bridge) -> Controllers {
+    ///
+    /// `with_kubeadm`: the bootstrap provider too, which a tenant's machines need.
+    pub async fn start(bridge: &Bridge, with_kubeadm: bool) -> Controllers {
         let folder = bridge.folder.path().join("controllers");
         std::fs::create_dir(&folder).unwrap();
         let kubeconfig = folder.join("kubeconfig");
@@ -43,7 +45,7 @@ impl Controllers {
         std::fs::write(folder.join("tls.key"), &serving.key).unwrap();
 
         let mut all = Controllers { running: Vec::new(), log_of_core: folder.join("cluster-api.log") };
-        for (peer, program, listens) in PROGRAMS {
+        for (peer, program, listens) in PROGRAMS.into_iter().filter(|(_, name, _)| with_kubeadm || *name != KUBEADM) {
             for definition in definitions::of(&peer::cache().join("from").join(peer).join("bases")) {
                 define(&bridge.real, definition).await;
             }
@@ -87,9 +89,13 @@ impl Drop for Controllers {
     }
 }
 
+/// The program of the bootstrap provider.
+const KUBEADM: &str = "kubeadm";
+
 /// Name of the peer, its program, and the flags of addresses on which it listens beside its webhooks.
-const PROGRAMS: [(&str, &str, &[&str]); 2] = [
+const PROGRAMS: [(&str, &str, &[&str]); 3] = [
     ("cluster-api", "cluster-api", &["health-addr", "diagnostics-address"]),
+    ("cluster-api-kubeadm", KUBEADM, &["health-addr", "diagnostics-address"]),
     (
         "cluster-api-ipam",
         "cluster-api-ipam-provider-in-cluster",

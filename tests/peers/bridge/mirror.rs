@@ -177,6 +177,10 @@ impl Mirror {
             }
         }
         self.change(kind, key, &at).await?;
+        // It goes before it says that it goes.
+        if kind.is("", "namespaces") {
+            self.delete(key, &at).await.map_err(|no| ("delete", no))?;
+        }
         if kind.status && !kind.is(DEFINITIONS.0, DEFINITIONS.1) {
             self.change_status(key, &at).await.map_err(|no| ("change status of", no))?;
         }

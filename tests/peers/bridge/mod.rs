@@ -1,5 +1,5 @@
-//! Days 3 to 6 with a real kube-apiserver as the cluster. The lab's world plays everything behind it: nodes, kubelets,
-//! Flux, storage, MetalLB, and until day 5 Cluster API (`controllers`: day 6 has the real ones). It writes what they would write with a client of its own (`mirror`), so the real
+//! Days 3 to 6, and 9, with a real kube-apiserver as the cluster. The lab's world plays everything behind it: nodes, kubelets,
+//! Flux, storage, MetalLB, and until day 5 Cluster API (`controllers`: days 6 and 9 have the real ones). It writes what they would write with a client of its own (`mirror`), so the real
 //! server judges both cozyup's requests and the objects that the lab makes.
 mod controllers;
 mod kinds;
@@ -33,10 +33,10 @@ const OF_CLUSTER_API: std::ops::RangeInclusive<u8> = 180..=185;
 /// Of the wall, until everything that is in the store is in the real server.
 const IN_STEP: Duration = Duration::from_secs(60);
 
-async fn lab(folder: &Path) -> Running {
+async fn lab(folder: &Path, scenario: &str) -> Running {
     let options = Options {
-        scenario: Scenario::load("standard").unwrap(),
-        scenario_file: "standard".into(),
+        scenario: Scenario::load(scenario).unwrap(),
+        scenario_file: scenario.into(),
         speed: SPEED,
         net: None,
         dir: folder.to_path_buf(),
@@ -83,9 +83,16 @@ struct Bridge {
 
 impl Bridge {
     async fn at_the_end_of_day_2() -> Bridge {
+        Bridge::of("standard", |plan| plan.to_string()).await
+    }
+
+    /// At the end of day 2 of the run of a scenario's plan as `edited`.
+    async fn of(scenario: &str, edited: impl FnOnce(&str) -> String) -> Bridge {
         install_provider();
         let folder = tempfile::tempdir().unwrap();
-        let running = lab(&folder.path().join("lab")).await;
+        let running = lab(&folder.path().join("lab"), scenario).await;
+        let plan = &running.site.plan;
+        std::fs::write(plan, edited(&std::fs::read_to_string(plan).unwrap())).unwrap();
         let secrets = run(&running, folder.path(), 2).await.join("secrets");
         let machine_config = std::fs::read_to_string(secrets.join("machine-cozy-new-cp1.yaml")).unwrap();
 
@@ -166,7 +173,7 @@ async fn day_six_is_proven_with_the_real_controllers_of_cluster_api() {
     let mut bridge = Bridge::at_the_end_of_day_2().await;
     bridge.run_to(5).await;
     bridge.running.lab.with(|w| w.cluster_api_elsewhere = true);
-    let controllers = Controllers::start(&bridge).await;
+    let controllers = Controllers::start(&bridge, false).await;
     let wall = bridge.run_to(6).await;
     let writes = bridge.is_clean();
     println!("day 6 in {:.1} s, {writes} writes by the lab since day 3", wall.as_secs_f64());
@@ -179,5 +186,31 @@ async fn day_six_is_proven_with_the_real_controllers_of_cluster_api() {
         assert_eq!(left["items"].as_array().map(Vec::len), Some(0), "{left}");
     }
     let left = bridge.real.get("/apis/ipam.cluster.x-k8s.io/v1beta1/ipaddresses").await.unwrap();
+    assert_eq!(left["items"].as_array().map(Vec::len), Some(0), "{left}");
+}
+
+/// Cluster API core, kubeadm's bootstrap provider and the address provider are the real ones. Kamaji and its provider, capmox and the
+/// machines are the lab's, and so is the tenant's API, in which the real ones ask for a token and find the nodes.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs real peers: tests/peers/run"]
+async fn day_nine_is_proven_with_the_real_controllers_of_cluster_api_and_kubeadm() {
+    let without_the_rest = |plan: &str| {
+        let plan = plan.replace("workers: 2", "workers: 0\n  storage: false\n  tenant: false\n  tenant_workers: 2");
+        plan.replace("volumes: [local, replicated, proxmox]", "volumes: []")
+    };
+    let mut bridge = Bridge::of("tenant-kubernetes", without_the_rest).await;
+    bridge.run_to(5).await;
+    bridge.running.lab.with(|w| w.cluster_api_elsewhere = true);
+    let controllers = Controllers::start(&bridge, true).await;
+    let wall = bridge.run_to(9).await;
+    let writes = bridge.is_clean();
+    println!("days 6 and 9 in {:.1} s, {writes} writes by the lab since day 3", wall.as_secs_f64());
+    let seen = controllers.machines_seen();
+    assert!(seen.iter().filter(|name| name.contains("/cluster-")).count() >= 2, "two of the tenant's: {seen:?}");
+    for kind in ["clusters", "machines", "machinesets", "machinedeployments"] {
+        let left = bridge.real.get(&format!("/apis/cluster.x-k8s.io/v1beta1/{kind}")).await.unwrap();
+        assert_eq!(left["items"].as_array().map(Vec::len), Some(0), "{left}");
+    }
+    let left = bridge.real.get("/apis/bootstrap.cluster.x-k8s.io/v1beta1/kubeadmconfigs").await.unwrap();
     assert_eq!(left["items"].as_array().map(Vec::len), Some(0), "{left}");
 }

@@ -172,6 +172,8 @@ impl Caller {
         };
         let aggregated = accept.contains("as=APIGroupDiscoveryList") && accept.contains("v=v2;");
         let found = match segments {
+            // Controllers ask for it to know whether the server is well.
+            [] => Some(serde_json::json!({"paths": ["/api", "/apis", "/version"]})),
             ["api" | "apis"] if aggregated => {
                 let all = discovery::aggregated(&served, segments == ["api"]);
                 let content_type = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";

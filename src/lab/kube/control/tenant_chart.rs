@@ -48,11 +48,7 @@ pub fn render(world: &mut World, key: &Key, release: &Value) {
     world.apply_object(Key::new("", "namespaces", "", &name), object);
     let account = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"labels": labelled(key)}});
     world.apply_object(Key::new("", "serviceaccounts", &name, &name), account);
-    for (plural, kind) in [("roles", "Role"), ("rolebindings", "RoleBinding")] {
-        let object =
-            json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": kind, "metadata": {"labels": labelled(key)}});
-        world.apply_object(Key::new("rbac.authorization.k8s.io", plural, "cozy-public", &name), object);
-    }
+    rights(world, &name, &labelled(key));
     if values["resourceQuotas"].as_object().is_some_and(|q| !q.is_empty()) {
         limits(world, key, &name, &values["resourceQuotas"]);
     }
@@ -206,6 +202,24 @@ pub fn uninstalled(world: &mut World, key: &Key) -> bool {
         }
     });
     world.object(&Key::new("", "namespaces", "", &name)).is_none()
+}
+
+/// What the tenant's people may see of the charts.
+fn rights(world: &mut World, name: &str, labels: &Value) {
+    const GROUP: &str = "rbac.authorization.k8s.io";
+    let object =
+        |kind: &str| json!({"apiVersion": format!("{GROUP}/v1"), "kind": kind, "metadata": {"labels": labels}});
+    let (mut role, mut binding) = (object("Role"), object("RoleBinding"));
+    role["rules"] = json!([{"apiGroups": ["source.toolkit.fluxcd.io"], "resources": ["helmrepositories", "helmcharts"],
+        "verbs": ["get", "list"]}]);
+    let people = ["super-admin", "admin", "use", "view"]
+        .map(|who| json!({"kind": "Group", "name": format!("{name}-{who}"), "apiGroup": GROUP}));
+    let account = json!({"kind": "ServiceAccount", "name": name, "namespace": name});
+    binding["subjects"] = people.into_iter().chain([account]).collect();
+    binding["roleRef"] = json!({"kind": "Role", "name": name, "apiGroup": GROUP});
+    for (plural, object) in [("roles", role), ("rolebindings", binding)] {
+        world.apply_object(Key::new(GROUP, plural, "cozy-public", name), object);
+    }
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ pub fn ipam(world: &World) -> bool {
 
 /// kubeadm's bootstrap provider.
 pub fn kubeadm(world: &World) -> bool {
-    is_anywhere(world, "capi-kubeadm-bootstrap-controller-manager")
+    is_anywhere(world, "capi-kubeadm-bootstrap-controller-manager") && !world.cluster_api_elsewhere
 }
 
 /// Kamaji's control plane provider.

@@ -2,7 +2,7 @@
 //! it when its VM starts.
 use super::{CORE, INFRASTRUCTURE, REQUEUE_S, again, gate, kamaji, keep_status, label, owner};
 use crate::kube::control::nodes::NO_CNI;
-use crate::kube::control::objects::{is_true, owned_by, set_condition, text};
+use crate::kube::control::objects::{is_true, items, owned_by, set_condition, text};
 use crate::kube::settle;
 use crate::kube::store::{Key, seconds};
 use crate::machine::nocloud;
@@ -67,22 +67,35 @@ fn user_data(world: &mut World, key: &Key, object: &Value, cluster: &Value, name
     let token = tenant.make_token(world);
     world.tenants.insert(place, tenant);
     let endpoint = &cluster["spec"]["controlPlaneEndpoint"];
+    let registration = &object["spec"]["joinConfiguration"]["nodeRegistration"];
+    let arguments = registration["kubeletExtraArgs"].as_object().into_iter().flatten();
+    let arguments: Vec<Value> = arguments.map(|(name, value)| json!({"name": name, "value": value})).collect();
     let join = json!({
         "apiVersion": "kubeadm.k8s.io/v1beta4", "kind": "JoinConfiguration",
         "discovery": {"bootstrapToken": {"token": token,
             "apiServerEndpoint": format!("{}:{}", text(endpoint, "/host"), endpoint["port"])}},
-        "nodeRegistration": object["spec"]["joinConfiguration"]["nodeRegistration"],
+        "nodeRegistration": {"kubeletExtraArgs": arguments},
     });
-    Some(format!(
-        "## template: jinja\n#cloud-config\n\nwrite_files:\n- path: /run/kubeadm/kubeadm-join-config.yaml\n  owner: root:root\n  \
-         permissions: '0640'\n  content: |\n    {join}\nruncmd:\n  - kubeadm join --config /run/kubeadm/kubeadm-join-config.yaml\n"
-    ))
+    let content = format!("---\n{}", serde_saphyr::to_string(&join).ok()?);
+    let file = json!({"path": JOIN_FILE, "owner": "root:root", "permissions": "0640", "content": content});
+    let data = json!({"write_files": [file], "runcmd": [format!("kubeadm join --config {JOIN_FILE}")]});
+    Some(format!("## template: jinja\n#cloud-config\n\n{}", serde_saphyr::to_string(&data).ok()?))
 }
 
-/// The join configuration among cloud-init's data.
+const JOIN_FILE: &str = "/run/kubeadm/kubeadm-join-config.yaml";
+
+/// The join configuration in the file that cloud-init's data write for kubeadm.
 fn join(user_data: &str) -> Option<Value> {
-    let line = user_data.lines().map(str::trim).find(|line| line.contains("JoinConfiguration"))?;
-    serde_json::from_str(line).ok()
+    let data: Value = serde_saphyr::from_str(user_data).ok()?;
+    let file = items(&data, "/write_files").find(|file| file["path"] == JOIN_FILE)?;
+    let parts = text(file, "/content").split("---\n").filter_map(|part| serde_saphyr::from_str::<Value>(part).ok());
+    parts.into_iter().find(|part| part["kind"] == "JoinConfiguration")
+}
+
+/// An argument that the configuration gives the kubelet, from kubeadm v1beta4 on a list.
+fn argument(join: &Value, name: &str) -> Option<String> {
+    let mut all = items(join, "/nodeRegistration/kubeletExtraArgs");
+    all.find(|a| a["name"] == name).map(|a| text(a, "/value").to_string())
 }
 
 /// A VM with kubeadm on its disk has started: cloud-init reads the CD-ROM, and kubeadm joins the cluster that it names.
@@ -113,10 +126,8 @@ fn register(world: &mut World, facts: &VmFacts, given: &nocloud::Given, join: &V
     };
     let found = world.tenants.iter().find(|((namespace, name), _)| is_there(namespace, name)).map(|(_, tenant)| tenant);
     let Some(tenant) = found.filter(|tenant| tenant.knows_token(text(discovery, "/token"))) else { return };
-    let arguments = &join["nodeRegistration"]["kubeletExtraArgs"];
     // cloud-init puts the VM's id into its place before anybody reads the line.
-    let provider_id = arguments["provider-id"]
-        .as_str()
+    let provider_id = argument(join, "provider-id")
         .map(|id| id.replace("{{ ds.meta_data.instance_id }}", &facts.uuid).replace('\'', ""));
     let name = given.hostname.clone().unwrap_or_else(|| facts.name.clone());
     let address = given.address.map(|(address, _)| address.to_string()).unwrap_or_default();
@@ -138,5 +149,24 @@ pub fn wake(world: &mut World, namespace: &str) {
     }
     for (key, object) in world.objects(INFRASTRUCTURE, "proxmoxmachines", Some(namespace)) {
         super::virtual_machine::reconcile(world, &key, &object);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As Cluster API's provider writes it for a control plane of v1.31 or newer.
+    #[test]
+    fn the_join_configuration_is_read_out_of_what_cloud_init_gets() {
+        let data = "## template: jinja\n#cloud-config\n\nwrite_files:\n-   path: /run/kubeadm/kubeadm-join-config.yaml\n    owner: root:root\n    \
+                    permissions: '0640'\n    content: |\n      ---\n      apiVersion: kubeadm.k8s.io/v1beta4\n      discovery:\n        \
+                    bootstrapToken:\n          apiServerEndpoint: 127.0.0.9:6443\n          token: abcdef.0123456789abcdef\n      kind: \
+                    JoinConfiguration\n      nodeRegistration:\n        kubeletExtraArgs:\n        - name: provider-id\n          value: \
+                    proxmox://'{{ ds.meta_data.instance_id }}'\nruncmd:\n  - kubeadm join\n";
+        let join = join(data).unwrap();
+        assert_eq!(join["discovery"]["bootstrapToken"]["apiServerEndpoint"], "127.0.0.9:6443");
+        assert_eq!(argument(&join, "provider-id").unwrap(), "proxmox://'{{ ds.meta_data.instance_id }}'");
+        assert_eq!(super::join("#cloud-config\n"), None);
     }
 }
