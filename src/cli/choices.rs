@@ -62,6 +62,7 @@ fn take(known: &mut Defaults, chosen: Chosen, online: Vec<String>) {
     known.subnet = chosen.subnet;
     known.gateway = chosen.gateway;
     known.taken_addresses.extend(chosen.taken);
+    known.small = chosen.small;
     known.reasons = chosen.reasons;
 }
 
@@ -204,7 +205,7 @@ mod tests {
             }).collect();
             let mut known = Defaults::default();
             let chosen = choose(&hosts, None, machines(&known));
-            let given_up = chosen.template_host.is_none() || chosen.reasons.iter().any(|r| r.contains("day 0 will refuse it"));
+            let given_up = !chosen.has_room;
             take(&mut known, chosen, rows.keys().cloned().collect());
             if given_up {
                 return Ok(());

@@ -1,6 +1,9 @@
 //! Chooses what a new plan takes from a site: hosts for the machines, storage, bridge, network. The functions are pure
 //! and work on what was read, so that day 0 of the same site accepts the new plan wherever such a plan exists.
 mod local;
+mod small;
+
+pub use small::{LEAST_MEMORY, Small};
 
 use crate::base::text::size;
 use ipnet::Ipv4Net;
@@ -116,12 +119,21 @@ pub struct Chosen {
     pub gateway: Option<Ipv4Addr>,
     /// The hosts' own addresses.
     pub taken: BTreeSet<Ipv4Addr>,
+    /// Where the usual machines have no place, and smaller ones have.
+    pub small: Option<Small>,
+    /// False when day 0 of the site would refuse the plan.
+    pub has_room: bool,
     /// One sentence for each choice: the key, what was taken, and why.
     pub reasons: Vec<String>,
 }
 
-/// `api` is the address in the plan's URL, where it is one.
+/// `api` is the address in the plan's URL, where it is one. Where the machines have no room, small ones are tried.
 pub fn choose(hosts: &[Host], api: Option<Ipv4Addr>, machines: Machines) -> Chosen {
+    let usual = place(hosts, api, machines);
+    if usual.has_room { usual } else { small::instead(hosts, api, machines).unwrap_or(usual) }
+}
+
+fn place(hosts: &[Host], api: Option<Ipv4Addr>, machines: Machines) -> Chosen {
     let mut chosen = Chosen::default();
     let mut hosts: Vec<&Host> = hosts.iter().filter(|host| chosen.can_run(host, machines)).collect();
     chosen.network(&hosts, api);
@@ -133,8 +145,9 @@ pub fn choose(hosts: &[Host], api: Option<Ipv4Addr>, machines: Machines) -> Chos
             .extend(without.iter().map(|h| format!("nodes: none on {}, which has no bridge {bridge}", h.name)));
         hosts = with;
     }
-    let on_several = chosen.on_shared(&hosts, machines) || chosen.on_local(&hosts, machines);
-    if !on_several && !chosen.on_one(&hosts, machines) {
+    chosen.has_room =
+        chosen.on_shared(&hosts, machines) || chosen.on_local(&hosts, machines) || chosen.on_one(&hosts, machines);
+    if !chosen.has_room {
         chosen.as_far_as_it_goes(&hosts, machines);
     }
     if chosen.copies.is_empty() {
@@ -310,7 +323,9 @@ impl Chosen {
         } else if images.is_none() {
             "no storage takes disks (content images)".to_string()
         } else {
-            format!("no host, and no hosts with a shared storage, have room for {} machines", machines.count)
+            let room =
+                || format!("no host, and no hosts with a shared storage, have room for {} machines", machines.count);
+            host.arithmetic(machines).unwrap_or_else(room)
         };
         self.reasons.push(format!("nodes: all on {}, and day 0 will refuse it: {lacks}", host.name));
     }

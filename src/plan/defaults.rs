@@ -1,5 +1,5 @@
 //! The plan that `cozyup plan new` writes: the product's defaults, with what the live site showed in their place.
-use super::choose::ChosenCopy;
+use super::choose::{ChosenCopy, Small};
 use super::model::{
     AddressRange, ApiUrl, CapmoxPlan, CozystackPlan, CsiPlan, Delivery, ImagePlan, IntegrationPlan, LinstorPlan,
     NetworkPlan, NodePlan, PLAN_VERSION, Plan, Role, SitePlan, TalosPlan, TemplateCopy, TemplatePlan, TestPlan, Vmid,
@@ -81,6 +81,8 @@ pub struct Defaults {
     pub installer_sha256: Option<String>,
     /// DNS domain of the platform; else a `nip.io` name of the first pool address.
     pub root_host: Option<String>,
+    /// Machines below the documented minimum, where the site has no room for others.
+    pub small: Option<Small>,
     /// The reasons for the chosen values of the site, one sentence each; they are written above the plan.
     pub reasons: Vec<String>,
 }
@@ -112,7 +114,7 @@ pub fn plan(known: &Defaults) -> Plan {
             address: layout.take(last),
             host,
             cores: 8,
-            memory_mib: 24576,
+            memory_mib: known.small.as_ref().map_or(24576, |small| small.memory_mib),
             system_disk_gib: 50,
             data_disk_gib: 256,
         });
@@ -200,7 +202,7 @@ pub fn plan(known: &Defaults) -> Plan {
             },
         },
         tests: layout.tests(known.without_csi),
-        overrides: Vec::new(),
+        overrides: known.small.iter().map(Small::set_aside).collect(),
     }
 }
 

@@ -126,9 +126,45 @@ fn a_shared_storage_goes_first_and_hosts_that_can_not_carry_a_machine_are_left_o
 fn a_site_that_can_not_carry_them_is_told_so() {
     let chosen = choose(&[host("a", 40, 11)], api(), MACHINES);
     assert!(chosen.reasons.iter().any(|r| r.contains("day 0 will refuse it")), "{:?}", chosen.reasons);
+    assert!(!chosen.has_room && chosen.small.is_none());
     let mut none = host("a", 256, 11);
     none.storages.iter_mut().for_each(|s| s.import = false);
     assert!(choose(&[none], api(), MACHINES).reasons.iter().any(|r| r.contains("content import")));
+}
+
+/// The host of the first run: 12 processors, 128 GiB of which 68 % are used, storages of kind dir alone.
+#[test]
+fn a_host_that_is_two_thirds_full_is_told_with_the_sum_and_what_to_free() {
+    let seed = Host { cores: 12, taken: 87 * GIB, ..host("pve", 128, 11) };
+    let machines = Machines { beside: 12 * GIB, ..MACHINES };
+    let chosen = choose(&[seed], api(), machines);
+    let told = chosen.reasons.join("\n");
+    let wanted = machines.memory * 3;
+    assert_eq!(wanted, 72 * GIB);
+    for part in [
+        "pve has 126.0 GiB for guests, running ones may take 87.0 GiB and the machines of days 6 and 9 12.0 GiB, so 27.0 GiB are left",
+        "3 machines take 72.0 GiB. Stop guests of 45.0 GiB; or of 21.0 GiB, and write memory_mib: 16384",
+    ] {
+        assert!(told.contains(part), "{told}");
+    }
+}
+
+#[test]
+fn a_site_with_room_for_small_machines_alone_gets_them_with_the_override_and_its_reason() {
+    let chosen =
+        choose(&[Host { taken: 60 * GIB, ..host("pve", 128, 11) }], api(), Machines { beside: 12 * GIB, ..MACHINES });
+    let small = chosen.small.unwrap();
+    assert_eq!((small.memory_mib, chosen.has_room), (16384, true));
+    let plan =
+        crate::plan::defaults::plan(&crate::plan::defaults::Defaults { small: Some(small), ..Default::default() });
+    assert!(plan.nodes.iter().all(|node| node.memory_mib == 16384));
+    let override_ = plan.overrides.first().unwrap();
+    assert_eq!(override_.rule, "size-below-minimum");
+    assert!(override_.reason.contains("no memory left for 3 machines of 24.0 GiB"), "{}", override_.reason);
+    assert!(chosen.reasons.iter().any(|r| r.starts_with("nodes[].memory_mib: 16.0 GiB each")), "{:?}", chosen.reasons);
+    // Where the usual ones fit, nothing of it is written.
+    let roomy = choose(&[host("pve", 128, 11)], api(), MACHINES);
+    assert_eq!((roomy.small, roomy.has_room), (None, true));
 }
 
 fn any_host() -> impl Strategy<Value = Host> {
@@ -159,9 +195,11 @@ proptest! {
         }
         let chosen = choose(&hosts, api(), MACHINES);
         let find = |name: &str| hosts.iter().find(|h| h.name == name).unwrap();
-        if chosen.template_host.is_none() || chosen.reasons.iter().any(|r| r.contains("day 0 will refuse")) {
+        if !chosen.has_room {
             return Ok(());
         }
+        let memory = chosen.small.as_ref().map_or(MACHINES.memory, |small| small.memory_mib << 20);
+        let machines = Machines { memory, ..MACHINES };
         let template = find(chosen.template_host.as_deref().unwrap());
         let copy = |host: &str| chosen.copies.iter().find(|copy| copy.host == host);
         let disks = chosen.disk_storage.as_deref().unwrap();
@@ -170,7 +208,7 @@ proptest! {
         for name in &chosen.hosts {
             let host = find(name);
             let count = chosen.hosts.iter().filter(|h| *h == name).count();
-            prop_assert!(host.cores >= MACHINES.cores && host.slots(MACHINES) >= count);
+            prop_assert!(host.cores >= MACHINES.cores && host.slots(machines) >= count);
             let disks = copy(name).and_then(|copy| copy.storage.as_deref()).unwrap_or(disks);
             prop_assert!(host.store(disks).unwrap().images);
             prop_assert!(*name == template.name || copy(name).is_some() || host.store(disks).unwrap().shared);

@@ -305,7 +305,7 @@ fn repeated<T: PartialEq>(values: impl IntoIterator<Item = (String, T)>) -> Vec<
 }
 
 /// The floor of a node: `[cores, memory MiB, system GiB, data GiB]`.
-const FLOOR: [u64; 4] = [4, 16 * 1024, 32, 0];
+const FLOOR: [u64; 4] = [4, super::choose::LEAST_MEMORY >> 20, 32, 0];
 
 /// Sizes from `floor` on and below `least`.
 fn too_small(plan: &Plan, floor: [u64; 4], least: [u64; 4], source: &str) -> Vec<Problem> {

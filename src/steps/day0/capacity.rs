@@ -18,6 +18,8 @@ const GIB: u64 = 1 << 30;
 const FLAGS: [&str; 5] = ["cx16", "popcnt", "sse4_1", "sse4_2", "ssse3"];
 /// Virtual processors for each real one.
 const OVERCOMMIT: u64 = 3;
+/// Guests that a refusal names; who runs hundreds of them is helped by the largest.
+const NAMED: usize = 5;
 /// An upload is spooled on the root file system of the node that takes it.
 const SPOOL: u64 = 3 * GIB;
 
@@ -40,7 +42,8 @@ async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {
         remarks.extend(said);
     }
     if !problems.is_empty() {
-        let next = "stop guests that are not needed, give the plan's machines less, or spread them over more nodes";
+        let next = "stop guests that are not needed, give the plan's machines less (memory_mib: 16384 each at the least, with an \
+                    override of size-below-minimum), or spread them over more nodes";
         return Err(Failure::person(problems.join("; "), next));
     }
     let cores: u32 = site.plan.nodes.iter().map(|n| n.cores).sum();
@@ -108,11 +111,14 @@ fn judge(
     let running = memory(&mut others.iter().filter(runs));
     let stopped = memory(&mut others.iter().filter(|g| !runs(g)));
     if ours + running > usable {
+        let running_ones: Vec<&VmRow> = others.iter().filter(runs).copied().collect();
         wrong.push(format!(
-            "{host} has {} for guests, running ones may take {}, the plan wants {}",
+            "{host} has {} for guests, running ones may take {}{}, the plan wants {}: {} are missing",
             size(usable),
             size(running),
-            size(ours)
+            largest(&running_ones),
+            size(ours),
+            size((ours + running).saturating_sub(usable))
         ));
     } else if ours + running + stopped > usable {
         said.push(format!("{host} could not carry its stopped guests ({}) beside the plan's", size(stopped)));
@@ -123,6 +129,24 @@ fn judge(
         said.push(format!("{cores} virtual processors will share {} on {host}", status.cpus));
     }
     (wrong, said)
+}
+
+/// The guests that a person would have to think about, the largest ones first.
+fn largest(guests: &[&VmRow]) -> String {
+    let mut guests: Vec<(u64, String)> = guests
+        .iter()
+        .map(|g| {
+            (g.maxmem.unwrap_or_default(), format!("{} {}", g.vmid, g.name.as_deref().unwrap_or("without a name")))
+        })
+        .collect();
+    guests.sort_by_key(|(memory, name)| (std::cmp::Reverse(*memory), name.clone()));
+    let rest = guests.len().saturating_sub(NAMED);
+    let mut told: Vec<String> =
+        guests.iter().take(NAMED).map(|(memory, name)| format!("{name} {}", size(*memory))).collect();
+    if rest > 0 {
+        told.push(format!("{rest} more"));
+    }
+    if told.is_empty() { String::new() } else { format!(" ({})", told.join(", ")) }
 }
 
 #[cfg(test)]
@@ -162,7 +186,12 @@ mod tests {
         assert_eq!(judged(&host(74), &[]), (vec![], vec![]));
         assert_eq!(judged(&host(90), &[guest(16, "running")]), (vec![], vec![]));
         let (wrong, _) = judged(&host(89), &[guest(16, "running")]);
-        assert_eq!(wrong, ["pve has 87.0 GiB for guests, running ones may take 16.0 GiB, the plan wants 72.0 GiB"]);
+        assert_eq!(
+            wrong,
+            [
+                "pve has 87.0 GiB for guests, running ones may take 16.0 GiB (150 old 16.0 GiB), the plan wants 72.0 GiB: 1.0 GiB are missing"
+            ]
+        );
         let (wrong, said) = judged(&host(89), &[guest(16, "stopped")]);
         assert!(wrong.is_empty() && said[0].contains("stopped guests (16.0 GiB)"), "{said:?}");
     }
