@@ -2,6 +2,7 @@
 //!
 //! Cluster API core takes everything along with the Cluster, the machines first (v1.10.1, `reconcileDelete`).
 use crate::engine::failure::Failure;
+use crate::engine::proof::Evidence;
 use crate::engine::step::{Context, Observed, StepId};
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::Kind;
@@ -74,7 +75,7 @@ impl Made for TenantKubernetes {
             let of = machines.first().map_or(String::new(), |machine| format!("; {}", machine.told()));
             return wait(format!("Cluster {name} is being deleted{of}"));
         }
-        let readings = match remains(cx, site, namespace, &OF_IT).await? {
+        let mut readings = match remains(cx, site, namespace, &OF_IT).await? {
             Remains::Nothing(readings) => readings,
             Remains::Going(object) => return wait(format!("{object} is still there")),
             Remains::Unowned(object) => {
@@ -82,6 +83,9 @@ impl Made for TenantKubernetes {
             }
         };
         if !made_machines(cx) {
+            // A cluster that never came to know these kinds gives no reading of them.
+            let (all, _) = cluster_api::guests(site).await?;
+            readings.push(Evidence::of("Proxmox", cx.clock().now(), &all));
             return proven("this run has given Cluster API no machines of a tenant", readings);
         }
         cluster_api::nothing_left(cx, site, true, readings).await
