@@ -41,7 +41,7 @@ async fn data_store(site: &Reading) -> Result<Option<String>, Failure> {
 /// The cluster that the plan asks for; `None` while its tenant is not there.
 ///
 /// # Errors
-/// As [`data_store`], or when the plan asks for none: no step of day 9 is there then.
+/// When the cluster can't be asked, when no tenant above it has an etcd, or when the plan asks for none: no step of day 9 is there then.
 pub async fn wanted(site: &Reading) -> Result<Option<TenantCluster>, Failure> {
     let (plan, tests) = (&site.plan, &site.plan.tests);
     let template = plan.day_9().ok_or_else(|| Failure::defect("day 9 runs and the plan names no template for it"))?;
