@@ -158,6 +158,7 @@ fn what_cozyup_writes_is_what_talosctl_makes_with_the_settings_of_cozystack() {
     talosctl.ok(&[
         &["gen", "config", &plan.name, &endpoint, "--with-secrets", &secrets, "--output-dir", &out][..],
         &["--with-docs=false", "--with-examples=false", "--install-image", &image],
+        &["--install-disk", &plan.talos.install_disk],
         &["--config-patch", &all, "--config-patch-control-plane", &control_planes],
     ]
     .concat());
