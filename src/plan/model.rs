@@ -251,6 +251,11 @@ impl Plan {
         self.template_vmids().any(|(_, own)| own == vmid) || self.nodes.iter().any(|n| n.vmid == vmid)
     }
 
+    /// Of the nodes, with its sign: `v1.33.3`.
+    pub fn kubernetes_version(&self) -> String {
+        format!("v{}", self.talos.kubernetes.trim_start_matches('v'))
+    }
+
     /// True when machines get their configs from a CD-ROM.
     pub fn by_cdrom(&self) -> bool {
         self.talos.delivery == Delivery::Cdrom

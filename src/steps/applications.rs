@@ -2,16 +2,15 @@
 //! Told by its uid from another of its name, as a namespace of tests is.
 //!
 //! It is created and never applied: cozystack-api keeps no fields' owners.
-use super::cluster::{get, is_ours, text};
+use super::cluster::{self, get, named, seen, text};
 use super::site::{Changing, Reading};
 use super::{failures, flux, objects};
 use crate::base::answer::Answer;
 use crate::engine::failure::Failure;
-use crate::engine::made::{Origin, Thing};
+use crate::engine::made::Thing;
 use crate::engine::proof::Evidence;
 use crate::engine::step::{Context, StepId};
 use crate::kubernetes::Kind;
-use crate::steps::cluster::{named, seen};
 use serde_json::{Value, json};
 
 /// One such application.
@@ -58,13 +57,7 @@ impl Application {
 
     /// The reason why the object is not this run's own. `made_by` is the step that makes it.
     pub fn strange(&self, cx: &dyn Context, site: &Reading, made_by: &StepId, object: &Value) -> Option<&'static str> {
-        if !is_ours(site, object) {
-            return Some("does not carry this run's label");
-        }
-        match cx.made().origin(Some(made_by), &self.thing(object)) {
-            Origin::Known | Origin::Open => None,
-            Origin::Another | Origin::Never => Some("carries this run's label, but is not the one that this run made"),
-        }
+        cluster::strange(cx, site, made_by, &self.thing(object), object)
     }
 
     /// # Errors
@@ -88,15 +81,7 @@ impl Application {
 
     /// The refusal to touch another's.
     pub fn refusal(&self, why: &str) -> Failure {
-        let Application { kind, namespace, name, .. } = self;
-        Failure::refused(
-            format!("{} exists and {why}: cozyup does not touch it", self.told()),
-            format!(
-                "look whose it is; if nobody needs it, remove it yourself (kubectl delete -n {namespace} {} {name}) and the step \
-                 goes on",
-                kind.resource()
-            ),
-        )
+        cluster::not_touched(&self.kind, self.namespace, self.name, why)
     }
 
     /// Makes it, unless it is there.

@@ -5,8 +5,9 @@ use super::site::{Changing, Reading};
 use crate::base::answer::Answer;
 use crate::cozystack::addons::{MANAGED_BY, Object, RUN_LABEL};
 use crate::engine::failure::Failure;
+use crate::engine::made::{Origin, Thing};
 use crate::engine::proof::{Evidence, Proof};
-use crate::engine::step::{Context, Observed};
+use crate::engine::step::{Context, Observed, StepId};
 use crate::kubernetes::{Kind, Reader};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -152,6 +153,36 @@ pub fn is_ours(site: &Reading, object: &Value) -> bool {
 
 fn run_of(object: &Value) -> Option<&str> {
     object.pointer("/metadata/labels")?.get(RUN_LABEL)?.as_str()
+}
+
+/// The reason why the object is not this run's own; `None` when it is. A label can be copied, for example when a backup is
+/// restored; the uid, which `thing` holds, is drawn anew. `made_by` is the step that makes it.
+pub fn strange(
+    cx: &dyn Context,
+    site: &Reading,
+    made_by: &StepId,
+    thing: &Thing,
+    object: &Value,
+) -> Option<&'static str> {
+    if !is_ours(site, object) {
+        return Some("does not carry this run's label");
+    }
+    match cx.made().origin(Some(made_by), thing) {
+        Origin::Known | Origin::Open => None,
+        Origin::Another | Origin::Never => Some("carries this run's label, but is not the one that this run made"),
+    }
+}
+
+/// The refusal to touch an object that is [`strange`], and why it is.
+pub fn not_touched(kind: &Kind, namespace: &str, name: &str, why: &str) -> Failure {
+    Failure::refused(
+        format!("{} exists and {why}: cozyup does not touch it", named(kind, Some(namespace), name)),
+        format!(
+            "look whose it is; if nobody needs it, remove it yourself (kubectl delete -n {namespace} {} {name}) and the step \
+             goes on",
+            kind.resource()
+        ),
+    )
 }
 
 /// The refusal to touch an object that somebody else made.

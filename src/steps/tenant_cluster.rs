@@ -3,11 +3,11 @@ use crate::base::answer::Answer;
 use crate::base::secret::Secret;
 use crate::cozystack::addons::TenantCluster;
 use crate::engine::failure::Failure;
-use crate::engine::made::{Origin, Thing};
+use crate::engine::made::Thing;
 use crate::engine::step::{Context, StepId};
 use crate::kubernetes::{self, Kind};
 use crate::plan::model::Plan;
-use crate::steps::cluster::{get, is_ours, named, number, text};
+use crate::steps::cluster::{self, get, number, text};
 use crate::steps::cluster_api::{network, shape};
 use crate::steps::site::Reading;
 use crate::steps::tenancy::THIRD;
@@ -18,6 +18,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use std::net::Ipv4Addr;
+
+/// The system's name in evidence.
+pub const SYSTEM: &str = "Kubernetes of the tenant";
 
 /// The tenant's etcd, by the name of Kamaji's DataStore; `None` while the namespace is not there.
 ///
@@ -54,13 +57,8 @@ pub async fn wanted(site: &Reading) -> Result<Option<TenantCluster>, Failure> {
         data_store,
         shape,
         network: network(site, |addresses| addresses.first)?,
-        kubernetes_version: version(plan),
+        kubernetes_version: plan.kubernetes_version(),
     }))
-}
-
-/// `v1.33.3`
-pub fn version(plan: &Plan) -> String {
-    format!("v{}", plan.talos.kubernetes.trim_start_matches('v'))
 }
 
 pub fn gone() -> Failure {
@@ -76,27 +74,14 @@ pub fn thing(cluster: &Value) -> Thing {
     Thing::new("cluster", format!("{}/{}", OF_A_TENANT.namespace, OF_A_TENANT.name), Some(uid))
 }
 
-/// The reason why the Cluster is not this run's own. A label can be copied; the uid is drawn anew.
-pub fn strange(cx: &dyn Context, site: &Reading, cluster: &Value) -> Option<&'static str> {
-    if !is_ours(site, cluster) {
-        return Some("does not carry this run's label");
-    }
-    match cx.made().origin(Some(&StepId::new(day9::control_plane::KIND)), &thing(cluster)) {
-        Origin::Known | Origin::Open => None,
-        Origin::Another | Origin::Never => Some("carries this run's label, but is not the one that this run made"),
-    }
+/// The reason why the Cluster is not this run's own; `None` when it is.
+pub fn strange(cx: &dyn Context, site: &Reading, found: &Value) -> Option<&'static str> {
+    cluster::strange(cx, site, &StepId::new(day9::control_plane::KIND), &thing(found), found)
 }
 
 /// The refusal to touch another's Cluster.
 pub fn refusal(why: &str) -> Failure {
-    let (namespace, name) = (OF_A_TENANT.namespace, OF_A_TENANT.name);
-    Failure::refused(
-        format!("{} exists and {why}: cozyup does not touch it", named(&Kind::CLUSTER, Some(namespace), name)),
-        format!(
-            "look whose it is; if nobody needs it, remove it yourself (kubectl delete -n {namespace} {} {name}) and the step goes on",
-            Kind::CLUSTER.resource()
-        ),
-    )
+    cluster::not_touched(&Kind::CLUSTER, OF_A_TENANT.namespace, OF_A_TENANT.name, why)
 }
 
 /// Where the tenant's API listens, as Kamaji says.

@@ -5,12 +5,12 @@ use crate::base::day::Day;
 use crate::base::text::shorten;
 use crate::cozystack::addons::{MANAGED_BY, RUN_LABEL};
 use crate::engine::failure::Failure;
-use crate::engine::made::{Origin, Thing};
+use crate::engine::made::Thing;
 use crate::engine::proof::{Evidence, Proof};
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::Kind;
-use crate::steps::cluster::{is_ours, part, proven, seen, text};
+use crate::steps::cluster::{self, is_ours, part, proven, seen, text};
 use crate::steps::site::{Changing, Installation, Reading};
 use crate::steps::{failures, follow, objects, outlines};
 use async_trait::async_trait;
@@ -57,16 +57,9 @@ impl TestNamespace {
         Thing::new("namespace", self.name, Some(text(namespace, "/metadata/uid").to_string()))
     }
 
-    /// The reason why the namespace is not this run's own; `None` when it is. A label can be copied, for example when a
-    /// backup is restored; the uid is drawn anew.
+    /// The reason why the namespace is not this run's own; `None` when it is.
     pub fn strange(&self, cx: &dyn Context, site: &Reading, namespace: &Value) -> Option<&'static str> {
-        if !is_ours(site, namespace) {
-            return Some("does not carry this run's label");
-        }
-        match cx.made().origin(Some(&StepId::new(self.made_by)), &self.thing(namespace)) {
-            Origin::Known | Origin::Open => None,
-            Origin::Another | Origin::Never => Some("carries this run's label, but is not the one that this run made"),
-        }
+        cluster::strange(cx, site, &StepId::new(self.made_by), &self.thing(namespace), namespace)
     }
 
     /// An obstacle to its deletion, or the deletion under way; `Absent` means that the step has to delete it.

@@ -4,9 +4,9 @@
 //! CozyStack's own `kind: Kubernetes` (packages/apps/kubernetes at v0.37.2) makes its machines with KubeVirt alone. These are the
 //! objects that its chart makes, with capmox' in the place of KubeVirt's, and an address of MetalLB's pool in the place of an
 //! ingress: after docs/providers-proxmox.md of Kamaji's provider v0.15.1.
-use super::machine::{CLUSTER_LABEL, Network, Shape, reference};
-use super::workers::DEPLOYMENT_LABEL;
-use super::{MANAGED_BY, Maker, Object, RUN_LABEL};
+use super::machine::{Network, Shape, reference};
+use super::workers::machine_deployment;
+use super::{Maker, Object};
 use crate::kubernetes::Kind;
 use serde_json::{Value, json};
 
@@ -73,28 +73,9 @@ impl TenantCluster {
         let join = json!({"spec": {"template": {"spec": {
             "joinConfiguration": {"nodeRegistration": {"kubeletExtraArgs": {"provider-id": provider_id}}},
         }}}});
-        let selected = json!({CLUSTER_LABEL: self.name, DEPLOYMENT_LABEL: self.name});
-        let mut labels = selected.clone();
-        if let Value::Object(labels) = &mut labels {
-            labels.insert(MANAGED_BY.0.into(), MANAGED_BY.1.into());
-            labels.insert(RUN_LABEL.into(), run.into());
-        }
-        let deployment = json!({"spec": {
-            "clusterName": self.name,
-            "replicas": replicas,
-            // Core reconciles no deployment without one, and only its webhook fills it in.
-            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
-            "selector": {"matchLabels": selected},
-            "template": {
-                "metadata": {"labels": labels},
-                "spec": {
-                    "clusterName": self.name,
-                    "version": self.kubernetes_version,
-                    "bootstrap": {"configRef": reference(Kind::KUBEADM_CONFIG_TEMPLATE, &self.namespace, &self.name)},
-                    "infrastructureRef": reference(Kind::PROXMOX_MACHINE_TEMPLATE, &self.namespace, &self.name),
-                },
-            },
-        }});
+        let bootstrap = reference(Kind::KUBEADM_CONFIG_TEMPLATE, &self.namespace, &self.name);
+        let own = json!({"version": self.kubernetes_version, "bootstrap": {"configRef": bootstrap}});
+        let deployment = machine_deployment(run, (&self.namespace, &self.name), replicas, own);
         vec![
             maker.object(Kind::KUBEADM_CONFIG_TEMPLATE, &self.name, join),
             maker.object(

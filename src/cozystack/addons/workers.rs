@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 const PAUSED: &str = "cluster.x-k8s.io/paused";
-pub(super) const DEPLOYMENT_LABEL: &str = "cluster.x-k8s.io/deployment-name";
+const DEPLOYMENT_LABEL: &str = "cluster.x-k8s.io/deployment-name";
 
 /// Alike workers of one MachineDeployment.
 pub struct Workers {
@@ -116,30 +116,35 @@ impl Workers {
 
     /// So many of them. The run's label goes on to every machine, so that they are told from others'.
     pub fn deployment(&self, run: &str, replicas: u32) -> Object {
-        let selected = json!({CLUSTER_LABEL: self.name, DEPLOYMENT_LABEL: self.name});
-        let mut labels = selected.clone();
-        if let Value::Object(labels) = &mut labels {
-            labels.insert(MANAGED_BY.0.into(), MANAGED_BY.1.into());
-            labels.insert(RUN_LABEL.into(), run.into());
-        }
-        let body = json!({"spec": {
-            "clusterName": self.name,
-            "replicas": replicas,
-            // Core reconciles no deployment without one, and only its webhook fills it in.
-            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
-            "selector": {"matchLabels": selected},
-            "template": {
-                "metadata": {"labels": labels},
-                "spec": {
-                    "clusterName": self.name,
-                    "bootstrap": {"dataSecretName": self.bootstrap_secret()},
-                    "infrastructureRef": reference(Kind::PROXMOX_MACHINE_TEMPLATE, &self.namespace, &self.name),
-                },
-            },
-        }});
+        let own = json!({"bootstrap": {"dataSecretName": self.bootstrap_secret()}});
+        let body = machine_deployment(run, (&self.namespace, &self.name), replicas, own);
         let maker = Maker::new(run, Some(&self.namespace));
         maker.labelled(Kind::MACHINE_DEPLOYMENT, &self.name, &[(CLUSTER_LABEL, &self.name)], body)
     }
+}
+
+/// A MachineDeployment of machines from the ProxmoxMachineTemplate of its own name; `own` is what else each machine's spec says.
+pub(super) fn machine_deployment(run: &str, (namespace, name): (&str, &str), replicas: u32, own: Value) -> Value {
+    let selected = json!({CLUSTER_LABEL: name, DEPLOYMENT_LABEL: name});
+    let mut labels = selected.clone();
+    if let Value::Object(labels) = &mut labels {
+        labels.insert(MANAGED_BY.0.into(), MANAGED_BY.1.into());
+        labels.insert(RUN_LABEL.into(), run.into());
+    }
+    let mut spec = own;
+    if let Value::Object(spec) = &mut spec {
+        spec.insert("clusterName".into(), name.into());
+        let template = reference(Kind::PROXMOX_MACHINE_TEMPLATE, namespace, name);
+        spec.insert("infrastructureRef".into(), template);
+    }
+    json!({"spec": {
+        "clusterName": name,
+        "replicas": replicas,
+        // Core reconciles no deployment without one, and only its webhook fills it in.
+        "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
+        "selector": {"matchLabels": selected},
+        "template": {"metadata": {"labels": labels}, "spec": spec},
+    }})
 }
 
 #[cfg(test)]

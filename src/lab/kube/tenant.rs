@@ -3,31 +3,34 @@
 use super::Cluster;
 use super::store::{Key, seconds, uuid};
 use crate::machine::certificate::{self, Client};
+use crate::machine::kubeconfig;
 use crate::world::{Lab, World};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use cozyup_base::secret::Secret;
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyPair};
 use serde_json::{Value, json};
+
+/// The user of the kubeconfig.
+const ADMIN: &str = "kubernetes-admin";
 
 /// One tenant's cluster.
 pub struct Tenant {
     pub lab: Lab,
     pub ca_crt_pem: String,
-    pub ca_key_pem: String,
+    pub ca_key_pem: Secret<String>,
 }
 
 impl Tenant {
     /// With what Kamaji puts into a new cluster; `None` when the certificate library fails.
     pub fn new(world: &World, kubernetes: &str) -> Option<Tenant> {
         let clock = world.clock.clone()?;
-        let (ca_crt_pem, ca_key_pem) = authority().ok()?;
+        let (ca_crt_pem, ca_key_pem) = certificate::authority().ok()?;
         let mut scenario = world.scenario.clone();
         // Those of the site are in front of its own APIs.
         scenario.disturbances.clear();
         let mut inner = World::new(scenario, world.base, world.now);
         let groups: [&str; 0] = [];
-        let cluster = Cluster::still(ca_crt_pem.clone(), ca_key_pem.clone(), kubernetes.into(), groups);
+        let cluster = Cluster::still(ca_crt_pem.clone(), ca_key_pem.expose().to_string(), kubernetes.into(), groups);
         inner.cluster = Some(cluster);
         for name in ["default", "kube-system", "kube-public", "kube-node-lease"] {
             let namespace =
@@ -46,20 +49,9 @@ impl Tenant {
     /// An administrator's kubeconfig for this server (`ADDRESS:PORT`).
     pub fn kubeconfig(&self, world: &World, server: &str) -> Option<String> {
         let groups = ["system:masters".to_string()];
-        let client =
-            Client { name: Some("kubernetes-admin"), organizations: &groups, lasts: time::Duration::days(365) };
-        let ca_key = Secret::new(self.ca_key_pem.clone());
-        let (crt, key) = certificate::client(&self.ca_crt_pem, &ca_key, &client, world.now).ok()?;
-        let encode = |pem: &str| STANDARD.encode(pem);
-        Some(format!(
-            "apiVersion: v1\nkind: Config\nclusters:\n- name: tenant\n  cluster:\n    server: https://{server}\n    \
-             certificate-authority-data: {}\nusers:\n- name: kubernetes-admin\n  user:\n    client-certificate-data: {}\n    \
-             client-key-data: {}\ncontexts:\n- context:\n    cluster: tenant\n    user: kubernetes-admin\n  name: admin\n\
-             current-context: admin\n",
-            encode(&self.ca_crt_pem),
-            encode(&crt),
-            encode(key.expose()),
-        ))
+        let client = Client { name: Some(ADMIN), organizations: &groups, lasts: time::Duration::days(365) };
+        let (crt, key) = certificate::client(&self.ca_crt_pem, &self.ca_key_pem, &client, world.now).ok()?;
+        Some(kubeconfig::of("tenant", ADMIN, &format!("https://{server}"), &self.ca_crt_pem, (&crt, &key)))
     }
 
     /// A token with which machines may join, as kubeadm's bootstrap provider makes one.
@@ -100,12 +92,4 @@ impl Tenant {
     pub fn remove_node(&self, name: &str) {
         self.lab.with(|inner| inner.remove_object(&Key::new("", "nodes", "", name)));
     }
-}
-
-fn authority() -> Result<(String, String), rcgen::Error> {
-    let key = KeyPair::generate()?;
-    let mut params = CertificateParams::default();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.distinguished_name.push(DnType::CommonName, "kubernetes");
-    Ok((params.self_signed(&key)?.pem(), key.serialize_pem()))
 }

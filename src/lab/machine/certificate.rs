@@ -7,8 +7,8 @@ use base64::engine::general_purpose::STANDARD;
 use cozyup_base::secret::Secret;
 use jiff::Timestamp;
 use rcgen::{
-    CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair, KeyUsagePurpose,
-    PKCS_ED25519, PublicKeyData,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, PKCS_ED25519, PublicKeyData,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use time::{Duration, OffsetDateTime};
@@ -67,6 +67,18 @@ pub fn secure(
     let key = KeyPair::generate_for(&PKCS_ED25519)?;
     let certificate = params.signed_by(&key, &issuer)?;
     Ok(identity(certificate.der().clone(), &key))
+}
+
+/// An authority of its own for a cluster's API: certificate and key in PEM.
+///
+/// # Errors
+/// The certificate library's.
+pub fn authority() -> Result<(String, Secret<String>), rcgen::Error> {
+    let key = KeyPair::generate()?;
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.distinguished_name.push(DnType::OrganizationName, "kubernetes");
+    Ok((params.self_signed(&key)?.pem(), Secret::new(key.serialize_pem())))
 }
 
 /// The owner of a client certificate; a Talos API certificate has no name, only its roles as organizations.

@@ -3,6 +3,7 @@ use super::certificate::{self, Client};
 use super::config::MachineConfig;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use cozyup_base::secret::Secret;
 use jiff::Timestamp;
 
 /// The kubeconfig of `admin`, signed by the Kubernetes CA of the config.
@@ -17,19 +18,21 @@ pub fn text(config: &MachineConfig, now: Timestamp) -> Result<String, String> {
         lasts: time::Duration::days(365),
     };
     let (crt, key) = certificate::client(&config.kubernetes_ca.crt, key, &admin, now).map_err(|e| e.to_string())?;
-    let name = &config.cluster_name;
-    let user = format!("admin@{name}");
+    Ok(of(&config.cluster_name, "admin", &config.endpoint, &config.kubernetes_ca.crt, (&crt, &key)))
+}
+
+/// The kubeconfig of a user of the cluster `name`, with certificate and key in it.
+pub fn of(name: &str, user: &str, server: &str, ca: &str, (crt, key): (&str, &Secret<String>)) -> String {
     let encode = |pem: &str| STANDARD.encode(pem);
-    Ok(format!(
-        "apiVersion: v1\nkind: Config\nclusters:\n- name: {name}\n  cluster:\n    server: {}\n    \
-         certificate-authority-data: {}\nusers:\n- name: {user}\n  user:\n    client-certificate-data: {}\n    \
-         client-key-data: {}\ncontexts:\n- context:\n    cluster: {name}\n    namespace: default\n    user: {user}\n  \
-         name: {user}\ncurrent-context: {user}\n",
-        config.endpoint,
-        encode(&config.kubernetes_ca.crt),
-        encode(&crt),
+    format!(
+        "apiVersion: v1\nkind: Config\nclusters:\n- name: {name}\n  cluster:\n    server: {server}\n    \
+         certificate-authority-data: {}\nusers:\n- name: {user}@{name}\n  user:\n    client-certificate-data: {}\n    \
+         client-key-data: {}\ncontexts:\n- context:\n    cluster: {name}\n    namespace: default\n    user: {user}@{name}\n  \
+         name: {user}@{name}\ncurrent-context: {user}@{name}\n",
+        encode(ca),
+        encode(crt),
         encode(key.expose()),
-    ))
+    )
 }
 
 /// `content` as the file `kubeconfig` (mode 0600) in a tar that nobody closes, as Talos sends it, in gzip.

@@ -10,7 +10,7 @@ mod event;
 #[cfg(test)]
 pub mod fixture;
 mod known;
-mod kubeconfig;
+pub(crate) mod kubeconfig;
 mod life;
 pub mod nocloud;
 pub mod outside;

@@ -7,13 +7,10 @@ mod objects;
 use super::kube::Cluster;
 use super::kube::store::uuid;
 use super::machine::certificate::{self, Client};
+use super::machine::kubeconfig;
 use super::net::Endpoint;
 use super::world::World;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use cozyup_base::file::write_private;
-use cozyup_base::secret::Secret;
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyPair};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::io;
@@ -160,7 +157,7 @@ pub struct Crowd {
 /// When the folder can't be written, or the certificate library fails.
 pub fn found(site: &World, dir: &Path) -> io::Result<Option<World>> {
     let Some(old) = &site.scenario.old_cluster else { return Ok(None) };
-    let (ca_crt_pem, ca_key_pem) = authority().map_err(io::Error::other)?;
+    let (ca_crt_pem, ca_key_pem) = certificate::authority().map_err(io::Error::other)?;
     let mut scenario = site.scenario.clone();
     // Those of the site are in front of its own APIs.
     scenario.disturbances.clear();
@@ -184,7 +181,10 @@ pub fn found(site: &World, dir: &Path) -> io::Result<Option<World>> {
         let client =
             Client { name: Some(user), organizations: &[groups.to_string()], lasts: time::Duration::days(365) };
         let (crt, key) = certificate::client(&ca_crt_pem, &ca_key_pem, &client, site.now).map_err(io::Error::other)?;
-        write_private(&dir.join(file), kubeconfig(at, user, &ca_crt_pem, &crt, &key).as_bytes())?;
+        write_private(
+            &dir.join(file),
+            kubeconfig::of("old", user, &format!("https://{at}"), &ca_crt_pem, (&crt, &key)).as_bytes(),
+        )?;
     }
     Ok(Some(world))
 }
@@ -200,24 +200,3 @@ const GROUPS: [&str; 8] = [
     "infrastructure.cluster.x-k8s.io",
     "metallb.io",
 ];
-
-fn authority() -> Result<(String, Secret<String>), rcgen::Error> {
-    let key = KeyPair::generate()?;
-    let mut params = CertificateParams::default();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.distinguished_name.push(DnType::OrganizationName, "kubernetes");
-    Ok((params.self_signed(&key)?.pem(), Secret::new(key.serialize_pem())))
-}
-
-fn kubeconfig(at: SocketAddr, user: &str, ca: &str, crt: &str, key: &Secret<String>) -> String {
-    let encode = |pem: &str| STANDARD.encode(pem);
-    format!(
-        "apiVersion: v1\nkind: Config\nclusters:\n- name: old\n  cluster:\n    server: https://{at}\n    \
-         certificate-authority-data: {}\nusers:\n- name: {user}@old\n  user:\n    client-certificate-data: {}\n    \
-         client-key-data: {}\ncontexts:\n- context:\n    cluster: old\n    user: {user}@old\n  name: {user}@old\n\
-         current-context: {user}@old\n",
-        encode(ca),
-        encode(crt),
-        encode(key.expose()),
-    )
-}

@@ -10,7 +10,7 @@ use crate::plan::model::Plan;
 use crate::steps::cluster::{self, Standing, get, items, named, seen, standing, text};
 use crate::steps::site::{Changing, Installation, Reading};
 use crate::steps::tenancy::THIRD;
-use crate::steps::tenant_cluster::{self, Endpoint, api, endpoint, refusal, strange, thing, version, wanted};
+use crate::steps::tenant_cluster::{self, Endpoint, SYSTEM, api, endpoint, refusal, strange, thing, wanted};
 use crate::steps::workers::OF_A_TENANT;
 use crate::steps::{follow, outlines};
 use async_trait::async_trait;
@@ -20,8 +20,6 @@ use std::time::Duration;
 pub const KIND: &str = "day9.control_plane";
 /// Two pods of three images each, which are pulled first.
 const BAND: Band = Band::new(120, 900);
-/// The system's name in evidence.
-const SYSTEM: &str = "Kubernetes of the tenant";
 
 pub struct ControlPlane {
     outline: Outline,
@@ -29,7 +27,7 @@ pub struct ControlPlane {
 
 pub fn step(plan: &Plan) -> ControlPlane {
     let (namespace, name) = (OF_A_TENANT.namespace, OF_A_TENANT.name);
-    let title = format!("the tenant's Kubernetes {} answers at an address of its own", version(plan));
+    let title = format!("the tenant's Kubernetes {} answers at an address of its own", plan.kubernetes_version());
     let by_hand = format!(
         "kubectl get -n {namespace} {},{},{} {name}\nkubectl get -n {namespace} pods,services",
         Kind::CLUSTER.resource(),

@@ -12,7 +12,7 @@ use crate::plan::day_8::NO_NETWORK;
 use crate::plan::model::Plan;
 use crate::steps::cluster::{get, is_true, part, seen, text};
 use crate::steps::site::{Installation, Reading};
-use crate::steps::tenant_cluster::{self, api, endpoint, wanted};
+use crate::steps::tenant_cluster::{self, SYSTEM, api, endpoint, wanted};
 use crate::steps::workers::{Machine, OF_A_TENANT, machines};
 use crate::steps::{cluster_api, failures, outlines};
 use async_trait::async_trait;
@@ -104,8 +104,7 @@ impl Check<Installation> for Nodes {
         let shown = part(&all, "name, providerID, kubelet", rows);
         let names: Vec<String> = all.value.iter().map(told).collect();
         let summary = format!("joined with the provider ids of their VMs: {}", names.join(", "));
-        let proof =
-            Proof::new(summary, Evidence::of("Kubernetes of the tenant", cx.clock().now(), &shown)).mind(NO_NETWORK);
+        let proof = Proof::new(summary, Evidence::of(SYSTEM, cx.clock().now(), &shown)).mind(NO_NETWORK);
         let proof = answers.iter().fold(proof, |proof, answer| proof.and(seen(cx, answer)));
         let of_proxmox = |answer| Evidence::of("Proxmox", cx.clock().now(), answer);
         Ok(Observed::Satisfied(stored.iter().map(of_proxmox).fold(proof, Proof::and)))

@@ -108,7 +108,7 @@ pub fn set(site: &Reading, group: &Group) -> Result<Workers, Failure> {
         namespace: group.namespace.into(),
         shape: shape(site, tests.worker_cores, tests.worker_memory_mib, Some(tests.worker_disk_gib))?,
         network: network(site, |_| vip)?,
-        kubernetes_version: format!("v{}", plan.talos.kubernetes.trim_start_matches('v')),
+        kubernetes_version: plan.kubernetes_version(),
     })
 }
 

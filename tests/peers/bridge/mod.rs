@@ -126,6 +126,12 @@ impl Bridge {
         wall
     }
 
+    /// The real server has no object of the kind at this path.
+    async fn holds_none(&self, path: &str) {
+        let left = self.real.get(path).await.unwrap();
+        assert_eq!(left["items"].as_array().map(Vec::len), Some(0), "{left}");
+    }
+
     /// Nothing went wrong in the lab, and the real server took all that its world wrote; how many writes.
     fn is_clean(&mut self) -> u64 {
         let report = self.report.lock().unwrap();
@@ -182,11 +188,9 @@ async fn day_six_is_proven_with_the_real_controllers_of_cluster_api() {
     let seen = controllers.machines_seen();
     assert!(seen.len() >= 3, "one machine, then two workers: {seen:?}");
     for kind in ["clusters", "machines", "machinesets", "machinedeployments"] {
-        let left = bridge.real.get(&format!("/apis/cluster.x-k8s.io/v1beta1/{kind}")).await.unwrap();
-        assert_eq!(left["items"].as_array().map(Vec::len), Some(0), "{left}");
+        bridge.holds_none(&format!("/apis/cluster.x-k8s.io/v1beta1/{kind}")).await;
     }
-    let left = bridge.real.get("/apis/ipam.cluster.x-k8s.io/v1beta1/ipaddresses").await.unwrap();
-    assert_eq!(left["items"].as_array().map(Vec::len), Some(0), "{left}");
+    bridge.holds_none("/apis/ipam.cluster.x-k8s.io/v1beta1/ipaddresses").await;
 }
 
 /// Cluster API core, kubeadm's bootstrap provider and the address provider are the real ones. Kamaji and its provider, capmox and the
@@ -208,9 +212,7 @@ async fn day_nine_is_proven_with_the_real_controllers_of_cluster_api_and_kubeadm
     let seen = controllers.machines_seen();
     assert!(seen.iter().filter(|name| name.contains("/cluster-")).count() >= 2, "two of the tenant's: {seen:?}");
     for kind in ["clusters", "machines", "machinesets", "machinedeployments"] {
-        let left = bridge.real.get(&format!("/apis/cluster.x-k8s.io/v1beta1/{kind}")).await.unwrap();
-        assert_eq!(left["items"].as_array().map(Vec::len), Some(0), "{left}");
+        bridge.holds_none(&format!("/apis/cluster.x-k8s.io/v1beta1/{kind}")).await;
     }
-    let left = bridge.real.get("/apis/bootstrap.cluster.x-k8s.io/v1beta1/kubeadmconfigs").await.unwrap();
-    assert_eq!(left["items"].as_array().map(Vec::len), Some(0), "{left}");
+    bridge.holds_none("/apis/bootstrap.cluster.x-k8s.io/v1beta1/kubeadmconfigs").await;
 }

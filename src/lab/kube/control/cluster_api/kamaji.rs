@@ -99,7 +99,7 @@ fn secrets(world: &mut World, key: &Key, object: &Value, endpoint: &str) {
     }
     let Some(tenant) = world.tenants.get(&(key.namespace.clone(), key.name.clone())) else { return };
     let Some(config) = tenant.kubeconfig(world, endpoint) else { return };
-    let (crt, private) = (STANDARD.encode(&tenant.ca_crt_pem), STANDARD.encode(&tenant.ca_key_pem));
+    let (crt, private) = (STANDARD.encode(&tenant.ca_crt_pem), STANDARD.encode(tenant.ca_key_pem.expose()));
     let secret = |data: Value| {
         json!({"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "data": data,
             "metadata": {"labels": {NAME_LABEL: key.name}, "ownerReferences": owned_by(object)}})
