@@ -24,7 +24,7 @@ mod take;
 mod tell;
 mod verify;
 mod withhold;
-mod yaml;
+pub mod yaml;
 
 pub use choice::Why;
 pub use fault::Fault;
@@ -34,6 +34,7 @@ pub use show::{Shown, Wanted, show};
 pub use take::{Order, Progress, Taken, bounds, take};
 pub use tell::{progress, shown_note, taken, verified};
 pub use verify::{Difference, Verdict, verify};
+pub use withhold::withhold;
 
 use aws_lc_rs::digest::{Context, SHA256};
 use std::io::{self, Read, Write};

@@ -37,9 +37,10 @@ impl Watch {
             return Ok(exit);
         }
         let views = Board::default();
-        let observer = tokio::spawn(observe::cluster(reader, Clock::real(), views.clone()));
+        let observer = tokio::spawn(observe::cluster(reader.clone(), Clock::real(), views.clone()));
+        let asker = observe::asker_of(reader);
         let kubeconfig = std::path::absolute(&kubeconfig).unwrap_or(kubeconfig);
-        let shown = tui::cluster(ClusterScreen { server: who.server, user: who.user, kubeconfig, views }).await;
+        let shown = tui::cluster(ClusterScreen { server: who.server, user: who.user, kubeconfig, views, asker }).await;
         observer.abort();
         shown
             .map(|()| Exit::Proven)

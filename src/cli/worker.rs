@@ -101,7 +101,8 @@ async fn work(
     let (ended_in, ended) = watch::channel(None);
     let views = Board::default();
     let server =
-        ScreenServer::new(folder.journal(), order.title, clock.spec(), requests.clone(), written, ended, views.clone());
+        ScreenServer::new(folder.journal(), order.title, clock.spec(), requests.clone(), written, ended, views.clone())
+            .answering(observer.asker());
     let screens = server.screens();
     let progress = observer.progress();
     let observing = tokio::spawn(observer.run(server.screens(), views));

@@ -39,11 +39,11 @@ pub(super) fn redacted(kind: &Kind, object: &Value) -> Value {
     if let Some(Value::Object(metadata)) = kept.get_mut("metadata") {
         metadata.remove("managedFields");
     }
+    // kubectl keeps a copy of what it applied, values included.
+    if let Some(copy) = kept.pointer_mut(LAST_APPLIED) {
+        *copy = REDACTED.into();
+    }
     if *kind == Kind::SECRET {
-        // kubectl keeps a copy of what it applied, values included.
-        if let Some(copy) = kept.pointer_mut(LAST_APPLIED) {
-            *copy = REDACTED.into();
-        }
         for field in ["data", "stringData"] {
             if let Some(Value::Object(entries)) = kept.get_mut(field) {
                 entries.values_mut().for_each(|v| *v = REDACTED.into());
@@ -120,7 +120,8 @@ mod tests {
         let pod = json!({"spec": {"containers": [{"env": [
             {"name": "DB_PASSWORD", "value": "hunter2"}, {"name": "HOME", "value": "/root"},
             {"name": "OTHER_PASSWORD", "valueFrom": {"secretKeyRef": {"key": "password", "name": "s"}}}]}]},
-            "data": {"admin-password": "hunter2", "token": "a reference"}});
+            "data": {"admin-password": "hunter2", "token": "a reference"},
+            "metadata": {"annotations": {"kubectl.kubernetes.io/last-applied-configuration": "{\"value\":\"hunter2\"}"}}});
         let shown = raw(&Kind::POD, &pod);
         assert!(!shown.contains("hunter2"), "{shown}");
         for kept in ["/root", "\"key\":\"password\"", "a reference"] {

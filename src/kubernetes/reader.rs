@@ -150,8 +150,35 @@ impl Reader {
     /// # Errors
     /// See [`Error`]; [`Error::Invalid`] while the container has not started.
     pub async fn logs(&self, namespace: &str, pod: &str, container: &str, tail: u32) -> Result<Answer<String>, Error> {
+        self.log(namespace, pod, container, tail, false).await
+    }
+
+    /// [`Reader::logs`] of the run of the container before the one that it is in.
+    ///
+    /// # Errors
+    /// See [`Error`]; [`Error::Invalid`] where there was none.
+    pub async fn logs_before(
+        &self,
+        namespace: &str,
+        pod: &str,
+        container: &str,
+        tail: u32,
+    ) -> Result<Answer<String>, Error> {
+        self.log(namespace, pod, container, tail, true).await
+    }
+
+    async fn log(
+        &self,
+        namespace: &str,
+        pod: &str,
+        container: &str,
+        tail: u32,
+        before: bool,
+    ) -> Result<Answer<String>, Error> {
         let base = format!("{}/log", object_path(&Kind::POD, Some(namespace), pod)?);
-        let ask = Ask::get(with_query(&base, &[("container", container), ("tailLines", &tail.to_string())]));
+        let previous = if before { "true" } else { "" };
+        let query = [("container", container), ("tailLines", &*tail.to_string()), ("previous", previous)];
+        let ask = Ask::get(with_query(&base, &query));
         let asked = ask.describe();
         let log = text::clean_lines(&self.wire.text(ask).await?);
         // Evidence is cut at its end, but the end of a log is what tells.
@@ -160,7 +187,9 @@ impl Reader {
             start += 1;
         }
         let raw = log.get(start..).unwrap_or_default().to_string();
-        let by_hand = format!("kubectl logs -n {namespace} {pod} -c {container} --tail={tail}");
+        let (namespace, pod, name) = (text::quoted(namespace), text::quoted(pod), text::quoted(container));
+        let previous = if before { " --previous" } else { "" };
+        let by_hand = format!("kubectl logs -n {namespace} {pod} -c {name} --tail={tail}{previous}");
         Ok(Answer::new(asked, raw, by_hand, log))
     }
 

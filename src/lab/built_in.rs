@@ -1,7 +1,7 @@
 //! The scenarios of `assets/lab`, which are a part of the binary.
 
 /// The scenarios that come with cozyup, by name.
-pub const ALL: [(&str, &str); 27] = [
+pub const ALL: [(&str, &str); 28] = [
     ("standard", include_str!("../../assets/lab/standard.yaml")),
     ("missing-right", include_str!("../../assets/lab/missing-right.yaml")),
     ("storage-full", include_str!("../../assets/lab/storage-full.yaml")),
@@ -9,6 +9,7 @@ pub const ALL: [(&str, &str); 27] = [
     ("address-taken", include_str!("../../assets/lab/address-taken.yaml")),
     ("clone-lock", include_str!("../../assets/lab/clone-lock.yaml")),
     ("release-stuck", include_str!("../../assets/lab/release-stuck.yaml")),
+    ("pods-fail", include_str!("../../assets/lab/pods-fail.yaml")),
     ("bad-line", include_str!("../../assets/lab/bad-line.yaml")),
     ("by-cdrom", include_str!("../../assets/lab/by-cdrom.yaml")),
     ("tenant-kubernetes", include_str!("../../assets/lab/tenant-kubernetes.yaml")),

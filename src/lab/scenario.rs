@@ -254,8 +254,23 @@ pub enum FaultKind {
     ClockOff { seconds: i64 },
     /// This HelmRelease fails to install, with this message.
     ReleaseStuck { release: String, message: String },
+    /// Pods of this namespace whose names begin so do not come up; `says` is the reason in the words of whoever refuses it: of
+    /// the registry, of the program (lines of its log), of the scheduler.
+    PodsFail { namespace: String, pod: String, how: PodFailure, says: String },
     /// Whatever pods ask Proxmox VE is answered with this status by something in between, with 0 not at all.
     PodsMeet { status: u16 },
+}
+
+/// The way in which a pod does not come up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PodFailure {
+    /// Its image can't be pulled.
+    ImagePullBackOff,
+    /// Its program ends with an error, again and again.
+    CrashLoopBackOff,
+    /// No node takes it.
+    Pending,
 }
 
 impl super::world::World {
@@ -355,6 +370,7 @@ pub fn occupy(world: &mut super::world::World) {
             | FaultKind::CloneKilled
             | FaultKind::ClockOff { .. }
             | FaultKind::ReleaseStuck { .. }
+            | FaultKind::PodsFail { .. }
             | FaultKind::PodsMeet { .. } => None,
         })
         .collect();

@@ -40,6 +40,7 @@ pub async fn ask(around: Arc<Around>, reader: Reader, planned: Vec<String>) {
     tasks.spawn(async move {
         each(&here, GAPS.pods, from.watch_pods(), |all| here.outlet.show(View::Pods(pods(&all))), || ()).await;
     });
+    tasks.spawn(super::tails::run(around.clone(), reader.clone()));
     tasks.spawn(async move {
         let take = |all: Vec<_>| around.outlet.show(View::Events(events(&all)));
         each(&around, GAPS.events, reader.watch_warnings(), take, || ()).await;

@@ -1,7 +1,7 @@
 //! Nodes, pods and warnings of the cluster, counted in full and listed in part.
 use crate::base::text::shorten;
 use crate::kubernetes::{EventStatus, NodeStatus, PodStatus};
-use crate::observed::{Event, Events, Fact, Node, Nodes, Noticed, Pod, Pods};
+use crate::observed::{Event, Events, Fact, Node, Nodes, Noticed, Object, Pod, Pods};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -120,6 +120,16 @@ fn pod_row(pod: &PodStatus) -> Pod {
     }
 }
 
+fn of(event: &EventStatus) -> Option<Object> {
+    let (namespace, name) = (event.namespace.clone(), event.about.1.clone());
+    match event.about.0.as_str() {
+        "Pod" => Some(Object::Pod { namespace, name }),
+        "HelmRelease" => Some(Object::Release { namespace, name }),
+        "Node" => Some(Object::Node { name }),
+        _other => None,
+    }
+}
+
 pub fn events(all: &[EventStatus]) -> Events {
     let mut newest: Vec<&EventStatus> = all.iter().collect();
     newest.sort_by_key(|event| (Reverse(event.last), event.name.as_str()));
@@ -129,6 +139,7 @@ pub fn events(all: &[EventStatus]) -> Events {
             "" => format!("{} {}", event.about.0, event.about.1),
             namespace => format!("{} {namespace}/{}", event.about.0, event.about.1),
         },
+        of: of(event),
         reason: shorten(&event.reason, Events::MESSAGE),
         message: shorten(&event.message, Events::MESSAGE),
         count: event.count,

@@ -18,6 +18,12 @@ pub fn has_etcd(services: &[Service]) -> bool {
     services.iter().any(|s| s.id == "etcd" && s.is_up())
 }
 
+/// True when a service should run and does not. One that has done its work is not down.
+pub fn is_down(service: &Service) -> bool {
+    let is_well = service.is_up() || service.state == "Running" && service.healthy.is_none();
+    !is_well && service.state != "Finished" && service.state != "Skipped"
+}
+
 #[derive(Debug)]
 pub struct MachinesWatch {
     control_planes: BTreeSet<String>,
@@ -50,9 +56,7 @@ impl MachinesWatch {
 
     pub fn machine(&mut self, name: &str, told: &MachineAnswer) {
         let Some(machine) = self.machines.get_mut(name) else { return };
-        let down = told.services.iter().filter(|s| !(s.is_up() || s.state == "Running" && s.healthy.is_none()));
-        // One that has done its work is not down.
-        let down = down.filter(|s| s.state != "Finished" && s.state != "Skipped");
+        let down = told.services.iter().filter(|s| is_down(s));
         *machine = Machine {
             name: name.to_string(),
             stage: Some(told.status.stage.to_string()),

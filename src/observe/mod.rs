@@ -6,6 +6,7 @@
 //! Kubernetes  four watches     ---/                    \--> doubts: facts that proofs rest on and that are not so
 //! ```
 //! Each system is asked by a task of its own, so that one that hangs holds up nothing else.
+mod answers;
 mod ask_cluster;
 mod ask_machines;
 mod ask_site;
@@ -17,8 +18,10 @@ mod pace;
 mod progress;
 mod releases;
 mod site;
+mod tails;
 mod tasks;
 
+pub use answers::asker_of;
 pub use outlet::Calls;
 pub use progress::Progress;
 

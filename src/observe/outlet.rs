@@ -4,7 +4,9 @@ use super::progress::Progress;
 use crate::base::clock::{Clock, between};
 use crate::engine::doubt::Inside;
 use crate::engine::notice::Notice;
-use crate::observed::{Backend, Board, Cause, Contacts, Fact, Gap, Gaps, Noticed, Snapshot, View};
+use crate::observed::{
+    Backend, Board, Cause, Contacts, Fact, Gap, Gaps, Kind, Noticed, Pods, Releases, Snapshot, View,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -68,6 +70,18 @@ impl Outlet {
 
     pub fn show(&self, view: View) {
         self.board.put(Snapshot::new(self.clock.now(), view));
+    }
+
+    /// The releases as they were shown last.
+    pub fn releases(&self) -> Option<Releases> {
+        let last = self.board.last(Kind::Releases)?;
+        if let View::Releases(releases) = &last.view { Some(releases.clone()) } else { None }
+    }
+
+    /// The pods as they were shown last.
+    pub fn pods(&self) -> Option<Pods> {
+        let last = self.board.last(Kind::Pods)?;
+        if let View::Pods(pods) = &last.view { Some(pods.clone()) } else { None }
     }
 
     /// A kind can't be read, or can be again; `place`: where it stands among the gaps.

@@ -142,7 +142,7 @@ mod tests {
         let secret = Secret::new("0a1b2c3d-board-secret".to_string());
         let board = Board::default();
         let message = format!("\u{1b}[2J token {}", secret.expose());
-        let event = Event { at: None, about: "Pod a/b".into(), reason: "R".into(), message, count: 1 };
+        let event = Event { at: None, about: "Pod a/b".into(), of: None, reason: "R".into(), message, count: 1 };
         board.put(Snapshot::new(Timestamp::UNIX_EPOCH, View::Events(Events { total: 1, rows: vec![event] })));
         let text = serde_json::to_string(&*board.last(Kind::Events).unwrap()).unwrap();
         assert!(!text.contains(secret.expose()) && !text.contains('\u{1b}') && text.contains("[secret]"), "{text}");

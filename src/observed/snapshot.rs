@@ -1,7 +1,7 @@
 //! One kind of thing as it was seen last, for whoever shows it.
 use super::contact::Contacts;
 use super::site::{Machines, Site};
-use super::workload::{Events, Gaps, Nodes, Pods, Releases};
+use super::workload::{Events, Gaps, Nodes, Pods, Releases, Tails};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +27,7 @@ pub enum View {
     Pods(Pods),
     Events(Events),
     Gaps(Gaps),
+    Tails(Tails),
     /// Of a newer worker.
     #[serde(other)]
     Unknown,
@@ -43,6 +44,7 @@ pub enum Kind {
     Pods,
     Events,
     Gaps,
+    Tails,
     Unknown,
 }
 
@@ -57,6 +59,7 @@ impl View {
             View::Pods(_) => Kind::Pods,
             View::Events(_) => Kind::Events,
             View::Gaps(_) => Kind::Gaps,
+            View::Tails(_) => Kind::Tails,
             View::Unknown => Kind::Unknown,
         }
     }

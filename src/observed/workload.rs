@@ -1,4 +1,5 @@
 //! The cluster from the inside: releases, nodes, pods, events.
+use super::question::Object;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -27,6 +28,18 @@ pub enum ReleaseState {
 }
 
 impl ReleaseState {
+    /// True when it does not become ready by itself, or does so only after attempts that fail.
+    pub fn is_trouble(self) -> bool {
+        match self {
+            ReleaseState::Failed | ReleaseState::Stalled | ReleaseState::Suspended | ReleaseState::Hindered => true,
+            ReleaseState::Runs
+            | ReleaseState::Waits
+            | ReleaseState::New
+            | ReleaseState::Ready
+            | ReleaseState::Unknown => false,
+        }
+    }
+
     pub fn as_str(self) -> &'static str {
         match self {
             ReleaseState::Failed => "failed",
@@ -156,6 +169,9 @@ pub struct Event {
     pub at: Option<Timestamp>,
     /// `Pod cozy-system/x`
     pub about: String,
+    /// The same where it can be asked about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<Object>,
     pub reason: String,
     /// The beginning of the message.
     pub message: String,
@@ -175,6 +191,32 @@ impl Events {
     pub const MOST: usize = 50;
     /// Bytes of a message.
     pub const MESSAGE: usize = 200;
+}
+
+/// The last lines of the container that keeps a pod of a failed release from being ready.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tail {
+    pub namespace: String,
+    pub pod: String,
+    pub container: String,
+    /// They are of the container's run before.
+    pub earlier: bool,
+    /// At most [`Tail::LINES`], each at most [`Events::MESSAGE`] bytes.
+    pub lines: Vec<String>,
+}
+
+impl Tail {
+    pub const LINES: usize = 3;
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tails {
+    /// At most [`Tails::MOST`].
+    pub rows: Vec<Tail>,
+}
+
+impl Tails {
+    pub const MOST: usize = 3;
 }
 
 /// The reason why a kind can't be read, of an API that answers.

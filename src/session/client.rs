@@ -1,7 +1,8 @@
 //! A screen's side of the socket.
 use super::protocol::{Attachment, Control, Ended, FromWorker, Hello, PROTOCOL, Request, ToWorker, Welcome};
 use super::socket::{self, Lines};
-use crate::observed::Board;
+use crate::observed::{Answer, Asker, Board, Question, Untold};
+use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -10,6 +11,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 /// A worker that lives answers within this; its answers don't depend on the target.
 const ANSWER: Duration = Duration::from_secs(20);
+
+/// A question waits this long for its answer: longer than the worker does.
+const QUESTION: Duration = Duration::from_secs(40);
 
 /// The reason why a screen could not attach to a worker.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +70,7 @@ pub async fn join(folder: &Path, who: &str, read_only: bool) -> Result<(Welcome,
     let (control_in, control) = watch::channel(welcome.control.clone());
     let (denials_in, denials) = mpsc::unbounded_channel();
     let (ended_in, ended_out) = oneshot::channel();
+    let (questions, mut asking) = mpsc::unbounded_channel();
     let views = Board::default();
     let mut wire = Wire {
         records: records_in,
@@ -76,10 +81,30 @@ pub async fn join(folder: &Path, who: &str, read_only: bool) -> Result<(Welcome,
     };
     if let Some(ended) = ended {
         wire.end(ended);
+        asking.close();
     } else {
-        tokio::spawn(talk(lines, wire, asked));
+        tokio::spawn(talk(lines, wire, asked, asking));
     }
-    Ok((welcome, Attachment { history, records, requests, control, views, denials, ended: ended_out }))
+    let asker = asker(questions);
+    Ok((welcome, Attachment { history, records, requests, control, views, asker, denials, ended: ended_out }))
+}
+
+/// A question, and where its answer goes.
+type Asked = (Question, oneshot::Sender<Answer>);
+
+/// Asks the worker at the other end; without one every answer is that there is none.
+fn asker(questions: mpsc::UnboundedSender<Asked>) -> Asker {
+    Asker(Arc::new(move |question| {
+        let questions = questions.clone();
+        Box::pin(async move {
+            let (answer, answered) = oneshot::channel();
+            questions.send((question, answer)).map_err(|_| Untold::NoWorker)?;
+            match tokio::time::timeout(QUESTION, answered).await {
+                Ok(answer) => answer.unwrap_or(Err(Untold::NoWorker)),
+                Err(_) => Err(Untold::Silent),
+            }
+        })
+    }))
 }
 
 /// Returns the worker's greeting, for callers that only want to know whether it lives. Waits at most `patience`.
@@ -131,7 +156,10 @@ async fn catch_up(lines: &mut Lines) -> Result<(Welcome, History, Option<Ended>)
             (Some(FromWorker::CaughtUp), Some(welcome)) => return Ok((welcome.clone(), history, None)),
             (Some(FromWorker::Ended(ended)), Some(welcome)) => return Ok((welcome.clone(), history, Some(ended))),
             (Some(FromWorker::CaughtUp | FromWorker::Ended(_)), None) => {}
-            (Some(FromWorker::Control(_) | FromWorker::View(_) | FromWorker::Unknown), _) => {}
+            (
+                Some(FromWorker::Control(_) | FromWorker::View(_) | FromWorker::Answer { .. } | FromWorker::Unknown),
+                _,
+            ) => {}
         }
     }
 }
@@ -154,7 +182,14 @@ impl Wire {
 }
 
 /// Until the worker or the screen is gone.
-async fn talk(mut lines: Lines, mut wire: Wire, mut asked: mpsc::UnboundedReceiver<Request>) {
+async fn talk(
+    mut lines: Lines,
+    mut wire: Wire,
+    mut asked: mpsc::UnboundedReceiver<Request>,
+    mut questions: mpsc::UnboundedReceiver<Asked>,
+) {
+    let mut open: BTreeMap<u64, oneshot::Sender<Answer>> = BTreeMap::new();
+    let mut number = 0;
     loop {
         tokio::select! {
             message = socket::receive::<FromWorker>(&mut lines) => {
@@ -166,9 +201,23 @@ async fn talk(mut lines: Lines, mut wire: Wire, mut asked: mpsc::UnboundedReceiv
                     FromWorker::View(snapshot) if snapshot.is_known() => {
                         wire.views.put(*snapshot);
                     }
+                    FromWorker::Answer { number, answer } => {
+                        if let Some(asker) = open.remove(&number) {
+                            // Whoever asked may have gone on to something else.
+                            let _ = asker.send(*answer);
+                        }
+                    }
                     FromWorker::Denied { why, next } => drop(wire.denials.send(format!("{why}; {next}"))),
                     FromWorker::Ended(ended) => return wire.end(ended),
                     FromWorker::Welcome(_) | FromWorker::CaughtUp | FromWorker::View(_) | FromWorker::Unknown => {}
+                }
+            }
+            Some((question, answer)) = questions.recv() => {
+                number += 1;
+                open.retain(|_, asker| !asker.is_closed());
+                open.insert(number, answer);
+                if socket::send(&mut lines, &ToWorker::Question { number, question }).await.is_err() {
+                    return;
                 }
             }
             request = asked.recv() => match request {

@@ -4,6 +4,7 @@
 //! screen: hello (version, cursor, who)            worker: welcome | denied
 //!                                                 worker: record, record, ... caught_up, record ...
 //! screen: ask (open_gate | retry | stop | ...)    worker: (the record that follows) | denied
+//! screen: question (what is to be read, once)     worker: answer, with the question's number
 //!                                                 worker: control (who may ask now), view, ended
 //! ```
 //! A view is the last value of one kind of thing that was observed. It comes beside the records, in no fixed order with them.
@@ -11,7 +12,7 @@
 use super::socket::Message;
 use crate::engine::record::Record;
 pub use crate::engine::request::Request;
-use crate::observed::{Board, Snapshot};
+use crate::observed::{Answer, Asker, Board, Question, Snapshot};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -46,6 +47,13 @@ pub enum ToWorker {
     Hello(Hello),
     /// A request; only the screen in control is heard, except when it asks for control.
     Ask(Request),
+    /// A question about one thing of the site; every screen may ask, since nothing is changed by it.
+    Question {
+        /// Comes back with the answer; the screen's own count.
+        number: u64,
+        /// The thing, and what of it.
+        question: Question,
+    },
     /// From a newer screen.
     #[serde(other)]
     Unknown,
@@ -110,6 +118,13 @@ pub enum FromWorker {
     Control(Control),
     /// The last value of one kind of thing that was observed.
     View(Box<Snapshot>),
+    /// The answer to a question of this screen.
+    Answer {
+        /// The question's.
+        number: u64,
+        /// What was read, or why nothing was.
+        answer: Box<Answer>,
+    },
     /// The hello or a request was not accepted.
     Denied {
         /// The reason, as a sentence without its full stop.
@@ -142,6 +157,8 @@ pub struct Attachment {
     pub control: watch::Receiver<Control>,
     /// The last snapshot of each kind.
     pub views: Board,
+    /// Has the worker read one thing of the site.
+    pub asker: Asker,
     /// Requests that were not taken: why, and what to do.
     pub denials: mpsc::UnboundedReceiver<String>,
     /// Closed without a value when the worker is gone.

@@ -5,7 +5,7 @@ use crate::base::text;
 use crate::engine::journal::follow::Follower;
 use crate::engine::record::Record;
 use crate::engine::request::Asked;
-use crate::observed::Board;
+use crate::observed::{Asker, Board, Question, Untold};
 use jiff::Timestamp;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -25,6 +25,11 @@ const FIRST: Duration = Duration::from_secs(1);
 /// The interval at which the worker checks that the socket still has its name.
 const LOOK: Duration = Duration::from_secs(2);
 const LONGEST_NAME: usize = 80;
+/// Questions of one screen that are open at a time.
+const QUESTIONS: usize = 4;
+
+/// Questions of one screen that are being read.
+type Questions = JoinSet<FromWorker>;
 
 /// The state that every connection needs; cheap to clone.
 #[derive(Clone)]
@@ -43,6 +48,8 @@ pub struct ScreenServer {
     pub ended: watch::Receiver<Option<Ended>>,
     /// The last snapshot of each kind.
     pub views: Board,
+    /// Reads what a screen asks for; `None`: nothing can be read.
+    asker: Option<Asker>,
     registry: Arc<Registry>,
 }
 
@@ -105,7 +112,23 @@ impl ScreenServer {
     ) -> ScreenServer {
         let registry =
             Registry { holder: Mutex::new(None), changed: watch::Sender::new(0), screens: watch::Sender::new(0) };
-        ScreenServer { journal, title, clock, requests, written, ended, views, registry: Arc::new(registry) }
+        ScreenServer {
+            journal,
+            title,
+            clock,
+            requests,
+            written,
+            ended,
+            views,
+            asker: None,
+            registry: Arc::new(registry),
+        }
+    }
+
+    /// The same, with somebody who reads what a screen asks for.
+    #[must_use]
+    pub fn answering(self, asker: Asker) -> ScreenServer {
+        ScreenServer { asker: Some(asker), ..self }
     }
 
     /// The number of attached screens, as it changes.
@@ -175,7 +198,9 @@ impl ScreenServer {
     async fn talk(&self, mut lines: Lines, screen: u64) -> io::Result<()> {
         let hello = match tokio::time::timeout(HELLO, socket::receive(&mut lines)).await {
             Ok(Ok(Some(ToWorker::Hello(hello)))) => hello,
-            Ok(Ok(Some(ToWorker::Ask(_) | ToWorker::Unknown) | None) | Err(_)) | Err(_) => return Ok(()),
+            Ok(Ok(Some(ToWorker::Ask(_) | ToWorker::Question { .. } | ToWorker::Unknown) | None) | Err(_)) | Err(_) => {
+                return Ok(());
+            }
         };
         if hello.protocol != PROTOCOL {
             let why = format!(
@@ -210,6 +235,8 @@ impl ScreenServer {
         let mut views = self.views.news();
         let mut follower = Follower::open(&self.journal).map_err(io::Error::other)?;
         let mut first = true;
+        // They end with the screen.
+        let mut questions = Questions::new();
         loop {
             written.mark_unchanged();
             let over = ended.borrow_and_update().clone();
@@ -241,18 +268,49 @@ impl ScreenServer {
                 _ = control.changed() => {
                     socket::send(&mut lines, &FromWorker::Control(self.registry.control(screen))).await?;
                 }
-                message = socket::receive(&mut lines) => match message? {
-                    None => return Ok(()),
-                    Some(ToWorker::Ask(request)) => {
-                        if let Some(denied) = self.ask(request, screen, who, hello.read_only) {
-                            socket::send(&mut lines, &denied).await?;
-                        }
+                Some(Ok(answer)) = questions.join_next() => socket::feed(&mut lines, &answer).await?,
+                message = socket::receive(&mut lines) => {
+                    let Some(message) = message? else { return Ok(()) };
+                    if let Some(said) = self.heard(message, (screen, who, hello.read_only), &mut questions) {
+                        socket::send(&mut lines, &said).await?;
                     }
-                    Some(ToWorker::Unknown) => socket::send(&mut lines, &newer_screen()).await?,
-                    Some(ToWorker::Hello(_)) => {}
-                },
+                }
             }
         }
+    }
+
+    /// Takes a message of a screen; what is to be said at once.
+    fn heard(
+        &self,
+        message: ToWorker,
+        (screen, who, read_only): (u64, &str, bool),
+        questions: &mut Questions,
+    ) -> Option<FromWorker> {
+        match message {
+            ToWorker::Ask(request) => self.ask(request, screen, who, read_only),
+            ToWorker::Question { number, question } => {
+                self.read(number, question, questions);
+                None
+            }
+            ToWorker::Unknown => Some(newer_screen()),
+            ToWorker::Hello(_) => None,
+        }
+    }
+
+    /// Begins to read what a screen asks for. Nothing waits for it.
+    fn read(&self, number: u64, question: Question, questions: &mut Questions) {
+        let answer = match &self.asker {
+            Some(asker) if questions.len() < QUESTIONS => Ok(asker.ask(question)),
+            Some(_) => Err(Untold::Busy),
+            None => Err(Untold::NoAccess),
+        };
+        questions.spawn(async move {
+            let answer = match answer {
+                Ok(reading) => reading.await,
+                Err(why) => Err(why),
+            };
+            FromWorker::Answer { number, answer: Box::new(answer) }
+        });
     }
 
     /// Passes a request on in the screen's own name, or says why not.
@@ -310,46 +368,4 @@ fn newer_screen() -> FromWorker {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::client;
-    use super::*;
-    use crate::engine::journal::Journal;
-
-    /// A run that ends with its last screen must not end with a `status`.
-    #[tokio::test]
-    async fn whoever_only_asks_whether_the_worker_lives_is_no_screen() {
-        let folder = tempfile::tempdir().unwrap();
-        let journal = folder.path().join("journal.jsonl");
-        drop(Journal::open(&journal).unwrap());
-        let (requests, _asked) = mpsc::unbounded_channel();
-        let (_written, last) = watch::channel(0);
-        let (_ended, ended) = watch::channel(None);
-        let server = ScreenServer::new(journal, "lab".into(), None, requests, last, ended, Board::default());
-        let mut screens = server.screens();
-        let serving = tokio::spawn(server.serve(socket::listen(folder.path()).unwrap()));
-        client::greet(folder.path(), "ann", Duration::from_secs(10)).await.unwrap();
-        assert!(!screens.has_changed().unwrap());
-        let attached = client::join(folder.path(), "ann", true).await.unwrap();
-        assert_eq!(*screens.borrow_and_update(), 1);
-        drop(attached);
-        screens.wait_for(|n| *n == 0).await.unwrap();
-        serving.abort();
-    }
-
-    /// The run may be over before whoever started it has connected.
-    #[tokio::test]
-    async fn a_screen_that_comes_as_the_run_ends_is_told_of_its_end() {
-        let folder = tempfile::tempdir().unwrap();
-        let journal = folder.path().join("journal.jsonl");
-        drop(Journal::open(&journal).unwrap());
-        let (requests, _asked) = mpsc::unbounded_channel();
-        let (_written, last) = watch::channel(0);
-        let over = Ended { exit: 1, text: "the disk is full".into(), summary: "{}".into() };
-        let (_ended, ended) = watch::channel(Some(over.clone()));
-        let server = ScreenServer::new(journal, "lab".into(), None, requests, last, ended, Board::default());
-        let serving = tokio::spawn(server.serve(socket::listen(folder.path()).unwrap()));
-        let (_, attached) = client::join(folder.path(), "ann", true).await.unwrap();
-        assert_eq!(attached.ended.await.unwrap(), over);
-        serving.await.unwrap();
-    }
-}
+mod tests;

@@ -171,6 +171,8 @@ pub enum Action {
     Describe,
     /// Only what needs attention.
     Problems,
+    /// The selected thing as its system has it.
+    Raw,
     Copy,
     Redraw,
     Suspend,

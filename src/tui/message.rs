@@ -1,7 +1,7 @@
 //! The messages that reach the model, and the commands that the model gives to the world.
 use super::{Connector, Contact, HomeChoice, NoContact, RunEnd};
 use crate::engine::record::Record;
-use crate::observed::Snapshot;
+use crate::observed::{Answer, Asker, Question, Snapshot};
 use crate::plan::model::ApiUrl;
 use crate::plan::{Finding, Plan};
 use crate::session::protocol::{Control, Request};
@@ -50,6 +50,11 @@ pub enum Msg {
         plan: Box<Plan>,
         result: Result<(), SaveError>,
     },
+    /// The answer to the question with this number.
+    Answered {
+        number: u64,
+        answer: Answer,
+    },
     /// The site at this address was asked for the form.
     Contacted {
         url: ApiUrl,
@@ -84,6 +89,12 @@ pub enum Cmd {
     Connect {
         with: Connector,
         plan: Box<Plan>,
+    },
+    /// Asks about one thing of the site.
+    Question {
+        with: Asker,
+        number: u64,
+        question: Question,
     },
     /// Keeps the form's draft, or takes it away.
     Keep {

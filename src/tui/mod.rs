@@ -27,7 +27,7 @@ use crate::base::clock::Clock;
 use crate::base::tls::Fingerprint;
 use crate::engine::record::Record;
 use crate::engine::standing::Standing;
-use crate::observed::Board;
+use crate::observed::{Asker, Board};
 use crate::plan::Plan;
 use crate::plan::draft::Draft;
 use crate::plan::offer::Offer;
@@ -79,6 +79,7 @@ pub async fn run(screen: RunScreen, finished: oneshot::Receiver<String>) -> io::
     let RunScreen { plan, clock, attachment, folder, findings, title } = screen;
     let mut run = RunModel::new(plan, title, folder, findings);
     run.control = attachment.control.borrow().clone();
+    run.asking.asker = Some(attachment.asker);
     let feeds = Feeds {
         now: Now::Clock(clock),
         history: attachment.history.into(),
@@ -146,6 +147,7 @@ pub struct ClusterScreen {
     pub kubeconfig: PathBuf,
     /// What is seen of it.
     pub views: Board,
+    pub asker: Asker,
 }
 
 /// Shows a cluster until the person leaves.
@@ -153,8 +155,9 @@ pub struct ClusterScreen {
 /// # Errors
 /// When the terminal can't be used; it is then as it was before.
 pub async fn cluster(screen: ClusterScreen) -> io::Result<()> {
-    let ClusterScreen { server, user, kubeconfig, views } = screen;
-    let seen = ClusterModel::new(server, user, kubeconfig);
+    let ClusterScreen { server, user, kubeconfig, views, asker } = screen;
+    let mut seen = ClusterModel::new(server, user, kubeconfig);
+    seen.asking.asker = Some(asker);
     let feeds = Feeds { views: Some(views.news()), ..Feeds::none() };
     let model = Model::new(Theme::of_environment(), Screen::Cluster(Box::new(seen)));
     runtime::run(model, feeds).await.map(|_| ())

@@ -1,4 +1,5 @@
 //! Everything a screen knows. Only `update` changes it; views borrow it.
+pub mod asking;
 pub mod cluster;
 pub mod form;
 pub mod home;

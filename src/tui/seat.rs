@@ -103,6 +103,12 @@ impl Seat {
                     let _ = answers.send(Msg::Contacted { url, result });
                 });
             }
+            Cmd::Question { with, number, question } => {
+                tokio::spawn(async move {
+                    let answer = with.ask(question).await;
+                    let _ = answers.send(Msg::Answered { number, answer });
+                });
+            }
             Cmd::Keep { file, text } => keep(file, text, answers),
             Cmd::Copy { text, file } => self.copy(text, file, answers),
             Cmd::Redraw => {

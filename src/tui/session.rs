@@ -129,3 +129,31 @@ fn named(name: &str) -> KeyEvent {
     };
     KeyEvent::from(code)
 }
+
+/// Questions to the site, and answers by hand.
+pub mod asking {
+    use super::{Cmd, Msg, Typist};
+    use crate::observed::{Answer, Asker, Origin, Question, Told, Untold};
+    use std::sync::Arc;
+
+    /// Never asked: the tests answer.
+    pub fn nobody() -> Asker {
+        Asker(Arc::new(|_| Box::pin(async { Err(Untold::NoWorker) })))
+    }
+
+    /// The last command, when it is a question: its number, and what is asked.
+    pub fn asked(typist: &mut Typist) -> Option<(u64, Question)> {
+        match typist.commands.pop() {
+            Some(Cmd::Question { number, question, .. }) => Some((number, question)),
+            Some(_) | None => None,
+        }
+    }
+
+    pub fn told(text: &str) -> Told {
+        Told { origin: Origin::Api, text: text.into(), cut: false, by_hand: "kubectl logs a".into() }
+    }
+
+    pub fn answered(number: u64, answer: Answer) -> Msg {
+        Msg::Answered { number, answer }
+    }
+}

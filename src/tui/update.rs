@@ -1,4 +1,5 @@
 //! Applies a message to the model and returns the commands for the world. It never waits and knows no clock.
+mod ask;
 mod cluster;
 mod dialogs;
 mod find;
@@ -11,7 +12,7 @@ mod table;
 use super::keymap::{self, Action, Context};
 use super::message::{Cmd, Msg};
 use super::model::{Drawn, Help, Model, Notice, Screen};
-use crate::observed::Snapshot;
+use crate::observed::{Answer, Snapshot};
 use crossterm::event::KeyEvent;
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -58,11 +59,9 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Cmd> {
             run::records(run, &records, &mut around);
             Vec::new()
         }
+        (Msg::Answered { number, answer }, screen) => answered(screen, number, answer),
         (Msg::Finished(text), Screen::Run(run)) => run::finished(run, text),
-        (Msg::Control(control), Screen::Run(run)) => {
-            run::control(run, control, &mut around);
-            Vec::new()
-        }
+        (Msg::Control(control), Screen::Run(run)) => run::control(run, control, &mut around),
         (Msg::Said(why), _) | (Msg::Denied(why), Screen::Run(_)) => {
             around.say(why);
             Vec::new()
@@ -103,6 +102,14 @@ fn observed(screen: &mut Screen, snapshots: Vec<Arc<Snapshot>>, wall: Duration) 
         Screen::Home(_) => {}
     }
     Vec::new()
+}
+
+fn answered(screen: &mut Screen, number: u64, answer: Answer) -> Vec<Cmd> {
+    match screen {
+        Screen::Run(run) => table::answered(run, number, answer),
+        Screen::Cluster(seen) => cluster::answered(seen, number, answer),
+        Screen::Home(_) => Vec::new(),
+    }
 }
 
 fn hung_up(screen: &mut Screen) -> Vec<Cmd> {
@@ -188,8 +195,7 @@ fn stride(action: Action, page: usize) -> usize {
 /// The new value of a scroll offset or a cursor between 0 and `last` after `action`; `None`: the action does not move
 /// things.
 fn moved(action: Action, at: usize, last: usize, page: usize) -> Option<usize> {
-    let page = page.max(2) - 1;
-    let by = stride(action, page);
+    let by = stride(action, page.max(2) - 1);
     let to = match action {
         Action::Up | Action::HalfUp | Action::PageUp => at.min(last).saturating_sub(by),
         Action::Down | Action::HalfDown | Action::PageDown => at.saturating_add(by),
@@ -228,6 +234,7 @@ fn moved(action: Action, at: usize, last: usize, page: usize) -> Option<usize> {
         | Action::Describe
         | Action::Problems
         | Action::Copy
+        | Action::Raw
         | Action::Redraw
         | Action::Suspend
         | Action::Connect
@@ -238,6 +245,8 @@ fn moved(action: Action, at: usize, last: usize, page: usize) -> Option<usize> {
     Some(to.min(last))
 }
 
+#[cfg(test)]
+mod ask_tests;
 #[cfg(test)]
 mod cluster_tests;
 #[cfg(test)]

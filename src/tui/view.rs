@@ -1,4 +1,5 @@
 //! Draws the model. There is one file per part of the screen; nothing here knows a clock, a socket or a terminal.
+mod answer;
 mod cluster;
 mod day;
 mod detail;

@@ -10,7 +10,7 @@ use cozyup::lab::disturb;
 use cozyup::lab::kube::control::nodes;
 use cozyup::lab::pve::lifecycle;
 use cozyup::observe::Calls;
-use cozyup::observed::{Board, Kind, Noticed, Snapshot, View};
+use cozyup::observed::{Asker, Board, Kind, Matter, Noticed, Object, Origin, Question, Snapshot, Told, Untold, View};
 use cozyup::session::order::Keys;
 use std::future::Future;
 use std::sync::Arc;
@@ -33,6 +33,7 @@ struct Watched {
     seen: Vec<Arc<Record>>,
     board: Board,
     calls: Arc<Calls>,
+    asker: Asker,
     run: JoinHandle<Outcome>,
     observing: JoinHandle<()>,
     _screens: watch::Sender<usize>,
@@ -69,6 +70,7 @@ impl Watched {
         }
         let (board, screens) = (Board::default(), watch::Sender::new(1));
         let (progress, calls) = (prepared.observer.progress(), prepared.observer.calls());
+        let asker = prepared.observer.asker();
         let observing = tokio::spawn(prepared.observer.run(screens.subscribe(), board.clone()));
         let (records_in, records) = mpsc::unbounded_channel();
         let mut feed = prepared.records;
@@ -80,7 +82,7 @@ impl Watched {
         });
         let work = prepared.work;
         let run = tokio::spawn(async move { work.run().await.unwrap().0 });
-        Watched { records, requests, seen: Vec::new(), board, calls, run, observing, _screens: screens }
+        Watched { records, requests, seen: Vec::new(), board, calls, asker, run, observing, _screens: screens }
     }
 
     /// The next record that `is_it` takes, from here on.
@@ -211,9 +213,39 @@ fn nothing_is_asked_for_days_that_have_not_begun() {
     });
 }
 
+/// What a screen asks about single things, read by the run's own clients.
+async fn told_of(asker: &Asker) -> Vec<Told> {
+    let ask = |matter, about| asker.ask(Question { matter, about });
+    let machine = || Object::Machine { name: "cp1".into() };
+    let vm = ask(Matter::Raw, Object::Vm { vmid: Vmid::of(VMID) }).await.unwrap();
+    assert!(vm.text.contains("name: cp1") && vm.by_hand.starts_with("pvesh get "), "{vm:?}");
+    let talos = ask(Matter::Raw, machine()).await.unwrap();
+    assert!(talos.text.contains("stage: running") && talos.text.contains("id: etcd"), "{talos:?}");
+    let kernel = ask(Matter::Log, machine()).await.unwrap();
+    assert!(
+        kernel.origin == Origin::Kernel && kernel.by_hand.contains("dmesg") && !kernel.text.is_empty(),
+        "{kernel:?}"
+    );
+    let node = ask(Matter::Raw, Object::Node { name: "cp1".into() }).await.unwrap();
+    assert!(node.text.contains("kind: Node") && !node.text.contains("managedFields"), "{node:?}");
+    let (namespace, name) = ("cozy-cert-manager".to_string(), "cert-manager".to_string());
+    let release = ask(Matter::Raw, Object::Release { namespace, name }).await.unwrap();
+    assert!(release.text.contains("kind: HelmRelease"), "{release:?}");
+    for nobody in [
+        Object::Machine { name: "cp9".into() },
+        Object::Vm { vmid: Vmid::of(99_999) },
+        Object::Pod { namespace: "cozy-a".into(), name: "../../secrets".into() },
+    ] {
+        assert!(ask(Matter::Raw, nobody.clone()).await.is_err(), "{nobody:?}");
+    }
+    let gone = Object::Pod { namespace: "cozy-a".into(), name: "a-1".into() };
+    assert_eq!(ask(Matter::Log, gone).await, Err(Untold::Gone));
+    vec![vm, talos, kernel, node, release]
+}
+
 /// screen.md A2: the cluster itself, and that what the screens get holds no secret.
 #[test]
-fn a_node_that_falls_in_day_4_makes_day_3_drifted_and_no_snapshot_holds_a_secret() {
+fn a_node_that_falls_in_day_4_makes_day_3_drifted_and_no_snapshot_or_answer_holds_a_secret() {
     let rig = rig();
     block(async {
         let mut run = Watched::start(&rig, 4, Some(4));
@@ -228,17 +260,18 @@ fn a_node_that_falls_in_day_4_makes_day_3_drifted_and_no_snapshot_holds_a_secret
         run.board(Kind::Machines, etcd).await;
         let answers = |view: &View| matches!(view, View::Contacts(c) if c.all.len() == 3 && c.all.iter().all(|c| c.last.is_some()));
         run.board(Kind::Contacts, answers).await;
+        let told = told_of(&run.asker).await;
         rig.lab().with(|world| nodes::down(world, "cp1"));
         let why = run.drifted("day3.nodes_ready").await;
         assert!(why.contains("cp1 is not Ready"), "{why}");
-        let told = |r: &Record| match &r.event {
+        let fallen = |r: &Record| match &r.event {
             Event::Noticed { notice } => notice.read::<Noticed>().filter(|n| matches!(n, Noticed::NodeNotReady { .. })),
             _ => None,
         };
         if !run.noticed().iter().any(|n| matches!(n, Noticed::NodeNotReady { .. })) {
-            run.record("the fallen node is told", told).await;
+            run.record("the fallen node is told", fallen).await;
         }
-        let mut texts = String::new();
+        let mut texts = format!("{told:?}");
         for kind in [Kind::Site, Kind::Machines, Kind::Releases, Kind::Nodes, Kind::Pods, Kind::Events, Kind::Contacts]
         {
             texts.push_str(&serde_json::to_string(&*run.board.last(kind).unwrap()).unwrap());

@@ -23,6 +23,12 @@ fn a_cluster_that_cozyup_did_not_install_is_watched_on_a_terminal() {
     screen.shows(&["KUBEOVN"]);
     screen.keys("\r");
     screen.shows(&["helmreleases.helm.toolkit.fluxcd.io", "cozy-kubeovn/kubeovn"]);
+    screen.keys("\u{1b}");
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    screen.keys("3y");
+    screen.shows(&["containerStatuses:", "without", "secret"]);
+    screen.keys("l");
+    screen.shows(&["container", "pull", "image"]);
     screen.keys("q");
     assert_eq!(screen.ended().code(), Some(0));
     assert!(!screen.text().contains("panicked"), "{}", screen.text());

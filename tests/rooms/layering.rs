@@ -39,7 +39,7 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("inventory", vec!["kubernetes", "assess"]),
         ("engine", vec![]),
         ("observed", vec!["engine"]),
-        ("observe", vec!["engine", "plan", "proxmox", "talos", "kubernetes", "cozystack", "observed"]),
+        ("observe", vec!["engine", "plan", "proxmox", "talos", "kubernetes", "cozystack", "backup", "observed"]),
         ("steps", vec!["engine", "plan", "proxmox", "talos", "kubernetes", "cozystack", "release", "observed"]),
         ("session", vec!["engine", "observed"]),
         ("tui", vec!["engine", "plan", "session", "observed"]),

@@ -33,7 +33,8 @@ pub async fn run(
     first: u64,
     leaving: Leaving,
 ) -> Exit {
-    let Attachment { history, records, requests, ended, control: _control, views: _, mut denials } = attachment;
+    let Attachment { history, records, requests, ended, control: _control, views: _, asker: _, mut denials } =
+        attachment;
     let signals = tokio::spawn(leave_on_signals(requests, name.to_string(), leaving));
     let denied = tokio::spawn(async move {
         while let Some(why) = denials.recv().await {

@@ -53,7 +53,7 @@ fn parts(
     plan: Loaded,
 ) -> (RunScreen, oneshot::Receiver<String>, JoinHandle<Option<Ended>>) {
     let (end, finished) = oneshot::channel();
-    let Attachment { history, records, requests, control, views, denials, ended } = attachment;
+    let Attachment { history, records, requests, control, views, asker, denials, ended } = attachment;
     let lost_text = lost(name);
     let ending = tokio::spawn(async move {
         let ended = ended.await.ok();
@@ -66,7 +66,7 @@ fn parts(
         findings: plan.findings.iter().map(ToString::to_string).collect(),
         plan: Arc::new(plan.plan),
         clock: welcome.clock.as_deref().and_then(Clock::of_spec).unwrap_or_else(Clock::real),
-        attachment: Attachment { history, records, requests, control, views, denials, ended: nothing },
+        attachment: Attachment { history, records, requests, control, views, asker, denials, ended: nothing },
         folder: folder.to_path_buf(),
         title: welcome.title,
     };

@@ -120,6 +120,8 @@ fn status(of: &OldPod, image: &str, now: Timestamp) -> Value {
         PodState::CrashLoopBackOff => {
             let mut status = waits("CrashLoopBackOff", 4711);
             status["phase"] = json!("Running");
+            status["containerStatuses"][0]["lastState"] =
+                json!({"terminated": {"exitCode": 1, "reason": "Error", "startedAt": since, "finishedAt": since}});
             status
         }
         PodState::OutOfCpu => json!({"phase": "Failed", "reason": "OutOfcpu", "startTime": since,

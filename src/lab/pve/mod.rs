@@ -337,6 +337,7 @@ fn seat_strangers(world: &mut World) {
             | FaultKind::CloneKilled
             | FaultKind::ClockOff { .. }
             | FaultKind::ReleaseStuck { .. }
+            | FaultKind::PodsFail { .. }
             | FaultKind::PodsMeet { .. } => None,
         })
         .collect();

@@ -4,8 +4,9 @@ use super::facts::{self, EtcdMember, EtcdStatus, NodeTime, Service};
 use super::resources::VOLUMES;
 use crate::base::answer::Answer;
 use crate::base::secret::Secret;
+use crate::base::text;
 use crate::talos::error::Error;
-use crate::talos::wire::machine::{DmesgRequest, EtcdMemberListRequest, ReadRequest, ServiceInfo};
+use crate::talos::wire::machine::{DmesgRequest, EtcdMemberListRequest, LogsRequest, ReadRequest, ServiceInfo};
 use crate::talos::wire::talos::resource::definitions::block;
 use crate::talos::wire::time::time_service_client::TimeServiceClient;
 use serde_json::json;
@@ -20,8 +21,8 @@ const ETCD: Duration = Duration::from_secs(5);
 const BOOT_ID_LIMIT: usize = 64;
 /// The line that a node writes into its kernel log when it takes a bootstrap.
 const TAKEN: &str = "service[etcd](Finished): Bootstrap requested";
-/// The longest kernel log that is read, in bytes; Talos' own ring is smaller.
-const DMESG_LIMIT: usize = 8 << 20;
+/// The longest log that is read, in bytes; Talos' own ring of the kernel's is smaller.
+const LOG_LIMIT: usize = 8 << 20;
 /// The longest kubeconfig archive that is read, in bytes.
 const KUBECONFIG_LIMIT: usize = 1 << 20;
 
@@ -167,7 +168,7 @@ impl Secure {
                     if !item.bytes.ends_with(b"\n") {
                         bytes.push(b'\n');
                     }
-                    if bytes.len() > DMESG_LIMIT {
+                    if bytes.len() > LOG_LIMIT {
                         break;
                     }
                 }
@@ -179,6 +180,37 @@ impl Secure {
         let kept: Vec<String> =
             all.get(all.len().saturating_sub(lines)..).unwrap_or_default().iter().map(ToString::to_string).collect();
         Ok(Answer::new(asked("Dmesg"), kept.join("\n"), self.node.by_hand("dmesg"), kept))
+    }
+
+    /// The last `lines` lines of the log of one of Talos' own services.
+    ///
+    /// # Errors
+    /// When the node does not answer, or has no log of the service.
+    pub async fn service_log(&self, service: &str, lines: u32) -> Result<Answer<String>, Error> {
+        let mut client = self.node.machine();
+        let request = LogsRequest {
+            namespace: "system".to_string(),
+            id: service.to_string(),
+            tail_lines: i32::try_from(lines).unwrap_or(i32::MAX),
+            ..LogsRequest::default()
+        };
+        let bytes = self
+            .node
+            .call(async {
+                let mut stream = client.logs(request).await?.into_inner();
+                let mut bytes = Vec::new();
+                while let Some(item) = stream.message().await? {
+                    bytes.extend_from_slice(&item.bytes);
+                    if bytes.len() > LOG_LIMIT {
+                        break;
+                    }
+                }
+                Ok(bytes)
+            })
+            .await?;
+        let log = text::clean_lines(&String::from_utf8_lossy(&bytes));
+        let by_hand = self.node.by_hand(&format!("logs {} --tail {lines}", text::quoted(service)));
+        Ok(Answer::new(asked("Logs"), log.clone(), by_hand, log))
     }
 
     /// True when the node has taken a bootstrap in this boot. Its service list does not say so: the etcd that a bootstrap asks

@@ -2,6 +2,7 @@
 use super::observed::Observed;
 use crate::tui::keymap::Context;
 use crate::tui::line::TextLine;
+use crate::tui::model::asking::Asking;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -50,6 +51,9 @@ pub struct ClusterModel {
     /// The selected line has the whole screen.
     pub full: bool,
     pub full_scroll: usize,
+    pub asking: Asking,
+    /// On the full screen is the answer to what was asked, and not the selected line.
+    pub answer: bool,
 }
 
 impl ClusterModel {
@@ -66,6 +70,8 @@ impl ClusterModel {
             problems: false,
             full: false,
             full_scroll: 0,
+            asking: Asking::default(),
+            answer: false,
         }
     }
 

@@ -1,7 +1,7 @@
 //! The last snapshot of each kind that the worker's observer sent.
 use crate::base::clock::between;
 use crate::observed::{
-    Backend, Cause, Contact, Contacts, Events, Gaps, Kind, Machines, Nodes, Pods, Releases, Site, Snapshot, View,
+    Backend, Cause, Contact, Contacts, Events, Gaps, Kind, Machines, Nodes, Pods, Releases, Site, Snapshot, Tails, View,
 };
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -69,7 +69,8 @@ impl Observed {
                 | Kind::Releases
                 | Kind::Nodes
                 | Kind::Pods
-                | Kind::Events => {
+                | Kind::Events
+                | Kind::Tails => {
                     self.last.insert(kind, snapshot);
                 }
                 Kind::Gaps => {
@@ -95,7 +96,7 @@ impl Observed {
 
     /// True before the first snapshot of anything but the contacts.
     pub fn is_empty(&self) -> bool {
-        self.last.keys().all(|kind| matches!(kind, Kind::Contacts | Kind::Gaps))
+        self.last.keys().all(|kind| matches!(kind, Kind::Contacts | Kind::Gaps | Kind::Tails))
     }
 
     seen! {
@@ -107,6 +108,7 @@ impl Observed {
         events Events Events;
         contacts Contacts Contacts;
         gaps Gaps Gaps;
+        tails Tails Tails;
     }
 
     /// The contact with one system or machine.

@@ -9,6 +9,7 @@ use crate::session::protocol::Control;
 use crate::tui::feed::{Feed, FeedLine};
 use crate::tui::keymap::Context;
 use crate::tui::line::TextLine;
+use crate::tui::model::asking::Asking;
 use crate::tui::model::observed::Observed;
 use crate::tui::panes;
 use jiff::Timestamp;
@@ -76,6 +77,8 @@ pub enum Full {
     Findings,
     /// The selected line of a pane of the site.
     Item(Pane),
+    /// The answer to what was asked about it.
+    Answer(Pane),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,6 +153,7 @@ pub struct RunModel {
     pub read_only: bool,
     /// The state of the target as the observer saw it, beside the records.
     pub observed: Observed,
+    pub asking: Asking,
 }
 
 impl RunModel {
@@ -184,6 +188,7 @@ impl RunModel {
             control: Control { yours: true, by: None },
             read_only: false,
             observed: Observed::default(),
+            asking: Asking::default(),
         }
     }
 
@@ -251,7 +256,7 @@ impl RunModel {
     pub fn find_in(&self, pane: Pane) -> &str {
         let here = match (self.full, self.pane) {
             (Some(Full::Log), _) => Some(Pane::Log),
-            (Some(Full::Detail | Full::Findings | Full::Item(_)), _) => None,
+            (Some(Full::Detail | Full::Findings | Full::Item(_) | Full::Answer(_)), _) => None,
             (None, Pane::Detail) => Some(Pane::Days),
             (None, pane) => Some(pane),
         };

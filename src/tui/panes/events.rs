@@ -42,7 +42,12 @@ fn row(n: usize, event: &Event) -> Item {
     // A warning tells of what was: whether it still is, the other panes say.
     let key =
         format!("{}/{}/{}", event.about, event.reason, event.at.map_or_else(|| n.to_string(), |at| at.to_string()));
-    Item::row(key, Grade::Warn, cells).about(vec![
+    let item = Item::row(key, Grade::Warn, cells);
+    let item = match &event.of {
+        Some(object) => item.shows(object.clone()),
+        None => item,
+    };
+    item.about(vec![
         ("about", event.about.clone()),
         ("reason", event.reason.clone()),
         ("last", at),

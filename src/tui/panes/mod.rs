@@ -20,7 +20,7 @@ use super::model::observed::Reading;
 use super::model::run::{Pane, RunModel};
 use crate::base::day::Day;
 use crate::engine::standing::clock_of;
-use crate::observed::Gap;
+use crate::observed::{Gap, Object};
 use jiff::Timestamp;
 use std::time::Duration;
 
@@ -86,20 +86,47 @@ pub struct Item {
     pub body: Body,
     /// All that is known of it, for its page.
     pub about: Vec<(&'static str, String)>,
+    /// The thing that can be shown as its system has it.
+    pub raw: Option<Object>,
+    /// The thing whose log tells of it.
+    pub log: Option<Object>,
 }
 
 impl Item {
     pub fn row(key: impl Into<String>, grade: Grade, cells: Vec<String>) -> Item {
-        Item { key: key.into(), grade, body: Body::Cells(cells), about: Vec::new() }
+        Item { key: key.into(), grade, body: Body::Cells(cells), about: Vec::new(), raw: None, log: None }
     }
 
     pub fn line(key: impl Into<String>, grade: Grade, indent: usize, text: impl Into<String>) -> Item {
-        Item { key: key.into(), grade, body: Body::Line(indent, text.into()), about: Vec::new() }
+        let body = Body::Line(indent, text.into());
+        Item { key: key.into(), grade, body, about: Vec::new(), raw: None, log: None }
     }
 
     #[must_use]
     pub fn about(self, about: Vec<(&'static str, String)>) -> Item {
         Item { about: about.into_iter().filter(|(_, text)| !text.is_empty()).collect(), ..self }
+    }
+
+    /// The line is about this thing.
+    #[must_use]
+    pub fn shows(self, object: Object) -> Item {
+        match object {
+            Object::Pod { .. } => Item { raw: Some(object.clone()), log: Some(object), ..self },
+            Object::Task { .. } => Item { log: Some(object), ..self },
+            Object::Node { .. } | Object::Release { .. } | Object::Vm { .. } => Item { raw: Some(object), ..self },
+            Object::Machine { .. } => Item { raw: Some(object.clone()), log: Some(object), ..self },
+        }
+    }
+
+    /// The log of this thing tells of what the line is about.
+    #[must_use]
+    pub fn logs(self, object: Option<Object>) -> Item {
+        Item { log: object.or(self.log), ..self }
+    }
+
+    /// The command with which a person asks for it.
+    pub fn by_hand(&self) -> Option<&str> {
+        self.about.iter().find(|(label, _)| *label == "by hand").map(|(_, text)| text.as_str())
     }
 
     /// All of it in one line.

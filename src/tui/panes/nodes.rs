@@ -2,7 +2,7 @@
 use super::{Column, Grade, Item, Moment, Table, column, gap};
 use crate::base::clock::between;
 use crate::base::text::quoted;
-use crate::observed::{Backend, Node};
+use crate::observed::{Backend, Node, Object};
 use crate::tui::model::observed::Observed;
 use crate::tui::view::coarse;
 
@@ -60,7 +60,8 @@ fn row(node: &Node, moment: Moment) -> Item {
     let roles = if node.roles.is_empty() { "worker".to_string() } else { node.roles.join(",") };
     let cells = vec![node.name.clone(), state(node), roles.clone(), node.version.clone(), age.clone(), says(node)];
     let describe = format!("kubectl describe node {}", quoted(&node.name));
-    Item::row(format!("node/{}", node.name), grade(node), cells).about(vec![
+    let object = Object::Node { name: node.name.clone() };
+    Item::row(format!("node/{}", node.name), grade(node), cells).shows(object).about(vec![
         ("node", node.name.clone()),
         ("state", state(node)),
         ("says", says(node)),

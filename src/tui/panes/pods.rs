@@ -1,7 +1,7 @@
 //! Pods: those that are not ready, one each, and how many are.
 use super::{Column, Grade, Item, Moment, Table, column, gap};
 use crate::base::text::quoted;
-use crate::observed::{Backend, Pod};
+use crate::observed::{Backend, Object, Pod};
 use crate::tui::model::observed::Observed;
 
 static COLUMNS: [Column; 5] = [
@@ -56,11 +56,15 @@ pub fn grade(pod: &Pod) -> Grade {
     }
 }
 
+pub fn object(pod: &Pod) -> Object {
+    Object::Pod { namespace: pod.namespace.clone(), name: pod.name.clone() }
+}
+
 fn row(pod: &Pod) -> Item {
     let name = format!("{}/{}", pod.namespace, pod.name);
     let restarts = if pod.restarts > 0 { pod.restarts.to_string() } else { String::new() };
     let cells = vec![pod.name.clone(), state(pod).to_string(), restarts, pod.node.clone(), pod.namespace.clone()];
-    Item::row(format!("pod/{name}"), grade(pod), cells).about(vec![
+    Item::row(format!("pod/{name}"), grade(pod), cells).shows(object(pod)).about(vec![
         ("pod", name),
         ("phase", pod.phase.clone()),
         ("reason", pod.reason.clone().unwrap_or_default()),

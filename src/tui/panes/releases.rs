@@ -1,9 +1,10 @@
 //! HelmReleases as a tree: those with trouble first, under each the ones that it holds back, folded with how many wait behind
 //! them; then those on their way; the ready ones in one line.
+use super::worst::often;
 use super::{Column, Grade, Item, Moment, Table, column, gap, pods, time_of_day};
 use crate::base::clock::between;
 use crate::base::text::quoted;
-use crate::observed::{Backend, Release, ReleaseState};
+use crate::observed::{Backend, Object, Pod, Release, ReleaseState};
 use crate::tui::model::observed::Observed;
 use crate::tui::view::coarse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,8 +29,9 @@ pub fn table(observed: &Observed, moment: Moment, none_yet: &str) -> Table {
     let tree = Tree::of(&all.rows);
     let mut items = Vec::new();
     for (n, root) in tree.roots.iter().enumerate() {
-        items.push(tree.row(root, "", moment));
-        if n < EXPLAINED && is_trouble(root.state) {
+        let pod = troubled(observed, root).min_by_key(|pod| pod.restarts == 0).map(pods::object);
+        items.push(tree.row(root, "", moment).logs(pod));
+        if n < EXPLAINED && root.state.is_trouble() {
             items.extend(why(observed, root));
         }
         let children = tree.children(root);
@@ -53,15 +55,6 @@ pub fn table(observed: &Observed, moment: Moment, none_yet: &str) -> Table {
 
 fn full_name(release: &Release) -> String {
     format!("{}/{}", release.namespace, release.name)
-}
-
-fn is_trouble(state: ReleaseState) -> bool {
-    match state {
-        ReleaseState::Failed | ReleaseState::Stalled | ReleaseState::Suspended | ReleaseState::Hindered => true,
-        ReleaseState::Runs | ReleaseState::Waits | ReleaseState::New | ReleaseState::Ready | ReleaseState::Unknown => {
-            false
-        }
-    }
 }
 
 struct Tree<'a> {
@@ -88,7 +81,7 @@ impl<'a> Tree<'a> {
         }
         tree.add_circles(&open);
         let mut roots = std::mem::take(&mut tree.roots);
-        roots.sort_by_key(|r| (!is_trouble(r.state), std::cmp::Reverse(tree.behind(r)), r.state));
+        roots.sort_by_key(|r| (!r.state.is_trouble(), std::cmp::Reverse(tree.behind(r)), r.state));
         tree.roots = roots;
         tree
     }
@@ -140,14 +133,19 @@ impl<'a> Tree<'a> {
         let age = release.since.map(|since| coarse(between(since, moment.now))).unwrap_or_default();
         let cells = vec![format!("{lead}{name}{folded}"), release.state.as_str().to_string(), age, self.says(release)];
         let item = Item::row(format!("release/{full}"), grade(release.state), cells);
-        item.about(vec![
+        let object = Object::Release { namespace: release.namespace.clone(), name: release.name.clone() };
+        item.shows(object).about(vec![
             ("release", full.clone()),
             ("state", release.state.as_str().to_string()),
             ("reason", release.reason.clone()),
             ("message", release.message.clone()),
             (
                 "failed",
-                if release.failures > 0 { format!("{} times in a row", release.failures) } else { String::new() },
+                match release.failures {
+                    0 => String::new(),
+                    1 => "once".to_string(),
+                    n => format!("{n} times in a row"),
+                },
             ),
             ("since", release.since.map(time_of_day).unwrap_or_default()),
             ("waits for", release.after.clone().unwrap_or_default()),
@@ -166,7 +164,10 @@ impl<'a> Tree<'a> {
 
     fn says(&self, release: &Release) -> String {
         let said = match release.state {
-            ReleaseState::Failed => format!("{}, {} times", release.reason, release.failures.max(1)),
+            ReleaseState::Failed => match release.failures {
+                0 => release.reason.clone(),
+                times => format!("{},{}", release.reason, often(times)),
+            },
             ReleaseState::Stalled => format!("{}: Flux has given up", release.reason),
             ReleaseState::Suspended => "somebody suspended it".to_string(),
             ReleaseState::Hindered => release.reason.clone(),
@@ -195,26 +196,45 @@ fn grade(state: ReleaseState) -> Grade {
     }
 }
 
+/// Pods of its namespace that are not ready, those that say why first.
+fn troubled<'a>(observed: &'a Observed, release: &'a Release) -> impl Iterator<Item = &'a Pod> {
+    observed.pods().into_iter().flat_map(|p| &p.rows).filter(|p| p.namespace == release.namespace)
+}
+
 /// The cause as far as it was observed: Flux's message, pods of its namespace that are not ready, its last warnings.
 fn why(observed: &Observed, release: &Release) -> Vec<Item> {
     let key = full_name(release);
-    let mut lines: Vec<(Grade, String)> = Vec::new();
+    let mut lines: Vec<(Grade, String, Option<Object>)> = Vec::new();
     if !release.message.is_empty() {
-        lines.push((Grade::Bad, release.message.clone()));
+        lines.push((Grade::Bad, release.message.clone(), None));
     }
-    let troubled = observed.pods().into_iter().flat_map(|p| &p.rows).filter(|p| p.namespace == release.namespace);
-    for pod in troubled.take(CAUSES) {
+    let mut those: Vec<&Pod> = troubled(observed, release).collect();
+    // Those that have run tell more.
+    those.sort_by_key(|pod| pod.restarts == 0);
+    for pod in those.into_iter().take(CAUSES) {
         let restarts = if pod.restarts > 0 { format!(", {} restarts", pod.restarts) } else { String::new() };
         let node = if pod.node.is_empty() { String::new() } else { format!(" on {}", pod.node) };
-        lines.push((pods::grade(pod), format!("pod {} {}{node}{restarts}", pod.name, pods::state(pod))));
+        let text = format!("pod {} {}{node}{restarts}", pod.name, pods::state(pod));
+        lines.push((pods::grade(pod), text, Some(pods::object(pod))));
+        let tails = observed.tails().into_iter().flat_map(|tails| &tails.rows);
+        for tail in tails.filter(|tail| tail.namespace == pod.namespace && tail.pod == pod.name) {
+            let said = tail.lines.iter().map(|line| format!("  {}: {line}", tail.container));
+            lines.extend(said.map(|said| (Grade::Quiet, said, Some(pods::object(pod)))));
+        }
     }
     let within = format!(" {}/", release.namespace);
     let events = observed.events().into_iter().flat_map(|e| &e.rows).filter(|e| e.about.contains(&within));
     for event in events.take(CAUSES) {
         let at = event.at.map(|at| format!("{} ", time_of_day(at))).unwrap_or_default();
         let times = if event.count > 1 { format!(" (x{})", event.count) } else { String::new() };
-        lines.push((Grade::Warn, format!("{at}{}: {}{times}", event.reason, event.message)));
+        lines.push((Grade::Warn, format!("{at}{}: {}{times}", event.reason, event.message), event.of.clone()));
     }
-    let said = |(n, (grade, text)): (usize, (Grade, String))| Item::line(format!("why/{key}/{n}"), grade, 4, text);
-    lines.into_iter().enumerate().map(said).collect()
+    let said = lines.into_iter().enumerate().map(|(n, (grade, text, about))| {
+        let item = Item::line(format!("why/{key}/{n}"), grade, 4, text);
+        match about {
+            Some(object) => item.shows(object),
+            None => item,
+        }
+    });
+    said.collect()
 }

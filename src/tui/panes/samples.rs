@@ -1,7 +1,7 @@
 //! A made-up site for tests: the machines of the default plan, and a platform of which one release has failed.
 use crate::observed::{
-    Backend, Cause, Contacts, Event, Events, Host, Machine, Machines, Member, Node, Nodes, Pod, Pods, Power, Release,
-    ReleaseState, Releases, Site, Snapshot, Storage, Task, View, Vm, VmThere,
+    Backend, Cause, Contacts, Event, Events, Host, Machine, Machines, Member, Node, Nodes, Object, Pod, Pods, Power,
+    Release, ReleaseState, Releases, Site, Snapshot, Storage, Task, View, Vm, VmThere,
 };
 use crate::plan::Plan;
 use jiff::Timestamp;
@@ -193,16 +193,19 @@ fn pods() -> Pods {
 }
 
 fn events(second: i64) -> Events {
-    let event = |about: &str, reason: &str, message: &str, count| Event {
+    let event = |about: &str, of, reason: &str, message: &str, count| Event {
         at: Some(at(second - 20)),
         about: about.into(),
+        of: Some(of),
         reason: reason.into(),
         message: message.into(),
         count,
     };
+    let pod = Object::Pod { namespace: "cozy-cert-manager".into(), name: "cert-manager-7c9-x2x".into() };
+    let node = Object::Node { name: "cozy-new-cp3".into() };
     let rows = vec![
-        event("Pod cozy-cert-manager/cert-manager-7c9-x2x", "Failed", "pull: 429 too many requests", 14),
-        event("Node cozy-new-cp3", "NodeNotReady", "Node cozy-new-cp3 status is now: NodeNotReady", 1),
+        event("Pod cozy-cert-manager/cert-manager-7c9-x2x", pod, "Failed", "pull: 429 too many requests", 14),
+        event("Node cozy-new-cp3", node, "NodeNotReady", "Node cozy-new-cp3 status is now: NodeNotReady", 1),
     ];
     Events { total: 12, rows }
 }

@@ -3,7 +3,7 @@ use super::machines::{self, Machine};
 use super::{Column, Grade, Item, Moment, Table, column, memory, percent, time_of_day};
 use crate::base::clock::between;
 use crate::base::text::{format_duration, size};
-use crate::observed::{Backend, Host, Site, Storage, Task, Vm, VmThere};
+use crate::observed::{Backend, Host, Object, Site, Storage, Task, Vm, VmThere};
 use crate::plan::model::NodePlan;
 use crate::tui::model::run::RunModel;
 use crate::tui::view::coarse;
@@ -72,7 +72,8 @@ fn template(run: &RunModel, vm: &Vm) -> Item {
     let words = [word.text, String::new(), String::new(), String::new()];
     let there = vm.there.as_ref();
     let item = Item::row(format!("vm/{}", vm.vmid), word.grade, cells(vm.vmid.to_string(), &vm.name, words, None));
-    item.about(vec![("template", vm.name.clone()), ("host", there.map(|t| t.host.clone()).unwrap_or_default())])
+    item.shows(Object::Vm { vmid: vm.vmid })
+        .about(vec![("template", vm.name.clone()), ("host", there.map(|t| t.host.clone()).unwrap_or_default())])
 }
 
 fn machine(run: &RunModel, plan: &NodePlan, site: &Site, moment: Moment) -> Vec<Item> {
@@ -97,7 +98,8 @@ fn machine(run: &RunModel, plan: &NodePlan, site: &Site, moment: Moment) -> Vec<
         ("etcd", found.etcd.text.clone()),
     ];
     about.extend(found.said.iter().map(|(_, said)| ("note", said.clone())));
-    let row = Item::row(key.clone(), found.grade(), cells).about(about);
+    let row = Item::row(key.clone(), found.grade(), cells).about(about).shows(Object::Vm { vmid: plan.vmid });
+    let row = row.logs(Some(Object::Machine { name: plan.name.clone() }));
     let said = found.said.iter().take(2).enumerate();
     let notes = said.map(|(n, (grade, said))| Item::line(format!("{key}/{n}"), *grade, 6, said.clone()));
     std::iter::once(row).chain(notes).collect()
@@ -113,7 +115,8 @@ fn task(site: &Site, task: &Task, moment: Moment) -> Item {
     // Somebody else works on a VM of the plan.
     let grade = if task.ours { Grade::Moves } else { Grade::Warn };
     let started = task.started.map(time_of_day).unwrap_or_default();
-    Item::line(format!("task/{}", task.upid), grade, 0, text).about(vec![
+    let object = Object::Task { upid: task.upid.clone() };
+    Item::line(format!("task/{}", task.upid), grade, 0, text).shows(object).about(vec![
         ("task", task.upid.clone()),
         ("user", task.user.clone()),
         ("host", task.host.clone()),

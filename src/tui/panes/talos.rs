@@ -3,7 +3,7 @@ use super::machines;
 use super::{Column, Grade, Item, Moment, Table, column, time_of_day};
 use crate::base::clock::between;
 use crate::base::text::size;
-use crate::observed::{Backend, Machine};
+use crate::observed::{Backend, Machine, Object};
 use crate::plan::model::{NodePlan, Role};
 use crate::tui::model::observed::Reading;
 use crate::tui::model::run::RunModel;
@@ -95,7 +95,7 @@ fn machine(run: &RunModel, plan: &NodePlan, seen: Option<&Machine>, moment: Mome
         ("version", version),
     ];
     about.extend(notes.iter().map(|(_, note)| ("note", note.clone())));
-    let row = Item::row(key.clone(), grade, cells).about(about);
+    let row = Item::row(key.clone(), grade, cells).about(about).shows(Object::Machine { name: plan.name.clone() });
     let notes =
         notes.into_iter().enumerate().map(|(n, (grade, note))| Item::line(format!("{key}/{n}"), grade, 4, note));
     std::iter::once(row).chain(notes).collect()

@@ -5,7 +5,7 @@ use crate::engine::record::Event;
 use crate::engine::state::RunState;
 use crate::engine::step::{Outline, StepId};
 use crate::engine::wait::{Band, Wait};
-use crate::observed::{Power, ReleaseState, Releases};
+use crate::observed::{Power, ReleaseState, Releases, Snapshot, Tail, Tails, View};
 use crate::plan::defaults::{Defaults, plan};
 use crate::tui::samples::{Sample, at, proof};
 use std::sync::Arc;
@@ -146,6 +146,32 @@ fn releases_hang_under_what_holds_them_back_with_the_cause_beneath() {
         ]
     );
     assert_eq!(pane.count, "1/5 ready, 1 in trouble");
+}
+
+/// Issue 14, 1: under a failed release stands why: the pods, the warnings, and what the container that fails says last.
+#[test]
+fn under_a_failed_release_stand_the_last_lines_of_its_container_and_l_asks_for_more_of_them() {
+    let seen = seen();
+    let mut run = run(&MADE, &seen);
+    let tail = Tail {
+        namespace: "cozy-cert-manager".into(),
+        pod: "cert-manager-7c9-x2x".into(),
+        container: "controller".into(),
+        earlier: true,
+        lines: vec!["looks for its lease".into(), "no lease: giving up".into()],
+    };
+    let other = Tail { namespace: "cozy-linstor".into(), lines: vec!["of another".into()], ..tail.clone() };
+    let tails = Snapshot::new(at(300), View::Tails(Tails { rows: vec![other, tail] }));
+    run.observed.take(vec![Arc::new(tails)], Duration::ZERO);
+    let pane = table(&run, Pane::Releases);
+    let said: Vec<String> = pane.items.iter().map(Item::text).collect();
+    let pod = said.iter().position(|text| text.starts_with("pod cert-manager-7c9-x2x")).unwrap();
+    assert_eq!(said[pod + 1..pod + 3], ["  controller: looks for its lease", "  controller: no lease: giving up"]);
+    assert!(!said.iter().any(|text| text.contains("of another")), "{said:#?}");
+    let speaker = Object::Pod { namespace: "cozy-cert-manager".into(), name: "cert-manager-7c9-x2x".into() };
+    for n in [0, pod, pod + 1] {
+        assert_eq!(pane.items[n].log, Some(speaker.clone()), "{}", said[n]);
+    }
 }
 
 #[test]

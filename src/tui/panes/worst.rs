@@ -106,5 +106,25 @@ fn releases(observed: &Observed) -> Option<(Grade, String)> {
     let behind = all.rows.iter().filter(|r| r.after.is_some()).count();
     let behind = if behind > 0 { format!("; {behind} wait for others") } else { String::new() };
     let (name, reason) = (&failed.name, &failed.reason);
-    Some((Grade::Bad, format!("release {name} failed {} times: {reason}{behind}", failed.failures.max(1))))
+    let often = often(failed.failures);
+    Some((Grade::Bad, format!("release {name} failed{often}: {reason}{behind}")))
+}
+
+/// ` once`, ` 3 times`; nothing where it is not counted.
+pub fn often(times: u64) -> String {
+    match times {
+        0 => String::new(),
+        1 => " once".to_string(),
+        n => format!(" {n} times"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_failure_is_no_plural() {
+        assert_eq!([0, 1, 3].map(often), ["", " once", " 3 times"]);
+    }
 }

@@ -1,11 +1,12 @@
 //! Keys on the screen of a cluster that no run speaks of. Nothing can be asked of it: it only reads.
 use super::find::with_files;
-use super::{Around, moved};
+use super::{Around, ask, moved};
+use crate::observed::Answer;
 use crate::tui::keymap::Action;
 use crate::tui::line::TextLine;
 use crate::tui::message::{Cmd, End};
 use crate::tui::model::cluster::{ClusterModel, ClusterPane};
-use crate::tui::panes::{Moment, Table, table_of_cluster};
+use crate::tui::panes::{Item, Moment, Table, table_of_cluster};
 use crossterm::event::KeyEvent;
 
 pub fn leave() -> Vec<Cmd> {
@@ -27,6 +28,7 @@ pub fn act(seen: &mut ClusterModel, action: Action, around: &mut Around<'_>) -> 
             around.say(if seen.problems { "only what needs attention is shown" } else { "everything is shown" });
         }
         Action::Copy => return copy(seen, around),
+        Action::Raw | Action::Log => return ask(seen, action, around),
         Action::Go(digit) => {
             if let Some(pane) = digit.checked_sub(1).and_then(|n| ClusterPane::ALL.get(n)) {
                 choose(seen, *pane);
@@ -35,9 +37,9 @@ pub fn act(seen: &mut ClusterModel, action: Action, around: &mut Around<'_>) -> 
         Action::NextPane => beside(seen, 1),
         Action::PreviousPane => beside(seen, ClusterPane::ALL.len() - 1),
         Action::Back if !seen.find.is_empty() => seen.find.clear(),
-        Action::Back if seen.full => seen.full = false,
+        Action::Back if seen.full => close(seen),
         Action::Back => seen.problems = false,
-        Action::Enter | Action::Describe if seen.full => seen.full = false,
+        Action::Enter | Action::Describe if seen.full => close(seen),
         Action::Enter | Action::Describe => open(seen, around),
         other => step(seen, other, around),
     }
@@ -76,6 +78,30 @@ pub fn paste(seen: &mut ClusterModel, text: &str) {
     }
 }
 
+fn close(seen: &mut ClusterModel) {
+    (seen.full, seen.answer) = (false, false);
+}
+
+/// Asks for the log or the whole of the selected thing.
+fn ask(seen: &mut ClusterModel, action: Action, around: &mut Around<'_>) -> Vec<Cmd> {
+    let table = of(seen, around);
+    let asked = ask::of(&mut seen.asking, &table, seen.picked.get(&seen.pane), action, around);
+    let Some((key, command)) = asked else { return Vec::new() };
+    seen.picked.insert(seen.pane, key);
+    (seen.full, seen.answer, seen.full_scroll) = (true, true, 0);
+    seen.find.clear();
+    vec![command]
+}
+
+pub fn answered(seen: &mut ClusterModel, number: u64, answer: Answer) -> Vec<Cmd> {
+    if let Some(at) = ask::answered(&mut seen.asking, number, answer)
+        && seen.answer
+    {
+        seen.full_scroll = at;
+    }
+    Vec::new()
+}
+
 fn of(seen: &ClusterModel, around: &Around<'_>) -> Table {
     table_of_cluster(seen, seen.pane, Moment { now: around.now, wall: around.wall })
 }
@@ -84,7 +110,8 @@ fn choose(seen: &mut ClusterModel, pane: ClusterPane) {
     if pane != seen.pane {
         seen.find.clear();
     }
-    (seen.pane, seen.full) = (pane, false);
+    seen.pane = pane;
+    close(seen);
 }
 
 fn beside(seen: &mut ClusterModel, by: usize) {
@@ -121,13 +148,13 @@ fn open(seen: &mut ClusterModel, around: &Around<'_>) {
     }
 }
 
-/// The command of the selected line, with the kubeconfig in it.
+/// The command of the selected line or of the answer, with the kubeconfig in it.
 fn copy(seen: &ClusterModel, around: &mut Around<'_>) -> Vec<Cmd> {
     let table = of(seen, around);
     let item = table.items.get(table.at(seen.picked.get(&seen.pane)));
-    let text = item.and_then(|item| item.about.iter().find(|(label, _)| *label == "by hand"));
+    let text = if seen.answer { seen.asking.by_hand() } else { item.and_then(Item::by_hand) };
     match text {
-        Some((_, text)) => {
+        Some(text) => {
             vec![Cmd::Copy { text: with_files(text, &seen.kubeconfig, None), file: None }]
         }
         None => {

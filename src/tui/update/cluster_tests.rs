@@ -1,5 +1,5 @@
 //! A cluster that no run speaks of, typed and drawn.
-use crate::observed::{Backend, Gap, Gaps, Kind, Nodes, Snapshot, View};
+use crate::observed::{Backend, Gap, Gaps, Kind, Matter, Nodes, Object, Question, Snapshot, Untold, View};
 use crate::plan::defaults::{Defaults, plan};
 use crate::tui::message::{Cmd, End, Msg};
 use crate::tui::model::cluster::ClusterModel;
@@ -7,6 +7,7 @@ use crate::tui::model::{Model, Screen};
 use crate::tui::panes::samples::{Seen, node};
 use crate::tui::samples::{Sample, at};
 use crate::tui::session::Typist;
+use crate::tui::session::asking::{answered, asked, nobody, told};
 use crate::tui::theme::Theme;
 use std::sync::Arc;
 
@@ -105,4 +106,71 @@ fn what_the_cluster_does_not_know_and_what_may_not_be_listed_is_said_in_its_pane
     for word in ["srv1", "nodes 2/3", "srv3 is NotReady"] {
         typist.shows_not(word);
     }
+}
+
+fn asking(size: (u16, u16)) -> Typist {
+    let mut typist = seen(size);
+    let Screen::Cluster(cluster) = &mut typist.model.screen else { panic!("no cluster") };
+    cluster.asking.asker = Some(nobody());
+    typist
+}
+
+#[test]
+fn a_log_and_a_raw_answer_have_the_screen_until_esc_and_an_old_answer_is_left() {
+    let mut typist = asking((80, 24));
+    typist.keys("y");
+    let (first, question) = asked(&mut typist).unwrap();
+    assert_eq!(question, Question { matter: Matter::Raw, about: Object::Node { name: "srv1".into() } });
+    typist.shows(&["node srv1: as its system has it", "the answer has not come yet"]);
+    typist.send(answered(first, Ok(told("kind: Node\nmetadata:\n    name: srv1"))));
+    typist.shows(&["kind: Node", "    name: srv1"]);
+    typist.keys("<Esc>3l");
+    let (log, question) = asked(&mut typist).unwrap();
+    assert!(matches!(question, Question { matter: Matter::Log, about: Object::Pod { .. } }), "{question:?}");
+    typist.send(answered(first, Ok(told("kind: Old"))));
+    typist.shows_not("kind: Old");
+    let lines: String = (1..=300).map(|n| format!("line {n}\n")).collect();
+    typist.send(answered(log, Ok(told(&lines))));
+    typist.shows(&["line 300"]);
+    // Asked again: the answer to the first question says nothing of now.
+    typist.keys("<Esc>l");
+    let (again, _) = asked(&mut typist).unwrap();
+    typist.send(answered(log, Ok(told("line of before"))));
+    typist.shows(&["the answer has not come yet"]);
+    let says = "waiting to start: trying and failing to pull image".to_string();
+    typist.send(answered(again, Err(Untold::NotBegun { container: "a".into(), says })));
+    typist.shows(&["container a has not begun: waiting to start: trying and failing to pull image"]);
+    typist.keys("<Esc>1");
+    typist.shows(&["1 Nodes: 2/3 ready"]);
+}
+
+#[test]
+fn an_answer_to_a_view_that_was_left_does_not_come_back_and_does_not_scroll_another() {
+    let mut typist = asking((80, 24));
+    typist.keys("3l");
+    let (log, _) = asked(&mut typist).unwrap();
+    typist.keys("<Esc><Enter>");
+    typist.send(answered(log, Ok(told(&"late line\n".repeat(100)))));
+    typist.shows_not("late line");
+    let Screen::Cluster(cluster) = &typist.model.screen else { panic!("no cluster") };
+    assert_eq!(cluster.full_scroll, 0);
+}
+
+#[test]
+fn c_copies_the_command_of_the_answer_while_it_is_shown() {
+    let mut typist = asking((80, 24));
+    typist.keys("3l");
+    let (log, _) = asked(&mut typist).unwrap();
+    typist.send(answered(log, Ok(told("a line"))));
+    typist.keys("c");
+    let Some(Cmd::Copy { text, file: None }) = typist.commands.pop() else { panic!("{:?}", typist.commands) };
+    assert_eq!(text, "KUBECONFIG='/home/ann/old cluster/kubeconfig' kubectl logs a");
+}
+
+#[test]
+fn what_has_no_log_says_so() {
+    let mut typist = asking((80, 24));
+    typist.keys("1l");
+    assert_eq!(asked(&mut typist), None);
+    typist.shows(&["this line has no log"]);
 }

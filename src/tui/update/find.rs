@@ -81,7 +81,7 @@ fn copy(run: &RunModel, around: &mut Around<'_>) -> Vec<Cmd> {
         Row::Day(_) => None,
     };
     let pane = match run.full {
-        Some(Full::Item(pane)) => pane,
+        Some(Full::Item(pane) | Full::Answer(pane)) => pane,
         Some(Full::Detail) => Pane::Days,
         Some(Full::Log | Full::Findings) => Pane::Log,
         None => run.keyboard(around.drawn.tabs),
@@ -91,12 +91,12 @@ fn copy(run: &RunModel, around: &mut Around<'_>) -> Vec<Cmd> {
         Pane::Log => None,
         Pane::Proxmox | Pane::Talos | Pane::Releases | Pane::Pods | Pane::Events => {
             let moment = Moment { now: around.now, wall: around.wall };
-            panes::table(run, pane, moment).and_then(|table| {
-                let item = table.items.get(table.at(run.picked.get(&pane)))?;
-                item.about.iter().find(|(label, _)| *label == "by hand").map(|(_, text)| text.clone())
-            })
+            panes::table(run, pane, moment)
+                .and_then(|table| table.items.get(table.at(run.picked.get(&pane)))?.by_hand().map(String::from))
         }
     };
+    let of_answer = matches!(run.full, Some(Full::Answer(_)));
+    let text = if of_answer { run.asking.by_hand().map(String::from) } else { text };
     match text.filter(|text| !text.trim().is_empty()) {
         Some(text) => {
             let secrets = run.folder.join("secrets");

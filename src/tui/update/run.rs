@@ -78,7 +78,7 @@ pub fn finished(run: &mut RunModel, text: String) -> Vec<Cmd> {
 }
 
 /// Takes note that another screen may ask things of the run.
-pub fn control(run: &mut RunModel, control: Control, around: &mut Around<'_>) {
+pub fn control(run: &mut RunModel, control: Control, around: &mut Around<'_>) -> Vec<Cmd> {
     match (&control.by, control.yours, run.control.yours) {
         (_, true, false) => around.say("this screen has control of the run now"),
         (Some((who, _)), false, true) => around.say(format!("{who} has taken control; this screen only looks on")),
@@ -87,6 +87,7 @@ pub fn control(run: &mut RunModel, control: Control, around: &mut Around<'_>) {
     }
     run.control = control;
     settle_gate(run, around.wall);
+    Vec::new()
 }
 
 /// Without the terminal there is nobody to ask, and the run needs nobody.
@@ -172,7 +173,7 @@ fn in_full(run: &mut RunModel, full: Full, action: Action, around: &mut Around<'
             run.find.clear();
             run.full = None;
         }
-        Action::Log => run.full = if full == Full::Log { None } else { Some(Full::Log) },
+        Action::Log | Action::Raw => return table::log_or_raw(run, action, around),
         Action::Go(digit) => {
             run.full = None;
             go(run, digit);
@@ -181,7 +182,7 @@ fn in_full(run: &mut RunModel, full: Full, action: Action, around: &mut Around<'
         Action::Quit | Action::Interrupt => return quit(run),
         other => match full {
             Full::Log => scroll_log(run, other, around),
-            Full::Detail | Full::Findings | Full::Item(_) => {
+            Full::Detail | Full::Findings | Full::Item(_) | Full::Answer(_) => {
                 if let Some(at) = moved(other, run.full_scroll, around.drawn.over_max, around.drawn.page) {
                     run.full_scroll = at;
                 }
@@ -231,7 +232,7 @@ fn in_panes(run: &mut RunModel, action: Action, around: &mut Around<'_>) -> Vec<
         Action::Gate => gate(run, around),
         Action::Stop => ask_to_stop(run, around),
         Action::TakeControl => return take_control(run, around),
-        Action::Log => run.full = Some(Full::Log),
+        Action::Log | Action::Raw => return table::log_or_raw(run, action, around),
         Action::Describe => open(run, here, around),
         Action::Findings => {
             run.full = Some(Full::Findings);

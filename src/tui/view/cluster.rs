@@ -11,7 +11,7 @@ use super::header::{contacts, worst_line};
 use super::page::{fit, pane, put, put_line, row};
 use super::run::share;
 use super::table::{self, Shown};
-use super::{footer, frame_of, narrowed};
+use super::{answer, footer, frame_of, narrowed};
 use crate::tui::model::cluster::{ClusterModel, ClusterPane};
 use crate::tui::model::{Drawn, Model};
 use crate::tui::panes::{Grade, Moment, Table, table_of_cluster, time_of_day, troubles_of_cluster};
@@ -130,10 +130,15 @@ fn draw(model: &Model, seen: &ClusterModel, shown: &(ClusterPane, Table), area: 
 
 /// All of the selected line.
 fn line(model: &Model, seen: &ClusterModel, tables: &Tables, body: Rect, buf: &mut Buffer) -> Drawn {
-    let title = format!("{}{}", seen.pane.name(), narrowed(model.theme, false, &seen.find));
+    let of = if seen.answer { answer::title(model.theme, &seen.asking) } else { seen.pane.name().to_string() };
+    let title = format!("{of}{}", narrowed(model.theme, false, &seen.find));
     let inner = pane(buf, model.theme, body, &title, true, false);
     let table = tables.iter().find(|(pane, _)| *pane == seen.pane).map(|(_, table)| table);
-    let mut page = table::page(model.theme, table, seen.picked.get(&seen.pane), inner.width);
+    let mut page = if seen.answer {
+        answer::page(model.theme, &seen.asking, model.wall, inner.width)
+    } else {
+        table::page(model.theme, table, seen.picked.get(&seen.pane), inner.width)
+    };
     page.narrow(&seen.find);
     let over_max = page.draw(buf, inner, seen.full_scroll);
     Drawn { over_max, page: usize::from(inner.height), ..Drawn::default() }

@@ -118,7 +118,8 @@ fn a_system_that_does_not_answer_makes_its_pane_say_since_when_and_why() {
 fn hostile(seen: &Seen) -> Vec<Arc<Snapshot>> {
     let evil = "\u{1b}[2J\u{1b}]52;c;x\u{7}\u{9b}1m\u{202e}\u{200b}\0\r\n日本".to_string() + &"z".repeat(2000);
     fn speak(value: &mut serde_json::Value, key: &str, evil: &str) {
-        const FIXED: [&str; 9] = ["of", "at", "system", "last", "silent", "since", "started", "state", "power"];
+        const FIXED: [&str; 10] =
+            ["of", "thing", "at", "system", "last", "silent", "since", "started", "state", "power"];
         match value {
             serde_json::Value::String(text) if !FIXED.contains(&key) => text.push_str(evil),
             serde_json::Value::Array(items) if key != "silent" => items.iter_mut().for_each(|i| speak(i, key, evil)),

@@ -17,7 +17,7 @@
 //! alone; a low screen has no log beside the rest.
 use super::page::{Page, pane};
 use super::table::Shown;
-use super::{detail, dialogs, footer, frame_of, header, log, narrowed, table, tabs, tree};
+use super::{answer, detail, dialogs, footer, frame_of, header, log, narrowed, table, tabs, tree};
 use crate::engine::standing::clock_of;
 use crate::plan::Review;
 use crate::tui::model::run::{Full, Pane, RunModel};
@@ -76,17 +76,12 @@ fn whole(model: &Model, run: &RunModel, full: Full, body: Rect, buf: &mut Buffer
             page.narrow(&run.find);
             (page.draw(buf, inner, run.full_scroll), usize::from(inner.height))
         }
-        Full::Item(of) => {
-            let inner = pane(
-                buf,
-                model.theme,
-                body,
-                &format!("{}{}", of.title(), narrowed(model.theme, run.problems, &run.find)),
-                true,
-                false,
-            );
-            let seen = table::of(model, run, of);
-            let mut page = table::page(model.theme, seen.as_ref(), run.picked.get(&of), inner.width);
+        Full::Item(of) | Full::Answer(of) => {
+            let is_answer = matches!(full, Full::Answer(_));
+            let what = if is_answer { answer::title(model.theme, &run.asking) } else { of.title().to_string() };
+            let title = format!("{what}{}", narrowed(model.theme, run.problems, &run.find));
+            let inner = pane(buf, model.theme, body, &title, true, false);
+            let mut page = item(model, run, full, of, inner.width);
             page.narrow(&run.find);
             (page.draw(buf, inner, run.full_scroll), usize::from(inner.height))
         }
@@ -108,6 +103,14 @@ fn whole(model: &Model, run: &RunModel, full: Full, body: Rect, buf: &mut Buffer
         }
     };
     Drawn { page, over_max, tabs: body.width < TWO, ..Drawn::default() }
+}
+
+/// All that is known of the selected line of a pane, or the answer to what was asked about it.
+fn item(model: &Model, run: &RunModel, full: Full, of: Pane, width: u16) -> Page {
+    if matches!(full, Full::Answer(_)) {
+        return answer::page(model.theme, &run.asking, model.wall, width);
+    }
+    table::page(model.theme, table::of(model, run, of).as_ref(), run.picked.get(&of), width)
 }
 
 fn findings(model: &Model, run: &RunModel, width: u16) -> Page {

@@ -1,5 +1,6 @@
 //! Golden screens: each view of the program as it is drawn at the usual sizes, with colour and without, kept as text files
 //! that a person can read in a review. `COZYUP_WRITE_SCREENS=1` writes them anew.
+mod answers;
 mod asked;
 mod drawn;
 mod person;

@@ -2,8 +2,8 @@
 use super::person::at;
 use super::runs::the_plan;
 use cozyup::observed::{
-    Backend, Cause, Contacts, Event, Events, Host, Machine, Machines, Member, Node, Nodes, Pod, Pods, Power, Release,
-    ReleaseState, Releases, Site, Snapshot, Storage, Task, View, Vm, VmThere,
+    Backend, Cause, Contacts, Event, Events, Host, Machine, Machines, Member, Node, Nodes, Object, Pod, Pods, Power,
+    Release, ReleaseState, Releases, Site, Snapshot, Storage, Tail, Tails, Task, View, Vm, VmThere,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -125,7 +125,7 @@ impl Seen {
         let mut views = vec![View::Contacts(self.contacts), View::Site(self.site)];
         if let Some((releases, pods, events)) = self.cluster {
             views.extend([View::Machines(self.machines), View::Nodes(self.nodes)]);
-            views.extend([View::Releases(releases), View::Pods(pods), View::Events(events)]);
+            views.extend([View::Releases(releases), View::Pods(pods), View::Events(events), View::Tails(tails())]);
         }
         views.into_iter().map(|view| Arc::new(Snapshot::new(at(399), view))).collect()
     }
@@ -254,10 +254,24 @@ fn pods() -> Pods {
     Pods { total: 56, ready: 51, phases, troubled: 3, rows }
 }
 
+/// The end of the log of the container that crashes.
+fn tails() -> Tails {
+    let lines = ["looks for its lease, try 59", "E1130 00:06:59 main.go:12] no lease within 60 s: giving up"];
+    let tail = Tail {
+        namespace: "cozy-cert-manager".into(),
+        pod: "cert-manager-webhook-6d9c-8zk2p".into(),
+        container: "webhook".into(),
+        earlier: true,
+        lines: lines.map(String::from).to_vec(),
+    };
+    Tails { rows: vec![tail] }
+}
+
 fn events() -> Events {
     let event = |second, about: &str, reason: &str, message: &str, count| Event {
         at: Some(at(second)),
         about: about.into(),
+        of: of(about),
         reason: reason.into(),
         message: message.into(),
         count,
@@ -281,4 +295,17 @@ fn events() -> Events {
         event(120, "Node cozy-new-worker1", "InvalidDiskCapacity", "invalid capacity 0 on image filesystem", 1),
     ];
     Events { total: 9, rows }
+}
+
+/// The thing that an event is about.
+fn of(about: &str) -> Option<Object> {
+    let (kind, name) = about.split_once(' ')?;
+    let (namespace, name) = name.split_once('/').unwrap_or(("", name));
+    let (namespace, name) = (namespace.to_string(), name.to_string());
+    match kind {
+        "Pod" => Some(Object::Pod { namespace, name }),
+        "HelmRelease" => Some(Object::Release { namespace, name }),
+        "Node" => Some(Object::Node { name }),
+        _ => None,
+    }
 }

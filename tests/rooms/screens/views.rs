@@ -14,7 +14,7 @@ use cozyup::tui::model::run::Row;
 use cozyup::tui::theme::Theme;
 use std::sync::Arc;
 
-type Size = (u16, u16);
+pub type Size = (u16, u16);
 
 const FILES: &str = "files (0600):\n  kubeconfig   /home/ann/runs/standard/secrets/kubeconfig\n  \
                      talosconfig  /home/ann/runs/standard/secrets/talosconfig";
@@ -26,7 +26,7 @@ pub struct View {
     pub build: fn(Theme, Size) -> Person,
 }
 
-fn view(name: &'static str, about: &'static str, build: fn(Theme, Size) -> Person) -> View {
+pub fn view(name: &'static str, about: &'static str, build: fn(Theme, Size) -> Person) -> View {
     View { name, about, build }
 }
 
@@ -45,6 +45,7 @@ pub fn all() -> Vec<View> {
     all.extend(runs());
     all.extend(panes());
     all.extend(clusters());
+    all.extend(super::answers::views());
     all.extend(dialogs());
     all
 }
@@ -120,18 +121,18 @@ fn runs() -> Vec<View> {
 }
 
 /// Day 3 with what the observer sees of the site.
-fn watched(theme: Theme, size: Size, run: Run, second: i64, site: Seen) -> Person {
+pub fn watched(theme: Theme, size: Size, run: Run, second: i64, site: Seen) -> Person {
     let mut person = seen(theme, size, run, second);
     person.send(Msg::Observed(site.snapshots()));
     person
 }
 
-fn platform(theme: Theme, size: Size) -> Person {
+pub fn platform(theme: Theme, size: Size) -> Person {
     watched(theme, size, Run::platform(), 400, Seen::platform())
 }
 
 /// A cluster that no run speaks of.
-fn watch(theme: Theme, size: Size, site: Seen) -> Person {
+pub fn watch(theme: Theme, size: Size, site: Seen) -> Person {
     Person::cluster(theme, size, site.alone(), 400)
 }
 

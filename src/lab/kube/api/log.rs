@@ -23,10 +23,21 @@ fn read(world: &World, target: &Target, container: &str, previous: bool) -> Resu
     }
     let main = pod["spec"]["containers"][0]["name"].as_str().unwrap_or_default();
     let shown = if container.is_empty() { main } else { container };
-    let statuses = pod["status"]["containerStatuses"].as_array().into_iter().flatten();
-    let restarted = statuses.into_iter().any(|s| s["name"] == shown && s["restartCount"].as_u64() > Some(0));
+    let statuses = || pod["status"]["containerStatuses"].as_array().into_iter().flatten();
+    let restarted = statuses().any(|s| s["name"] == shown && s["restartCount"].as_u64() > Some(0));
     if previous && !restarted {
         return Err(Refusal::bad(format!("previous terminated container \"{shown}\" in pod \"{name}\" not found")));
+    }
+    let waits = statuses().find(|s| s["name"] == shown).and_then(|s| s["state"]["waiting"]["reason"].as_str());
+    // validateContainerLogStatus (Kubernetes v1.33, pkg/kubelet/kubelet_pods.go): one that has never run has no log.
+    if let Some(reason) = waits.filter(|_| !restarted) {
+        let why = match reason {
+            "ErrImagePull" => "image can't be pulled",
+            "ImagePullBackOff" => "trying and failing to pull image",
+            other => other,
+        };
+        let text = format!("container \"{shown}\" in pod \"{name}\" is waiting to start: {why}");
+        return Err(Refusal::bad(text));
     }
     let log = pod_log(world, &target.namespace, name);
     // The printed log is the first container's; the others are silent.

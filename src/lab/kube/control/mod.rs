@@ -17,6 +17,7 @@ pub mod curl;
 mod definitions;
 pub(super) mod evict;
 mod expand;
+mod failing;
 mod inside;
 mod installer;
 mod linstor;

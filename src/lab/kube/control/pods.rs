@@ -4,7 +4,7 @@
 //! with restartPolicy Never its exit code decides between Succeeded and Failed. Every other container just runs.
 use super::curl::{self, Request};
 use super::objects::{is_deleting, is_true, items, selects, set_condition, text, uid};
-use super::{RETRY_S, attach, capi, containers, evict, inside, installer, nodes, shell, spread, storage};
+use super::{RETRY_S, attach, capi, containers, evict, failing, inside, installer, nodes, shell, spread, storage};
 use crate::kube::settle;
 use crate::kube::store::{Key, seconds};
 use crate::world::World;
@@ -33,7 +33,8 @@ pub fn reconcile(world: &mut World, key: &Key, gone: Option<&Value>) {
         return;
     }
     if text(&pod, "/spec/nodeName").is_empty() {
-        match schedule(world, key, &pod) {
+        let placed = failing::nowhere(world, key).map_or_else(|| schedule(world, key, &pod), Placement::Nowhere);
+        match placed {
             Placement::On(node) => place(world, key, &node),
             // The claim's own event brings the pod back here.
             Placement::AfterVolume => {}
@@ -250,17 +251,20 @@ fn start(world: &mut World, key: &Key, pod: &Value) {
 }
 
 /// The containers are up.
-fn run(world: &mut World, key: &Key) {
+pub fn run(world: &mut World, key: &Key) {
     let Some(pod) = world.object(key).cloned() else { return };
     if installer::is_installer(key, &pod) {
         if let Err(output) = installer::check(world) {
-            return crash(world, key, output);
+            return failing::crash(world, key, &output);
         }
         running(world, key);
         return installer::started(world, key);
     }
     if let Some(output) = capi::manager_refusal(world, key, &pod) {
-        return crash(world, key, output);
+        return failing::crash(world, key, &output);
+    }
+    if failing::holds(world, key, &pod) {
+        return;
     }
     running(world, key);
     for container in items(&pod, "/spec/containers") {
@@ -398,38 +402,6 @@ fn next_address(world: &mut World) -> String {
     cluster.state.next_pod_address += 1;
     // The first addresses are the gateway's and the nodes'.
     nodes::member(&cluster.pod_cidr, 9 + cluster.state.next_pod_address)
-}
-
-/// The installer's container ended with an error: its reason is in the log, and it comes back after a while.
-fn crash(world: &mut World, key: &Key, output: String) {
-    let at = seconds(world.now);
-    world.change_object(key, |p| {
-        p["status"]["phase"] = json!("Running");
-        if let Some(status) = p.pointer_mut("/status/containerStatuses/0") {
-            let restarts = status["restartCount"].as_u64().unwrap_or_default() + 1;
-            status["restartCount"] = json!(restarts);
-            status["ready"] = json!(false);
-            status["state"] = json!({"waiting": {"reason": "CrashLoopBackOff",
-                "message": "back-off restarting failed container"}});
-            status["lastState"] = json!({"terminated": {"exitCode": 1, "reason": "Error", "message": output,
-                "finishedAt": at}});
-        }
-        set_condition(p, &at, "ContainersReady", "False", "ContainersNotReady", "");
-        set_condition(p, &at, "Ready", "False", "ContainersNotReady", "");
-    });
-    if let Some(state) = world.state() {
-        state.logs.remove(&(key.namespace.clone(), key.name.clone()));
-    }
-    note(world, key, Duration::ZERO, output);
-    world.emit(key, "Warning", "BackOff", "Back-off restarting failed container cozystack");
-    let Some(uid) = world.object(key).map(uid) else { return };
-    let key = key.clone();
-    world.after(RETRY_S, move |world| {
-        if world.is_still(&key, &uid) {
-            run(world, &key);
-            settle(world);
-        }
-    });
 }
 
 fn finish(world: &mut World, key: &Key, code: i32) {
