@@ -1,5 +1,7 @@
 //! The words for a record, and the choice of records that are news at all. The screen's log and the line mode both
 //! print these words; each adds its own clock, colour and layout.
+mod asked;
+
 use super::course::Course;
 use super::failure::{Class, Failure};
 use super::record::{Event, Outcome, Record};
@@ -53,6 +55,13 @@ pub enum News {
     Log,
     /// A person asked for a look at a step now.
     RetryAsked,
+    /// A person asked for an act beside the steps.
+    ErrandAsked,
+    /// The target has taken what was asked for, or not.
+    ErrandEnded {
+        /// False when it was refused, or failed.
+        done: bool,
+    },
     /// Another screen took control of the run.
     Control,
     /// Somebody asked the run to stop.
@@ -89,6 +98,9 @@ impl News {
             News::Late => Standing::Late.word(),
             News::Log => "log",
             News::RetryAsked => "retry",
+            News::ErrandAsked => "asked",
+            News::ErrandEnded { done: true } => "done",
+            News::ErrandEnded { done: false } => "refused",
             News::Control => "control",
             News::Stops => "stops",
             News::Noticed { .. } => "noticed",
@@ -99,20 +111,27 @@ impl News {
     /// The standing whose mark and colour it has on the screen; `None` for a line of a log and what is like one.
     pub fn standing(self) -> Option<Standing> {
         match self {
-            News::Starts | News::GoesOn | News::Teardown | News::TakesOver | News::Adopts | News::Gate | News::Acts => {
-                Some(Standing::Acts)
-            }
+            News::Starts
+            | News::GoesOn
+            | News::Teardown
+            | News::TakesOver
+            | News::Adopts
+            | News::Gate
+            | News::ErrandAsked
+            | News::Acts => Some(Standing::Acts),
             News::Asks | News::Compare | News::Trusts => Some(Standing::Gate),
             News::Waits => Some(Standing::Waits),
             News::Proven | News::Holds | News::Noticed { better: true } | News::Ended(Outcome::Proven) => {
                 Some(Standing::Proven)
             }
             News::Retries | News::RetryAsked => Some(Standing::Retries),
-            News::Blocked | News::Ended(Outcome::Blocked) => Some(Standing::Blocked),
+            News::Blocked | News::ErrandEnded { done: false } | News::Ended(Outcome::Blocked) => {
+                Some(Standing::Blocked)
+            }
             News::Late => Some(Standing::Late),
             News::Drifted | News::Noticed { better: false } => Some(Standing::Drifted),
             News::Stops | News::Ended(Outcome::Stopped) => Some(Standing::Halted),
-            News::Log | News::Control => None,
+            News::Log | News::Control | News::ErrandEnded { done: true } => None,
         }
     }
 }
@@ -171,7 +190,7 @@ pub fn describe<'a>(record: &'a Record, state: &RunState) -> Vec<LogEntry<'a>> {
         Event::GateOpened { by, .. } if state.course.is_back() => {
             vec![LogEntry::run(News::Gate, format!("agreed to by {by}"))]
         }
-        Event::GateOpened { day, by } => gate_opened(*day, by, state),
+        Event::GateOpened { day, by } => asked::gate_opened(*day, by, state),
         Event::Absent { .. } | Event::Acted { .. } | Event::HandleKept { .. } => Vec::new(),
         Event::Intended { step, attempt } => act(step, *attempt, state.step(step)).into_iter().collect(),
         Event::Waiting { step, wait } => waits(step, wait, state.step(step)).into_iter().collect(),
@@ -189,6 +208,9 @@ pub fn describe<'a>(record: &'a Record, state: &RunState) -> Vec<LogEntry<'a>> {
         Event::Log { step, source, line } => vec![LogEntry::step(News::Log, step, format!("{source}: {line}"))],
         // The engine knows no kind of it: `observed::describe` finds the words.
         Event::Noticed { notice } => vec![LogEntry::noticed(false, &notice.kind)],
+        Event::ErrandAsked { errand, .. } | Event::ErrandEnded { errand, .. } => {
+            LogEntry::errand(&record.event, errand.kind()).into_iter().collect()
+        }
         Event::RetryAsked { step, by } => vec![LogEntry::step(News::RetryAsked, step, format!("asked by {by}"))],
         Event::ControlTaken { by } => vec![LogEntry::run(News::Control, format!("taken by {by}"))],
         Event::StopAsked { by } => {
@@ -232,16 +254,6 @@ fn session<'a>(event: &Event, state: &RunState) -> Vec<LogEntry<'a>> {
     let things = adopted.iter().map(|a| format!("{} {}", a.thing.kind, a.thing.name)).collect::<Vec<_>>();
     let adopts = (!things.is_empty()).then(|| LogEntry::run(News::Adopts, things.join(", ")));
     taken.chain(adopts).chain([begins]).collect()
-}
-
-fn gate_opened<'a>(day: Day, by: &str, state: &RunState) -> Vec<LogEntry<'a>> {
-    let opened = LogEntry::run(News::Gate, format!("{day} begun by {by}"));
-    // Where nobody was asked, nobody has compared.
-    let unseen = if state.gates_asked.contains(&day) { Vec::new() } else { state.to_compare(day) };
-    let trusts = unseen.iter().map(|c| {
-        LogEntry::run(News::Trusts, format!("{}: {} on first use, not compared with {}", c.of, c.value, c.with))
-    });
-    [opened].into_iter().chain(trusts).collect()
 }
 
 /// A step that is known to be blocked tries its act again at every look; that is no news.

@@ -1,8 +1,11 @@
 //! Performs effects and feeds the answers back: the only await loop of the engine.
+mod beside;
+
 use super::context::{Note, StepContext};
 use super::course::Course;
 use super::decide::{Effect, Rules, Verb, decide};
 use super::doubt::{Doubting, Outside, Verdict, resting};
+use super::errand::Errand;
 use super::failure::{Class, Failure, too_long};
 use super::journal::{Journal, JournalError};
 use super::made::Adopted;
@@ -83,6 +86,7 @@ struct Loop<S: Site> {
     running: BTreeMap<StepId, Verb>,
     aborts: HashMap<StepId, AbortHandle>,
     tasks: JoinSet<(StepId, Answer)>,
+    errands: JoinSet<(Errand, Result<(), Failure>)>,
     task_steps: HashMap<tokio::task::Id, StepId>,
     notes: mpsc::UnboundedSender<Note>,
     stopping: Arc<AtomicBool>,
@@ -111,6 +115,7 @@ impl<S: Site> Driver<S> {
             running: BTreeMap::new(),
             aborts: HashMap::new(),
             tasks: JoinSet::new(),
+            errands: JoinSet::new(),
             task_steps: HashMap::new(),
             notes,
             stopping: Arc::new(AtomicBool::new(false)),
@@ -130,6 +135,7 @@ impl<S: Site> Driver<S> {
             tokio::select! {
                 Some(joined) = this.tasks.join_next_with_id() => this.joined(joined)?,
                 Some(note) = inbox.recv() => this.note(note)?,
+                Some(ended) = this.errands.join_next() => this.errand_ended(ended)?,
                 request = requests.recv(), if open => match request {
                     Some(asked) => this.request(asked)?,
                     None => open = false,
@@ -393,34 +399,6 @@ impl<S: Site> Loop<S> {
         self.record(Event::Blocked { step: id, failure, again_at })
     }
 
-    fn note(&mut self, note: Note) -> Result<(), JournalError> {
-        match note {
-            Note::Handle { step, handle, written } => {
-                let result = self.record(Event::HandleKept { step, handle });
-                // The step may have been cut off while it waited; the handle is on disk all the same.
-                let _ = written.send(result.as_ref().map(|_| ()).map_err(ToString::to_string));
-                result
-            }
-            Note::Waiting { step, wait } => {
-                let acts = self.running.get(&step) == Some(&Verb::Act);
-                let known =
-                    self.driver.state.step(&step).and_then(|s| s.wait.as_ref()).is_some_and(|(w, _)| *w == wait);
-                if acts && !known { self.record(Event::Waiting { step, wait }) } else { Ok(()) }
-            }
-            Note::Log { step, source, line } => {
-                let count = self.log_lines.entry(step.clone()).or_insert(0);
-                *count += 1;
-                match *count {
-                    n if n < LOG_LIMIT => self.record(Event::Log { step, source, line }),
-                    LOG_LIMIT => {
-                        self.record(Event::Log { step, source, line: "further lines are left out here".into() })
-                    }
-                    _ => Ok(()),
-                }
-            }
-        }
-    }
-
     fn request(&mut self, Asked { request, by }: Asked) -> Result<(), JournalError> {
         match request {
             Request::OpenGate { day } => {
@@ -434,6 +412,7 @@ impl<S: Site> Loop<S> {
                 self.told.remove(&step);
                 self.record(Event::RetryAsked { step, by })
             }
+            Request::Errand { errand } => self.errand(errand, by),
             Request::TakeControl => self.record(Event::ControlTaken { by }),
             Request::Stop => {
                 if self.driver.state.stop_asked.is_some() {

@@ -94,6 +94,8 @@ impl Made {
             | Event::Log { .. }
             | Event::Noticed { .. }
             | Event::RetryAsked { .. }
+            | Event::ErrandAsked { .. }
+            | Event::ErrandEnded { .. }
             | Event::StopAsked { .. }
             | Event::ControlTaken { .. } => false,
         }
@@ -140,6 +142,8 @@ impl Made {
             | Event::Log { .. }
             | Event::Noticed { .. }
             | Event::RetryAsked { .. }
+            | Event::ErrandAsked { .. }
+            | Event::ErrandEnded { .. }
             | Event::StopAsked { .. }
             | Event::ControlTaken { .. }
             | Event::Ended { .. } => {}

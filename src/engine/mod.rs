@@ -6,6 +6,7 @@ pub mod describe;
 pub mod doubt;
 pub mod driver;
 mod ending;
+pub mod errand;
 pub mod estimate;
 pub mod failure;
 mod glance;

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 /// `{"kind": "vm_stopped", "vmid": 1003, ...}`: the product's own type, as the journal keeps it. A kind that a reader does
 /// not know is kept and not understood.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notice {
     /// The sort of change, one word in snake case, such as `vm_stopped`.
     pub kind: String,

@@ -1,5 +1,6 @@
 //! The record of one event. The journal holds records in order, screens receive them, and one fold reads them.
 use super::course::Course;
+use super::errand::Errand;
 use super::failure::Failure;
 use super::made::Adopted;
 use super::notice::Notice;
@@ -164,6 +165,21 @@ pub enum Event {
         /// The operator, as `ann on pts/3`.
         by: String,
     },
+    /// Somebody asked for an act beside the steps. On disk before the act is called.
+    ErrandAsked {
+        /// The act, as facts of the product.
+        errand: Errand,
+        /// The operator, as `ann on pts/3`.
+        by: String,
+    },
+    /// The act that was asked for has ended; without this record nobody knows how.
+    ErrandEnded {
+        /// The act, as facts of the product.
+        errand: Errand,
+        /// The reason why it was refused, or failed; without one the target has taken it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failure: Option<Failure>,
+    },
     /// Somebody asked the run to end at its next safe point.
     StopAsked {
         /// The operator, or the signal.
@@ -200,6 +216,8 @@ impl Event {
             | Event::Log { .. }
             | Event::Noticed { .. }
             | Event::RetryAsked { .. }
+            | Event::ErrandAsked { .. }
+            | Event::ErrandEnded { .. }
             | Event::StopAsked { .. }
             | Event::ControlTaken { .. }
             | Event::Ended { .. } => None,
@@ -215,6 +233,8 @@ impl Event {
             | Event::HandleKept { .. }
             | Event::Proven { .. }
             | Event::Drifted { .. }
+            | Event::ErrandAsked { .. }
+            | Event::ErrandEnded { .. }
             | Event::StopAsked { .. }
             | Event::Ended { .. } => true,
             Event::GateAsked { .. }

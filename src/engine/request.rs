@@ -1,4 +1,5 @@
 //! The requests of a person, a screen or a signal to a run.
+use super::errand::Errand;
 use super::step::StepId;
 use crate::base::day::Day;
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,11 @@ pub enum Request {
     Retry {
         /// A step that is blocked or is being retried; for any other it does nothing.
         step: StepId,
+    },
+    /// Do something beside the steps, at once.
+    Errand {
+        /// The act, as facts of the product.
+        errand: Errand,
     },
     /// End at the next safe point.
     Stop,

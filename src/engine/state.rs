@@ -165,7 +165,11 @@ impl RunState {
             Event::StopAsked { by } => self.stop_asked = Some(by.clone()),
             // The lines of a log are for those who listen, control belongs to the living worker, and a notice is about the
             // target alone.
-            Event::Log { .. } | Event::ControlTaken { .. } | Event::Noticed { .. } => {}
+            Event::Log { .. }
+            | Event::ControlTaken { .. }
+            | Event::Noticed { .. }
+            | Event::ErrandAsked { .. }
+            | Event::ErrandEnded { .. } => {}
             Event::Ended { outcome } => self.end(*outcome),
         }
     }

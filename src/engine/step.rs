@@ -1,4 +1,5 @@
 //! The contract of a step: observe, act, observe again. There is no way to mark a step done.
+use super::errand::Errand;
 use super::failure::Failure;
 use super::made::Made;
 use super::proof::Proof;
@@ -127,6 +128,21 @@ pub trait Site: Send + Sync + 'static {
     /// # Errors
     /// With the reason, when another one may; the act is then not called.
     async fn may_act(cx: &dyn Context, site: &Self::Reading, change: &Self::Changing) -> Result<(), Failure>;
+
+    /// Does what a person asked for beside the steps, right after [`Site::may_act`]. It must refuse what is not provably of this
+    /// run, and may be called again after any crash.
+    ///
+    /// # Errors
+    /// When it is refused, here or by the target.
+    async fn errand(
+        _cx: &dyn Context,
+        _site: &Self::Reading,
+        _change: &Self::Changing,
+        errand: &Errand,
+    ) -> Result<(), Failure> {
+        let what = format!("there is no act `{}` beside the steps", errand.kind());
+        Err(Failure::refused(what, "use the cozyup that started the run"))
+    }
 }
 
 /// The services that the engine gives to a step while a verb runs.

@@ -1,4 +1,5 @@
-//! The news of a record, with a sentence for what was noticed.
+//! The news of a record, with a sentence for what was noticed or asked for.
+use super::mending::Mending;
 use super::notice::Noticed;
 use crate::engine::describe::{self, LogEntry};
 use crate::engine::record::{Event, Record};
@@ -6,6 +7,11 @@ use crate::engine::state::RunState;
 
 /// As [`describe::describe`], which knows no kind of notice. One of a newer cozyup keeps its name alone.
 pub fn describe<'a>(record: &'a Record, state: &RunState) -> Vec<LogEntry<'a>> {
+    if let Event::ErrandAsked { errand, .. } | Event::ErrandEnded { errand, .. } = &record.event
+        && let Some(known) = errand.read::<Mending>()
+    {
+        return LogEntry::errand(&record.event, &known.title()).into_iter().collect();
+    }
     let known = if let Event::Noticed { notice } = &record.event { notice.read::<Noticed>() } else { None };
     match known {
         Some(known) => {

@@ -322,7 +322,7 @@ impl ScreenServer {
             Request::TakeControl => {
                 self.registry.set(Some(Holder { screen, who: who.to_string(), since: Timestamp::now() }));
             }
-            Request::OpenGate { .. } | Request::Retry { .. } | Request::Stop => {
+            Request::OpenGate { .. } | Request::Retry { .. } | Request::Errand { .. } | Request::Stop => {
                 if !self.registry.control(screen).yours {
                     let holder = self.registry.holder().map_or("nobody".to_string(), |h| h.who);
                     let why = format!("this screen may not {}: {holder} has control", verb(&request));
@@ -340,6 +340,7 @@ fn verb(request: &Request) -> &'static str {
     match request {
         Request::OpenGate { .. } => "begin a day",
         Request::Retry { .. } => "retry a step",
+        Request::Errand { .. } => "ask for an act",
         Request::Stop => "stop the run",
         Request::TakeControl => "take control",
     }

@@ -9,6 +9,7 @@ use crate::engine::proof::Evidence;
 use crate::engine::step::Context;
 use crate::kubernetes::{Kind, Reader, ReleaseStatus};
 use jiff::Timestamp;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// A chart or a value that is not there yet may come within this time of its own.
@@ -16,6 +17,24 @@ const COMING: Duration = Duration::from_secs(120);
 /// Bytes of Flux's own words in a failure, and in a wait.
 const LONG: usize = 500;
 const SHORT: usize = 160;
+
+/// Flux's own annotations (helm-controller v1.3.0, `api/v2/annotations.go`). The first asks for an attempt now; the other two
+/// count only with the same value: an attempt although nothing has changed, and failures are counted from none.
+const AGAIN: [&str; 3] =
+    ["reconcile.fluxcd.io/requestedAt", "reconcile.fluxcd.io/forceAt", "reconcile.fluxcd.io/resetAt"];
+
+/// The annotations with which Flux tries a release again at once; `token`: any new value.
+pub fn again(token: &str) -> BTreeMap<&'static str, String> {
+    AGAIN.into_iter().map(|name| (name, token.to_string())).collect()
+}
+
+/// The same by hand.
+pub fn again_by_hand(namespace: &str, name: &str) -> String {
+    let all = AGAIN.map(|name| format!("{name}=$at")).join(" ");
+    format!(
+        "at=$(date +%s); kubectl annotate helmreleases.helm.toolkit.fluxcd.io -n {namespace} {name} --overwrite {all}"
+    )
+}
 
 fn moment(at: Option<Timestamp>) -> String {
     at.map(|t| format!(" since {}", t.strftime("%H:%M:%SZ"))).unwrap_or_default()
@@ -58,10 +77,7 @@ pub fn failure(release: &ReleaseStatus, now: Timestamp) -> Option<Failure> {
     let place = format!("{namespace}/{name}");
     let command = format!("helmreleases.helm.toolkit.fluxcd.io -n {namespace} {name}");
     let lasts = |told: &Words<'_>| told.since.is_some_and(|s| between(s, now) > COMING);
-    let again = format!(
-        "at=$(date +%s); kubectl annotate {command} --overwrite reconcile.fluxcd.io/requestedAt=$at \
-         reconcile.fluxcd.io/forceAt=$at reconcile.fluxcd.io/resetAt=$at"
-    );
+    let again = again_by_hand(namespace, name);
     let describe = format!("read `kubectl describe {command}` and mend what it names");
     let by_itself =
         format!("{describe}. Flux tries again by itself; at once after: {again}. This step goes on when it is ready");

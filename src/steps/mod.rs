@@ -22,6 +22,7 @@ pub mod day8;
 pub mod day9;
 pub mod digests;
 pub mod drills;
+pub mod errands;
 pub mod failures;
 pub mod flux;
 pub mod follow;

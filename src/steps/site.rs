@@ -6,6 +6,7 @@ use crate::base::secret::Secret;
 use crate::base::text::with_cause;
 use crate::base::vault::{Vault, VaultError};
 use crate::base::vmid::Vmid;
+use crate::engine::errand::Errand;
 use crate::engine::failure::Failure;
 use crate::engine::step::{Context, Site, StepId};
 use crate::observed::Fact;
@@ -14,6 +15,7 @@ use crate::proxmox::VmConfig;
 use crate::release::{Component, Release};
 use crate::steps::claim::{self, Claim};
 use crate::steps::digests::Digests;
+use crate::steps::errands;
 use crate::steps::failures;
 use crate::steps::hand_over::Scribe;
 use crate::steps::machine::pin::Pins;
@@ -40,6 +42,10 @@ impl Site for Installation {
 
     async fn may_act(cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
         claim::hold(cx, site, change).await
+    }
+
+    async fn errand(cx: &dyn Context, site: &Reading, change: &Changing, errand: &Errand) -> Result<(), Failure> {
+        errands::run(cx, site, change, errand).await
     }
 }
 

@@ -16,6 +16,8 @@ pub enum Context {
     Stopping,
     Stop,
     Take,
+    /// Before an act that a person asks for.
+    Mend,
     Result,
     /// The panes of a cluster.
     Cluster,
@@ -37,7 +39,7 @@ pub enum Context {
 }
 
 impl Context {
-    pub const ALL: [Context; 22] = [
+    pub const ALL: [Context; 23] = [
         Context::Run,
         Context::Full,
         Context::Find,
@@ -46,6 +48,7 @@ impl Context {
         Context::Stopping,
         Context::Stop,
         Context::Take,
+        Context::Mend,
         Context::Result,
         Context::Cluster,
         Context::Line,
@@ -72,6 +75,7 @@ impl Context {
             Context::Stopping => "While a run stops",
             Context::Stop => "Stopping a run",
             Context::Take => "Taking control of a run",
+            Context::Mend => "Before an act that you ask for",
             Context::Result => "The result of a run",
             Context::Cluster => "The panes of a cluster (`cozyup watch`)",
             Context::Line => "One line of a cluster on the full screen",
@@ -100,6 +104,7 @@ impl Context {
             | Context::Stopping
             | Context::Stop
             | Context::Take
+            | Context::Mend
             | Context::Result
             | Context::Cluster
             | Context::Line

@@ -6,6 +6,7 @@ mod find;
 mod form;
 mod form_site;
 mod home;
+mod mend;
 mod run;
 mod table;
 
@@ -255,6 +256,8 @@ mod find_tests;
 mod form_site_tests;
 #[cfg(test)]
 mod home_tests;
+#[cfg(test)]
+mod mend_tests;
 #[cfg(test)]
 mod review_tests;
 #[cfg(test)]

@@ -4,13 +4,18 @@ use cozyup::base::day::Day;
 use cozyup::base::vmid::Vmid;
 use cozyup::compose::{self, Options};
 use cozyup::engine::course::Course;
+use cozyup::engine::errand::Errand;
 use cozyup::engine::record::{Event, Outcome, Record};
 use cozyup::engine::request::{Asked, Request};
 use cozyup::lab::disturb;
 use cozyup::lab::kube::control::nodes;
 use cozyup::lab::pve::lifecycle;
+use cozyup::lab::scenario::Scenario;
 use cozyup::observe::Calls;
-use cozyup::observed::{Asker, Board, Kind, Matter, Noticed, Object, Origin, Question, Snapshot, Told, Untold, View};
+use cozyup::observed::{
+    Asker, Board, Event as Warning, Kind, Matter, Mending, Noticed, Object, Origin, Pod, Question, Release, Snapshot,
+    Told, Untold, View,
+};
 use cozyup::session::order::Keys;
 use std::future::Future;
 use std::sync::Arc;
@@ -279,6 +284,84 @@ fn a_node_that_falls_in_day_4_makes_day_3_drifted_and_no_snapshot_or_answer_hold
         let token = std::fs::read_to_string(&rig.site().token_file).unwrap();
         assert!(!texts.contains(token.trim()) && !texts.contains("PRIVATE KEY") && texts.len() < 200 << 10);
         run.requests.send(Request::Stop.by("ann")).unwrap();
+    });
+}
+
+/// `r` on the failed release of this namespace; one that is not the platform's is refused.
+async fn reconciled(run: &mut Watched, namespace: &str) {
+    let failed = |release: &&Release| release.namespace == namespace && release.state.is_trouble();
+    let seen = run.board.last(Kind::Releases).unwrap();
+    let View::Releases(releases) = &seen.view else { panic!("{seen:?}") };
+    let release = releases.rows.iter().find(failed).unwrap_or_else(|| panic!("{releases:?}"));
+    for (namespace, name, words) in [
+        (release.namespace.clone(), release.name.clone(), None),
+        ("tenant-root".to_string(), "somebodys".to_string(), Some("none of those")),
+    ] {
+        let about = Object::Release { namespace: namespace.clone(), name: name.clone() };
+        let errand = Errand::of(&Mending::ReconcileRelease { namespace, name }).unwrap();
+        run.requests.send(Request::Errand { errand }.by("ann on pts/3")).unwrap();
+        let ended = |r: &Record| match &r.event {
+            Event::ErrandEnded { failure, .. } => Some(failure.clone()),
+            _ => None,
+        };
+        let failure = run.record("the end of the errand", ended).await;
+        match words {
+            Some(words) => assert!(failure.as_ref().is_some_and(|why| why.what.contains(words)), "{failure:?}"),
+            None => {
+                assert_eq!(failure, None);
+                // Flux has seen it, and counts from none.
+                let question = || run.asker.ask(Question { matter: Matter::Raw, about: about.clone() });
+                let mut text = String::new();
+                for _ in 0..100 {
+                    text = question().await.unwrap().text;
+                    if text.contains("lastHandledResetAt") {
+                        break;
+                    }
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+                assert!(text.contains("lastHandledResetAt") && text.contains("reconcile.fluxcd.io/forceAt"), "{text}");
+            }
+        }
+    }
+    let asked = run.seen.iter().filter(|r| matches!(&r.event, Event::ErrandAsked { by, .. } if by == "ann on pts/3"));
+    assert_eq!(asked.count(), 2);
+}
+
+/// Issue 14, 1 and 8: pods that do not come up in three ways, as a screen sees them.
+#[test]
+fn pods_that_do_not_come_up_are_seen_with_reasons_and_warnings_and_the_last_words_of_the_one_that_crashes() {
+    let rig = rig();
+    let mut faults = Scenario::load("pods-fail").unwrap().faults;
+    // They are to be seen however busy this machine is.
+    faults.iter_mut().for_each(|fault| fault.heal_s = None);
+    rig.lab().with(|world| world.scenario.faults = faults);
+    block(async {
+        let mut run = Watched::start(&rig, 3, None);
+        for reason in ["ImagePullBackOff", "CrashLoopBackOff", "Unschedulable"] {
+            let fails = |pod: &Pod| pod.reason.as_deref() == Some(reason);
+            run.board(Kind::Pods, |view| matches!(view, View::Pods(pods) if pods.rows.iter().any(fails))).await;
+        }
+        for (reason, words) in [("Failed", "429"), ("BackOff", "Back-off"), ("FailedScheduling", "Insufficient memory")]
+        {
+            let told = |event: &Warning| event.reason == reason && event.message.contains(words);
+            run.board(Kind::Events, |view| matches!(view, View::Events(all) if all.rows.iter().any(told))).await;
+        }
+        let seen = run.board(Kind::Tails, |view| matches!(view, View::Tails(tails) if !tails.rows.is_empty())).await;
+        let View::Tails(tails) = &seen.view else { panic!("{seen:?}") };
+        let [tail] = tails.rows.as_slice() else { panic!("only one of them has run: {tails:?}") };
+        assert!(tail.earlier && tail.lines.last().unwrap().contains("i/o timeout"), "{tail:?}");
+        let about = Object::Pod { namespace: tail.namespace.clone(), name: tail.pod.clone() };
+        let log = run.asker.ask(Question { matter: Matter::Log, about }).await.unwrap();
+        let Origin::Container { earlier: Some(before), .. } = &log.origin else { panic!("{log:?}") };
+        assert!(before.exit_code == 1 && before.ended.is_some() && log.text.contains("memberlist"), "{log:?}");
+        reconciled(&mut run, &tail.namespace).await;
+        let pods = run.board.last(Kind::Pods).unwrap();
+        let View::Pods(pods) = &pods.view else { panic!("{pods:?}") };
+        let waits = pods.rows.iter().find(|pod| pod.reason.as_deref() == Some("ImagePullBackOff")).unwrap();
+        let about = Object::Pod { namespace: waits.namespace.clone(), name: waits.name.clone() };
+        let none = run.asker.ask(Question { matter: Matter::Log, about }).await;
+        let Err(Untold::NotBegun { says, .. }) = &none else { panic!("{none:?}") };
+        assert!(says.contains("trying and failing to pull image"), "{says}");
     });
 }
 

@@ -22,6 +22,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 mod doubt;
+mod errand;
 mod verify;
 
 /// A world of named things that take some looks to appear.
@@ -40,17 +41,6 @@ pub(super) struct Target {
 
 pub(super) type Shared = Arc<Mutex<Target>>;
 pub(super) struct TestSite;
-#[async_trait]
-impl Site for TestSite {
-    type Reading = Shared;
-    type Changing = Shared;
-    type Fact = String;
-
-    async fn may_act(_: &dyn Context, _: &Shared, change: &Shared) -> Result<(), Failure> {
-        change.lock().unwrap().forbidden.clone().map_or(Ok(()), Err)
-    }
-}
-
 pub(super) struct Make {
     outline: Outline,
     /// Looks until the thing is ready after the act.

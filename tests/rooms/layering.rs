@@ -54,8 +54,10 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
 const PACKAGES: [(&str, &[&str]); 3] =
     [("base", &[]), ("talos/wire", &[]), ("lab", &["cozyup-base", "cozyup-talos-wire"])];
 /// The screen folds records and shows them; it never reaches into the driver or the journal.
-const TUI_ENGINE: [&str; 11] =
-    ["course", "state", "record", "request", "proof", "standing", "step", "describe", "wait", "failure", "estimate"];
+const TUI_ENGINE: [&str; 12] = [
+    "course", "errand", "state", "record", "request", "proof", "standing", "step", "describe", "wait", "failure",
+    "estimate",
+];
 
 pub fn sources(dir: &Path, into: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(dir).unwrap() {

@@ -38,6 +38,8 @@ impl Idle {
             | Event::Log { .. }
             | Event::Noticed { .. }
             | Event::RetryAsked { .. }
+            | Event::ErrandAsked { .. }
+            | Event::ErrandEnded { .. }
             | Event::ControlTaken { .. }
             | Event::StopAsked { .. }
             | Event::Ended { .. } => {}

@@ -87,7 +87,7 @@ impl Histories {
                     session.outcome = Some(*outcome);
                 }
             }
-            Event::Noticed { .. } => {
+            Event::Noticed { .. } | Event::ErrandAsked { .. } | Event::ErrandEnded { .. } => {
                 let news = told.into_iter().map(|entry| Told { at: record.at, text: text::line(&entry.text) });
                 self.notices.extend(news);
                 self.notices.truncate(NOTICES);
@@ -148,6 +148,8 @@ impl Histories {
             | Event::Log { .. }
             | Event::Noticed { .. }
             | Event::RetryAsked { .. }
+            | Event::ErrandAsked { .. }
+            | Event::ErrandEnded { .. }
             | Event::StopAsked { .. }
             | Event::ControlTaken { .. }
             | Event::Ended { .. } => {}

@@ -1,5 +1,5 @@
 //! What was asked about one thing of the site, and the answer once it has come.
-use crate::observed::{Answer, Asker, Question};
+use crate::observed::{Answer, Asker, Mending, Question};
 use std::time::Duration;
 
 #[derive(Debug, Default)]
@@ -9,6 +9,8 @@ pub struct Asking {
     /// Of the last question.
     pub number: u64,
     pub last: Option<Asked>,
+    /// The act beside the steps that the person is asked about.
+    pub mending: Option<Mending>,
 }
 
 #[derive(Debug)]

@@ -9,8 +9,7 @@ use crate::session::protocol::Control;
 use crate::tui::feed::{Feed, FeedLine};
 use crate::tui::keymap::Context;
 use crate::tui::line::TextLine;
-use crate::tui::model::asking::Asking;
-use crate::tui::model::observed::Observed;
+use crate::tui::model::{asking::Asking, observed::Observed};
 use crate::tui::panes;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -101,6 +100,7 @@ pub enum Dialog {
     },
     /// Somebody else has control.
     Take,
+    Mend,
     Result {
         scroll: usize,
     },
@@ -219,6 +219,7 @@ impl RunModel {
             (Some(Dialog::Stopping), _) => Context::Stopping,
             (Some(Dialog::Stop { .. }), _) => Context::Stop,
             (Some(Dialog::Take), _) => Context::Take,
+            (Some(Dialog::Mend), _) => Context::Mend,
             (Some(Dialog::Result { .. }), _) => Context::Result,
             (None, Some(_)) => Context::Full,
             (None, None) => Context::Run,

@@ -1,6 +1,6 @@
 //! Keys in a question over a run: the gate of a day, the ways out, control, the result.
 use super::run::{end, quit, stop, stop_and_quit};
-use super::{Around, moved};
+use super::{Around, mend, moved};
 use crate::session::protocol::Request;
 use crate::tui::keymap::Action;
 use crate::tui::message::Cmd;
@@ -13,9 +13,10 @@ const TAKE_IN: Duration = Duration::from_millis(400);
 pub fn act(run: &mut RunModel, dialog: Dialog, action: Action, around: &mut Around<'_>) -> Vec<Cmd> {
     if action == Action::Interrupt {
         return match dialog {
-            Dialog::Stopping => end(run),
-            Dialog::Quit { .. } => end(run),
-            Dialog::Gate { .. } | Dialog::Stop { .. } | Dialog::Take | Dialog::Result { .. } => quit(run),
+            Dialog::Stopping | Dialog::Quit { .. } => end(run),
+            Dialog::Gate { .. } | Dialog::Stop { .. } | Dialog::Take | Dialog::Mend | Dialog::Result { .. } => {
+                quit(run)
+            }
         };
     }
     if action == Action::Quit {
@@ -46,8 +47,9 @@ pub fn act(run: &mut RunModel, dialog: Dialog, action: Action, around: &mut Arou
             run.dialog = None;
             vec![Cmd::Ask(Request::TakeControl)]
         }
-        Dialog::Take if matches!(action, Action::Back | Action::Enter) => close(run),
-        Dialog::Stopping | Dialog::Take => Vec::new(),
+        Dialog::Take | Dialog::Mend if matches!(action, Action::Back | Action::Enter) => close(run),
+        Dialog::Mend if action == Action::Yes => mend::agreed(run, around),
+        Dialog::Stopping | Dialog::Take | Dialog::Mend => Vec::new(),
         Dialog::Result { scroll } => {
             run.dialog = match action {
                 Action::Back | Action::Enter => None,

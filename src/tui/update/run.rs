@@ -1,5 +1,5 @@
 //! Keys and records on the screen of a run.
-use super::{Around, dialogs, find, moved, table};
+use super::{Around, dialogs, find, mend, moved, table};
 use crate::base::day::Day;
 use crate::engine::record::{Outcome, Record};
 use crate::engine::standing::{Standing, clock_of, standing};
@@ -178,6 +178,7 @@ fn in_full(run: &mut RunModel, full: Full, action: Action, around: &mut Around<'
             run.full = None;
             go(run, digit);
         }
+        Action::Retry if mend::offer(run, around) => {}
         Action::Retry => return retry(run, around),
         Action::Quit | Action::Interrupt => return quit(run),
         other => match full {
@@ -228,6 +229,7 @@ fn in_panes(run: &mut RunModel, action: Action, around: &mut Around<'_>) -> Vec<
         Action::Go(digit) => go(run, digit),
         Action::Back if run.problems || !run.find.is_empty() => (run.problems, run.find) = (false, String::new()),
         Action::Back => choose(run, Pane::Days),
+        Action::Retry if mend::offer(run, around) => {}
         Action::Retry => return retry(run, around),
         Action::Gate => gate(run, around),
         Action::Stop => ask_to_stop(run, around),

@@ -36,6 +36,7 @@ fn requests(typist: &Typist) -> Vec<String> {
     let shown = asked.map(|request| match request {
         Request::OpenGate { day } => format!("gate of {day}"),
         Request::Retry { step } => format!("retry {step}"),
+        Request::Errand { errand } => format!("errand {}", errand.kind()),
         Request::Stop => "stop".to_string(),
         Request::TakeControl => "take control".to_string(),
     });

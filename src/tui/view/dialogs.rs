@@ -14,6 +14,7 @@ use crate::base::day::Day;
 use crate::engine::record::Outcome;
 use crate::engine::standing::clock_of;
 use crate::engine::state::Status;
+use crate::observed::Mending;
 use crate::plan::day_title;
 use crate::tui::model::Model;
 use crate::tui::model::run::{Dialog, RunModel};
@@ -38,6 +39,7 @@ pub fn render(model: &Model, run: &RunModel, dialog: &Dialog, body: Rect, buf: &
         Dialog::Stop { stop } => {
             show(model, body, buf, ("Stop this run?", edge), usize::MAX, |page| ask_stop(model, run, *stop, page))
         }
+        Dialog::Mend => show(model, body, buf, ("Try it again now?", edge), 0, |page| mend(model, run, page)),
         Dialog::Take => show(model, body, buf, ("Take control?", edge), 0, |page| take(model, run, page)),
         Dialog::Result { scroll } => {
             let title = match run.state.ended {
@@ -154,6 +156,17 @@ fn take(model: &Model, run: &RunModel, page: &mut Page) {
     page.pair(theme.strong(), 0, "", &format!("{who} has control of this run."));
     page.say(theme.plain(), 0, "Whoever takes it opens gates, retries and stops; the other screen then only looks on, and says by whom. It stands in the record.");
     page.say(theme.asks(), 0, "y takes control, Esc leaves it as it is.");
+}
+
+fn mend(model: &Model, run: &RunModel, page: &mut Page) {
+    let theme = model.theme;
+    let Some(mending) = &run.asking.mending else { return };
+    page.pair(theme.strong(), 0, "", &mending.title());
+    match mending {
+        Mending::ReconcileRelease { .. } => page.say(theme.plain(), 0, "Flux tries it again at once, and counts its failures from none: the HelmRelease gets the annotations of `flux reconcile helmrelease --reset --force`. Where what made it fail is still there, it fails again."),
+    }
+    page.say(theme.plain(), 0, "It goes into the record, in your name.");
+    page.say(theme.asks(), 0, "y does it, Esc leaves it as it is.");
 }
 
 fn stopping(model: &Model, run: &RunModel, page: &mut Page) {

@@ -29,6 +29,7 @@ pub fn views() -> Vec<View> {
             answered(asking(platform(t, s)).keys("2<Down>y"), Ok(vm()))
         }),
         view("answer-none", "a line that has no log", |t, s| asking(platform(t, s)).keys("5<End>l")),
+        view("mend", "the question before a failed release is tried again", |t, s| platform(t, s).keys("4r")),
         view("watch-raw", "y in a cluster that no run speaks of", |t, s| {
             answered(of_cluster(t, s).keys("y"), Ok(node()))
         }),
