@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
 
 /// Between two looks whether the API answers; of the run's clock.
 const ALIVE: Duration = Duration::from_secs(10);
@@ -101,9 +102,14 @@ const GAPS: Places = Places {
     events: |gaps| &mut gaps.events,
 };
 
-/// Gives every snapshot to `take`, and says `lost` when there is none to be had.
-async fn each<R>(around: &Around, place: Place, mut all: Snapshots<R>, mut take: impl FnMut(Vec<R>), lost: impl Fn()) {
-    while let Some(snapshot) = all.next().await {
+/// Gives the newest snapshot to `take`, and says `lost` when there is none to be had.
+async fn each<R>(around: &Around, place: Place, all: Snapshots<R>, mut take: impl FnMut(Vec<R>), lost: impl Fn()) {
+    let mut all = all.fuse();
+    let mut newest = None;
+    while let Some(snapshot) = match newest.take() {
+        Some(snapshot) => Some(snapshot),
+        None => all.next().await,
+    } {
         Calls::count(&around.calls.kubernetes, 1);
         match snapshot {
             Ok(rows) => {
@@ -124,7 +130,11 @@ async fn each<R>(around: &Around, place: Place, mut all: Snapshots<R>, mut take:
                 lost();
             }
         }
-        tokio::time::sleep(super::pace::attended(TAKE, around.is_watched())).await;
+        // What comes meanwhile must not queue up: a busy cluster would be shown as it was minutes ago.
+        let end = Instant::now() + super::pace::attended(TAKE, around.is_watched());
+        while let Ok(Some(snapshot)) = timeout_at(end, all.next()).await {
+            newest = Some(snapshot);
+        }
     }
 }
 
@@ -172,5 +182,27 @@ mod tests {
         assert_eq!(after(vec![Err(Error::NotFound), Ok(vec![1])]).await, (None, false, 1));
         let unreachable = Error::Unreachable { text: "refused".into() };
         assert_eq!(after(vec![Err(unreachable)]).await, (None, true, 0));
+    }
+
+    /// A watch brings one event at a time. One snapshot a second was taken of them, so a busy cluster was seen ever later.
+    #[tokio::test(start_paused = true)]
+    async fn of_many_changes_the_newest_is_shown_and_none_waits_in_a_queue() {
+        let (outlet, _board, _outside) = outlet(false);
+        let (progress, screens) = (watch::Sender::new(Progress::default()), watch::Sender::new(1));
+        let (progress, screens) = (progress.subscribe(), screens.subscribe());
+        let around = Around { clock: Clock::real(), outlet, calls: Arc::default(), progress, screens };
+        let (event, events) = tokio::sync::mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            for n in 0..1000u64 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                event.send(Ok(vec![n])).unwrap();
+            }
+        });
+        let all = stream::unfold(events, |mut events| async move { events.recv().await.map(|item| (item, events)) });
+        let began = Instant::now();
+        let mut late = Vec::new();
+        let take = |rows: Vec<u64>| late.push(began.elapsed().as_millis() as u64 - 10 * (rows[0] + 1));
+        each(&around, GAPS.releases, all.boxed(), take, || ()).await;
+        assert!(late.len() >= 9 && late.iter().all(|late| *late <= 1100), "{late:?}");
     }
 }

@@ -18,7 +18,7 @@ pub async fn run(cx: &dyn Context, site: &Reading, change: &Changing, errand: &E
         Some(Mending::ReconcileRelease { namespace, name }) => reconcile(cx, site, change, &namespace, &name).await,
         None => Err(Failure::refused(
             format!("this cozyup knows no act `{}`", errand.kind()),
-            "use the cozyup that started the run".to_string(),
+            "use the cozyup that started the run",
         )),
     }
 }

@@ -11,6 +11,8 @@ pub enum Context {
     Run,
     Full,
     Find,
+    /// The name of a command is typed.
+    Palette,
     Gate,
     Quit,
     Stopping,
@@ -39,10 +41,11 @@ pub enum Context {
 }
 
 impl Context {
-    pub const ALL: [Context; 23] = [
+    pub const ALL: [Context; 24] = [
         Context::Run,
         Context::Full,
         Context::Find,
+        Context::Palette,
         Context::Gate,
         Context::Quit,
         Context::Stopping,
@@ -70,6 +73,7 @@ impl Context {
             Context::Run => "A run",
             Context::Full => "A pane on the full screen",
             Context::Find => "Finding lines",
+            Context::Palette => "Going somewhere by its name",
             Context::Gate => "The question before a day that changes things",
             Context::Quit => "Leaving a run that goes on",
             Context::Stopping => "While a run stops",
@@ -96,7 +100,7 @@ impl Context {
     /// True when letters go into a text.
     pub fn takes_text(self) -> bool {
         match self {
-            Context::Find | Context::Open | Context::Lab | Context::Edit | Context::Prompt => true,
+            Context::Find | Context::Palette | Context::Open | Context::Lab | Context::Edit | Context::Prompt => true,
             Context::Run
             | Context::Full
             | Context::Gate
@@ -170,6 +174,8 @@ pub enum Action {
     HalfDown,
     /// Types what is to be found.
     Find,
+    /// Types the name of a command.
+    Command,
     Next,
     Previous,
     /// All that is known of the selected thing.
@@ -275,7 +281,15 @@ mod tests {
     /// The table of docs/OPERATOR.md: the parts of the screen that a run has.
     fn documented() -> String {
         let mut text = String::new();
-        for context in [Context::Run, Context::Find, Context::Full, Context::Gate, Context::Common, Context::Anywhere] {
+        for context in [
+            Context::Run,
+            Context::Find,
+            Context::Palette,
+            Context::Full,
+            Context::Gate,
+            Context::Common,
+            Context::Anywhere,
+        ] {
             text.push_str(&format!("\n{}\n\n| key | what it does |\n|---|---|\n", context.title()));
             for binding in KEYS.iter().filter(|b| b.context == context) {
                 let keys: Vec<String> = binding.shown.split(' ').map(|key| format!("`{key}`")).collect();

@@ -8,6 +8,7 @@ mod keymap;
 mod line;
 pub mod message;
 pub mod model;
+mod palette;
 mod panes;
 mod replay;
 mod runtime;

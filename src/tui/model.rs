@@ -25,6 +25,8 @@ pub struct Model {
     pub wall: Duration,
     pub screen: Screen,
     pub help: Option<Help>,
+    /// The name of a command, while it is typed.
+    pub palette: Option<TextLine>,
     pub notice: Option<Notice>,
     /// A key that means nothing was told of once.
     pub told_of_keys: bool,
@@ -55,6 +57,17 @@ pub enum Screen {
     Cluster(Box<ClusterModel>),
 }
 
+impl Screen {
+    /// The part of it that has the keyboard when nothing lies over it.
+    pub fn context(&self) -> Context {
+        match self {
+            Screen::Run(run) => run.context(),
+            Screen::Home(home) => home.context(),
+            Screen::Cluster(cluster) => cluster.context(),
+        }
+    }
+}
+
 /// The lengths that the last frame measured, so that scrolling stops at the end.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Drawn {
@@ -76,6 +89,7 @@ impl Model {
             wall: Duration::ZERO,
             screen,
             help: None,
+            palette: None,
             notice: None,
             told_of_keys: false,
             drawn: Drawn::default(),
@@ -84,11 +98,10 @@ impl Model {
 
     /// The part of the screen that has the keyboard.
     pub fn context(&self) -> Context {
-        match (&self.help, &self.screen) {
+        match (&self.help, &self.palette) {
             (Some(_), _) => Context::Help,
-            (None, Screen::Run(run)) => run.context(),
-            (None, Screen::Home(home)) => home.context(),
-            (None, Screen::Cluster(cluster)) => cluster.context(),
+            (None, Some(_)) => Context::Palette,
+            (None, None) => self.screen.context(),
         }
     }
 

@@ -11,8 +11,10 @@ mod run;
 mod table;
 
 use super::keymap::{self, Action, Context};
+use super::line::TextLine;
 use super::message::{Cmd, Msg};
 use super::model::{Drawn, Help, Model, Notice, Screen};
+use super::palette;
 use crate::observed::{Answer, Snapshot};
 use crossterm::event::KeyEvent;
 use jiff::Timestamp;
@@ -38,7 +40,7 @@ impl Around<'_> {
 
 pub fn update(model: &mut Model, msg: Msg) -> Vec<Cmd> {
     let context = model.context();
-    let Model { screen, now, wall, help, notice, told_of_keys, drawn, theme: _ } = model;
+    let Model { screen, now, wall, help, palette, notice, told_of_keys, drawn, theme: _ } = model;
     if let Msg::Clock { now: time, wall: since } = msg {
         *now = time;
         *wall = since;
@@ -52,8 +54,8 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Cmd> {
     }
     let mut around = Around { notice, drawn: *drawn, now: *now, wall: *wall };
     match (msg, screen) {
-        (Msg::Key(event), screen) => key(screen, event, (context, help, told_of_keys), &mut around),
-        (Msg::Paste(text), screen) => pasted(screen, &text),
+        (Msg::Key(event), screen) => key(screen, event, Over { context, help, palette, told_of_keys }, &mut around),
+        (Msg::Paste(text), screen) => pasted(screen, palette, &text),
         (Msg::Observed(snapshots), screen) => observed(screen, snapshots, around.wall),
         (Msg::Hangup, screen) => hung_up(screen),
         (Msg::Records(records), Screen::Run(run)) => {
@@ -87,7 +89,11 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Cmd> {
     }
 }
 
-fn pasted(screen: &mut Screen, text: &str) -> Vec<Cmd> {
+fn pasted(screen: &mut Screen, palette: &mut Option<TextLine>, text: &str) -> Vec<Cmd> {
+    if let Some(line) = palette {
+        line.paste(text);
+        return Vec::new();
+    }
     match screen {
         Screen::Run(run) => find::paste(run, text),
         Screen::Home(home) => home::paste(home, text),
@@ -121,20 +127,58 @@ fn hung_up(screen: &mut Screen) -> Vec<Cmd> {
     }
 }
 
+fn begin(palette: &mut Option<TextLine>) -> Vec<Cmd> {
+    *palette = Some(TextLine::new(""));
+    Vec::new()
+}
+
+/// What lies over the screen, and takes keys first.
+struct Over<'a> {
+    context: Context,
+    help: &'a mut Option<Help>,
+    palette: &'a mut Option<TextLine>,
+    told_of_keys: &'a mut bool,
+}
+
+/// A key while the name of a command is typed; the action that it leads to.
+fn in_palette(screen: &Screen, over: &mut Over<'_>, event: KeyEvent, around: &mut Around<'_>) -> Option<Action> {
+    let line = over.palette.as_mut()?;
+    match keymap::action(Context::Palette, &event) {
+        Some(Action::Enter) => match palette::find(screen, &line.text()) {
+            Ok(action) => {
+                *over.palette = None;
+                over.context = screen.context();
+                return Some(action);
+            }
+            Err(why) => around.say(why),
+        },
+        Some(Action::NextPane) => *line = TextLine::new(&palette::completed(screen, &line.text())),
+        Some(Action::Back) => *over.palette = None,
+        Some(action @ (Action::Interrupt | Action::Help)) => {
+            *over.palette = None;
+            return Some(action);
+        }
+        Some(_) | None => line.key(event),
+    }
+    None
+}
+
 /// A key: for the help, for everything, for the part that has the keyboard, or for a text.
-fn key(
-    screen: &mut Screen,
-    event: KeyEvent,
-    (context, help, told_of_keys): (Context, &mut Option<Help>, &mut bool),
-    around: &mut Around<'_>,
-) -> Vec<Cmd> {
+fn key(screen: &mut Screen, event: KeyEvent, mut over: Over<'_>, around: &mut Around<'_>) -> Vec<Cmd> {
     *around.notice = None;
-    let action = keymap::action(context, &event);
+    let mut action = keymap::action(over.context, &event);
     match action {
         Some(Action::Redraw) => return vec![Cmd::Redraw],
         Some(Action::Suspend) => return vec![Cmd::Suspend],
         Some(_) | None => {}
     }
+    if over.context == Context::Palette {
+        match in_palette(screen, &mut over, event, around) {
+            Some(meant) => action = Some(meant),
+            None => return Vec::new(),
+        }
+    }
+    let Over { context, help, palette, told_of_keys } = over;
     if let Some(Help { scroll, .. }) = help {
         let stays = action.is_none_or(|action| help_action(action, scroll, around.drawn));
         if !stays {
@@ -149,6 +193,7 @@ fn key(
             *help = Some(Help { of: context, scroll: 0 });
             Vec::new()
         }
+        (Some(Action::Command), _) => begin(palette),
         (Some(action), Screen::Run(run)) => run::act(run, action, around),
         (Some(action), Screen::Home(home)) => home::act(home, action, around),
         (Some(action), Screen::Cluster(seen)) => cluster::act(seen, action, around),
@@ -196,10 +241,9 @@ fn stride(action: Action, page: usize) -> usize {
 /// The new value of a scroll offset or a cursor between 0 and `last` after `action`; `None`: the action does not move
 /// things.
 fn moved(action: Action, at: usize, last: usize, page: usize) -> Option<usize> {
-    let by = stride(action, page.max(2) - 1);
     let to = match action {
-        Action::Up | Action::HalfUp | Action::PageUp => at.min(last).saturating_sub(by),
-        Action::Down | Action::HalfDown | Action::PageDown => at.saturating_add(by),
+        Action::Up | Action::HalfUp | Action::PageUp => at.min(last).saturating_sub(stride(action, page.max(2) - 1)),
+        Action::Down | Action::HalfDown | Action::PageDown => at.saturating_add(stride(action, page.max(2) - 1)),
         Action::Top => 0,
         Action::Bottom => last,
         Action::Left
@@ -230,6 +274,7 @@ fn moved(action: Action, at: usize, last: usize, page: usize) -> Option<usize> {
         | Action::Use
         | Action::SetAside
         | Action::Find
+        | Action::Command
         | Action::Next
         | Action::Previous
         | Action::Describe
@@ -258,6 +303,8 @@ mod form_site_tests;
 mod home_tests;
 #[cfg(test)]
 mod mend_tests;
+#[cfg(test)]
+mod palette_tests;
 #[cfg(test)]
 mod review_tests;
 #[cfg(test)]

@@ -107,10 +107,12 @@ mod tests {
         let forward = on(Course::Forward { until: Day::Number(10) });
         assert_eq!(refusal(&forward, false), None);
         assert!(refusal(&forward, true).is_some());
+        let mut stopping = forward;
+        stopping.stop_asked = Some("ann".into());
         for (state, words) in [
             (on(Course::default()), "only looks"),
             (on(Course::Back { cluster_is_lost: false }), "taken back"),
-            (RunState { stop_asked: Some("ann".into()), ..forward }, "stopping"),
+            (stopping, "stopping"),
         ] {
             let why = refusal(&state, false).unwrap();
             assert!(why.what.contains(words), "{why:?}");

@@ -20,6 +20,7 @@ const ARROW_DOWN: &[Key] = &[key(KeyCode::Down)];
 const HALF_UP: &[Key] = &[ctrl('u')];
 const HALF_DOWN: &[Key] = &[ctrl('d')];
 const FIND: &[Key] = &[char('/')];
+const COMMAND: &[Key] = &[char(':')];
 const DIGITS: &[Key] = &[char('1'), char('2'), char('3'), char('4'), char('5'), char('6'), char('7')];
 
 const FOUR: &[Key] = &[char('1'), char('2'), char('3'), char('4')];
@@ -62,6 +63,7 @@ pub static KEYS: &[Binding] = table! {
 
     Run HALF_UP, "Ctrl-U" => HalfUp, "", "half a page up";
     Run HALF_DOWN, "Ctrl-D" => HalfDown, "", "half a page down";
+    Run COMMAND, ":" => Command, "", "go to a pane by its name (:pods), with Tab to complete it";
     Run FIND, "/" => Find, "find", "show only the lines with a text; Esc shows all again";
     Run &[char('n')], "n" => Next, "", "the next of the lines that were found";
     Run &[char('N')], "N" => Previous, "", "the one before";
@@ -74,8 +76,13 @@ pub static KEYS: &[Binding] = table! {
     Find ARROW_UP, "Up" => Up, "", "the line before of those that are left";
     Find ARROW_DOWN, "Down" => Down, "", "the next line of those that are left";
 
+    Palette ENTER, "Enter" => Enter, "go", "go there; the beginning of a name is enough where only one begins so";
+    Palette TAB, "Tab" => NextPane, "complete", "write what is sure of the name";
+    Palette ESC, "Esc" => Back, "back", "stay where you are";
+
     Full HALF_UP, "Ctrl-U" => HalfUp, "", "half a page up";
     Full HALF_DOWN, "Ctrl-D" => HalfDown, "", "half a page down";
+    Full COMMAND, ":" => Command, "", "go to a pane by its name (:pods), with Tab to complete it";
     Full FIND, "/" => Find, "find", "show only the lines with a text; Esc shows all again";
     Full &[char('n')], "n" => Next, "", "the next line of those that are left";
     Full &[char('N')], "N" => Previous, "", "the line before";
@@ -147,6 +154,7 @@ pub static KEYS: &[Binding] = table! {
     Cluster PAGE_DOWN, "PgDn Ctrl-F" => PageDown, "", "a page down";
     Cluster HOME, "Home g" => Top, "", "to the first line";
     Cluster END, "End G" => Bottom, "", "to the last line";
+    Cluster COMMAND, ":" => Command, "", "go to a pane by its name (:pods), with Tab to complete it";
     Cluster FIND, "/" => Find, "find", "show only the lines with a text; Esc shows all again";
     Cluster &[char('n')], "n" => Next, "", "the next of the lines that were found";
     Cluster &[char('N')], "N" => Previous, "", "the one before";
@@ -167,6 +175,7 @@ pub static KEYS: &[Binding] = table! {
     Line &[char('l')], "l" => Log, "", "the end of the pod's log, read anew";
     Line &[char('y')], "y" => Raw, "", "the object as the API server has it, read anew";
     Line FOUR, "1-4" => Go(0), "", "the pane with this digit";
+    Line COMMAND, ":" => Command, "", "go to a pane by its name (:pods), with Tab to complete it";
     Line FIND, "/" => Find, "find", "show only the lines with a text; Esc shows all again";
     Line &[char('n')], "n" => Next, "", "the next line of those that are left";
     Line &[char('N')], "N" => Previous, "", "the line before";

@@ -12,12 +12,8 @@ const TAKE_IN: Duration = Duration::from_millis(400);
 
 pub fn act(run: &mut RunModel, dialog: Dialog, action: Action, around: &mut Around<'_>) -> Vec<Cmd> {
     if action == Action::Interrupt {
-        return match dialog {
-            Dialog::Stopping | Dialog::Quit { .. } => end(run),
-            Dialog::Gate { .. } | Dialog::Stop { .. } | Dialog::Take | Dialog::Mend | Dialog::Result { .. } => {
-                quit(run)
-            }
-        };
+        let leaves = matches!(dialog, Dialog::Stopping | Dialog::Quit { .. });
+        return if leaves { end(run) } else { quit(run) };
     }
     if action == Action::Quit {
         return quit(run);

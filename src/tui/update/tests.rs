@@ -1,6 +1,4 @@
 //! Typed sessions: keys in, requests and screens out.
-use super::super::HomeChoice;
-use super::super::RunEnd;
 use super::super::message::{Cmd, End, Msg, SaveError};
 use super::super::model::Screen;
 use super::super::model::home::Place;
@@ -8,6 +6,7 @@ use super::super::model::run::{Dialog, Full, Pane, Row, RunModel};
 use super::super::samples::{Sample, at};
 use super::super::session::Typist;
 use super::super::theme::Theme;
+use super::super::{HomeChoice, RunEnd};
 use crate::base::day::Day;
 use crate::engine::record::{Event, Outcome, Record};
 use crate::engine::step::StepId;

@@ -5,7 +5,10 @@
 //! ```
 use super::page::{fit, put, put_line};
 use crate::tui::keymap::{self, Binding, Context};
+use crate::tui::line::TextLine;
 use crate::tui::model::Model;
+use crate::tui::palette;
+use crate::tui::theme::Theme;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -22,11 +25,15 @@ pub fn render(model: &Model, area: Rect, buf: &mut Buffer) {
     if model.context() == Context::Find
         && let Some(text) = model.typing()
     {
-        let width = (area.width / 2).min(40);
-        put(buf, Rect { width: 2.min(area.width), ..area }, " /", theme.key());
-        text.draw(buf, Rect { x: area.x.saturating_add(2), width, ..area }, theme);
-        let used = (width + 2).min(area.width);
-        area = Rect { x: area.x.saturating_add(used), width: area.width - used, ..area };
+        area = typed(theme, " /", text, area, buf);
+    }
+    if model.context() == Context::Palette
+        && let Some(text) = &model.palette
+    {
+        area = typed(theme, " :", text, area, buf);
+        let names: Vec<&str> = palette::matching(&model.screen, &text.text()).iter().map(|c| c.name).collect();
+        put(buf, area, &fit(theme, &names.join(" "), usize::from(area.width)), theme.plain());
+        return;
     }
     // The first of several keys is enough here; the help has them all.
     let key = |binding: &Binding| binding.shown.split(' ').next().unwrap_or_default();
@@ -45,4 +52,13 @@ pub fn render(model: &Model, area: Rect, buf: &mut Buffer) {
         line.push_span(Span::styled(format!(" {} ", binding.short), theme.plain()));
     }
     put_line(buf, area, &line);
+}
+
+/// A text that is typed behind a sign; gives what is left of the line.
+fn typed(theme: Theme, sign: &str, text: &TextLine, area: Rect, buf: &mut Buffer) -> Rect {
+    let width = (area.width / 2).min(40);
+    put(buf, Rect { width: 2.min(area.width), ..area }, sign, theme.key());
+    text.draw(buf, Rect { x: area.x.saturating_add(2), width, ..area }, theme);
+    let used = (width + 2).min(area.width);
+    Rect { x: area.x.saturating_add(used), width: area.width - used, ..area }
 }

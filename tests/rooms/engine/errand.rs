@@ -70,7 +70,7 @@ async fn who_may_not_act_does_nothing_for_a_person_either_and_two_acts_are_not_d
         tokio::time::sleep(Duration::from_secs(10)).await;
         free.lock().unwrap().forbidden = None;
     });
-    let asked = vec![(5, asks("early")), (20, asks("first")), (20, asks("second"))];
+    let asked = vec![(5, asks("early")), (15, asks("first")), (0, asks("second"))];
     let run = drive(dir.path(), &target, plan(), yes(), asked).await;
     let ends: Vec<_> = errands(&run).into_iter().filter(|(_, end, _)| *end != "asked").collect();
     assert_eq!(ends[0], ("early".to_string(), "refused", "jump2 is at work".to_string()));
