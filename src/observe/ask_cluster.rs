@@ -29,10 +29,11 @@ pub async fn run(around: Arc<Around>, cluster: ClusterOf, planned: Vec<String>) 
             None => around.rest(ACCESS).await,
         }
     };
-    ask(around, reader, planned).await;
+    ask(around, reader, Some(planned)).await;
 }
 
-pub async fn ask(around: Arc<Around>, reader: Reader, planned: Vec<String>) {
+/// `planned`: the nodes that are expected; `None`: each that was seen.
+pub async fn ask(around: Arc<Around>, reader: Reader, planned: Option<Vec<String>>) {
     let mut tasks = JoinSet::new();
     tasks.spawn(alive(around.clone(), reader.clone()));
     tasks.spawn(releases(around.clone(), reader.clone()));
@@ -73,8 +74,8 @@ async fn releases(around: Arc<Around>, reader: Reader) {
         .await;
 }
 
-async fn nodes(around: Arc<Around>, reader: Reader, planned: Vec<String>) {
-    let mut watch = NodesWatch::of(planned);
+async fn nodes(around: Arc<Around>, reader: Reader, planned: Option<Vec<String>>) {
+    let mut watch = planned.map_or_else(NodesWatch::of_all, NodesWatch::of);
     let outlet = &around.outlet;
     let take = |all: Vec<_>| {
         let seen = watch.take(&all);

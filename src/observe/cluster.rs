@@ -5,9 +5,11 @@ use crate::observed::{Event, Events, Fact, Node, Nodes, Noticed, Object, Pod, Po
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct NodesWatch {
     planned: BTreeSet<String>,
+    /// No plan says which nodes there are: each that was seen is expected.
+    all: bool,
     /// Of planned nodes: whether each was Ready when it was seen last.
     ready: BTreeMap<String, bool>,
     /// Those that were Ready before they were not.
@@ -24,12 +26,23 @@ pub struct Seen {
 
 impl NodesWatch {
     pub fn of(planned: impl IntoIterator<Item = String>) -> NodesWatch {
-        NodesWatch { planned: planned.into_iter().collect(), ready: BTreeMap::new(), fallen: BTreeSet::new() }
+        NodesWatch { planned: planned.into_iter().collect(), ..NodesWatch::default() }
+    }
+
+    pub fn of_all() -> NodesWatch {
+        NodesWatch { all: true, ..NodesWatch::default() }
+    }
+
+    fn expected(&self, seen: &[NodeStatus]) -> BTreeSet<String> {
+        if !self.all {
+            return self.planned.clone();
+        }
+        seen.iter().map(|node| &node.name).chain(self.ready.keys()).cloned().collect()
     }
 
     pub fn take(&mut self, all: &[NodeStatus]) -> Seen {
         let mut seen = Seen::default();
-        for name in self.planned.clone() {
+        for name in self.expected(all) {
             let node = all.iter().find(|node| node.name == name);
             if !node.is_some_and(|node| node.ready) {
                 seen.doubts.insert(Fact::NodeReady(name.clone()));
@@ -184,6 +197,17 @@ mod tests {
         let gone = watch.take(&[node("cp2", true)]);
         assert_eq!(gone.notices, [Noticed::NodeGone { name: "cp1".into() }]);
         assert_eq!(gone.nodes.rows[0].taints.len(), Nodes::MOST_MARKS);
+    }
+
+    #[test]
+    fn where_no_plan_names_the_nodes_each_that_was_seen_is_told_of_when_it_changes() {
+        let mut watch = NodesWatch::of_all();
+        assert!(watch.take(&[node("srv1", true), node("srv2", false)]).notices.is_empty(), "so it was found");
+        let fallen = watch.take(&[node("srv1", false), node("srv2", false)]).notices;
+        assert_eq!(fallen, [Noticed::NodeNotReady { name: "srv1".into(), reason: "NodeStatusUnknown".into() }]);
+        assert_eq!(watch.take(&[node("srv1", false)]).notices, [Noticed::NodeGone { name: "srv2".into() }]);
+        assert!(watch.take(&[node("srv1", false)]).notices.is_empty(), "it is told once");
+        assert_eq!(watch.take(&[node("srv1", true)]).notices, [Noticed::NodeReady { name: "srv1".into() }]);
     }
 
     /// Five thousand pods that all have trouble, with the longest words that Kubernetes takes.

@@ -27,7 +27,7 @@ pub use progress::Progress;
 
 use crate::base::clock::Clock;
 use crate::engine::doubt::{Inside, Outside};
-use crate::observed::{Board, Fact};
+use crate::observed::{Board, Fact, Noticed, Notices, Snapshot, View};
 use crate::plan::model::Plan;
 use crate::talos::secrets::ClientCertificate;
 use crate::{kubernetes, proxmox};
@@ -104,14 +104,25 @@ impl Observer {
 
 /// Observes a cluster that no plan and no run speaks of, for one screen, until it is dropped.
 pub async fn cluster(reader: kubernetes::Reader, clock: Clock, board: Board) {
-    // There is no run that could record a notice or look again.
-    let (inside, _outside) = Outside::channel();
+    let (inside, outside) = Outside::channel();
+    let telling = tell(outside, clock.clone(), board.clone());
     let progress = watch::Sender::new(Progress::default());
     let outlet = Outlet::new(clock.clone(), board, inside, progress.subscribe());
     let screens = watch::Sender::new(1);
     let (progress, screens) = (progress.subscribe(), screens.subscribe());
     let around = Around { clock, outlet, calls: Arc::default(), progress, screens };
-    ask_cluster::ask(Arc::new(around), reader, Vec::new()).await;
+    tokio::join!(telling, ask_cluster::ask(Arc::new(around), reader, None));
+}
+
+/// There is no run that could record a notice or look again: the newest go to the screen.
+async fn tell(mut outside: Outside<Fact>, clock: Clock, board: Board) {
+    let mut notices = Notices::default();
+    while let Some(notice) = outside.notices.recv().await {
+        if let Some(notice) = notice.read::<Noticed>() {
+            notices.add(clock.now(), notice);
+            board.put(Snapshot::new(clock.now(), View::Notices(notices.clone())));
+        }
+    }
 }
 
 impl Around {

@@ -16,7 +16,7 @@ pub use contact::{Backend, Cause, Contact, Contacts};
 pub use describe::describe;
 pub use fact::Fact;
 pub use mending::Mending;
-pub use notice::{Noticed, TaskOf};
+pub use notice::{Noticed, NoticedAt, Notices, TaskOf};
 pub use question::{Answer, Asker, EarlierRun, Matter, Object, Origin, Question, Told, Untold};
 pub use site::{Host, Machine, Machines, Member, Power, Site, Storage, Task, Vm, VmThere};
 pub use snapshot::{Kind, Snapshot, VERSION, View};

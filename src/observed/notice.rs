@@ -2,6 +2,7 @@
 use super::contact::{Backend, Cause};
 use crate::base::text::{format_duration, size};
 use crate::base::vmid::Vmid;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -102,6 +103,29 @@ pub enum Noticed {
     Suppressed {
         count: u64,
     },
+}
+
+/// A change, and when it was noticed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NoticedAt {
+    pub at: Timestamp,
+    pub notice: Noticed,
+}
+
+/// The changes of a cluster that no run speaks of, and so no journal keeps: the newest first.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notices {
+    /// At most [`Notices::MOST`].
+    pub rows: Vec<NoticedAt>,
+}
+
+impl Notices {
+    pub const MOST: usize = 100;
+
+    pub fn add(&mut self, at: Timestamp, notice: Noticed) {
+        self.rows.insert(0, NoticedAt { at, notice });
+        self.rows.truncate(Notices::MOST);
+    }
 }
 
 impl Noticed {

@@ -1,5 +1,6 @@
 //! One kind of thing as it was seen last, for whoever shows it.
 use super::contact::Contacts;
+use super::notice::Notices;
 use super::site::{Machines, Site};
 use super::workload::{Events, Gaps, Nodes, Pods, Releases, Tails};
 use jiff::Timestamp;
@@ -28,6 +29,7 @@ pub enum View {
     Events(Events),
     Gaps(Gaps),
     Tails(Tails),
+    Notices(Notices),
     /// Of a newer worker.
     #[serde(other)]
     Unknown,
@@ -45,6 +47,7 @@ pub enum Kind {
     Events,
     Gaps,
     Tails,
+    Notices,
     Unknown,
 }
 
@@ -60,6 +63,7 @@ impl View {
             View::Events(_) => Kind::Events,
             View::Gaps(_) => Kind::Gaps,
             View::Tails(_) => Kind::Tails,
+            View::Notices(_) => Kind::Notices,
             View::Unknown => Kind::Unknown,
         }
     }

@@ -28,11 +28,12 @@ static OF_RUN: [Command; 10] = [
     command("quit", &["q", "q!", "exit"], Action::Quit),
 ];
 
-static OF_CLUSTER: [Command; 7] = [
+static OF_CLUSTER: [Command; 8] = [
     command("nodes", &["no"], Action::Go(1)),
     command("releases", &["hr", "helmreleases"], Action::Go(2)),
     command("pods", &["po"], Action::Go(3)),
     command("events", &["ev", "warnings"], Action::Go(4)),
+    command("log", &["logs", "changes"], Action::Go(5)),
     command("problems", &[], Action::Problems),
     command("help", &["h", "?"], Action::Help),
     command("quit", &["q", "q!", "exit"], Action::Quit),

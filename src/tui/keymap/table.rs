@@ -23,7 +23,7 @@ const FIND: &[Key] = &[char('/')];
 const COMMAND: &[Key] = &[char(':')];
 const DIGITS: &[Key] = &[char('1'), char('2'), char('3'), char('4'), char('5'), char('6'), char('7')];
 
-const FOUR: &[Key] = &[char('1'), char('2'), char('3'), char('4')];
+const FIVE: &[Key] = &[char('1'), char('2'), char('3'), char('4'), char('5')];
 
 macro_rules! table {
     ($($context:ident $keys:expr, $shown:literal => $action:ident $(($of:literal))?, $short:literal, $about:literal;)*) => {
@@ -143,7 +143,7 @@ pub static KEYS: &[Binding] = table! {
     Cluster &[char('d')], "d" => Describe, "", "the same";
     Cluster &[char('l')], "l" => Log, "log", "the end of the log of the selected pod, or of the one behind a release or warning: of the container that is in trouble, else of the first";
     Cluster &[char('y')], "y" => Raw, "raw", "the selected node, release or pod as the API server has it, without what is secret";
-    Cluster FOUR, "1-4" => Go(0), "pane", "a pane: 1 nodes, 2 releases, 3 pods, 4 events";
+    Cluster FIVE, "1-5" => Go(0), "pane", "a pane: 1 nodes, 2 releases, 3 pods, 4 events, 5 what has changed since the screen began";
     Cluster TAB, "Tab" => NextPane, "", "next pane";
     Cluster BACK_TAB, "Shift-Tab" => PreviousPane, "", "previous pane";
     Cluster UP, "Up k" => Up, "", "a line up";
@@ -174,7 +174,7 @@ pub static KEYS: &[Binding] = table! {
     Line END, "End G" => Bottom, "", "to the end";
     Line &[char('l')], "l" => Log, "", "the end of the pod's log, read anew";
     Line &[char('y')], "y" => Raw, "", "the object as the API server has it, read anew";
-    Line FOUR, "1-4" => Go(0), "", "the pane with this digit";
+    Line FIVE, "1-5" => Go(0), "", "the pane with this digit";
     Line COMMAND, ":" => Command, "", "go to a pane by its name (:pods), with Tab to complete it";
     Line FIND, "/" => Find, "find", "show only the lines with a text; Esc shows all again";
     Line &[char('n')], "n" => Next, "", "the next line of those that are left";

@@ -12,12 +12,13 @@ pub enum ClusterPane {
     Releases,
     Pods,
     Events,
+    Log,
 }
 
 impl ClusterPane {
     /// In the order of their digits, from 1 on.
-    pub const ALL: [ClusterPane; 4] =
-        [ClusterPane::Nodes, ClusterPane::Releases, ClusterPane::Pods, ClusterPane::Events];
+    pub const ALL: [ClusterPane; 5] =
+        [ClusterPane::Nodes, ClusterPane::Releases, ClusterPane::Pods, ClusterPane::Events, ClusterPane::Log];
 
     /// `1 Nodes`
     pub fn name(self) -> &'static str {
@@ -26,6 +27,7 @@ impl ClusterPane {
             ClusterPane::Releases => "2 Releases",
             ClusterPane::Pods => "3 Pods",
             ClusterPane::Events => "4 Events",
+            ClusterPane::Log => "5 Log",
         }
     }
 }

@@ -1,7 +1,8 @@
 //! The last snapshot of each kind that the worker's observer sent.
 use crate::base::clock::between;
 use crate::observed::{
-    Backend, Cause, Contact, Contacts, Events, Gaps, Kind, Machines, Nodes, Pods, Releases, Site, Snapshot, Tails, View,
+    Backend, Cause, Contact, Contacts, Events, Gaps, Kind, Machines, Nodes, Notices, Pods, Releases, Site, Snapshot,
+    Tails, View,
 };
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -70,7 +71,8 @@ impl Observed {
                 | Kind::Nodes
                 | Kind::Pods
                 | Kind::Events
-                | Kind::Tails => {
+                | Kind::Tails
+                | Kind::Notices => {
                     self.last.insert(kind, snapshot);
                 }
                 Kind::Gaps => {
@@ -96,7 +98,7 @@ impl Observed {
 
     /// True before the first snapshot of anything but the contacts.
     pub fn is_empty(&self) -> bool {
-        self.last.keys().all(|kind| matches!(kind, Kind::Contacts | Kind::Gaps | Kind::Tails))
+        self.last.keys().all(|kind| matches!(kind, Kind::Contacts | Kind::Gaps | Kind::Tails | Kind::Notices))
     }
 
     seen! {
@@ -109,6 +111,7 @@ impl Observed {
         contacts Contacts Contacts;
         gaps Gaps Gaps;
         tails Tails Tails;
+        notices Notices Notices;
     }
 
     /// The contact with one system or machine.

@@ -3,6 +3,7 @@
 mod events;
 mod machines;
 mod nodes;
+mod notices;
 mod pods;
 mod releases;
 #[cfg(test)]
@@ -219,6 +220,7 @@ pub fn table_of_cluster(cluster: &ClusterModel, pane: ClusterPane, moment: Momen
         ClusterPane::Releases => releases::table(&cluster.observed, moment, "no HelmRelease was seen yet"),
         ClusterPane::Pods => pods::table(&cluster.observed, moment, "no pod was seen yet"),
         ClusterPane::Events => events::table(&cluster.observed, moment, "not read yet"),
+        ClusterPane::Log => notices::table(&cluster.observed, moment),
     };
     if !cluster.full {
         table.narrow(cluster.find_in(pane), cluster.problems);

@@ -1,5 +1,7 @@
 //! A cluster that no run speaks of, typed and drawn.
-use crate::observed::{Backend, Gap, Gaps, Kind, Matter, Nodes, Object, Question, Snapshot, Untold, View};
+use crate::observed::{
+    Backend, Gap, Gaps, Kind, Matter, Nodes, Noticed, Notices, Object, Question, Snapshot, Untold, View,
+};
 use crate::plan::defaults::{Defaults, plan};
 use crate::tui::message::{Cmd, End, Msg};
 use crate::tui::model::cluster::ClusterModel;
@@ -106,6 +108,26 @@ fn what_the_cluster_does_not_know_and_what_may_not_be_listed_is_said_in_its_pane
     for word in ["srv1", "nodes 2/3", "srv3 is NotReady"] {
         typist.shows_not(word);
     }
+}
+
+#[test]
+fn what_changes_while_the_screen_is_open_stands_in_its_log_the_newest_first() {
+    let mut typist = seen((80, 24));
+    typist.keys("5");
+    typist.shows(&["5 Log", "nothing has changed since this screen began"]);
+    let mut notices = Notices::default();
+    notices.add(at(310), Noticed::NodeNotReady { name: "srv1".into(), reason: "NodeStatusUnknown".into() });
+    notices.add(at(320), Noticed::NodeReady { name: "srv1".into() });
+    typist.send(Msg::Observed(vec![Arc::new(Snapshot::new(at(320), View::Notices(notices)))]));
+    typist.shows(&[
+        "5 Log: 2 changes",
+        "00:05:10 node srv1 is not Ready (NodeStatusUnknown)",
+        "00:05:20 node srv1 is Ready",
+    ]);
+    let screen = typist.screen();
+    assert!(screen.find("00:05:20").unwrap() < screen.find("00:05:10").unwrap(), "{screen}");
+    typist.keys("z");
+    typist.shows_not("00:05:20");
 }
 
 fn asking(size: (u16, u16)) -> Typist {

@@ -4,7 +4,7 @@
 //!  cozyup watch  https://10.0.0.200:6443 as admin                  22:51:07Z
 //!  nodes 3/4  releases 20/41  pods 53/54  12 warnings          k8s + <10s
 //!  X node cp3 is NotReady: NodeStatusUnknown                       2 more
-//! [1 Nodes X] 2 Releases X 3 Pods  4 Events
+//! [1 Nodes X] 2 Releases X 3 Pods  4 Events  5 Log
 //! ```
 //! On a wide and high screen all panes stand one above the other, and there are no tabs.
 use super::header::{contacts, worst_line};
@@ -92,7 +92,7 @@ fn tab_row(model: &Model, seen: &ClusterModel, tables: &Tables, area: Rect, buf:
         let style = if here { theme.title() } else { theme.plain() };
         line.push_span(Span::styled(format!("{open}{}", pane.name()), style));
         // A warning tells of what was; the mark is for what is.
-        if table.grade >= Grade::Warn && *pane != ClusterPane::Events {
+        if table.grade >= Grade::Warn && !matches!(pane, ClusterPane::Events | ClusterPane::Log) {
             line.push_span(Span::styled(format!(" {}", theme.grade_mark(table.grade)), theme.grade(table.grade)));
         }
         line.push_span(Span::styled(close, style));

@@ -5,7 +5,7 @@ use super::site::Seen;
 use cozyup::engine::record::Outcome;
 use cozyup::engine::state::RunState;
 use cozyup::engine::step::StepId;
-use cozyup::observed::{Gap, Gaps, Snapshot, View as ObservedView};
+use cozyup::observed::{Gap, Gaps, Noticed, Notices, Snapshot, View as ObservedView};
 use cozyup::plan::defaults::{Defaults, plan};
 use cozyup::plan::{Finding, Severity};
 use cozyup::session::protocol::Control;
@@ -143,6 +143,18 @@ fn clusters() -> Vec<View> {
         }),
         view("watch-releases", "its releases by their digit", |t, s| watch(t, s, Seen::platform()).keys("2<Down>")),
         view("watch-line", "all of one line", |t, s| watch(t, s, Seen::platform()).keys("<Enter>")),
+        view("watch-log", "what has changed since the screen began", |t, s| {
+            let mut person = watch(t, s, Seen::platform());
+            let mut notices = Notices::default();
+            let (name, reason) = ("mgr-cozy3".to_string(), "NodeStatusUnknown".to_string());
+            notices.add(super::person::at(310), Noticed::NodeNotReady { name, reason });
+            notices.add(super::person::at(390), Noticed::NodeReady { name: "mgr-cozy2".into() });
+            person.send(Msg::Observed(vec![Arc::new(Snapshot::new(
+                super::person::at(390),
+                ObservedView::Notices(notices),
+            ))]));
+            person.keys("5")
+        }),
         view("watch-silent", "its API does not answer", |t, s| watch(t, s, Seen::platform().with_a_silent_cluster())),
         view("watch-gaps", "Flux is not installed in it, and its nodes may not be listed", |t, s| {
             let mut person = watch(t, s, Seen::platform());
