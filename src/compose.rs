@@ -360,7 +360,11 @@ fn names_of_environment(plan: &Plan) -> Names {
     if simulated { Names::Listed(Vec::new()) } else { Names::System }
 }
 
-fn http_client(plan: &Plan) -> Result<reqwest::Client, reqwest::Error> {
+/// For release servers.
+///
+/// # Errors
+/// When the authorities of the plan can't be used.
+pub fn http_client(plan: &Plan) -> Result<reqwest::Client, reqwest::Error> {
     // A redirect is an answer here: the ingress is asked for what it says, not for where it leads.
     reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())

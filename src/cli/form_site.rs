@@ -1,10 +1,11 @@
 //! The plan form's way to the site: who answers there, and what the site offers.
 use super::choices;
 use super::contact::{Given, OnScreen, Stranger};
+use super::rights;
 use crate::compose;
 use crate::plan::defaults::{self, Defaults};
 use crate::plan::model::{Plan, Role};
-use crate::plan::offer::Offer;
+use crate::plan::offer::{Offer, Rights};
 use crate::proxmox;
 use crate::steps::failures;
 use crate::tui::{Connector, Contact, NoContact};
@@ -15,12 +16,12 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub fn connector() -> Connector {
-    Connector(Arc::new(|plan| Box::pin(within(plan))))
+    Connector(Arc::new(|plan, takes| Box::pin(within(plan, takes))))
 }
 
-async fn within(plan: Box<Plan>) -> Result<Contact, NoContact> {
+async fn within(plan: Box<Plan>, takes: bool) -> Result<Contact, NoContact> {
     let url = plan.site.url.to_string();
-    tokio::time::timeout(PATIENCE, contact(*plan)).await.unwrap_or_else(|_| {
+    tokio::time::timeout(PATIENCE, contact(*plan, takes)).await.unwrap_or_else(|_| {
         Err(NoContact {
             what: format!("{url} has not told all that was asked within {} s", PATIENCE.as_secs()),
             next: "look at the load of its node and the line to it, then connect again".into(),
@@ -28,8 +29,8 @@ async fn within(plan: Box<Plan>) -> Result<Contact, NoContact> {
     })
 }
 
-/// Nothing secret is sent before the certificate is accepted.
-async fn contact(plan: Plan) -> Result<Contact, NoContact> {
+/// Nothing secret is sent before the certificate is accepted. The plan takes the site's values: its rights are asked with those.
+async fn contact(plan: Plan, takes: bool) -> Result<Contact, NoContact> {
     let trust = match Given::of_plan(&plan.site).await.map_err(stranger)? {
         OnScreen::Trusted(trust) => trust,
         OnScreen::Asks { fingerprint, described } => return Ok(Contact::Unknown { fingerprint, described }),
@@ -54,7 +55,13 @@ async fn contact(plan: Plan) -> Result<Contact, NoContact> {
     let hosts = choices::from_site(&reader, &mut known).await.map_err(refused)?;
     let count = if hosts.len() == 1 { "1 host".to_string() } else { format!("{} hosts", hosts.len()) };
     let site = format!("Proxmox VE {} at {}, {count} online", version.version, site.url);
-    Ok(Contact::Met(Box::new(Offer { site, plan: defaults::plan(&known), reasons: known.reasons, hosts })))
+    let (offered, mut then) = (defaults::plan(&known), plan);
+    let mut offer = Offer { site, plan: offered, reasons: known.reasons, hosts, rights: Ok(Rights::default()) };
+    if takes {
+        offer.take_up(&mut then);
+    }
+    offer.rights = rights::of(&reader, &then).await;
+    Ok(Contact::Met(Box::new(offer)))
 }
 
 /// What a person has said already.

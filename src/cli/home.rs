@@ -1,5 +1,6 @@
 //! `cozyup` without a command: home. A new plan, a plan that is there, or the lab.
 use super::exit::Exit;
+use super::first_use;
 use super::form_site;
 use super::known;
 use super::lab_site::{self, Place};
@@ -31,6 +32,7 @@ pub async fn home(state_dir: &Path) -> Exit {
         scenarios: lab_site::scenarios(),
         cwd,
         connector: Some(form_site::connector()),
+        fetcher: Some(first_use::fetcher()),
         draft: file::read_regular(&draft_file, draft::SIZE).and_then(|text| Draft::of_text(&text)),
         draft_file: Some(draft_file),
     };

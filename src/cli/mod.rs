@@ -8,6 +8,7 @@ mod check;
 mod choices;
 mod contact;
 mod exit;
+mod first_use;
 mod flags;
 pub mod form_site;
 mod home;
@@ -24,6 +25,7 @@ mod plan;
 mod prepare;
 mod replay;
 mod report;
+mod rights;
 mod run;
 mod runs;
 mod runtime;
@@ -100,6 +102,9 @@ struct Cli {
     /// The screen neither rings when a person is wanted nor sets the terminal's title
     #[arg(long, global = true, env = "COZYUP_QUIET", value_parser = clap::builder::FalseyValueParser::new())]
     quiet: bool,
+    /// For a slow line: the screen sends changes at once, and clocks and progress every ten seconds
+    #[arg(long, global = true, env = "COZYUP_LOW_BANDWIDTH", value_parser = clap::builder::FalseyValueParser::new())]
+    low_bandwidth: bool,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -185,6 +190,9 @@ pub fn main() -> ExitCode {
     keys::from_file(cli.secrets_key);
     if cli.quiet {
         crate::tui::be_quiet();
+    }
+    if cli.low_bandwidth {
+        crate::tui::spare_the_line();
     }
     let exit = runtime.block_on(run(cli.command, &state_dir));
     // A blocked file operation in the background must not hold the exit.

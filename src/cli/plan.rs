@@ -2,7 +2,9 @@
 use super::choices;
 use super::contact::{self, Stranger};
 use super::exit::Exit;
+use super::first_use;
 use super::output::{print, print_error};
+use super::rights;
 use crate::base::file::read_regular;
 use crate::base::trust::{Authority, Trust};
 use crate::compose::{self, plan_error};
@@ -28,7 +30,7 @@ pub struct PlanCommand {
 #[derive(Debug, Subcommand)]
 enum Sub {
     /// Write a plan file with defaults, read from the live site where one is named
-    New(New),
+    New(Box<New>),
     /// Lint a plan, offline
     Check {
         /// The plan file
@@ -69,6 +71,15 @@ struct New {
     /// Worker nodes besides the three control planes
     #[arg(long, default_value_t = 0)]
     workers: usize,
+    /// URL of the Talos image, in place of the release's: a mirror
+    #[arg(long, value_name = "URL")]
+    image_url: Option<String>,
+    /// URL or file of CozyStack's installer manifest, in place of the release's
+    #[arg(long, value_name = "URL")]
+    installer_url: Option<String>,
+    /// Fetch the Talos image and the installer manifest now and write their SHA-256: trust on first use
+    #[arg(long)]
+    fetch: bool,
     /// CozyStack release to install, of those that this cozyup knows
     #[arg(long, value_name = "VERSION", value_parser = release)]
     cozystack: Option<&'static Release>,
@@ -147,6 +158,8 @@ impl New {
             token_file: self.token_file.clone(),
             workers: self.workers,
             release: self.cozystack,
+            image_url: self.image_url.clone(),
+            installer_url: self.installer_url.clone(),
             ..Defaults::default()
         };
         let mut exit = Exit::Proven;
@@ -169,6 +182,16 @@ impl New {
                     exit = Exit::Blocked;
                 }
             }
+        }
+        self.write(known, exit).await
+    }
+
+    async fn write(&self, mut known: Defaults, mut exit: Exit) -> Exit {
+        if self.fetch
+            && let Err(why) = first_use::fill_in(&mut known).await
+        {
+            print_error(&why);
+            exit = Exit::Blocked;
         }
         let text = defaults::write(&known);
         if let Err(e) = crate::base::file::write_public(&self.file, text.as_bytes()) {
@@ -258,5 +281,6 @@ fn absolute(path: &str) -> String {
 async fn read_site(reader: &proxmox::Reader, known: &mut Defaults) -> Result<(), proxmox::Error> {
     choices::from_site(reader, known).await?;
     known.reasons.iter().for_each(|reason| print(&format!("  {reason}")));
+    print(&rights::told(&rights::of(reader, &defaults::plan(known)).await));
     Ok(())
 }

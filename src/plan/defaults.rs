@@ -5,12 +5,11 @@ use super::model::{
     NetworkPlan, NodePlan, PLAN_VERSION, Plan, Role, SitePlan, TalosPlan, TemplateCopy, TemplatePlan, TestPlan, Vmid,
     VmidRange,
 };
-use super::write;
+use super::{pin::FirstUse, write};
 use crate::base::{disk, tls::Fingerprint, vmid::VMIDS};
 use crate::release::Release;
 use ipnet::Ipv4Net;
-use std::collections::BTreeSet;
-use std::net::Ipv4Addr;
+use std::{collections::BTreeSet, net::Ipv4Addr};
 
 /// Stands where only a person can know the value; the rules refuse it.
 pub const FILL_IN: &str = "FILL-IN";
@@ -79,6 +78,8 @@ pub struct Defaults {
     pub installer_url: Option<String>,
     /// SHA-256 of the installer manifest; `None`: recorded when it is fetched, and not compared.
     pub installer_sha256: Option<String>,
+    /// The digests above that were had by fetching.
+    pub trusted: Vec<FirstUse>,
     /// DNS domain of the platform; else a `nip.io` name of the first pool address.
     pub root_host: Option<String>,
     /// Machines below the documented minimum, where the site has no room for others.
@@ -90,10 +91,10 @@ pub struct Defaults {
 /// The text of a new plan, each key explained.
 pub fn write(defaults: &Defaults) -> String {
     // The writer refuses no value of ours; were it to, an empty text is refused when it is read.
-    let text = write::render(&plan(defaults)).unwrap_or_default();
+    let text = write::render_with(&plan(defaults), &defaults.trusted).unwrap_or_default();
     let open: Vec<String> = defaults.release.unwrap_or_else(Release::current).offer().into_iter().collect();
-    let chosen = write::comments("Chosen from what the site showed:", &defaults.reasons);
-    format!("{chosen}{}{text}", write::comments("Yours to choose:", &open))
+    let reasons = write::comments("Chosen from what the site showed:", &defaults.reasons);
+    reasons + &write::comments("Yours to choose:", &open) + &text
 }
 
 /// The plan whose text [`write()`] gives.

@@ -14,9 +14,11 @@ pub mod lint;
 pub mod load;
 pub mod model;
 pub mod offer;
+pub mod pin;
 pub mod reference;
 pub mod review;
 pub mod show;
+pub mod taken;
 pub mod version;
 pub mod write;
 

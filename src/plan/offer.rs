@@ -17,6 +17,23 @@ pub struct Offer {
     pub reasons: Vec<String>,
     /// The hosts that are online.
     pub hosts: Vec<Host>,
+    /// Those of the token, or why they were not read.
+    pub rights: Result<Rights, String>,
+}
+
+/// The rights of a token on Proxmox VE, beside those that the plan needed when it asked.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Rights {
+    /// `user@realm!name`
+    pub token: String,
+    /// Privileges that are there wherever the plan needs them.
+    pub there: Vec<String>,
+    /// Those that are not, each with its path.
+    pub missing: Vec<String>,
+    /// What gives them, for root on a node: one after the other. None: nobody can tell from here.
+    pub commands: Vec<String>,
+    /// What to do about those that are missing, in a sentence.
+    pub next: String,
 }
 
 /// A value to choose, and what is known of it.
@@ -144,7 +161,13 @@ mod tests {
             bridge: Some("vmbr1".into()),
             ..Defaults::default()
         };
-        Offer { site: "s".into(), plan: defaults::plan(&known), reasons: Vec::new(), hosts: vec![host("a"), host("b")] }
+        Offer {
+            site: "s".into(),
+            plan: defaults::plan(&known),
+            reasons: Vec::new(),
+            hosts: vec![host("a"), host("b")],
+            rights: Ok(Rights::default()),
+        }
     }
 
     #[test]

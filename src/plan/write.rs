@@ -1,20 +1,22 @@
 //! Writes a plan as YAML in which every key is explained.
 use super::keys::{self, Key, Kind, Need};
 use super::model::Plan;
+use super::pin::FirstUse;
 use crate::base::file::write_public;
 use crate::base::text::clean;
 use serde_json::Value as Json;
+use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
 const WIDTH: usize = 110;
 
-/// Replaces the file at `path` by [`render`]'s text (mode 0644). Comments that a person added are not kept.
+/// Replaces the file at `path` by [`render_with`]'s text (mode 0644). Comments that a person added are not kept.
 ///
 /// # Errors
 /// The operating system's, with the file's name in front.
-pub fn save(path: &Path, plan: &Plan) -> io::Result<()> {
-    write_public(path, render(plan)?.as_bytes())
+pub fn save(path: &Path, plan: &Plan, trusted: &[FirstUse]) -> io::Result<()> {
+    write_public(path, render_with(plan, trusted)?.as_bytes())
 }
 
 /// The plan as text; decoding it gives the same plan back.
@@ -22,19 +24,28 @@ pub fn save(path: &Path, plan: &Plan) -> io::Result<()> {
 /// # Errors
 /// When the YAML writer refuses a value; no value of a decoded plan makes it.
 pub fn render(plan: &Plan) -> io::Result<String> {
+    render_with(plan, &[])
+}
+
+/// [`render`], with a comment above each digest that was trusted on first use.
+///
+/// # Errors
+/// As [`render`].
+pub fn render_with(plan: &Plan, trusted: &[FirstUse]) -> io::Result<String> {
     let json = serde_json::to_value(plan).map_err(io::Error::other)?;
-    let mut writer = Writer { text: String::new() };
+    let remarks = trusted.iter().filter(|file| file.holds(plan)).map(|file| (file.pin.key(), file.remark())).collect();
+    let mut writer = Writer { text: String::new(), remarks };
     writer.comment(
         0,
         "A plan of cozyup. Every key and every rule: docs/PLAN.md. Check it with `cozyup plan check FILE`.",
     );
-    writer.section(0, keys::PLAN, &json, true)?;
+    writer.section(0, "", keys::PLAN, &json, true)?;
     Ok(writer.text)
 }
 
 /// A heading and items as comments, and an empty line behind them.
 pub fn comments(heading: &str, items: &[String]) -> String {
-    let mut writer = Writer { text: String::new() };
+    let mut writer = Writer::default();
     if items.is_empty() {
         return writer.text;
     }
@@ -44,12 +55,23 @@ pub fn comments(heading: &str, items: &[String]) -> String {
     writer.text
 }
 
+#[derive(Default)]
 struct Writer {
     text: String,
+    /// A further comment above a key, by its whole name.
+    remarks: BTreeMap<&'static str, String>,
 }
 
 impl Writer {
-    fn section(&mut self, indent: usize, keys: &'static [Key], json: &Json, explained: bool) -> io::Result<()> {
+    /// `within` stands before the names of the keys: `image.`
+    fn section(
+        &mut self,
+        indent: usize,
+        within: &str,
+        keys: &'static [Key],
+        json: &Json,
+        explained: bool,
+    ) -> io::Result<()> {
         for key in keys {
             if indent == 0 && matches!(key.kind, Kind::Section(_) | Kind::Rows(_)) {
                 self.text.push('\n');
@@ -63,18 +85,22 @@ impl Writer {
             if explained {
                 self.comment(indent, key.about);
             }
-            self.value(indent, key, value, explained)?;
+            let path = format!("{within}{}", key.name);
+            if let Some(remark) = self.remarks.remove(path.as_str()) {
+                self.comment(indent, &clean(&remark));
+            }
+            self.value(indent, &path, key, value, explained)?;
         }
         Ok(())
     }
 
-    fn value(&mut self, indent: usize, key: &'static Key, value: &Json, explained: bool) -> io::Result<()> {
+    fn value(&mut self, indent: usize, path: &str, key: &'static Key, value: &Json, explained: bool) -> io::Result<()> {
         let name = key.name;
         let items = value.as_array().map(Vec::as_slice).unwrap_or_default();
         match &key.kind {
             Kind::Section(inner) => {
                 self.line(indent, &format!("{name}:"));
-                self.section(indent + 2, inner, value, explained)?;
+                self.section(indent + 2, &format!("{path}."), inner, value, explained)?;
             }
             Kind::Rows(_) | Kind::Strings | Kind::List(_) if items.is_empty() => {
                 self.line(indent, &format!("{name}: []"));
@@ -102,8 +128,8 @@ impl Writer {
             self.comment(indent, &format!("{}: {}", key.name, key.about));
         }
         for row in rows {
-            let mut inside = Writer { text: String::new() };
-            inside.section(0, keys, row, false)?;
+            let mut inside = Writer::default();
+            inside.section(0, "", keys, row, false)?;
             for (n, line) in inside.text.lines().enumerate() {
                 self.line(indent, &format!("{} {line}", if n == 0 { "-" } else { " " }));
             }

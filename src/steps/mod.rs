@@ -24,6 +24,7 @@ pub mod digests;
 pub mod drills;
 pub mod errands;
 pub mod failures;
+pub mod first_use;
 pub mod flux;
 pub mod follow;
 pub mod halted;

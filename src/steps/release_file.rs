@@ -58,6 +58,22 @@ impl ReleaseFile<'_> {
     /// When it can't be fetched, is too large, is no text, or is another file than the plan's SHA-256 says or than this run
     /// fetched before.
     pub async fn fetch(&self, site: &Reading) -> Result<Fetched, Failure> {
+        let fetched = self.fetch_now(&site.http).await?;
+        match self.sha256 {
+            Some(wanted) => self.verify(&fetched.sha256, wanted)?,
+            None => {
+                let next = format!("set {} to the new one in the plan only when you trust it", self.sha256_key);
+                site.digests().agree(&self.name(), &fetched.sha256, &next)?;
+            }
+        }
+        Ok(fetched)
+    }
+
+    /// The file as it is now, compared with nothing.
+    ///
+    /// # Errors
+    /// When it can't be fetched, is too large, or is no text.
+    pub async fn fetch_now(&self, http: &reqwest::Client) -> Result<Fetched, Failure> {
         let url = self.url;
         let late = || {
             Failure::retryable(
@@ -67,16 +83,9 @@ impl ReleaseFile<'_> {
         };
         let bytes = match url.starts_with('/') {
             true => self.read().await?,
-            false => tokio::time::timeout(DEADLINE, self.download(&site.http)).await.map_err(|_| late())??,
+            false => tokio::time::timeout(DEADLINE, self.download(http)).await.map_err(|_| late())??,
         };
         let sha256 = hex(digest::digest(&digest::SHA256, &bytes).as_ref());
-        match self.sha256 {
-            Some(wanted) => self.verify(&sha256, wanted)?,
-            None => {
-                let next = format!("set {} to the new one in the plan only when you trust it", self.sha256_key);
-                site.digests().agree(&self.name(), &sha256, &next)?;
-            }
-        }
         let text = String::from_utf8(bytes).map_err(|_| self.wrong("is no text"))?;
         Ok(Fetched { text, sha256 })
     }

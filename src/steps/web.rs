@@ -1,6 +1,7 @@
 //! Asking a release server: redirects are followed here, never from https to http.
+use crate::base::text::quoted;
 use crate::engine::failure::Failure;
-use reqwest::header::{CONTENT_LENGTH, ETAG, HeaderValue, LAST_MODIFIED, LOCATION};
+use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderValue, LAST_MODIFIED, LOCATION};
 use reqwest::{Client, Method, Response, StatusCode, Url};
 use std::error::Error as _;
 use std::time::Duration;
@@ -65,6 +66,19 @@ fn way_out(is_set: impl Fn(&str) -> bool) -> String {
     let unused =
         proxy.map(|name| format!("{name} is set here, and cozyup goes through no proxy: ")).unwrap_or_default();
     format!("{unused}check the jump host's way out, or name a mirror that it reaches in the plan; cozyup tries again")
+}
+
+/// # Errors
+/// When the answer is a web page, as a login or a proxy shows it: a success, and no file. `key` is the plan's for the URL.
+pub fn no_page(response: &Response, url: &str, key: &str) -> Result<(), Failure> {
+    let kind = response.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    if !kind.starts_with("text/html") {
+        return Ok(());
+    }
+    Err(Failure::person(
+        format!("{url} answers with a web page and not with a file"),
+        format!("look at it (curl -sIL {}); correct {key} in the plan, or name a mirror", quoted(url)),
+    ))
 }
 
 /// The length in the header; the client's own figure is that of the body, which a HEAD has not.

@@ -130,7 +130,8 @@ pub fn svg(screen: RecordScreen, size: (u16, u16)) -> String {
     picture(&buffer)
 }
 
-fn picture(buffer: &Buffer) -> String {
+/// A frame as SVG.
+pub fn picture(buffer: &Buffer) -> String {
     let (columns, lines) = (usize::from(buffer.area.width), usize::from(buffer.area.height));
     let (width, height) = ((columns + 2) * CELL.0, (lines + 1) * CELL.1);
     let mut out = format!(

@@ -165,6 +165,8 @@ pub enum Action {
     Mend,
     /// Asks the plan's site.
     Connect,
+    /// Fetches a file for its digest.
+    Fetch,
     /// Begins the form anew.
     Anew,
     /// Types a value in place of choosing one.

@@ -1,8 +1,9 @@
 //! The messages that reach the model, and the commands that the model gives to the world.
-use super::{Connector, Contact, HomeChoice, NoContact, RunEnd};
+use super::{Connector, Contact, Fetcher, HomeChoice, NoContact, RunEnd};
 use crate::engine::record::Record;
 use crate::observed::{Answer, Asker, Question, Snapshot};
 use crate::plan::model::ApiUrl;
+use crate::plan::pin::{FirstUse, Pin};
 use crate::plan::{Finding, Plan};
 use crate::session::protocol::{Control, Request};
 use crossterm::event::KeyEvent;
@@ -60,6 +61,21 @@ pub enum Msg {
         url: ApiUrl,
         result: Result<Contact, NoContact>,
     },
+    /// Of a file that the form fetches for its digest.
+    Fetch {
+        pin: Pin,
+        news: FetchNews,
+    },
+}
+
+#[derive(Debug)]
+pub enum FetchNews {
+    /// In bytes, of so many that were announced.
+    Came {
+        done: u64,
+        total: Option<u64>,
+    },
+    Ended(Result<FirstUse, NoContact>),
 }
 
 /// The reason why a plan file can't be run.
@@ -89,6 +105,8 @@ pub enum Cmd {
     Connect {
         with: Connector,
         plan: Box<Plan>,
+        /// A new plan takes the site's values.
+        takes: bool,
     },
     /// Asks about one thing of the site.
     Question {
@@ -96,6 +114,13 @@ pub enum Cmd {
         number: u64,
         question: Question,
     },
+    /// Fetches a file of the form's plan for its digest; one that goes on already is given up.
+    Fetch {
+        with: Fetcher,
+        plan: Box<Plan>,
+        pin: Pin,
+    },
+    StopFetch,
     /// Keeps the form's draft, or takes it away.
     Keep {
         file: PathBuf,
@@ -104,6 +129,8 @@ pub enum Cmd {
     Save {
         path: PathBuf,
         plan: Box<Plan>,
+        /// The digests that were had by fetching: the file says so.
+        trusted: Vec<FirstUse>,
         replace: bool,
     },
     /// Into the clipboard, and into a file (0600) where there is a place for one.

@@ -8,6 +8,7 @@ mod keymap;
 mod line;
 pub mod message;
 pub mod model;
+mod pace;
 mod palette;
 mod panes;
 mod replay;
@@ -22,6 +23,7 @@ pub mod theme;
 pub mod update;
 pub mod view;
 
+pub use pace::spare_the_line;
 pub use terminal::{Frames, be_quiet};
 
 use crate::base::clock::Clock;
@@ -32,6 +34,7 @@ use crate::observed::{Asker, Board};
 use crate::plan::Plan;
 use crate::plan::draft::Draft;
 use crate::plan::offer::Offer;
+use crate::plan::pin::{FirstUse, Pin};
 use crate::session::protocol::{Attachment, Control};
 use futures::future::BoxFuture;
 use jiff::Timestamp;
@@ -204,13 +207,28 @@ pub struct NoContact {
 
 type Asked = BoxFuture<'static, Result<Contact, NoContact>>;
 
-/// Asks the site of a plan what it offers.
+/// Asks the site of a plan what it offers; true: the plan will take the site's values.
 #[derive(Clone)]
-pub struct Connector(pub Arc<dyn Fn(Box<Plan>) -> Asked + Send + Sync>);
+pub struct Connector(pub Arc<dyn Fn(Box<Plan>, bool) -> Asked + Send + Sync>);
 
 impl std::fmt::Debug for Connector {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Connector")
+    }
+}
+
+/// Told how many bytes have come, and how many were announced.
+pub type Told = Arc<dyn Fn(u64, Option<u64>) + Send + Sync>;
+
+type Fetched = BoxFuture<'static, Result<FirstUse, NoContact>>;
+
+/// Fetches a file that a plan names, for its digest.
+#[derive(Clone)]
+pub struct Fetcher(pub Arc<dyn Fn(Box<Plan>, Pin, Told) -> Fetched + Send + Sync>);
+
+impl std::fmt::Debug for Fetcher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Fetcher")
     }
 }
 
@@ -227,6 +245,8 @@ pub struct Home {
     pub cwd: PathBuf,
     /// `None`: the form can't ask a site.
     pub connector: Option<Connector>,
+    /// `None`: the form can't fetch a file.
+    pub fetcher: Option<Fetcher>,
     /// What an earlier form left.
     pub draft: Option<Draft>,
     /// The file for what this form leaves.

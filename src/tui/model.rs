@@ -79,6 +79,8 @@ pub struct Drawn {
     pub over_max: usize,
     /// The panes of a run are shown one at a time.
     pub tabs: bool,
+    /// The machines of the form are drawn as a table.
+    pub table: bool,
 }
 
 impl Model {
@@ -140,7 +142,10 @@ impl Model {
         match &self.screen {
             Screen::Run(run) => run.state.ended.is_none() && run.result.is_none() && run.state.started.is_some(),
             Screen::Cluster(_) => true,
-            Screen::Home(home) => home.form.as_ref().is_some_and(|f| matches!(f.site, form::FormSite::Asked { .. })),
+            Screen::Home(home) => home
+                .form
+                .as_ref()
+                .is_some_and(|f| matches!(f.site, form::FormSite::Asked { .. }) || f.fetch.is_underway()),
         }
     }
 }

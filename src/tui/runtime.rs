@@ -1,13 +1,15 @@
 //! The loop of a screen: events in, messages to the model, commands out, a frame when one is due.
 use super::input::Input;
 use super::message::{BadPlan, End, Msg, SaveError};
-use super::model::Model;
+use super::model::{Model, Screen};
+use super::pace::Pace;
 use super::seat::Seat;
 use super::terminal;
 use super::update::update;
 use crate::base::clock::Clock;
 use crate::engine::record::Record;
 use crate::observed::{News, Snapshot};
+use crate::plan::pin::FirstUse;
 use crate::plan::{self, PlanError};
 use crate::session::protocol::{Control, Request};
 use jiff::Timestamp;
@@ -18,13 +20,10 @@ use std::future::pending;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
-/// At most 20 frames a second for what comes from the run; a key is answered at once.
-const FRAME: Duration = Duration::from_millis(50);
 /// Records folded between two looks at the keyboard: some milliseconds of work.
 const BATCH: usize = 2048;
 /// Events taken before a frame, so that a held key can't keep the screen from being drawn.
@@ -92,15 +91,16 @@ pub async fn run(mut model: Model, mut feeds: Feeds) -> io::Result<End> {
     let mut wake = signal(SignalKind::from_raw(Signal::CONT.as_raw())).ok();
     let mut stop = signal(SignalKind::from_raw(Signal::TSTP.as_raw())).ok();
     let (answers, mut answered) = mpsc::unbounded_channel();
-    let mut ticks = interval(Duration::from_secs(1));
+    let mut pace = Pace::of_process();
+    let mut ticks = interval(pace.tick());
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let began = Instant::now();
     let mut inbox: Vec<Msg> = vec![Msg::Records(feeds.chunk())];
     let mut batch = Vec::new();
-    // When the next frame is due; `None`: nothing has changed.
-    let mut due = Some(began);
     loop {
-        update(&mut model, Msg::Clock { now: feeds.now.get(), wall: began.elapsed() });
+        if pace.clock() {
+            update(&mut model, Msg::Clock { now: feeds.now.get(), wall: began.elapsed() });
+        }
         for msg in inbox.drain(..) {
             for command in update(&mut model, msg) {
                 if let Some(end) = seat.obey(command, feeds.requests.as_ref(), &answers) {
@@ -109,8 +109,7 @@ pub async fn run(mut model: Model, mut feeds: Feeds) -> io::Result<End> {
             }
         }
         seat.announce(&model);
-        if due.is_some_and(|at| at <= Instant::now()) {
-            due = None;
+        if pace.draws() {
             match seat.draw(&model) {
                 Some(drawn) => model.drawn = drawn,
                 None => {
@@ -119,7 +118,6 @@ pub async fn run(mut model: Model, mut feeds: Feeds) -> io::Result<End> {
                 }
             }
         }
-        let soon = Instant::now() + FRAME;
         tokio::select! {
             biased;
             event = next(&mut seat.events) => {
@@ -138,7 +136,7 @@ pub async fn run(mut model: Model, mut feeds: Feeds) -> io::Result<End> {
                         event = seat.events.as_mut().and_then(Input::waiting).map(Some);
                     }
                 }
-                due = Some(Instant::now());
+                pace.now();
             }
             () = received(&mut terminate) => inbox.push(Msg::Hangup),
             () = received(&mut hang_up) => inbox.push(Msg::Hangup),
@@ -146,22 +144,22 @@ pub async fn run(mut model: Model, mut feeds: Feeds) -> io::Result<End> {
             () = received(&mut quit) => inbox.push(Msg::Hangup),
             () = received(&mut stop) => {
                 seat.suspend();
-                due = Some(Instant::now());
+                pace.now();
             }
             () = received(&mut wake) => {
                 seat.wake();
-                due = Some(Instant::now());
+                pace.now();
             }
             () = std::future::ready(()), if !feeds.history.is_empty() => {
                 inbox.push(Msg::Records(feeds.chunk()));
-                due.get_or_insert(soon);
+                pace.soon();
             }
             count = receive(&mut feeds.records, &mut batch) => {
                 if count == 0 {
                     feeds.records = None;
                 } else {
+                    pace.records(&batch, model.shows_running_time());
                     inbox.push(Msg::Records(std::mem::take(&mut batch)));
-                    due.get_or_insert(soon);
                 }
             }
             text = finish(&mut feeds.finished) => {
@@ -174,31 +172,28 @@ pub async fn run(mut model: Model, mut feeds: Feeds) -> io::Result<End> {
                     inbox.push(Msg::Records(std::mem::take(&mut batch)));
                 }
                 inbox.push(Msg::Finished(text));
-                due = Some(Instant::now());
+                pace.now();
             }
             control = changed(&mut feeds.control) => {
                 inbox.push(Msg::Control(control));
-                due = Some(Instant::now());
+                pace.now();
             }
             snapshots = observed(&mut feeds.views) => {
                 inbox.push(Msg::Observed(snapshots));
-                // The next tick draws it: one write a second is enough for what only looks on.
-                if !model.shows_running_time() {
-                    due.get_or_insert(soon);
-                }
+                pace.seen(model.shows_running_time(), matches!(model.screen, Screen::Cluster(_)));
             }
             why = denied(&mut feeds.denials) => {
                 inbox.push(Msg::Denied(why));
-                due = Some(Instant::now());
+                pace.now();
             }
             Some(msg) = answered.recv() => {
                 inbox.push(msg);
-                due = Some(Instant::now());
+                pace.now();
             }
             _ = ticks.tick(), if model.shows_running_time() => {
-                due = Some(Instant::now());
+                pace.now();
             }
-            () = at(due) => {}
+            () = at(pace.due()) => {}
         }
     }
 }
@@ -302,12 +297,12 @@ pub fn load(path: &Path) -> Result<plan::Plan, Box<BadPlan>> {
     }))
 }
 
-pub fn save(path: &Path, plan: &plan::Plan, replace: bool) -> Result<(), SaveError> {
+pub fn save(path: &Path, plan: &plan::Plan, trusted: &[FirstUse], replace: bool) -> Result<(), SaveError> {
     // `symlink_metadata` also sees a link to nothing, which a rename would replace without a word.
     if !replace && path.symlink_metadata().is_ok() {
         return Err(SaveError::Exists);
     }
-    plan::save(path, plan).map_err(|e| SaveError::Failed(e.to_string()))
+    plan::save(path, plan, trusted).map_err(|e| SaveError::Failed(e.to_string()))
 }
 
 #[cfg(test)]
@@ -320,10 +315,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("plan.yaml");
         let plan = plan(&Defaults::default());
-        save(&path, &plan, false).unwrap();
-        assert_eq!(save(&path, &plan, false), Err(SaveError::Exists));
-        save(&path, &plan, true).unwrap();
-        let nowhere = save(&dir.path().join("no/such/plan.yaml"), &plan, false).unwrap_err();
+        save(&path, &plan, &[], false).unwrap();
+        assert_eq!(save(&path, &plan, &[], false), Err(SaveError::Exists));
+        save(&path, &plan, &[], true).unwrap();
+        let nowhere = save(&dir.path().join("no/such/plan.yaml"), &plan, &[], false).unwrap_err();
         assert!(matches!(nowhere, SaveError::Failed(why) if why.contains("plan.yaml")));
     }
 
@@ -334,7 +329,7 @@ mod tests {
         let missing = load(&path).unwrap_err();
         assert!(missing.what.contains("does not exist") && missing.next.contains("plan new"), "{missing:?}");
         // The defaults hold a checksum that only a person can fill in.
-        save(&path, &plan(&Defaults::default()), false).unwrap();
+        save(&path, &plan(&Defaults::default()), &[], false).unwrap();
         let refused = load(&path).unwrap_err();
         let finding = refused.findings.iter().find(|f| f.key == "image.sha256").unwrap();
         assert!(finding.line > 0 && !finding.write.is_empty(), "{finding:?}");

@@ -1,16 +1,25 @@
 //! A screen's place at the terminal: what it draws on, the keys that come, and what it asks of the terminal beside frames.
+use super::Fetcher;
 use super::input::Input;
-use super::message::{Cmd, End, Msg};
+use super::message::{Cmd, End, FetchNews, Msg};
 use super::model::{Drawn, Model};
 use super::runtime::{load, save};
 use super::terminal::{Held, is_quiet};
 use super::view::render;
 use crate::base::file;
+use crate::plan::Plan;
+use crate::plan::pin::Pin;
 use crate::session::protocol::Request;
 use rustix::process::{Signal, getpid, kill_process};
 use std::io;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
+
+/// Between two words about a file that is fetched.
+const TOLD: Duration = Duration::from_secs(1);
 
 pub struct Seat {
     held: Option<Held>,
@@ -20,13 +29,24 @@ pub struct Seat {
     announced: Option<(String, Option<&'static str>)>,
     /// It stopped itself and has taken the terminal again: the signal that woke it is yet to come.
     is_awake: bool,
+    /// The file that the form fetches.
+    fetch: Option<StopOnDrop>,
+}
+
+struct StopOnDrop(AbortHandle);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl Seat {
     /// # Errors
     /// When the terminal can't be taken.
     pub fn take() -> io::Result<Seat> {
-        Ok(Seat { held: Some(Held::take()?), events: Some(Input::start()), announced: None, is_awake: false })
+        let held = Some(Held::take()?);
+        Ok(Seat { held, events: Some(Input::start()), announced: None, is_awake: false, fetch: None })
     }
 
     /// Draws a frame; `None` when the terminal is gone.
@@ -93,13 +113,13 @@ impl Seat {
             }
             Cmd::Load(path) => blocking(answers, || Msg::Loaded { result: load(&path).map(|_| ()), path }),
             Cmd::Edit(path) => blocking(answers, || Msg::Opened { result: load(&path).map(Box::new), path }),
-            Cmd::Save { path, plan, replace } => {
-                blocking(answers, move || Msg::Saved { result: save(&path, &plan, replace), path, plan });
+            Cmd::Save { path, plan, trusted, replace } => {
+                blocking(answers, move || Msg::Saved { result: save(&path, &plan, &trusted, replace), path, plan });
             }
-            Cmd::Connect { with, plan } => {
+            Cmd::Connect { with, plan, takes } => {
                 tokio::spawn(async move {
                     let url = plan.site.url.clone();
-                    let result = (with.0)(plan).await;
+                    let result = (with.0)(plan, takes).await;
                     let _ = answers.send(Msg::Contacted { url, result });
                 });
             }
@@ -109,6 +129,8 @@ impl Seat {
                     let _ = answers.send(Msg::Answered { number, answer });
                 });
             }
+            Cmd::Fetch { with, plan, pin } => self.fetch = Some(StopOnDrop(fetch(&with, plan, pin, answers))),
+            Cmd::StopFetch => self.fetch = None,
             Cmd::Keep { file, text } => keep(file, text, answers),
             Cmd::Copy { text, file } => self.copy(text, file, answers),
             Cmd::Redraw => {
@@ -144,6 +166,23 @@ impl Seat {
             let _ = answers.send(Msg::Said(said));
         });
     }
+}
+
+fn fetch(with: &Fetcher, plan: Box<Plan>, pin: Pin, answers: mpsc::UnboundedSender<Msg>) -> AbortHandle {
+    let (news, last) = (answers.clone(), Mutex::new(None));
+    let told = Arc::new(move |done, total| {
+        let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.is_none_or(|last: Instant| last.elapsed() >= TOLD) {
+            *last = Some(Instant::now());
+            let _ = news.send(Msg::Fetch { pin, news: FetchNews::Came { done, total } });
+        }
+    });
+    let fetching = (with.0)(plan, pin, told);
+    let task = tokio::spawn(async move {
+        let news = FetchNews::Ended(fetching.await);
+        let _ = answers.send(Msg::Fetch { pin, news });
+    });
+    task.abort_handle()
 }
 
 fn blocking(answers: mpsc::UnboundedSender<Msg>, work: impl FnOnce() -> Msg + Send + 'static) {

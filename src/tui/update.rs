@@ -4,6 +4,8 @@ mod cluster;
 mod dialogs;
 mod find;
 mod form;
+mod form_fetch;
+mod form_machines;
 mod form_site;
 mod home;
 mod mend;
@@ -71,10 +73,8 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Cmd> {
         }
         (Msg::Loaded { path, result }, Screen::Home(home)) => home::loaded(home, path, result),
         (Msg::Opened { path, result }, Screen::Home(home)) => home::opened(home, path, result, &mut around),
-        (Msg::Contacted { url, result }, Screen::Home(home)) => {
-            form_site::contacted(home, &url, result, &mut around);
-            form_site::keep(home)
-        }
+        (Msg::Contacted { url, result }, Screen::Home(home)) => form_site::contacted(home, &url, result, &mut around),
+        (Msg::Fetch { pin, news }, Screen::Home(home)) => form_fetch::told(home, pin, news, &mut around),
         (Msg::Saved { path, plan, result }, Screen::Home(home)) => home::saved(home, &path, *plan, result, &mut around),
         // These messages were meant for the other screen.
         (Msg::Clock { .. } | Msg::Resized, _)
@@ -82,6 +82,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Cmd> {
             Msg::Loaded { .. } | Msg::Opened { .. } | Msg::Contacted { .. } | Msg::Saved { .. },
             Screen::Run(_) | Screen::Cluster(_),
         )
+        | (Msg::Fetch { .. }, Screen::Run(_) | Screen::Cluster(_))
         | (
             Msg::Records(_) | Msg::Finished(_) | Msg::Control(_) | Msg::Denied(_),
             Screen::Home(_) | Screen::Cluster(_),
@@ -241,7 +242,7 @@ fn stride(action: Action, page: usize) -> usize {
 /// The new value of a scroll offset or a cursor between 0 and `last` after `action`; `None`: the action does not move
 /// things.
 fn moved(action: Action, at: usize, last: usize, page: usize) -> Option<usize> {
-    let to = match action {
+    Some(last.min(match action {
         Action::Up | Action::HalfUp | Action::PageUp => at.min(last).saturating_sub(stride(action, page.max(2) - 1)),
         Action::Down | Action::HalfDown | Action::PageDown => at.saturating_add(stride(action, page.max(2) - 1)),
         Action::Top => 0,
@@ -284,11 +285,11 @@ fn moved(action: Action, at: usize, last: usize, page: usize) -> Option<usize> {
         | Action::Redraw
         | Action::Suspend
         | Action::Connect
+        | Action::Fetch
         | Action::Anew
         | Action::Type
         | Action::Mend => return None,
-    };
-    Some(to.min(last))
+    }))
 }
 
 #[cfg(test)]
@@ -297,6 +298,10 @@ mod ask_tests;
 mod cluster_tests;
 #[cfg(test)]
 mod find_tests;
+#[cfg(test)]
+mod form_fetch_tests;
+#[cfg(test)]
+mod form_machines_tests;
 #[cfg(test)]
 mod form_site_tests;
 #[cfg(test)]

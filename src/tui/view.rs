@@ -6,6 +6,8 @@ mod detail;
 mod dialogs;
 mod footer;
 mod form;
+mod form_fetch;
+mod form_machines;
 mod form_site;
 mod header;
 mod help;

@@ -286,7 +286,7 @@ async fn the_form_sends_its_token_to_nobody_whose_certificate_is_not_accepted() 
     plan.site.token_id = ID.into();
     plan.site.token_file = site.folder.path().join("token").display().to_string();
     let ask = cozyup::cli::form_site::connector().0;
-    match ask(Box::new(plan.clone())).await {
+    match ask(Box::new(plan.clone()), true).await {
         Ok(Contact::Unknown { fingerprint, described }) => {
             assert_eq!(fingerprint.to_string(), site.fingerprint());
             assert!(described.contains(&site.fingerprint()), "{described}");
@@ -294,13 +294,13 @@ async fn the_form_sends_its_token_to_nobody_whose_certificate_is_not_accepted() 
         other => panic!("{other:?}"),
     }
     plan.site.fingerprint = Some(Fingerprint::of(b"another"));
-    match ask(Box::new(plan.clone())).await {
+    match ask(Box::new(plan.clone()), true).await {
         Err(why) => assert!(why.what.contains("another certificate") && why.next.contains("pvenode"), "{why:?}"),
         Ok(met) => panic!("{met:?}"),
     }
     assert_eq!(site.sent(), "", "nothing is sent before it is accepted");
     plan.site.fingerprint = Some(site.fingerprint().parse().unwrap());
-    match ask(Box::new(plan.clone())).await {
+    match ask(Box::new(plan.clone()), true).await {
         Err(why) => {
             assert!(!format!("{why:?}").contains(UUID) && why.what.contains("does not accept the token"), "{why:?}")
         }
@@ -308,7 +308,7 @@ async fn the_form_sends_its_token_to_nobody_whose_certificate_is_not_accepted() 
     }
     assert!(site.sent().contains(UUID), "then the token is sent");
     plan.site.token_file = site.folder.path().join("none").display().to_string();
-    match ask(Box::new(plan)).await {
+    match ask(Box::new(plan), true).await {
         Err(why) => assert!(why.next.contains("chmod 600"), "{why:?}"),
         Ok(met) => panic!("{met:?}"),
     }
@@ -330,7 +330,7 @@ async fn the_form_takes_hosts_storages_and_bridge_of_the_site_and_lists_what_els
     let mut plan = cozyup::plan::defaults::plan(&cozyup::plan::defaults::Defaults::default());
     plan.site = of_lab.site.clone();
     let ask = cozyup::cli::form_site::connector().0;
-    let Ok(Contact::Met(offer)) = ask(Box::new(plan.clone())).await else { panic!("the lab was not met") };
+    let Ok(Contact::Met(offer)) = ask(Box::new(plan.clone()), true).await else { panic!("the lab was not met") };
     assert!(offer.site.contains("3 hosts online"), "{}", offer.site);
     offer.take_up(&mut plan);
     let mut hosts: Vec<&str> = plan.nodes.iter().map(|n| n.host.as_str()).collect();
@@ -342,4 +342,6 @@ async fn the_form_takes_hosts_storages_and_bridge_of_the_site_and_lists_what_els
     let storages = offer.choices("template.storage");
     assert!(storages.iter().any(|c| c.value == plan.template.storage && c.about.contains("free, on ")), "{storages:?}");
     assert_eq!(offer.choices("nodes[0].host").len(), 3);
+    let rights = offer.rights.unwrap();
+    assert!(rights.missing.is_empty() && rights.there.iter().any(|p| p == "VM.Clone"), "{rights:?}");
 }

@@ -21,6 +21,7 @@ mod day8;
 mod day9;
 mod drills;
 mod first_use;
+mod form;
 mod given;
 mod ground;
 mod hand_over;

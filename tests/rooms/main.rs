@@ -8,6 +8,7 @@ mod cozystack;
 mod day_6;
 mod engine;
 mod findings_doc;
+mod first_use;
 mod forged;
 mod heads;
 mod layering;

@@ -245,7 +245,7 @@ fn a_saved_plan_explains_every_key_and_loads() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("plan.yaml");
     let plan = defaults::plan(&good());
-    save(&path, &plan).unwrap();
+    save(&path, &plan, &[]).unwrap();
     let loaded = load(&path).unwrap();
     assert_eq!(loaded.plan, plan);
     assert_eq!(loaded.digest.len(), 64);

@@ -43,7 +43,7 @@ pub async fn of(site: &Reading, access: &Access) -> Result<BTreeSet<Entry>, Fail
     if access.name == CSI.name {
         return Ok(for_csi(&site.plan));
     }
-    let network = network::place(site).await?;
+    let network = network::place(&site.proxmox, &site.plan).await?;
     let host = &site.plan.template.host;
     let storages = site.proxmox.storages(host).await;
     let storages = storages.map_err(|e| failures::proxmox(&e, &format!("list the storages of {host}")))?.value;

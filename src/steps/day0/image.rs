@@ -5,13 +5,12 @@ use crate::engine::failure::Failure;
 use crate::engine::proof::{Evidence, Proof};
 use crate::engine::step::Context;
 use crate::plan::model::Plan;
-use crate::steps::day1::fetch;
+use crate::steps::image::body::too_much;
 use crate::steps::image::image_file;
 use crate::steps::image::unpack;
 use crate::steps::site::Reading;
 use crate::steps::web;
 use reqwest::Method;
-use reqwest::header::CONTENT_TYPE;
 
 pub const KIND: &str = "day0.image";
 
@@ -44,7 +43,7 @@ async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {
             let folder = site.secrets.parent().unwrap_or(&site.secrets);
             // A folder that can't be looked at is told by day0.jump_host.
             let free = unpack::free(folder).unwrap_or(u64::MAX);
-            if let Some(failure) = fetch::too_much(length, free) {
+            if let Some(failure) = too_much(length, free) {
                 return Err(failure);
             }
             readings.push(reading);
@@ -58,14 +57,7 @@ async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {
 /// The length that the server tells, and the evidence.
 async fn head(cx: &dyn Context, site: &Reading, url: &str, key: &str) -> Result<(Option<u64>, Evidence), Failure> {
     let response = web::ask(&site.http, Method::HEAD, url).await?;
-    let kind = response.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
-    // A login page, or that of a proxy: a success, and no file.
-    if kind.starts_with("text/html") {
-        return Err(Failure::person(
-            format!("{url} answers with a web page and not with a file"),
-            format!("look at it (curl -sIL {}); correct {key} in the plan, or name a mirror", quoted(url)),
-        ));
-    }
+    web::no_page(&response, url, key)?;
     let length = web::length(&response);
     let told = length.map_or_else(|| "no length".to_string(), |l| format!("{l} bytes"));
     let answer = format!("{}, {told}", response.status());

@@ -7,6 +7,7 @@ use crate::engine::proof::{Evidence, Proof};
 use crate::engine::step::{Context, Observed, Outline, Removal, Step, StepId, Undo};
 use crate::engine::wait::Band;
 use crate::plan::model::{ImagePlan, Plan};
+use crate::steps::image::body::Body;
 use crate::steps::image::image_file::{self, Known};
 use crate::steps::image::unpack::{self, Work, disk};
 use crate::steps::site::{Changing, Installation, Reading};
@@ -21,17 +22,9 @@ use std::time::Duration;
 use tokio::fs;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::Mutex;
-use tokio::time::Instant;
 
 pub const KIND: &str = "day1.fetch";
 const BAND: Band = Band::new(60, 900);
-/// On the wall, from one piece of the download to the next.
-const PIECE: Duration = Duration::from_secs(60);
-/// Bytes that have to come in that time; slower than that, an image would take most of a day.
-const LEAST: u64 = 256 << 10;
-/// Longest file that is fetched, in bytes. The packed images of Talos have about 0.2 GiB, unpacked ones about 1.3 GiB.
-pub const LONGEST: u64 = 2 << 30;
-
 /// The time for which a server is believed that a rejected file is unchanged; after that it is fetched again all the
 /// same.
 const BELIEVED: Duration = Duration::from_secs(3600);
@@ -154,7 +147,7 @@ impl Fetch {
     /// The image into `to`, there only when its checksum is the plan's. A file that was rejected is not fetched again
     /// while the server says that it is the same one.
     async fn download(&self, work: &Work<'_>, http: &Client, image: &ImagePlan, to: &Path) -> Result<(), Failure> {
-        let mut response = web::ask(http, Method::GET, &image.url).await?;
+        let response = web::ask(http, Method::GET, &image.url).await?;
         let version = web::version(&response);
         let mut rejected = self.rejected.lock().await;
         let now = work.cx.clock().now();
@@ -165,7 +158,7 @@ impl Fetch {
             return Err(earlier.failure.clone());
         }
         let part = to.with_extension("part");
-        let is = receive(work, &mut response, &image.url, &part).await?;
+        let is = receive(work, response, &image.url, &part).await?;
         if is.eq_ignore_ascii_case(&image.sha256) {
             return fs::rename(&part, to).await.map_err(|e| disk(&e));
         }
@@ -178,28 +171,8 @@ impl Fetch {
     }
 }
 
-/// The reason why a file of this length is not fetched to a place where `free` bytes are left. Lengths are in bytes.
-pub fn too_much(length: u64, free: u64) -> Option<Failure> {
-    if length > LONGEST {
-        return Some(Failure::person(
-            format!("the image has {} to fetch, and no Talos image has more than {}", size(length), size(LONGEST)),
-            "correct image.url in the plan, or name a mirror",
-        ));
-    }
-    (length > free.saturating_sub(unpack::SPARE)).then(|| {
-        Failure::person(
-            format!("the image has {} to fetch, and only {} are free", size(length), size(free)),
-            format!(
-                "make room in the state folder ({} stay free for the journal), or give another one with --state-dir DIR; \
-                 the step goes on by itself",
-                size(unpack::SPARE)
-            ),
-        )
-    })
-}
-
 /// [`receive_part`], without leaving behind what is refused.
-async fn receive(work: &Work<'_>, response: &mut Response, url: &str, part: &Path) -> Result<String, Failure> {
+async fn receive(work: &Work<'_>, response: Response, url: &str, part: &Path) -> Result<String, Failure> {
     let received = receive_part(work, response, url, part).await;
     if received.is_err() {
         // It would begin anew anyhow; that it can't be removed changes nothing.
@@ -209,66 +182,18 @@ async fn receive(work: &Work<'_>, response: &mut Response, url: &str, part: &Pat
 }
 
 /// The body into the file `part`; its SHA-256.
-async fn receive_part(work: &Work<'_>, response: &mut Response, url: &str, part: &Path) -> Result<String, Failure> {
-    let total = web::length(response);
+async fn receive_part(work: &Work<'_>, response: Response, url: &str, part: &Path) -> Result<String, Failure> {
     let folder = part.parent().unwrap_or(part);
     let free = unpack::free(folder).map_err(|e| disk(&e))?;
-    if let Some(failure) = total.and_then(|total| too_much(total, free)) {
-        return Err(failure);
-    }
+    let mut body = Body::of(response, url, free)?;
     let mut file = fs::File::create(part).await.map_err(|e| disk(&e))?;
-    let mut sum = unpack::Sum::default();
-    let mut done = 0_u64;
-    let mut pace = Pace { since: Instant::now(), from: 0 };
-    loop {
-        let again = |why: String| {
-            Failure::retryable(
-                format!("fetch {url}: {why}"),
-                "cozyup fetches it again; if it stays so, name a mirror in the plan",
-            )
-        };
-        let piece = match tokio::time::timeout(PIECE, response.chunk()).await {
-            Ok(Ok(Some(piece))) => piece,
-            Ok(Ok(None)) => break,
-            Ok(Err(e)) => return Err(again(web::cause(&e))),
-            Err(_) => return Err(again(format!("nothing came for {} s", PIECE.as_secs()))),
-        };
+    while let Some(piece) = body.next().await? {
         work.go_on()?;
-        // Also of a server that announces nothing, or less than it sends.
-        if let Some(failure) = too_much(done + piece.len() as u64, free) {
-            return Err(failure);
-        }
-        if total.is_some_and(|total| done + piece.len() as u64 > total) {
-            return Err(again("more came than was announced".to_string()));
-        }
         file.write_all(&piece).await.map_err(|e| disk(&e))?;
-        sum.update(&piece);
-        done += piece.len() as u64;
-        if let Some(bytes) = pace.too_little(done, Instant::now()) {
-            return Err(again(format!("only {} came within {} s", size(bytes), PIECE.as_secs())));
-        }
-        work.report("fetched", done, total);
+        work.report("fetched", body.done, body.total);
     }
     file.sync_all().await.map_err(|e| disk(&e))?;
-    Ok(sum.text())
-}
-
-/// Notices a body that goes on for ever and brings hardly anything.
-struct Pace {
-    since: Instant,
-    from: u64,
-}
-
-impl Pace {
-    /// The bytes of the last [`PIECE`], when it is over and brought less than [`LEAST`].
-    fn too_little(&mut self, done: u64, now: Instant) -> Option<u64> {
-        if now.duration_since(self.since) < PIECE {
-            return None;
-        }
-        let came = done.saturating_sub(self.from);
-        *self = Pace { since: now, from: done };
-        (came < LEAST).then_some(came)
-    }
+    Ok(body.sha256())
 }
 
 #[cfg(test)]
@@ -318,9 +243,6 @@ mod tests {
     #[tokio::test]
     async fn a_file_that_is_too_long_or_does_not_fit_is_not_fetched_and_leaves_nothing() {
         crate::base::tls::install_provider();
-        assert!(too_much(LONGEST, u64::MAX).is_none());
-        assert!(too_much(LONGEST + 1, u64::MAX).unwrap().what.contains("no Talos image"));
-        assert!(too_much(1 << 30, 3 << 29).unwrap().what.contains("only 1.5 GiB are free"));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/t.raw", listener.local_addr().unwrap());
         tokio::spawn(async move {
@@ -337,15 +259,5 @@ mod tests {
         let failure = step.download(&Work::new(&cx, "done", BAND), &Client::new(), &image, &to).await.unwrap_err();
         assert!(failure.what.contains("128.0 GiB"), "{failure:?}");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
-    }
-
-    #[test]
-    fn a_body_that_brings_a_byte_now_and_then_is_given_up_and_a_slow_one_is_not() {
-        let began = Instant::now();
-        let mut pace = Pace { since: began, from: 0 };
-        assert_eq!(pace.too_little(100, began + PIECE / 2), None);
-        assert_eq!(pace.too_little(120, began + PIECE), Some(120));
-        assert_eq!(pace.too_little(120 + LEAST, began + PIECE * 2), None);
-        assert_eq!(pace.too_little(121 + LEAST, began + PIECE * 3), Some(1));
     }
 }

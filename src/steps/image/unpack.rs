@@ -12,7 +12,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, mpsc as std_mpsc};
 use tokio::sync::watch;
 
-const MAGIC: [u8; 6] = [0xfd, b'7', b'z', b'X', b'Z', 0];
+/// The first bytes of every xz stream.
+pub const XZ: [u8; 6] = [0xfd, b'7', b'z', b'X', b'Z', 0];
 const BLOCK: usize = 64 << 10;
 /// No Talos image comes near this; a file that unpacks to more is not one. Holes count.
 const LIMIT: u64 = 16 << 30;
@@ -121,8 +122,8 @@ pub async fn unpack(work: &Work<'_>, from: &Path, to: &Path) -> Result<Made, Fai
 
 fn make(from: &Path, to: &Path, report: &Report) -> io::Result<Made> {
     let source = File::open(from)?;
-    let mut start = [0; MAGIC.len()];
-    let packed = (&source).read_exact(&mut start).is_ok() && start == MAGIC;
+    let mut start = [0; XZ.len()];
+    let packed = (&source).read_exact(&mut start).is_ok() && start == XZ;
     (&source).seek(SeekFrom::Start(0))?;
     let part = to.with_extension("part");
     let made = make_part(&source, packed, &part, report);

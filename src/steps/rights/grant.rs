@@ -4,9 +4,11 @@
 //! place of those of its groups (pve-access-control, `roles` in AccessControl.pm). So nothing is ever entered below an entry
 //! that is in force: its role is extended, or another role is entered beside it. A role that comes with Proxmox VE can't be
 //! changed. Entries of a token without privilege separation are never looked at.
+use crate::base::text;
 use crate::proxmox::AclRow;
 use crate::steps::rights::needs::Need;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 /// The role that the commands make where there is none to extend.
 const ROLE: &str = "Cozyup";
@@ -54,8 +56,24 @@ struct InForce<'a> {
     roles: BTreeSet<&'a str>,
 }
 
-/// Commands for root on a Proxmox node, one after the other on a line.
-pub fn commands(standing: &Standing<'_>, missing: &BTreeSet<Need>) -> String {
+/// How an administrator gives what is missing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Way {
+    /// Commands for root on a Proxmox node, one after the other; none: nobody can tell from here which.
+    pub commands: Vec<String>,
+    /// What has to be known beside them, or in place of them.
+    pub remark: String,
+}
+
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let gap = if self.commands.is_empty() || self.remark.is_empty() { "" } else { " " };
+        write!(f, "as root on a Proxmox node: {}{gap}{}", self.commands.join("; "), self.remark)
+    }
+}
+
+/// The way for these rights.
+pub fn way(standing: &Standing<'_>, missing: &BTreeSet<Need>) -> Way {
     let user = standing.token.split('!').next().unwrap_or_default();
     let wanted: BTreeSet<&str> = missing.iter().map(|n| n.privilege).collect();
     if !standing.any {
@@ -69,16 +87,18 @@ pub fn commands(standing: &Standing<'_>, missing: &BTreeSet<Need>) -> String {
         let of_token = separated && plan.give(standing, Subject::Token(standing.token), need);
         known &= of_user || of_token;
     }
-    let lines = plan.lines(standing);
-    if known && !lines.is_empty() {
-        return format!("as root on a Proxmox node: {}", lines.join("; "));
+    let commands = plan.lines(standing);
+    if known && !commands.is_empty() {
+        let closed = !plan.closed.is_empty();
+        let remark = if closed { format!("({NO_ACCESS} takes every right away there)") } else { String::new() };
+        return Way { commands, remark };
     }
     let privileges = wanted.into_iter().collect::<Vec<_>>().join(" ");
-    format!(
-        "as root on a Proxmox node: `pveum acl list` shows which role {user} or its group has there; add to it: \
-         pveum role modify ROLE --append --privs \"{privileges}\" (an entry of its own further down would take the place of \
-         what is inherited there)"
-    )
+    let remark = format!(
+        "`pveum acl list` shows which role {user} or its group has there; add to it: pveum role modify ROLE --append --privs \
+         \"{privileges}\" (an entry of its own further down would take the place of what is inherited there)"
+    );
+    Way { commands: Vec::new(), remark }
 }
 
 impl Standing<'_> {
@@ -150,31 +170,33 @@ impl Commands {
         let mut lines: Vec<String> = self
             .closed
             .iter()
-            .map(|(path, who)| {
-                format!("pveum acl delete {path} {who} --roles {NO_ACCESS} (it takes every right away there)")
-            })
+            .map(|(path, who)| format!("pveum acl delete {} {who} --roles {NO_ACCESS}", text::quoted(path)))
             .collect();
         lines.extend(self.extend.iter().map(|(role, privileges)| role_line(standing, role, privileges)));
-        lines.extend(self.enter.iter().map(|(path, who)| format!("pveum acl modify {path} {who} --roles {ROLE}")));
+        lines.extend(
+            self.enter
+                .iter()
+                .map(|(path, who)| format!("pveum acl modify {} {who} --roles {ROLE}", text::quoted(path))),
+        );
         lines
     }
 }
 
 /// Both on `/`, above which nothing is inherited. An entry for the user is needed by a token without privilege separation,
 /// one for the token by a token with it.
-fn from_nothing(standing: &Standing<'_>, user: &str, wanted: &BTreeSet<&str>) -> String {
-    let mut lines = vec![role_line(standing, ROLE, wanted)];
+fn from_nothing(standing: &Standing<'_>, user: &str, wanted: &BTreeSet<&str>) -> Way {
+    let mut commands = vec![role_line(standing, ROLE, wanted)];
     let entry = |who: Subject<'_>| format!("pveum acl modify / {} --roles {ROLE}", who.option());
     if standing.separated != Some(false) {
-        lines.push(entry(Subject::Token(standing.token)));
+        commands.push(entry(Subject::Token(standing.token)));
     }
-    lines.push(entry(Subject::User(user)));
-    format!(
-        "as root on a Proxmox node: {} (the last one only where `pveum user permissions {}` shows that the user lacks them \
-         too: an entry of its own takes the place of its group's)",
-        lines.join("; "),
+    commands.push(entry(Subject::User(user)));
+    let remark = format!(
+        "(the last one only where `pveum user permissions {}` shows that the user lacks them too: an entry of its own takes \
+         the place of its group's)",
         quoted(user)
-    )
+    );
+    Way { commands, remark }
 }
 
 fn role_line<'a>(standing: &Standing<'_>, role: &str, privileges: impl IntoIterator<Item = &'a &'a str>) -> String {
@@ -236,7 +258,7 @@ mod tests {
         let roles = roles.map(|(name, all)| (name.to_string(), all.iter().map(|p| p.to_string()).collect()));
         let standing = Standing { token: TOKEN, any, separated, acl, roles: &roles.into() };
         let need = |(path, privilege): &(&str, &'static str)| Need { path: path.to_string(), privilege, below: false };
-        commands(&standing, &missing.iter().map(need).collect())
+        way(&standing, &missing.iter().map(need).collect()).to_string()
     }
 
     /// proxmox.md part 1 §2.7, part 2 §2.2: an entry on the path would take away what comes from above.

@@ -1,17 +1,17 @@
 //! The path on which Proxmox VE checks the right to use the plan's bridge.
 use super::needs::NetworkPlace;
 use crate::engine::failure::Failure;
-use crate::proxmox::Error;
+use crate::plan::model::Plan;
+use crate::proxmox::{Error, Reader};
 use crate::steps::failures;
-use crate::steps::site::Reading;
 
 /// Reads on which path the right to use the bridge is checked.
 ///
 /// # Errors
 /// When Proxmox VE does not tell which networks it has.
-pub async fn place(site: &Reading) -> Result<NetworkPlace, Failure> {
-    let bridge = &site.plan.network.bridge;
-    match site.proxmox.vnets().await {
+pub async fn place(proxmox: &Reader, plan: &Plan) -> Result<NetworkPlace, Failure> {
+    let bridge = &plan.network.bridge;
+    match proxmox.vnets().await {
         Ok(vnets) => {
             if let Some(found) = vnets.value.into_iter().find(|v| v.vnet == *bridge) {
                 return Ok(NetworkPlace::Vnet { zone: found.zone });
@@ -21,7 +21,7 @@ pub async fn place(site: &Reading) -> Result<NetworkPlace, Failure> {
         Err(Error::Server { .. } | Error::Forbidden { .. } | Error::NotFound { .. }) => {}
         Err(e) => return Err(failures::proxmox(&e, "list the networks of the site")),
     }
-    match site.proxmox.bridges(&site.plan.template.host).await {
+    match proxmox.bridges(&plan.template.host).await {
         Ok(bridges) if bridges.value.iter().any(|b| b.iface == *bridge && b.kind == "vnet") => {
             Ok(NetworkPlace::UnknownZone)
         }
@@ -29,6 +29,6 @@ pub async fn place(site: &Reading) -> Result<NetworkPlace, Failure> {
         Ok(_) | Err(Error::NoSuchNode { .. } | Error::NotFound { .. } | Error::Forbidden { .. }) => {
             Ok(NetworkPlace::Bridge)
         }
-        Err(e) => Err(failures::proxmox(&e, &format!("list the bridges of {}", site.plan.template.host))),
+        Err(e) => Err(failures::proxmox(&e, &format!("list the bridges of {}", plan.template.host))),
     }
 }

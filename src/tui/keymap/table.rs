@@ -213,6 +213,7 @@ pub static KEYS: &[Binding] = table! {
     Form RIGHT, "Right" => Right, "", "to the fields";
     Form ENTER, "Enter" => Enter, "edit", "edit the field; in the findings: go to the field";
     Form &[char('c')], "c" => Connect, "connect", "ask the plan's site: its certificate first, then hosts, storages, bridges, free VMIDs";
+    Form &[char('f')], "f" => Fetch, "", "fetch the file of the digest under the cursor, else the Talos image, and write its SHA-256; again: stop";
     Form &[char('i')], "i" => Describe, "", "what the site said, and why values were chosen";
     Form &[char('D')], "D" => Anew, "", "throw away what was typed and begin anew (asks first)";
     Form &[char(' ')], "Space" => Toggle, "", "true to false and back";
@@ -237,6 +238,7 @@ pub static KEYS: &[Binding] = table! {
     List DOWN, "Down j" => Down, "choose", "one line down";
     List PAGE_UP, "PgUp Ctrl-B" => PageUp, "", "a page up";
     List PAGE_DOWN, "PgDn Ctrl-F" => PageDown, "", "a page down";
+    List &[char('c')], "c" => Copy, "", "of what the site said: copy the commands that give the token what it lacks";
     List &[char('e')], "e" => Type, "type", "type a value that is not in the list";
     List ESC, "Esc" => Back, "back", "back without taking one";
 

@@ -1,6 +1,8 @@
 //! The plan as a form. The plan is the state; only texts that are no value yet are kept beside it.
+mod fetch;
 mod site;
 
+pub use fetch::FormFetch;
 pub use site::{FormSite, List};
 
 use crate::base::tls::Fingerprint;
@@ -10,6 +12,7 @@ use crate::plan::form::{Field, NodeField, fields, next_node, node_fields};
 use crate::plan::keys::{self, Kind};
 use crate::plan::lint;
 use crate::plan::model::{Plan, Role};
+use crate::plan::pin::FirstUse;
 use crate::tui::keymap::Context;
 use crate::tui::line::TextLine;
 use std::collections::BTreeMap;
@@ -61,6 +64,8 @@ pub enum Confirm {
     },
     /// Throw away what was typed.
     Anew,
+    /// Take the digest of what is there now in place of the plan's.
+    OtherDigest(FirstUse),
 }
 
 #[derive(Debug)]
@@ -81,6 +86,9 @@ pub struct FormModel {
     pub confirm: Option<Confirm>,
     pub site: FormSite,
     pub list: Option<List>,
+    pub fetch: FormFetch,
+    /// The digests that were had by fetching, also former ones.
+    pub trusted: Vec<FirstUse>,
     /// The draft as it was kept last; `None`: there is none.
     kept: Option<Draft>,
     /// The findings of the rules about `plan`, the gravest first.
@@ -170,6 +178,8 @@ impl FormModel {
             confirm: None,
             site: FormSite::Unasked,
             list: None,
+            fetch: FormFetch::Nothing,
+            trusted: Vec::new(),
             kept: None,
             findings: Vec::new(),
         };
@@ -205,6 +215,11 @@ impl FormModel {
         in_section.map(|(field, _)| FieldId { node: None, field }).collect()
     }
 
+    /// The fields of all sections.
+    pub fn all_ids(&self) -> Vec<FieldId> {
+        sections().iter().flat_map(|section| self.ids_of(section)).collect()
+    }
+
     pub fn ids(&self) -> Vec<FieldId> {
         self.ids_of(self.section_name())
     }
@@ -237,6 +252,9 @@ impl FormModel {
 
     /// Takes a text for a field: into the plan when it is a value, else beside it with the reason.
     pub fn put(&mut self, id: FieldId, text: &str) {
+        if self.fetch.pin().is_some_and(|pin| !self.fetch.is_underway() && pin.key() == id.key()) {
+            self.fetch = FormFetch::Nothing;
+        }
         let result = match id.of() {
             Some(Of::Plan(field)) => (field.set)(&mut self.plan, text),
             Some(Of::Node(node, field)) => field.put(&mut self.plan, node, text),

@@ -1,5 +1,5 @@
 //! Keys in the plan form. What is typed goes into the plan at once, or is kept beside it with the reason why not.
-use super::{Around, form_site, moved};
+use super::{Around, form_fetch, form_machines, form_site, moved};
 use crate::plan::finding::Severity;
 use crate::plan::lint;
 use crate::plan::model::{Override, Plan, Role};
@@ -20,15 +20,17 @@ pub fn act(home: &mut HomeModel, action: Action, around: &mut Around<'_>) -> Vec
         return confirmed(home, confirm, action, around);
     }
     if form.has_list() {
-        form_site::in_list(form, action, around);
-        return Vec::new();
+        return form_site::in_list(home, action, around);
     }
     if form.prompt.is_some() {
         return in_prompt(home, action, around);
     }
     if let Some((id, _)) = &form.edit {
         let id = *id;
-        in_edit(form, id, action);
+        in_edit(form, id, action, around);
+        return Vec::new();
+    }
+    if form_machines::takes(form, action, around) {
         return Vec::new();
     }
     match action {
@@ -42,6 +44,7 @@ pub fn act(home: &mut HomeModel, action: Action, around: &mut Around<'_>) -> Vec
         }
         Action::Use => open_run(home, around),
         Action::Connect | Action::Anew | Action::Describe => form_site::act(home, action, around),
+        Action::Fetch => form_fetch::act(home, around),
         _ => {
             in_form(form, action, around);
             Vec::new()
@@ -61,11 +64,17 @@ fn confirmed(home: &mut HomeModel, confirm: Confirm, action: Action, around: &mu
             form_site::connect(home, around)
         }
         Confirm::Anew => {
+            let fetches = form.fetch.is_underway();
             form.begin_anew();
+            fetches.then_some(Cmd::StopFetch).into_iter().collect()
+        }
+        Confirm::OtherDigest(file) => {
+            form.trust(file);
             Vec::new()
         }
         Confirm::Replace(path) => {
-            vec![Cmd::Save { path, plan: Box::new(form.plan.clone()), replace: true }]
+            let (plan, trusted) = (Box::new(form.plan.clone()), form.trusted.clone());
+            vec![Cmd::Save { path, plan, trusted, replace: true }]
         }
         Confirm::Remove(node) => {
             form.remove(node);
@@ -86,8 +95,8 @@ fn in_prompt(home: &mut HomeModel, action: Action, around: &mut Around<'_>) -> V
             around.say("type the name of the file");
         }
         Some(Prompt::SaveAs(line)) => {
-            let plan = Box::new(form.plan.clone());
-            return vec![Cmd::Save { path: home.path_of(&line.text()), plan, replace: false }];
+            let (plan, trusted) = (Box::new(form.plan.clone()), form.trusted.clone());
+            return vec![Cmd::Save { path: home.path_of(&line.text()), plan, trusted, replace: false }];
         }
         Some(Prompt::Reason { rule, line }) if line.text().trim().is_empty() => {
             form.prompt = Some(Prompt::Reason { rule, line });
@@ -102,7 +111,7 @@ fn in_prompt(home: &mut HomeModel, action: Action, around: &mut Around<'_>) -> V
     Vec::new()
 }
 
-fn in_edit(form: &mut FormModel, id: FieldId, action: Action) {
+fn in_edit(form: &mut FormModel, id: FieldId, action: Action, around: &Around<'_>) {
     // The text is in the plan or beside it already: every way out keeps it.
     form.edit = None;
     match action {
@@ -113,6 +122,9 @@ fn in_edit(form: &mut FormModel, id: FieldId, action: Action) {
         Action::PreviousPane => {
             step(form, false);
             edit(form);
+        }
+        Action::Down | Action::Up if around.drawn.table => {
+            form_machines::moved_to(form, action, 1);
         }
         Action::Down => step(form, true),
         Action::Up => step(form, false),

@@ -7,6 +7,7 @@ use crate::tui::message::Cmd;
 use crate::tui::model::form::{Confirm, FieldId, FormModel, FormSite, List};
 use crate::tui::model::home::HomeModel;
 use crate::tui::{Contact, NoContact};
+use std::path::PathBuf;
 
 pub fn act(home: &mut HomeModel, action: Action, around: &mut Around<'_>) -> Vec<Cmd> {
     let Some(form) = &mut home.form else { return Vec::new() };
@@ -43,14 +44,24 @@ pub fn connect(home: &mut HomeModel, around: &mut Around<'_>) -> Vec<Cmd> {
         (Some(with), _) => {
             let with = with.clone();
             form.site = FormSite::Asked { since: around.wall };
-            return vec![Cmd::Connect { with, plan: Box::new(form.plan.clone()) }];
+            return vec![Cmd::Connect { with, plan: Box::new(form.plan.clone()), takes: form.path.is_none() }];
         }
     }
     Vec::new()
 }
 
 /// The site's answer.
-pub fn contacted(home: &mut HomeModel, url: &ApiUrl, result: Result<Contact, NoContact>, around: &mut Around<'_>) {
+pub fn contacted(
+    home: &mut HomeModel,
+    url: &ApiUrl,
+    result: Result<Contact, NoContact>,
+    around: &mut Around<'_>,
+) -> Vec<Cmd> {
+    answered(home, url, result, around);
+    keep(home)
+}
+
+fn answered(home: &mut HomeModel, url: &ApiUrl, result: Result<Contact, NoContact>, around: &mut Around<'_>) {
     let Some(form) = home.form.as_mut().filter(|form| matches!(form.site, FormSite::Asked { .. })) else { return };
     form.site = FormSite::Unasked;
     if form.plan.site.url != *url {
@@ -98,9 +109,15 @@ pub fn list(form: &mut FormModel, id: FieldId) -> bool {
     !choices.is_empty()
 }
 
-pub fn in_list(model: &mut FormModel, action: Action, around: &mut Around<'_>) {
+pub fn in_list(home: &mut HomeModel, action: Action, around: &mut Around<'_>) -> Vec<Cmd> {
+    let file = home.home.draft_file.as_ref().map(|draft| draft.with_file_name("copied"));
+    let Some(model) = &mut home.form else { return Vec::new() };
     match model.list.take() {
         Some(List::Said { scroll }) => {
+            if action == Action::Copy {
+                model.list = Some(List::Said { scroll });
+                return copied(model, file, around);
+            }
             if let Some(scroll) = moved(action, scroll, around.drawn.over_max, around.drawn.page) {
                 model.list = Some(List::Said { scroll });
             }
@@ -109,7 +126,7 @@ pub fn in_list(model: &mut FormModel, action: Action, around: &mut Around<'_>) {
             let choices = model.choices(id);
             if let Some(at) = moved(action, at, choices.len().saturating_sub(1), around.drawn.page) {
                 model.list = Some(List::Of { id, at });
-                return;
+                return Vec::new();
             }
             match choices.get(at).filter(|_| action == Action::Enter) {
                 Some(choice) => model.put(id, &choice.value),
@@ -118,6 +135,19 @@ pub fn in_list(model: &mut FormModel, action: Action, around: &mut Around<'_>) {
             }
         }
         None => {}
+    }
+    Vec::new()
+}
+
+/// The commands that give the token what it lacks, each on a line of its own.
+fn copied(form: &FormModel, file: Option<PathBuf>, around: &mut Around<'_>) -> Vec<Cmd> {
+    let commands = form.rights().map(|rights| rights.commands.join("\n")).filter(|text| !text.is_empty());
+    match commands {
+        Some(text) => vec![Cmd::Copy { text, file }],
+        None => {
+            around.say("there is no command to copy");
+            Vec::new()
+        }
     }
 }
 

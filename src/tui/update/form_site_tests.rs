@@ -11,14 +11,14 @@ use crate::plan::Plan;
 use crate::plan::choose::{Host, Store};
 use crate::plan::defaults::{self, Defaults};
 use crate::plan::draft::Draft;
-use crate::plan::offer::Offer;
+use crate::plan::offer::{Offer, Rights};
 use std::sync::Arc;
 
 fn home(draft: Option<Draft>) -> Typist {
     let home = Home {
         plans: vec![("/plans/a.yaml".into(), "plan a".into())],
         cwd: "/".into(),
-        connector: Some(Connector(Arc::new(|_| Box::pin(std::future::pending())))),
+        connector: Some(Connector(Arc::new(|_, _| Box::pin(std::future::pending())))),
         draft,
         draft_file: Some("/state/draft.json".into()),
         ..Home::default()
@@ -90,7 +90,7 @@ fn offer() -> Box<Offer> {
     };
     let site = "Proxmox VE 9.1.2 at https://10.0.0.1:8006, 1 host online".to_string();
     let plan = defaults::plan(&known);
-    Box::new(Offer { site, plan, reasons: known.reasons, hosts: vec![host] })
+    Box::new(Offer { site, plan, reasons: known.reasons, hosts: vec![host], rights: Ok(Rights::default()) })
 }
 
 /// screen.md A6
@@ -123,6 +123,40 @@ fn the_form_shows_the_certificate_before_it_sends_anything_and_then_takes_the_si
     let plan = &form(&typist).plan;
     assert_eq!((plan.template.storage.as_str(), plan.template.host.as_str()), ("ssd", "node7"));
     assert!(plan.nodes.iter().all(|n| n.host == "node7"));
+}
+
+/// issue 14 item 4: a person learned it on day 0 only.
+#[test]
+fn what_the_token_lacks_is_told_after_connecting_with_the_commands_to_copy() {
+    let mut typist = chosen(None);
+    typist.keys("c");
+    let commands =
+        vec!["pveum role modify Cozyup --append --privs \"VM.Clone\"".to_string(), "pveum acl modify / x".to_string()];
+    let rights = Rights {
+        token: "cozyup@pve!run".into(),
+        there: vec!["VM.Audit".into(), "Sys.Audit".into()],
+        missing: vec!["VM.Clone on /vms and the VMs below it".into()],
+        next: format!("as root on a Proxmox node: {}", commands.join("; ")),
+        commands: commands.clone(),
+    };
+    answer(&mut typist, Ok(Contact::Met(Box::new(Offer { rights: Ok(rights), ..*offer() }))));
+    typist.shows(&["lacks 1 right that the plan needs", "VM.Clone on /vms", "pveum role modify Cozyup", "c copies"]);
+    typist.keys("c");
+    let Some(Cmd::Copy { text, file }) = typist.commands.pop() else { panic!("{:?}", typist.commands) };
+    assert_eq!((text, file), (commands.join("\n"), Some("/state/copied".into())));
+    typist.keys("<PageDown>");
+    typist.shows(&["Privileges that are there: VM.Audit, Sys.Audit"]);
+    typist.keys("<Esc>");
+    typist.shows(&["lacks rights: i"]);
+    typist.keys("c");
+    let whole = Rights { token: "cozyup@pve!run".into(), there: vec!["VM.Clone".into()], ..Rights::default() };
+    answer(&mut typist, Ok(Contact::Met(Box::new(Offer { rights: Ok(whole), ..*offer() }))));
+    typist.shows(&["cozyup@pve!run has all 1 privileges"]);
+    typist.keys("c");
+    typist.shows(&["there is no command to copy"]);
+    typist.keys("<Esc>c");
+    answer(&mut typist, Ok(Contact::Met(Box::new(Offer { rights: Err("no answer".into()), ..*offer() }))));
+    typist.shows(&["rights were not read, day 0 will: no answer"]);
 }
 
 #[test]

@@ -128,8 +128,9 @@ fn edit(home: &mut HomeModel, path: PathBuf, around: &mut Around<'_>) -> Vec<Cmd
     vec![Cmd::Edit(path)]
 }
 
-/// At the field that the gravest finding names.
-fn open_form(home: &mut HomeModel, plan: Plan, path: PathBuf) {
+/// At the field that the gravest finding names. What the form before it fetches is given up.
+fn open_form(home: &mut HomeModel, plan: Plan, path: PathBuf) -> Vec<Cmd> {
+    let fetches = home.form.as_ref().is_some_and(|form| form.fetch.is_underway());
     let mut form = FormModel::new(plan, Some(path));
     let first = form.findings.first().filter(|f| f.severity == Severity::Error).map(|f| f.key.clone());
     if let Some(key) = first {
@@ -137,6 +138,7 @@ fn open_form(home: &mut HomeModel, plan: Plan, path: PathBuf) {
     }
     home.form = Some(form);
     home.place = Place::Form;
+    fetches.then_some(Cmd::StopFetch).into_iter().collect()
 }
 
 pub fn opened(
@@ -151,15 +153,14 @@ pub fn opened(
         Err(bad) => match &bad.decoded {
             Some(plan) => {
                 let plan = plan.clone();
-                open_form(home, plan, path);
+                open_form(home, plan, path)
             }
             None => {
                 around.say("the form takes only a file that has the form of a plan: mend it in an editor");
-                return loaded(home, path, Err(bad));
+                loaded(home, path, Err(bad))
             }
         },
     }
-    Vec::new()
 }
 
 fn in_open(home: &mut HomeModel, action: Action, around: &mut Around<'_>) -> Vec<Cmd> {
@@ -184,7 +185,7 @@ fn in_open(home: &mut HomeModel, action: Action, around: &mut Around<'_>) -> Vec
             }
             let path = home.path_of(&home.path.text());
             match home.bad.as_ref().filter(|(bad, _)| *bad == path).map(|(_, bad)| bad.decoded.clone()) {
-                Some(Some(plan)) => open_form(home, plan, path),
+                Some(Some(plan)) => return open_form(home, plan, path),
                 Some(None) => {
                     around.say("the form takes only a file that has the form of a plan: mend it in an editor")
                 }

@@ -13,8 +13,8 @@
 //! ```
 //! Below 60 columns sections and fields take turns.
 //! Signs at the right of a section or a field: the gravest finding about it.
-use super::form_site;
 use super::page::{Page, cell, dialog, fit, pane, put, put_line, row, rows, top_for, wrap};
+use super::{form_fetch, form_machines, form_site};
 use crate::plan::{Finding, Severity};
 use crate::tui::model::form::{Confirm, FieldId, FormModel, FormPane, MACHINES, Prompt, sections};
 use crate::tui::model::home::HomeModel;
@@ -28,6 +28,7 @@ use ratatui::text::{Line, Span};
 const SECTIONS_WIDTH: u16 = 17;
 const HELP_ROWS: u16 = 3;
 const NARROW: u16 = 60;
+const WIDE: u16 = 100;
 
 pub fn render(model: &Model, home: &HomeModel, form: &FormModel, top: Rect, body: Rect, buf: &mut Buffer) -> Drawn {
     header(model, home, form, top, buf);
@@ -37,8 +38,9 @@ pub fn render(model: &Model, home: &HomeModel, form: &FormModel, top: Rect, body
     let upper = Rect { height: fields_rows, ..body };
     let help = Rect { y: upper.bottom(), height: help_rows.min(body.height), ..body };
     let lower = Rect { y: help.bottom(), height: findings_rows, ..body };
-    // On a narrow screen sections and fields take turns.
-    let sections_width = match (upper.width < NARROW, form.pane) {
+    // On a narrow screen sections and fields take turns; the table of machines wants more.
+    let is_table = form.section_name() == MACHINES && form.pane == FormPane::Fields;
+    let sections_width = match (upper.width < if is_table { WIDE } else { NARROW }, form.pane) {
         (false, _) => SECTIONS_WIDTH,
         (true, FormPane::Sections) => upper.width,
         (true, FormPane::Fields | FormPane::Findings) => 0,
@@ -46,19 +48,19 @@ pub fn render(model: &Model, home: &HomeModel, form: &FormModel, top: Rect, body
     let left = Rect { width: sections_width.min(upper.width), ..upper };
     let right = Rect { x: left.right(), width: upper.width.saturating_sub(left.width), ..upper };
     let section_rows = section_list(model, form, left, buf);
-    let field_rows = fields(model, form, right, buf);
+    let (field_rows, table) = fields(model, form, right, buf);
     help_of(model, form, help, buf);
     let finding_rows = findings(model, form, lower, buf);
     overlays(model, home, form, body, buf);
     if let Some((over_max, page)) = form_site::render(model, form, body, buf) {
-        return Drawn { page, over_max, ..Drawn::default() };
+        return Drawn { page, over_max, table, ..Drawn::default() };
     }
     let page = match form.pane {
         FormPane::Sections => section_rows,
         FormPane::Fields => field_rows,
         FormPane::Findings => finding_rows,
     };
-    Drawn { page, ..Drawn::default() }
+    Drawn { page, table, ..Drawn::default() }
 }
 
 /// Mark, word and style of a severity.
@@ -124,37 +126,19 @@ enum FieldLine {
     Field(FieldId),
     /// A part of the reason why the text of the field above is no valid value.
     Reason(String),
+    /// How far the file of the digest above is.
+    Told(String),
 }
 
-fn fields(model: &Model, form: &FormModel, area: Rect, buf: &mut Buffer) -> usize {
+/// The rows of a page, and whether they are those of a table.
+fn fields(model: &Model, form: &FormModel, area: Rect, buf: &mut Buffer) -> (usize, bool) {
     let theme = model.theme;
     let focused = form.pane == FormPane::Fields;
     let inner = pane(buf, theme, area, form.section_name(), focused, false);
-    let mut lines = Vec::new();
-    let mut cursor = 0;
-    let mut machine = None;
-    if form.section_name() == MACHINES && !form.plan.nodes.is_empty() {
-        lines.push(FieldLine::Sum);
+    if let Some(rows) = form_machines::render(model, form, inner, buf) {
+        return (rows, true);
     }
-    for (n, id) in form.ids().into_iter().enumerate() {
-        if let Some(node) = id.node.filter(|_| id.node != machine) {
-            machine = Some(node);
-            lines.push(FieldLine::Machine(node));
-        }
-        if n == form.row {
-            cursor = lines.len();
-        }
-        lines.push(FieldLine::Field(id));
-        if let Some(wrong) = form.wrong(id) {
-            // Whole: what to write instead stands at its end.
-            let parts = wrap(&theme.safe(&wrong.reason), usize::from(inner.width).saturating_sub(6));
-            lines.extend(parts.into_iter().map(FieldLine::Reason));
-            if n == form.row {
-                // The reason is seen together with its field.
-                cursor = lines.len() - 1;
-            }
-        }
-    }
+    let (lines, cursor) = field_lines(model, form, usize::from(inner.width));
     if lines.is_empty() && form.section_name() == MACHINES {
         put(buf, row(inner, 0), "   no machine: a adds a control plane, w a worker", theme.plain());
     }
@@ -170,9 +154,40 @@ fn fields(model: &Model, form: &FormModel, area: Rect, buf: &mut Buffer) -> usiz
             }
             FieldLine::Field(id) => field(model, form, *id, current == Some(*id), focused, at, buf),
             FieldLine::Reason(part) => put(buf, at, &format!("     {part}"), theme.error()),
+            FieldLine::Told(text) => put(buf, at, &format!("     {text}"), theme.strong()),
         }
     }
-    usize::from(inner.height)
+    (usize::from(inner.height), false)
+}
+
+/// The lines of a section's fields, and the one that has to be seen.
+fn field_lines(model: &Model, form: &FormModel, width: usize) -> (Vec<FieldLine>, usize) {
+    let (mut lines, mut cursor, mut machine) = (Vec::new(), 0, None);
+    if form.section_name() == MACHINES && !form.plan.nodes.is_empty() {
+        lines.push(FieldLine::Sum);
+    }
+    for (n, id) in form.ids().into_iter().enumerate() {
+        if let Some(node) = id.node.filter(|_| id.node != machine) {
+            machine = Some(node);
+            lines.push(FieldLine::Machine(node));
+        }
+        if n == form.row {
+            cursor = lines.len();
+        }
+        lines.push(FieldLine::Field(id));
+        lines.extend(form_fetch::progress(model, form, id).map(FieldLine::Told));
+        let wrong = form.wrong(id).map(|wrong| wrong.reason.clone());
+        if let Some(reason) = wrong.or_else(|| form_fetch::reason(form, id)) {
+            // Whole: what to write instead stands at its end.
+            let parts = wrap(&model.theme.safe(&reason), width.saturating_sub(6));
+            lines.extend(parts.into_iter().map(FieldLine::Reason));
+            if n == form.row {
+                // The reason is seen together with its field.
+                cursor = lines.len() - 1;
+            }
+        }
+    }
+    (lines, cursor)
 }
 
 fn field(model: &Model, form: &FormModel, id: FieldId, here: bool, focused: bool, area: Rect, buf: &mut Buffer) {
@@ -224,6 +239,9 @@ fn help_of(model: &Model, form: &FormModel, area: Rect, buf: &mut Buffer) {
         (Some(_), _) | (None, None) => {}
     }
     said.insert(0, (id.help().to_string(), theme.quiet()));
+    if let Some(hint) = form_fetch::hint(form, id) {
+        said.insert(0, (hint, theme.strong()));
+    }
     let width = usize::from(area.width).saturating_sub(2);
     let mut y = 0;
     for (text, style) in said {
@@ -298,6 +316,7 @@ fn overlays(model: &Model, home: &HomeModel, form: &FormModel, area: Rect, buf: 
             let name = form.plan.nodes.get(*node).map(|n| n.name.clone()).unwrap_or_default();
             Some(("Remove the machine?", format!("{name} goes from the plan; nothing changes on the site.")))
         }
+        Some(Confirm::OtherDigest(file)) => Some(form_fetch::question(form, file)),
         Some(Confirm::Anew) => Some(("Begin anew?", "What was typed and not saved is lost.".to_string())),
         Some(Confirm::Trust { described, .. }) => {
             form_site::trust(model, described, area, buf);

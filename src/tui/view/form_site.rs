@@ -7,9 +7,10 @@
 //! +--------------------------------------------------------+
 //! ```
 use super::page::{Page, cell, dialog, put_line, row, rows, top_for};
+use crate::plan::offer::Rights;
 use crate::tui::model::Model;
-use crate::tui::model::form::{FormModel, FormSite, List};
-use crate::tui::theme::Sign;
+use crate::tui::model::form::{FormFetch, FormModel, FormSite, List};
+use crate::tui::theme::{Sign, Theme};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -52,6 +53,7 @@ fn said(model: &Model, form: &FormModel, scroll: usize, area: Rect, buf: &mut Bu
     match &form.site {
         FormSite::Met { offer, taken } => {
             page.say(theme.proven(), 0, &offer.site);
+            rights(theme, &mut page, &offer.rights);
             let took = match (taken, &form.path) {
                 (0, Some(_)) => "The plan has a file, so its values stay: Enter on a field shows a list.".to_string(),
                 (0, None) => "The plan has the site's values already.".to_string(),
@@ -65,8 +67,12 @@ fn said(model: &Model, form: &FormModel, scroll: usize, area: Rect, buf: &mut Bu
             page.say(
                 theme.quiet(),
                 0,
-                "Fields marked `list` have more to choose from: Enter. Day 0 proves the token's rights.",
+                "Fields marked `list` have more to choose from: Enter. Day 0 proves the rights for the plan as it is then.",
             );
+            let there = offer.rights.as_ref().map(|rights| rights.there.join(", ")).unwrap_or_default();
+            if !there.is_empty() {
+                page.say(theme.quiet(), 0, &format!("Privileges that are there: {there}."));
+            }
         }
         FormSite::Silent(why) => {
             page.say(theme.error(), 0, &why.what);
@@ -77,6 +83,27 @@ fn said(model: &Model, form: &FormModel, scroll: usize, area: Rect, buf: &mut Bu
     let height = u16::try_from(page.len()).unwrap_or(u16::MAX).saturating_add(2).min(area.height);
     let inner = dialog(buf, theme, area, ("The site", theme.edge()), (width, height));
     (page.draw(buf, inner, scroll), usize::from(inner.height))
+}
+
+/// The token's rights: what is missing, and the commands that give it.
+fn rights(theme: Theme, page: &mut Page, rights: &Result<Rights, String>) {
+    match rights {
+        Ok(rights) if rights.missing.is_empty() => {
+            let (token, count) = (&rights.token, rights.there.len());
+            page.say(theme.proven(), 0, &format!("{token} has all {count} privileges that the plan needs."));
+        }
+        Ok(rights) => {
+            let (token, count) = (&rights.token, rights.missing.len());
+            let noun = if count == 1 { "1 right".to_string() } else { format!("{count} rights") };
+            page.say(theme.error(), 0, &format!("{token} lacks {noun} that the plan needs:"));
+            rights.missing.iter().for_each(|missing| page.say(theme.error(), 2, missing));
+            page.say(theme.strong(), 0, &format!("next: {}", rights.next));
+            if !rights.commands.is_empty() {
+                page.say(theme.asks(), 0, "c copies the commands; afterwards Esc and c ask again.");
+            }
+        }
+        Err(why) => page.say(theme.warning(), 0, &format!("The token's rights were not read, day 0 will: {why}")),
+    }
 }
 
 /// The question whether the certificate is the right one.
@@ -98,10 +125,17 @@ pub fn trust(model: &Model, described: &str, area: Rect, buf: &mut Buffer) {
 
 /// How the form stands with the site, for the header.
 pub fn word(model: &Model, form: &FormModel) -> String {
+    if let FormFetch::Underway { since, done, total, .. } = &form.fetch {
+        let part = total.filter(|t| *t > 0).map(|t| format!(" {} %", done.saturating_mul(100) / t)).unwrap_or_default();
+        return format!("  fetch{part}, {} s", model.wall.saturating_sub(*since).as_secs());
+    }
     match &form.site {
         FormSite::Unasked => "  site unread: c".to_string(),
         FormSite::Asked { since } => format!("  asks site, {} s", model.wall.saturating_sub(*since).as_secs()),
         FormSite::Silent(_) => "  site silent: i".to_string(),
+        FormSite::Met { .. } if form.rights().is_some_and(|rights| !rights.missing.is_empty()) => {
+            "  lacks rights: i".to_string()
+        }
         FormSite::Met { .. } => "  site read: i".to_string(),
     }
 }

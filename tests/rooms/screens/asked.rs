@@ -3,7 +3,7 @@ use super::person::Person;
 use cozyup::base::tls::Fingerprint;
 use cozyup::plan::choose::{Host, Store, Wire};
 use cozyup::plan::defaults::{Defaults, plan};
-use cozyup::plan::offer::Offer;
+use cozyup::plan::offer::{Offer, Rights};
 use cozyup::tui::message::Msg;
 use cozyup::tui::model::form::FormSite;
 use cozyup::tui::model::{Model, Screen};
@@ -12,6 +12,7 @@ use cozyup::tui::{Contact, NoContact};
 use std::time::Duration;
 
 const URL: &str = "https://127.0.0.9:8006";
+const TOKEN: &str = "cozyup@pve!run";
 
 /// Whose site has answered so.
 pub fn person(theme: Theme, size: (u16, u16), result: Result<Contact, NoContact>) -> Person {
@@ -35,7 +36,28 @@ pub fn stranger() -> Result<Contact, NoContact> {
     Ok(Contact::Unknown { fingerprint, described })
 }
 
+/// A site on which the token may do all that the plan needs.
 pub fn met() -> Result<Contact, NoContact> {
+    offered(Rights { token: TOKEN.into(), there: there(), ..Rights::default() })
+}
+
+/// A site on which the token may not clone.
+pub fn lacking() -> Result<Contact, NoContact> {
+    let command = "pveum role modify Cozyup --append --privs \"VM.Clone\"".to_string();
+    offered(Rights {
+        token: TOKEN.into(),
+        there: there(),
+        missing: vec!["VM.Clone on /vms and the VMs below it".into()],
+        next: format!("as root on a Proxmox node: {command}"),
+        commands: vec![command],
+    })
+}
+
+fn there() -> Vec<String> {
+    ["Datastore.Allocate", "Datastore.Audit", "SDN.Use", "Sys.Audit", "VM.Allocate"].map(String::from).to_vec()
+}
+
+fn offered(rights: Rights) -> Result<Contact, NoContact> {
     let store = |name: &str, import: bool, shared: bool, free: u64| Store {
         name: name.into(),
         images: !import,
@@ -72,6 +94,7 @@ pub fn met() -> Result<Contact, NoContact> {
         plan: plan(&known),
         reasons: known.reasons,
         hosts: vec![host(1), host(2), host(3)],
+        rights: Ok(rights),
     })))
 }
 

@@ -4,6 +4,7 @@ mod answers;
 mod asked;
 mod drawn;
 mod person;
+mod pictures;
 mod runs;
 mod site;
 mod views;

@@ -54,7 +54,14 @@ fn forms() -> Vec<View> {
     vec![
         view("form", "a new plan: its sections", |t, s| Person::home(t, s).keys("<Enter>")),
         view("form-machines", "the machines of a new plan, one field edited to what is no value", |t, s| {
-            Person::home(t, s).keys("<Enter><Down><Down><Down><Down><Tab><Down><Down><Enter><Backspace>x<Enter>")
+            // Where they have no place as a table, the VMID stands below the name.
+            let to = if s.0 < 60 { "<Down><Down>" } else { "<Right><Right>" };
+            let person = Person::home(t, s).keys("<Enter><Down><Down><Down><Down><Tab>").keys(to);
+            person.keys("<Enter><Backspace>x<Enter>")
+        }),
+        view("form-table", "machines beside what is free on their hosts, one field edited", |t, s| {
+            let person = super::asked::person(t, s, super::asked::met()).keys("<Enter><Down><Down><Down><Down><Tab>");
+            person.keys("<Down><Right><Right><Right><Right><Right><Enter>2")
         }),
         view("form-edit", "a field while it is edited", |t, s| Person::home(t, s).keys("<Enter><Tab><Enter>2")),
         view("form-findings", "the findings have the keyboard", |t, s| Person::home(t, s).keys("<Enter><Tab><Tab>")),
@@ -70,6 +77,9 @@ fn forms() -> Vec<View> {
         }),
         view("form-site", "what a site said, and what the plan took from it", |t, s| {
             super::asked::person(t, s, super::asked::met())
+        }),
+        view("form-rights", "a site on which the token lacks a right", |t, s| {
+            super::asked::person(t, s, super::asked::lacking())
         }),
         view("form-list", "the values that a site offers for a field", |t, s| {
             super::asked::person(t, s, super::asked::met())

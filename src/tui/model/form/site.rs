@@ -1,8 +1,8 @@
 //! The form and the plan's site, and the draft that is kept of the form.
-use super::{FieldId, FormModel, sections};
+use super::{FieldId, FormModel};
 use crate::plan::defaults::{Defaults, plan};
 use crate::plan::draft::Draft;
-use crate::plan::offer::{Choice, Offer};
+use crate::plan::offer::{Choice, Offer, Rights};
 use crate::tui::NoContact;
 use std::time::Duration;
 
@@ -36,9 +36,10 @@ impl FormModel {
     pub fn of_draft(draft: Draft) -> Self {
         let kept = Some(draft.clone());
         let mut form = FormModel::new(draft.plan, draft.file);
+        form.trusted = draft.trusted;
         // What it was before is not known: all of it is unsaved.
         form.saved = plan(&Defaults::default());
-        let ids: Vec<FieldId> = sections().iter().flat_map(|section| form.ids_of(section)).collect();
+        let ids = form.all_ids();
         for (key, text) in draft.wrong {
             if let Some(id) = ids.iter().find(|id| id.key() == key) {
                 form.put(*id, &text);
@@ -62,7 +63,7 @@ impl FormModel {
         }
         let now = self.is_unsaved().then(|| {
             let wrong = self.wrong.iter().map(|(id, wrong)| (id.key(), wrong.text.clone())).collect();
-            Draft { plan: self.plan.clone(), wrong, file: self.path.clone() }
+            Draft { plan: self.plan.clone(), wrong, file: self.path.clone(), trusted: self.trusted.clone() }
         });
         if now == self.kept {
             return None;
@@ -76,6 +77,14 @@ impl FormModel {
         match &self.site {
             FormSite::Met { offer, .. } => offer.choices(&id.key()),
             FormSite::Unasked | FormSite::Asked { .. } | FormSite::Silent(_) => Vec::new(),
+        }
+    }
+
+    /// Those of the token, as far as the site told them.
+    pub fn rights(&self) -> Option<&Rights> {
+        match &self.site {
+            FormSite::Met { offer, .. } => offer.rights.as_ref().ok(),
+            FormSite::Unasked | FormSite::Asked { .. } | FormSite::Silent(_) => None,
         }
     }
 
