@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 mod assess;
 mod attach;
+mod beside;
 mod figure;
 mod journal;
 mod memory;
@@ -39,6 +40,9 @@ fn main() {
     }
     if wanted("observe") {
         observe::cost(disk.path());
+    }
+    if wanted("k9s") {
+        beside::k9s(disk.path());
     }
 }
 

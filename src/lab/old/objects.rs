@@ -96,11 +96,15 @@ fn pods(of: &OldPod, old: &OldCluster, now: Timestamp) -> Vec<Object> {
 
 fn pod(of: &OldPod, name: &str, node: &str, old: &OldCluster, now: Timestamp) -> Object {
     let image = of.image.clone().unwrap_or_else(|| format!("ghcr.io/cozystack/cozystack/{}:v0.28.0", of.name));
-    let object = json!({"apiVersion": "v1", "kind": "Pod",
+    let mut object = json!({"apiVersion": "v1", "kind": "Pod",
         "metadata": {"creationTimestamp": days_ago(now, if of.state == PodState::Running { old.age_days } else { of.days })},
         "spec": {"nodeName": node, "containers": [{"name": "main", "image": image,
             "resources": {"requests": {"cpu": format!("{}m", of.cpu)}}}]},
         "status": status(of, &image, now)});
+    if of.state == PodState::Init {
+        // A status names containers of its spec; k9s 0.50 ends where it names another one.
+        object["spec"]["initContainers"] = json!([{"name": "init", "image": image}]);
+    }
     (Key::new("", "pods", &of.namespace, name), object)
 }
 
