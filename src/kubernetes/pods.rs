@@ -2,6 +2,7 @@
 use super::kind::Kind;
 use super::rows::{Condition, Metadata, Row, condition};
 use crate::base::text::clean;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// A Pod as the API server shows it.
@@ -23,6 +24,8 @@ pub struct PodStatus {
     pub waiting_reason: Option<String>,
     /// `status.podIP`; empty until the pod's network is set up.
     pub ip: String,
+    /// Start of the main container that was started last, by the node's clock; none while none runs.
+    pub started: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -64,7 +67,16 @@ struct SlimContainerState {
     #[serde(skip_serializing_if = "Option::is_none")]
     waiting: Option<SlimReason>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    running: Option<SlimRunning>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     terminated: Option<SlimReason>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct SlimRunning {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    started_at: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -101,6 +113,7 @@ impl Row for PodStatus {
 
     fn of(slim: &SlimPod) -> Self {
         let status = &slim.status;
+        let running = status.container_statuses.iter().filter_map(|c| c.state.running.as_ref());
         PodStatus {
             namespace: clean(&slim.metadata.namespace),
             name: clean(&slim.metadata.name),
@@ -110,6 +123,7 @@ impl Row for PodStatus {
             node: clean(&slim.spec.node_name),
             waiting_reason: slim.waiting_reason(),
             ip: clean(&status.pod_ip),
+            started: running.filter_map(|r| r.started_at).max(),
         }
     }
 

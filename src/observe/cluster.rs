@@ -222,6 +222,7 @@ mod tests {
             node: "n".repeat(253),
             waiting_reason: n.is_multiple_of(2).then(|| "ImagePullBackOff".repeat(100)),
             ip: String::new(),
+            started: None,
         };
         let all: Vec<PodStatus> = (0..5000).map(pod).collect();
         let view = pods(&all);

@@ -88,7 +88,11 @@ impl SiteWatch {
         let mut seen = Seen::default();
         for planned in self.planned.clone() {
             let guest = overview.guests.iter().find(|guest| guest.vmid == planned.vmid);
-            self.vm(&planned, guest, rows, free, &mut seen);
+            let is_dark = guest.is_some_and(|guest| is_dark(overview, &guest.node));
+            if is_dark && !planned.template {
+                seen.doubts.insert(Fact::VmRunning(planned.vmid));
+            }
+            self.vm(&planned, guest.map(|guest| there(guest, is_dark)), rows, free, &mut seen);
         }
         let is_planned = |vmid: Vmid| self.planned.iter().any(|p| p.vmid == vmid);
         for (vmid, row) in self.tasks.new_foreign(rows, is_planned) {
@@ -123,13 +127,12 @@ impl SiteWatch {
     fn vm(
         &mut self,
         planned: &Planned,
-        guest: Option<&GuestUse>,
+        there: Option<VmThere>,
         rows: &[TaskRow],
         free: &BTreeSet<Vmid>,
         seen: &mut Seen,
     ) {
         let Planned { vmid, name, template } = planned.clone();
-        let there = guest.map(there);
         match &there {
             Some(now) => {
                 self.gone.remove(&vmid);
@@ -247,10 +250,16 @@ fn is_alike(a: &Site, b: &Site) -> bool {
     a.vms.iter().map(told).eq(b.vms.iter().map(told)) && hosts(a) == hosts(b) && a.tasks_running == b.tasks_running
 }
 
-fn there(guest: &GuestUse) -> VmThere {
+/// For five minutes the cluster goes on showing what a host that is off last said of its guests (pve-cluster, `rrd_entry_is_old`).
+fn is_dark(overview: &Overview, host: &str) -> bool {
+    overview.hosts.iter().any(|row| row.node == host && row.status == "offline")
+}
+
+fn there(guest: &GuestUse, is_dark: bool) -> VmThere {
     VmThere {
         host: guest.node.clone(),
         power: match guest.status.as_str() {
+            _ if is_dark => Power::Unknown,
             "running" => Power::Running,
             "stopped" => Power::Stopped,
             _ => Power::Unknown,

@@ -3,7 +3,7 @@ use crate::base::answer::Answer;
 use crate::base::text::quoted;
 use crate::base::vmid::Vmid;
 use crate::cozystack::addons::{MachineTest, Network, Object, Shape, machine_test};
-use crate::cozystack::cluster_api::{Made, Progress};
+use crate::cozystack::cluster_api::{Denied, Made, Progress};
 use crate::engine::failure::Failure;
 use crate::engine::made::Thing;
 use crate::engine::proof::Evidence;
@@ -12,6 +12,7 @@ use crate::engine::wait::Band;
 use crate::plan::day_6::ALONE_MIB;
 use crate::plan::model::{AddressRange, Plan, VmidRange};
 use crate::proxmox::{self, VmRow, Volume};
+use crate::steps::addons::access::CAPMOX;
 use crate::steps::cluster::{part, proven};
 use crate::steps::site::{Changing, Reading};
 use crate::steps::{failures, follow, halted, owner, vm};
@@ -270,7 +271,18 @@ pub fn words(progress: &Progress) -> String {
         }
         Progress::WaitsForAddress => "waits for an address from its pool".into(),
         Progress::Working(reason) => format!("capmox is at it: {reason}"),
-        Progress::Refused { reason, message } => format!("{reason}: {message}"),
+        Progress::Refused { reason, message, .. } => format!("{reason}: {message}"),
+        Progress::RefusedBefore { reason, message } => {
+            format!("capmox was started anew and looks again (before: {reason}: {message})")
+        }
+        Progress::Denied { reason, message, why } => {
+            let why = match why {
+                Denied::Token => format!("Proxmox VE does not take token {} of capmox any more", CAPMOX.token_id()),
+                Denied::Template(vmid) => format!("template {vmid} is gone, and with it capmox's rights on it"),
+                Denied::Rights => format!("token {} of capmox lacks a right", CAPMOX.token_id()),
+            };
+            format!("{reason}: {message}: {why}")
+        }
         Progress::TaskFailed(message) if halted::is_of_clone(message) => {
             format!("Proxmox VE could not make the VM ({message}), and capmox does not clone it again")
         }

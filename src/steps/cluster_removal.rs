@@ -7,7 +7,7 @@ use crate::engine::step::{Context, Observed, Outline, Removal, Step, Undo};
 use crate::kubernetes::{self, Kind};
 use crate::steps::cluster::{is_ours, items, seen, text};
 use crate::steps::site::{Changing, Installation, Reading};
-use crate::steps::{failures, teardown};
+use crate::steps::{failures, halted, teardown};
 use async_trait::async_trait;
 use serde_json::Value;
 use std::time::Duration;
@@ -100,7 +100,7 @@ impl<M: Made> Step<Installation> for ClusterRemoval<M> {
     }
 
     async fn observe(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
-        self.made.look(cx, site).await
+        halted::while_it_goes(site, self.made.look(cx, site).await?, halted::ON_THE_WAY).await
     }
 
     async fn act(&self, cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {
@@ -127,7 +127,9 @@ impl<M: Made> Removal<Installation> for ClusterRemoval<M> {
     }
 
     async fn gone(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
-        teardown::by_the_cluster(cx, site, self.made.look(cx, site)).await
+        let look =
+            async { halted::while_it_goes(site, self.made.look(cx, site).await?, halted::ON_THE_WAY_BACK).await };
+        teardown::by_the_cluster(cx, site, look).await
     }
 
     async fn remove(&self, cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {

@@ -1,29 +1,41 @@
 //! The reasons why a machine of Cluster API gets no VM that a person has to know: a refusal of Proxmox VE, a pool without addresses,
 //! a capmox that does not run.
 use crate::cozystack::addons::CLUSTER_API_NAMESPACE;
-use crate::cozystack::cluster_api::Progress;
+use crate::cozystack::cluster_api::{Denied, Progress};
 use crate::engine::failure::{Class, Failure};
+use crate::engine::step::{Context, Observed};
 use crate::kubernetes::{self, Kind};
-use crate::proxmox::Cause;
-use crate::steps::cluster::{get, number, text};
+use crate::proxmox::{self, Cause};
+use crate::steps::addons::access::CAPMOX;
+use crate::steps::cluster::{get, text};
 use crate::steps::cluster_api::words;
 use crate::steps::site::Reading;
-use crate::steps::workload::{is_up, trouble};
-use crate::steps::{causes, cluster_api, failures};
+use crate::steps::workload::{down, pods_of};
+use crate::steps::{causes, cluster_api, day0, failures};
 use std::net::Ipv4Addr;
 
 const DEPLOYMENT: &str = "capmox-controller-manager";
 /// All that capmox's client says of a 401 and of a 403 (go-proxmox, `ErrNotAuthorized`).
 const NOT_AUTHORIZED: &str = "not authorized to access endpoint";
-const TOKEN: &str = "capmox's token was revoked, its rights were taken away, or the template is gone and with it the rights on it: stop the \
-     run and start it again, which makes anew what is missing (`pveum user token list capmox@pve` and `pveum user permissions capmox@pve` on \
-     a node show what is there)";
+/// All that its client says of an answer without content: a host that is off (595), a proxy in between (502 to 504).
+const NO_ANSWER: &str = "unexpected end of JSON input";
+const MADE_ANEW: &str = "stop the run and start it again, which makes anew what is missing (`pveum user token list capmox@pve` and `pveum \
+     user permissions capmox@pve` on a node show what is there)";
+/// In a run, whose day 4 makes a token that is missing.
+pub const ON_THE_WAY: &str = "stop the run and start it again: it makes the token anew, and capmox goes on by itself (`pveum user token list \
+     capmox@pve` on a node shows what is there)";
+/// In a teardown, which makes nothing.
+pub const ON_THE_WAY_BACK: &str = "without it nobody deletes these VMs: stop the teardown, let `cozyup run` with the same plan make the token anew \
+     (day 4), then tear down again (`pveum user token list capmox@pve` on a node shows what is there)";
 const READ: &str = "read what Proxmox VE says; capmox tries again by itself when the cause is gone";
 
 /// What capmox can't do by itself; `anew` is the command after which everything is made anew.
 pub fn failure(progress: &Progress, anew: &str) -> Option<Failure> {
     match progress {
         Progress::Refused { message, .. } => refused(message, format!("capmox can't make the VM: {}", words(progress))),
+        Progress::Denied { .. } => {
+            Some(Failure::person(format!("capmox can't make the VM: {}", words(progress)), MADE_ANEW))
+        }
         Progress::TaskFailed(message) => {
             let cause = Cause::of(message);
             let failure = causes::failure(cause, words(progress));
@@ -43,6 +55,7 @@ pub fn failure(progress: &Progress, anew: &str) -> Option<Failure> {
         )),
         Progress::NoOwner
         | Progress::Unseen
+        | Progress::RefusedBefore { .. }
         | Progress::WaitsForInfrastructure
         | Progress::WaitsForBootstrapData
         | Progress::WaitsForAddress
@@ -50,6 +63,57 @@ pub fn failure(progress: &Progress, anew: &str) -> Option<Failure> {
         | Progress::Deleting
         | Progress::Made(_) => None,
     }
+}
+
+/// Says of what capmox was refused what capmox can't say: that it was before the start of the one that runs, see
+/// [`Progress::after_start`], or what exactly it lacks.
+///
+/// # Errors
+/// When the cluster or Proxmox VE can't be asked.
+pub async fn look_closer(cx: &dyn Context, site: &Reading, mut all: Vec<&mut Progress>) -> Result<(), Failure> {
+    all.retain(|progress| matches!(progress, Progress::Refused { .. }));
+    if all.is_empty() {
+        return Ok(());
+    }
+    let reader = site.kubernetes()?;
+    let Some(found) = get(&reader, &Kind::DEPLOYMENT, Some(CLUSTER_API_NAMESPACE), DEPLOYMENT).await? else {
+        return Ok(());
+    };
+    let pods = pods_of(&reader, CLUSTER_API_NAMESPACE, &found.value).await?;
+    let Some(started) = pods.iter().filter_map(|pod| pod.started).max() else { return Ok(()) };
+    for progress in &mut all {
+        **progress = progress.clone().after_start(started, cx.clock().now());
+    }
+    let denied = |progress: &&mut Progress| matches!(progress, Progress::Refused { message, .. } if is_denied(message));
+    all.retain(|progress| denied(progress));
+    if all.is_empty() {
+        return Ok(());
+    }
+    let why = denied_by(site).await?;
+    for progress in all {
+        if let Progress::Refused { reason, message, .. } = progress {
+            *progress = Progress::Denied { reason: reason.clone(), message: message.clone(), why };
+        }
+    }
+    Ok(())
+}
+
+/// What capmox lacks, by what Proxmox VE says to its own token and to the installer's.
+async fn denied_by(site: &Reading) -> Result<Denied, Failure> {
+    if is_revoked(site).await? {
+        return Ok(Denied::Token);
+    }
+    let guests = site.proxmox.resources().await.map_err(|e| failures::proxmox(&e, "look for the template"))?;
+    let mut of_machines = site.plan.day_9().into_iter().chain([site.plan.template.vmid]);
+    let gone = of_machines.find(|vmid| !guests.value.iter().any(|row| row.vmid == *vmid));
+    Ok(gone.map_or(Denied::Rights, Denied::Template))
+}
+
+async fn is_revoked(site: &Reading) -> Result<bool, Failure> {
+    if !CAPMOX.secret_path(site).exists() {
+        return Ok(false);
+    }
+    Ok(matches!(CAPMOX.reader(site)?.version().await, Err(proxmox::Error::Unauthorized { .. })))
 }
 
 /// capmox never clones a machine again: it keeps the VMID of the VM that did not come, and looks for that one (v0.7.7,
@@ -65,14 +129,20 @@ fn is_taken(message: &str) -> bool {
 
 fn refused(message: &str, what: String) -> Option<Failure> {
     let cause = Cause::of(message);
-    let unauthorized = message.contains(NOT_AUTHORIZED) || message.starts_with("401 ") || cause == Cause::Forbidden;
-    if unauthorized {
-        return Some(Failure::person(what, TOKEN));
-    }
-    if is_taken(message) || cause.is_passing() {
+    if is_taken(message) || cause.is_passing() || message.ends_with(NO_ANSWER) {
         return None;
     }
-    Some(if cause == Cause::Unknown { Failure::person(what, READ) } else { for_a_person(causes::failure(cause, what)) })
+    Some(if is_denied(message) {
+        Failure::person(what, MADE_ANEW)
+    } else if cause == Cause::Unknown {
+        Failure::person(what, READ)
+    } else {
+        for_a_person(causes::failure(cause, what))
+    })
+}
+
+fn is_denied(message: &str) -> bool {
+    message.contains(NOT_AUTHORIZED) || message.starts_with("401 ") || Cause::of(message) == Cause::Forbidden
 }
 
 /// Whatever Proxmox VE refuses capmox, capmox goes on asking for it.
@@ -114,34 +184,43 @@ fn none_left(namespace: &str, pool: &str, count: u64, taken: &[String]) -> Optio
     })
 }
 
-/// `seen`, and that capmox does not run, when nothing can come of it for that reason.
+/// `seen`, and what keeps capmox from its work: a host that is off, pods of its own that do not run.
 ///
 /// # Errors
-/// When the cluster can't be asked.
-pub async fn beside_capmox(site: &Reading, seen: String) -> Result<String, Failure> {
-    let reader = site.kubernetes()?;
-    let Some(found) = get(&reader, &Kind::DEPLOYMENT, Some(CLUSTER_API_NAMESPACE), DEPLOYMENT).await? else {
-        return Ok(format!("{seen}; capmox is gone: there is no Deployment {CLUSTER_API_NAMESPACE}/{DEPLOYMENT}"));
-    };
-    let wanted = number(&found.value, "/spec/replicas").unwrap_or(1);
-    if wanted > 0 && is_up(&found.value) {
-        return Ok(seen);
+/// When the cluster or Proxmox VE can't be asked.
+pub async fn beside_capmox(site: &Reading, mut seen: String) -> Result<String, Failure> {
+    let cluster = site.proxmox.cluster_status().await.map_err(|e| failures::proxmox(&e, "read the cluster status"))?;
+    if let Some(trouble) = day0::api_version::trouble(&cluster.value, &day0::hosts(&site.plan)) {
+        seen = format!("{seen}; {trouble}");
     }
-    let why = match trouble(&reader, CLUSTER_API_NAMESPACE, &found.value).await? {
-        Some(why) => why,
-        None => {
-            format!("{} of {wanted} pods are ready", number(&found.value, "/status/readyReplicas").unwrap_or_default())
-        }
-    };
-    Ok(format!("{seen}; capmox does not run: {why} (kubectl -n {CLUSTER_API_NAMESPACE} get pods)"))
+    Ok(match down(&site.kubernetes()?, CLUSTER_API_NAMESPACE, DEPLOYMENT).await? {
+        Some(why) => format!("{seen}; capmox does not run: {why} (kubectl -n {CLUSTER_API_NAMESPACE} get pods)"),
+        None => seen,
+    })
+}
+
+/// `observed`, and what keeps capmox from deleting a VM while somebody waits for that: it says no word of it in its objects.
+///
+/// # Errors
+/// When Proxmox VE does not take capmox's token any more, with `next`; when the cluster can't be asked.
+pub async fn while_it_goes(site: &Reading, observed: Observed, next: &str) -> Result<Observed, Failure> {
+    let Observed::Underway(mut wait) = observed else { return Ok(observed) };
+    if is_revoked(site).await? {
+        let what =
+            format!("{}, and Proxmox VE does not take token {} of capmox any more", wait.seen, CAPMOX.token_id());
+        return Err(Failure::person(what, next));
+    }
+    wait.seen = beside_capmox(site, wait.seen).await?;
+    Ok(Observed::Underway(wait))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::vmid::Vmid;
 
     fn refused(message: &str) -> Option<Failure> {
-        failure(&Progress::Refused { reason: "CloningFailed".into(), message: message.into() }, "x")
+        failure(&Progress::Refused { reason: "CloningFailed".into(), message: message.into(), since: None }, "x")
     }
 
     fn failed(message: &str) -> Option<Failure> {
@@ -150,16 +229,28 @@ mod tests {
 
     #[test]
     fn a_token_that_was_revoked_is_told_with_who_makes_another_one() {
-        for message in ["not authorized to access endpoint", "401 no such token 'capi' for user 'capmox@pve'"] {
+        for message in ["not authorized to access endpoint", "403 Permission check failed (/vms/9100, VM.Clone)"] {
             let failure = refused(message).unwrap();
-            assert!(
-                failure.what.contains(message) && failure.next.contains("makes anew what is missing"),
-                "{failure:?}"
-            );
+            assert!(failure.what.contains(message), "{failure:?}");
+            assert!(failure.next.contains("makes anew what is missing"), "{failure:?}");
         }
-        assert!(
-            refused("403 Permission check failed (/vms/9100, VM.Clone)").unwrap().next.contains("template is gone")
-        );
+    }
+
+    #[test]
+    fn what_capmox_is_denied_is_told_by_what_proxmox_says() {
+        let told = |why| {
+            let denied = Progress::Denied { reason: "CloningFailed".into(), message: NOT_AUTHORIZED.into(), why };
+            failure(&denied, "x").unwrap().what
+        };
+        assert!(told(Denied::Token).ends_with("Proxmox VE does not take token capmox@pve!capi of capmox any more"));
+        assert!(told(Denied::Template(Vmid::of(9100))).contains("template 9100 is gone"));
+        assert!(told(Denied::Rights).contains("lacks a right"));
+    }
+
+    /// go-proxmox v0.4.0, `handleResponse`: of a 595 it reads the body, which is empty.
+    #[test]
+    fn a_host_that_does_not_answer_capmox_is_waited_for() {
+        assert_eq!(refused("cannot find node with name pve2: unexpected end of JSON input"), None);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The state of a Deployment's pods, and the reason why they do not run, in their own words.
 use crate::base::text::shorten;
 use crate::engine::failure::Failure;
-use crate::kubernetes::{PodStatus, Reader};
+use crate::kubernetes::{Kind, PodStatus, Reader};
 use crate::steps::cluster::{self, number, text};
 use crate::steps::failures;
 use serde_json::Value;
@@ -17,23 +17,48 @@ pub fn is_up(deployment: &Value) -> bool {
     cluster::is_true(deployment, "Available") && all("/status/availableReplicas") && all("/status/updatedReplicas")
 }
 
-/// The reason why a Deployment's pods do not run, in the pod's own words when it has some.
+/// The pods that a Deployment chooses.
 ///
 /// # Errors
-/// When the pods can't be listed.
-pub async fn trouble(reader: &Reader, namespace: &str, deployment: &Value) -> Result<Option<String>, Failure> {
+/// When they can't be listed.
+pub async fn pods_of(reader: &Reader, namespace: &str, deployment: &Value) -> Result<Vec<PodStatus>, Failure> {
     let labels = deployment.pointer("/spec/selector/matchLabels").and_then(Value::as_object);
     let chosen: Vec<String> =
         labels.into_iter().flatten().map(|(k, v)| format!("{k}={}", v.as_str().unwrap_or_default())).collect();
     let pods = reader.pods(Some(namespace), Some(&chosen.join(","))).await;
     let name = text(deployment, "/metadata/name");
-    let pods = pods.map_err(|e| failures::kubernetes(&e, &format!("list the pods of {namespace}/{name}")))?;
-    let Some((pod, reason)) = pods.value.iter().find_map(|p| Some((p, p.waiting_reason.as_deref()?))) else {
+    Ok(pods.map_err(|e| failures::kubernetes(&e, &format!("list the pods of {namespace}/{name}")))?.value)
+}
+
+/// The reason why a Deployment's pods do not run, in the pod's own words when it has some.
+///
+/// # Errors
+/// When the pods can't be listed.
+pub async fn trouble(reader: &Reader, namespace: &str, deployment: &Value) -> Result<Option<String>, Failure> {
+    let pods = pods_of(reader, namespace, deployment).await?;
+    let Some((pod, reason)) = pods.iter().find_map(|p| Some((p, p.waiting_reason.as_deref()?))) else {
         return Ok(None);
     };
     let container = text(deployment, "/spec/template/spec/containers/0/name");
     let word = last_word(reader, pod, container).await.map(|w| format!(": {w}")).unwrap_or_default();
     Ok(Some(format!("pod {} is in {reason}{word}", pod.name)))
+}
+
+/// The reason why a Deployment does not run; `None` when all its pods do.
+///
+/// # Errors
+/// When the cluster can't be asked.
+pub async fn down(reader: &Reader, namespace: &str, name: &str) -> Result<Option<String>, Failure> {
+    let Some(found) = cluster::get(reader, &Kind::DEPLOYMENT, Some(namespace), name).await? else {
+        return Ok(Some(format!("there is no Deployment {namespace}/{name}")));
+    };
+    let wanted = number(&found.value, "/spec/replicas").unwrap_or(1);
+    if wanted > 0 && is_up(&found.value) {
+        return Ok(None);
+    }
+    let ready = number(&found.value, "/status/readyReplicas").unwrap_or_default();
+    let why = trouble(reader, namespace, &found.value).await?;
+    Ok(Some(why.unwrap_or_else(|| format!("{ready} of {wanted} pods are ready"))))
 }
 
 /// The line of a container's log that tells why it ended; a container that never started has none.

@@ -133,6 +133,16 @@ fn a_run_killed_behind_every_record_of_a_drill_powers_the_machine_on_first_and_e
 }
 
 #[test]
+fn a_run_that_is_stopped_while_a_machine_is_off_powers_it_on_before_it_ends() {
+    let rig = site(CONTROL_PLANE);
+    let life = lives(&rig, &Death::Stop(format!("{OFF} acted")));
+    assert!(matches!(life.end, End::Ended(Outcome::Stopped)), "{:?}", life.end);
+    assert!(life.records.iter().any(|r| word(&r.event) == format!("{ON} acted")), "the machine never was off");
+    assert_eq!(off(&rig), Vec::<u32>::new());
+    ends_well(&rig);
+}
+
+#[test]
 fn a_run_killed_in_every_request_of_a_drill_ends_with_all_machines_on() {
     let rig = site(CONTROL_PLANE);
     dies_behind(&rig, "day7.moved proven");
@@ -192,6 +202,15 @@ fn a_drill_that_the_cluster_could_not_bear_is_refused_with_the_reason_until_it_c
     cordon(true);
     refused("node cozy-new-cp2 takes no pods", "kubectl uncordon cozy-new-cp2");
     cordon(false);
+    let without_vote = |is: bool| {
+        rig.lab().with(|world| world.machines.get_mut(&1002).and_then(|m| m.etcd.as_mut()).unwrap().learner = is);
+    };
+    without_vote(true);
+    refused(
+        "etcd of cozy-new-cp2 is not well (it is a learner, without a vote)",
+        "talosctl -n cozy-new-cp2 service etcd",
+    );
+    without_vote(false);
     // A volume of one copy, whose pod has no other beside it.
     let claim = json!({"spec": {"storageClassName": "local", "accessModes": ["ReadWriteOnce"],
         "resources": {"requests": {"storage": "1Gi"}}}});

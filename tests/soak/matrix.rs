@@ -56,7 +56,7 @@ pub fn pairs(how: &How, near: usize, every: bool) -> usize {
             Death::Record(n, _) if !every && !is_of_an_act(&expected.words[n - 1]) => continue,
             Death::Record(n, _) => (n - 1, before + n * asked / records),
             Death::Request(n, _) => ((n - before) * records / asked, *n),
-            Death::Never | Death::New(_) | Death::After(..) | Death::Fresh(..) => continue,
+            Death::Never | Death::New(_) | Death::After(..) | Death::Fresh(..) | Death::Stop(_) => continue,
         };
         let mut second: Vec<Death> = if every {
             (1..=records.min(near)).map(|n| Death::Record(n, Tail::Whole)).collect()

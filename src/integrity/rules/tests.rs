@@ -48,6 +48,7 @@ fn pod(namespace: &str, name: &str, phase: &str, ready: bool) -> PodStatus {
         node: String::new(),
         waiting_reason: None,
         ip: String::new(),
+        started: None,
     }
 }
 

@@ -126,7 +126,7 @@ fn switch_on(world: &mut World, vmid: u32) {
     machine::power_on(world, vmid);
 }
 
-fn switch_off(world: &mut World, vmid: u32) {
+pub fn switch_off(world: &mut World, vmid: u32) {
     if let Some(vm) = world.pve.vms.get_mut(&vmid) {
         vm.power = Power::Stopped;
         vm.apply_pending();

@@ -6,6 +6,7 @@ mod confined;
 mod create;
 mod disk;
 pub mod hand;
+pub mod host;
 pub mod inventory;
 pub mod lifecycle;
 mod lvm;
@@ -63,6 +64,7 @@ struct Node {
     kernel: String,
     /// `9.1.2`
     version: String,
+    dark: Option<host::Dark>,
 }
 
 /// Major, minor and patch of `9.1.2`.
@@ -125,6 +127,7 @@ impl Pve {
                 memory: node.memory_gib * GIB,
                 kernel: node.kernel.clone(),
                 version: node.version.clone().unwrap_or_else(|| site.version.clone()),
+                dark: None,
             }
         };
         let nodes: Vec<Node> = site.nodes.iter().enumerate().map(node).collect();

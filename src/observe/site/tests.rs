@@ -131,6 +131,23 @@ fn others_tasks_on_our_vms_are_told_once_and_nobody_elses_business_is_shown() {
 }
 
 #[test]
+fn a_vm_on_a_host_that_is_off_is_not_shown_running_and_is_doubted_though_the_cluster_still_calls_it_running() {
+    let mut bench = Bench::new();
+    let (vmid, host) = (bench.vmid, bench.host.clone());
+    let mut look = |status: &str| {
+        let (node, status) = (host.clone(), status.to_string());
+        let off = HostUse { node, status, cpu: None, maxcpu: None, mem: None, maxmem: None };
+        let overview = Overview { hosts: vec![off], ..bench.overview(Some("running")) };
+        let seen = bench.watch.take(&overview, &[], &BTreeSet::new());
+        let shown = seen.site.vms.iter().find(|vm| vm.vmid == vmid).and_then(|vm| vm.there.clone());
+        (shown.map(|there| there.power), seen.doubts.contains(&Fact::VmRunning(vmid)))
+    };
+    assert_eq!(look("online"), (Some(Power::Running), false));
+    assert_eq!(look("offline"), (Some(Power::Unknown), true));
+    assert_eq!(look("online"), (Some(Power::Running), false));
+}
+
+#[test]
 fn a_storage_is_told_of_at_each_threshold_once_and_a_host_when_it_goes_and_comes() {
     let mut bench = Bench::new();
     let (host, storage) = (bench.host.clone(), bench.storage.clone());

@@ -5,7 +5,7 @@ use crate::base::secret::Secret;
 use crate::engine::failure::Failure;
 use crate::engine::step::{Context, StepId};
 use crate::plan::model::Plan;
-use crate::proxmox::UserRow;
+use crate::proxmox::{Reader, Target, UserRow, connect};
 use crate::steps::failures;
 use crate::steps::site::Reading;
 use std::collections::{BTreeMap, BTreeSet};
@@ -231,6 +231,21 @@ impl Access {
     /// When the file can't be read.
     pub fn secret(&self, site: &Reading) -> Result<Secret<String>, Failure> {
         site.secret(&self.secret_name())
+    }
+
+    /// Asks Proxmox VE as this token.
+    ///
+    /// # Errors
+    /// When its secret can't be read.
+    pub fn reader(&self, site: &Reading) -> Result<Reader, Failure> {
+        let target = Target {
+            url: site.plan.site.url.clone(),
+            token_id: self.token_id(),
+            secret: self.secret(site)?,
+            trust: site.proxmox.trust().clone(),
+        };
+        let doing = format!("ask as {}", self.token_id());
+        connect(target).map(|(reader, _)| reader).map_err(|e| failures::proxmox(&e, &doing))
     }
 
     /// The role of this name, if it is one of the add-on's.

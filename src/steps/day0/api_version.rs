@@ -73,7 +73,8 @@ fn too_old(what: &str) -> Failure {
     )
 }
 
-fn trouble(cluster: &ClusterStatus, hosts: &BTreeSet<&str>) -> Option<String> {
+/// What keeps one from working with these hosts; `None` when all of them are there.
+pub fn trouble(cluster: &ClusterStatus, hosts: &BTreeSet<&str>) -> Option<String> {
     if cluster.quorate == Some(false) {
         return Some("the Proxmox cluster has no quorum: nothing in it can be changed".to_string());
     }

@@ -4,7 +4,7 @@ use crate::engine::failure::Failure;
 use crate::engine::proof::{Evidence, Left, Proof};
 use crate::engine::step::{Context, Observed, Outline, Removal, Step, StepId, Undo};
 use crate::engine::wait::Band;
-use crate::proxmox::{Error, Reader, Target, TokenRow, UserRow, connect};
+use crate::proxmox::{Error, TokenRow, UserRow};
 use crate::steps::addons::access::{self, Access};
 use crate::steps::addons::grants;
 use crate::steps::cluster::part;
@@ -73,25 +73,13 @@ impl ProxmoxToken {
         )
     }
 
-    /// Asks as the token itself.
-    fn reader(&self, site: &Reading) -> Result<Reader, Failure> {
-        let target = Target {
-            url: site.plan.site.url.clone(),
-            token_id: self.access.token_id(),
-            secret: self.access.secret(site)?,
-            trust: site.proxmox.trust().clone(),
-        };
-        let connected = connect(target);
-        connected.map(|(reader, _)| reader).map_err(|e| failures::proxmox(&e, &self.doing()))
-    }
-
     fn doing(&self) -> String {
         format!("ask as {} what it may do", self.access.token_id())
     }
 
     /// The token's rights on each of these paths; `None` when Proxmox does not take the kept secret.
     async fn permissions(&self, site: &Reading, paths: &BTreeSet<&str>) -> Result<Option<Rights>, Failure> {
-        let reader = self.reader(site)?;
+        let reader = self.access.reader(site)?;
         let mut all = Rights::new();
         for path in paths {
             match reader.permissions_on(path).await {

@@ -87,6 +87,7 @@ mod tests {
             node: node.into(),
             waiting_reason: None,
             ip: String::new(),
+            started: None,
         }
     }
 

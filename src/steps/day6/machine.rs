@@ -35,17 +35,18 @@ pub fn step(_plan: &Plan) -> Machine {
 ///
 /// # Errors
 /// When a person has to do something first, or the cluster can't be asked.
-async fn underway(site: &Reading, progress: &Progress) -> Result<Observed, Failure> {
+async fn underway(cx: &dyn Context, site: &Reading, mut progress: Progress) -> Result<Observed, Failure> {
+    halted::look_closer(cx, site, vec![&mut progress]).await?;
     let anew = format!("delete the Cluster (kubectl delete -n {NAMESPACE} cluster.cluster.x-k8s.io smoke)");
-    if let Some(failure) = halted::failure(progress, &anew) {
+    if let Some(failure) = halted::failure(&progress, &anew) {
         return Err(failure);
     }
-    if *progress == Progress::WaitsForAddress
+    if progress == Progress::WaitsForAddress
         && let Some(failure) = halted::exhausted(site, NAMESPACE).await?
     {
         return Err(failure);
     }
-    let seen = halted::beside_capmox(site, words(progress)).await?;
+    let seen = halted::beside_capmox(site, words(&progress)).await?;
     Ok(Observed::Underway(Wait::new("Cluster API says that the VM is there", seen, BAND)))
 }
 
@@ -68,7 +69,7 @@ impl Step<Installation> for Machine {
         let phase = text(&machine.value, "/status/phase").to_string();
         let made = match Progress::of(&vm.value) {
             Progress::Made(made) => made,
-            progress => return underway(site, &progress).await,
+            progress => return underway(cx, site, progress).await,
         };
         // `Running` would need a node, and this VM joins nothing.
         if phase != "Provisioned" {

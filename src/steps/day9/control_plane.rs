@@ -12,6 +12,7 @@ use crate::steps::site::{Changing, Installation, Reading};
 use crate::steps::tenancy::THIRD;
 use crate::steps::tenant_cluster::{self, Endpoint, SYSTEM, api, endpoint, refusal, strange, thing, wanted};
 use crate::steps::workers::OF_A_TENANT;
+use crate::steps::workload::down;
 use crate::steps::{follow, outlines};
 use async_trait::async_trait;
 use serde_json::Value;
@@ -45,6 +46,18 @@ fn lacks(control_plane: &Value) -> String {
         Some(c) => format!("{}: {} {}", text(c, "/type"), text(c, "/reason"), text(c, "/message")),
         None => "Kamaji's provider has not said that it is ready".to_string(),
     }
+}
+
+/// `seen`, and what keeps the control plane from coming: Kamaji's own pods, or those that it made.
+async fn beside_kamaji(site: &Reading, mut seen: String) -> Result<String, Failure> {
+    let reader = site.kubernetes()?;
+    let (of_kamaji, of_tenant) = (("cozy-kamaji", "kamaji"), (OF_A_TENANT.namespace, OF_A_TENANT.name));
+    for (whose, (namespace, name)) in [("Kamaji does not run", of_kamaji), ("its pods do not run", of_tenant)] {
+        if let Some(why) = down(&reader, namespace, name).await? {
+            seen = format!("{seen}; {whose}: {why} (kubectl -n {namespace} get pods)");
+        }
+    }
+    Ok(seen)
 }
 
 fn wait(seen: impl AsRef<str>) -> Result<Observed, Failure> {
@@ -101,10 +114,10 @@ impl Step<Installation> for ControlPlane {
             return Ok(Observed::Absent("the control plane is gone".into()));
         };
         let Some(at) = endpoint(&site.plan, &made.value)? else {
-            return wait(format!("it has no address yet: {}", lacks(&made.value)));
+            return wait(beside_kamaji(site, format!("it has no address yet: {}", lacks(&made.value))).await?);
         };
         if made.value.pointer("/status/ready") != Some(&Value::Bool(true)) {
-            return wait(lacks(&made.value));
+            return wait(beside_kamaji(site, lacks(&made.value)).await?);
         }
         let proof = |summary: String, evidence| {
             Proof::new(summary, evidence).and(seen(cx, &made)).and(seen(cx, &found)).owning(thing(&found.value))

@@ -11,7 +11,7 @@ use crate::steps::site::{Changing, Installation, Reading};
 use crate::steps::tenant_cluster::{self, wanted};
 use crate::steps::workers::deployed::{late, made};
 use crate::steps::workers::{self, OF_A_TENANT, machines};
-use crate::steps::{follow, outlines};
+use crate::steps::{follow, halted, outlines};
 use async_trait::async_trait;
 use std::time::Duration;
 
@@ -46,7 +46,8 @@ impl Step<Installation> for Workers {
             Standing::Applied(applied) => applied,
         };
         let Some(deployment) = applied.pop() else { return Err(Failure::defect("no machines are asked for")) };
-        let (answers, machines) = machines(site, &OF_A_TENANT).await?;
+        let (answers, mut machines) = machines(site, &OF_A_TENANT).await?;
+        halted::look_closer(cx, site, machines.iter_mut().map(|m| &mut m.progress).collect()).await?;
         let made = match made(&OF_A_TENANT, self.count, &machines)? {
             Ok(made) => made,
             Err(wait) => return late(site, &OF_A_TENANT, &machines, wait).await,

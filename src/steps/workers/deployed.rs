@@ -160,7 +160,8 @@ impl Step<Installation> for Deployed {
         if let Some(path) = difference(&wanted, &control_plane.value) {
             return Ok(Observed::Absent(format!("KamajiControlPlane {namespace}/{} differs at {path}", set.name)));
         }
-        let (answers, machines) = machines(site, self.group).await?;
+        let (answers, mut machines) = machines(site, self.group).await?;
+        halted::look_closer(cx, site, machines.iter_mut().map(|m| &mut m.progress).collect()).await?;
         let made = match made(self.group, self.count, &machines)? {
             Ok(made) => made,
             Err(wait) => return late(site, self.group, &machines, wait).await,

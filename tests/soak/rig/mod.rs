@@ -42,17 +42,25 @@ pub struct Rig {
 
 impl Rig {
     pub fn new(shape: &Shape) -> Rig {
+        Rig::of(shape, |_| ())
+    }
+
+    /// Of a scenario that is changed before its site begins.
+    pub fn of(shape: &Shape, change: impl FnOnce(&mut Scenario)) -> Rig {
         let scenario_file = match shape.scenario {
             "small" => concat!(env!("CARGO_MANIFEST_DIR"), "/tests/soak/small.yaml"),
             "small-by-cdrom" => concat!(env!("CARGO_MANIFEST_DIR"), "/tests/soak/small-by-cdrom.yaml"),
             "small-pair" => concat!(env!("CARGO_MANIFEST_DIR"), "/tests/soak/small-pair.yaml"),
+            "small-three-hosts" => concat!(env!("CARGO_MANIFEST_DIR"), "/tests/soak/small-three-hosts.yaml"),
             "small-two-hosts" => concat!(env!("CARGO_MANIFEST_DIR"), "/tests/soak/small-two-hosts.yaml"),
             built_in => built_in,
         };
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let dir = tempfile::tempdir().unwrap();
+        let mut scenario = Scenario::load(scenario_file).unwrap();
+        change(&mut scenario);
         let options = site::Options {
-            scenario: Scenario::load(scenario_file).unwrap(),
+            scenario,
             scenario_file: scenario_file.to_string(),
             speed: shape.speed,
             net: None,

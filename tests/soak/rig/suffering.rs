@@ -129,6 +129,7 @@ fn point(rig: &Rig, death: &Death, life: &Life) -> String {
             format!("{} ({request:?})", seen.get(*number).map_or("?", String::as_str))
         }
         Death::New(request) => format!("a new request ({request:?})"),
+        Death::Stop(word) => format!("stopped behind {word}"),
     }
 }
 

@@ -6,6 +6,7 @@ use cozyup::compose::{self, Options, Work};
 use cozyup::engine::course::Course;
 use cozyup::engine::journal::Journal;
 use cozyup::engine::record::{Event, Outcome, Record};
+use cozyup::engine::request::Request as Asked;
 use cozyup::lab::changes::{Changes, Moment};
 use cozyup::session::lock;
 use cozyup::session::order::Keys;
@@ -59,6 +60,8 @@ pub enum Death {
     Fresh(u8, usize, Tail),
     /// During the next request of a kind that never came before this life.
     New(Request),
+    /// No death: somebody asks the run to stop behind the first record with this word.
+    Stop(String),
 }
 
 impl fmt::Display for Death {
@@ -70,6 +73,7 @@ impl fmt::Display for Death {
             Death::Request(n, request) => write!(f, "request:{n}:{request:?}"),
             Death::Fresh(day, count, tail) => write!(f, "fresh:{day}/{count}:{tail:?}"),
             Death::New(request) => write!(f, "new::{request:?}"),
+            Death::Stop(word) => write!(f, "stop:{}:at", word.replace(' ', "+")),
         }
     }
 }
@@ -106,6 +110,7 @@ impl std::str::FromStr for Death {
                 let count = count.parse().map_err(|e| format!("{count}: {e}"))?;
                 Ok(Death::Fresh(day.parse().map_err(|e| format!("{day}: {e}"))?, count, tail.ok_or_else(wrong)?))
             }
+            "stop" => Ok(Death::Stop(which.replace('+', " "))),
             "new" => Ok(Death::New(request.ok_or_else(wrong)?)),
             _ => Err(wrong()),
         }
@@ -117,7 +122,7 @@ impl Death {
     pub fn request(&self) -> Option<Request> {
         match self {
             Death::Request(_, request) | Death::New(request) => Some(*request),
-            Death::Never | Death::Record(..) | Death::After(..) | Death::Fresh(..) => None,
+            Death::Never | Death::Record(..) | Death::After(..) | Death::Fresh(..) | Death::Stop(_) => None,
         }
     }
 
@@ -133,14 +138,14 @@ impl Death {
                 known.new += usize::from(is_new);
                 is_new && known.new == *count
             }
-            Death::Never | Death::Request(..) | Death::New(_) => false,
+            Death::Never | Death::Request(..) | Death::New(_) | Death::Stop(_) => false,
         }
     }
 
     fn tail(&self) -> Option<Tail> {
         match self {
             Death::Record(_, tail) | Death::After(_, tail) | Death::Fresh(_, _, tail) => Some(*tail),
-            Death::Never | Death::Request(..) | Death::New(_) => None,
+            Death::Never | Death::Request(..) | Death::New(_) | Death::Stop(_) => None,
         }
     }
 
@@ -155,7 +160,7 @@ impl Death {
                 let known = changes.seen();
                 changes.hold(moment, move |_, name| !known.iter().any(|k| k == name));
             }
-            Death::Never | Death::Record(..) | Death::After(..) | Death::Fresh(..) => {}
+            Death::Never | Death::Record(..) | Death::After(..) | Death::Fresh(..) | Death::Stop(_) => {}
         }
     }
 }
@@ -267,7 +272,7 @@ async fn until_death(
         Ok(prepared) => prepared,
         Err(refusal) => return failed(refusal.to_string()),
     };
-    let (before, mut feed) = (prepared.last_seq, prepared.records);
+    let (before, mut feed, requests) = (prepared.last_seq, prepared.records, prepared.requests);
     let mut work = pin!(shape(prepared.work).run());
     let mut held = pin!(rig.lab().changes().held());
     let mut deadline = pin!(tokio::time::sleep(DEADLINE));
@@ -276,6 +281,9 @@ async fn until_death(
     let end = poll_fn(|cx| {
         let polled = work.as_mut().poll(cx);
         while let Ok(record) = feed.try_recv() {
+            if matches!(death, Death::Stop(which) if word(&record.event) == *which) {
+                requests.send(Asked::Stop.by("a person")).unwrap();
+            }
             fell = fell.or_else(|| known.falls(death, records.len() + 1, &record));
             records.push(record);
             asked.push(rig.lab().changes().seen().len());

@@ -70,7 +70,8 @@ fn status(world: &mut World, call: &Call) -> Outcome {
     let mut list = Vec::new();
     if !alone {
         let cluster = json!({
-            "type": "cluster", "id": "cluster", "name": "lab", "nodes": nodes.len(), "quorate": 1,
+            "type": "cluster", "id": "cluster", "name": "lab", "nodes": nodes.len(),
+            "quorate": i32::from(nodes.iter().filter(|n| n.dark.is_none()).count() * 2 > nodes.len()),
             "version": nodes.len(),
         });
         list.push(cluster);
@@ -79,7 +80,7 @@ fn status(world: &mut World, call: &Call) -> Outcome {
         list.push(json!({
             "type": "node", "id": format!("node/{}", node.name), "name": node.name,
             "nodeid": if alone { 0 } else { index + 1 }, "ip": node.address.to_string(),
-            "local": i32::from(node.name == call.local), "online": 1, "level": "",
+            "local": i32::from(node.name == call.local), "online": i32::from(node.dark.is_none()), "level": "",
         }));
     }
     rows(list)
@@ -145,11 +146,16 @@ fn guest(world: &mut World, call: &Call, vm: &Vm) -> Value {
     let period = |at| between(world.started, at).as_secs() / STATUS_PERIOD_S;
     let fresh = vm.created > world.started && period(vm.created) == period(world.now);
     let mut row = json!({"id": format!("qemu/{}", vm.vmid), "type": "qemu", "vmid": vm.vmid, "node": vm.node});
-    if fresh {
+    let dark = world.pve.node(&vm.node).and_then(|node| node.dark.as_ref());
+    let told = dark.map(|dark| dark.told(vm.vmid, world.now));
+    if fresh || told == Some(None) {
         row["status"] = json!("unknown");
         return row;
     }
     let mut known = world.pve.row(vm, world.now);
+    if let Some(Some(told)) = told {
+        known["status"] = json!(told);
+    }
     known["maxcpu"] = known["cpus"].take();
     known["template"] = json!(i32::from(vm.is_template()));
     if let (Some(row), Some(known)) = (row.as_object_mut(), known.as_object_mut()) {
@@ -178,7 +184,7 @@ fn storages(world: &mut World, call: &Call) -> Vec<Value> {
             let used = if no_room { storage.total } else { storage.used(&node.name) };
             list.push(json!({
                 "id": format!("storage/{}/{name}", node.name), "type": "storage", "storage": name, "node": node.name,
-                "plugintype": storage.kind, "status": "available", "shared": i32::from(storage.shared),
+                "plugintype": storage.kind, "status": if node.dark.is_some() { "unknown" } else { "available" }, "shared": i32::from(storage.shared),
                 "content": storage.content.join(","), "maxdisk": storage.total, "disk": used,
             }));
         }

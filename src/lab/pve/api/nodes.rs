@@ -64,7 +64,9 @@ pub fn node_row(world: &World, node: &Node, audit: bool) -> Value {
         "node": node.name, "id": format!("node/{}", node.name), "type": "node", "status": "online", "level": "",
         "ssl_fingerprint": world.pve.fingerprint().to_string(),
     });
-    if audit {
+    if node.dark.is_some() {
+        row["status"] = json!("offline");
+    } else if audit {
         let figures = json!({
             "cpu": 0.04, "maxcpu": node.cores, "mem": memory_used(world, &node.name), "maxmem": node.memory,
             "disk": 8_u64 << 30, "maxdisk": 96_u64 << 30, "uptime": uptime(world),

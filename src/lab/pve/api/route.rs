@@ -135,6 +135,11 @@ pub fn run(world: &mut World, route: &Route, call: &Call) -> Outcome {
             "hostname lookup '{node}' failed - failed to get address info for: {node}: Name or service not known"
         )));
     }
+    if let Some(node) = call.get("node").filter(|_| call.in_path.contains(&"node"))
+        && world.pve.node(node).is_some_and(|node| node.dark.is_some())
+    {
+        return Err(Failure::new(595, "No route to host"));
+    }
     verify(route, call)?;
     (route.run)(world, call)
 }

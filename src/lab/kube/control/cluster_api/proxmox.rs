@@ -2,7 +2,7 @@
 use crate::pve::api::Failure;
 use crate::pve::{api, task};
 use crate::world::World;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// The caller of these requests.
 #[derive(Clone)]
@@ -33,7 +33,7 @@ impl Client {
     /// Name of the storage on this node that takes ISO images: the first, as capmox chooses.
     pub fn iso_storage(&self, world: &mut World, node: &str) -> Result<String, String> {
         let path = format!("/nodes/{node}/storage");
-        let all = self.ask(world, "GET", &path, &[]).map_err(|e| e.as_text())?;
+        let all = self.ask(world, "GET", &path, &[]).map_err(|e| told(&e))?;
         let of =
             |s: &&Value| s["content"].as_str().is_some_and(|c| c.split(',').any(|c| c == "iso")) && s["enabled"] == 1;
         let found = all.as_array().into_iter().flatten().find(of).and_then(|s| s["storage"].as_str());
@@ -49,6 +49,17 @@ impl Client {
         image: Vec<u8>,
     ) -> Result<String, Failure> {
         api::upload_inside(world, &self.header(), node, storage, name, image)
+    }
+}
+
+/// The text that capmox's client makes of a refusal (go-proxmox v0.4.0, `Req` and `handleResponse`).
+pub fn told(failure: &Failure) -> String {
+    match failure.status {
+        401 | 403 => "not authorized to access endpoint".into(),
+        400 => format!("bad request: 400 {} - {}", failure.message, json!(failure.errors)),
+        status @ (500 | 501) => format!("{status} {}", failure.message),
+        // The body is empty.
+        _ => "unexpected end of JSON input".into(),
     }
 }
 

@@ -3,7 +3,7 @@ mod clone;
 mod seed;
 mod settings;
 
-use super::proxmox::{Client, Job, job};
+use super::proxmox::{Client, Job, job, told};
 use super::{INFRASTRUCTURE, IPAM, REQUEUE_S, again, gate, hold, keep_status, owner, release};
 use crate::kube::control::objects::{is_deleting, set_condition, text};
 use crate::kube::store::{Key, seconds};
@@ -235,7 +235,7 @@ impl Machine<'_> {
                 self.status(world, |status| status["taskRef"] = upid);
                 Look::Later
             }
-            Err(e) => Look::Refused(reason, e.as_text()),
+            Err(e) => Look::Refused(reason, told(&e)),
         }
     }
 
@@ -273,12 +273,14 @@ impl Machine<'_> {
     fn remove(&self, world: &mut World) {
         self.condition(world, "Deleting", "");
         let vmid = self.spec["virtualMachineID"].as_u64();
-        let is_gone = match vmid {
-            None => true,
-            Some(vmid) => self.client.ask(world, "GET", "/cluster/nextid", &[("vmid", vmid.to_string())]).is_ok(),
-        };
-        if is_gone {
-            return release(world, self.key, FINALIZER);
+        let free = vmid.map(|vmid| self.client.ask(world, "GET", "/cluster/nextid", &[("vmid", vmid.to_string())]));
+        match free {
+            None | Some(Ok(_)) => return release(world, self.key, FINALIZER),
+            Some(Err(e)) if told(&e).contains("already exists") => {}
+            Some(Err(_)) => {
+                self.condition(world, "DeletionFailed", "");
+                return again(world, self.key, &self.object, REQUEUE_S);
+            }
         }
         let path = format!("/nodes/{}/qemu/{}", self.node, vmid.unwrap_or_default());
         let status = self.client.ask(world, "GET", &format!("{path}/status/current"), &[]);

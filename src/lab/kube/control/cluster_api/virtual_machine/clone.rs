@@ -1,4 +1,5 @@
 //! The clone: which template, which VMID, and the request.
+use super::super::proxmox::told;
 use super::super::{CLUSTER_LABEL, INFRASTRUCTURE};
 use super::{Look, Machine};
 use crate::kube::control::objects::{items, text};
@@ -32,6 +33,12 @@ impl Machine<'_> {
             Ok(found) => found,
             Err(why) => return Look::Failed("VMTemplateNotFound".into(), why),
         };
+        if let Err(e) = self.client.ask(world, "GET", &format!("/nodes/{node}/status"), &[]) {
+            return Look::Refused("CloningFailed", format!("cannot find node with name {node}: {}", told(&e)));
+        }
+        if let Err(e) = self.client.ask(world, "GET", &format!("/nodes/{node}/qemu/{template}/config"), &[]) {
+            return Look::Refused("CloningFailed", format!("unable to find vm template: {}", told(&e)));
+        }
         match self.client.ask(world, "POST", &format!("/nodes/{node}/qemu/{template}/clone"), &given) {
             Ok(upid) => {
                 let target = self.spec["target"].as_str().unwrap_or(&node).to_string();
@@ -42,7 +49,7 @@ impl Machine<'_> {
                 });
                 Look::Later
             }
-            Err(e) => Look::Refused("CloningFailed", e.as_text()),
+            Err(e) => Look::Refused("CloningFailed", format!("unable to create new vm: {}", told(&e))),
         }
     }
 
@@ -54,7 +61,7 @@ impl Machine<'_> {
         let mut wanted: Vec<&str> =
             items(&self.spec, "/templateSelector/matchTags").filter_map(Value::as_str).collect();
         wanted.sort_unstable();
-        let all = self.client.ask(world, "GET", "/cluster/resources", &[]).map_err(|e| e.as_text())?;
+        let all = self.client.ask(world, "GET", "/cluster/resources", &[]).map_err(|e| told(&e))?;
         let fits = |vm: &&Value| {
             let mut tags: Vec<&str> = vm["tags"].as_str().unwrap_or_default().split(';').collect();
             tags.sort_unstable();
@@ -75,7 +82,7 @@ impl Machine<'_> {
     fn free_vmid(&self, world: &mut World) -> Result<Option<u64>, String> {
         let bound = |name: &str| self.spec["vmIDRange"][name].as_u64();
         let (Some(from), Some(to)) = (bound("start"), bound("end")) else {
-            let next = self.client.ask(world, "GET", "/cluster/nextid", &[]).map_err(|e| e.as_text())?;
+            let next = self.client.ask(world, "GET", "/cluster/nextid", &[]).map_err(|e| told(&e))?;
             return Ok(next.as_str().and_then(|n| n.parse().ok()).or(next.as_u64()));
         };
         let label = &self.object["metadata"]["labels"][CLUSTER_LABEL];
@@ -85,8 +92,8 @@ impl Machine<'_> {
         for vmid in (from..=to).filter(|v| !used.contains(v)) {
             match self.client.ask(world, "GET", "/cluster/nextid", &[("vmid", vmid.to_string())]) {
                 Ok(_) => return Ok(Some(vmid)),
-                Err(e) if e.as_text().contains("already exists") => {}
-                Err(e) => return Err(e.as_text()),
+                Err(e) if told(&e).contains("already exists") => {}
+                Err(e) => return Err(told(&e)),
             }
         }
         Ok(None)

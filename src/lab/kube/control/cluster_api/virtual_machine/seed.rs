@@ -1,4 +1,5 @@
 //! The CD-ROM with the bootstrap data that a VM boots with.
+use super::super::proxmox::told;
 use super::{CARD, CDROM, CLOUD_INIT_TAG, Look, Machine};
 use crate::kube::control::objects::{items, text};
 use crate::kube::control::proxmox::secret_value;
@@ -62,7 +63,7 @@ impl Machine<'_> {
         let files = files.each_ref().map(|(name, text)| File { name, bytes: text.as_bytes() });
         let image = iso::image("cidata", &files).to_vec();
         if let Err(e) = self.client.upload_iso(world, &self.node, storage, &name, image) {
-            let why = format!("unable to inject CloudInit ISO: {}", e.as_text());
+            let why = format!("unable to inject CloudInit ISO: {}", told(&e));
             return Look::Refused("VMProvisionFailed", why);
         }
         let tags = text(config, "/tags");

@@ -1,4 +1,5 @@
 //! The settings of a new clone before its first start: sizes, notes, card, tags, and a larger disk.
+use super::super::proxmox::told;
 use super::{CARD, Look, Machine, number};
 use crate::kube::control::objects::{items, text};
 use crate::world::World;
@@ -60,7 +61,7 @@ impl Machine<'_> {
         let given = [("disk", disk.to_string()), ("size", wanted)];
         match self.client.ask(world, "PUT", &format!("{path}/resize"), &given) {
             Ok(_) => None,
-            Err(e) => Some(Look::Refused("", e.as_text())),
+            Err(e) => Some(Look::Refused("", told(&e))),
         }
     }
 }
