@@ -281,7 +281,11 @@ fn a_template_that_goes_midway_is_told_and_made_anew() {
     let failure = run.blocked("day6.machine", move |_| {
         lab.with(|world| cozyup::lab::pve::hand::type_in(world, "qm destroy 9100 --purge")).unwrap();
     });
-    assert_says(&failure, &["capmox can't make the VM", "template 9100 is gone"], &["start it again"]);
+    assert_says(
+        &failure,
+        &["capmox can't make the VM", "9100.conf' does not exist"],
+        &["run again so that it is made anew"],
+    );
     run.goes_on();
 }
 

@@ -1,7 +1,7 @@
 //! The in-cluster address provider: a claim gets the first free address of its pool.
-use super::{IPAM, gate, hold, keep_status, own, release};
-use crate::kube::control::objects::{is_deleting, items, set_condition, text};
-use crate::kube::store::{Key, seconds};
+use super::{CLUSTER_LABEL, CORE, IPAM, gate, hold, own, release};
+use crate::kube::control::objects::{is_deleting, items, text};
+use crate::kube::store::Key;
 use crate::world::World;
 use serde_json::{Value, json};
 use std::net::Ipv4Addr;
@@ -24,13 +24,14 @@ pub fn reconcile(world: &mut World, key: &Key, claim: &Value) {
     if claim["status"]["addressRef"]["name"].is_string() {
         return;
     }
+    // It looks at no claim whose Cluster is not there, and says nothing of any: neither is it ready nor why not.
+    let cluster = claim["metadata"]["labels"][CLUSTER_LABEL].as_str().unwrap_or_default();
+    if !cluster.is_empty() && world.object(&Key::new(CORE, "clusters", &key.namespace, cluster)).is_none() {
+        return;
+    }
     hold(world, key, RELEASE);
-    let at = seconds(world.now);
     let pool_key = Key::new(IPAM, "inclusterippools", &key.namespace, text(claim, "/spec/poolRef/name"));
-    let Some(pool) = world.object(&pool_key).cloned() else {
-        let why = format!("inclusterippools.ipam.cluster.x-k8s.io \"{}\" not found", pool_key.name);
-        return say(world, key, claim, &at, "PoolNotFound", &why);
-    };
+    let Some(pool) = world.object(&pool_key).cloned() else { return };
     let taken: Vec<String> = world
         .select(IPAM, "ipaddresses", Some(&key.namespace), |a| a["spec"]["poolRef"]["name"] == pool_key.name.as_str())
         .into_iter()
@@ -39,12 +40,10 @@ pub fn reconcile(world: &mut World, key: &Key, claim: &Value) {
     let ranges: Vec<&str> = items(&pool, "/spec/addresses").filter_map(Value::as_str).collect();
     let gateway = text(&pool, "/spec/gateway");
     let free = ranges.iter().flat_map(|r| expand(r)).map(|a| a.to_string());
-    let Some(free) = free.into_iter().find(|a| a != gateway && !taken.contains(a)) else {
-        return say(world, key, claim, &at, "PoolExhausted", "unable to find a free address in the pool");
-    };
+    let Some(free) = free.into_iter().find(|a| a != gateway && !taken.contains(a)) else { return };
     let address = json!({
         "apiVersion": "ipam.cluster.x-k8s.io/v1beta1", "kind": "IPAddress",
-        "metadata": {"finalizers": [PROTECT], "labels": claim["metadata"]["labels"]},
+        "metadata": {"finalizers": [PROTECT], "labels": {(CLUSTER_LABEL): cluster}},
         "spec": {"address": free, "prefix": pool["spec"]["prefix"], "gateway": pool["spec"]["gateway"],
             "claimRef": {"name": key.name}, "poolRef": claim["spec"]["poolRef"]},
     });
@@ -52,14 +51,7 @@ pub fn reconcile(world: &mut World, key: &Key, claim: &Value) {
     own(world, &address_key, claim, true);
     world.change_object(key, |c| {
         c["status"]["addressRef"] = json!({"name": key.name});
-        set_condition(c, &at, "Ready", "True", "", "");
     });
-}
-
-fn say(world: &mut World, key: &Key, claim: &Value, at: &str, reason: &str, why: &str) {
-    let mut after = claim.clone();
-    set_condition(&mut after, at, "Ready", "False", reason, why);
-    keep_status(world, key, claim, &after);
 }
 
 /// The addresses of `a-b`, of a network, or the one that is given.

@@ -34,8 +34,8 @@ pub fn kamaji(world: &World) -> bool {
     is_anywhere(world, "capi-kamaji-controller-manager")
 }
 
-fn is_anywhere(world: &World, deployment: &str) -> bool {
-    let of = |d: &Value| text(d, "/metadata/name") == deployment && is_true(d, "Available");
+pub fn is_anywhere(world: &World, deployment: &str) -> bool {
+    let of = |d: &Value| text(d, "/metadata/name") == deployment && has_pods(d);
     !world.select("apps", "deployments", None, of).is_empty()
 }
 
@@ -58,7 +58,12 @@ pub fn is_connected(world: &World, cluster: &Key) -> bool {
 }
 
 fn is_available(world: &World, deployment: &str) -> bool {
-    world.object(&Key::new("apps", "deployments", NAMESPACE, deployment)).is_some_and(|d| is_true(d, "Available"))
+    world.object(&Key::new("apps", "deployments", NAMESPACE, deployment)).is_some_and(has_pods)
+}
+
+/// A Deployment of no pods is available too.
+fn has_pods(deployment: &Value) -> bool {
+    is_true(deployment, "Available") && deployment["status"]["availableReplicas"].as_u64() > Some(0)
 }
 
 /// The Secret that a ProxmoxCluster names for itself.

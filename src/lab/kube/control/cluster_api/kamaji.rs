@@ -18,8 +18,7 @@ fn control_plane(namespace: &str, name: &str) -> Key {
 
 /// Kamaji's own manager.
 fn runs(world: &World) -> bool {
-    let of = |d: &Value| text(d, "/metadata/name") == "kamaji" && is_true(d, "Available");
-    !world.select("apps", "deployments", None, of).is_empty()
+    super::gate::is_anywhere(world, "kamaji")
 }
 
 /// A Service or a Deployment changed that may be a control plane's.

@@ -7,6 +7,7 @@ use super::proxmox::{Client, Job, job, told};
 use super::{INFRASTRUCTURE, IPAM, REQUEUE_S, again, gate, hold, keep_status, owner, release};
 use crate::kube::control::objects::{is_deleting, set_condition, text};
 use crate::kube::store::{Key, seconds};
+use crate::pve::api::Failure;
 use crate::world::World;
 use cozyup_base::clock::add;
 use serde_json::{Value, json};
@@ -271,33 +272,36 @@ impl Machine<'_> {
     }
 
     fn remove(&self, world: &mut World) {
-        self.condition(world, "Deleting", "");
-        let vmid = self.spec["virtualMachineID"].as_u64();
-        let free = vmid.map(|vmid| self.client.ask(world, "GET", "/cluster/nextid", &[("vmid", vmid.to_string())]));
-        match free {
-            None | Some(Ok(_)) => return release(world, self.key, FINALIZER),
-            Some(Err(e)) if told(&e).contains("already exists") => {}
-            Some(Err(_)) => {
-                self.condition(world, "DeletionFailed", "");
-                return again(world, self.key, &self.object, REQUEUE_S);
-            }
-        }
-        let path = format!("/nodes/{}/qemu/{}", self.node, vmid.unwrap_or_default());
-        let status = self.client.ask(world, "GET", &format!("{path}/status/current"), &[]);
-        if status.is_ok_and(|s| s["status"] == "running") {
-            // The VM is still on its way down when it is deleted, so that this is refused and done at the next look.
-            let _ = self.client.ask(world, "POST", &format!("{path}/status/stop"), &[]);
-        } else if let Ok(config) = self.client.ask(world, "GET", &format!("{path}/config"), &[]) {
-            let drive = text(&config, &format!("/{CDROM}")).to_string();
-            if let Some((storage, volume)) = drive.split(',').next().and_then(|v| v.split_once(':')) {
-                let path = format!("/nodes/{}/storage/{storage}/content/{storage}:{volume}", self.node);
-                let _ = self.client.ask(world, "DELETE", &path, &[]);
-            }
-            if self.client.ask(world, "DELETE", &path, &[]).is_err() {
-                self.condition(world, "DeletionFailed", "");
-            }
-        }
+        let reason = match self.remove_vm(world) {
+            Ok(true) => return release(world, self.key, FINALIZER),
+            Ok(false) => "Deleting",
+            Err(_) => "DeletionFailed",
+        };
+        self.condition(world, reason, "");
         again(world, self.key, &self.object, REQUEUE_S);
+    }
+
+    /// True when no VM has the VMID any more.
+    fn remove_vm(&self, world: &mut World) -> Result<bool, Failure> {
+        let Some(vmid) = self.spec["virtualMachineID"].as_u64() else { return Ok(true) };
+        match self.client.ask(world, "GET", "/cluster/nextid", &[("vmid", vmid.to_string())]) {
+            Ok(_) => return Ok(true),
+            Err(e) if told(&e).contains("already exists") => {}
+            Err(e) => return Err(e),
+        }
+        let path = format!("/nodes/{}/qemu/{vmid}", self.node);
+        let status = self.client.ask(world, "GET", &format!("{path}/status/current"), &[])?;
+        if status["status"] == "running" {
+            // The VM is still on its way down when it is deleted, so that this is refused and done at the next look.
+            return self.client.ask(world, "POST", &format!("{path}/status/stop"), &[]).map(|_| false);
+        }
+        let config = self.client.ask(world, "GET", &format!("{path}/config"), &[])?;
+        let drive = text(&config, &format!("/{CDROM}")).to_string();
+        if let Some((storage, volume)) = drive.split(',').next().and_then(|v| v.split_once(':')) {
+            let path = format!("/nodes/{}/storage/{storage}/content/{storage}:{volume}", self.node);
+            let _ = self.client.ask(world, "DELETE", &path, &[]);
+        }
+        self.client.ask(world, "DELETE", &path, &[]).map(|_| false)
     }
 
     fn status(&self, world: &mut World, f: impl FnOnce(&mut Value)) {
