@@ -135,10 +135,11 @@ fn a_run_killed_behind_every_record_of_a_drill_powers_the_machine_on_first_and_e
 #[test]
 fn a_run_that_is_stopped_while_a_machine_is_off_powers_it_on_before_it_ends() {
     let rig = site(CONTROL_PLANE);
-    let life = lives(&rig, &Death::Stop(format!("{OFF} acted")));
+    // The call that powers it off is under way.
+    let life = lives(&rig, &Death::Stop(format!("{OFF} handle_kept")));
     assert!(matches!(life.end, End::Ended(Outcome::Stopped)), "{:?}", life.end);
     let words: Vec<String> = life.records.iter().map(|r| word(&r.event)).collect();
-    let after: Vec<&String> = words.iter().skip_while(|word| **word != format!("{OFF} acted")).collect();
+    let after: Vec<&String> = words.iter().skip_while(|word| **word != format!("{OFF} handle_kept")).collect();
     assert!(after.iter().any(|word| **word == format!("{ON} intended")), "{after:?}");
     assert_eq!(off(&rig), Vec::<u32>::new(), "{after:?}");
     ends_well(&rig);

@@ -229,6 +229,7 @@ fn dispatch(world: &mut World, key: &Key, gone: Option<&Value>) {
             workloads::reconcile(world, key, gone);
             releases::owned_changed(world, key, gone);
             capi::deployment_changed(world, key);
+            cluster_api::controller_changed(world, key);
             cluster_api::part_changed(world, key);
         }
         ("storage.k8s.io", "storageclasses") => storage::wake(world),

@@ -9,6 +9,14 @@ use base64::Engine as _;
 use serde_json::Value;
 
 const NAMESPACE: &str = "cozy-cluster-api";
+const CAPMOX: &str = "capmox-controller-manager";
+const IN_CLUSTER: &str = "capi-ipam-in-cluster-controller-manager";
+const KUBEADM: &str = "capi-kubeadm-bootstrap-controller-manager";
+const KAMAJI_PROVIDER: &str = "capi-kamaji-controller-manager";
+/// Kamaji's own manager.
+pub const KAMAJI: &str = "kamaji";
+/// The Deployments of the controllers that are played here.
+pub const CONTROLLERS: [&str; 5] = [CAPMOX, IN_CLUSTER, KUBEADM, KAMAJI_PROVIDER, KAMAJI];
 
 /// Cluster API core.
 pub fn core(world: &World) -> bool {
@@ -17,21 +25,21 @@ pub fn core(world: &World) -> bool {
 }
 
 pub fn capmox(world: &World) -> bool {
-    is_available(world, "capmox-controller-manager")
+    is_available(world, CAPMOX)
 }
 
 pub fn ipam(world: &World) -> bool {
-    is_available(world, "capi-ipam-in-cluster-controller-manager") && !world.cluster_api_elsewhere
+    is_available(world, IN_CLUSTER) && !world.cluster_api_elsewhere
 }
 
 /// kubeadm's bootstrap provider.
 pub fn kubeadm(world: &World) -> bool {
-    is_anywhere(world, "capi-kubeadm-bootstrap-controller-manager") && !world.cluster_api_elsewhere
+    is_anywhere(world, KUBEADM) && !world.cluster_api_elsewhere
 }
 
 /// Kamaji's control plane provider.
 pub fn kamaji(world: &World) -> bool {
-    is_anywhere(world, "capi-kamaji-controller-manager")
+    is_anywhere(world, KAMAJI_PROVIDER)
 }
 
 pub fn is_anywhere(world: &World, deployment: &str) -> bool {
@@ -62,7 +70,7 @@ fn is_available(world: &World, deployment: &str) -> bool {
 }
 
 /// A Deployment of no pods is available too.
-fn has_pods(deployment: &Value) -> bool {
+pub fn has_pods(deployment: &Value) -> bool {
     is_true(deployment, "Available") && deployment["status"]["availableReplicas"].as_u64() > Some(0)
 }
 

@@ -1,5 +1,6 @@
 //! Kamaji (edge-25.4.1, as CozyStack v0.37.2 ships it): a control plane that is pods of this cluster, behind a Service of its
 //! own, and the API that answers there.
+use super::gate::{KAMAJI, is_anywhere};
 use crate::kube::control::objects::{is_true, owned_by, text};
 use crate::kube::store::Key;
 use crate::kube::tenant::Tenant;
@@ -18,7 +19,7 @@ fn control_plane(namespace: &str, name: &str) -> Key {
 
 /// Kamaji's own manager.
 fn runs(world: &World) -> bool {
-    super::gate::is_anywhere(world, "kamaji")
+    is_anywhere(world, KAMAJI)
 }
 
 /// A Service or a Deployment changed that may be a control plane's.

@@ -124,8 +124,20 @@ pub fn wake(world: &mut World, namespace: &str) {
             }
         }
     }
+    for (key, object) in world.objects(kamaji::GROUP, "tenantcontrolplanes", Some(namespace)) {
+        kamaji::reconcile(world, &key, &object);
+    }
+    control_plane::wake(world, namespace);
+    kubeadm::wake(world, namespace);
     wake_core(world, namespace);
     wake_machines(world, namespace);
+}
+
+/// A Deployment changed: a controller that has a pod looks at everything there is.
+pub fn controller_changed(world: &mut World, key: &Key) {
+    if gate::CONTROLLERS.contains(&key.name.as_str()) && world.object(key).is_some_and(gate::has_pods) {
+        wake_all(world);
+    }
 }
 
 /// [`wake`] in every namespace that has a Cluster.
