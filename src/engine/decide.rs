@@ -1,5 +1,6 @@
 //! Decides the next command: a pure function of the run's state, of the running steps, and of the time.
 use super::ending::{end, patience_over};
+use super::queue::Loads;
 use super::record::{Event, Outcome};
 use super::state::{RunState, Status, StepState};
 use super::step::StepId;
@@ -111,7 +112,7 @@ fn look(hand: &Hand<'_>, state: &RunState, step: &StepState, now: Timestamp) -> 
 /// The things that an act has to get past: the gate of its day, and its queue.
 struct Entrance<'a> {
     rules: &'a Rules,
-    queues: BTreeMap<&'a str, usize>,
+    queues: Loads<'a>,
     gates: BTreeSet<Day>,
     asked: BTreeSet<Day>,
 }
@@ -119,7 +120,7 @@ struct Entrance<'a> {
 impl<'a> Entrance<'a> {
     fn of(state: &'a RunState, rules: &'a Rules) -> Entrance<'a> {
         let (gates, asked) = (state.gates.keys().copied().collect(), state.gates_asked.clone());
-        Entrance { rules, queues: queue_loads(state), gates, asked }
+        Entrance { rules, queues: Loads::of(state), gates, asked }
     }
 
     /// The act of an absent step, or the question that stands before it, or nothing while its queue is full.
@@ -137,12 +138,10 @@ impl<'a> Entrance<'a> {
             effects.push(Effect::Record(Event::GateOpened { day, by: by.clone() }));
             self.gates.insert(day);
         }
-        if let Some(queue) = &step.outline.queue {
-            let load = self.queues.entry(queue.name.as_str()).or_insert(0);
-            if *load >= queue.limit {
-                return effects;
-            }
-            *load += 1;
+        if let Some(queue) = &step.outline.queue
+            && !self.queues.enter(state, queue)
+        {
+            return effects;
         }
         effects.push(Effect::Record(Event::Intended { step: id.clone(), attempt: step.attempt + 1 }));
         effects.push(Effect::Start(id.clone(), Verb::Act));
@@ -159,16 +158,6 @@ fn is_doubted(running: &BTreeMap<StepId, Verb>, step: &StepState) -> bool {
     step.outline.after.iter().any(|id| running.contains_key(id))
 }
 
-fn queue_loads(state: &RunState) -> BTreeMap<&str, usize> {
-    let mut loads = BTreeMap::new();
-    for step in state.wanted().filter(|s| s.holds_queue()) {
-        if let Some(queue) = &step.outline.queue {
-            *loads.entry(queue.name.as_str()).or_insert(0) += 1;
-        }
-    }
-    loads
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -176,7 +165,6 @@ mod tests {
     use crate::engine::failure::Failure;
     use crate::engine::proof::Comparison;
     use crate::engine::state::tests::{at, disturbed, drill, fold, on_course, outline, proof, session};
-    use crate::engine::step::Queue;
 
     fn id(s: &str) -> StepId {
         StepId::new(s)
@@ -236,24 +224,6 @@ mod tests {
         let gate = Effect::Record(Event::GateAsked { day: Day::Number(2), compare: vec![it] });
         assert_eq!(decide(&state, &BTreeMap::new(), &asking(), at(9)), [gate]);
         assert_eq!(state.to_compare(Day::Number(3)), []);
-    }
-
-    #[test]
-    fn a_queue_lets_through_no_more_than_its_limit() {
-        let mut a = outline("day1.a", 1, &[]);
-        a.queue = Some(Queue { name: "clones".into(), limit: 1 });
-        let mut b = outline("day1.b", 1, &[]);
-        b.queue.clone_from(&a.queue);
-        let mut events = vec![session(vec![a, b]), absent("day1.a"), absent("day1.b")];
-        let effects = decide(&fold(events.clone()), &BTreeMap::new(), &unattended(), at(9));
-        assert_eq!(effects.iter().filter(|e| matches!(e, Effect::Start(_, Verb::Act))).count(), 1);
-        events.push(Event::Intended { step: id("day1.a"), attempt: 1 });
-        events.push(Event::Acted { step: id("day1.a") });
-        let effects = decide(&fold(events.clone()), &BTreeMap::new(), &unattended(), at(9));
-        assert!(!effects.contains(&Effect::Start(id("day1.b"), Verb::Act)), "{effects:?}");
-        events.push(Event::Proven { step: id("day1.a"), proof: proof() });
-        let effects = decide(&fold(events), &BTreeMap::new(), &unattended(), at(9));
-        assert!(effects.contains(&Effect::Start(id("day1.b"), Verb::Act)), "{effects:?}");
     }
 
     #[test]

@@ -201,6 +201,8 @@ pub fn describe<'a>(record: &'a Record, state: &RunState) -> Vec<LogEntry<'a>> {
         Event::Failed { step, failure, again_at } => {
             let mut told = LogEntry::failure(News::Retries, step, failure);
             told.more.push(format!("again in {}", text::format_duration(between(record.at, *again_at))));
+            told.more
+                .extend(state.narrowed_by(step, failure).map(|q| format!("from now on one at a time: {}", q.name)));
             vec![told]
         }
         Event::Blocked { step, failure, .. } => blocked(step, failure, state.step(step)).into_iter().collect(),

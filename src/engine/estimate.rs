@@ -34,7 +34,7 @@ pub fn estimate(state: &RunState, now: Timestamp) -> Option<Estimate> {
         days.entry(step.outline.day).or_default().push(step);
     }
     for steps in days.values() {
-        left += makespan(steps, &measured, now);
+        left += makespan(state, steps, &measured, now);
     }
     let stands = |s: &StepState| match s.status {
         Status::Blocked { .. } | Status::Retrying { .. } => true,
@@ -90,7 +90,7 @@ impl Measured {
 }
 
 /// Seconds until the last of these steps is proven, when each begins as soon as those before it are, and as its queue lets it.
-fn makespan(steps: &[&StepState], measured: &Measured, now: Timestamp) -> f64 {
+fn makespan(state: &RunState, steps: &[&StepState], measured: &Measured, now: Timestamp) -> f64 {
     let mut ends: HashMap<&StepId, f64> = HashMap::new();
     let mut queues: HashMap<&str, Vec<f64>> = HashMap::new();
     let mut open: Vec<&StepState> = steps.iter().copied().filter(|s| !s.is_proven()).collect();
@@ -109,7 +109,8 @@ fn makespan(steps: &[&StepState], measured: &Measured, now: Timestamp) -> f64 {
         let end = match &step.outline.queue {
             None => ready + takes,
             Some(queue) => {
-                let places = queues.entry(queue.name.as_str()).or_insert_with(|| vec![0.0; queue.limit.clamp(1, 64)]);
+                let places =
+                    queues.entry(queue.name.as_str()).or_insert_with(|| vec![0.0; state.width(queue).clamp(1, 64)]);
                 let free = places.iter_mut().min_by(|a, b| a.total_cmp(b));
                 free.map_or(ready + takes, |free| {
                     *free = ready.max(*free) + takes;
@@ -136,7 +137,7 @@ mod tests {
     }
 
     fn clone(n: u32) -> Outline {
-        let queue = Some(Queue { name: "clone".into(), limit: 1 });
+        let queue = Some(Queue { name: "clone".into(), limit: 1, one_begins: false });
         Outline { queue, ..step(&format!("day1.clone/{n}"), 1, &[], 60) }
     }
 

@@ -26,11 +26,27 @@ pub struct Failure {
     pub what: String,
     /// The next action, for the person (or for the engine).
     pub next: String,
+    /// Acts side by side stood in each other's way, or in somebody else's: the queue of the step lets through one at a time
+    /// from now on.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub crowded: bool,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 impl Failure {
     fn new(class: Class, what: impl AsRef<str>, next: impl AsRef<str>) -> Self {
-        Failure { class, what: text::line(what.as_ref()), next: text::line(next.as_ref()) }
+        Failure { class, what: text::line(what.as_ref()), next: text::line(next.as_ref()), crowded: false }
+    }
+
+    /// The same failure of an act that may have been one of too many at its place.
+    #[must_use]
+    pub fn crowded(mut self) -> Self {
+        self.crowded = true;
+        self
     }
 
     /// A failure that goes away by itself, such as a lost connection.

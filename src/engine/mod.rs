@@ -15,6 +15,7 @@ pub mod made;
 pub mod notice;
 mod pace;
 pub mod proof;
+mod queue;
 pub mod record;
 pub mod request;
 pub mod standing;

@@ -9,10 +9,11 @@ pub use idle::Idle;
 pub use step_state::{Status, StepState};
 
 use super::course::Course;
+use super::failure::Failure;
 use super::made::Made;
 use super::proof::Comparison;
 use super::record::{Event, Outcome, Record};
-use super::step::{Outline, StepId};
+use super::step::{Outline, Queue, StepId};
 use crate::base::day::Day;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -50,6 +51,8 @@ pub struct RunState {
     first: BTreeSet<StepId>,
     /// Steps that put something right and whose act was called since it was disturbed.
     tried: BTreeSet<StepId>,
+    /// Queues that let through one act at a time since acts side by side failed, in this session or an earlier one.
+    pub narrow: BTreeSet<String>,
     /// The things that all sessions together have made.
     pub made: Arc<Made>,
     /// Gates that a person (or `--yes`) opened, with who.
@@ -158,8 +161,14 @@ impl RunState {
                 self.on(step, at, |s| s.proven(proof, at));
                 self.is_right_again(step);
             }
-            Event::Failed { step, failure, again_at } => self.on(step, at, |s| s.failed(failure, at, *again_at)),
-            Event::Blocked { step, failure, again_at } => self.on(step, at, |s| s.blocked(failure, at, *again_at)),
+            Event::Failed { step, failure, again_at } => {
+                self.narrows(step, failure);
+                self.on(step, at, |s| s.failed(failure, at, *again_at));
+            }
+            Event::Blocked { step, failure, again_at } => {
+                self.narrows(step, failure);
+                self.on(step, at, |s| s.blocked(failure, at, *again_at));
+            }
             Event::Drifted { step, why } => self.on(step, at, |s| s.has_drifted(why, at)),
             Event::RetryAsked { step, .. } => self.on(step, at, |s| s.retry_asked(at)),
             Event::StopAsked { by } => self.stop_asked = Some(by.clone()),
@@ -172,6 +181,23 @@ impl RunState {
             | Event::ErrandEnded { .. } => {}
             Event::Ended { outcome } => self.end(*outcome),
         }
+    }
+
+    /// The queue that this failure makes narrow, which it was not before.
+    pub fn narrowed_by(&self, step: &StepId, failure: &Failure) -> Option<&Queue> {
+        let queue = self.step(step).and_then(|s| s.outline.queue.as_ref());
+        queue.filter(|q| failure.crowded && q.limit > 1 && !self.narrow.contains(&q.name))
+    }
+
+    fn narrows(&mut self, step: &StepId, failure: &Failure) {
+        if let Some(name) = self.narrowed_by(step, failure).map(|queue| queue.name.clone()) {
+            self.narrow.insert(name);
+        }
+    }
+
+    /// The number of acts that the queue lets through at once.
+    pub fn width(&self, queue: &Queue) -> usize {
+        if self.narrow.contains(&queue.name) { 1 } else { queue.limit }
     }
 
     fn begin(&mut self, session: &Event, at: Timestamp) {

@@ -56,6 +56,10 @@ pub struct Queue {
     pub name: String,
     /// Largest number of acts at once, at least 1.
     pub limit: usize,
+    /// At most one of them is at its beginning: the next one is called when the one before has said that it
+    /// [makes way](Wait::making_way).
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub one_begins: bool,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]

@@ -5,6 +5,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
 /// The usual duration of something and the duration from which it is late, in whole seconds of the engine's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Band {
@@ -38,6 +43,9 @@ pub struct Wait {
     /// Done and total of whatever is counted, where something can be (`41 of 78 MiB` is `(41, 78, "MiB")`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<Progress>,
+    /// The act is past what only one act of its queue may do at a time: the next one may begin.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub makes_way: bool,
 }
 
 /// A count for a progress bar.
@@ -54,7 +62,15 @@ pub struct Progress {
 impl Wait {
     /// A wait without a count; both texts are cleaned and become one line each.
     pub fn new(condition: impl AsRef<str>, seen: impl AsRef<str>, band: Band) -> Self {
-        Wait { condition: text::line(condition.as_ref()), seen: text::line(seen.as_ref()), band, progress: None }
+        let (condition, seen) = (text::line(condition.as_ref()), text::line(seen.as_ref()));
+        Wait { condition, seen, band, progress: None, makes_way: false }
+    }
+
+    /// The same wait of an act that lets the next one of its queue begin.
+    #[must_use]
+    pub fn making_way(mut self) -> Self {
+        self.makes_way = true;
+        self
     }
 
     /// The same wait with a count.

@@ -54,6 +54,15 @@ pub struct Scenario {
     pub old_cluster: Option<OldCluster>,
 }
 
+/// One copy does not take all that disks give, several do: nobody measured it on a site.
+fn streams() -> f64 {
+    2.0
+}
+
+fn allocate_s() -> f64 {
+    1.0
+}
+
 fn kernel() -> String {
     "6.17.2-1-pve".into()
 }
@@ -138,6 +147,9 @@ pub struct Storage {
     /// Of a `zfspool`: disks take only the room that is written.
     #[serde(default)]
     pub sparse: bool,
+    /// So many copies go at full speed side by side; more of them share what these take.
+    #[serde(default = "streams")]
+    pub streams: f64,
     /// The nodes that have it; all of them when none is named.
     #[serde(default)]
     pub nodes: Vec<String>,
@@ -182,6 +194,10 @@ pub struct Latency {
     /// `qmcreate` with `import-from` of the Talos image.
     pub import_s: f64,
     pub template_s: f64,
+    /// Allocating the disk of a clone, which holds the storage's lock.
+    #[serde(default = "allocate_s")]
+    pub allocate_s: f64,
+    /// Copying the disk of a full clone, alone on its storage.
     pub clone_s: f64,
     pub config_s: f64,
     pub resize_s: f64,

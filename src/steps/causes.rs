@@ -6,7 +6,7 @@ use crate::proxmox::Cause;
 /// `what` says what was tried and what came of it, in Proxmox VE's own words.
 pub fn failure(cause: Cause, what: String) -> Failure {
     match cause {
-        Cause::Lock => Failure::retryable(what, LOCK),
+        Cause::Lock => Failure::retryable(what, LOCK).crowded(),
         Cause::NoQuorum => Failure::retryable(what, NO_QUORUM),
         Cause::Exists => Failure::refused(what, EXISTS),
         Cause::NotThere => Failure::person(what, NOT_THERE),

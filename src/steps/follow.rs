@@ -58,7 +58,8 @@ async fn end_of(
                 }
                 let wait = Wait::new(&condition, format!("task {} runs on {}", upid.kind(), upid.node()), band);
                 cx.waiting(match percent {
-                    Some(p) => wait.with_progress(p / 100, 100, "%"),
+                    // What it copies into is allocated, so that it needs no lock of the storage any more.
+                    Some(p) => wait.with_progress(p / 100, 100, "%").making_way(),
                     None => wait,
                 });
             }
@@ -204,6 +205,12 @@ pub async fn kept(cx: &dyn Context, site: &Reading, what: &str) -> Result<Kept, 
 /// When its node can't tell.
 pub async fn is_running(cx: &dyn Context, site: &Reading, what: &str) -> Result<bool, Failure> {
     Ok(kept(cx, site, what).await? == Kept::Running)
+}
+
+/// True when the task of the kept handle has begun to copy, by its log.
+pub async fn copies(cx: &dyn Context, site: &Reading) -> bool {
+    let Some(upid) = kept_task(cx) else { return false };
+    site.proxmox.task_log(&upid, 0).await.is_ok_and(|log| progress_of(&log).is_some())
 }
 
 fn kept_task(cx: &dyn Context) -> Option<Upid> {

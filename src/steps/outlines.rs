@@ -44,7 +44,14 @@ impl Outline {
 
     #[must_use]
     pub fn queued(mut self, name: impl Into<String>, limit: usize) -> Self {
-        self.queue = Some(Queue { name: name.into(), limit });
+        self.queue = Some(Queue { name: name.into(), limit, one_begins: false });
+        self
+    }
+
+    /// As [`Outline::queued`], and the next one begins when the one before makes way, or is over.
+    #[must_use]
+    pub fn queued_by_turns(mut self, name: impl Into<String>, limit: usize) -> Self {
+        self.queue = Some(Queue { name: name.into(), limit, one_begins: true });
         self
     }
 

@@ -45,7 +45,7 @@ fn steps() -> Vec<Outline> {
     for n in 1..=3 {
         let title = format!("clone cp{n} (vm 100{n}) from template 9100");
         let mut clone = outline(&format!("day1.clone/cp{n}"), 1, &title, &["day1.template"]);
-        clone.queue = Some(Queue { name: "clone local-lvm".into(), limit: 1 });
+        clone.queue = Some(Queue { name: "clone local-lvm".into(), limit: 1, one_begins: false });
         steps.push(clone);
     }
     steps.push(outline("day2.bootstrap", 2, "bootstrap etcd once", &[]));

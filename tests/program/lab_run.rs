@@ -202,6 +202,47 @@ fn a_held_clone_lock_is_told_in_proxmox_words_and_retried_until_it_is_free() {
     let told = complaints(&output);
     assert!(told.contains("day1.clone") && told.contains("got timeout"), "{told}");
     assert_proven(&output);
+    let all = records(&output);
+    let crowded = all.iter().position(|r| r["failure"]["crowded"] == true).expect("a clone that was one of too many");
+    assert_eq!(most_clones_at_once(&all[..crowded]), 1, "the first one never came as far as to make way");
+    assert_eq!(most_clones_at_once(&all[crowded..]), 1, "after a lock's timeout they go one at a time");
+}
+
+/// Of the clones' acts in these records.
+fn most_clones_at_once(records: &[Value]) -> usize {
+    let (mut acting, mut most) = (std::collections::BTreeSet::new(), 0);
+    let clones = records.iter().filter(|r| r["step"].as_str().is_some_and(|step| step.starts_with("day1.clone/")));
+    for record in clones {
+        let step = record["step"].to_string();
+        match record["event"].as_str().unwrap_or_default() {
+            "intended" => drop(acting.insert(step)),
+            "proven" | "failed" | "blocked" => drop(acting.remove(&step)),
+            _ => {}
+        }
+        most = most.max(acting.len());
+    }
+    most
+}
+
+/// The next clone begins when the log of the one before shows that it copies, and no more than three copy at once.
+#[test]
+fn clones_copy_side_by_side_and_begin_one_behind_the_other() {
+    let state = tempfile::tempdir().unwrap();
+    let output = run(state.path(), "standard", &["--until", "1"]);
+    assert_proven(&output);
+    let all = records(&output);
+    assert_eq!(most_clones_at_once(&all), 3);
+    let at = |event: &str, step: &str, more: &dyn Fn(&Value) -> bool| {
+        all.iter().position(|r| r["event"] == event && r["step"] == step && more(r)).unwrap()
+    };
+    let (first, second) = ("day1.clone/cozy-new-cp1", "day1.clone/cozy-new-cp2");
+    let begins = at("intended", second, &|_| true);
+    let copies = at("waiting", first, &|r| r["wait"]["makes_way"] == true);
+    assert!(copies < begins && begins < at("proven", first, &|_| true));
+    assert!(all[..copies].iter().all(|r| r["event"] != "intended" || r["step"] != second));
+    // A machine goes on when it is there itself, and not when all are.
+    let configured = at("intended", "day1.configure/cozy-new-cp1", &|_| true);
+    assert!(configured < at("proven", "day1.clone/cozy-new-worker1", &|_| true));
 }
 
 #[test]

@@ -504,7 +504,7 @@ async fn a_queue_of_one_never_has_two_acts_at_once() {
     let steps = ["day1.a", "day1.b", "day1.c"]
         .map(|id| {
             let mut step = make(id, 1, &[]);
-            step.outline.queue = Some(Queue { name: "clones".into(), limit: 1 });
+            step.outline.queue = Some(Queue { name: "clones".into(), limit: 1, one_begins: false });
             step
         })
         .into();
@@ -551,10 +551,21 @@ impl Make {
         *looks += 1;
         Ok(match (*looks, target.acts.is_empty()) {
             (1, _) => return Err(Failure::retryable(words, words)),
-            (2, _) => Observed::Conflict(Failure { class: Class::Refused, what: words.into(), next: words.into() }),
+            (2, _) => Observed::Conflict(Failure {
+                class: Class::Refused,
+                what: words.into(),
+                next: words.into(),
+                crowded: false,
+            }),
             (_, true) => Observed::Absent(words.into()),
             (3..=5, false) => {
-                let wait = Wait { condition: words.into(), seen: words.into(), band: Band::new(1, 2), progress: None };
+                let wait = Wait {
+                    condition: words.into(),
+                    seen: words.into(),
+                    band: Band::new(1, 2),
+                    progress: None,
+                    makes_way: false,
+                };
                 Observed::Underway(wait.with_progress(1, 2, words))
             }
             (_, false) => {

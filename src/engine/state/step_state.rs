@@ -238,6 +238,12 @@ impl StepState {
         }
     }
 
+    /// True when the step is at what only one act of its queue may do at a time, or may be.
+    pub fn begins(&self) -> bool {
+        let makes_way = self.wait.as_ref().is_some_and(|(wait, _)| wait.makes_way);
+        self.holds_queue() && self.acted_at.is_none() && !makes_way
+    }
+
     /// True when the step holds a place in its queue.
     pub fn holds_queue(&self) -> bool {
         match self.status {

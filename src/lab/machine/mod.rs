@@ -31,6 +31,7 @@ pub use config::{ConfigError, MachineConfig, Role};
 use cozyup_talos_wire::machine as wire;
 use event::{Event, Kind};
 use jiff::Timestamp;
+pub(crate) use life::CRI_SHARE;
 use outside::Vm;
 use ring::Ring;
 pub use service::{Service, State};

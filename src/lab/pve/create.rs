@@ -3,7 +3,7 @@ use super::disk::{self, Wanted};
 use super::property::{Nic, Property};
 use super::storage::Volume;
 use super::vm::{Config, Vm, is_cloud_init, is_drive, is_numbered};
-use super::{lifecycle, random_uuid, task};
+use super::{clone, copying, lifecycle, random_uuid, task};
 use crate::world::World;
 use std::collections::BTreeMap;
 
@@ -56,26 +56,33 @@ pub fn create(world: &mut World, create: Create) -> String {
             }
         }
     }
-    let mut seconds = world.scenario.latency.config_s;
-    for (slot, drive) in &made {
-        if let Some(volid) = &drive.allocated {
-            let source = create.change.drives.get(slot).and_then(|wanted| wanted.import());
-            source.iter().for_each(|from| task::say_after(world, &upid, seconds, full_clone_of(from)));
-            for line in disk::told(world, &create.node, create.vmid, volid, drive.import) {
-                task::say_after(world, &upid, seconds, line);
-            }
-            if let Some(bytes) = drive.import {
-                let lasts = world.scenario.latency.import_s;
-                task::transfer(world, &upid, seconds, lasts, bytes);
-                seconds += lasts;
-            }
-            let line = format!("{slot}: successfully created disk '{}'", drive.value);
-            task::say_after(world, &upid, seconds, line);
-        }
-    }
-    let done = upid.clone();
-    world.after(seconds, move |world| finish(world, &done, create, made));
+    let (seconds, id) = (world.scenario.latency.config_s, upid.clone());
+    world.after(seconds, move |world| fill(world, id, create, made, 0));
     upid
+}
+
+/// Copies the imports into the drives from number `at` on, one after the other.
+fn fill(world: &mut World, upid: String, create: Create, made: Vec<(String, disk::Made)>, at: usize) {
+    if !task::running(world, &upid) {
+        return;
+    }
+    let Some((slot, drive)) = made.get(at) else { return finish(world, &upid, create, made) };
+    let Some(volid) = &drive.allocated else { return fill(world, upid, create, made, at + 1) };
+    let source = create.change.drives.get(slot).and_then(|wanted| wanted.import());
+    source.iter().for_each(|from| task::say(world, &upid, full_clone_of(from)));
+    for line in disk::told(world, &create.node, create.vmid, volid, drive.import) {
+        task::say(world, &upid, line);
+    }
+    let line = format!("{slot}: successfully created disk '{}'", drive.value);
+    let Some(bytes) = drive.import else {
+        task::say(world, &upid, line);
+        return fill(world, upid, create, made, at + 1);
+    };
+    let (lane, lasts) = (disk::lane(world, &create.node, volid), world.scenario.latency.import_s);
+    copying::begin(world, &upid.clone(), lane, Some(bytes), lasts, move |world| {
+        task::say(world, &upid, line);
+        fill(world, upid, create, made, at + 1);
+    });
 }
 
 fn finish(world: &mut World, upid: &str, create: Create, made: Vec<(String, disk::Made)>) {
@@ -156,6 +163,7 @@ fn full_clone_of(volid: &str) -> String {
 pub fn change(world: &mut World, vmid: u32, change: Change) -> Result<Vec<String>, String> {
     let Some(vm) = world.pve.vms.get(&vmid) else { return Err(format!("VM {vmid} does not exist")) };
     vm.unlocked()?;
+    clone::may_change(world, vmid)?;
     let node = vm.node.clone();
     for key in &change.delete {
         remove_option(world, &node, vmid, key);

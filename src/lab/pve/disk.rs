@@ -1,6 +1,7 @@
 //! Drives from what a request asks to what the configuration holds: parsing, allocating, importing, freeing.
+use super::copying::Lane;
 use super::property::{GIB, Property, is_decimal, print_size};
-use super::storage::Volume;
+use super::storage::{Storage, Volume};
 use super::vm::is_cdrom;
 use super::{full, lvm};
 use crate::world::World;
@@ -147,17 +148,29 @@ pub fn allocate(world: &mut World, node: &str, storage: &str, vmid: u32, volume:
     Ok(store.volid(&name))
 }
 
+/// What copies into this volume share.
+pub fn lane(world: &World, node: &str, volid: &str) -> Lane {
+    let storage = storage_of(volid);
+    let place = world.pve.storages.get(storage).map_or_else(String::new, |store| store.place(node));
+    Lane::Disks { storage: storage.to_string(), place }
+}
+
 /// What a task says of a volume of `asked` bytes that it makes for this VM: of the storage's lock, and what LVM prints.
 pub fn told(world: &mut World, node: &str, vmid: u32, volid: &str, asked: Option<u64>) -> Vec<String> {
     let now = world.now;
-    let (storage, name) = volid.split_once(':').unwrap_or_default();
-    let Some(store) = world.pve.storages.get_mut(storage) else { return Vec::new() };
+    let Some(store) = world.pve.storages.get_mut(storage_of(volid)) else { return Vec::new() };
     let mut lines = store.lock(node, vmid, now);
-    if store.is_lvm() {
-        lines.extend(asked.and_then(lvm::rounded));
-        lines.push(lvm::created(name));
-    }
+    lines.extend(created(world, volid, asked));
     lines
+}
+
+/// What LVM prints about a new volume.
+pub fn created(world: &World, volid: &str, asked: Option<u64>) -> Vec<String> {
+    let (storage, name) = volid.split_once(':').unwrap_or_default();
+    if !world.pve.storages.get(storage).is_some_and(Storage::is_lvm) {
+        return Vec::new();
+    }
+    asked.and_then(lvm::rounded).into_iter().chain([lvm::created(name)]).collect()
 }
 
 /// Removes a volume of this VM; what a task says of it.

@@ -2,7 +2,7 @@
 use super::property::{Property, parse_size, print_size};
 use super::storage::Volume;
 use super::vm::{Power, Vm, is_cdrom, is_cloud_init, is_numbered};
-use super::{disk, full, lvm, task};
+use super::{clone, disk, full, lvm, task};
 use crate::machine;
 use crate::world::World;
 use std::collections::BTreeSet;
@@ -171,6 +171,7 @@ pub fn resize(
     run(world, vmid, "resize", user, seconds, move |world, upid| {
         let found = vm(world, vmid)?;
         found.unlocked()?;
+        clone::may_change(world, vmid)?;
         let drive = found.config.get(&slot).map(|v| Property::parse(v, "file"));
         let drive = drive.ok_or_else(|| format!("disk '{slot}' does not exist"))?;
         if is_cdrom(&drive) {
@@ -261,6 +262,7 @@ pub fn destroy(world: &mut World, vmid: u32, purge: bool, disks: bool, user: &st
             return Err(format!("VM {vmid} is running - destroy failed"));
         }
         found.unlocked()?;
+        clone::may_change(world, vmid)?;
         let node = found.node.clone();
         if let Some(base) = found.disks().map(|(_, d)| d.head).find(|volid| has_linked_clones(world, &node, volid)) {
             return Err(format!("base volume '{base}' is still in use by linked cloned"));

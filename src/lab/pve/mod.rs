@@ -3,6 +3,7 @@ pub mod api;
 pub(crate) mod certificate;
 mod clone;
 mod confined;
+pub mod copying;
 mod create;
 mod disk;
 pub mod hand;
@@ -49,6 +50,8 @@ pub struct Pve {
     tasks: Vec<Task>,
     /// Clones under way, by UPID.
     clones: BTreeMap<String, clone::Job>,
+    /// Copies under way, of whatever tasks.
+    copies: Vec<copying::Copy>,
     rights: Rights,
     certificate: Option<Certificate>,
     next_pid: u32,
@@ -141,6 +144,7 @@ impl Pve {
             vms: BTreeMap::new(),
             tasks: Vec::new(),
             clones: BTreeMap::new(),
+            copies: Vec::new(),
             rights: Rights::new(version.0),
             certificate: Certificate::make(&named).ok(),
             next_pid: 660_000,

@@ -2,7 +2,7 @@
 use super::lvm;
 use super::property::{GIB, MIB};
 use crate::scenario;
-use cozyup_base::clock::add;
+use cozyup_base::clock::{add, between};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -76,6 +76,8 @@ pub struct Storage {
     pub latency: Duration,
     pub sparse: bool,
     pub disabled: bool,
+    /// So many copies go at full speed side by side.
+    pub streams: f64,
     /// The nodes that may use it; all of them when there is none here.
     pub nodes: BTreeSet<String>,
     pub volumes: BTreeMap<(Place, String), Volume>,
@@ -94,6 +96,7 @@ impl Storage {
             shared: site.shared,
             latency: Duration::from_secs_f64(site.latency_s.max(0.0)),
             sparse: site.sparse,
+            streams: site.streams.max(0.01),
             disabled: false,
             nodes: site.nodes.iter().cloned().collect(),
             volumes: BTreeMap::new(),
@@ -148,17 +151,32 @@ impl Storage {
         }
     }
 
-    /// Takes the storage's lock for one volume of this VM; what a task says that finds it taken. The wait itself, of
+    /// Takes the storage's lock for one small volume of this VM; what a task says that finds it taken. The wait itself, of
     /// moments, is not simulated.
     pub fn lock(&mut self, node: &str, vmid: u32, now: Timestamp) -> Vec<String> {
-        let place = self.place(node);
-        let taken = self.locked.get(&place).is_some_and(|(holder, until)| *holder != vmid && *until > now);
-        self.locked.insert(place, (vmid, add(now, ALLOCATION)));
+        let taken = self.is_locked_for(node, vmid, now) > ALLOCATION;
+        if !taken {
+            self.hold(node, vmid, add(now, ALLOCATION));
+        }
         match (taken, self.shared) {
             (false, _) => Vec::new(),
             (true, false) => vec![self.lock_attempt(), " OK".into()],
             (true, true) => vec![self.lock_attempt()],
         }
+    }
+
+    /// The time for which another VM's allocation still holds the storage's lock.
+    pub fn is_locked_for(&self, node: &str, vmid: u32, now: Timestamp) -> Duration {
+        match self.locked.get(&self.place(node)) {
+            Some((holder, until)) if *holder != vmid && *until > now => between(now, *until),
+            Some(_) | None => Duration::ZERO,
+        }
+    }
+
+    /// Holds the lock for this VM until then.
+    pub fn hold(&mut self, node: &str, vmid: u32, until: Timestamp) {
+        let place = self.place(node);
+        self.locked.insert(place, (vmid, until));
     }
 
     pub fn available(&self, node: &str) -> u64 {
@@ -316,6 +334,7 @@ mod tests {
             shared: false,
             latency_s: 0.0,
             sparse: false,
+            streams: 1.0,
             nodes: vec![],
         })
     }

@@ -1,4 +1,5 @@
 //! Tasks: UPID, log and end. A log line may be written ahead of its time; readers see only what is past.
+use super::copying;
 use super::property::transferred;
 use crate::world::World;
 use cozyup_base::clock::{add, between};
@@ -115,38 +116,36 @@ pub fn running(world: &World, upid: &str) -> bool {
 
 pub fn say(world: &mut World, upid: &str, line: impl Into<String>) {
     let now = world.now;
-    say_at(world, upid, now, line);
-}
-
-fn say_at(world: &mut World, upid: &str, at: Timestamp, line: impl Into<String>) {
     if let Some(task) = world.pve.tasks.iter_mut().rev().find(|t| t.upid == upid) {
-        task.log.push((at, line.into()));
+        task.log.push((now, line.into()));
     }
 }
 
-/// Says `line` once `seconds` from now are over.
-pub fn say_after(world: &mut World, upid: &str, seconds: f64, line: impl Into<String>) {
-    let at = add(world.now, Duration::from_secs_f64(seconds.max(0.0)));
-    say_at(world, upid, at, line);
-}
-
-/// The progress lines of copying `bytes` that begins `from` seconds from now and lasts `seconds`.
-pub fn transfer(world: &mut World, upid: &str, from: f64, seconds: f64, bytes: u64) {
-    let mut share: f64 = 0.0;
+/// The progress lines of copying `bytes`, of which `done` is there now and all at `end`: they take the place of those that
+/// an earlier pace put into the future.
+pub fn transfer(world: &mut World, upid: &str, done: f64, end: Timestamp, bytes: u64) {
+    let now = world.now;
+    let Some(task) = world.pve.tasks.iter_mut().rev().find(|t| t.upid == upid) else { return };
+    task.log.retain(|(at, _)| *at <= now);
+    let (left, total) = (between(now, end).as_secs_f64(), transferred(bytes));
+    let begins = if done > 0.0 { (done / STEP).floor() + 1.0 } else { 0.0 };
+    let mut step = begins;
     loop {
-        let done = (bytes as f64 * share) as u64;
+        let share = (step * STEP).min(1.0);
+        let after = if done < 1.0 { left * (share - done) / (1.0 - done) } else { 0.0 };
         let line =
-            format!("transferred {} of {} ({:.2}%)", transferred(done), transferred(bytes), (share * 100.0).min(100.0));
-        say_after(world, upid, from + seconds * share, line);
+            format!("transferred {} of {total} ({:.2}%)", transferred((bytes as f64 * share) as u64), share * 100.0);
+        task.log.push((add(now, Duration::from_secs_f64(after.max(0.0))), line));
         if share >= 1.0 {
             return;
         }
-        share = (share + STEP).min(1.0);
+        step += 1.0;
     }
 }
 
 /// Ends the task, unless it has ended already.
 pub fn finish(world: &mut World, upid: &str, result: Result<(), String>) {
+    copying::end(world, upid);
     let now = world.now;
     let Some(task) = world.pve.tasks.iter_mut().rev().find(|t| t.upid == upid && t.end.is_none()) else { return };
     let (line, exit) = match result {

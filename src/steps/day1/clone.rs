@@ -15,6 +15,10 @@ use std::time::Duration;
 
 pub const KIND: &str = "day1.clone";
 const BAND: Band = Band::new(60, 300);
+/// Copies side by side on one storage. Its lock covers the allocation alone (pve-storage, `vdisk_alloc`), and the template's
+/// configuration is locked shared (qemu-server, `clone_vm`), so the next one may begin when the log of the one before shows
+/// that it copies. Everything after day 1 waits for three control planes; a fourth copy would take their bandwidth.
+const SIDE_BY_SIDE: usize = 3;
 
 pub struct Clone {
     outline: Outline,
@@ -33,8 +37,7 @@ pub fn step(plan: &Plan, node: &NodePlan) -> Clone {
     );
     let outline = outlines::change(StepId::of(KIND, &node.name), 1, title, BAND, by_hand)
         .after([super::of_template(super::template::KIND, &template)])
-        // Side by side they wait for the lock of their storage, 10 s at most, and share its disks: one at a time is surer.
-        .queued(format!("clones on {}:{}", template.host, template.storage), 1);
+        .queued_by_turns(format!("clones on {}:{}", template.host, template.storage), SIDE_BY_SIDE);
     Clone { outline, node: node.clone(), template, doing: format!("clone vm {} ({})", node.vmid, node.name) }
 }
 
@@ -48,7 +51,7 @@ impl Step<Installation> for Clone {
         let Clone { node, doing, .. } = self;
         let config = match vm::find(cx, site, &node.host, node.vmid, doing, BAND).await? {
             Ok(config) => config,
-            Err(observed) => return self.on_its_way(cx, site, *observed).await,
+            Err(observed) => return Ok(making_way(cx, site, self.on_its_way(cx, site, *observed).await?).await),
         };
         let evidence = Evidence::of("Proxmox", cx.clock().now(), &config);
         let summary = format!("vm {} exists on {} as {}", node.vmid, node.host, node.name);
@@ -126,6 +129,14 @@ impl Clone {
             ))),
             Err(there) => Ok(*there),
         }
+    }
+}
+
+/// Of a clone that an earlier session began, its task's log tells whether the next one may begin.
+async fn making_way(cx: &dyn Context, site: &Reading, observed: Observed) -> Observed {
+    match observed {
+        Observed::Underway(wait) if follow::copies(cx, site).await => Observed::Underway(wait.making_way()),
+        observed => observed,
     }
 }
 

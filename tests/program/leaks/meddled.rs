@@ -51,7 +51,12 @@ fn records() -> Vec<Record> {
         "event": "session", "run": BAD, "plan": BAD, "plan_digest": BAD, "cozyup": BAD, "host": BAD, "pid": 1, "course": {"forward": {"until": 0}},
         "steps": [outline],
     });
-    let failure = Failure { class: Class::Refused, what: format!("{BAD}{}", "x".repeat(1 << 18)), next: BAD.into() };
+    let failure = Failure {
+        class: Class::Refused,
+        what: format!("{BAD}{}", "x".repeat(1 << 18)),
+        next: BAD.into(),
+        crowded: false,
+    };
     let log = Event::Log { step: step.clone(), source: BAD.into(), line: BAD.into() };
     [
         serde_json::from_value(session).unwrap(),

@@ -10,6 +10,7 @@ use serde_json::Value;
 use std::net::Ipv4Addr;
 use std::time::SystemTime;
 
+mod side_by_side;
 mod words;
 
 const IMAGE: u64 = 1_306_525_696;
@@ -239,7 +240,7 @@ async fn the_log_of_a_clone_grows_with_time_and_ends_with_the_verdict() {
     let site = Site::standard();
     site.template().await;
     let clone = site.clone_to("1001", "a");
-    wait(11.4).await;
+    wait(12.4).await;
     let half = site.log(&clone);
     assert_eq!(half[0], "create full clone of drive ide2 (local-lvm:vm-9100-cloudinit)");
     assert_eq!(half[1], "  Logical volume \"vm-1001-cloudinit\" created.");
@@ -259,9 +260,9 @@ async fn full_clones_of_a_template_run_side_by_side() {
     let site = Site::standard();
     site.template().await;
     let (first, second) = (site.clone_to("1001", "a"), site.clone_to("1002", "b"));
-    wait(21.0).await;
+    wait(22.0).await;
     assert_eq!((&site.state(&first)["status"], &site.state(&second)["status"]), (&"running".into(), &"running".into()));
-    wait(2.0).await;
+    wait(3.0).await;
     assert_eq!((&site.state(&first)["exitstatus"], &site.state(&second)["exitstatus"]), (&"OK".into(), &"OK".into()));
 }
 

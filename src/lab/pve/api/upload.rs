@@ -3,6 +3,7 @@
 use super::call::{Call, Failure, Outcome, Params, task as upid};
 use super::request::BODY_PATIENCE;
 use super::storage::{check_content, usable};
+use crate::pve::copying::{self, Lane};
 use crate::pve::storage::Volume;
 use crate::pve::{Version, full, task};
 use crate::world::World;
@@ -296,12 +297,9 @@ pub fn store(world: &mut World, call: &Call) -> Outcome {
         task::say(world, &started, format!("cp: error writing '{target}': No space left on device"));
         result = Err(format!("import failed: command 'cp -- {spool} {target}' failed: exit code 1"));
     }
-    let seconds = world.scenario.latency.upload_task_s;
-    let id = started.clone();
-    world.after(seconds, move |world| {
-        if !task::running(world, &id) {
-            return;
-        }
+    let (seconds, id) = (world.scenario.latency.upload_task_s, started.clone());
+    let lane = Lane::Line { node: call.local.clone() };
+    copying::begin(world, &started, lane, None, seconds, move |world| {
         if result.is_ok() {
             let now = world.now;
             let format = match content.as_str() {

@@ -1,6 +1,12 @@
-//! The shortest time in which cozyup can finish a scenario: the chain of what must follow what in its order, by the lab's own
-//! latencies. A run of cozyup that is faster has skipped something; one that is much slower waits without need. A program that
-//! clones side by side, or configures the first machine before the last one is there, can be faster.
+//! The shortest time in which cozyup can finish a scenario: the longest path through what must follow what, by the lab's own
+//! latencies. Of days 1 and 2 it is the path of a graph under the limits of the site (`schedule`): the lock of a storage, and
+//! the bandwidth that copies share. How many copies go side by side is chosen so that the end comes soonest. The later days
+//! are a chain.
+mod machines;
+mod schedule;
+
+pub use machines::Order;
+
 use super::kube;
 use super::kube::{DRAIN_RETRY_S, REQUEUE_S};
 use super::scenario::{Latency, Scenario};
@@ -15,33 +21,12 @@ pub struct Link {
 /// The chain up to the end of day `until`.
 pub fn chain(scenario: &Scenario, until: u8) -> Vec<Link> {
     let l = &scenario.latency;
-    let control_planes = scenario.nodes.iter().filter(|n| n.role == "controlplane").count();
-    let mut chain = Vec::new();
+    let mut chain = to_the_machines(scenario, until, Order::Cozyup);
     let mut add = |day: u8, what: &str, seconds: f64| {
         if day <= until && seconds > 0.0 {
             chain.push(Link { what: what.to_string(), seconds });
         }
     };
-    add(1, "fetch the Talos image", l.image_fetch_s);
-    add(1, "upload it to the storage", l.upload_task_s);
-    add(1, "import it into the template's disk", l.import_s);
-    of_the_slowest_host(scenario).into_iter().for_each(|(what, seconds)| add(1, what, seconds));
-    if scenario.delivery == "cdrom" {
-        add(2, "upload the machine's CD-ROM", l.upload_task_s);
-        add(2, "put it into the VM", l.config_s);
-        add(2, "start it", l.start_s);
-        add(2, "boot and read the config", l.boot_to_maintenance_s + l.apply_to_secure_api_s);
-    } else {
-        add(1, "start it", l.start_s);
-        add(1, "boot to maintenance mode", l.boot_to_maintenance_s);
-        add(2, "apply the machine config", l.apply_to_secure_api_s);
-    }
-    add(2, "start the node's services", l.services_s);
-    add(2, "bootstrap etcd", l.bootstrap_to_etcd_s);
-    // The VIP is held as soon as etcd is healthy, while the API server still starts.
-    add(2, "start the first API server and hold the VIP", l.apiserver_s.max(l.vip_s));
-    let joins = l.join_s * control_planes.saturating_sub(1) as f64;
-    add(2, "join the other control planes and register the nodes", joins.max(l.register_s));
     add(3, "start the CozyStack installer", l.installer_s);
     add(3, "start Flux and create the releases", l.flux_s);
     for (release, seconds) in kube::longest_chain(scenario, "paas-proxmox") {
@@ -65,23 +50,24 @@ fn later_days(l: &Latency) -> Vec<(u8, &'static str, f64)> {
     [on(6, &by_cluster_api(l)), on(7, &on_volumes(l)), on(8, &of_tenants(l))].concat()
 }
 
-/// Day 1 from the image on. A further host's template is imported when the first one is there, and serves the machines of its host.
-fn of_the_slowest_host(scenario: &Scenario) -> [(&'static str, f64); 6] {
-    let l = &scenario.latency;
-    let of_copy = |host: &str| scenario.nodes.iter().filter(|node| node.host == host).count();
-    let of_copies: usize = scenario.copies.iter().map(|copy| of_copy(&copy.host)).sum();
-    let clones = |count: usize| l.clone_s * count as f64;
-    let copies = scenario.copies.iter().map(|copy| (l.import_s, clones(of_copy(&copy.host))));
-    let first = (0.0, clones(scenario.nodes.len() - of_copies));
-    let (import, clones) = copies.fold(first, |a, b| if a.0 + a.1 < b.0 + b.1 { b } else { a });
-    [
-        ("import it into the disk of another host's template", import),
-        ("make the template", l.template_s),
-        ("clone the VMs, one after the other on one storage", clones),
-        ("configure the last VM", l.config_s),
-        ("resize its disk", l.resize_s),
-        ("add its data disk", l.config_s),
-    ]
+/// Days 1 and 2, up to the end of `until`, in this order: the path with as many copies side by side as end it soonest.
+pub fn to_the_machines(scenario: &Scenario, until: u8, order: Order) -> Vec<Link> {
+    let built = machines::graph(scenario, order);
+    let last = match until {
+        0 => return Vec::new(),
+        1 => built.day_1,
+        _ => built.day_2,
+    };
+    let most = scenario.nodes.len().max(1);
+    let widths = match order {
+        Order::Cozyup => 1..=most,
+        Order::Terraform => most..=most,
+    };
+    let paths = widths.map(|side_by_side| built.graph.path(&built.graph.spans(side_by_side), last));
+    let links =
+        |path: Vec<(String, f64)>| path.into_iter().map(|(what, seconds)| Link { what, seconds }).collect::<Vec<_>>();
+    let best = paths.map(links).min_by(|a, b| seconds(a).total_cmp(&seconds(b))).unwrap_or_default();
+    best.into_iter().filter(|link| link.seconds > 0.0).collect()
 }
 
 /// Day 6. capmox looks at what is under way every so many seconds, so each of its requests costs as much.
@@ -127,4 +113,55 @@ fn of_tenants(l: &Latency) -> [(&'static str, f64); 5] {
 
 pub fn seconds(chain: &[Link]) -> f64 {
     chain.iter().map(|l| l.seconds).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn standard(streams: f64) -> Scenario {
+        let mut scenario: Scenario = serde_yaml::from_str(include_str!("../../../assets/lab/standard.yaml")).unwrap();
+        scenario.proxmox.storages.iter_mut().for_each(|storage| storage.streams = streams);
+        scenario
+    }
+
+    fn told(chain: &[Link]) -> String {
+        chain.iter().map(|link| format!("{:.1} {}\n", link.seconds, link.what)).collect()
+    }
+
+    #[test]
+    fn copies_side_by_side_shorten_the_path_by_what_the_disks_give_and_no_more() {
+        let path = |streams| seconds(&chain(&standard(streams), 1));
+        let l = standard(1.0).latency;
+        // Up to the first allocation; then four copies of one disk's bandwidth take four times as long, in whichever order.
+        let bare = path(100.0) - l.clone_s - 4.0 * l.allocate_s;
+        let copying =
+            |copies: f64| bare + l.allocate_s + copies * l.clone_s..=bare + copies * l.clone_s + 4.0 * l.allocate_s;
+        assert!(copying(4.0).contains(&path(1.0)), "{}", path(1.0));
+        assert!(copying(2.0).contains(&path(2.0)), "{}", path(2.0));
+        assert!(path(100.0) < path(4.0) + 4.0 * l.allocate_s);
+    }
+
+    #[test]
+    fn the_links_of_a_path_follow_each_other_to_its_end() {
+        let scenario = standard(2.0);
+        for until in [1, 2] {
+            let built = machines::graph(&scenario, Order::Cozyup);
+            let chain = chain(&scenario, until);
+            let last = if until == 1 { built.day_1 } else { built.day_2 };
+            let ends = (1..=4).map(|side_by_side| built.graph.spans(side_by_side)[last].end);
+            let soonest = ends.fold(f64::INFINITY, f64::min);
+            assert!((seconds(&chain) - soonest).abs() < 1e-6, "{soonest}\n{}", told(&chain));
+        }
+    }
+
+    #[test]
+    fn a_path_names_what_everything_waits_for() {
+        let told = told(&chain(&standard(2.0), 2));
+        for link in
+            ["fetch the Talos image", "allocate the disk of", "copy the disk of", "bootstrap etcd", "join cozy-new-cp3"]
+        {
+            assert!(told.contains(link), "{link} is not in\n{told}");
+        }
+    }
 }
