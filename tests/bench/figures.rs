@@ -7,8 +7,10 @@ mod figure;
 mod journal;
 mod memory;
 mod observe;
+mod path;
 mod redraw;
 mod sample;
+mod scale;
 mod served;
 
 use std::path::Path;
@@ -37,6 +39,13 @@ fn main() {
     }
     if wanted("assess") {
         assess::cost(disk.path());
+    }
+    if wanted("path") {
+        path::lengths();
+    }
+    // Some minutes of two cores: only when it is asked for.
+    if asked.iter().any(|part| part == "scale") {
+        scale::cost(disk.path());
     }
     if wanted("observe") {
         observe::cost(disk.path());

@@ -5,7 +5,7 @@ use cozyup::engine::course::Course;
 use cozyup::engine::decide::Rules;
 use cozyup::engine::doubt::Outside;
 use cozyup::engine::driver::{Driver, Session};
-use cozyup::engine::failure::{Class, Failure};
+use cozyup::engine::failure::Failure;
 use cozyup::engine::journal::Journal;
 use cozyup::engine::proof::{Evidence, Proof};
 use cozyup::engine::record::{Event, Outcome, Record};
@@ -551,21 +551,10 @@ impl Make {
         *looks += 1;
         Ok(match (*looks, target.acts.is_empty()) {
             (1, _) => return Err(Failure::retryable(words, words)),
-            (2, _) => Observed::Conflict(Failure {
-                class: Class::Refused,
-                what: words.into(),
-                next: words.into(),
-                crowded: false,
-            }),
+            (2, _) => Observed::Conflict(Failure { what: words.into(), ..Failure::refused("", words) }),
             (_, true) => Observed::Absent(words.into()),
             (3..=5, false) => {
-                let wait = Wait {
-                    condition: words.into(),
-                    seen: words.into(),
-                    band: Band::new(1, 2),
-                    progress: None,
-                    makes_way: false,
-                };
+                let wait = Wait { condition: words.into(), seen: words.into(), ..Wait::new("", "", Band::new(1, 2)) };
                 Observed::Underway(wait.with_progress(1, 2, words))
             }
             (_, false) => {

@@ -50,7 +50,6 @@ pub struct Pve {
     tasks: Vec<Task>,
     /// Clones under way, by UPID.
     clones: BTreeMap<String, clone::Job>,
-    /// Copies under way, of whatever tasks.
     copies: Vec<copying::Copy>,
     rights: Rights,
     certificate: Option<Certificate>,
@@ -119,10 +118,8 @@ impl Pve {
         let version = Version::parse(&site.version);
         let [a, b, c, _] = base.octets();
         let node = |(index, node): (usize, &ProxmoxNode)| {
-            let host = match u8::try_from(index).unwrap_or(u8::MAX) {
-                0 => FIRST_NODE,
-                index => OTHER_NODES.saturating_add(index),
-            };
+            let index = u8::try_from(index).unwrap_or(u8::MAX);
+            let host = if index == 0 { FIRST_NODE } else { OTHER_NODES.saturating_add(index) };
             Node {
                 name: node.name.clone(),
                 address: Ipv4Addr::new(a, b, c, host),

@@ -256,17 +256,6 @@ async fn the_log_of_a_clone_grows_with_time_and_ends_with_the_verdict() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn full_clones_of_a_template_run_side_by_side() {
-    let site = Site::standard();
-    site.template().await;
-    let (first, second) = (site.clone_to("1001", "a"), site.clone_to("1002", "b"));
-    wait(22.0).await;
-    assert_eq!((&site.state(&first)["status"], &site.state(&second)["status"]), (&"running".into(), &"running".into()));
-    wait(3.0).await;
-    assert_eq!((&site.state(&first)["exitstatus"], &site.state(&second)["exitstatus"]), (&"OK".into(), &"OK".into()));
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_clone_or_a_new_vm_that_is_stopped_takes_back_what_it_made() {
     let site = Site::standard();
     site.template().await;

@@ -27,6 +27,17 @@ fn near(ends: &[f64], expected: &[f64]) {
     assert!(is_near, "{ends:?}, expected {expected:?}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn full_clones_of_a_template_run_side_by_side() {
+    let site = Site::standard();
+    site.template().await;
+    let (first, second) = (site.clone_to("1001", "a"), site.clone_to("1002", "b"));
+    wait(22.0).await;
+    assert_eq!((&site.state(&first)["status"], &site.state(&second)["status"]), (&"running".into(), &"running".into()));
+    wait(3.0).await;
+    assert_eq!((&site.state(&first)["exitstatus"], &site.state(&second)["exitstatus"]), (&"OK".into(), &"OK".into()));
+}
+
 /// Each clone allocates for a second, one behind the other, and copies for 22 s when it is alone.
 #[tokio::test(start_paused = true)]
 async fn clones_share_the_bandwidth_of_their_storage() {
