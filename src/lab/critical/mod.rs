@@ -135,8 +135,9 @@ mod tests {
         let l = standard(1.0).latency;
         // Up to the first allocation; then four copies of one disk's bandwidth take four times as long, in whichever order.
         let bare = path(100.0) - l.clone_s - 4.0 * l.allocate_s;
-        let copying =
-            |copies: f64| bare + l.allocate_s + copies * l.clone_s..=bare + copies * l.clone_s + 4.0 * l.allocate_s;
+        let copying = |copies: f64| {
+            bare + l.allocate_s + copies * l.clone_s - 1e-6..=bare + copies * l.clone_s + 4.0 * l.allocate_s
+        };
         assert!(copying(4.0).contains(&path(1.0)), "{}", path(1.0));
         assert!(copying(2.0).contains(&path(2.0)), "{}", path(2.0));
         assert!(path(100.0) < path(4.0) + 4.0 * l.allocate_s);

@@ -142,6 +142,10 @@ impl Death {
         }
     }
 
+    fn stops(&self, record: &Record) -> bool {
+        matches!(self, Death::Stop(which) if word(&record.event) == *which)
+    }
+
     fn tail(&self) -> Option<Tail> {
         match self {
             Death::Record(_, tail) | Death::After(_, tail) | Death::Fresh(_, _, tail) => Some(*tail),
@@ -281,9 +285,7 @@ async fn until_death(
     let end = poll_fn(|cx| {
         let polled = work.as_mut().poll(cx);
         while let Ok(record) = feed.try_recv() {
-            if matches!(death, Death::Stop(which) if word(&record.event) == *which) {
-                requests.send(Asked::Stop.by("a person")).unwrap();
-            }
+            death.stops(&record).then(|| requests.send(Asked::Stop.by("a person")).unwrap());
             fell = fell.or_else(|| known.falls(death, records.len() + 1, &record));
             records.push(record);
             asked.push(rig.lab().changes().seen().len());

@@ -182,11 +182,7 @@ async fn answered(request: Request<Incoming>, lab: &Lab, local: String) -> Resul
     };
     let outcome =
         if method == "GET" { run.await } else { lab.change(format!("{method} /{}", segments.join("/")), run).await };
-    // The host behind this one does not answer it.
-    Ok(match outcome {
-        Err(failure) if failure.status == 595 => Reply::Bare(failure),
-        outcome => Reply::Answer(style, outcome),
-    })
+    Ok(Reply::of(style, outcome))
 }
 
 /// While the server holds a refusal of an upload back, it takes no more of the body than its buffer holds, and then the

@@ -33,6 +33,14 @@ fn explains(version: Version) -> bool {
 }
 
 impl Reply {
+    /// Of what a handler came to, here or on another host: of one that does not answer this one there is a status line alone.
+    pub fn of(style: Style, outcome: Outcome) -> Reply {
+        match outcome {
+            Err(failure) if failure.status == 595 => Reply::Bare(failure),
+            outcome => Reply::Answer(style, outcome),
+        }
+    }
+
     /// True when the server lets the caller wait for it: refused credentials, also refused uploads.
     pub fn is_delayed(&self) -> bool {
         match self {
