@@ -121,7 +121,7 @@ impl Site {
     }
 
     /// From the installer to the last of the platform's releases.
-    async fn platform(&self) -> u64 {
+    pub async fn platform(&self) -> u64 {
         self.config(&[]);
         self.installer();
         self.until("all 41 releases are Ready", 1800, |w| all_ready(w, 41)).await

@@ -3,10 +3,10 @@
 //! back to any record of the last poll is what a crash right after that record leaves.
 use super::Rig;
 use cozyup::compose::{self, Options, Work};
-use cozyup::engine::course::Course;
 use cozyup::engine::journal::Journal;
 use cozyup::engine::record::{Event, Outcome, Record};
-use cozyup::engine::request::Request as Asked;
+use cozyup::engine::request::Asked;
+use cozyup::engine::{self, course::Course};
 use cozyup::lab::changes::{Changes, Moment};
 use cozyup::session::lock;
 use cozyup::session::order::Keys;
@@ -18,6 +18,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
+use tokio::sync::mpsc::UnboundedSender;
 
 /// Of the wall; on an idle machine no run of these takes a hundredth of it.
 const DEADLINE: Duration = Duration::from_secs(400);
@@ -142,8 +143,10 @@ impl Death {
         }
     }
 
-    fn stops(&self, record: &Record) -> bool {
-        matches!(self, Death::Stop(which) if word(&record.event) == *which)
+    fn stops(&self, record: &Record, requests: &UnboundedSender<Asked>) {
+        if matches!(self, Death::Stop(which) if word(&record.event) == *which) {
+            requests.send(engine::request::Request::Stop.by("a person")).unwrap();
+        }
     }
 
     fn tail(&self) -> Option<Tail> {
@@ -280,13 +283,12 @@ async fn until_death(
     let mut work = pin!(shape(prepared.work).run());
     let mut held = pin!(rig.lab().changes().held());
     let mut deadline = pin!(tokio::time::sleep(DEADLINE));
-    let (mut records, mut asked) = (Vec::new(), Vec::new());
-    let (mut fell, mut known) = (None, Known::of(rig, death));
+    let (mut records, mut asked, mut fell, mut known) = (Vec::new(), Vec::new(), None, Known::of(rig, death));
     let end = poll_fn(|cx| {
         let polled = work.as_mut().poll(cx);
         while let Ok(record) = feed.try_recv() {
-            death.stops(&record).then(|| requests.send(Asked::Stop.by("a person")).unwrap());
             fell = fell.or_else(|| known.falls(death, records.len() + 1, &record));
+            death.stops(&record, &requests);
             records.push(record);
             asked.push(rig.lab().changes().seen().len());
         }
