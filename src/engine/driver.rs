@@ -9,9 +9,7 @@ use super::errand::Errand;
 use super::failure::{Class, Failure, too_long};
 use super::journal::{Journal, JournalError};
 use super::made::Adopted;
-use super::pace::{
-    BACKOFF_S, LOOK_AGAIN, LOOK_LATER, LOOKS, TASK_BACKOFF_S, TELL_AGAIN, TELL_NUMBERS, TRIES, TRY_LATER, nth,
-};
+use super::pace::{BACKOFF_S, LOOK_AGAIN, LOOK_LATER, LOOKS, TASK_BACKOFF_S, TRIES, TRY_LATER, nth, silence};
 use super::record::{Event, Outcome, Record};
 use super::request::{Asked, Request};
 use super::state::{RunState, Status};
@@ -386,12 +384,12 @@ impl<S: Site> Loop<S> {
         let again_at = add(now, pause);
         let quiet = match (self.told.get(&id), &step.status) {
             (Some((at, quiet)), Status::Blocked { failure: known, .. }) if known.is_like(&failure) => {
-                let quiet = if *known == failure { *quiet } else { (*quiet).min(TELL_NUMBERS) };
+                let (quiet, next) = silence(*quiet, *known == failure);
                 if between(*at, now) < quiet {
                     self.driver.state.looked_again(&id, again_at);
                     return Ok(());
                 }
-                (quiet * 2).min(TELL_AGAIN)
+                next
             }
             _ => LOOK_AGAIN * 2,
         };

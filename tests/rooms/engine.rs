@@ -16,13 +16,13 @@ use cozyup::engine::undo::undoing;
 use cozyup::engine::wait::{Band, Wait};
 use cozyup::steps::outlines;
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 use tokio::sync::mpsc;
 
 mod doubt;
 mod errand;
+mod numbers;
 mod verify;
 
 /// A world of named things that take some looks to appear.
