@@ -93,7 +93,7 @@ pub struct Told {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "why", rename_all = "snake_case")]
 pub enum Untold {
-    /// The thing is no longer there.
+    /// The thing is not there, or no more.
     Gone,
     /// It has nothing of the kind.
     Nothing,

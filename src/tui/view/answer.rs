@@ -82,7 +82,7 @@ fn head(question: &Question, answer: Option<&Answer>) -> String {
 /// Why there is no answer, and what to do.
 fn reason(why: &Untold) -> String {
     match why {
-        Untold::Gone => "it is no longer there".to_string(),
+        Untold::Gone => "it is not there, or no more".to_string(),
         Untold::Nothing => "it has nothing of the kind".to_string(),
         Untold::NotBegun { container, says } => {
             format!("container {container} has not begun: {says}. The warnings of the pod tell why.")
