@@ -260,6 +260,15 @@ pub async fn nothing_left(
     proven("no VM of Cluster API is left, neither object, VM, disk nor CD-ROM", readings)
 }
 
+/// The words for what capmox lacks at Proxmox VE.
+pub fn lack(why: Denied) -> String {
+    match why {
+        Denied::Token => format!("Proxmox VE does not take token {} of capmox any more", CAPMOX.token_id()),
+        Denied::Template(vmid) => format!("template {vmid} is gone, and with it capmox's rights on it"),
+        Denied::Rights => format!("token {} of capmox lacks a right", CAPMOX.token_id()),
+    }
+}
+
 /// The words for what the object still waits for before it has its VM.
 pub fn words(progress: &Progress) -> String {
     match progress {
@@ -276,12 +285,7 @@ pub fn words(progress: &Progress) -> String {
             format!("capmox was started anew and looks again (before: {reason}: {message})")
         }
         Progress::Denied { reason, message, why } => {
-            let why = match why {
-                Denied::Token => format!("Proxmox VE does not take token {} of capmox any more", CAPMOX.token_id()),
-                Denied::Template(vmid) => format!("template {vmid} is gone, and with it capmox's rights on it"),
-                Denied::Rights => format!("token {} of capmox lacks a right", CAPMOX.token_id()),
-            };
-            format!("{reason}: {message}: {why}")
+            format!("{reason}: {message}: {}", lack(*why))
         }
         Progress::TaskFailed(message) if halted::is_of_clone(message) => {
             format!("Proxmox VE could not make the VM ({message}), and capmox does not clone it again")

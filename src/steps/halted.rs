@@ -8,7 +8,7 @@ use crate::kubernetes::{self, Kind};
 use crate::proxmox::{self, Cause};
 use crate::steps::addons::access::CAPMOX;
 use crate::steps::cluster::{get, text};
-use crate::steps::cluster_api::words;
+use crate::steps::cluster_api::{lack, words};
 use crate::steps::site::Reading;
 use crate::steps::workload::{down, pods_of};
 use crate::steps::{causes, cluster_api, day0, failures};
@@ -194,7 +194,7 @@ pub async fn beside_capmox(site: &Reading, mut seen: String) -> Result<String, F
         seen = format!("{seen}; {trouble}");
     }
     Ok(match down(&site.kubernetes()?, CLUSTER_API_NAMESPACE, DEPLOYMENT).await? {
-        Some(why) => format!("{seen}; capmox does not run: {why} (kubectl -n {CLUSTER_API_NAMESPACE} get pods)"),
+        Some(why) => format!("{seen}; capmox does not run: {why}"),
         None => seen,
     })
 }
@@ -206,9 +206,7 @@ pub async fn beside_capmox(site: &Reading, mut seen: String) -> Result<String, F
 pub async fn while_it_goes(site: &Reading, observed: Observed, next: &str) -> Result<Observed, Failure> {
     let Observed::Underway(mut wait) = observed else { return Ok(observed) };
     if is_revoked(site).await? {
-        let what =
-            format!("{}, and Proxmox VE does not take token {} of capmox any more", wait.seen, CAPMOX.token_id());
-        return Err(Failure::person(what, next));
+        return Err(Failure::person(format!("{}, and {}", wait.seen, lack(Denied::Token)), next));
     }
     wait.seen = beside_capmox(site, wait.seen).await?;
     Ok(Observed::Underway(wait))

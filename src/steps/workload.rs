@@ -44,13 +44,13 @@ pub async fn trouble(reader: &Reader, namespace: &str, deployment: &Value) -> Re
     Ok(Some(format!("pod {} is in {reason}{word}", pod.name)))
 }
 
-/// The reason why a Deployment does not run; `None` when all its pods do.
+/// The reason why a Deployment does not run, with the command that shows its pods; `None` when all its pods do.
 ///
 /// # Errors
 /// When the cluster can't be asked.
 pub async fn down(reader: &Reader, namespace: &str, name: &str) -> Result<Option<String>, Failure> {
     let Some(found) = cluster::get(reader, &Kind::DEPLOYMENT, Some(namespace), name).await? else {
-        return Ok(Some(format!("there is no Deployment {namespace}/{name}")));
+        return Ok(Some(format!("there is no Deployment {namespace}/{name} (kubectl -n {namespace} get pods)")));
     };
     let wanted = number(&found.value, "/spec/replicas").unwrap_or(1);
     if wanted > 0 && is_up(&found.value) {
@@ -58,7 +58,8 @@ pub async fn down(reader: &Reader, namespace: &str, name: &str) -> Result<Option
     }
     let ready = number(&found.value, "/status/readyReplicas").unwrap_or_default();
     let why = trouble(reader, namespace, &found.value).await?;
-    Ok(Some(why.unwrap_or_else(|| format!("{ready} of {wanted} pods are ready"))))
+    let why = why.unwrap_or_else(|| format!("{ready} of {wanted} pods are ready"));
+    Ok(Some(format!("{why} (kubectl -n {namespace} get pods)")))
 }
 
 /// The line of a container's log that tells why it ended; a container that never started has none.

@@ -54,7 +54,7 @@ async fn beside_kamaji(site: &Reading, mut seen: String) -> Result<String, Failu
     let (of_kamaji, of_tenant) = (("cozy-kamaji", "kamaji"), (OF_A_TENANT.namespace, OF_A_TENANT.name));
     for (whose, (namespace, name)) in [("Kamaji does not run", of_kamaji), ("its pods do not run", of_tenant)] {
         if let Some(why) = down(&reader, namespace, name).await? {
-            seen = format!("{seen}; {whose}: {why} (kubectl -n {namespace} get pods)");
+            seen = format!("{seen}; {whose}: {why}");
         }
     }
     Ok(seen)

@@ -6,12 +6,13 @@ use crate::base::answer::Answer;
 use crate::base::secret::Secret;
 use crate::base::text;
 use crate::talos::error::Error;
+use crate::talos::wire::common::Data;
 use crate::talos::wire::machine::{DmesgRequest, EtcdMemberListRequest, LogsRequest, ReadRequest, ServiceInfo};
 use crate::talos::wire::talos::resource::definitions::block;
 use crate::talos::wire::time::time_service_client::TimeServiceClient;
 use serde_json::json;
 use std::time::Duration;
-use tonic::{Code, Status};
+use tonic::{Code, Status, Streaming};
 
 /// `VolumePhaseReady` (Talos v1.10.6, `resources/block`).
 const VOLUME_READY: i32 = 6;
@@ -32,6 +33,23 @@ fn asked(call: &str) -> String {
 
 fn first<T>(messages: Vec<T>, call: &str) -> Result<T, Error> {
     messages.into_iter().next().ok_or_else(|| Error::Answer { text: format!("{call}: no message in it") })
+}
+
+/// What comes on a stream until it ends or is longer than `limit` bytes; `then` is written behind each item.
+async fn collected(
+    mut stream: Streaming<Data>,
+    limit: usize,
+    then: impl Fn(&[u8]) -> &'static [u8],
+) -> Result<Vec<u8>, Status> {
+    let mut bytes = Vec::new();
+    while let Some(item) = stream.message().await? {
+        bytes.extend_from_slice(&item.bytes);
+        bytes.extend_from_slice(then(&item.bytes));
+        if bytes.len() > limit {
+            break;
+        }
+    }
+    Ok(bytes)
 }
 
 impl Secure {
@@ -135,15 +153,8 @@ impl Secure {
         let bytes = self
             .node
             .call(async {
-                let mut stream = client.read(ReadRequest { path }).await?.into_inner();
-                let mut bytes = Vec::new();
-                while let Some(item) = stream.message().await? {
-                    bytes.extend_from_slice(&item.bytes);
-                    if bytes.len() > BOOT_ID_LIMIT {
-                        break;
-                    }
-                }
-                Ok(bytes)
+                let stream = client.read(ReadRequest { path }).await?.into_inner();
+                collected(stream, BOOT_ID_LIMIT, |_| b"").await
             })
             .await?;
         let text = String::from_utf8_lossy(&bytes).trim().to_string();
@@ -160,19 +171,9 @@ impl Secure {
         let bytes = self
             .node
             .call(async {
-                let mut stream = client.dmesg(DmesgRequest { follow: false, tail: false }).await?.into_inner();
-                let mut bytes = Vec::new();
-                while let Some(item) = stream.message().await? {
-                    bytes.extend_from_slice(&item.bytes);
-                    // Talos puts one line into each item, and no line break at its end.
-                    if !item.bytes.ends_with(b"\n") {
-                        bytes.push(b'\n');
-                    }
-                    if bytes.len() > LOG_LIMIT {
-                        break;
-                    }
-                }
-                Ok(bytes)
+                let stream = client.dmesg(DmesgRequest { follow: false, tail: false }).await?.into_inner();
+                // Talos puts one line into each item, and no line break at its end.
+                collected(stream, LOG_LIMIT, |item| if item.ends_with(b"\n") { b"" } else { b"\n" }).await
             })
             .await?;
         let text = String::from_utf8_lossy(&bytes);
@@ -197,15 +198,8 @@ impl Secure {
         let bytes = self
             .node
             .call(async {
-                let mut stream = client.logs(request).await?.into_inner();
-                let mut bytes = Vec::new();
-                while let Some(item) = stream.message().await? {
-                    bytes.extend_from_slice(&item.bytes);
-                    if bytes.len() > LOG_LIMIT {
-                        break;
-                    }
-                }
-                Ok(bytes)
+                let stream = client.logs(request).await?.into_inner();
+                collected(stream, LOG_LIMIT, |_| b"").await
             })
             .await?;
         let log = text::clean_lines(&String::from_utf8_lossy(&bytes));

@@ -128,17 +128,16 @@ pub fn run(world: &mut World, route: &Route, call: &Call) -> Outcome {
         crate::pve::seat_strangers(world);
     }
     may(world, route.need, call)?;
-    if let Some(node) = call.get("node").filter(|_| call.in_path.contains(&"node"))
-        && world.pve.node(node).is_none()
-    {
-        return Err(Failure::died(format!(
-            "hostname lookup '{node}' failed - failed to get address info for: {node}: Name or service not known"
-        )));
-    }
-    if let Some(node) = call.get("node").filter(|_| call.in_path.contains(&"node"))
-        && world.pve.node(node).is_some_and(|node| node.dark.is_some())
-    {
-        return Err(Failure::new(595, "No route to host"));
+    if let Some(name) = call.get("node").filter(|_| call.in_path.contains(&"node")) {
+        match world.pve.node(name) {
+            Some(node) if node.dark.is_some() => return Err(Failure::new(595, "No route to host")),
+            Some(_) => {}
+            None => {
+                return Err(Failure::died(format!(
+                    "hostname lookup '{name}' failed - failed to get address info for: {name}: Name or service not known"
+                )));
+            }
+        }
     }
     verify(route, call)?;
     (route.run)(world, call)

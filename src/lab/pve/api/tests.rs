@@ -98,7 +98,8 @@ impl Site {
         assert_eq!(self.end(&upid).await, "OK", "{method} {path}");
     }
 
-    async fn image(&self) {
+    /// Begins to upload a disk image of this name; the task.
+    fn upload(&self, name: &str) -> String {
         let file = upload::Received {
             size: IMAGE,
             sha256: "ab".repeat(32),
@@ -107,9 +108,14 @@ impl Site {
             qcow2: false,
             disk: IMAGE,
         };
-        let params = [("content", "import"), ("filename", "talos.raw")];
+        let params = [("content", "import"), ("filename", name)];
         let upid = self.ask_with("POST", "/nodes/pve/storage/local/upload", &params, Some(file)).unwrap();
-        assert_eq!(self.end(upid.as_str().unwrap()).await, "OK");
+        upid.as_str().unwrap().to_string()
+    }
+
+    async fn image(&self) {
+        let upid = self.upload("talos.raw");
+        assert_eq!(self.end(&upid).await, "OK");
     }
 
     /// A template 9100 from the uploaded image, with a cloud-init drive.

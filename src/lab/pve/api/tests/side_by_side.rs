@@ -120,19 +120,6 @@ async fn a_template_is_not_changed_while_it_is_cloned() {
 #[tokio::test(start_paused = true)]
 async fn uploads_through_one_node_share_its_line() {
     let site = Site::standard();
-    let upload = |name: &str| {
-        let file = upload::Received {
-            size: IMAGE,
-            sha256: "ab".repeat(32),
-            checksum: None,
-            bytes: None,
-            qcow2: false,
-            disk: IMAGE,
-        };
-        let params = [("content", "import"), ("filename", name)];
-        let upid = site.ask_with("POST", "/nodes/pve/storage/local/upload", &params, Some(file)).unwrap();
-        upid.as_str().unwrap().to_string()
-    };
-    near(&ends(&site, &[upload("a.raw")]).await, &[15.0]);
-    near(&ends(&site, &[upload("b.raw"), upload("c.raw")]).await, &[30.0, 30.0]);
+    near(&ends(&site, &[site.upload("a.raw")]).await, &[15.0]);
+    near(&ends(&site, &[site.upload("b.raw"), site.upload("c.raw")]).await, &[30.0, 30.0]);
 }
