@@ -98,21 +98,6 @@ impl Site {
         assert_eq!(self.end(&upid).await, "OK", "{method} {path}");
     }
 
-    /// Begins to upload a disk image of this name; the task.
-    fn upload(&self, name: &str) -> String {
-        let file = upload::Received {
-            size: IMAGE,
-            sha256: "ab".repeat(32),
-            checksum: None,
-            bytes: None,
-            qcow2: false,
-            disk: IMAGE,
-        };
-        let params = [("content", "import"), ("filename", name)];
-        let upid = self.ask_with("POST", "/nodes/pve/storage/local/upload", &params, Some(file)).unwrap();
-        upid.as_str().unwrap().to_string()
-    }
-
     async fn image(&self) {
         let upid = self.upload("talos.raw");
         assert_eq!(self.end(&upid).await, "OK");
