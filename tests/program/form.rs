@@ -105,6 +105,8 @@ fn the_form_tells_what_the_token_lacks_and_fetches_the_digest_into_the_plan() {
     screen.keys("\r");
     let yaml = until("the plan is saved", || std::fs::read_to_string(&file).ok().filter(|yaml| yaml.contains(&wanted)));
     assert!(above(&yaml, &wanted).join("\n").contains("Trusted on first use"), "{yaml}");
+    // The file is there a moment before the form knows, and until it knows it asks before it ends.
+    screen.shows(&["saved"]);
     screen.keys("\u{3}");
     assert_eq!(screen.ended().code(), Some(0));
 }
