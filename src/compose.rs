@@ -4,6 +4,7 @@ mod ground;
 mod keys;
 mod looking;
 mod registries;
+pub mod web;
 
 use crate::base::file::Unfit;
 use crate::base::names::Names;
@@ -358,21 +359,6 @@ fn names_of_environment(plan: &Plan) -> Names {
     let loopback = host == "localhost" || host.parse::<std::net::Ipv4Addr>().is_ok_and(|a| a.is_loopback());
     let simulated = loopback || std::env::var_os(CLOCK_VARIABLE).is_some();
     if simulated { Names::Listed(Vec::new()) } else { Names::System }
-}
-
-/// For release servers.
-///
-/// # Errors
-/// When the authorities of the plan can't be used.
-pub fn http_client(plan: &Plan) -> Result<reqwest::Client, reqwest::Error> {
-    // A redirect is an answer here: the ingress is asked for what it says, not for where it leads.
-    reqwest::Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .no_proxy()
-        .tls_certs_merge(registries::authorities(plan))
-        .connect_timeout(Duration::from_secs(10))
-        .read_timeout(Duration::from_secs(60))
-        .build()
 }
 
 fn new_run_id() -> String {

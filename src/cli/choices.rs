@@ -59,6 +59,7 @@ fn take(known: &mut Defaults, chosen: Chosen, online: Vec<String>) {
     known.copies = chosen.copies;
     known.disk_storage = chosen.disk_storage;
     known.bridge = chosen.bridge;
+    known.mtu = chosen.mtu;
     known.subnet = chosen.subnet;
     known.gateway = chosen.gateway;
     known.taken_addresses.extend(chosen.taken);
@@ -94,7 +95,7 @@ async fn host(
         memory,
         taken: guests.iter().filter(runs).filter_map(|guest| guest.maxmem).sum(),
         storages: stores(storages, configs),
-        bridges: bridges.map(|b| Wire { name: b.iface, address: b.cidr, gateway: b.gateway }).collect(),
+        bridges: bridges.map(|b| Wire { name: b.iface, address: b.cidr, gateway: b.gateway, mtu: b.mtu }).collect(),
     })
 }
 
@@ -201,7 +202,7 @@ mod tests {
                 memory: memory * GIB,
                 taken: 0,
                 storages: stores(rows.clone(), &configs),
-                bridges: vec![Wire { name: "vmbr0".into(), address: None, gateway: None }],
+                bridges: vec![Wire { name: "vmbr0".into(), address: None, gateway: None, mtu: None }],
             }).collect();
             let mut known = Defaults::default();
             let chosen = choose(&hosts, None, machines(&known));

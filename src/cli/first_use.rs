@@ -26,10 +26,13 @@ pub fn fetcher() -> Fetcher {
 }
 
 async fn fetch(plan: &Plan, pin: Pin, told: first_use::Told<'_>) -> Result<FirstUse, Failure> {
-    let http = compose::http_client(plan).map_err(|e| {
-        Failure::person(format!("no HTTP client: {e}"), "look at talos.ca_file of the plan, if it names one")
+    let web = compose::web::web(plan).map_err(|e| {
+        Failure::person(
+            format!("no HTTP client: {e}"),
+            "look at talos.ca_file and network.proxy of the plan, if it names them",
+        )
     })?;
-    first_use::fetch(&http, plan, pin, Timestamp::now(), told).await
+    first_use::fetch(&web, plan, pin, Timestamp::now(), told).await
 }
 
 /// Fills in the digests of the Talos image and of the installer manifest, telling how far it is.

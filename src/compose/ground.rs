@@ -1,6 +1,7 @@
 //! What a site is opened from: the same for a session and for a look beside one.
 use super::looking::told;
-use super::{MARK, Refusal, connect, http_client, names_of_environment, registries, with_cause};
+use super::web::{http_client, web};
+use super::{MARK, Refusal, connect, names_of_environment, registries, with_cause};
 use crate::base::clock::Clock;
 use crate::base::secret::Secret;
 use crate::base::vault::Vault;
@@ -33,6 +34,10 @@ pub(super) struct Ground<'a> {
     pub components: Vec<Component>,
 }
 
+fn no_client(e: &reqwest::Error) -> Refusal {
+    Refusal::Plan(format!("no HTTP client: {e}"))
+}
+
 impl Ground<'_> {
     /// The parts of a site on which nobody works; a session replaces what it knows better.
     pub fn parts(self, token: Secret<String>) -> Result<Parts, Refusal> {
@@ -44,7 +49,8 @@ impl Ground<'_> {
             release: self.release,
             components: self.components,
             proxmox: connect(plan, token)?,
-            http: http_client(plan).map_err(|e| Refusal::Plan(format!("no HTTP client: {e}")))?,
+            http: http_client(plan).map_err(|e| no_client(&e))?,
+            web: web(plan).map_err(|e| no_client(&e))?,
             names: names_of_environment(plan),
             registry_files: registries::files(plan),
             secrets: folder.secrets(),

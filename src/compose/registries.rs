@@ -6,7 +6,7 @@ use crate::base::trust::Authority;
 use crate::engine::failure::Failure;
 use crate::plan::model::{MirrorPlan, Plan};
 use crate::steps::site::RegistryFiles;
-use crate::talos::config::{Login, Mirror, Registries};
+use crate::talos::config::{Login, Mirror, Proxy, Registries};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -29,7 +29,8 @@ fn registries(plan: &Plan) -> Result<Registries, Failure> {
             logins.insert(mirror.server().to_string(), login(mirror, file)?);
         }
     }
-    Ok(Registries { mirrors: mirrors(plan), logins, trusted: trusted(plan)? })
+    let proxy = plan.network.proxy.clone().map(|url| Proxy { url, past: plan.past_proxy() });
+    Ok(Registries { mirrors: mirrors(plan), logins, trusted: trusted(plan)?, proxy })
 }
 
 /// One entry for each registry, its mirrors in the order of the plan.

@@ -1,7 +1,7 @@
 //! The scenarios of `assets/lab`, which are a part of the binary.
 
 /// The scenarios that come with cozyup, by name.
-pub const ALL: [(&str, &str); 28] = [
+pub const ALL: [(&str, &str); 29] = [
     ("standard", include_str!("../../assets/lab/standard.yaml")),
     ("missing-right", include_str!("../../assets/lab/missing-right.yaml")),
     ("storage-full", include_str!("../../assets/lab/storage-full.yaml")),
@@ -27,6 +27,7 @@ pub const ALL: [(&str, &str); 28] = [
     ("pool-token", include_str!("../../assets/lab/pool-token.yaml")),
     ("disks-swapped", include_str!("../../assets/lab/disks-swapped.yaml")),
     ("behind-a-mirror", include_str!("../../assets/lab/behind-a-mirror.yaml")),
+    ("behind-a-proxy", include_str!("../../assets/lab/behind-a-proxy.yaml")),
     ("pods-cut-off", include_str!("../../assets/lab/pods-cut-off.yaml")),
     ("old-cluster", include_str!("../../assets/lab/old-cluster.yaml")),
     ("pods-meet-another", include_str!("../../assets/lab/pods-meet-another.yaml")),

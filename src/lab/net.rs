@@ -1,7 +1,7 @@
 //! The sockets of the lab: keeps open exactly those that the world wants open.
 use super::disturb::Line;
 use super::world::Lab;
-use super::{kube, machine, mirror, pve, releases, scenario};
+use super::{kube, machine, mirror, proxy, pve, releases, scenario};
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
@@ -33,6 +33,8 @@ pub enum Endpoint {
     Releases,
     /// The mirror of all registries, over HTTPS.
     Mirror,
+    /// The proxy that leads out of the site.
+    Proxy,
     /// Something that is not ours and answers nothing.
     Stranger,
 }
@@ -147,6 +149,7 @@ async fn answer(stream: TcpStream, endpoint: Endpoint, lab: Lab, line: Line) {
         Endpoint::Service { namespace, name, port } => kube::service::serve(stream, lab, namespace, name, port).await,
         Endpoint::Releases => releases::serve(stream, lab, line).await,
         Endpoint::Mirror => mirror::serve(stream, lab).await,
+        Endpoint::Proxy => proxy::serve(stream, lab, line).await,
         Endpoint::Stranger => {
             if let Ok(at) = stream.local_addr() {
                 lab.with(|w| scenario::met_stranger(w, at));

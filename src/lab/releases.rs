@@ -91,10 +91,10 @@ pub fn components_sha256(name: &str) -> String {
     sha256(components(name).as_bytes())
 }
 
-/// Serves one connection.
-pub async fn serve(stream: TcpStream, lab: Lab, line: Line) {
+/// The files, and the registries' answer.
+pub(crate) fn router(lab: Lab) -> Router {
     let image = lab.clone();
-    let router = Router::new()
+    Router::new()
         .route(
             &format!("/{IMAGE_NAME}"),
             get(move |method: Method| async move {
@@ -116,7 +116,12 @@ pub async fn serve(stream: TcpStream, lab: Lab, line: Line) {
         )
         .route(&format!("/{CAPMOX_NAME}"), get(|| async { components(CAPMOX_NAME) }))
         .route(&format!("/{IPAM_NAME}"), get(|| async { components(IPAM_NAME) }))
-        .fallback(|| async { (StatusCode::NOT_FOUND, "no such release\n") });
+        .fallback(|| async { (StatusCode::NOT_FOUND, "no such release\n") })
+}
+
+/// Serves one connection.
+pub async fn serve(stream: TcpStream, lab: Lab, line: Line) {
+    let router = router(lab);
     let service = service_fn(move |request| {
         let (router, line) = (router.clone(), line.clone());
         async move {

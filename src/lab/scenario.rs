@@ -47,6 +47,9 @@ pub struct Scenario {
     /// The nodes reach no registry but a mirror of all, which the lab's plan names.
     #[serde(default)]
     pub mirror: bool,
+    /// Nobody on the site reaches the world but by a proxy, which the lab's plan names.
+    #[serde(default)]
+    pub proxy: bool,
     #[serde(default)]
     pub faults: Vec<Fault>,
     /// The faults of the network in front of the APIs.

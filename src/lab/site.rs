@@ -5,7 +5,7 @@ use super::net::{self, Endpoint};
 use super::releases::{CAPMOX_NAME, IMAGE_NAME, IPAM_NAME, MANIFEST_NAME, Releases, components_sha256};
 use super::scenario::Scenario;
 use super::world::{Lab, World};
-use super::{critical, disturb, kube, mirror, old, scenario, time};
+use super::{critical, disturb, kube, old, scenario, time};
 use cozyup_base::api_url::ApiUrl;
 use cozyup_base::clock::Clock;
 use cozyup_base::disk::BY_ID;
@@ -151,7 +151,7 @@ pub async fn start(options: Options) -> io::Result<Running> {
     let can_ingress = net::bind(SocketAddr::from((world.address(PROXMOX), 80))).await.is_ok();
     world.listen(SocketAddr::from((world.address(PROXMOX), 8006)), Endpoint::Proxmox);
     world.listen(SocketAddr::from((world.address(RELEASES), RELEASES_PORT)), Endpoint::Releases);
-    mirror::set_up(&mut world, &options.dir)?;
+    parts::ways_out(&mut world, &options.dir)?;
     scenario::occupy(&mut world);
     world.begin_disturbances();
     let (token_file, password_file) = (options.dir.join(TOKEN), options.dir.join(PASSWORD));
@@ -281,8 +281,8 @@ fn volumes(world: &World) -> &'static str {
 fn plan_text(world: &World, token_id: &str, token_file: &Path, can_ingress: bool) -> String {
     use std::fmt::Write;
     let at = |host: u8| world.address(host);
-    let releases = format!("http://{}:{RELEASES_PORT}", at(RELEASES));
-    let ((addons, csi), delivery) = (addons(world), parts::with_mirror(world));
+    let releases = parts::releases(world, SocketAddr::from((at(RELEASES), RELEASES_PORT)));
+    let ((addons, csi), delivery, way_out) = (addons(world), parts::with_mirror(world), parts::way_out(world));
     let crate::scenario::Scenario { name, cozystack, .. } = &world.scenario;
     let mut nodes = String::new();
     for n in &world.scenario.nodes {
@@ -323,7 +323,7 @@ network:
   gateway: {pve}
   dns: [{pve}]
   ntp: [{pve}]
-  bridge: vmbr0
+  bridge: vmbr0{way_out}
   vip: {vip}
   pod_cidr: 10.244.0.0/16
   service_cidr: 10.96.0.0/16

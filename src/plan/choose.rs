@@ -6,6 +6,7 @@ mod small;
 pub use small::{LEAST_MEMORY, Small};
 
 use crate::base::text::size;
+use crate::plan::model::USUAL_MTU;
 use ipnet::Ipv4Net;
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
@@ -64,6 +65,8 @@ pub struct Wire {
     pub address: Option<Ipv4Net>,
     /// Default gateway that is configured on the bridge, where there is one.
     pub gateway: Option<Ipv4Addr>,
+    /// MTU that is configured on the bridge, in bytes; `None`: the usual 1500.
+    pub mtu: Option<u16>,
 }
 
 /// The machines that need a place.
@@ -117,6 +120,8 @@ pub struct Chosen {
     pub subnet: Option<Ipv4Net>,
     /// Gateway of that network; `None` when no host shows one inside it.
     pub gateway: Option<Ipv4Addr>,
+    /// MTU of the machines' interfaces, where a host's bridge has another than the usual.
+    pub mtu: Option<u16>,
     /// The hosts' own addresses.
     pub taken: BTreeSet<Ipv4Addr>,
     /// Where the usual machines have no place, and smaller ones have.
@@ -234,6 +239,11 @@ impl Chosen {
         let gateway = same.iter().find_map(|w| w.gateway).filter(|g| net.is_some_and(|net| net.contains(g)));
         self.bridge = Some(wire.name.clone());
         self.reasons.push(format!("network.bridge: {}, since {why}", wire.name));
+        if same.iter().any(|w| w.mtu.is_some_and(|mtu| mtu != USUAL_MTU)) {
+            self.mtu = same.iter().map(|w| w.mtu.unwrap_or(USUAL_MTU)).min();
+            let mtu = self.mtu.unwrap_or(USUAL_MTU);
+            self.reasons.push(format!("network.mtu: {mtu}, the least that {} carries on its hosts", wire.name));
+        }
         self.subnet = net.map(|net| net.trunc());
         self.gateway = gateway;
         self.taken = same.iter().filter_map(|w| w.address).map(|net| net.addr()).chain(api).collect();

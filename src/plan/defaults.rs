@@ -1,14 +1,16 @@
 //! The plan that `cozyup plan new` writes: the product's defaults, with what the live site showed in their place.
+mod layout;
+
 use super::choose::{ChosenCopy, Small};
 use super::model::{
     AddressRange, ApiUrl, CapmoxPlan, CozystackPlan, CsiPlan, Delivery, ImagePlan, IntegrationPlan, LinstorPlan,
-    NetworkPlan, NodePlan, PLAN_VERSION, Plan, Role, SitePlan, TalosPlan, TemplateCopy, TemplatePlan, TestPlan, Vmid,
-    VmidRange,
+    NetworkPlan, NodePlan, PLAN_VERSION, Plan, Role, SitePlan, TalosPlan, TemplatePlan,
 };
 use super::{pin::FirstUse, write};
-use crate::base::{disk, tls::Fingerprint, vmid::VMIDS};
+use crate::base::{disk, tls::Fingerprint};
 use crate::release::Release;
 use ipnet::Ipv4Net;
+use layout::Layout;
 use std::{collections::BTreeSet, net::Ipv4Addr};
 
 /// Stands where only a person can know the value; the rules refuse it.
@@ -52,6 +54,8 @@ pub struct Defaults {
     pub bridge: Option<String>,
     /// VLAN tag of the nodes' interface; `None`: untagged.
     pub vlan: Option<u16>,
+    /// MTU of the nodes' interface; `None`: what Proxmox VE gives it.
+    pub mtu: Option<u16>,
     /// The nodes' network; else 10.0.0.0/24.
     pub subnet: Option<Ipv4Net>,
     /// Default gateway of the nodes; else the first address of the network.
@@ -158,20 +162,7 @@ pub fn plan(known: &Defaults) -> Plan {
             copies: layout.copies(&known.copies),
         },
         nodes,
-        network: NetworkPlan {
-            subnet,
-            gateway,
-            dns: if known.dns.is_empty() { vec![gateway] } else { known.dns.clone() },
-            ntp: known.ntp.clone(),
-            bridge: or(&known.bridge, "vmbr0"),
-            vlan: known.vlan,
-            vip,
-            pod_cidr: POD_CIDR,
-            service_cidr: SERVICE_CIDR,
-            join_cidr: JOIN_CIDR,
-            cluster_domain: "cozy.local".into(),
-            address_pool,
-        },
+        network: network(known, (subnet, gateway), vip, address_pool),
         talos: talos(release),
         cozystack: CozystackPlan {
             version: release.version.clone(),
@@ -207,6 +198,31 @@ pub fn plan(known: &Defaults) -> Plan {
     }
 }
 
+fn network(
+    known: &Defaults,
+    (subnet, gateway): (Ipv4Net, Ipv4Addr),
+    vip: Ipv4Addr,
+    pool: Vec<AddressRange>,
+) -> NetworkPlan {
+    NetworkPlan {
+        subnet,
+        gateway,
+        dns: if known.dns.is_empty() { vec![gateway] } else { known.dns.clone() },
+        ntp: known.ntp.clone(),
+        bridge: known.bridge.clone().unwrap_or_else(|| "vmbr0".into()),
+        vlan: known.vlan,
+        mtu: known.mtu,
+        proxy: None,
+        no_proxy: Vec::new(),
+        vip,
+        pod_cidr: POD_CIDR,
+        service_cidr: SERVICE_CIDR,
+        join_cidr: JOIN_CIDR,
+        cluster_domain: "cozy.local".into(),
+        address_pool: pool,
+    }
+}
+
 fn talos(release: &Release) -> TalosPlan {
     TalosPlan {
         version: release.talos.version.clone(),
@@ -217,101 +233,6 @@ fn talos(release: &Release) -> TalosPlan {
         iso_storage: None,
         mirrors: Vec::new(),
         ca_file: None,
-    }
-}
-
-/// Deals out addresses and VMIDs, none twice and none that is taken.
-struct Layout {
-    /// Hosts of the subnet that may be given away, ascending.
-    free: Vec<Ipv4Addr>,
-    /// The address that a last octet counts from; `None` in a subnet too small for the usual octets.
-    base: Option<u32>,
-    taken_vmids: BTreeSet<u32>,
-}
-
-impl Layout {
-    fn new(known: &Defaults, subnet: Ipv4Net, gateway: Ipv4Addr) -> Self {
-        // The /24 around the gateway is enough, and a large subnet would be millions of addresses.
-        let around =
-            if subnet.prefix_len() < 24 { Ipv4Net::new(gateway, 24).map_or(subnet, |n| n.trunc()) } else { subnet };
-        let site = known.site_url.as_ref().and_then(|url| url.host().parse().ok());
-        let reserved = |a: &Ipv4Addr| {
-            *a == gateway || Some(*a) == site || known.dns.contains(a) || known.taken_addresses.contains(a)
-        };
-        Layout {
-            free: around.hosts().filter(|a| !reserved(a)).collect(),
-            base: (around.prefix_len() == 24).then(|| around.network().into()),
-            taken_vmids: known.taken_vmids.clone(),
-        }
-    }
-
-    /// The first free address from `octet` on, or any free one; the subnet's last resort is its own address,
-    /// which the rules refuse.
-    fn take(&mut self, octet: u32) -> Ipv4Addr {
-        let from = self.base.map_or(Ipv4Addr::UNSPECIFIED, |base| Ipv4Addr::from(base.saturating_add(octet)));
-        let at = self.free.iter().position(|a| *a >= from).or((!self.free.is_empty()).then_some(0));
-        at.map_or(Ipv4Addr::UNSPECIFIED, |at| self.free.remove(at))
-    }
-
-    fn vmid(&mut self, from: u32) -> Vmid {
-        let free = (from..=*VMIDS.end()).find(|id| !self.taken_vmids.contains(id)).unwrap_or(from);
-        self.taken_vmids.insert(free);
-        Vmid::new(free).unwrap_or(Vmid::LOWEST)
-    }
-
-    /// All tests, those of day 6 with a range of VMIDs and addresses of their own where there is one.
-    fn tests(&self, without_csi: bool) -> TestPlan {
-        let (machine_vmids, machine_addresses) = (self.vmids(9500, 10), self.run(180, 6));
-        let (both, whole) = (machine_vmids.is_some() && machine_addresses.is_some(), TestPlan::default());
-        TestPlan {
-            machine_vmids: machine_vmids.filter(|_| both),
-            machine_addresses: machine_addresses.filter(|_| both),
-            workers: if both { 2 } else { 0 },
-            volumes: whole.volumes.into_iter().filter(|class| !(without_csi && class == "proxmox")).collect(),
-            ..TestPlan::default()
-        }
-    }
-
-    fn copies(&mut self, chosen: &[ChosenCopy]) -> Vec<TemplateCopy> {
-        let copy = |copy: &ChosenCopy| TemplateCopy {
-            host: copy.host.clone(),
-            vmid: self.vmid(9101),
-            storage: copy.storage.clone(),
-            image_storage: copy.image_storage.clone(),
-        };
-        chosen.iter().map(copy).collect()
-    }
-
-    /// `count` free VMIDs in a row from `from` on.
-    fn vmids(&self, from: u32, count: u32) -> Option<VmidRange> {
-        let is_free = |first: &u32| (*first..first + count).all(|id| !self.taken_vmids.contains(&id));
-        let first = (from..1_000_000).step_by(count as usize).find(is_free)?;
-        Some(VmidRange { first: Vmid::new(first).ok()?, last: Vmid::new(first + count - 1).ok()? })
-    }
-
-    /// `count` free addresses in a row below the machines, from `octet` on; only in a /24.
-    fn run(&self, octet: u32, count: u32) -> Option<AddressRange> {
-        let base = self.base?;
-        let address = |octet: u32| Ipv4Addr::from(base.saturating_add(octet));
-        let is_free = |first: &u32| (*first..first + count).all(|octet| self.free.contains(&address(octet)));
-        let first = (octet..200 - count).find(is_free)?;
-        Some(AddressRange { first: address(first), last: address(first + count - 1) })
-    }
-
-    /// The longest run of free addresses, in a /24 among .212 to .250: .210 and .211 stay free for workers.
-    fn pool(&self) -> Vec<AddressRange> {
-        let (least, most) = match self.base {
-            Some(base) => (Ipv4Addr::from(base.saturating_add(212)), Ipv4Addr::from(base.saturating_add(250))),
-            None => (Ipv4Addr::UNSPECIFIED, Ipv4Addr::BROADCAST),
-        };
-        let mut runs: Vec<AddressRange> = Vec::new();
-        for address in self.free.iter().copied().filter(|a| (least..=most).contains(a)) {
-            match runs.last_mut() {
-                Some(run) if u32::from(run.last).checked_add(1) == Some(address.into()) => run.last = address,
-                Some(_) | None => runs.push(AddressRange { first: address, last: address }),
-            }
-        }
-        runs.into_iter().rev().max_by_key(AddressRange::count).into_iter().collect()
     }
 }
 

@@ -1,6 +1,7 @@
 //! The plan as typed values. One struct per section of the file; `docs/PLAN.md` describes every key.
 mod integration;
 mod mirror;
+mod proxy;
 mod template;
 
 pub use super::address_range::AddressRange;
@@ -21,6 +22,9 @@ use std::str::FromStr;
 
 /// The version of the plan file that this cozyup writes and reads.
 pub const PLAN_VERSION: u32 = 1;
+
+/// MTU of a bridge that is given none, in bytes.
+pub const USUAL_MTU: u16 = 1500;
 
 /// The whole plan. Keys that are not known are refused.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -130,6 +134,15 @@ pub struct NetworkPlan {
     /// VLAN tag of the VMs' interface, 1 to 4094; absent: untagged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vlan: Option<u16>,
+    /// MTU of the VMs' interface in bytes, at most the bridge's; absent: what Proxmox VE gives it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mtu: Option<u16>,
+    /// `http://HOST:PORT` of the proxy through which this machine's downloads and the nodes' pulls of images go; absent: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<String>,
+    /// Further servers that are asked past the proxy: names, `.DOMAIN`, addresses, networks. See [`Plan::past_proxy`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub no_proxy: Vec<String>,
     /// The cluster's API address, held by one control plane at a time.
     pub vip: Ipv4Addr,
     /// Network that pods get their addresses from.

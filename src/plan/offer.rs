@@ -150,7 +150,7 @@ mod tests {
             memory: 128 << 30,
             taken: 0,
             storages: vec![store("local", 90, false), store("nas", 4000, true)],
-            bridges: vec![Wire { name: "vmbr1".into(), address: "10.9.0.2/24".parse().ok(), gateway: None }],
+            bridges: vec![Wire { name: "vmbr1".into(), address: "10.9.0.2/24".parse().ok(), gateway: None, mtu: None }],
         }
     }
 

@@ -24,17 +24,7 @@ pub fn show(plan: &Plan) -> String {
     out.heading("machines");
     machines(plan, &mut out);
     out.heading("network");
-    let network = &plan.network;
-    let vlan = network.vlan.map_or(String::new(), |tag| format!(" tag {tag}"));
-    out.row("subnet", format!("{} on {}{vlan}, gateway {}", network.subnet, network.bridge, network.gateway));
-    out.row("DNS", joined(&network.dns));
-    out.row("NTP", if network.ntp.is_empty() { network.gateway.to_string() } else { joined(&network.ntp) });
-    out.row("API address", plan.cluster_endpoint());
-    out.row("pods", network.pod_cidr);
-    out.row("services", network.service_cidr);
-    out.row("join", network.join_cidr);
-    out.row("cluster domain", &network.cluster_domain);
-    out.row("address pool", joined(&network.address_pool));
+    network(plan, &mut out);
     out.heading("versions");
     out.row("CozyStack", format!("{}, profile {}", plan.cozystack.version, plan.cozystack.profile));
     out.row("Talos", format!("{} ({})", plan.talos.version, plan.talos.installer_image));
@@ -61,6 +51,24 @@ pub fn show(plan: &Plan) -> String {
     Review::of(plan, |_| true, None).told().iter().for_each(|(label, text)| out.row(label, text));
     hazards(plan, &mut out);
     out.0
+}
+
+fn network(plan: &Plan, out: &mut Lines) {
+    let network = &plan.network;
+    let vlan = network.vlan.map_or(String::new(), |tag| format!(" tag {tag}"));
+    let mtu = network.mtu.map_or(String::new(), |mtu| format!(", MTU {mtu}"));
+    out.row("subnet", format!("{} on {}{vlan}{mtu}, gateway {}", network.subnet, network.bridge, network.gateway));
+    if let Some(proxy) = &network.proxy {
+        out.row("proxy", format!("{proxy}, not for {}", joined(&plan.past_proxy())));
+    }
+    out.row("DNS", joined(&network.dns));
+    out.row("NTP", if network.ntp.is_empty() { network.gateway.to_string() } else { joined(&network.ntp) });
+    out.row("API address", plan.cluster_endpoint());
+    out.row("pods", network.pod_cidr);
+    out.row("services", network.service_cidr);
+    out.row("join", network.join_cidr);
+    out.row("cluster domain", &network.cluster_domain);
+    out.row("address pool", joined(&network.address_pool));
 }
 
 fn templates(plan: &Plan, out: &mut Lines) {

@@ -41,6 +41,8 @@ pub struct Net {
     pub bridge: Option<String>,
     /// VLAN tag; `None`: untagged.
     pub tag: Option<u16>,
+    /// MTU in bytes, 1 for the bridge's; `None`: the bridge's from Proxmox VE 9.0 on, before it 1500.
+    pub mtu: Option<u16>,
 }
 
 impl VmConfig {
@@ -112,6 +114,7 @@ impl VmConfig {
             mac: mac.to_ascii_lowercase(),
             bridge: part(text, "bridge").map(str::to_string),
             tag: part(text, "tag").and_then(|t| t.parse().ok()),
+            mtu: part(text, "mtu").and_then(|t| t.parse().ok()),
         })
     }
 

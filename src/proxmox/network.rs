@@ -21,6 +21,8 @@ pub struct Bridge {
     pub cidr: Option<Ipv4Net>,
     /// Default gateway that is configured on it.
     pub gateway: Option<Ipv4Addr>,
+    /// MTU as it is configured, in bytes; `None`: 1500, or of a vnet, whose row says none.
+    pub mtu: Option<u16>,
 }
 
 pub(super) fn bridges(data: &Value) -> Result<Vec<Bridge>, String> {
@@ -33,6 +35,7 @@ pub(super) fn bridges(data: &Value) -> Result<Vec<Bridge>, String> {
             ports: r.parts("bridge_ports", &[' ', ',']).into_iter().filter(|p| p != "none").collect(),
             cidr: r.text("cidr").and_then(|c| c.parse().ok()),
             gateway: r.text("gateway").and_then(|g| g.parse().ok()),
+            mtu: r.text("mtu").and_then(|m| m.trim().parse().ok()),
         })
     };
     let mut bridges: Vec<Bridge> = rows(data)?.iter().map(row).collect::<Result<_, String>>()?;

@@ -52,6 +52,7 @@ pub fn shape(site: &Reading, cores: u32, memory_mib: u64, disk_gib: Option<u64>)
         storage: plan.template.storage.clone(),
         bridge: plan.network.bridge.clone(),
         vlan: plan.network.vlan,
+        mtu: plan.network.mtu,
         pool: plan.site.pool.clone(),
         vmids: (vmids.first.into(), vmids.last.into()),
         cores,

@@ -10,9 +10,9 @@ use crate::steps::addons::provider_file;
 use crate::steps::image::body::Body;
 use crate::steps::image::ends::{Ends, NoImage};
 use crate::steps::platform::manifest;
-use crate::steps::web;
+use crate::steps::web::{self, Web};
 use jiff::Timestamp;
-use reqwest::{Client, Method};
+use reqwest::Method;
 
 /// Told how many bytes have come, and how many were announced.
 pub type Told<'a> = &'a (dyn Fn(u64, Option<u64>) + Send + Sync);
@@ -21,7 +21,7 @@ pub type Told<'a> = &'a (dyn Fn(u64, Option<u64>) + Send + Sync);
 ///
 /// # Errors
 /// When it does not come whole, or is something else than the plan's key asks for.
-pub async fn fetch(http: &Client, plan: &Plan, pin: Pin, at: Timestamp, told: Told<'_>) -> Result<FirstUse, Failure> {
+pub async fn fetch(web: &Web, plan: &Plan, pin: Pin, at: Timestamp, told: Told<'_>) -> Result<FirstUse, Failure> {
     let url = match pin {
         Pin::Image => plan.image.url.clone(),
         Pin::Installer => plan.cozystack.installer_url.clone(),
@@ -29,28 +29,28 @@ pub async fn fetch(http: &Client, plan: &Plan, pin: Pin, at: Timestamp, told: To
         Pin::Ipam => provider_file::url(plan, Provider::Ipam),
     };
     let (sha256, bytes) = match pin {
-        Pin::Image => image(http, &url, told).await?,
+        Pin::Image => image(web, &url, told).await?,
         Pin::Installer => {
-            let file = manifest::file(plan).fetch_now(http).await?;
+            let file = manifest::file(plan).fetch_now(web).await?;
             manifest::parse(&file.text, "")?;
             (file.sha256, length(&file.text))
         }
-        Pin::Capmox => provider(http, plan, Provider::Capmox, &url).await?,
-        Pin::Ipam => provider(http, plan, Provider::Ipam, &url).await?,
+        Pin::Capmox => provider(web, plan, Provider::Capmox, &url).await?,
+        Pin::Ipam => provider(web, plan, Provider::Ipam, &url).await?,
     };
     Ok(FirstUse { pin, source: pin.source(plan).to_string(), url, sha256, bytes, at })
 }
 
-async fn provider(http: &Client, plan: &Plan, provider: Provider, url: &str) -> Result<(String, u64), Failure> {
-    let file = provider_file::of(plan, provider, url).fetch_now(http).await?;
+async fn provider(web: &Web, plan: &Plan, provider: Provider, url: &str) -> Result<(String, u64), Failure> {
+    let file = provider_file::of(plan, provider, url).fetch_now(web).await?;
     // As day 4 does it: what this refuses is of no use there.
     components::with_mount(&file.text, &Mount { config_map: "m", path: "/m" })
         .map_err(|e| provider_file::unfit(plan, provider, &e))?;
     Ok((file.sha256, length(&file.text)))
 }
 
-async fn image(http: &Client, url: &str, told: Told<'_>) -> Result<(String, u64), Failure> {
-    let response = web::ask(http, Method::GET, url).await?;
+async fn image(web: &Web, url: &str, told: Told<'_>) -> Result<(String, u64), Failure> {
+    let response = web::ask(web, Method::GET, url).await?;
     web::no_page(&response, url, "image.url")?;
     let mut body = Body::of(response, url, u64::MAX)?;
     if body.total.is_none_or(|total| total == 0) {

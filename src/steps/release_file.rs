@@ -4,7 +4,7 @@ use crate::base::text::{format_duration, hex};
 use crate::engine::failure::Failure;
 use crate::engine::step::Observed;
 use crate::steps::site::Reading;
-use crate::steps::web;
+use crate::steps::web::{self, Web};
 use aws_lc_rs::digest;
 use reqwest::Method;
 use std::time::Duration;
@@ -58,7 +58,7 @@ impl ReleaseFile<'_> {
     /// When it can't be fetched, is too large, is no text, or is another file than the plan's SHA-256 says or than this run
     /// fetched before.
     pub async fn fetch(&self, site: &Reading) -> Result<Fetched, Failure> {
-        let fetched = self.fetch_now(&site.http).await?;
+        let fetched = self.fetch_now(&site.web).await?;
         match self.sha256 {
             Some(wanted) => self.verify(&fetched.sha256, wanted)?,
             None => {
@@ -73,7 +73,7 @@ impl ReleaseFile<'_> {
     ///
     /// # Errors
     /// When it can't be fetched, is too large, or is no text.
-    pub async fn fetch_now(&self, http: &reqwest::Client) -> Result<Fetched, Failure> {
+    pub async fn fetch_now(&self, web: &Web) -> Result<Fetched, Failure> {
         let url = self.url;
         let late = || {
             Failure::retryable(
@@ -83,7 +83,7 @@ impl ReleaseFile<'_> {
         };
         let bytes = match url.starts_with('/') {
             true => self.read().await?,
-            false => tokio::time::timeout(DEADLINE, self.download(http)).await.map_err(|_| late())??,
+            false => tokio::time::timeout(DEADLINE, self.download(web)).await.map_err(|_| late())??,
         };
         let sha256 = hex(digest::digest(&digest::SHA256, &bytes).as_ref());
         let text = String::from_utf8(bytes).map_err(|_| self.wrong("is no text"))?;
@@ -111,9 +111,9 @@ impl ReleaseFile<'_> {
         if bytes.len() > self.limit { Err(self.too_large()) } else { Ok(bytes) }
     }
 
-    async fn download(&self, http: &reqwest::Client) -> Result<Vec<u8>, Failure> {
+    async fn download(&self, web: &Web) -> Result<Vec<u8>, Failure> {
         let url = self.url;
-        let mut response = web::ask(http, Method::GET, url).await?;
+        let mut response = web::ask(web, Method::GET, url).await?;
         let cut = |e: &reqwest::Error| {
             Failure::retryable(
                 format!("fetch {url}: {}", web::cause(e)),
@@ -170,9 +170,9 @@ mod tests {
                 sent = stream.write_all(&[b'x'; 1 << 16]).await;
             }
         });
-        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let web = Web::new(reqwest::Client::builder().no_proxy().build().unwrap(), None);
         let endless = ReleaseFile { limit: 1 << 20, ..file(&url) };
-        let failure = endless.download(&http).await.unwrap_err();
+        let failure = endless.download(&web).await.unwrap_err();
         assert!(failure.what.contains("has more than 1048576 bytes: that is no manifest"), "{failure}");
         serving.await.unwrap();
     }

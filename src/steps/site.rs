@@ -19,6 +19,7 @@ use crate::steps::errands;
 use crate::steps::failures;
 use crate::steps::hand_over::Scribe;
 use crate::steps::machine::pin::Pins;
+use crate::steps::web::Web;
 use crate::talos::config::Registries;
 use crate::talos::secrets::{Bundle, ClientCertificate, Error as SecretsError};
 use crate::{kubernetes, proxmox, talos};
@@ -70,8 +71,10 @@ pub struct Reading {
     /// The HelmReleases that the plan's profile installs.
     pub components: Arc<Vec<Component>>,
     pub proxmox: proxmox::Reader,
-    /// For the release server, LoadBalancer addresses and the ingress: no proxy, no redirects followed.
+    /// For addresses of the cluster: no proxy, no redirects followed.
     pub http: reqwest::Client,
+    /// For servers outside of the site.
+    pub web: Web,
     /// Name resolution as seen from this machine.
     pub names: Names,
     registry_files: RegistryFiles,
@@ -134,6 +137,7 @@ pub struct Parts {
     pub components: Vec<Component>,
     pub proxmox: (proxmox::Reader, proxmox::Changer),
     pub http: reqwest::Client,
+    pub web: Web,
     pub names: Names,
     pub registry_files: RegistryFiles,
     pub secrets: PathBuf,
@@ -171,6 +175,7 @@ pub fn open(parts: Parts) -> (Reading, Changing) {
         components: Arc::new(parts.components),
         proxmox: reader,
         http: parts.http,
+        web: parts.web,
         names: parts.names,
         registry_files: parts.registry_files,
         secrets: parts.secrets,

@@ -516,7 +516,7 @@ fn node_config(site: &Site, mac: String) -> NodeConfig {
         cluster_name: "cozy".into(),
         endpoint: format!("https://{}:6443", site.address(100)),
         role: config::Role::ControlPlane,
-        place: Some(Place { hostname: "cozy-new-cp1".into(), address: site.address(201), mac }),
+        place: Some(Place { hostname: "cozy-new-cp1".into(), address: site.address(201), mac, mtu: None }),
         subnet: format!("{}/24", site.address(0)).parse().unwrap(),
         gateway: site.address(1),
         dns: vec![site.address(1)],

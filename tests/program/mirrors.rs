@@ -1,4 +1,4 @@
-//! A site whose nodes reach no registry but a mirror, with the company's own authority and a login.
+//! Companies' networks: nodes that reach no registry but a mirror, with an authority of its own and a login; a proxy.
 use crate::common::{Kept, ToItsEnd, cozyup, text};
 use std::path::Path;
 
@@ -48,4 +48,30 @@ fn a_login_that_the_mirror_does_not_take_or_that_is_not_there_is_told_on_day_0()
     let gone = check();
     assert!(gone.contains("the login for") && gone.contains("write USER:PASSWORD into"), "{gone}");
     assert!(!wrong.contains("hush-") && !gone.contains("hush-"));
+}
+
+/// reports.md B27
+#[test]
+fn a_site_behind_a_proxy_fetches_and_pulls_by_it_and_its_machines_have_the_mtu_of_the_plan() {
+    let kept = Kept::of("behind-a-proxy", "2");
+    let journal = std::fs::read_to_string(kept.run_folder().join("journal.jsonl")).unwrap();
+    // The proxy alone knows this name, so whoever has the file has it by the proxy.
+    assert!(journal.contains("http://releases.example.org/nocloud-amd64.raw.xz"));
+    assert!(journal.contains("ghcr.io: ghcr.io answers 401"), "day 0 asks the registries by the proxy too");
+    assert!(journal.contains("and an MTU of 1450, as vm 1001"), "by the machine's own word");
+    assert!(journal.contains("bridge=vmbr0,mtu=1450"), "by Proxmox VE's");
+    let plan = std::fs::read_to_string(kept.site().plan).unwrap();
+    let config = std::fs::read_to_string(kept.run_folder().join("secrets/machine-cozy-new-worker1.yaml")).unwrap();
+    let proxy = plan.lines().find_map(|line| line.trim().strip_prefix("proxy: ")).unwrap();
+    assert!(config.contains(&format!("https_proxy: {proxy}\n")), "{proxy}");
+    let check = |plan: &str| {
+        let path = kept.folder().join("other.yaml");
+        std::fs::write(&path, plan).unwrap();
+        let mut command = cozyup(kept.state(), &["check", path.to_str().unwrap(), "--once"]);
+        text(&command.env("COZYUP_CLOCK", kept.site().clock().spec().unwrap()).ended())
+    };
+    let wrong = check(&plan.replace(":3128", ":3129"));
+    assert!(wrong.contains("(by the proxy http://") && wrong.contains("check network.proxy of the plan"), "{wrong}");
+    let larger = check(&plan.replace("mtu: 1450", "mtu: 1500"));
+    assert!(larger.contains("no VM starts on it with the plan's 1500"), "{larger}");
 }

@@ -5,6 +5,7 @@ use cozyup::plan::defaults::{Defaults, plan};
 use cozyup::plan::model::Plan;
 use cozyup::plan::pin::{FirstUse, Pin};
 use cozyup::steps::first_use::fetch;
+use cozyup::steps::web::Web;
 use jiff::Timestamp;
 use reqwest::Client;
 use std::collections::BTreeMap;
@@ -40,7 +41,7 @@ fn whole(kind: &str, announced: usize, body: &[u8]) -> Vec<u8> {
 struct Served {
     files: Arc<Mutex<BTreeMap<String, Vec<u8>>>>,
     plan: Plan,
-    http: Client,
+    web: Web,
 }
 
 impl Served {
@@ -52,7 +53,7 @@ impl Served {
         plan.cozystack.installer_url = format!("{url}/{MANIFEST_NAME}");
         plan.integration.capmox.components_url = Some(format!("{url}/capmox"));
         plan.integration.capmox.ipam_components_url = Some(format!("{url}/ipam"));
-        Served { files, plan, http: Client::builder().no_proxy().build().unwrap() }
+        Served { files, plan, web: Web::new(Client::builder().no_proxy().build().unwrap(), None) }
     }
 
     fn put(&self, path: &str, answer: Vec<u8>) {
@@ -60,7 +61,7 @@ impl Served {
     }
 
     async fn fetch(&self, pin: Pin) -> Result<FirstUse, String> {
-        let fetched = fetch(&self.http, &self.plan, pin, Timestamp::UNIX_EPOCH, &|_, _| {}).await;
+        let fetched = fetch(&self.web, &self.plan, pin, Timestamp::UNIX_EPOCH, &|_, _| {}).await;
         fetched.map_err(|failure| format!("{} | {}", failure.what, failure.next))
     }
 }
@@ -76,7 +77,7 @@ async fn each_file_of_a_plan_gives_the_digest_of_what_its_server_has_and_says_ho
     }
     let progress = Mutex::new(Vec::new());
     let told = |done, total| progress.lock().unwrap().push((done, total));
-    let image = fetch(&served.http, &served.plan, Pin::Image, Timestamp::UNIX_EPOCH, &told).await.unwrap();
+    let image = fetch(&served.web, &served.plan, Pin::Image, Timestamp::UNIX_EPOCH, &told).await.unwrap();
     assert_eq!((image.sha256.as_str(), image.bytes), (releases.image_sha256.as_str(), releases.image.len() as u64));
     assert_eq!(progress.lock().unwrap().last(), Some(&(image.bytes, Some(image.bytes))));
     let mut plan = served.plan.clone();

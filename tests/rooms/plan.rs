@@ -120,13 +120,11 @@ fn broken() -> Vec<(&'static str, Edits, &'static str)> {
         ("csi-chart-version", vec![("chart_version: \"0.3.16\"", "chart_version: latest")], "latest"),
         ("csi-region", vec![("region: pve", "region: \"-pve\"")], "-pve"),
         ("linstor-pool-name", vec![("pool: data", "pool: mirror1")], "mirror1"),
-        ("token-id", vec![("token_id: cozyup@pve!run", "token_id: cozyup!run")], "token_id"),
-        ("token-of-root", vec![("token_id: cozyup@pve!run", "token_id: root@pam!run")], "token_id"),
-        ("token-file-relative", vec![("token_file: ~/.config/cozyup/proxmox.token", "token_file: proxmox.token")], "token_file"),
-        ("site-unpinned", vec![("\n  fingerprint: ", "\n  # ")], "site:"),
+        ("token-id", vec![("token_id: cozyup@pve!run", "token_id: cozyup!run")], "token_id"), ("token-of-root", vec![("token_id: cozyup@pve!run", "token_id: root@pam!run")], "token_id"),
+        ("token-file-relative", vec![("token_file: ~/.config/cozyup/proxmox.token", "token_file: proxmox.token")], "token_file"), ("site-unpinned", vec![("\n  fingerprint: ", "\n  # ")], "site:"),
         ("site-pinned-twice", vec![("\n  fingerprint: ", "\n  ca_file: /etc/site.pem\n  fingerprint: ")], "ca_file"),
         ("bridge-name", vec![("bridge: vmbr0", "bridge: \"vmbr 0\"")], "vmbr 0"),
-        ("vlan-range", vec![("vlan: 100", "vlan: 4095")], "vlan: 4095"),
+        ("vlan-range", vec![("vlan: 100", "vlan: 4095")], "vlan: 4095"), ("mtu-range", vec![("vlan: 100", "vlan: 100\n  mtu: 1200")], "mtu: 1200"), ("proxy", vec![("vlan: 100", "vlan: 100\n  proxy: socks5://p")], "socks5"),
         ("storage-name", vec![("\n  storage: local\n", "\n  storage: local/iso\n")], "local/iso"),
         ("iso-storage-unused", vec![("  delivery: apply\n", "  delivery: apply\n  iso_storage: nas\n")], "iso_storage: nas"),
         ("proxmox-pool", vec![("# pool: cozy", "pool: a//b")], "pool: a//b"),
@@ -356,8 +354,10 @@ fn a_plan_that_breaks_rules_can_still_be_opened_for_mending() {
 
 /// The good plan with every optional key of the providers too.
 fn whole() -> Plan {
-    let mut plan = defaults::plan(&Defaults { ca_file: Some("site.pem".into()), ..good() });
-    [plan.site.pool, plan.talos.iso_storage, plan.talos.ca_file] = ["cozy", "local", "ca.pem"].map(|t| Some(t.into()));
+    let mut plan = defaults::plan(&Defaults { ca_file: Some("site.pem".into()), mtu: Some(1450), ..good() });
+    let texts = [&mut plan.site.pool, &mut plan.talos.iso_storage, &mut plan.talos.ca_file, &mut plan.network.proxy];
+    texts.into_iter().zip(["cozy", "local", "ca.pem", "http://p"]).for_each(|(key, text)| *key = Some(text.into()));
+    plan.network.no_proxy.push(".lan".into());
     plan.tests.worker_template = "9200".parse().ok();
     plan.template.copies.push("pve2/9101/ssd/local".parse().unwrap());
     plan.talos.mirrors.push("ghcr.io=https://m;only;login=~/login".parse().unwrap());

@@ -24,6 +24,8 @@ pub struct Shape {
     pub storage: String,
     pub bridge: String,
     pub vlan: Option<u16>,
+    /// In bytes.
+    pub mtu: Option<u16>,
     /// Resource pool that the VM goes to.
     pub pool: Option<String>,
     /// First and last VMID that capmox may take.
@@ -120,8 +122,9 @@ impl Shape {
     /// Of a ProxmoxMachine.
     pub(super) fn spec(&self) -> Value {
         let mut card = json!({"bridge": self.bridge, "model": "virtio"});
-        if let (Some(vlan), Value::Object(card)) = (self.vlan, &mut card) {
-            card.insert("vlan".into(), vlan.into());
+        if let Value::Object(card) = &mut card {
+            let given = [("vlan", self.vlan), ("mtu", self.mtu)];
+            card.extend(given.into_iter().filter_map(|(key, value)| Some((key.to_string(), value?.into()))));
         }
         let mut spec = json!({
             "sourceNode": self.host,
@@ -160,6 +163,7 @@ pub(super) mod tests {
             storage: "local-lvm".into(),
             bridge: "vmbr0".into(),
             vlan: Some(12),
+            mtu: Some(1450),
             pool: None,
             vmids: (9500, 9509),
             cores: 1,
@@ -198,7 +202,10 @@ pub(super) mod tests {
         assert_eq!(machine.body["spec"]["bootstrap"]["dataSecretName"], of(Kind::SECRET).name.as_str());
         assert_eq!(machine.body["spec"]["clusterName"], of(Kind::CLUSTER).name.as_str());
         let spec = &of(Kind::PROXMOX_MACHINE).body["spec"];
-        assert_eq!(spec["network"]["default"]["vlan"], 12);
+        assert_eq!(
+            (&spec["network"]["default"]["vlan"], &spec["network"]["default"]["mtu"]),
+            (&json!(12), &json!(1450))
+        );
         assert_eq!(spec["memoryMiB"].as_u64().unwrap() % 8, 0);
         let pool = &of(Kind::PROXMOX_CLUSTER).body["spec"];
         assert_ne!(pool["ipv4Config"]["addresses"][0], pool["controlPlaneEndpoint"]["host"]);

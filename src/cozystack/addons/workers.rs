@@ -159,6 +159,7 @@ mod tests {
             storage: "local-lvm".into(),
             bridge: "vmbr0".into(),
             vlan: None,
+            mtu: None,
             pool: None,
             vmids: (9500, 9509),
             cores: 2,

@@ -23,7 +23,7 @@ impl Api {
             Endpoint::Proxmox => Some(Api::Proxmox),
             Endpoint::TalosMaintenance { .. } | Endpoint::TalosSecure { .. } => Some(Api::Talos),
             Endpoint::Kubernetes { .. } => Some(Api::Kubernetes),
-            Endpoint::Releases | Endpoint::Mirror => Some(Api::Web),
+            Endpoint::Releases | Endpoint::Mirror | Endpoint::Proxy => Some(Api::Web),
             Endpoint::TenantKubernetes { .. } | Endpoint::Service { .. } | Endpoint::Stranger => None,
         }
     }

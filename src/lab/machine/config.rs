@@ -124,6 +124,9 @@ pub struct MachineConfig {
     /// The `ExtensionServiceConfig` that the lldpd extension waits for is there.
     pub lldpd: bool,
     pub registries: registries::Registries,
+    /// `https_proxy` of the environment.
+    pub https_proxy: Option<String>,
+    pub no_proxy: Vec<String>,
 }
 
 impl MachineConfig {
@@ -315,6 +318,8 @@ impl Reader<'_> {
             etcd_subnets: self.parsed("cluster.etcd.advertisedSubnets"),
             lldpd: false,
             registries: registries::Registries::default(),
+            https_proxy: Some(self.text("machine.env.https_proxy")).filter(|url| !url.is_empty()),
+            no_proxy: self.text("machine.env.no_proxy").split(',').map(str::to_string).collect(),
         }
     }
 }

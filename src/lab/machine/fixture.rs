@@ -136,6 +136,7 @@ pub fn vm(name: &str, net: u8, address: u8) -> Vm {
         memory_mib: 24576,
         mac: format!("bc:24:11:00:00:{address:02x}"),
         uuid: format!("00000000-0000-4000-8000-0000000000{address:02x}"),
+        mtu: 1500,
         system_disk_gib: 50,
         extra_disks: vec![("scsi1".into(), 256)],
         swapped: false,

@@ -1,9 +1,9 @@
 //! One machine's life: power, maintenance mode, applying a config, the boot of a configured machine; `down` is its end.
 mod down;
 
-use super::super::mirror;
 use super::super::net::Endpoint;
 use super::super::world::World;
+use super::super::{mirror, proxy};
 use super::config::{ConfigError, MachineConfig};
 use super::event::Kind;
 use super::{
@@ -235,7 +235,7 @@ fn not_pulled(world: &World, vmid: u32, service: &str) -> Option<String> {
         "etcd" => "gcr.io/etcd-development/etcd:v3.5.21".to_string(),
         _ => format!("ghcr.io/siderolabs/{service}:{}", config.kubernetes_version),
     };
-    mirror::refusal(world, config, &image)
+    mirror::refusal(world, config, &image).or_else(|| proxy::refusal(world, config, &image))
 }
 
 /// Talos pulls again and again for 20 minutes (`image.PullTimeout`, v1.10.6), then gives the service up.

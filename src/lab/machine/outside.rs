@@ -16,6 +16,8 @@ pub struct Vm {
     /// Lower case, as the kernel prints it.
     pub mac: String,
     pub uuid: String,
+    /// Of the card, in bytes.
+    pub mtu: u16,
     pub system_disk_gib: u64,
     /// Slot (`scsi1`) and GiB of every disk but the system disk and CD-ROMs.
     pub extra_disks: Vec<(String, u64)>,
@@ -115,6 +117,7 @@ pub fn vm(world: &World, vmid: u32) -> Option<Vm> {
         memory_mib: facts.memory_mib,
         mac: facts.mac,
         uuid: facts.uuid,
+        mtu: facts.mtu,
         system_disk_gib: facts.system_disk_gib,
         extra_disks: facts.extra_disks,
         swapped: world.scenario.proxmox.disks_swapped,

@@ -2,7 +2,7 @@
 use super::property::{Property, parse_size, print_size};
 use super::storage::Volume;
 use super::vm::{Power, Vm, is_cdrom, is_cloud_init, is_numbered};
-use super::{clone, disk, full, lvm, task};
+use super::{USUAL_MTU, clone, disk, full, lvm, task};
 use crate::machine;
 use crate::world::World;
 use std::collections::BTreeSet;
@@ -76,6 +76,16 @@ fn startable(world: &World, vmid: u32) -> Result<(), String> {
     let most = world.pve.node(&vm.node).map_or(u32::MAX, |n| n.cores);
     if next.cores() > most {
         return Err(format!("MAX {most} vcpus allowed per VM on this node"));
+    }
+    for (slot, nic) in next.nics() {
+        let of_bridge = nic.bridge().and_then(|name| world.pve.bridge(name)).map(|b| b.mtu.unwrap_or(USUAL_MTU));
+        let mtu = world.pve.mtu(&nic);
+        if let Some(bridge) = of_bridge.filter(|bridge| mtu > *bridge) {
+            return Err(format!(
+                "netdev {slot}: MTU '{mtu}' is bigger than the bridge MTU '{bridge}' - adjust the MTU for the network device in \
+                 the VM configuration, while ensuring that the bridge is configured as desired."
+            ));
+        }
     }
     for (_, drive) in next.drives().filter(|(_, d)| d.head != "none") {
         if world.pve.volume(&vm.node, &drive.head).is_none() {

@@ -20,7 +20,7 @@ pub(crate) mod task;
 mod vm;
 
 use self::certificate::Certificate;
-use self::property::GIB;
+use self::property::{GIB, Nic};
 use self::rights::Rights;
 use self::storage::{Storage, Volume};
 use self::task::Task;
@@ -39,6 +39,8 @@ const FIRST_NODE: u8 = 1;
 const OTHER_NODES: u8 = 10;
 /// The VMID that disks belong to which were made for no VM, as the CSI driver names it.
 const NOBODY: u32 = 9999;
+/// MTU of a bridge that says none, in bytes.
+const USUAL_MTU: u16 = 1500;
 
 pub struct Pve {
     version: Version,
@@ -97,6 +99,8 @@ pub struct VmFacts {
     pub uuid: String,
     /// Of `net0`; empty without a network card.
     pub bridge: String,
+    /// Of `net0`, in bytes.
+    pub mtu: u16,
     /// The boot disk comes from an imported image.
     pub talos_disk: bool,
     /// Version of the kubelet on a boot disk of an Ubuntu with kubeadm.
@@ -174,6 +178,17 @@ impl Pve {
         let id = format!("{}!{}", rights::INSTALLER_USER, rights::INSTALLER_TOKEN);
         let secret = self.rights.token(&id).map(|t| t.secret.clone());
         (id, secret.unwrap_or_else(|| Secret::new(String::new())))
+    }
+
+    /// MTU of a card: its own, or the bridge's, which it takes by itself from Proxmox VE 9.0 on (qemu-server, commit 84a937c1).
+    fn mtu(&self, nic: &Nic) -> u16 {
+        let of_bridge = nic.bridge().and_then(|name| self.bridge(name)?.mtu).unwrap_or(USUAL_MTU);
+        match nic.options.get("mtu").and_then(|mtu| mtu.parse().ok()) {
+            Some(1) => of_bridge,
+            Some(mtu) => mtu,
+            None if self.version.0 >= 9 => of_bridge,
+            None => USUAL_MTU,
+        }
     }
 
     fn bridge(&self, name: &str) -> Option<&Bridge> {

@@ -1,5 +1,6 @@
 //! Proxmox's property strings: `local-lvm:vm-101-disk-0,discard=on,size=50G` and the like.
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
 pub const KIB: u64 = 1 << 10;
 pub const MIB: u64 = 1 << 20;
@@ -13,6 +14,12 @@ pub struct Property {
 }
 
 impl Property {
+    /// Address and prefix length of an `ipconfig`.
+    pub fn address(&self) -> Option<(Ipv4Addr, u8)> {
+        let (address, prefix) = self.option("ip")?.split_once('/')?;
+        Some((address.parse().ok()?, prefix.parse().ok()?))
+    }
+
     /// `head_key` is the name that the head has when it is written out, e.g. `file`.
     pub fn parse(text: &str, head_key: &str) -> Self {
         let mut property = Property::default();

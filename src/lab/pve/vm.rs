@@ -1,13 +1,12 @@
 //! VMs: their configuration, key by key as Proxmox keeps it, and what can be read from it.
 use super::property::{GIB, Nic, Property, parse_size};
-use super::{Pve, VmFacts};
+use super::{Pve, USUAL_MTU, VmFacts};
 use crate::iso;
 use aws_lc_rs::digest;
 use cozyup_base::clock::between;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
 
 /// Options that the API shows as JSON numbers; all others are strings (`memory` too, since 8.0).
 const NUMBERS: [&str; 17] = [
@@ -382,10 +381,7 @@ impl Pve {
         // Of two volumes with the same label a guest reads the first.
         let carried = matches!(self.labelled(vm), Some(Labelled::CloudInit));
         let ip = vm.config.get("ipconfig0").filter(|_| carried).map(|c| Property::parse(c, "")).unwrap_or_default();
-        let address = ip.option("ip").and_then(|ip| {
-            let (address, prefix) = ip.split_once('/')?;
-            Some((address.parse::<Ipv4Addr>().ok()?, prefix.parse::<u8>().ok()?))
-        });
+        let address = ip.address();
         let nameservers =
             vm.config.get("nameserver").map(|n| n.split([' ', ',']).filter_map(|a| a.parse().ok()).collect());
         Some(VmFacts {
@@ -397,6 +393,7 @@ impl Pve {
             memory_mib: vm.memory_mib(),
             mac: card.as_ref().and_then(|n| n.mac.clone()).unwrap_or_default().to_ascii_lowercase(),
             uuid: vm.uuid(),
+            mtu: card.as_ref().map_or(USUAL_MTU, |nic| self.mtu(nic)),
             bridge: card.as_ref().and_then(Nic::bridge).unwrap_or_default().to_string(),
             talos_disk: on_boot.is_some_and(|v| v.imported),
             kubelet: on_boot.and_then(|v| v.kubelet.clone()),

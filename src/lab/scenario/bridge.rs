@@ -11,6 +11,8 @@ pub struct Bridge {
     pub ports: Vec<String>,
     /// Of a `vnet`.
     pub zone: Option<String>,
+    /// As `/etc/network/interfaces` has it, in bytes; `None`: 1500.
+    pub mtu: Option<u16>,
 }
 
 impl Bridge {
@@ -36,16 +38,17 @@ struct WholeBridge {
     vlan_aware: bool,
     ports: Option<Vec<String>>,
     zone: Option<String>,
+    mtu: Option<u16>,
 }
 
 impl From<BridgeText> for Bridge {
     fn from(text: BridgeText) -> Self {
-        let WholeBridge { name, kind, vlan_aware, ports, zone } = match text {
+        let WholeBridge { name, kind, vlan_aware, ports, zone, mtu } = match text {
             BridgeText::Name(name) => WholeBridge { name, ..WholeBridge::default() },
             BridgeText::Whole(whole) => whole,
         };
         let kind = kind.unwrap_or_else(|| if zone.is_some() { "vnet" } else { "bridge" }.to_string());
         let ports = ports.unwrap_or_else(|| if kind == "vnet" { vec![] } else { vec!["eno1".into()] });
-        Bridge { name, kind, vlan_aware, ports, zone }
+        Bridge { name, kind, vlan_aware, ports, zone, mtu }
     }
 }

@@ -1,6 +1,9 @@
 //! Parts of the lab's plan that only some scenarios have.
 use super::DISKS;
 use crate::world::World;
+use crate::{mirror, proxy};
+use std::io;
+use std::net::SocketAddr;
 use std::path::Path;
 
 /// The token's file, and the line that names the site's pool.
@@ -21,6 +24,28 @@ pub fn template(world: &World) -> String {
         text.push_str(&format!("{head}\n    - {{ host: {}, vmid: {}{storage}{image} }}", copy.host, copy.vmid));
     }
     text
+}
+
+/// Opens the mirror and the proxy, where the scenario has them.
+///
+/// # Errors
+/// When the mirror's files can't be written.
+pub fn ways_out(world: &mut World, dir: &Path) -> io::Result<()> {
+    proxy::set_up(world);
+    mirror::set_up(world, dir)
+}
+
+/// Where the release server is found.
+pub fn releases(world: &World, at: SocketAddr) -> String {
+    if world.scenario.proxy { format!("http://{}", proxy::RELEASES) } else { format!("http://{at}") }
+}
+
+/// The lines about the bridge's MTU and the proxy, where they are not the usual.
+pub fn way_out(world: &World) -> String {
+    let mtu = world.scenario.proxmox.bridges.first().and_then(|bridge| bridge.mtu);
+    let mtu = mtu.map(|mtu| format!("\n  mtu: {mtu}")).unwrap_or_default();
+    let proxy = proxy::url(world).map(|url| format!("\n  proxy: {url}")).unwrap_or_default();
+    format!("{mtu}{proxy}")
 }
 
 /// How configs are delivered, and the lines about the mirror that the nodes have to go through.

@@ -22,8 +22,13 @@ fn host(name: &str, memory_gib: u64, last: u8) -> Host {
             Store { import: true, images: false, ..store("local", false, 80) },
         ],
         bridges: vec![
-            Wire { name: "vmbr1".into(), address: None, gateway: None },
-            Wire { name: "vmbr0".into(), address: Some(address), gateway: Some(Ipv4Addr::new(192, 168, 7, 1)) },
+            Wire { name: "vmbr1".into(), address: None, gateway: None, mtu: None },
+            Wire {
+                name: "vmbr0".into(),
+                address: Some(address),
+                gateway: Some(Ipv4Addr::new(192, 168, 7, 1)),
+                mtu: None,
+            },
         ],
     }
 }
@@ -46,6 +51,18 @@ fn a_host_whose_memory_is_used_up_by_the_machines_has_none_for_the_vm_of_day_6()
 }
 
 /// reports.md B04: vmbr1 is for storage, without address or way out.
+#[test]
+fn an_unusual_mtu_of_the_bridge_comes_into_the_plan() {
+    let [mut one, mut other] = [host("a", 128, 11), host("b", 128, 12)];
+    assert_eq!(choose(&[one.clone(), other.clone()], api(), MACHINES).mtu, None);
+    one.bridges[1].mtu = Some(9000);
+    assert_eq!(choose(&[one.clone(), other.clone()], api(), MACHINES).mtu, Some(1500));
+    other.bridges[1].mtu = Some(8950);
+    let chosen = choose(&[one, other], api(), MACHINES);
+    assert_eq!(chosen.mtu, Some(8950));
+    assert!(chosen.reasons.iter().any(|r| r.starts_with("network.mtu: 8950")), "{:?}", chosen.reasons);
+}
+
 #[test]
 fn the_bridge_is_that_of_the_api_and_the_network_comes_from_it() {
     for api in [api(), None] {

@@ -10,6 +10,24 @@ pub(super) static NETWORK: &[Key] = &[
     key("bridge", "bridge", Kind::Text, "vmbr0", "Bridge on every Proxmox node."),
     key("vlan", "VLAN", Kind::Int { least: 0, most: 65535 }, "100", "VLAN tag of the nodes' interface, 1 to 4094.")
         .optional("untagged"),
+    key("mtu", "MTU", Kind::Int { least: 0, most: 65535 }, "1450", "MTU of the nodes' interface in bytes, 1280 to 9216; at most the bridge's.")
+        .optional("what Proxmox VE gives the interface: from 9.0 on the bridge's, before it 1500"),
+    key(
+        "proxy",
+        "proxy",
+        Kind::Text,
+        "http://proxy.example.org:3128",
+        "HTTP proxy through which this machine fetches image and manifests, and the nodes pull their images.",
+    )
+    .optional("no proxy; HTTPS_PROXY of this machine is not used"),
+    key(
+        "no_proxy",
+        "not by proxy",
+        Kind::Strings,
+        "[.example.org]",
+        "Further servers that are asked past the proxy: names, domains with a dot in front, addresses, networks. The plan's own networks always are.",
+    )
+    .optional("only the plan's own networks"),
     key(
         "vip",
         "API address (VIP)",

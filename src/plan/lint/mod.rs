@@ -60,6 +60,7 @@ mod machine_vmids;
 mod memory_step;
 mod mirror_only_csi;
 mod mirrors;
+mod mtu_range;
 mod no_control_plane;
 mod override_refused;
 mod override_unknown;
@@ -78,6 +79,7 @@ mod provider_over_http;
 mod provider_url;
 mod proxmox_address_taken;
 mod proxmox_pool;
+mod proxy;
 mod replicated_needs_three_nodes;
 mod root_host;
 mod root_host_elsewhere;
@@ -132,104 +134,32 @@ impl Problem {
     }
 }
 
+/// The rules of these modules.
+macro_rules! rules {
+    ($($name:ident),* $(,)?) => {
+        &[$($name::RULE),*]
+    };
+}
+
 /// Every rule, in the order of `docs/PLAN.md`.
-pub static RULES: &[Rule] = &[
-    plan_version::RULE,
-    plan_name::RULE,
-    guest_name::RULE,
-    duplicate_vmid::RULE,
-    template_copies::RULE,
-    duplicate_name::RULE,
-    duplicate_address::RULE,
-    address_outside_subnet::RULE,
-    address_reserved::RULE,
-    vip_outside_subnet::RULE,
-    gateway_outside_subnet::RULE,
-    proxmox_address_taken::RULE,
-    addresses_unchosen::RULE,
-    dns_servers::RULE,
-    pool_overlap::RULE,
-    pool_outside_subnet::RULE,
-    pool_ranges_overlap::RULE,
-    pool_too_small::RULE,
-    cidr_host_bits::RULE,
-    cidr_overlap::RULE,
-    no_control_plane::RULE,
-    even_control_planes::RULE,
-    single_control_plane::RULE,
-    replicated_needs_three_nodes::RULE,
-    test_volume_unknown::RULE,
-    test_volume_without_csi::RULE,
-    tenant_test::RULE,
-    size_below_floor::RULE,
-    size_below_minimum::RULE,
-    data_disk_below_recommended::RULE,
-    memory_step::RULE,
-    data_disk_is_install_disk::RULE,
-    disk_name::RULE,
-    disk_letter::RULE,
-    mirrors::RULE,
-    mirror_only_csi::RULE,
-    talos_too_old::RULE,
-    talos_version::RULE,
-    kubernetes_version::RULE,
-    installer_image::RULE,
-    image_scheme::RULE,
-    image_platform::RULE,
-    image_format::RULE,
-    image_over_http::RULE,
-    image_checksum::RULE,
-    installer_checksum::RULE,
-    installer_url::RULE,
-    installer_over_http::RULE,
-    installer_other_release::RULE,
-    cozystack_version::RULE,
-    profile_unknown::RULE,
-    profile_is_no_bundle::RULE,
-    cluster_domain::RULE,
-    root_host::RULE,
-    root_host_elsewhere::RULE,
-    root_host_in_cluster::RULE,
-    expose_unknown::RULE,
-    expose_without_kubevirt::RULE,
-    expose_keycloak::RULE,
-    component_name::RULE,
-    component_unknown::RULE,
-    disable_network::RULE,
-    disable_needed::RULE,
-    enable_and_disable::RULE,
-    capmox_version::RULE,
-    capmox_definitions::RULE,
-    ipam_version::RULE,
-    provider_url::RULE,
-    provider_checksum::RULE,
-    provider_over_http::RULE,
-    csi_chart_version::RULE,
-    csi_region::RULE,
-    linstor_pool_name::RULE,
-    machine_addresses::RULE,
-    machine_test::RULE,
-    machine_vmids::RULE,
-    drill_machines::RULE,
-    worker_room::RULE,
-    worker_template::RULE,
-    token_id::RULE,
-    token_of_root::RULE,
-    token_file_relative::RULE,
-    site_unpinned::RULE,
-    site_pinned_twice::RULE,
-    bridge_name::RULE,
-    vlan_range::RULE,
-    storage_name::RULE,
-    iso_storage_unused::RULE,
-    proxmox_pool::RULE,
-    host_name::RULE,
-    single_host::RULE,
-    override_unknown::RULE,
-    override_refused::RULE,
-    override_without_reason::RULE,
-    override_unused::RULE,
-];
+pub static RULES: &[Rule] = rules! {
+    plan_version, plan_name, guest_name, duplicate_vmid, template_copies, duplicate_name, duplicate_address,
+    address_outside_subnet, address_reserved, vip_outside_subnet, gateway_outside_subnet, proxmox_address_taken,
+    addresses_unchosen, dns_servers, pool_overlap, pool_outside_subnet, pool_ranges_overlap, pool_too_small,
+    cidr_host_bits, cidr_overlap, no_control_plane, even_control_planes, single_control_plane,
+    replicated_needs_three_nodes, test_volume_unknown, test_volume_without_csi, tenant_test, size_below_floor,
+    size_below_minimum, data_disk_below_recommended, memory_step, data_disk_is_install_disk, disk_name, disk_letter,
+    proxy, mirrors, mirror_only_csi, talos_too_old, talos_version, kubernetes_version, installer_image, image_scheme,
+    image_platform, image_format, image_over_http, image_checksum, installer_checksum, installer_url,
+    installer_over_http, installer_other_release, cozystack_version, profile_unknown, profile_is_no_bundle,
+    cluster_domain, root_host, root_host_elsewhere, root_host_in_cluster, expose_unknown, expose_without_kubevirt,
+    expose_keycloak, component_name, component_unknown, disable_network, disable_needed, enable_and_disable,
+    capmox_version, capmox_definitions, ipam_version, provider_url, provider_checksum, provider_over_http,
+    csi_chart_version, csi_region, linstor_pool_name, machine_addresses, machine_test, machine_vmids, drill_machines,
+    worker_room, worker_template, token_id, token_of_root, token_file_relative, site_unpinned, site_pinned_twice,
+    bridge_name, vlan_range, mtu_range, storage_name, iso_storage_unused, proxmox_pool, host_name, single_host,
+    override_unknown, override_refused, override_without_reason, override_unused,
+};
 
 /// The rule of this id; `None` for ids of form errors, which are no rules.
 pub fn rule(id: &str) -> Option<&'static Rule> {

@@ -3,7 +3,7 @@ use super::{Check, hosts, of_proxmox, proof};
 use crate::engine::failure::Failure;
 use crate::engine::proof::Proof;
 use crate::engine::step::Context;
-use crate::plan::model::{NetworkPlan, Plan};
+use crate::plan::model::{NetworkPlan, Plan, USUAL_MTU};
 use crate::proxmox::Bridge;
 use crate::steps::failures;
 use crate::steps::site::Reading;
@@ -19,13 +19,14 @@ pub fn step(plan: &Plan) -> Check {
 }
 
 async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {
-    let (mut readings, mut problems, mut remarks) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut readings, mut problems, mut remarks, mut mtus) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let hosts = hosts(&site.plan);
     let network = &site.plan.network;
     for host in &hosts {
         let bridges = site.proxmox.bridges(host).await;
         let bridges = bridges.map_err(|e| failures::proxmox(&e, &format!("list the bridges of {host}")))?;
         readings.push(of_proxmox(cx, &bridges));
+        mtus.extend(bridges.value.iter().find(|b| b.iface == network.bridge).map(|b| (*host, mtu_of(b))));
         match judge(&bridges.value, network) {
             Ok(None) => {}
             Ok(Some(port)) => remarks.push(format!(
@@ -45,8 +46,30 @@ async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {
             format!("{}; or name another bridge in the plan", next.join("; ")),
         ));
     }
+    remarks.extend(left_open(&mtus, network));
     let hosts: Vec<&str> = hosts.into_iter().collect();
     proof(&format!("bridge {} is active on {}", network.bridge, hosts.join(", ")), &remarks, readings)
+}
+
+/// In bytes; `None` where the row does not tell it.
+fn mtu_of(bridge: &Bridge) -> Option<u16> {
+    bridge.mtu.or_else(|| (bridge.kind != "vnet").then_some(USUAL_MTU))
+}
+
+/// The remark about MTUs that the plan leaves to Proxmox VE; `None` when there is nothing to choose.
+fn left_open(mtus: &[(&str, Option<u16>)], network: &NetworkPlan) -> Option<String> {
+    let unusual = mtus.iter().any(|(_, mtu)| mtu.is_some_and(|mtu| mtu != USUAL_MTU));
+    let least = mtus.iter().filter_map(|(_, mtu)| *mtu).min()?;
+    (unusual && network.mtu.is_none()).then(|| {
+        let each: Vec<String> =
+            mtus.iter().filter_map(|(host, mtu)| Some(format!("{} on {host}", (*mtu)?))).collect();
+        format!(
+            "bridge {} has an MTU of {}: from 9.0 on Proxmox VE gives it to the VMs, before it 1500 whatever the bridge carries; \
+             network.mtu: {least} says it for all of them",
+            network.bridge,
+            each.join(", ")
+        )
+    })
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -60,6 +83,8 @@ enum Problem {
     NoPortForVlan,
     /// A network of the SDN whose VLAN awareness is off.
     VnetNotAware,
+    /// The bridge's MTU, below the plan's.
+    SmallerMtu(u16),
 }
 
 impl Problem {
@@ -76,6 +101,10 @@ impl Problem {
             Problem::VnetNotAware => {
                 format!("the SDN network {name} on {host} is not VLAN aware, and the plan uses VLAN {tag}")
             }
+            Problem::SmallerMtu(mtu) => format!(
+                "bridge {name} on {host} has an MTU of {mtu}, and no VM starts on it with the plan's {}",
+                network.mtu.unwrap_or(USUAL_MTU)
+            ),
         }
     }
 
@@ -97,6 +126,9 @@ impl Problem {
             Problem::VnetNotAware => {
                 format!("switch on Datacenter > SDN > VNets > {name} > VLAN Aware, then Datacenter > SDN > Apply")
             }
+            Problem::SmallerMtu(mtu) => format!(
+                "set network.mtu to {mtu}, or Node {host} > System > Network > {name} > MTU to the plan's, then Apply Configuration"
+            ),
         }
     }
 }
@@ -110,6 +142,10 @@ fn judge(bridges: &[Bridge], network: &NetworkPlan) -> Result<Option<String>, Pr
     };
     if !bridge.active {
         return Err(Problem::NotActive);
+    }
+    // qemu-server refuses to start such a VM (`print_netdevice_full`).
+    if let Some(mtu) = mtu_of(bridge).filter(|mtu| network.mtu.is_some_and(|wanted| wanted > *mtu)) {
+        return Err(Problem::SmallerMtu(mtu));
     }
     match (network.vlan, bridge.kind.as_str()) {
         // Open vSwitch needs no switch for it.
@@ -134,6 +170,7 @@ mod tests {
             ports: vec!["eno1".into()],
             cidr: None,
             gateway: None,
+            mtu: None,
         }
     }
 
@@ -161,6 +198,27 @@ mod tests {
         let alone = of(Bridge { ports: vec![], ..bridge("vmbr0", "bridge") }).unwrap_err();
         let next = alone.next("pve", &network);
         assert_eq!(next, "switch on Node pve > System > Network > vmbr0 > VLAN aware, then Apply Configuration");
+    }
+
+    /// reports.md B27
+    #[test]
+    fn an_mtu_above_the_bridges_is_refused_and_one_that_is_left_open_is_told() {
+        let of = |mtu, wanted| {
+            let network = NetworkPlan { mtu: wanted, ..plan().network };
+            judge(&[Bridge { mtu, ..bridge("vmbr0", "bridge") }], &network)
+        };
+        assert_eq!(of(Some(1450), Some(1450)), Ok(None));
+        assert_eq!(of(Some(9000), Some(1450)), Ok(None));
+        assert_eq!(of(Some(1450), Some(1500)), Err(Problem::SmallerMtu(1450)));
+        assert_eq!(of(None, Some(9000)), Err(Problem::SmallerMtu(1500)));
+        let vnet = Bridge { vlan_aware: true, ..bridge("vmbr0", "vnet") };
+        let network = NetworkPlan { mtu: Some(9000), ..plan().network };
+        assert_eq!(judge(&[vnet], &network), Ok(None), "a vnet's row says no MTU");
+        let mixed = [("pve1", Some(9000)), ("pve2", Some(1500)), ("pve3", None)];
+        let told = left_open(&mixed, &plan().network).unwrap();
+        assert!(told.contains("9000 on pve1, 1500 on pve2") && told.contains("network.mtu: 1500"), "{told}");
+        assert_eq!(left_open(&mixed, &network), None);
+        assert_eq!(left_open(&[("pve1", Some(1500))], &plan().network), None);
     }
 
     /// reports.md B11.

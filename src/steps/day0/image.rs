@@ -16,7 +16,7 @@ pub const KIND: &str = "day0.image";
 
 pub fn step(plan: &Plan) -> Check {
     let title = "the Talos image and the CozyStack installer can be fetched";
-    let by_hand = format!("curl -sIL {}\ncurl -sIL {}", quoted(&plan.image.url), quoted(&plan.cozystack.installer_url));
+    let by_hand = [&plan.image.url, &plan.cozystack.installer_url].map(|url| web::curl(plan, "-sIL", url)).join("\n");
     Check::new(KIND, title, by_hand, |cx, site| Box::pin(look(cx, site))).of_proxmox()
 }
 
@@ -56,7 +56,7 @@ async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {
 
 /// The length that the server tells, and the evidence.
 async fn head(cx: &dyn Context, site: &Reading, url: &str, key: &str) -> Result<(Option<u64>, Evidence), Failure> {
-    let response = web::ask(&site.http, Method::HEAD, url).await?;
+    let response = web::ask(&site.web, Method::HEAD, url).await?;
     web::no_page(&response, url, key)?;
     let length = web::length(&response);
     let told = length.map_or_else(|| "no length".to_string(), |l| format!("{l} bytes"));

@@ -3,14 +3,14 @@
 //! The nodes pull them, maybe on another way out than this machine's: what does not answer is a remark, told before the
 //! cluster waits half an hour for an image.
 use super::{Check, of_jump_host};
-use crate::base::text::quoted;
+use crate::base::names::Names;
 use crate::engine::failure::Failure;
 use crate::engine::proof::Proof;
 use crate::engine::step::Context;
 use crate::plan::model::{MirrorPlan, Plan};
 use crate::release::Registry;
 use crate::steps::site::Reading;
-use crate::steps::web::cause;
+use crate::steps::web::{self, cause};
 use crate::talos::config::Login;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -55,15 +55,9 @@ async fn ask(site: &Reading, registry: &Registry, logins: &BTreeMap<String, Logi
         return Found::Silent(said.join("; "));
     }
     for server in &registry.servers {
-        let listed = site.names.listed(server);
-        // A list leads into a lab, whose release server speaks plain HTTP.
-        let url = match (listed, &site.names) {
-            (Some(at), _) => format!("http://{at}/v2/"),
-            (None, crate::base::names::Names::System) => format!("https://{server}/v2/"),
-            (None, crate::base::names::Names::Listed(_)) => continue,
-        };
+        let Some(url) = probe(site, server) else { continue };
         asked = true;
-        match site.http.get(url).timeout(DEADLINE).send().await {
+        match site.web.get(url).timeout(DEADLINE).send().await {
             Ok(response) if is_registry(response.status().as_u16()) => {
                 return Found::Answers(server.clone(), response.status().as_u16());
             }
@@ -74,9 +68,19 @@ async fn ask(site: &Reading, registry: &Registry, logins: &BTreeMap<String, Logi
     if asked { Found::Silent(said.join("; ")) } else { Found::NotAsked }
 }
 
+/// The URL at which a registry's server says whether it is one; `None` when the site has no such name. A list of names leads into
+/// a lab, whose servers speak plain HTTP; a proxy looks names up itself.
+fn probe(site: &Reading, server: &str) -> Option<String> {
+    match (&site.names, site.web.proxy()) {
+        (Names::System, _) => Some(format!("https://{server}/v2/")),
+        (Names::Listed(_), Some(_)) => Some(format!("http://{server}/v2/")),
+        (Names::Listed(_), None) => site.names.listed(server).map(|at| format!("http://{at}/v2/")),
+    }
+}
+
 /// With a login the mirror has to let it in; without one it may still ask who it is, as registries do.
 async fn ask_mirror(site: &Reading, mirror: &MirrorPlan, login: Option<&Login>) -> Result<u16, String> {
-    let request = site.http.get(mirror.probe()).timeout(DEADLINE);
+    let request = site.web.get(mirror.probe()).timeout(DEADLINE);
     let request = match login {
         Some(login) => request.basic_auth(&login.user, Some(login.password.expose())),
         None => request,
@@ -91,7 +95,7 @@ async fn ask_mirror(site: &Reading, mirror: &MirrorPlan, login: Option<&Login>) 
 }
 
 /// The remark about what to open, and for whom; `None` when all registries answer.
-fn remark(found: &[(Registry, Found)]) -> Option<String> {
+fn remark(found: &[(Registry, Found)], proxy: Option<&str>) -> Option<String> {
     let silent: Vec<String> = found
         .iter()
         .filter_map(|(registry, found)| match found {
@@ -103,8 +107,12 @@ fn remark(found: &[(Registry, Found)]) -> Option<String> {
         .collect();
     (!silent.is_empty()).then(|| {
         format!(
-            "from this machine no answer of {}: open TCP 443 to them for the nodes, or their releases never become ready",
-            silent.join("; of ")
+            "from this machine no answer of {}: {} for the nodes, or their releases never become ready",
+            silent.join("; of "),
+            match proxy {
+                Some(proxy) => format!("let the proxy {proxy} lead to them"),
+                None => "open TCP 443 to them".to_string(),
+            }
         )
     })
 }
@@ -125,10 +133,10 @@ async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {
         .collect();
     let own = found.iter().flat_map(|(r, _)| &r.servers).map(|server| format!("https://{server}/v2/"));
     let mirrors = site.plan.talos.mirrors.iter().map(MirrorPlan::probe);
-    let by_hand: Vec<String> = mirrors.chain(own).map(|url| format!("curl -sI {}", quoted(&url))).collect();
+    let by_hand: Vec<String> = mirrors.chain(own).map(|url| web::curl(&site.plan, "-sI", &url)).collect();
     let reading = of_jump_host(cx, "GET /v2/ of each registry", rows.join("\n"), by_hand.join("\n"));
     let proof = Proof::new(format!("{answers} of {} registries answer from this machine", found.len()), reading);
-    Ok(match remark(&found) {
+    Ok(match remark(&found, site.web.proxy()) {
         Some(remark) => proof.mind(remark),
         None => proof,
     })
@@ -143,9 +151,9 @@ mod tests {
     fn a_silent_registry_is_told_with_what_to_open_and_who_needs_it() {
         let registries = Release::embedded("v0.37.2").unwrap().registries;
         let all = |found: Found| registries.iter().map(|r| (r.clone(), found.clone())).collect::<Vec<_>>();
-        assert_eq!(remark(&all(Found::Answers("x".into(), 401))), None);
-        assert_eq!(remark(&all(Found::NotAsked)), None);
-        let told = remark(&all(Found::Silent("connection refused".into()))).unwrap();
+        assert_eq!(remark(&all(Found::Answers("x".into(), 401)), None), None);
+        assert_eq!(remark(&all(Found::NotAsked), None), None);
+        let told = remark(&all(Found::Silent("connection refused".into())), None).unwrap();
         assert!(told.contains("cr.fluentbit.io (connection refused), needed by monitoring-agents"), "{told}");
         assert!(told.contains("TCP 443"), "{told}");
     }

@@ -85,7 +85,8 @@ fn differences(config: &VmConfig, node: &NodePlan, network: &NetworkPlan, by_cdr
     compare("model of net0", card.as_ref().map(|n| n.model.clone()), "virtio".into());
     compare("bridge of net0", card.as_ref().and_then(|n| n.bridge.clone()), network.bridge.clone());
     let tag = |tag: Option<u16>| tag.map_or_else(|| "none".to_string(), |t| t.to_string());
-    compare("vlan of net0", card.map(|n| tag(n.tag)), tag(network.vlan));
+    compare("vlan of net0", card.as_ref().map(|n| tag(n.tag)), tag(network.vlan));
+    compare("mtu of net0", card.map(|n| tag(n.mtu)), tag(network.mtu));
     if by_cdrom {
         // Talos reads the first of two drives of that kind, and this one says that there is no config.
         if has_cloud_init(config) {
@@ -233,6 +234,10 @@ mod tests {
             ["vlan of net0 is 7 instead of none"]
         );
         assert_eq!(
+            differ(&[("net0", "virtio=BC:24:11:0A:0B:0C,bridge=vmbr0,mtu=9000")]),
+            ["mtu of net0 is 9000 instead of none"]
+        );
+        assert_eq!(
             differ(&[("ipconfig0", "ip=10.0.0.202/24,gw=10.0.0.1")]),
             ["ipconfig0 is gw=10.0.0.1,ip=10.0.0.202/24 instead of gw=10.0.0.1,ip=10.0.0.201/24"]
         );
@@ -254,5 +259,7 @@ mod tests {
         assert_eq!(vm::net0(&plan.network, Some("bc:24:11:0a:0b:0c")), "virtio=BC:24:11:0A:0B:0C,bridge=vmbr0");
         plan.network.vlan = Some(30);
         assert_eq!(vm::net0(&plan.network, None), "virtio,bridge=vmbr0,tag=30");
+        plan.network.mtu = Some(1450);
+        assert_eq!(vm::net0(&plan.network, None), "virtio,bridge=vmbr0,tag=30,mtu=1450");
     }
 }

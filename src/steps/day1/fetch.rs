@@ -1,7 +1,7 @@
 //! `day1.fetch`: the Talos image on the jump host, checked and unpacked. Proxmox VE can't unpack xz.
 use crate::base::clock::between;
 use crate::base::file::{private_dir, write_private};
-use crate::base::text::{quoted, shorten, size};
+use crate::base::text::{shorten, size};
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Evidence, Proof};
 use crate::engine::step::{Context, Observed, Outline, Removal, Step, StepId, Undo};
@@ -12,11 +12,11 @@ use crate::steps::image::image_file::{self, Known};
 use crate::steps::image::unpack::{self, Work, disk};
 use crate::steps::site::{Changing, Installation, Reading};
 use crate::steps::teardown;
-use crate::steps::web;
+use crate::steps::web::{self, Web};
 use crate::steps::{failures, outlines};
 use async_trait::async_trait;
 use jiff::Timestamp;
-use reqwest::{Client, Method, Response};
+use reqwest::{Method, Response};
 use std::path::Path;
 use std::time::Duration;
 use tokio::fs;
@@ -44,8 +44,8 @@ struct Rejected {
 pub fn step(plan: &Plan) -> Fetch {
     let title = format!("fetch and unpack the Talos {} image", plan.talos.version);
     let by_hand = format!(
-        "curl -fLO {}\nsha256sum FILE   # {}\nxz -dc FILE > {}",
-        quoted(&plan.image.url),
+        "{}\nsha256sum FILE   # {}\nxz -dc FILE > {}",
+        web::curl(plan, "-fLO", &plan.image.url),
         plan.image.sha256,
         image_file::name(plan)
     );
@@ -88,7 +88,7 @@ impl Step<Installation> for Fetch {
         let (packed, raw) = (image_file::packed(site), image_file::raw(site));
         let work = Work::new(cx, "the Talos image is here and unpacked", BAND);
         if unpack::sum(&work, &packed).await.ok() != Some(site.plan.image.sha256.to_ascii_lowercase()) {
-            self.download(&work, &site.http, &site.plan.image, &packed).await?;
+            self.download(&work, &site.web, &site.plan.image, &packed).await?;
         }
         let made = unpack::unpack(&work, &packed, &raw).await?;
         let known = Known {
@@ -146,8 +146,8 @@ impl Removal<Installation> for Fetch {
 impl Fetch {
     /// The image into `to`, there only when its checksum is the plan's. A file that was rejected is not fetched again
     /// while the server says that it is the same one.
-    async fn download(&self, work: &Work<'_>, http: &Client, image: &ImagePlan, to: &Path) -> Result<(), Failure> {
-        let response = web::ask(http, Method::GET, &image.url).await?;
+    async fn download(&self, work: &Work<'_>, web: &Web, image: &ImagePlan, to: &Path) -> Result<(), Failure> {
+        let response = web::ask(web, Method::GET, &image.url).await?;
         let version = web::version(&response);
         let mut rejected = self.rejected.lock().await;
         let now = work.cx.clock().now();
@@ -226,7 +226,7 @@ mod tests {
         let (dir, step) = (tempfile::tempdir().unwrap(), step(&plan()));
         let to = dir.path().join("image.fetched");
         let part = to.with_extension("part");
-        let http = Client::builder().pool_max_idle_per_host(0).build().unwrap();
+        let http = Web::new(reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap(), None);
         let (now, later) = (Silent::new(), Silent::after(BELIEVED));
         let mut fetched = Vec::new();
         for cx in [&now, &now, &now, &now, &now, &later] {
@@ -256,7 +256,10 @@ mod tests {
         let image = ImagePlan { url, ..plan().image };
         let (dir, step, cx) = (tempfile::tempdir().unwrap(), step(&plan()), Silent::new());
         let to = dir.path().join("image.fetched");
-        let failure = step.download(&Work::new(&cx, "done", BAND), &Client::new(), &image, &to).await.unwrap_err();
+        let failure = step
+            .download(&Work::new(&cx, "done", BAND), &Web::new(reqwest::Client::new(), None), &image, &to)
+            .await
+            .unwrap_err();
         assert!(failure.what.contains("128.0 GiB"), "{failure:?}");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
     }

@@ -81,6 +81,30 @@ fn link<'a>(links: &'a [Link], mac: &str) -> Result<&'a Link, String> {
     })
 }
 
+fn another_machine(node: &NodePlan, others: &str, mac: &str) -> Failure {
+    let NodePlan { name, address, vmid, .. } = node;
+    Failure::refused(
+        format!(
+            "{address} has the hardware address {others}, but the card of vm {vmid} ({name}) has {mac}: another machine uses the \
+             address"
+        ),
+        "turn that machine off, or give the node another address in the plan",
+    )
+}
+
+/// The failure of a card whose MTU is not the plan's: a machine has what its card said when it was started.
+fn other_mtu(node: &NodePlan, link: &Link, wanted: Option<u16>) -> Option<Failure> {
+    let wanted = wanted.filter(|mtu| u32::from(*mtu) != link.mtu)?;
+    Some(Failure::person(
+        format!("{} says that {} has an MTU of {} instead of {wanted}", node.name, link.name, link.mtu),
+        format!(
+            "set network.mtu to {}, or restart the vm if its card was changed: qm stop {vmid} && qm start {vmid}",
+            link.mtu,
+            vmid = node.vmid
+        ),
+    ))
+}
+
 #[async_trait]
 impl Step<Installation> for Reach {
     fn outline(&self) -> &Outline {
@@ -116,18 +140,14 @@ impl Step<Installation> for Reach {
             Err(e) => return Err(failures::talos(&e, doing)),
         };
         let link = match link(&links.value, &mac) {
-            Ok(link) => link.name.clone(),
-            Err(others) => {
-                return Ok(Observed::Conflict(Failure::refused(
-                    format!(
-                        "{} has the hardware address {others}, but the card of vm {} ({}) has {mac}: another machine \
-                         uses the address",
-                        node.address, node.vmid, node.name
-                    ),
-                    "turn that machine off, or give the node another address in the plan",
-                )));
-            }
+            Ok(link) => link,
+            Err(others) => return Ok(Observed::Conflict(another_machine(node, &others, &mac))),
         };
+        if let Some(wrong) = other_mtu(node, link, site.plan.network.mtu) {
+            return Err(wrong);
+        }
+        let mtu = site.plan.network.mtu.map(|mtu| format!(" and an MTU of {mtu}")).unwrap_or_default();
+        let link = &link.name;
         let wanted = &site.plan.talos.version;
         if version.value != *wanted {
             return Err(Failure::person(
@@ -144,7 +164,7 @@ impl Step<Installation> for Reach {
             },
         };
         let summary = format!(
-            "{} answers at {} and says: {link} has {mac}, as vm {}, Talos {wanted}{trust}",
+            "{} answers at {} and says: {link} has {mac}{mtu}, as vm {}, Talos {wanted}{trust}",
             node.name, node.address, node.vmid
         );
         let mut proof = Proof::new(summary, Evidence::of(&talos, now, &links))
@@ -239,10 +259,22 @@ mod tests {
 
     #[test]
     fn only_the_hardware_address_tells_a_machine_and_another_one_is_named() {
-        let at = |name: &str, mac: &str| Link { name: name.into(), mac: mac.into(), up: true };
+        let at = |name: &str, mac: &str| Link { name: name.into(), mac: mac.into(), up: true, mtu: 1500 };
         let links = [at("lo", "00:00:00:00:00:00"), at("eth0", "bc:24:11:00:00:01")];
         assert_eq!(link(&links, "bc:24:11:00:00:01").unwrap().name, "eth0");
         assert_eq!(link(&links, "bc:24:11:00:00:02").unwrap_err(), "bc:24:11:00:00:01");
         assert_eq!(link(&links[..1], "bc:24:11:00:00:02").unwrap_err(), "none");
+    }
+
+    #[test]
+    fn a_card_with_another_mtu_is_told_with_both_ways_out() {
+        let node = &crate::steps::day0::tests::plan().nodes[0];
+        let link = Link { name: "eth0".into(), mac: "bc:24:11:00:00:11".into(), up: true, mtu: 1500 };
+        for fine in [None, Some(1500)] {
+            assert!(other_mtu(node, &link, fine).is_none());
+        }
+        let wrong = other_mtu(node, &link, Some(1450)).unwrap();
+        assert!(wrong.what.ends_with("eth0 has an MTU of 1500 instead of 1450"), "{wrong}");
+        assert!(wrong.next.starts_with("set network.mtu to 1500, or restart the vm"), "{wrong}");
     }
 }

@@ -41,7 +41,7 @@ pub fn file(node: &NodePlan) -> String {
 
 /// Everything in a node's config beside the cluster's secrets; `mac` is its VM's hardware address.
 pub fn input(plan: &Plan, node: &NodePlan, mac: &str, registries: Registries) -> NodeConfig {
-    let place = Place { hostname: node.name.clone(), address: node.address, mac: mac.into() };
+    let place = Place { hostname: node.name.clone(), address: node.address, mac: mac.into(), mtu: plan.network.mtu };
     of_cluster(plan, node.role, Some(place), registries)
 }
 

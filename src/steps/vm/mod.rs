@@ -227,7 +227,8 @@ pub async fn carry_out(
 pub fn net0(network: &NetworkPlan, mac: Option<&str>) -> String {
     let card = mac.map_or_else(|| "virtio".to_string(), |mac| format!("virtio={}", mac.to_ascii_uppercase()));
     let tag = network.vlan.map(|v| format!(",tag={v}")).unwrap_or_default();
-    format!("{card},bridge={}{tag}", network.bridge)
+    let mtu = network.mtu.map(|mtu| format!(",mtu={mtu}")).unwrap_or_default();
+    format!("{card},bridge={}{tag}{mtu}", network.bridge)
 }
 
 /// A disk's value when it is made anew; `source` is `STORAGE:GIB` or `STORAGE:0,import-from=VOLUME`.

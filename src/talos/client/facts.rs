@@ -89,6 +89,8 @@ pub struct Link {
     pub mac: String,
     /// True when the kernel reports the operational state "up": the interface carries traffic.
     pub up: bool,
+    /// In bytes.
+    pub mtu: u32,
 }
 
 /// An address of an interface, from the resource `AddressStatus`.

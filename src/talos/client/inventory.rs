@@ -63,7 +63,7 @@ impl Node {
 }
 
 pub(in crate::talos) fn link((name, spec): (String, network::LinkStatusSpec)) -> Link {
-    Link { name, mac: facts::mac(&spec.hardware_addr), up: spec.operational_state == UP }
+    Link { name, mac: facts::mac(&spec.hardware_addr), up: spec.operational_state == UP, mtu: spec.mtu }
 }
 
 pub(in crate::talos) fn address((_, spec): (String, network::AddressStatusSpec)) -> Option<Address> {

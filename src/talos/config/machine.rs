@@ -43,7 +43,6 @@ pub fn lldpd() -> Value {
 }
 
 fn machine(node: &NodeConfig, bundle: &Bundle) -> Value {
-    let labels = map(node.node_labels.iter().map(|(k, v)| (k.as_str(), v.as_str().into())));
     map([
         ("type", node.role.to_string().into()),
         ("token", bundle.trustd_token.expose().as_str().into()),
@@ -84,6 +83,7 @@ fn machine(node: &NodeConfig, bundle: &Bundle) -> Value {
                 ("net.ipv4.neigh.default.gc_thresh3", "16384".into()),
             ]),
         ),
+        ("env", registries::environment(&node.registries)),
         ("registries", registries::section(&node.registries)),
         (
             "features",
@@ -98,8 +98,13 @@ fn machine(node: &NodeConfig, bundle: &Bundle) -> Value {
         ),
         ("kernel", map([("modules", modules())])),
         // Never the label that keeps control planes out of load balancing: they carry the workload here.
-        ("nodeLabels", if node.node_labels.is_empty() { Value::Null } else { labels }),
+        ("nodeLabels", labels(node)),
     ])
+}
+
+fn labels(node: &NodeConfig) -> Value {
+    let all = node.node_labels.iter().map(|(key, value)| (key.as_str(), value.as_str().into()));
+    if node.node_labels.is_empty() { Value::Null } else { map(all) }
 }
 
 fn kubelet(node: &NodeConfig) -> Value {
@@ -125,6 +130,7 @@ fn network(node: &NodeConfig) -> Value {
         ("deviceSelector", map([("hardwareAddr", place.mac.as_str().into())])),
         ("addresses", words([format!("{}/{}", place.address, node.subnet.prefix_len())])),
         ("routes", list([map([("network", "0.0.0.0/0".into()), ("gateway", node.gateway.to_string().into())])])),
+        ("mtu", place.mtu.map_or(Value::Null, Value::from)),
         ("dhcp", false.into()),
         ("vip", vip),
     ]);

@@ -5,7 +5,7 @@ mod registries;
 pub(in crate::talos) mod yaml;
 
 pub use redact::redacted;
-pub use registries::{Login, Mirror, Registries};
+pub use registries::{Login, Mirror, Proxy, Registries};
 
 use super::secrets::Bundle;
 pub use crate::base::role::Role;
@@ -68,6 +68,8 @@ pub struct Place {
     pub address: Ipv4Addr,
     /// Of the interface that gets `address`; any case.
     pub mac: String,
+    /// MTU of that interface in bytes; `None`: what the card says.
+    pub mtu: Option<u16>,
 }
 
 /// The reason why no config can be rendered from this input.

@@ -31,6 +31,15 @@ pub struct Login {
     pub password: Secret<String>,
 }
 
+/// The HTTP proxy through which a machine asks for what is outside of its site.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proxy {
+    /// `http://HOST:PORT`
+    pub url: String,
+    /// Names, `.DOMAIN`, addresses and networks that are asked past it.
+    pub past: Vec<String>,
+}
+
 /// The part of a machine config that is about registries.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Registries {
@@ -40,6 +49,19 @@ pub struct Registries {
     pub logins: BTreeMap<String, Login>,
     /// Certificates of further authorities, in PEM.
     pub trusted: Option<String>,
+    /// `None`: every server is asked itself.
+    pub proxy: Option<Proxy>,
+}
+
+/// `machine.env`: the variables of machined and all of its services; the kubelet, containerd and the installer go by them (Talos
+/// v1.10.6, `SetUserEnvVars`, `environment.Get`). Static pods and the pods of the cluster do not get them.
+pub(super) fn environment(registries: &Registries) -> Value {
+    let Some(Proxy { url, past }) = &registries.proxy else { return Value::Null };
+    map([
+        ("http_proxy", url.as_str().into()),
+        ("https_proxy", url.as_str().into()),
+        ("no_proxy", past.join(",").into()),
+    ])
 }
 
 /// `machine.registries`. Talos takes the login of a mirror's server from `config` (`GenerateHosts`, v1.10.6).

@@ -13,6 +13,7 @@ fn node(role: Role) -> NodeConfig {
             hostname: "cozy-cp1".to_string(),
             address: "10.0.0.201".parse().unwrap(),
             mac: "BC:24:11:00:00:11".to_string(),
+            mtu: None,
         }),
         subnet: "10.0.0.0/24".parse().unwrap(),
         gateway: "10.0.0.1".parse().unwrap(),
@@ -175,6 +176,7 @@ fn mirrors_logins_and_authorities_stand_where_talos_reads_them() {
         mirrors: vec![mirror("ghcr.io", false), mirror("quay.io", true)],
         logins: BTreeMap::from([("m.example.org".to_string(), login)]),
         trusted: Some("-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n".to_string()),
+        proxy: None,
     };
     let with = |registries: Registries| {
         let text = render(&NodeConfig { registries, ..node(Role::Worker) }, &BUNDLE).unwrap().expose().clone();
@@ -195,4 +197,27 @@ fn mirrors_logins_and_authorities_stand_where_talos_reads_them() {
     let (_, all) = with(Registries { mirrors: vec![mirror("*", false)], ..Registries::default() });
     assert!(at(&all[0], "machine/registries/mirrors/docker.io").is_null());
     assert_eq!(all.len(), 2);
+}
+
+/// reports.md B27
+#[test]
+fn a_proxy_and_an_mtu_stand_where_talos_reads_them_and_nothing_does_without() {
+    let network = |config: &NodeConfig| {
+        let text = render(config, &BUNDLE).unwrap().expose().clone();
+        let all: Vec<Value> = serde_saphyr::from_multiple(&text).unwrap();
+        all[0]["machine"].clone()
+    };
+    let proxy = Proxy { url: "http://proxy:3128".into(), past: vec!["10.0.0.0/24".into(), ".svc".into()] };
+    let registries = Registries { proxy: Some(proxy), ..Registries::default() };
+    for role in [Role::ControlPlane, Role::Worker] {
+        let mut config = NodeConfig { registries: registries.clone(), ..node(role) };
+        config.place.as_mut().unwrap().mtu = Some(1450);
+        let machine = network(&config);
+        assert_eq!(machine["env"]["https_proxy"], "http://proxy:3128");
+        assert_eq!(machine["env"]["http_proxy"], "http://proxy:3128");
+        assert_eq!(machine["env"]["no_proxy"], "10.0.0.0/24,.svc");
+        assert_eq!(machine["network"]["interfaces"][0]["mtu"], 1450);
+        let without = network(&node(role));
+        assert!(without.get("env").is_none() && without["network"]["interfaces"][0].get("mtu").is_none());
+    }
 }

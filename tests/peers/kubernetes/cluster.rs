@@ -283,6 +283,7 @@ fn node(at: SocketAddr) -> NodeConfig {
             hostname: "cp1".into(),
             address: "10.0.0.201".parse().unwrap(),
             mac: "bc:24:11:00:00:01".into(),
+            mtu: None,
         }),
         subnet: "10.0.0.0/24".parse().unwrap(),
         gateway: "10.0.0.1".parse().unwrap(),

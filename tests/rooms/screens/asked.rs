@@ -77,7 +77,12 @@ fn offered(rights: Rights) -> Result<Contact, NoContact> {
             store("local-lvm", false, false, 900),
             store("nas", false, true, 4000),
         ],
-        bridges: vec![Wire { name: "vmbr0".into(), address: format!("127.0.0.{n}/24").parse().ok(), gateway: None }],
+        bridges: vec![Wire {
+            name: "vmbr0".into(),
+            address: format!("127.0.0.{n}/24").parse().ok(),
+            gateway: None,
+            mtu: None,
+        }],
     };
     let known = Defaults {
         site_url: URL.parse().ok(),

@@ -114,6 +114,7 @@ pub fn go_dark(world: &mut World, vmid: u32) {
             | Endpoint::Service { .. }
             | Endpoint::Releases
             | Endpoint::Mirror
+            | Endpoint::Proxy
             | Endpoint::Stranger => true,
         }
     });

@@ -261,7 +261,7 @@ fn dummy() -> Made {
 
 pub fn links(view: &View<'_>) -> Vec<Made> {
     const UP: &str = "UP,BROADCAST,RUNNING,MULTICAST,LOWER_UP";
-    let card = link(2, (1, "ether"), (0x1_1043, UP), &view.machine.vm.mac, 1500, (6, "up"))
+    let card = link(2, (1, "ether"), (0x1_1043, UP), &view.machine.vm.mac, view.machine.vm.mtu.into(), (6, "up"))
         .text(13, "busPath", "0000:00:12.0")
         .text(14, "pciID", "1AF4:1000")
         .text(15, "driver", "virtio_net")

@@ -4,6 +4,7 @@ use super::cluster::none;
 use super::kind::{Kind, URL};
 use super::route::{Need, Route, needed, optional, route};
 use crate::pve::{Node, Version};
+use crate::scenario::Bridge;
 use crate::world::World;
 use cozyup_base::clock::between;
 use serde_json::{Value, json};
@@ -137,6 +138,14 @@ fn subscription(_: &mut World, _: &Call) -> Outcome {
     Ok(json!({"status": "notfound", "message": "There is no subscription key"}).into())
 }
 
+fn vnet(bridge: &Bridge) -> Value {
+    let mut row = json!({"iface": bridge.name, "type": "vnet", "active": "1"});
+    if bridge.vlan_aware {
+        row["vlanaware"] = json!(1);
+    }
+    row
+}
+
 fn network(world: &mut World, call: &Call) -> Outcome {
     let node = node(world, call)?.clone();
     let bridges = world.pve.bridges.clone();
@@ -147,11 +156,7 @@ fn network(world: &mut World, call: &Call) -> Outcome {
             continue;
         }
         if bridge.kind == "vnet" {
-            let mut row = json!({"iface": bridge.name, "type": "vnet", "active": "1"});
-            if bridge.vlan_aware {
-                row["vlanaware"] = json!(1);
-            }
-            list.push(row);
+            list.push(vnet(bridge));
             continue;
         }
         let ports = if bridge.kind == "bridge" { "bridge_ports" } else { "ovs_ports" };
@@ -166,6 +171,9 @@ fn network(world: &mut World, call: &Call) -> Outcome {
         if bridge.vlan_aware && bridge.kind == "bridge" {
             row["bridge_vlan_aware"] = json!(1);
             row["bridge_vids"] = json!("2-4094");
+        }
+        if let Some(mtu) = bridge.mtu {
+            row["mtu"] = json!(mtu.to_string());
         }
         if index == 0 {
             row["method"] = json!("static");

@@ -30,7 +30,8 @@ impl Machine<'_> {
                 }
             }
             let has = text(config, "/net0");
-            if !has.contains(&format!("bridge={bridge}")) || !has.starts_with(model) {
+            let other_mtu = card["mtu"].as_u64().is_some_and(|mtu| !has.contains(&format!("mtu={mtu}")));
+            if !has.contains(&format!("bridge={bridge}")) || !has.starts_with(model) || other_mtu {
                 given.push((CARD, wanted));
             }
         }
