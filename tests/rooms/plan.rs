@@ -124,7 +124,7 @@ fn broken() -> Vec<(&'static str, Edits, &'static str)> {
         ("token-file-relative", vec![("token_file: ~/.config/cozyup/proxmox.token", "token_file: proxmox.token")], "token_file"), ("site-unpinned", vec![("\n  fingerprint: ", "\n  # ")], "site:"),
         ("site-pinned-twice", vec![("\n  fingerprint: ", "\n  ca_file: /etc/site.pem\n  fingerprint: ")], "ca_file"),
         ("bridge-name", vec![("bridge: vmbr0", "bridge: \"vmbr 0\"")], "vmbr 0"),
-        ("vlan-range", vec![("vlan: 100", "vlan: 4095")], "vlan: 4095"), ("mtu-range", vec![("vlan: 100", "vlan: 100\n  mtu: 1200")], "mtu: 1200"), ("proxy", vec![("vlan: 100", "vlan: 100\n  proxy: socks5://p")], "socks5"),
+        ("vlan-range", vec![("vlan: 100", "vlan: 4095")], "vlan: 4095"), ("mtu-range", vec![("vlan: 100", "vlan: 100\n  mtu: 1200")], "mtu: 1200"), ("proxy", vec![("vlan: 100", "vlan: 100\n  no_proxy: [\"*\"]")], "no_proxy"),
         ("storage-name", vec![("\n  storage: local\n", "\n  storage: local/iso\n")], "local/iso"),
         ("iso-storage-unused", vec![("  delivery: apply\n", "  delivery: apply\n  iso_storage: nas\n")], "iso_storage: nas"),
         ("proxmox-pool", vec![("# pool: cozy", "pool: a//b")], "pool: a//b"),
