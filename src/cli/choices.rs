@@ -1,5 +1,6 @@
 //! Reads from a live site what a new plan is chosen from.
 use crate::base::answer::Answer;
+use crate::base::text::clean;
 use crate::plan::choose::{Chosen, Host, Machines, Store, Wire, choose};
 use crate::plan::defaults::{self, Defaults};
 use crate::proxmox::{Error, NodeStatus, Reader, StorageConfig, StorageRow, VmRow};
@@ -27,7 +28,9 @@ pub async fn from_site(reader: &Reader, known: &mut Defaults) -> Result<Vec<Host
     }
     hosts.sort_by(|a, b| a.name.cmp(&b.name));
     let api: Option<Ipv4Addr> = known.site_url.as_ref().and_then(|url| url.host().parse().ok());
-    let chosen = choose(&hosts, api, machines(known));
+    let mut chosen = choose(&hosts, api, machines(known));
+    let off = nodes.iter().filter(|node| node.status != "online");
+    chosen.reasons.extend(off.map(|node| format!("nodes: none on {}, which is {}", node.node, clean(&node.status))));
     take(known, chosen, hosts.iter().map(|host| host.name.clone()).collect());
     // A node of several may be left out; where none tells anything, nothing of the plan is the site's.
     silent.filter(|_| !has_read).map_or(Ok(hosts), Err)

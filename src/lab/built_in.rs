@@ -1,7 +1,7 @@
 //! The scenarios of `assets/lab`, which are a part of the binary.
 
 /// The scenarios that come with cozyup, by name.
-pub const ALL: [(&str, &str); 29] = [
+pub const ALL: [(&str, &str); 30] = [
     ("standard", include_str!("../../assets/lab/standard.yaml")),
     ("missing-right", include_str!("../../assets/lab/missing-right.yaml")),
     ("storage-full", include_str!("../../assets/lab/storage-full.yaml")),
@@ -18,6 +18,7 @@ pub const ALL: [(&str, &str); 29] = [
     ("never-heals", include_str!("../../assets/lab/never-heals.yaml")),
     ("local-storages", include_str!("../../assets/lab/local-storages.yaml")),
     ("local-templates", include_str!("../../assets/lab/local-templates.yaml")),
+    ("host-off", include_str!("../../assets/lab/host-off.yaml")),
     ("local-names", include_str!("../../assets/lab/local-names.yaml")),
     ("nas-beside-local", include_str!("../../assets/lab/nas-beside-local.yaml")),
     ("thick-zfs", include_str!("../../assets/lab/thick-zfs.yaml")),

@@ -128,6 +128,9 @@ pub struct ProxmoxNode {
     pub kernel: String,
     pub cores: u32,
     pub memory_gib: u64,
+    /// It has been without power for long.
+    #[serde(default)]
+    pub no_power: bool,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -110,6 +110,16 @@ pub fn of_vm(cx: &dyn Context, site: &Reading, vmid: Vmid, config: &VmConfig) ->
     judge(origin(cx, &site.plan, vmid, &thing(vmid, config)), vmid, notes.unwrap_or_default())
 }
 
+/// True when a VM with this VMID can be the run's own: the plan, a person or the journal knows the VMID. A run that was adopted
+/// knows less than it made.
+pub fn may_be_own(cx: &dyn Context, site: &Reading, vmid: Vmid) -> bool {
+    let named = vmid.to_string();
+    maker(&site.plan, vmid).is_some()
+        || site.also.contains(&vmid)
+        || cx.made().is_adopted()
+        || cx.made().named(VM).any(|known| known == named)
+}
+
 /// Of a VM that carries the run's mark.
 fn judge(origin: Origin, vmid: Vmid, notes: &str) -> Result<(), Strange> {
     match (origin, written_for(notes)) {

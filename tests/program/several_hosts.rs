@@ -6,6 +6,8 @@ use cozyup::base::vmid::Vmid;
 use cozyup::proxmox::Reader;
 use std::collections::BTreeSet;
 
+const HOSTS: [&str; 3] = ["pve1", "pve2", "pve3"];
+
 /// A lab of several hosts in which a run has ended well.
 struct Lab {
     scenario: &'static str,
@@ -22,13 +24,13 @@ impl Lab {
         reader(&self.kept.site())
     }
 
-    /// Every guest as `HOST VMID`, and every volume that can be a disk or an image as `HOST VOLUME`.
+    /// Every guest of the hosts with power as `HOST VMID`, and every volume that can be a disk or an image as `HOST VOLUME`.
     fn inventory(&self) -> (BTreeSet<String>, BTreeSet<String>) {
         let reader = self.reader();
         self.runtime.block_on(async {
             let guests = reader.resources().await.unwrap().value;
             let mut volumes = BTreeSet::new();
-            for host in ["pve1", "pve2", "pve3"] {
+            for host in HOSTS {
                 for storage in reader.storages(host).await.unwrap().value {
                     for content in storage.content.iter().filter(|c| ["images", "import"].contains(&c.as_str())) {
                         let found = reader.storage_content(host, &storage.storage, content).await.unwrap().value;
@@ -36,7 +38,8 @@ impl Lab {
                     }
                 }
             }
-            (guests.iter().map(|guest| format!("{} {}", guest.node, guest.vmid)).collect(), volumes)
+            let guests = guests.iter().filter(|guest| HOSTS.contains(&guest.node.as_str()));
+            (guests.map(|guest| format!("{} {}", guest.node, guest.vmid)).collect(), volumes)
         })
     }
 
@@ -109,4 +112,23 @@ fn a_shared_storage_for_files_gets_the_image_once_for_the_templates_of_all_hosts
     let names: BTreeSet<&str> = images(&volumes).iter().filter_map(|v| v.split(' ').nth(1)).collect();
     assert_eq!(names, BTreeSet::from(["nas:import"]), "{volumes:?}");
     lab.is_taken_back();
+}
+
+/// issue 15 item 1: a host that is being repaired, or kept switched off, with a colleague's guest on it.
+#[test]
+fn a_host_that_is_off_holds_up_neither_a_run_nor_its_way_back_and_gets_no_machine() {
+    let lab = Lab::with_run_until("host-off", "6");
+    let site = lab.kept.site();
+    let new = lab.kept.folder().join("new.yaml");
+    let mut command = cozyup(lab.kept.state(), &["plan", "new", new.to_str().unwrap(), "--url", site.url.as_str()]);
+    command
+        .args(["--fingerprint", &site.fingerprint, "--token-id", &site.token_id, "--token-file"])
+        .arg(&site.token_file);
+    let output = command.ended();
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    let plan = std::fs::read_to_string(&new).unwrap();
+    assert!(plan.contains("nodes: none on pve4, which is offline") && !plan.contains("host: pve4"), "{plan}");
+    lab.is_taken_back();
+    let there = lab.runtime.block_on(lab.reader().resources()).unwrap().value;
+    assert_eq!(there.iter().map(|guest| guest.vmid.to_string()).collect::<Vec<_>>(), ["150"], "the colleague's");
 }

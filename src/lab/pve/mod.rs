@@ -131,7 +131,7 @@ impl Pve {
                 memory: node.memory_gib * GIB,
                 kernel: node.kernel.clone(),
                 version: node.version.clone().unwrap_or_else(|| site.version.clone()),
-                dark: None,
+                dark: node.no_power.then(host::Dark::for_long),
             }
         };
         let nodes: Vec<Node> = site.nodes.iter().enumerate().map(node).collect();

@@ -14,6 +14,7 @@ use crate::steps::{failures, follow, outlines, removal};
 use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::json;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 pub const KIND: &str = "teardown.orphans";
@@ -39,6 +40,22 @@ pub struct Marked {
     pub own: Vec<VmRow>,
     /// Others, each with why it is left alone.
     pub copies: Vec<(VmRow, Strange)>,
+    /// Those of hosts that are offline, whose notes nobody can read now. The run knows nothing of their VMIDs.
+    pub unread: Vec<VmRow>,
+}
+
+impl Marked {
+    /// A remark about the guests that could not be looked at, when there are any.
+    pub fn remark(&self) -> Option<String> {
+        let hosts: BTreeSet<&str> = self.unread.iter().map(|row| row.node.as_str()).collect();
+        (!hosts.is_empty()).then(|| {
+            format!(
+                "{} could not be looked at, since {} is offline; neither the plan nor the run's journal knows a VMID of them",
+                named(&self.unread),
+                hosts.into_iter().collect::<Vec<_>>().join(", ")
+            )
+        })
+    }
 }
 
 /// # Errors
@@ -47,28 +64,47 @@ pub async fn marked(cx: &dyn Context, site: &Reading) -> Result<Marked, Failure>
     let all = site.proxmox.resources().await.map_err(|e| failures::proxmox(&e, DOING))?;
     let machines = all.value.iter().filter(|row| row.kind == "qemu").cloned();
     let asked: Vec<_> = machines.map(|row| judged(cx, site, row)).collect();
-    let judged: Vec<Option<(VmRow, Result<(), Strange>)>> = stream::iter(asked).buffered(AT_ONCE).try_collect().await?;
-    let (mut own, mut copies) = (Vec::new(), Vec::new());
-    for (row, whose) in judged.into_iter().flatten() {
-        match whose {
-            Ok(()) => own.push(row),
-            Err(why) if why.is_marked() => copies.push((row, why)),
-            Err(_) => {}
+    let judged: Vec<(VmRow, Judged)> = stream::iter(asked).buffered(AT_ONCE).try_collect().await?;
+    let mut marked = Marked { all, own: Vec::new(), copies: Vec::new(), unread: Vec::new() };
+    for (row, judged) in judged {
+        match judged {
+            Judged::Own => marked.own.push(row),
+            Judged::Strange(why) if why.is_marked() => marked.copies.push((row, why)),
+            Judged::Strange(_) | Judged::Gone => {}
+            Judged::Offline => marked.unread.push(row),
         }
     }
-    Ok(Marked { all, own, copies })
+    Ok(marked)
 }
 
-async fn judged(cx: &dyn Context, site: &Reading, row: VmRow) -> Result<Option<(VmRow, Result<(), Strange>)>, Failure> {
-    match site.vm_config(&row.node, row.vmid).await {
-        Ok(config) => {
-            let whose = owner::of_vm(cx, site, row.vmid, &config.value);
-            Ok(Some((row, whose)))
+/// A guest, as far as its notes say whose it is.
+enum Judged {
+    Own,
+    Strange(Strange),
+    /// Somebody else's, and gone since.
+    Gone,
+    /// Its host is offline.
+    Offline,
+}
+
+async fn judged(cx: &dyn Context, site: &Reading, row: VmRow) -> Result<(VmRow, Judged), Failure> {
+    let judged = match site.vm_config(&row.node, row.vmid).await {
+        Ok(config) => owner::of_vm(cx, site, row.vmid, &config.value).map_or_else(Judged::Strange, |()| Judged::Own),
+        Err(Error::Forbidden { .. } | Error::NotFound { .. }) => Judged::Gone,
+        Err(Error::Busy { status: Some(595..=599), .. })
+            if !owner::may_be_own(cx, site, row.vmid) && is_offline(site, &row.node).await? =>
+        {
+            Judged::Offline
         }
-        // Somebody else's, and gone since.
-        Err(Error::Forbidden { .. } | Error::NotFound { .. }) => Ok(None),
-        Err(e) => Err(failures::proxmox(&e, &format!("{DOING}: read vm {}", row.vmid))),
-    }
+        Err(e) => return Err(failures::proxmox(&e, &format!("{DOING}: read vm {}", row.vmid))),
+    };
+    Ok((row, judged))
+}
+
+/// By the cluster's own word.
+async fn is_offline(site: &Reading, host: &str) -> Result<bool, Failure> {
+    let nodes = site.proxmox.nodes().await.map_err(|e| failures::proxmox(&e, DOING))?;
+    Ok(nodes.value.iter().any(|node| node.node == host && node.status == "offline"))
 }
 
 pub fn named(rows: &[VmRow]) -> String {
@@ -82,7 +118,9 @@ impl Step<Installation> for Orphans {
     }
 
     async fn observe(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
-        let Marked { all, mut own, copies } = marked(cx, site).await?;
+        let marked = marked(cx, site).await?;
+        let remark = marked.remark();
+        let Marked { all, mut own, copies, .. } = marked;
         own.retain(|row| !site.plan.has_vmid(row.vmid));
         if !own.is_empty() {
             return Ok(Observed::Absent(format!("{}: not in the plan, and this run's own", named(&own))));
@@ -93,7 +131,8 @@ impl Step<Installation> for Orphans {
         // Those under the plan's own VMIDs are told where they stand in the way of the run's.
         let left =
             copies.iter().filter(|(row, _)| !site.plan.has_vmid(row.vmid)).map(|(row, why)| owner::left(row, why));
-        Ok(Observed::Satisfied(Proof::new(summary, evidence).leaving(left)))
+        let proof = Proof::new(summary, evidence).leaving(left);
+        Ok(Observed::Satisfied(remark.into_iter().fold(proof, Proof::mind)))
     }
 
     async fn act(&self, cx: &dyn Context, site: &Reading, change: &Changing) -> Result<(), Failure> {

@@ -38,7 +38,9 @@ impl Check<Installation> for Residue {
     }
 
     async fn observe(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
-        let Marked { all, own, copies } = marked(cx, site).await?;
+        let marked = marked(cx, site).await?;
+        let unread = marked.remark();
+        let Marked { all, own, copies, .. } = marked;
         let users = access::users_to_remove(cx, site, proxmox_user::KIND).await?;
         let (user, others): (Vec<&UserRow>, Vec<&UserRow>) = users
             .value
@@ -70,6 +72,6 @@ impl Check<Installation> for Residue {
             neighbours::remark(&range, &neighbours::unknown_in(&range, &all.value, told))
         });
         let unseen = site.plan.site.pool.as_ref().map(|_| UNSEEN.to_string());
-        Ok(Observed::Satisfied(among.iter().chain(&unseen).fold(proof, Proof::mind)))
+        Ok(Observed::Satisfied(among.iter().chain(&unseen).chain(&unread).fold(proof, Proof::mind)))
     }
 }
