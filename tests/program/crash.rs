@@ -45,10 +45,9 @@ fn dies_in_every_act(shape: &Shape, fates: [Request; 3]) {
     assert!(suffered.points.len() * 2 >= kinds.len(), "{} deaths in {} acts", suffered.points.len(), kinds.len());
 }
 
-#[test]
-fn a_worker_killed_behind_any_record_of_day_1_leaves_one_of_everything() {
-    let shape = until(1);
-    let expected = undisturbed(&shape);
+/// A worker dies behind every [`STRIDE`]th record of day 1.
+fn dies_behind_records_of_day_1(shape: &Shape) {
+    let expected = undisturbed(shape);
     let tails = [Tail::Whole, Tail::Torn, Tail::Unsynced];
     let records = (1..expected.words.len()).step_by(STRIDE).enumerate();
     let deaths: Vec<Death> = records.map(|(i, n)| Death::Record(n, tails[i % 3])).collect();
@@ -58,11 +57,22 @@ fn a_worker_killed_behind_any_record_of_day_1_leaves_one_of_everything() {
             scope.spawn(|| {
                 while let Some(death) = deaths.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let deaths = [death.clone()];
-                    assert_well(&deaths, &suffer(&shape, &deaths, &expected.standing, false, |work| work));
+                    assert_well(&deaths, &suffer(shape, &deaths, &expected.standing, false, |work| work));
                 }
             });
         }
     });
+}
+
+#[test]
+fn a_worker_killed_behind_any_record_of_day_1_leaves_one_of_everything() {
+    dies_behind_records_of_day_1(&until(1));
+}
+
+/// issue 15 item 1: an image and a template on each of two hosts.
+#[test]
+fn with_a_template_on_each_host_a_worker_killed_behind_any_record_of_day_1_leaves_one_of_everything() {
+    dies_behind_records_of_day_1(&Shape { scenario: "small-three-hosts", ..until(1) });
 }
 
 #[test]
