@@ -3,8 +3,9 @@ use super::{Check, of_jump_host, of_proxmox, proof};
 use crate::base::text::shorten;
 use crate::engine::failure::Failure;
 use crate::engine::proof::Proof;
-use crate::engine::step::Context;
-use crate::plan::model::Plan;
+use crate::engine::step::{Context, StepId};
+use crate::plan::model::{NodePlan, Plan};
+use crate::steps::day2::bootstrap;
 use crate::steps::site::Reading;
 use crate::steps::vm::guests::{self, Guests};
 use futures::stream::{self, StreamExt};
@@ -28,10 +29,13 @@ pub fn step(plan: &Plan) -> Check {
     Check::new(KIND, title, by_hand, |cx, site| Box::pin(look(cx, site))).of_proxmox()
 }
 
-/// Addresses to ask, each with its ports. What this run has made already answers rightly.
-fn targets(plan: &Plan, guests: &Guests) -> BTreeMap<Ipv4Addr, &'static [u16]> {
+/// Addresses to ask, each with its ports. What this run has made already answers rightly: with a cluster that is the VIP and the
+/// pool too, as long as one control plane of it is there.
+fn targets(plan: &Plan, guests: &Guests, has_cluster: bool) -> BTreeMap<Ipv4Addr, &'static [u16]> {
     let mut targets: BTreeMap<Ipv4Addr, &'static [u16]> = BTreeMap::new();
-    if !plan.control_planes().all(|n| guests.is_ours(n.vmid)) {
+    let is_there = |n: &NodePlan| guests.is_ours(n.vmid);
+    let is_made = if has_cluster { plan.control_planes().any(is_there) } else { plan.control_planes().all(is_there) };
+    if !is_made {
         let pool = plan.network.address_pool.iter().flat_map(|r| u32::from(r.first)..=u32::from(r.last));
         targets.extend(pool.take(POOL_LIMIT).map(|a| (Ipv4Addr::from(a), POOL_PORTS.as_slice())));
         targets.insert(plan.network.vip, &PORTS);
@@ -55,7 +59,7 @@ fn targets(plan: &Plan, guests: &Guests) -> BTreeMap<Ipv4Addr, &'static [u16]> {
 
 async fn look(cx: &dyn Context, site: &Reading) -> Result<Proof, Failure> {
     let guests = guests::read(cx, site).await?;
-    let targets = targets(&site.plan, &guests);
+    let targets = targets(&site.plan, &guests, cx.made().has(&StepId::new(bootstrap::KIND)));
     let places: Vec<(Ipv4Addr, u16)> =
         targets.iter().flat_map(|(address, ports)| ports.iter().map(|port| (*address, *port))).collect();
     let mut taken: BTreeMap<Ipv4Addr, String> = stream::iter(places)
@@ -159,20 +163,24 @@ mod tests {
     fn what_this_run_has_made_is_not_asked() {
         let mut plan = plan();
         plan.tests.machine_addresses = None;
-        let all = targets(&plan, &guests(&[]));
+        let all = targets(&plan, &guests(&[]), false);
         assert!(all.contains_key(&plan.network.vip) && all.contains_key(&plan.nodes[0].address));
         assert_eq!(all[&plan.nodes[0].address], PORTS);
         assert_eq!(all[&plan.network.address_pool[0].first], POOL_PORTS);
-        let some = targets(&plan, &guests(&[1001]));
+        let some = targets(&plan, &guests(&[1001]), false);
         assert!(!some.contains_key(&plan.nodes[0].address) && some.contains_key(&plan.network.vip));
-        assert_eq!(targets(&plan, &guests(&[1001, 1002, 1003])), BTreeMap::new());
+        assert_eq!(targets(&plan, &guests(&[1001, 1002, 1003]), false), BTreeMap::new());
+        // A control plane of a cluster is replaced: its own address alone is to be free.
+        let replaced: Vec<Ipv4Addr> = targets(&plan, &guests(&[1001, 1003]), true).into_keys().collect();
+        assert_eq!(replaced, [plan.nodes[1].address]);
+        assert!(targets(&plan, &guests(&[]), true).contains_key(&plan.network.vip));
     }
 
     #[test]
     fn the_addresses_of_day_6_are_asked_until_its_vm_is_there() {
         let plan = plan();
         let (_, range) = plan.day_6().unwrap();
-        assert_eq!(targets(&plan, &guests(&[]))[&range.first], PORTS);
+        assert_eq!(targets(&plan, &guests(&[]), false)[&range.first], PORTS);
     }
 
     #[test]
@@ -180,7 +188,7 @@ mod tests {
         let mut plan = plan();
         plan.tests.machine_addresses = None;
         plan.network.address_pool = vec!["10.1.0.0-10.1.255.255".parse().unwrap()];
-        assert_eq!(targets(&plan, &guests(&[])).len(), POOL_LIMIT + 1 + plan.nodes.len());
+        assert_eq!(targets(&plan, &guests(&[]), false).len(), POOL_LIMIT + 1 + plan.nodes.len());
     }
 
     #[test]
