@@ -5,6 +5,7 @@ mod authorize;
 mod decode;
 mod discovery;
 mod events;
+mod eviction;
 mod fields;
 mod identity;
 pub mod kinds;
@@ -138,6 +139,9 @@ impl Caller {
         {
             return self.review(request).await;
         }
+        if let ("", "v1", ["namespaces", namespace, "pods", name, "eviction"]) = (group, version, rest) {
+            return self.evict(request, namespace, name).await;
+        }
         let kinds: Vec<&'static Kind> = self.lab.look(served);
         let kinds: Vec<&'static Kind> =
             kinds.into_iter().filter(|k| k.group == group && k.version == version).collect();
@@ -157,6 +161,16 @@ impl Caller {
         let question = decode(request.into_body(), &content_type, "a review").await?;
         let answer = self.lab.look(|world| review::answer(world, &self.who, question)).to_string();
         Ok(reply(StatusCode::CREATED, "application/json", answer))
+    }
+
+    async fn evict(&self, request: Request<Incoming>, namespace: &str, name: &str) -> Result<Response<Body>, Refusal> {
+        if request.method() != Method::POST {
+            return Err(Refusal::MethodNotAllowed);
+        }
+        let content_type = header(request.headers(), CONTENT_TYPE).to_string();
+        let body = decode(request.into_body(), &content_type, "an Eviction").await?;
+        let done = self.lab.with(|world| eviction::evict(world, namespace, name, &body))?;
+        Ok(reply(StatusCode::CREATED, "application/json", done.to_string()))
     }
 
     /// Discovery and OpenAPI.

@@ -118,6 +118,8 @@ pub enum Refusal {
     Unexpected(String),
     #[error("Request entity too large: limit is {0}")]
     TooLarge(usize),
+    #[error("Cannot evict pod as it would violate the pod's disruption budget.")]
+    Disruption { budget: String, wanted: u64, healthy: u64 },
     #[error("{0}")]
     Internal(String),
 }
@@ -178,6 +180,7 @@ impl Refusal {
             Refusal::NoInside => (501, "NotImplemented"),
             Refusal::Unexpected(_) => (500, ""),
             Refusal::TooLarge(_) => (413, "RequestEntityTooLarge"),
+            Refusal::Disruption { .. } => (429, "TooManyRequests"),
             Refusal::Internal(_) => (500, "InternalError"),
         }
     }
@@ -209,6 +212,11 @@ impl Refusal {
                 "causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}],
                 "retryAfterSeconds": 1,
             })),
+            Refusal::Disruption { budget, wanted, healthy } => {
+                let message =
+                    format!("The disruption budget {budget} needs {wanted} healthy pods and has {healthy} currently");
+                Some(json!({"causes": [{"reason": "DisruptionBudget", "message": message}]}))
+            }
             Refusal::NoResource
             | Refusal::MethodNotAllowed
             | Refusal::Unprocessable

@@ -127,6 +127,32 @@ pub fn nodes_changed(world: &mut World) {
     }
 }
 
+/// The operator deletes the satellite of a node that is gone, and LINSTOR's own node with it. It waits for ever while data
+/// lies there (piraeus-operator v2, `deleteSatellite`).
+pub fn node_gone(world: &mut World, node: &str) {
+    let key = satellite_key(node);
+    if world.object(&key).is_none() {
+        return;
+    }
+    let at = seconds(world.now);
+    let left = objects::with_data_on(world, node);
+    if !left.is_empty() {
+        let why = format!("remaining resources: {}", left.join(", "));
+        world.change_object(&key, |satellite| {
+            satellite["metadata"]["deletionTimestamp"] = json!(at);
+            satellite["metadata"]["finalizers"] = json!(["piraeus.io/satellite-protection"]);
+            set_condition(satellite, &at, "EvacuationCompleted", "False", "Error", &why);
+        });
+        return;
+    }
+    objects::leave_all(world, node);
+    if let Some(state) = world.state() {
+        state.pools.remove(node);
+        state.underway.retain(|mark| !mark.starts_with(&format!("satellite {node} ")));
+    }
+    world.remove_object(&key);
+}
+
 /// Starts the work on every satellite that the configuration means.
 pub fn configuration_changed(world: &mut World, key: &Key, gone: Option<&Value>) {
     let at = seconds(world.now);

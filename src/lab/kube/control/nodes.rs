@@ -12,6 +12,7 @@ use std::net::Ipv4Addr;
 pub const NO_CNI: &str = "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady \
      message:Network plugin returns error: cni plugin not initialized";
 const NOT_READY: &str = "node.kubernetes.io/not-ready";
+const CORDONED: &str = "node.kubernetes.io/unschedulable";
 pub const UNREACHABLE: &str = "node.kubernetes.io/unreachable";
 
 pub fn key(name: &str) -> Key {
@@ -241,6 +242,18 @@ pub fn changed(world: &mut World, name: &str) {
     if world.object(&key(name)).is_some_and(|n| is_ready_now(n) && has_one(n)) {
         world.change_object(&key(name), |node| untaint(node, &[NOT_READY, UNREACHABLE]));
     }
+    let Some(node) = world.object(&key(name)) else { return };
+    let is_tainted = items(node, "/spec/taints").any(|t| t["key"] == CORDONED);
+    match node["spec"]["unschedulable"] == true {
+        is_cordoned if is_cordoned == is_tainted => {}
+        true => drop(world.change_object(&key(name), |node| {
+            untaint(node, &[]);
+            if let Some(taints) = node["spec"]["taints"].as_array_mut() {
+                taints.push(json!({"key": CORDONED, "effect": "NoSchedule"}));
+            }
+        })),
+        false => drop(world.change_object(&key(name), |node| untaint(node, &[CORDONED]))),
+    }
 }
 
 pub fn down(world: &mut World, name: &str) {
@@ -270,7 +283,7 @@ pub fn gone(world: &mut World, name: &str) {
         world.remove_object(&key);
     }
     world.remove_object(&Key::new("storage.k8s.io", "csinodes", "", name));
-    world.remove_object(&Key::new("piraeus.io", "linstorsatellites", "", name));
+    super::linstor::node_gone(world, name);
 }
 
 fn untaint(node: &mut Value, keys: &[&str]) {

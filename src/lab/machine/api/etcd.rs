@@ -1,7 +1,7 @@
 //! Calls that machined hands on to the etcd of its own machine. Where none runs its client dials until the caller gives
 //! up: the call has no answer but that the time is over.
 use super::super::super::world::World;
-use super::super::{Machine, Membership, Service};
+use super::super::{Machine, Membership, Service, State, cluster};
 use super::{Node, stream};
 use aws_lc_rs::digest::{SHA256, digest};
 use cozyup_talos_wire::common;
@@ -52,6 +52,31 @@ fn database(world: &World) -> Vec<u8> {
     let sum = digest(&SHA256, &bytes);
     bytes.extend(sum.as_ref());
     bytes
+}
+
+/// Takes a member out of the list, as the etcd of `vmid` is asked for. A machine that still runs it has its etcd stopped.
+///
+/// # Errors
+/// In etcd's own words, when it knows no such member, or has no majority to decide it.
+pub fn remove_member(world: &mut World, vmid: u32, id: u64) -> Result<(), Status> {
+    let asked = world.machines.get(&vmid).ok_or_else(|| Status::unavailable("gone"))?;
+    let id_of_cluster = asked.etcd.as_ref().map(|etcd| etcd.cluster);
+    let id_of_cluster = id_of_cluster.ok_or_else(|| Status::unknown("etcdserver: server stopped"))?;
+    if !cluster::has_quorum(world, asked) {
+        return Err(Status::unknown("failed to remove member: etcdserver: request timed out"));
+    }
+    if !cluster::members(world, id_of_cluster).any(|member| member.membership.id == id) {
+        return Err(Status::not_found("etcdserver: member not found"));
+    }
+    let now = world.now;
+    for machine in world.machines.values_mut() {
+        machine.lost.take_if(|lost| lost.membership.id == id);
+        if machine.etcd.take_if(|etcd| etcd.id == id).is_some() {
+            machine.service(now, "etcd", State::Finished, "Service finished successfully");
+        }
+    }
+    cluster::settle(world);
+    Ok(())
 }
 
 /// Returns when every control plane that is asked runs etcd, or when the caller's time is over: without a deadline of the

@@ -15,11 +15,12 @@ const STORAGE: &str = "storage.StorageService";
 const STATE: &str = "cosi.resource.State";
 
 /// Methods of a configured machine and the least role that may call them.
-const METHODS: [(&str, &str, &str); 28] = [
+const METHODS: [(&str, &str, &str); 29] = [
     (MACHINE, "ApplyConfiguration", ADMIN),
     (MACHINE, "Bootstrap", ADMIN),
     (MACHINE, "Dmesg", READER),
     (MACHINE, "EtcdMemberList", READER),
+    (MACHINE, "EtcdRemoveMemberByID", ADMIN),
     (MACHINE, "EtcdSnapshot", OPERATOR),
     (MACHINE, "EtcdStatus", READER),
     (MACHINE, "Events", READER),

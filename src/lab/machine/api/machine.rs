@@ -159,6 +159,23 @@ impl wire::machine_service_server::MachineService for Api {
         )
     }
 
+    async fn etcd_remove_member_by_id(
+        &self,
+        request: Request<wire::EtcdRemoveMemberByIdRequest>,
+    ) -> Reply<wire::EtcdRemoveMemberByIdResponse> {
+        etcd::dial(&self.0, request.metadata()).await;
+        let (metadata, _, asked) = request.into_parts();
+        self.0.each(
+            &metadata,
+            |messages| wire::EtcdRemoveMemberByIdResponse { messages },
+            |vmid| {
+                self.0.control_plane_only(vmid, "etcd remove member")?;
+                self.0.lab.with(|world| etcd::remove_member(world, vmid, asked.member_id))?;
+                Ok(wire::EtcdRemoveMemberById::default())
+            },
+        )
+    }
+
     async fn etcd_snapshot(&self, request: Request<wire::EtcdSnapshotRequest>) -> Reply<BoxStream<common::Data>> {
         etcd::dial(&self.0, request.metadata()).await;
         self.0.stream(request.metadata(), |vmid, stamp| etcd::snapshot(&self.0, vmid, stamp))

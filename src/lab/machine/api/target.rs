@@ -43,6 +43,7 @@ items!(
     machine::ApplyConfiguration,
     machine::Bootstrap,
     machine::EtcdMembers,
+    machine::EtcdRemoveMemberById,
     machine::EtcdStatus,
     machine::GenerateClientConfiguration,
     machine::Hostname,

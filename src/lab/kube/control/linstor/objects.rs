@@ -81,6 +81,24 @@ pub fn leave(world: &mut World, volume: &str, node: &str) {
     }
 }
 
+fn on(world: &World, node: &str) -> Vec<(Key, Value)> {
+    let node = node.to_uppercase();
+    world.select(GROUP, RESOURCES, None, |o| text(o, "/spec/node_name") == node)
+}
+
+/// The volumes whose data lies on the node, by their names in the cluster.
+pub fn with_data_on(world: &World, node: &str) -> Vec<String> {
+    let with_data = on(world, node).into_iter().filter(|(_, row)| flags(row) & DISKLESS == 0);
+    with_data.map(|(_, row)| text(&row, "/spec/resource_name").to_lowercase()).collect()
+}
+
+/// Removes what is on the node, whose LINSTOR node goes.
+pub fn leave_all(world: &mut World, node: &str) {
+    for (key, _) in on(world, node) {
+        world.remove_object(&key);
+    }
+}
+
 pub fn forget(world: &mut World, volume: &str) {
     for (key, _) in rows(world, volume, "") {
         world.remove_object(&key);
