@@ -7,7 +7,6 @@ mod assessment;
 pub mod finding;
 pub mod gather;
 pub mod pod;
-pub mod quantity;
 pub mod render;
 mod rules;
 pub mod snapshot;

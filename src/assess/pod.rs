@@ -1,6 +1,6 @@
 //! A pod as the rules need it: whether it serves, and if not, why and since when.
-use super::quantity;
 use super::snapshot::{Pod, Trouble, kept};
+use crate::kubernetes::quantity;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use std::collections::BTreeMap;

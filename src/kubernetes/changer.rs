@@ -10,6 +10,15 @@ use serde_json::{Map, Value, json};
 /// The name under which cozyup owns the fields that it applied.
 pub const FIELD_MANAGER: &str = "cozyup";
 
+/// The answer to an eviction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Evicted {
+    /// The pod is gone, or ends within its grace period.
+    Going,
+    /// A PodDisruptionBudget forbids it for now; the server's words.
+    Held(String),
+}
+
 /// Writes to the cluster, always as the field manager [`FIELD_MANAGER`]. Cheap to clone: clones share their
 /// connections.
 #[derive(Clone)]
@@ -120,6 +129,30 @@ impl Changer {
     /// [`Error::Conflict`] when another object has the name now; else see [`Error`].
     pub async fn delete(&self, kind: &Kind, namespace: Option<&str>, name: &str, uid: &str) -> Result<(), Error> {
         self.delete_with(kind, namespace, name, json!({"preconditions": {"uid": uid}})).await
+    }
+
+    /// Asks the server to delete exactly the pod with this uid, unless a PodDisruptionBudget forbids it (`policy/v1`, the pod's
+    /// subresource `eviction`). One that is gone is fine.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when another pod has the name now; else see [`Error`].
+    pub async fn evict(&self, namespace: &str, pod: &str, uid: &str) -> Result<Evicted, Error> {
+        let eviction = json!({
+            "apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": namespace},
+            "deleteOptions": {"preconditions": {"uid": uid}},
+        });
+        let ask = Ask {
+            method: Method::POST,
+            target: format!("{}/eviction", object_path(&Kind::POD, Some(namespace), pod)?),
+            content_type: "application/json",
+            body: eviction.to_string().into_bytes(),
+        };
+        match self.wire.text(ask).await {
+            Ok(_) | Err(Error::NotFound) => Ok(Evicted::Going),
+            // The server has this code for a budget and for its own load; only its words tell which (`eviction.go`).
+            Err(Error::Server { code: 429, text }) if text.contains("disruption budget") => Ok(Evicted::Held(text)),
+            Err(e) => Err(e),
+        }
     }
 
     /// As [`Changer::delete`], of a pod whose kubelet can't end it any more: its object goes at once. Only for a machine that

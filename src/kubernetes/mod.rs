@@ -12,6 +12,7 @@ mod nodes;
 mod pods;
 #[cfg(any(test, fuzzing))]
 pub mod properties;
+pub mod quantity;
 mod quota;
 mod reader;
 mod rows;
@@ -23,7 +24,7 @@ mod walk;
 mod warnings;
 mod wire;
 
-pub use changer::{Changer, FIELD_MANAGER};
+pub use changer::{Changer, Evicted, FIELD_MANAGER};
 pub use connect::{Credentials, connect};
 pub use discovery::{Discovered, Served};
 pub use error::Error;

@@ -1,9 +1,9 @@
 //! The few fields of each kind that the rules need.
 use super::super::pod::{Condition, Meta, time};
-use super::super::quantity;
 use super::super::snapshot::{Backup, Certificate, Claim, Node, Release, Satellite, Source, Volume, kept};
 use crate::base::text::shorten;
 use crate::kubernetes::ReleaseStatus;
+use crate::kubernetes::quantity;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;

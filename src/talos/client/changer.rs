@@ -7,8 +7,8 @@ use crate::base::secret::Secret;
 use crate::talos::error::Error;
 use crate::talos::secrets::ClientCertificate;
 use crate::talos::wire::machine::{
-    ApplyConfigurationRequest, BootstrapRequest, RebootRequest, ResetPartitionSpec, ResetRequest,
-    apply_configuration_request, reboot_request, reset_request,
+    ApplyConfigurationRequest, BootstrapRequest, EtcdRemoveMemberByIdRequest, RebootRequest, ResetPartitionSpec,
+    ResetRequest, apply_configuration_request, reboot_request, reset_request,
 };
 use serde_json::json;
 use std::net::IpAddr;
@@ -117,6 +117,31 @@ impl Changer {
         let answer = node.call(client.reset(request)).await?.into_inner();
         let actor = answer.messages.into_iter().next().map(|m| m.actor_id).unwrap_or_default();
         Ok(accepted(&node, "Reset", &reset_by_hand(graceful), &actor))
+    }
+
+    /// Has the etcd of this node take a member out of its list, one whose machine is no more: one that runs leaves by itself
+    /// (Talos v1.11, `EtcdRemoveMemberByID`). A member that is in the list no more is fine.
+    ///
+    /// # Errors
+    /// When the node does not answer, or its etcd has no majority to decide it.
+    pub async fn remove_member(
+        &self,
+        address: IpAddr,
+        certificate: &ClientCertificate,
+        member: u64,
+    ) -> Result<Answer<()>, Error> {
+        let node = Node::mutual(address, certificate).await?;
+        let mut client = node.machine();
+        let by_hand = format!("etcd remove-member {member:016x}");
+        let done = node.call(client.etcd_remove_member_by_id(EtcdRemoveMemberByIdRequest { member_id: member })).await;
+        match done {
+            Ok(_) | Err(Error::Refused { code: Code::NotFound, .. }) => {
+                Ok(accepted(&node, "EtcdRemoveMemberByID", &by_hand, ""))
+            }
+            // Talos hands on what etcd says without a code of its own: no leader, no majority.
+            Err(Error::Refused { code: Code::Unknown, text }) => Err(Error::NotReady { text }),
+            Err(e) => Err(e),
+        }
     }
 }
 
