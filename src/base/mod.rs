@@ -12,6 +12,7 @@ pub mod held;
 pub mod iso;
 pub mod json;
 pub mod known;
+pub mod label;
 pub mod logind;
 pub mod markup;
 pub mod names;

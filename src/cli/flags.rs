@@ -4,6 +4,7 @@ use super::start::teardown::Removal;
 use super::start::workers::Wanted;
 use super::verifying::Form;
 use crate::base::day::Day;
+use crate::base::label::Label;
 use crate::base::vmid::Vmid;
 use crate::steps::catalogue::LAST_DAY;
 use std::time::Duration;
@@ -51,9 +52,12 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 
 #[derive(Debug, Clone, clap::Args)]
 pub struct TeardownFlags {
-    /// The plan's name, to say beforehand that its run is to be removed
+    /// The plan's name (with --node that of the machine), to say beforehand that it is to be removed
     #[arg(long, value_name = "NAME")]
     pub confirm: Option<String>,
+    /// Only this machine of the plan: it is drained, leaves etcd, and its VM is destroyed; the cluster stays whole
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["cluster_is_lost", "also"])]
+    pub node: Option<Label>,
     /// The cluster answers no more: remove it without asking it for volumes and machines that depend on it
     #[arg(long)]
     pub cluster_is_lost: bool,
@@ -81,6 +85,7 @@ impl TeardownFlags {
     pub fn removal(&self) -> Removal {
         Removal {
             confirm: self.confirm.clone(),
+            node: self.node,
             cluster_is_lost: self.cluster_is_lost,
             also: self.also.iter().copied().collect(),
             list: self.list,

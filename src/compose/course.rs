@@ -6,11 +6,11 @@ use crate::engine::course::Course;
 use crate::engine::failure::Failure;
 use crate::engine::state::{RunState, StepState};
 use crate::engine::step::StepId;
-use crate::plan::model::Plan;
+use crate::plan::model::{NodePlan, Plan};
 use crate::release::Component;
 use crate::steps::catalogue::{self, Steps};
 use crate::steps::workers::deployed::Asked;
-use crate::steps::{kept, teardown};
+use crate::steps::{kept, node, teardown};
 use std::collections::BTreeSet;
 
 /// # Errors
@@ -25,7 +25,15 @@ pub fn steps(
     let mut steps = catalogue::steps(plan, components);
     match course {
         Course::Back { cluster_is_lost } => return Ok(teardown::steps(plan, components, cluster_is_lost, also)),
-        Course::Forward { .. } => return Ok(standing(plan, components, before)),
+        Course::Forward { until } => return forward(plan, components, before, until),
+        Course::Node { name } => {
+            let refused = |failure: Failure| Refusal::State { what: failure.what, next: failure.next };
+            let machine = planned(plan, name.as_str(), before).map_err(refused)?;
+            was_validated(plan, &steps, before, machine).map_err(refused)?;
+            let removal = node::steps(plan, machine);
+            steps = standing(plan, components, before);
+            steps.extend(removal);
+        }
         Course::Workers { count } => {
             let refused = |failure: Failure| Refusal::State { what: failure.what, next: failure.next };
             kept::fits(plan, count).and_then(|()| is_validated(plan, &steps, before)).map_err(refused)?;
@@ -33,6 +41,50 @@ pub fn steps(
         }
     }
     Ok(steps)
+}
+
+/// [`standing`], and what makes good a removal that was begun and given up.
+fn forward(plan: &Plan, components: &[Component], before: &RunState, until: Day) -> Result<Steps, Refusal> {
+    let mut steps = standing(plan, components, before);
+    let Some(name) = before.removing.filter(|_| until > Day::Number(0)) else { return Ok(steps) };
+    match plan.nodes.iter().find(|node| node.name == name.as_str()) {
+        Some(machine) => steps.push(node::made_good(machine)),
+        None => {
+            return Err(Refusal::State {
+                what: format!(
+                    "the removal of {name} was begun and is not complete, and the plan has no {name} any more"
+                ),
+                next: format!(
+                    "put {name} back into the plan, complete its removal with cozyup teardown PLAN --node {name}, and take \
+                     it out of the plan then"
+                ),
+            });
+        }
+    }
+    Ok(steps)
+}
+
+/// The machine of this name.
+fn planned<'a>(plan: &'a Plan, name: &str, before: &RunState) -> Result<&'a NodePlan, Failure> {
+    let named = plan.nodes.iter().find(|node| node.name == name);
+    named.ok_or_else(|| {
+        let was_there = before.steps.iter().any(|step| step.outline.id.subject() == Some(name));
+        let names: Vec<&str> = plan.nodes.iter().map(|node| node.name.as_str()).collect();
+        let next = match was_there {
+            true => {
+                format!("put {name} back into the plan, remove it with this command, and take it out of the plan then")
+            }
+            false => format!("name one of its machines: {}", names.join(", ")),
+        };
+        Failure::person(format!("plan {} has no machine {name}", plan.name), next)
+    })
+}
+
+/// Every step of every day was proven once, but for those about the machine that goes: what of it is true now, the removal's
+/// own look says.
+fn was_validated(plan: &Plan, steps: &Steps, state: &RunState, node: &NodePlan) -> Result<(), Failure> {
+    let was_proven = |id: &StepId| state.step(id).is_some_and(|step| step.is_proven() || step.proof.is_some());
+    all_proven(plan, steps, state, |id| id.subject() == Some(&node.name) || was_proven(id))
 }
 
 /// Every step of the plan, and those of the workers that stay. Once it is proven that none is left, nobody asks for them any more.
@@ -49,7 +101,7 @@ pub fn standing(plan: &Plan, components: &[Component], before: &RunState) -> Ste
 pub fn makes_secrets(course: Course) -> bool {
     match course {
         Course::Forward { until } => until >= Day::Number(2),
-        Course::Back { .. } | Course::Workers { .. } => false,
+        Course::Back { .. } | Course::Workers { .. } | Course::Node { .. } => false,
     }
 }
 
@@ -59,8 +111,17 @@ fn is_proven(state: &RunState, id: &StepId) -> bool {
 
 /// Every step of every day is proven, by the last word of the journal.
 fn is_validated(plan: &Plan, steps: &Steps, state: &RunState) -> Result<(), Failure> {
+    all_proven(plan, steps, state, |id| is_proven(state, id))
+}
+
+fn all_proven(
+    plan: &Plan,
+    steps: &Steps,
+    state: &RunState,
+    is_proven: impl Fn(&StepId) -> bool,
+) -> Result<(), Failure> {
     let outlines = steps.iter().map(|s| s.outline());
-    let open: Vec<&StepId> = outlines.map(|o| &o.id).filter(|id| !is_proven(state, id)).collect();
+    let open: Vec<&StepId> = outlines.map(|o| &o.id).filter(|id| !is_proven(id)).collect();
     let Some(first) = open.first() else { return Ok(()) };
     let what = match state.sessions {
         0 => format!("plan {} has no run here, so there is no cluster of it", plan.name),
@@ -110,6 +171,43 @@ mod tests {
         assert_eq!(on(workers, &fold(proven_but(""))).unwrap().len(), 6);
         let many = on(Course::Workers { count: 9 }, &fold(proven_but(""))).unwrap_err().to_string();
         assert!(many.contains("tests.machine_vmids"), "{many}");
+    }
+
+    fn removal(name: &str, before: &RunState) -> Result<Vec<String>, String> {
+        let course = Course::Node { name: name.parse().unwrap() };
+        let steps = steps(course, &with_ranges(), &[], &BTreeSet::new(), before).map_err(|e| e.to_string())?;
+        let of_course = steps.iter().map(|s| s.outline()).filter(|outline| course.wants(outline.day));
+        Ok(of_course.map(|outline| outline.id.to_string()).collect())
+    }
+
+    #[test]
+    fn a_machine_is_removed_from_a_validated_cluster_alone_and_by_its_name_in_the_plan() {
+        let plan = with_ranges();
+        let name = plan.nodes[1].name.as_str();
+        assert!(removal(name, &RunState::default()).unwrap_err().contains("has no run here"));
+        let open = removal(name, &fold(proven_but("day5.dns"))).unwrap_err();
+        assert!(open.contains("not validated: 1 steps") && open.contains("cozyup run PLAN"), "{open}");
+        // What is open of the machine itself does not hold its removal.
+        let ids = removal(name, &fold(proven_but(&format!("day1.configure/{name}")))).unwrap();
+        assert!(ids.iter().all(|id| id.ends_with(&format!("/{name}"))), "{ids:?}");
+        assert!(ids.first().is_some_and(|id| id.starts_with("node.bearing/")), "{ids:?}");
+        let unknown = removal("nobody", &fold(proven_but(""))).unwrap_err();
+        assert!(unknown.contains("has no machine nobody") && unknown.contains(name), "{unknown}");
+    }
+
+    #[test]
+    fn a_run_after_a_removal_that_was_cut_off_makes_it_good_or_says_what_is_left_to_do() {
+        let (plan, mut before) = (with_ranges(), fold(proven_but("")));
+        before.removing = Some(plan.nodes[1].name.parse().unwrap());
+        let forward = Course::Forward { until: Day::Number(10) };
+        let ids = |plan: &Plan, before: &RunState| {
+            let steps = steps(forward, plan, &[], &BTreeSet::new(), before).map_err(|e| e.to_string())?;
+            Ok::<_, String>(steps.iter().map(|s| s.outline().id.to_string()).collect::<Vec<_>>())
+        };
+        assert!(ids(&plan, &before).unwrap().contains(&format!("node.back/{}", plan.nodes[1].name)));
+        assert!(!ids(&plan, &fold(proven_but(""))).unwrap().iter().any(|id| id.starts_with("node.")));
+        before.removing = Some("elsewhere".parse().unwrap());
+        assert!(ids(&plan, &before).unwrap_err().contains("put elsewhere back into the plan"));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The direction of a session.
 use crate::base::day::Day;
+use crate::base::label::Label;
 use serde::{Deserialize, Serialize};
 
 /// The purpose of a session, and the day that it goes to.
@@ -21,6 +22,11 @@ pub enum Course {
         /// Their number afterwards; 0 takes all of them back.
         count: u32,
     },
+    /// Takes one machine of the plan out of the cluster and removes it; everything else is left as it is.
+    Node {
+        /// Its name in the plan.
+        name: Label,
+    },
 }
 
 /// Day 0 alone, which changes nothing: what is known of a run before its first record.
@@ -37,15 +43,16 @@ impl Course {
             // Who asks for every day that has steps asks for what came after them, too.
             Course::Forward { until } => day <= until || (day == Day::Workers && until >= Day::Number(Day::BUILT)),
             Course::Workers { .. } => day == Day::Workers,
+            Course::Node { .. } => day == Day::Teardown,
             Course::Back { .. } => true,
         }
     }
 
-    /// True when it takes back what other sessions made.
+    /// True when it takes back all that other sessions made.
     pub fn is_back(self) -> bool {
         match self {
             Course::Back { .. } => true,
-            Course::Forward { .. } | Course::Workers { .. } => false,
+            Course::Forward { .. } | Course::Workers { .. } | Course::Node { .. } => false,
         }
     }
 
@@ -53,7 +60,7 @@ impl Course {
     pub fn builds(self) -> bool {
         match self {
             Course::Forward { .. } => true,
-            Course::Back { .. } | Course::Workers { .. } => false,
+            Course::Back { .. } | Course::Workers { .. } | Course::Node { .. } => false,
         }
     }
 
@@ -63,6 +70,7 @@ impl Course {
             Course::Back { .. } => "cozyup teardown PLAN".into(),
             Course::Forward { .. } => "cozyup run PLAN".into(),
             Course::Workers { count } => format!("cozyup workers set PLAN {count}"),
+            Course::Node { name } => format!("cozyup teardown PLAN --node {name}"),
         }
     }
 }
@@ -77,6 +85,7 @@ mod tests {
             (Course::Forward { until: Day::Number(5) }, r#"{"forward":{"until":5}}"#),
             (Course::Back { cluster_is_lost: true }, r#"{"back":{"cluster_is_lost":true}}"#),
             (Course::Workers { count: 2 }, r#"{"workers":{"count":2}}"#),
+            (Course::Node { name: "cp2".parse().unwrap() }, r#"{"node":{"name":"cp2"}}"#),
         ];
         for (course, json) in kept {
             assert_eq!(serde_json::to_string(&course).unwrap(), json);
@@ -89,6 +98,13 @@ mod tests {
         let forward = Course::Forward { until: Day::Number(2) };
         assert!(forward.wants(Day::Number(2)) && !forward.wants(Day::Number(3)) && !forward.wants(Day::Teardown));
         assert!(Course::Back { cluster_is_lost: false }.wants(Day::Teardown));
+    }
+
+    #[test]
+    fn the_removal_of_a_machine_looks_at_no_day_and_is_no_teardown() {
+        let node = Course::Node { name: "cp2".parse().unwrap() };
+        assert!(node.wants(Day::Teardown) && !node.wants(Day::Number(1)) && !node.wants(Day::Workers));
+        assert!(!node.is_back() && !node.builds() && node.resume_command().ends_with("--node cp2"));
     }
 
     #[test]

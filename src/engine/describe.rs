@@ -235,13 +235,13 @@ fn session<'a>(event: &Event, state: &RunState) -> Vec<LogEntry<'a>> {
     };
     let process = format!("; process {pid} on {host}");
     let wanted = steps.iter().filter(|s| course.wants(s.day)).count();
+    let goes_on = |what: String| LogEntry::run(News::GoesOn, format!("run {run} of plan {plan}: {what}{process}"));
     let begins = match course {
         Course::Back { .. } => {
             LogEntry::run(News::Teardown, format!("of run {run} of plan {plan}: {wanted} steps{process}"))
         }
-        Course::Workers { count } => {
-            LogEntry::run(News::GoesOn, format!("run {run} of plan {plan}: workers that stay: {count}{process}"))
-        }
+        Course::Workers { count } => goes_on(format!("workers that stay: {count}")),
+        Course::Node { name } => goes_on(format!("{name} is removed: {wanted} steps")),
         Course::Forward { until } => {
             let news = if state.sessions == 0 { News::Starts } else { News::GoesOn };
             let days = match until {

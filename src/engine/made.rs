@@ -1,5 +1,6 @@
 //! The things that a run has made, according to its journal: which acts were called, and what tells each thing from its
 //! copies.
+use super::course::Course;
 use super::failure::Class;
 use super::proof::Proof;
 use super::record::{Event, Outcome};
@@ -62,6 +63,8 @@ pub struct Made {
     /// Of a teardown: what it has called and proven.
     back: BTreeSet<StepId>,
     backwards: bool,
+    /// One machine alone is taken back: what was made of the others is still there afterwards.
+    in_part: bool,
     /// Called in this session for the first time, and nothing was accepted yet.
     fresh: BTreeSet<StepId>,
     /// Acts that were called since a proof last named what they made.
@@ -104,7 +107,7 @@ impl Made {
     /// Takes the next record of the journal into account.
     pub fn apply(&mut self, event: &Event) {
         match event {
-            Event::Session { course, adopted, steps, .. } => self.begin(course.is_back(), adopted, steps),
+            Event::Session { course, adopted, steps, .. } => self.begin(*course, adopted, steps),
             Event::Intended { step, .. } if self.backwards => drop(self.back.insert(step.clone())),
             Event::Proven { step, .. } if self.backwards => {
                 self.back.insert(step.clone());
@@ -129,7 +132,7 @@ impl Made {
                     self.open.remove(step);
                 }
             }
-            Event::Ended { outcome: Outcome::Proven } if self.backwards => {
+            Event::Ended { outcome: Outcome::Proven } if self.backwards && !self.in_part => {
                 *self = Made { backwards: true, ..Made::default() };
             }
             Event::GateAsked { .. }
@@ -150,12 +153,16 @@ impl Made {
         }
     }
 
-    fn begin(&mut self, backwards: bool, adopted: &[Adopted], steps: &[Outline]) {
-        self.backwards = backwards;
+    fn begin(&mut self, course: Course, adopted: &[Adopted], steps: &[Outline]) {
+        let (whole, was_in_part) = (course.is_back(), self.in_part);
+        self.in_part = matches!(course, Course::Node { .. });
+        self.backwards = whole || self.in_part;
         self.fresh.clear();
-        // A teardown that was given up is another one than the next.
-        if !backwards {
+        // A teardown that was given up is another one than the next, and the removal of one machine is none.
+        if !whole || was_in_part {
             self.back.clear();
+        }
+        if !whole {
             self.plan_to_put_right(steps);
         }
         for Adopted { step, thing } in adopted {
@@ -325,6 +332,28 @@ mod tests {
         let over = [forward(), intended(), proven("a"), backward(), ended];
         assert_eq!(origin(&over, "a"), Origin::Never);
         assert!(made(&over).steps().next().is_none());
+    }
+
+    #[test]
+    fn the_removal_of_one_machine_forgets_nothing_of_the_others_and_is_no_part_of_a_teardown() {
+        let undo = undo::undo_id(&id());
+        let removal = on_course(forward(), Course::Node { name: "cp1".parse().unwrap() });
+        let gone = [
+            Event::Intended { step: undo.clone(), attempt: 1 },
+            Event::Proven { step: undo.clone(), proof: proof() },
+            Event::Ended { outcome: Outcome::Proven },
+        ];
+        let events: Vec<Event> = [forward(), intended(), proven("a"), removal].into_iter().chain(gone).collect();
+        let there = made(&events);
+        assert!(there.has(&undo) && there.has(&id()));
+        assert_eq!(origin(&events, "b"), Origin::Another);
+        for next in [forward(), backward()] {
+            let after = made(&[events.clone(), vec![next]].concat());
+            assert!(!after.has(&undo) && after.has(&id()), "{after:?}");
+        }
+        // Made anew, it is known again beside the old one.
+        let again = [events, vec![forward(), intended(), proven("b")]].concat();
+        assert_eq!(origin(&again, "b"), Origin::Known);
     }
 
     #[test]

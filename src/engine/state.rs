@@ -1,11 +1,13 @@
 //! The one fold: what a run's records add up to. Used live, at recovery, in every view and in the report.
 mod idle;
 mod moments;
+mod removing;
 mod step_state;
 #[cfg(test)]
 pub(crate) mod tests;
 
 pub use idle::Idle;
+pub use removing::MADE_GOOD_BY;
 pub use step_state::{Status, StepState};
 
 use super::course::Course;
@@ -15,6 +17,7 @@ use super::proof::Comparison;
 use super::record::{Event, Outcome, Record};
 use super::step::{Outline, Queue, StepId};
 use crate::base::day::Day;
+use crate::base::label::Label;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -36,6 +39,8 @@ pub struct RunState {
     pub course: Course,
     /// The number of workers that stay, as a person asked for it last; `None` where nobody has.
     pub workers: Option<u32>,
+    /// The machine whose removal was begun and has neither ended nor been made good since.
+    pub removing: Option<Label>,
     /// Number of sessions so far.
     pub sessions: u32,
     /// Time of the first session's start.
@@ -149,6 +154,7 @@ impl RunState {
             Event::Absent { step, .. } => self.on(step, at, StepState::absent),
             Event::Intended { step, attempt } => {
                 self.tried.insert(step.clone());
+                self.removes();
                 self.on(step, at, |s| s.intended(*attempt, at));
             }
             Event::HandleKept { step, handle } => {
@@ -160,6 +166,7 @@ impl RunState {
             Event::Proven { step, proof } => {
                 self.on(step, at, |s| s.proven(proof, at));
                 self.is_right_again(step);
+                self.is_back(step);
             }
             Event::Failed { step, failure, again_at } => {
                 self.narrows(step, failure);
@@ -298,13 +305,15 @@ impl RunState {
     }
 
     /// A gate that was opened on the way forward does not count on the way back, nor the other way round, and each number of
-    /// workers is agreed to by itself.
+    /// workers and each removal of a machine is agreed to by itself.
     fn close_gates(&mut self, course: Course) {
         if course.is_back() || self.course.is_back() {
             self.gates.clear();
         }
-        if let Course::Workers { .. } = course {
-            self.gates.remove(&Day::Workers);
+        match course {
+            Course::Workers { .. } => drop(self.gates.remove(&Day::Workers)),
+            Course::Node { .. } => drop(self.gates.remove(&Day::Teardown)),
+            Course::Forward { .. } | Course::Back { .. } => {}
         }
     }
 
@@ -316,7 +325,10 @@ impl RunState {
         self.ended = Some(outcome);
         // What was taken back is not looked for any more.
         if outcome == Outcome::Proven && self.course.is_back() {
-            self.workers = None;
+            (self.workers, self.removing) = (None, None);
+        }
+        if let (Outcome::Proven, Course::Node { name }) = (outcome, self.course) {
+            self.is_removed(name);
         }
     }
 

@@ -101,7 +101,7 @@ fn remarks(state: &RunState) -> Vec<Remark> {
 fn off(state: &RunState, plan: &Plan) -> Vec<Remark> {
     let until = match state.course {
         Course::Forward { until } => until,
-        Course::Back { .. } | Course::Workers { .. } => return Vec::new(),
+        Course::Back { .. } | Course::Workers { .. } | Course::Node { .. } => return Vec::new(),
     };
     let off = plan.off().into_iter().filter(|off| off.day <= until);
     off.map(|off| Remark { step: day_title(off.day), what: format!("not tested, {}: {}", off.test, off.reason) })
@@ -115,6 +115,14 @@ pub struct Node {
     pub vmid: Vmid,
     pub host: String,
     pub address: String,
+}
+
+/// False for the machine that this session has removed, or removes.
+fn is_there(state: &RunState, node: &Node) -> bool {
+    match state.course {
+        Course::Node { name } => node.name != name.as_str(),
+        Course::Forward { .. } | Course::Back { .. } | Course::Workers { .. } => true,
+    }
 }
 
 /// The machines of the plan.
@@ -196,7 +204,7 @@ impl Summary {
             wall_s: (times.wall.as_secs_f64() * 1000.0).round() / 1000.0,
             critical_path_s: times.critical_path_s,
             speed: times.speed,
-            nodes: nodes(plan),
+            nodes: nodes(plan).into_iter().filter(|node| is_there(state, node)).collect(),
             versions: versions(plan),
             addresses: addresses(plan),
             files: files
@@ -213,6 +221,7 @@ impl Summary {
             Course::Forward { until: Day::Number(last) } => format!("days 0 to {last}"),
             Course::Forward { until: until @ (Day::Workers | Day::Teardown) } => until.to_string(),
             Course::Workers { count } => format!("workers that stay: {count}"),
+            Course::Node { name } => format!("removal of {name}"),
             Course::Back { .. } => "teardown".to_string(),
         };
         let mut out = vec![format!("{}: {} of {} steps proven ({what})", self.outcome.word(), self.proven, self.steps)];

@@ -228,6 +228,21 @@ pub async fn alone_on(site: &Reading, node: &str) -> Result<BTreeSet<String>, Fa
     Ok(alone(&all.value, node))
 }
 
+/// The volumes of which LINSTOR has data on this node, and those of them of which it has none elsewhere, by their names in
+/// the cluster; none where there is no LINSTOR.
+///
+/// # Errors
+/// When LINSTOR's objects can't be read.
+pub async fn data_on(site: &Reading, node: &str) -> Result<(BTreeSet<String>, BTreeSet<String>), Failure> {
+    let all = match site.kubernetes()?.list(&Kind::LINSTOR_RESOURCE, None, None).await {
+        Ok(all) => all.value,
+        Err(Error::NotFound) => Vec::new(),
+        Err(e) => return Err(of_linstor(&e)),
+    };
+    let here = all.iter().filter(|row| has_data(row) && text(row, "/spec/node_name").eq_ignore_ascii_case(node));
+    Ok((here.map(|row| text(row, "/spec/resource_name").to_lowercase()).collect(), alone(&all, node)))
+}
+
 fn alone(rows: &[Value], node: &str) -> BTreeSet<String> {
     let with_data = || rows.iter().filter(|row| text(row, "/spec/snapshot_name").is_empty() && has_data(row));
     let name = |row: &Value| text(row, "/spec/resource_name").to_lowercase();

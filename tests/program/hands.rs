@@ -68,6 +68,17 @@ impl Hands {
         self.runtime.block_on(changer.start_vm(HOST, Vmid::of(vmid))).unwrap();
     }
 
+    /// Its plug is pulled, and the task that does it has ended.
+    pub fn stop(&self, vmid: u32) {
+        let (reader, changer) = self.proxmox();
+        self.runtime.block_on(async {
+            let task = changer.stop_vm(HOST, Vmid::of(vmid)).await.unwrap();
+            while reader.task_status(&task).await.unwrap().value.running {
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+        });
+    }
+
     pub fn revoke(&self, user: &str, token: &str) {
         let changer = self.proxmox().1;
         self.runtime.block_on(changer.delete_token(user, token)).unwrap();

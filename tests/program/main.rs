@@ -33,6 +33,8 @@ mod leaks;
 mod manual;
 mod midway;
 mod mirrors;
+mod node_removal;
+mod nodes;
 mod observe;
 mod session;
 mod several_hosts;

@@ -176,7 +176,8 @@ fn every_file_of_a_day_is_the_step_that_it_names() {
         let parts: Vec<_> = relative.iter().map(|part| part.to_string_lossy()).collect();
         let holds = format!("const KIND: &str = \"{}\";", parts.join("."));
         let text = fs::read_to_string(&file).unwrap();
-        let in_steps = parts.len() == 2 && (parts[0].starts_with("day") || ["kept", "teardown"].contains(&&*parts[0]));
+        let in_steps =
+            parts.len() == 2 && (parts[0].starts_with("day") || ["kept", "node", "teardown"].contains(&&*parts[0]));
         // `mod.rs` lists the steps of its day, `tests.rs` holds what its unit tests share.
         let wanted = in_steps && parts[1] != "mod" && parts[1] != "tests";
         steps += usize::from(wanted);

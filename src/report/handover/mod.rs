@@ -183,6 +183,7 @@ impl HandOver {
             Course::Forward { until } => format!("to the end of {until}"),
             Course::Back { .. } => "teardown".to_string(),
             Course::Workers { count } => format!("workers that stay: {count}"),
+            Course::Node { name } => format!("removal of {name}"),
         };
         let word = if self.disputed { "disputed" } else { self.outcome.word() };
         format!("{word} ({way}): {} of {} steps proven", self.proven, self.steps_in_all)

@@ -8,7 +8,7 @@ use crate::plan::model::{NetworkPlan, NodePlan, Plan};
 use crate::proxmox::VmConfig;
 use crate::steps::site::{Changing, Installation, Reading};
 use crate::steps::vm;
-use crate::steps::{failures, follow, outlines};
+use crate::steps::{failures, follow, outlines, resized};
 use async_trait::async_trait;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -140,10 +140,9 @@ impl Step<Installation> for Configure {
         let status = site.proxmox.vm_status(&node.host, node.vmid).await;
         if status.map_err(|e| failures::proxmox(&e, doing))?.value.is_running() {
             // A running VM would take the values only at its next start, and nobody restarts a node unasked.
-            return Ok(Observed::Conflict(Failure::person(
-                format!("vm {} runs with other values than the plan's: {differences}", node.vmid),
-                format!("change the plan, or on {}: qm shutdown {}; the step then sets them", node.host, node.vmid),
-            )));
+            let before =
+                format!("change the plan, or on {}: qm shutdown {}; the step then sets them", node.host, node.vmid);
+            return Ok(Observed::Conflict(resized::failure(site, node, &differences, before)));
         }
         vm::absent(cx, site, differences, doing, BAND).await
     }

@@ -8,7 +8,7 @@ use crate::observed::Fact;
 use crate::plan::model::{NodePlan, Plan};
 use crate::steps::site::{Changing, Installation, Reading};
 use crate::steps::vm;
-use crate::steps::{follow, outlines};
+use crate::steps::{follow, outlines, resized};
 use async_trait::async_trait;
 use std::time::Duration;
 
@@ -52,10 +52,10 @@ impl Step<Installation> for DataDisk {
         };
         if disk.size_gib != node.data_disk_gib {
             let (is, wanted) = (size(disk.size_bytes), node.data_disk_gib);
-            return Ok(Observed::Conflict(Failure::person(
-                format!("{DISK} of vm {} is {} with {is} instead of {wanted} GiB", node.vmid, disk.volid),
-                format!("set data_disk_gib of {} to that size, or remove the disk yourself if it is empty", node.name),
-            )));
+            let differences = format!("{DISK} is {} with {is} instead of {wanted} GiB", disk.volid);
+            let before =
+                format!("set data_disk_gib of {} to that size, or remove the disk yourself if it is empty", node.name);
+            return Ok(Observed::Conflict(resized::failure(site, node, &differences, before)));
         }
         let evidence = Evidence::of("Proxmox", cx.clock().now(), &config);
         let summary = format!("data disk {} of vm {} has {}", disk.volid, node.vmid, size(disk.size_bytes));

@@ -8,7 +8,7 @@ use crate::observed::Fact;
 use crate::plan::model::NodePlan;
 use crate::steps::site::{Changing, Installation, Reading};
 use crate::steps::vm;
-use crate::steps::{follow, outlines};
+use crate::steps::{failures, follow, outlines, resized};
 use async_trait::async_trait;
 use std::time::Duration;
 
@@ -50,6 +50,13 @@ impl Step<Installation> for Resize {
         };
         if disk.size_gib < node.system_disk_gib {
             let seen = format!("{DISK} has {}", size(disk.size_bytes));
+            let status = site.proxmox.vm_status(&node.host, node.vmid).await;
+            if status.map_err(|e| failures::proxmox(&e, doing))?.value.is_running() {
+                // Talos has made its partitions by then; they would not grow before its next boot.
+                let differences = format!("{seen} instead of {} GiB", node.system_disk_gib);
+                let before = format!("on {}: qm shutdown {}; the step then grows it", node.host, node.vmid);
+                return Ok(Observed::Conflict(resized::failure(site, node, &differences, before)));
+            }
             return vm::absent(cx, site, seen, doing, BAND).await;
         }
         let evidence = Evidence::of("Proxmox", cx.clock().now(), &config);

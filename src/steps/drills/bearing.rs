@@ -37,8 +37,9 @@ pub enum Why {
 }
 
 impl Why {
-    pub fn failure(&self, node: &NodePlan) -> Failure {
-        let (why, remedy) = match self {
+    /// The reason, and what to do about it.
+    pub fn told(&self) -> (String, String) {
+        match self {
             Why::FewControlPlanes(count) => {
                 (format!("there are {count} control planes"), "a cluster with fewer than three can't spare one".into())
             }
@@ -59,7 +60,11 @@ impl Why {
                 format!("it holds {here} of the {of} pods of {set} with their only copies"),
                 "the others would have no majority: let the pods run on different machines".into(),
             ),
-        };
+        }
+    }
+
+    pub fn failure(&self, node: &NodePlan) -> Failure {
+        let (why, remedy) = self.told();
         Failure::person(
             format!("{} is not powered off, since {why}", told(node)),
             format!("{remedy}; the drill begins by itself then; without it: take {} out of tests.drills", node.name),
@@ -110,7 +115,7 @@ pub async fn judge(cx: &dyn Context, site: &Reading, node: &NodePlan) -> Result<
 }
 
 /// Any node counts, also one that is not the plan's: what ran on the machine has to find room.
-fn of_nodes<'a>(nodes: &[Value], planned: impl Iterator<Item = &'a str>) -> Option<Why> {
+pub fn of_nodes<'a>(nodes: &[Value], planned: impl Iterator<Item = &'a str>) -> Option<Why> {
     let name = |node: &Value| text(node, "/metadata/name").to_string();
     for planned in planned {
         if !nodes.iter().any(|node| name(node) == planned) {

@@ -3,6 +3,7 @@ mod agree;
 mod survey;
 
 use super::{Start, execute, takeover};
+use crate::base::label::Label;
 use crate::base::vmid::Vmid;
 use crate::cli::exit::Exit;
 use crate::cli::output::{print, print_error};
@@ -21,8 +22,10 @@ use survey::{Survey, survey};
 
 /// The options of a teardown.
 pub struct Removal {
-    /// The run's name, where a person typed it beforehand.
+    /// The name of what is to be removed, where a person typed it beforehand.
     pub confirm: Option<String>,
+    /// One machine of the plan, and nothing else.
+    pub node: Option<Label>,
     pub cluster_is_lost: bool,
     /// VMIDs to take beside what the journal knows.
     pub also: BTreeSet<Vmid>,
@@ -70,17 +73,21 @@ pub async fn tear_down(start: Start<'_>, removal: &Removal, state_dir: &Path) ->
 }
 
 fn course(removal: &Removal) -> Course {
-    Course::Back { cluster_is_lost: removal.cluster_is_lost }
+    match removal.node {
+        Some(name) => Course::Node { name },
+        None => Course::Back { cluster_is_lost: removal.cluster_is_lost },
+    }
 }
 
 /// The run, once a person has seen what goes and has agreed.
 async fn agreed(start: &Start<'_>, removal: &Removal, state_dir: &Path) -> Result<Found, Over> {
     let found = find(start, state_dir)?;
     let json = removal.style == Style::Json;
-    if !json || !removal.also.is_empty() {
+    if !json || !removal.also.is_empty() || removal.node.is_some() {
         let survey = seen(start, removal, &found).await?;
         if let Some(why) = survey.refused {
-            return Err(refused(Exit::Usage, why));
+            let exit = if removal.node.is_some() { Exit::Blocked } else { Exit::Usage };
+            return Err(refused(exit, why));
         }
         if !json {
             print(&survey.text);
@@ -89,7 +96,11 @@ async fn agreed(start: &Start<'_>, removal: &Removal, state_dir: &Path) -> Resul
             }
         }
     }
-    agree(&found.name, removal.confirm.as_deref()).map_err(|why| refused(Exit::Usage, why))?;
+    let (name, whose) = match &removal.node {
+        Some(node) => (node.as_str(), "machine"),
+        None => (found.name.as_str(), "run"),
+    };
+    agree(name, whose, removal.confirm.as_deref()).map_err(|why| refused(Exit::Usage, why))?;
     Ok(found)
 }
 
@@ -124,11 +135,12 @@ async fn seen(start: &Start<'_>, removal: &Removal, found: &Found) -> Result<Sur
         reconnect: Arc::new(|| Box::pin(async { Err("no worker is at work".to_string()) })),
         keys: found.keys.clone(),
     };
-    let mut seen = survey(options.clone()).await;
+    let node = removal.node.as_ref();
+    let mut seen = survey(options.clone(), node).await;
     if matches!(seen, Err(Refusal::Locked(_))) && !removal.list {
         let made = takeover::make_way(&found.name, &found.folder, removal.take_over).await;
         made.map_err(|why| refused(Exit::Locked, why))?;
-        seen = survey(options).await;
+        seen = survey(options, node).await;
     }
     seen.map_err(|refusal| refused(Exit::from(&refusal), refusal.to_string()))
 }

@@ -1,21 +1,48 @@
 //! The things that a teardown would remove, in lists for a person.
+use crate::base::day::Day;
+use crate::base::label::Label;
 use crate::cli::prepare::prepare;
 use crate::compose::{Options, Refusal};
 use crate::engine::failure::Failure;
 use crate::engine::proof::Left;
 use crate::engine::step::{Observed, Outline};
+use crate::steps::node::bearing;
 use crate::steps::teardown::{also, orphans, residue};
 
-/// Reads what would be removed, what would stay, and what can't be determined; the run is locked meanwhile.
-pub async fn survey(options: Options) -> Result<Survey, Refusal> {
+/// Reads what would be removed, what would stay, and what can't be determined; the run is locked meanwhile. `node`: of one
+/// machine alone.
+pub async fn survey(options: Options, node: Option<&Label>) -> Result<Survey, Refusal> {
     let prepared = prepare(options).await?;
-    let found = prepared.work.survey_of(|_| true).await;
-    Ok(list(&prepared.plan.name, &found))
+    let found = prepared.work.survey_of(|outline| outline.day == Day::Teardown).await;
+    Ok(match node {
+        Some(node) => of_node(&prepared.plan.name, node.as_str(), &found),
+        None => list(&prepared.plan.name, &found),
+    })
+}
+
+/// Of the removal of one machine: what it brings about in which order, or why the cluster can't do without it.
+fn of_node(plan: &str, node: &str, found: &Found) -> Survey {
+    let refused = found.iter().find_map(|(outline, observed)| match observed {
+        Ok(Observed::Conflict(failure)) | Err(failure) if outline.id.kind() == bearing::KIND => {
+            Some(format!("{}\nnext: {}", failure.what, failure.next))
+        }
+        Ok(_) | Err(_) => None,
+    });
+    let mut out = vec![format!("the removal of {node} from {plan} proves one after the other:")];
+    for (outline, observed) in found {
+        out.push(match observed {
+            Ok(Observed::Satisfied(proof)) => format!("  {}  (it is so: {})", outline.title, proof.summary()),
+            Ok(Observed::Absent(_) | Observed::Unfinished(_) | Observed::Underway(_) | Observed::Conflict(_))
+            | Err(_) => format!("  {}", outline.title),
+        });
+    }
+    out.push("everything else of the run stays as it is".to_string());
+    Survey { text: out.join("\n"), is_held: refused.is_some(), refused, is_over: false }
 }
 
 pub struct Survey {
     pub text: String,
-    /// The VM that was named with `--also` and can't be taken.
+    /// Why nothing is to be removed: a VM named with `--also` that can't be taken, a machine that the cluster needs.
     pub refused: Option<String>,
     /// There is nothing to remove.
     pub is_over: bool,
