@@ -1,4 +1,6 @@
 //! Acts that a person asks for beside the steps. Each is refused for what is not provably of this run, and may be called again.
+mod power_on;
+
 use super::cluster::get;
 use super::day3::installer;
 use super::site::{Changing, Reading};
@@ -16,6 +18,7 @@ use serde_json::{Value, json};
 pub async fn run(cx: &dyn Context, site: &Reading, change: &Changing, errand: &Errand) -> Result<(), Failure> {
     match errand.read::<Mending>() {
         Some(Mending::ReconcileRelease { namespace, name }) => reconcile(cx, site, change, &namespace, &name).await,
+        Some(Mending::StartVm { vmid, name: _ }) => power_on::start(cx, site, change, vmid).await,
         None => Err(Failure::refused(
             format!("this cozyup knows no act `{}`", errand.kind()),
             "use the cozyup that started the run",

@@ -51,7 +51,7 @@ pub static KEYS: &[Binding] = table! {
     Run END, "End G" => Bottom, "", "to the last line; in the log: follow again";
     Run LEFT, "Left" => Left, "", "fold the day";
     Run RIGHT, "Right" => Right, "", "unfold the day";
-    Run &[char('r')], "r" => Retry, "retry", "on a failed release in the pane of releases: have Flux try it again now (asks first); elsewhere look again at the selected step now, instead of when its pause is over";
+    Run &[char('r')], "r" => Retry, "retry", "on a failed release in the pane of releases: have Flux try it again now; on a stopped machine in the pane of Proxmox: start it now (both ask first); elsewhere look again at the selected step now, instead of when its pause is over";
     Run &[char('b')], "b" => Gate, "begin", "the question before the day that waits for you";
     Run &[char('s')], "s" => Stop, "stop", "stop the run at its next safe point (asks first)";
     Run &[char('l')], "l" => Log, "log", "in the panes 2 to 6: the end of the log that tells of the selected line (the container, service or task that is in trouble); elsewhere the run's log on the full screen";
@@ -99,7 +99,7 @@ pub static KEYS: &[Binding] = table! {
     Full &[char('l')], "l" => Log, "", "of a line of the panes 2 to 6: the end of its log, read anew; elsewhere between the run's log and all panes";
     Full &[char('y')], "y" => Raw, "", "of a line of the panes 2 to 6: the thing as its system has it, read anew";
     Full DIGITS, "1-7" => Go(0), "", "the pane with this digit";
-    Full &[char('r')], "r" => Retry, "retry", "look again at the step now; on the page of a failed release as in its pane";
+    Full &[char('r')], "r" => Retry, "retry", "look again at the step now; on the page of a failed release or a stopped machine as in its pane";
 
     Gate ENTER, "Enter" => Enter, "begin the day", "begin the day: its steps may now change things";
     Gate ESC, "Esc" => Back, "later", "not now: the run keeps waiting, the header says so";

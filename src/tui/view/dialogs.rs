@@ -39,7 +39,10 @@ pub fn render(model: &Model, run: &RunModel, dialog: &Dialog, body: Rect, buf: &
         Dialog::Stop { stop } => {
             show(model, body, buf, ("Stop this run?", edge), usize::MAX, |page| ask_stop(model, run, *stop, page))
         }
-        Dialog::Mend => show(model, body, buf, ("Try it again now?", edge), 0, |page| mend(model, run, page)),
+        Dialog::Mend => {
+            let title = run.asking.mending.as_ref().map_or("", question);
+            show(model, body, buf, (title, edge), 0, |page| mend(model, run, page))
+        }
         Dialog::Take => show(model, body, buf, ("Take control?", edge), 0, |page| take(model, run, page)),
         Dialog::Result { scroll } => {
             let title = match run.state.ended {
@@ -158,12 +161,20 @@ fn take(model: &Model, run: &RunModel, page: &mut Page) {
     page.say(theme.asks(), 0, "y takes control, Esc leaves it as it is.");
 }
 
+fn question(mending: &Mending) -> &'static str {
+    match mending {
+        Mending::ReconcileRelease { .. } => "Try it again now?",
+        Mending::StartVm { .. } => "Start it now?",
+    }
+}
+
 fn mend(model: &Model, run: &RunModel, page: &mut Page) {
     let theme = model.theme;
     let Some(mending) = &run.asking.mending else { return };
     page.pair(theme.strong(), 0, "", &mending.title());
     match mending {
         Mending::ReconcileRelease { .. } => page.say(theme.plain(), 0, "Flux tries it again at once, and counts its failures from none: the HelmRelease gets the annotations of `flux reconcile helmrelease --reset --force`. Where what made it fail is still there, it fails again."),
+        Mending::StartVm { vmid, .. } => page.say(theme.plain(), 0, &format!("Proxmox VE starts it, as `qm start {vmid}` does. The log says who stopped it: ask that person, or it may be stopped again.")),
     }
     page.say(theme.plain(), 0, "It goes into the record, in your name.");
     page.say(theme.asks(), 0, "y does it, Esc leaves it as it is.");
