@@ -24,6 +24,7 @@ pub mod write;
 
 mod address_range;
 mod names;
+mod patch;
 #[cfg(any(test, fuzzing))]
 pub mod properties;
 mod read;
@@ -34,6 +35,7 @@ pub use day::{day_name, day_title};
 pub use finding::{Finding, Severity};
 pub use load::{Decoded, Loaded, PlanError, decode, load, load_own, of_text, parse};
 pub use model::Plan;
+pub use patch::rewrite;
 pub use review::Review;
 pub use show::show;
 pub use write::save;

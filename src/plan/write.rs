@@ -11,7 +11,8 @@ use std::path::Path;
 
 const WIDTH: usize = 110;
 
-/// Replaces the file at `path` by [`render_with`]'s text (mode 0644). Comments that a person added are not kept.
+/// Replaces the file at `path` by [`render_with`]'s text (mode 0644). Comments that a person added are not kept: [`super::rewrite`]
+/// keeps them.
 ///
 /// # Errors
 /// The operating system's, with the file's name in front.
@@ -41,6 +42,27 @@ pub fn render_with(plan: &Plan, trusted: &[FirstUse]) -> io::Result<String> {
     );
     writer.section(0, "", keys::PLAN, &json, true)?;
     Ok(writer.text)
+}
+
+/// The lines of a key with its value, without a word about it.
+pub(super) fn value(indent: usize, path: &str, key: &'static Key, value: &Json) -> io::Result<Vec<String>> {
+    let mut writer = Writer::default();
+    writer.value(indent, path, key, value, false)?;
+    Ok(writer.text.lines().map(String::from).collect())
+}
+
+/// The lines of rows, each with its dash.
+pub(super) fn rows(indent: usize, keys: &'static [Key], rows: &[Json]) -> io::Result<Vec<String>> {
+    let mut writer = Writer::default();
+    writer.rows(indent, keys, rows, false)?;
+    Ok(writer.text.lines().map(String::from).collect())
+}
+
+/// The lines of a comment.
+pub(super) fn comment(indent: usize, text: &str) -> Vec<String> {
+    let mut writer = Writer::default();
+    writer.comment(indent, &clean(text));
+    writer.text.lines().map(String::from).collect()
 }
 
 /// A heading and items as comments, and an empty line behind them.

@@ -49,7 +49,8 @@ pub enum Msg {
     Saved {
         path: PathBuf,
         plan: Box<Plan>,
-        result: Result<(), SaveError>,
+        /// The copy of what was there, where it could not stay.
+        result: Result<Option<PathBuf>, SaveError>,
     },
     /// The answer to the question with this number.
     Answered {

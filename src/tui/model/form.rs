@@ -15,6 +15,7 @@ use crate::plan::model::{Plan, Role};
 use crate::plan::pin::FirstUse;
 use crate::tui::keymap::Context;
 use crate::tui::line::TextLine;
+use crate::tui::message::Cmd;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::LazyLock;
@@ -75,6 +76,8 @@ pub struct FormModel {
     pub saved: Plan,
     /// The file where it was opened or saved.
     pub path: Option<PathBuf>,
+    /// It is being written.
+    pub saving: bool,
     wrong: BTreeMap<FieldId, Wrong>,
     pub pane: FormPane,
     pub section: usize,
@@ -168,6 +171,7 @@ impl FormModel {
             saved: plan.clone(),
             plan,
             path,
+            saving: false,
             wrong: BTreeMap::new(),
             pane: FormPane::Sections,
             section: 0,
@@ -269,6 +273,12 @@ impl FormModel {
             }
         }
         self.judge();
+    }
+
+    /// `replace`: a file that is there already may go.
+    pub fn save(&mut self, path: PathBuf, replace: bool) -> Cmd {
+        self.saving = true;
+        Cmd::Save { path, plan: Box::new(self.plan.clone()), trusted: self.trusted.clone(), replace }
     }
 
     /// The field as it was opened or saved; a machine that was not there then stays as it is.

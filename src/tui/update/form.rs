@@ -9,7 +9,7 @@ use crate::tui::message::{Cmd, SaveError};
 use crate::tui::model::form::{Confirm, FieldId, FormModel, FormPane, MACHINES, Prompt, sections};
 use crate::tui::model::home::{HomeModel, Place};
 use crossterm::event::KeyEvent;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub fn act(home: &mut HomeModel, action: Action, around: &mut Around<'_>) -> Vec<Cmd> {
     let Some(form) = &mut home.form else {
@@ -73,8 +73,7 @@ fn confirmed(home: &mut HomeModel, confirm: Confirm, action: Action, around: &mu
             Vec::new()
         }
         Confirm::Replace(path) => {
-            let (plan, trusted) = (Box::new(form.plan.clone()), form.trusted.clone());
-            vec![Cmd::Save { path, plan, trusted, replace: true }]
+            vec![form.save(path, true)]
         }
         Confirm::Remove(node) => {
             form.remove(node);
@@ -95,8 +94,8 @@ fn in_prompt(home: &mut HomeModel, action: Action, around: &mut Around<'_>) -> V
             around.say("type the name of the file");
         }
         Some(Prompt::SaveAs(line)) => {
-            let (plan, trusted) = (Box::new(form.plan.clone()), form.trusted.clone());
-            return vec![Cmd::Save { path: home.path_of(&line.text()), plan, trusted, replace: false }];
+            let path = home.path_of(&line.text());
+            return home.form.as_mut().map(|form| form.save(path, false)).into_iter().collect();
         }
         Some(Prompt::Reason { rule, line }) if line.text().trim().is_empty() => {
             form.prompt = Some(Prompt::Reason { rule, line });
@@ -324,18 +323,21 @@ pub fn saved(
     form: &mut FormModel,
     path: &Path,
     plan: Plan,
-    result: Result<(), SaveError>,
+    result: Result<Option<PathBuf>, SaveError>,
     shown: &str,
     around: &mut Around<'_>,
 ) {
+    form.saving = false;
     match result {
-        Ok(()) => {
+        Ok(aside) => {
             form.path = Some(path.to_path_buf());
             form.saved = plan;
             let errors = form.count(Severity::Error);
+            let old = aside.and_then(|aside| Some(aside.file_name()?.to_string_lossy().into_owned()));
+            let old = old.map(|name| format!(" (what was there: {name})")).unwrap_or_default();
             around.say(match errors {
-                0 => format!("saved as {shown}; x opens its run"),
-                n => format!("saved as {shown}; {} to be mended before it can run", counted(n)),
+                0 => format!("saved as {shown}{old}; x opens its run"),
+                n => format!("saved as {shown}{old}; {} to be mended before it can run", counted(n)),
             });
         }
         Err(SaveError::Exists) => form.confirm = Some(Confirm::Replace(path.to_path_buf())),

@@ -275,12 +275,20 @@ pub fn saved(
     home: &mut HomeModel,
     path: &Path,
     plan: Plan,
-    result: Result<(), SaveError>,
+    result: Result<Option<PathBuf>, SaveError>,
     around: &mut Around<'_>,
 ) -> Vec<Cmd> {
     let shown = home.shown_path(path);
+    let exists = result == Err(SaveError::Exists);
     if let Some(form) = &mut home.form {
         form::saved(form, path, plan, result, &shown, around);
     }
-    form_site::keep(home)
+    let mut commands = form_site::keep(home);
+    if exists {
+        // Whether to replace the file comes first.
+        home.leaving = None;
+    } else if !home.has_unsaved() {
+        commands.extend(home.leaving.take().map(|choice| Cmd::End(End::Home(choice))));
+    }
+    commands
 }

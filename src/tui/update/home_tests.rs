@@ -1,5 +1,5 @@
 //! The runs on the home screen.
-use super::super::message::{Cmd, End};
+use super::super::message::{Cmd, End, Msg, SaveError};
 use super::super::model::home::HomeModel;
 use super::super::model::{Model, Screen};
 use super::super::session::Typist;
@@ -73,4 +73,43 @@ fn many_runs_leave_room_for_everything_else_at_every_size() {
         }
         typist.shows(&["New plan"]);
     }
+}
+
+/// A form whose plan is on its way into a file, and Ctrl-C right behind it.
+fn saving() -> (Typist, Msg) {
+    let mut typist = Typist::home(Theme::new(false, false));
+    typist.keys("<Enter>");
+    let Screen::Home(home) = &mut typist.model.screen else { panic!("no home") };
+    assert!(home.form.as_mut().unwrap().go_to("network.vip"));
+    typist.keys("<Enter><C-u>10.0.0.199<Enter>s<Enter>");
+    let save = typist.commands.iter().find_map(|command| {
+        let Cmd::Save { path, plan, .. } = command else { return None };
+        Some(Msg::Saved { path: path.clone(), plan: plan.clone(), result: Ok(None) })
+    });
+    typist.keys("<C-c>");
+    typist.commands.clear();
+    (typist, save.expect("a save"))
+}
+
+#[test]
+fn who_leaves_while_the_plan_is_saved_waits_for_the_save_and_is_asked_only_when_it_fails() {
+    let (mut typist, saved) = saving();
+    typist.shows(&["The plan is being saved", "closes by itself"]);
+    typist.send(saved);
+    let ends = |command: &Cmd| matches!(command, Cmd::End(End::Home(HomeChoice::Quit)));
+    assert!(typist.commands.iter().any(ends), "{:?}", typist.commands);
+
+    let (mut typist, saved) = saving();
+    let Msg::Saved { path, plan, .. } = saved else { panic!("{saved:?}") };
+    let (again, full) = (plan.clone(), SaveError::Failed("the disk is full".into()));
+    typist.send(Msg::Saved { path: path.clone(), plan, result: Err(full) });
+    typist.shows(&["Unsaved changes", "not saved: the disk is full"]);
+    typist.keys("<Esc>");
+    assert!(!typist.commands.iter().any(ends), "{:?}", typist.commands);
+
+    let (mut typist, _) = saving();
+    typist.send(Msg::Saved { path, plan: again, result: Err(SaveError::Exists) });
+    typist.shows(&["Replace the file?"]);
+    typist.shows_not("is being saved");
+    assert!(!typist.commands.iter().any(ends), "{:?}", typist.commands);
 }

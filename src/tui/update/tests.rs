@@ -386,7 +386,7 @@ fn saving_never_replaces_a_file_without_a_yes() {
     typist.keys("y");
     assert!(matches!(typist.commands.pop(), Some(Cmd::Save { replace: true, .. })));
     assert!(form(&typist).is_unsaved());
-    typist.send(Msg::Saved { path, plan, result: Ok(()) });
+    typist.send(Msg::Saved { path, plan, result: Ok(None) });
     assert!(!form(&typist).is_unsaved());
     typist.shows(&["saved as cozy-new.yaml", "to be mended"]);
 }

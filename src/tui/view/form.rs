@@ -309,9 +309,10 @@ fn overlays(model: &Model, home: &HomeModel, form: &FormModel, area: Rect, buf: 
         None => {}
     }
     let question = match &form.confirm {
-        Some(Confirm::Replace(path)) => {
-            Some(("Replace the file?", format!("{} exists. Its text and comments are lost.", home.shown_path(path))))
-        }
+        Some(Confirm::Replace(path)) => Some((
+            "Replace the file?",
+            format!("{} exists. Comments in it stay, or it is kept as a copy beside it.", home.shown_path(path)),
+        )),
         Some(Confirm::Remove(node)) => {
             let name = form.plan.nodes.get(*node).map(|n| n.name.clone()).unwrap_or_default();
             Some(("Remove the machine?", format!("{name} goes from the plan; nothing changes on the site.")))

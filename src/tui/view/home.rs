@@ -43,7 +43,7 @@ pub fn render(model: &Model, home: &HomeModel, area: Rect, buf: &mut Buffer) -> 
         }
     };
     if let Some(choice) = &home.leaving {
-        leaving(model, choice, body, buf);
+        leaving(model, home, choice, body, buf);
     }
     footer::render(model, bottom, buf);
     drawn
@@ -240,16 +240,22 @@ fn lab(model: &Model, home: &HomeModel, area: Rect, buf: &mut Buffer) -> Drawn {
     Drawn { page: usize::from(inner.height), ..Drawn::default() }
 }
 
-fn leaving(model: &Model, choice: &HomeChoice, area: Rect, buf: &mut Buffer) {
+fn leaving(model: &Model, home: &HomeModel, choice: &HomeChoice, area: Rect, buf: &mut Buffer) {
     let theme = model.theme;
-    let inner = dialog(buf, theme, area, ("Unsaved changes", theme.edge()), (64, 5));
+    let saving = home.form.as_ref().is_some_and(|form| form.saving);
+    let title = if saving { "The plan is being saved" } else { "Unsaved changes" };
+    let inner = dialog(buf, theme, area, (title, theme.edge()), (64, 5));
     let what = match choice {
         HomeChoice::Quit => "Quit",
         HomeChoice::Attach(_) | HomeChoice::Look(_) => "Open the run",
         HomeChoice::Open(_) => "Open the other plan",
         HomeChoice::Lab { .. } => "Start the lab",
     };
-    put(buf, row(inner, 0), "Not saved as a file yet; what was typed stays as a draft.", theme.strong());
+    let state = match saving {
+        true => "This screen closes by itself when the file is written.",
+        false => "Not saved as a file yet; what was typed stays as a draft.",
+    };
+    put(buf, row(inner, 0), state, theme.strong());
     put(buf, row(inner, 1), &format!("{what}?"), theme.plain());
     put(buf, row(inner, 2), "y yes   Esc no, back to where I was", theme.asks());
 }
