@@ -5,6 +5,9 @@ use crate::base::text::clean;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+/// Labels with the name of a release: of Flux (helm-controller v1.3.0, `internal/postrender`), and of charts.
+const FLUX_OR_CHART: [&str; 2] = ["helm.toolkit.fluxcd.io/name", "app.kubernetes.io/instance"];
+
 /// A Pod as the API server shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PodStatus {
@@ -16,7 +19,8 @@ pub struct PodStatus {
     pub phase: String,
     /// True when the Ready condition is True: every container passes its readiness probe. False for a job that is done.
     pub ready: bool,
-    /// Of the main containers together.
+    /// As `kubectl get pods` counts them: those of the main containers, and of the containers of initialization while they go on;
+    /// later only of those of them that stay (kubectl v1.33, `printPod` in `pkg/printers/internalversion/printers.go`).
     pub restarts: u64,
     /// Empty while unscheduled.
     pub node: String,
@@ -26,6 +30,9 @@ pub struct PodStatus {
     pub ip: String,
     /// Start of the main container that was started last, by the node's clock; none while none runs.
     pub started: Option<Timestamp>,
+    /// Name of the release that it says to be of: Helm's own annotation, the label of Flux, or `app.kubernetes.io/instance`, which most
+    /// charts write on their pods.
+    pub release: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -40,6 +47,17 @@ pub(super) struct SlimPod {
 #[serde(rename_all = "camelCase", default)]
 struct SlimPodSpec {
     node_name: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    init_containers: Vec<SlimInit>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct SlimInit {
+    name: String,
+    /// `Always` of a container that stays beside the main ones.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    restart_policy: String,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -57,6 +75,7 @@ struct SlimPodState {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct SlimContainer {
+    name: String,
     restart_count: u32,
     state: SlimContainerState,
 }
@@ -86,6 +105,31 @@ struct SlimReason {
 }
 
 impl SlimPod {
+    fn restarts(&self) -> u64 {
+        let status = &self.status;
+        let sum = |all: &mut dyn Iterator<Item = &SlimContainer>| all.map(|c| u64::from(c.restart_count)).sum::<u64>();
+        let stays = |c: &&SlimContainer| {
+            self.spec.init_containers.iter().any(|init| init.name == c.name && init.restart_policy == "Always")
+        };
+        let has_begun = |c: &SlimContainer| c.state.running.is_some() || c.state.terminated.is_some();
+        let main = sum(&mut status.container_statuses.iter());
+        // Main containers begin when the others have ended, or run beside them.
+        let initialized = condition(&status.conditions, "Initialized").is_some_and(|c| c.status == "True")
+            || main > 0
+            || status.container_statuses.iter().any(has_begun);
+        match initialized {
+            true => main + sum(&mut status.init_container_statuses.iter().filter(stays)),
+            false => main + sum(&mut status.init_container_statuses.iter()),
+        }
+    }
+
+    fn release(&self) -> Option<String> {
+        let Metadata { labels, annotations, .. } = &self.metadata;
+        let of = annotations.helm_release.as_ref();
+        let of = of.or_else(|| FLUX_OR_CHART.iter().find_map(|label| labels.get(*label)));
+        of.filter(|name| !name.is_empty()).map(|name| clean(name))
+    }
+
     fn waiting_reason(&self) -> Option<String> {
         let status = &self.status;
         let containers = || status.init_container_statuses.iter().chain(&status.container_statuses);
@@ -119,11 +163,12 @@ impl Row for PodStatus {
             name: clean(&slim.metadata.name),
             phase: clean(&status.phase),
             ready: condition(&status.conditions, "Ready").is_some_and(|c| c.status == "True"),
-            restarts: status.container_statuses.iter().map(|c| u64::from(c.restart_count)).sum(),
+            restarts: slim.restarts(),
             node: clean(&slim.spec.node_name),
             waiting_reason: slim.waiting_reason(),
             ip: clean(&status.pod_ip),
             started: running.filter_map(|r| r.started_at).max(),
+            release: slim.release(),
         }
     }
 
@@ -146,13 +191,41 @@ mod tests {
     fn the_reason_of_a_pod_is_the_one_that_tells_most() {
         let waiting = |r: &str| json!({"restartCount": 3, "state": {"waiting": {"reason": r}}});
         let init = pod(json!({"phase": "Pending", "initContainerStatuses": [waiting("ImagePullBackOff")],
-            "containerStatuses": [waiting("PodInitializing")]}));
+            "containerStatuses": [{"restartCount": 0, "state": {"waiting": {"reason": "PodInitializing"}}}]}));
         assert_eq!(init.waiting_reason.as_deref(), Some("ImagePullBackOff"));
-        assert_eq!(init.restarts, 3);
         let unscheduled = pod(json!({"phase": "Pending",
             "conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}]}));
         assert_eq!(unscheduled.waiting_reason.as_deref(), Some("Unschedulable"));
         assert_eq!(pod(json!({"phase": "Failed", "reason": "Evicted"})).waiting_reason.as_deref(), Some("Evicted"));
         assert_eq!(pod(json!({"phase": "Running"})).waiting_reason, None);
+    }
+
+    #[test]
+    fn restarts_are_those_that_kubectl_shows() {
+        let restarts = |initialized: &str, main: u32| {
+            let of =
+                |name: &str, n: u32| json!({"name": name, "restartCount": n, "state": {"waiting": {"reason": "x"}}});
+            let slim = json!({"metadata": {"name": "p"},
+                "spec": {"initContainers": [{"name": "once"}, {"name": "stays", "restartPolicy": "Always"}]},
+                "status": {"conditions": [{"type": "Initialized", "status": initialized}],
+                    "initContainerStatuses": [of("once", 4), of("stays", 2)], "containerStatuses": [of("main", main)]}});
+            PodStatus::of(&serde_json::from_value(slim).unwrap()).restarts
+        };
+        assert_eq!(restarts("False", 0), 6, "it still initializes");
+        assert_eq!((restarts("True", 0), restarts("True", 3)), (2, 5));
+    }
+
+    #[test]
+    fn a_pod_says_whose_it_is_by_annotation_or_label() {
+        let release = |metadata: serde_json::Value| {
+            PodStatus::of(&serde_json::from_value(json!({"metadata": metadata})).unwrap()).release
+        };
+        assert_eq!(release(json!({"name": "p"})), None);
+        assert_eq!(release(json!({"labels": {"app.kubernetes.io/instance": "a"}})).as_deref(), Some("a"));
+        let of_flux = json!({"labels": {"app.kubernetes.io/instance": "a", "helm.toolkit.fluxcd.io/name": "b"}});
+        assert_eq!(release(of_flux).as_deref(), Some("b"));
+        let of_helm =
+            json!({"labels": {"app.kubernetes.io/instance": "a"}, "annotations": {"meta.helm.sh/release-name": "c"}});
+        assert_eq!(release(of_helm).as_deref(), Some("c"));
     }
 }

@@ -56,6 +56,11 @@ pub struct ReleaseStatus {
     pub suspended: bool,
     /// `spec.dependsOn`, each as namespace and name: Flux begins when all of them are ready. The first ones.
     pub depends_on: Vec<(String, String)>,
+    /// Name of the Helm release: `spec.releaseName`, else made of `spec.targetNamespace` and the name (helm-controller v1.3.0,
+    /// `api/v2/helmrelease_types.go`, `GetReleaseName`).
+    pub helm_name: String,
+    /// The namespace into which the chart goes: `spec.targetNamespace`, else its own.
+    pub helm_namespace: String,
 }
 
 impl ReleaseStatus {
@@ -86,6 +91,16 @@ pub(super) struct Metadata {
     pub labels: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub creation_timestamp: Option<String>,
+    pub annotations: Annotations,
+}
+
+/// The few that are kept.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Annotations {
+    /// Of what Helm made itself, and not of what came of that (helm v3, `pkg/action/validate.go`).
+    #[serde(rename = "meta.helm.sh/release-name", skip_serializing_if = "Option::is_none")]
+    pub helm_release: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -135,6 +150,10 @@ pub(super) struct SlimRelease {
 struct SlimReleaseSpec {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     suspend: bool,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    release_name: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    target_namespace: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     depends_on: Vec<Dependency>,
 }
@@ -186,6 +205,20 @@ impl SlimRelease {
         });
         named.collect()
     }
+
+    fn helm_name(&self) -> String {
+        let (spec, name) = (&self.spec, &self.metadata.name);
+        match (spec.release_name.as_str(), spec.target_namespace.as_str()) {
+            ("", "") => clean(name),
+            ("", target) => clean(&format!("{target}-{name}")),
+            (given, _) => clean(given),
+        }
+    }
+
+    fn helm_namespace(&self) -> String {
+        let target = &self.spec.target_namespace;
+        clean(if target.is_empty() { &self.metadata.namespace } else { target })
+    }
 }
 
 impl Row for ReleaseStatus {
@@ -218,6 +251,8 @@ impl Row for ReleaseStatus {
             failures: u64::try_from(failures).unwrap_or_default(),
             suspended: slim.spec.suspend,
             depends_on: slim.depends_on(),
+            helm_name: slim.helm_name(),
+            helm_namespace: slim.helm_namespace(),
         }
     }
 
@@ -274,5 +309,12 @@ mod tests {
         let on = [("cozy-a", "b"), ("c", "d")].map(|(namespace, name)| (namespace.to_string(), name.to_string()));
         assert_eq!(ReleaseStatus::read(&behind).depends_on, on);
         assert_eq!(ReleaseStatus::read(&json!([1])).ready, None);
+        let helm = |spec: Value| {
+            let read = ReleaseStatus::read(&json!({"metadata": {"namespace": "cozy-a", "name": "a"}, "spec": spec}));
+            format!("{}/{}", read.helm_namespace, read.helm_name)
+        };
+        assert_eq!(helm(json!({})), "cozy-a/a");
+        assert_eq!(helm(json!({"targetNamespace": "b"})), "b/b-a");
+        assert_eq!(helm(json!({"targetNamespace": "b", "releaseName": "c"})), "b/c");
     }
 }

@@ -130,6 +130,7 @@ fn pod_row(pod: &PodStatus) -> Pod {
         reason: pod.waiting_reason.as_deref().map(|reason| shorten(reason, Events::MESSAGE)),
         restarts: pod.restarts,
         node: pod.node.clone(),
+        release: pod.release.as_deref().map(|name| shorten(name, Events::MESSAGE)),
     }
 }
 
@@ -223,6 +224,7 @@ mod tests {
             waiting_reason: n.is_multiple_of(2).then(|| "ImagePullBackOff".repeat(100)),
             ip: String::new(),
             started: None,
+            release: Some("r".repeat(63)),
         };
         let all: Vec<PodStatus> = (0..5000).map(pod).collect();
         let view = pods(&all);

@@ -130,6 +130,8 @@ fn row(status: &ReleaseStatus, health: &Health<'_>) -> Release {
         failures,
         since,
         after: None,
+        helm_name: Some(&status.helm_name).filter(|name| !name.is_empty() && **name != status.name).cloned(),
+        target: Some(&status.helm_namespace).filter(|to| !to.is_empty() && **to != status.namespace).cloned(),
     }
 }
 

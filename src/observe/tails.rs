@@ -5,8 +5,7 @@ use super::answers::log_of_pod;
 use super::outlet::Calls;
 use crate::base::text::shorten;
 use crate::kubernetes::Reader;
-use crate::observed::{Events, Origin, Pod, Pods, Releases, Tail, Tails, View};
-use std::collections::BTreeSet;
+use crate::observed::{Belonging, Events, Origin, Pod, Pods, Releases, Tail, Tails, View};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,15 +43,23 @@ pub async fn run(around: Arc<Around>, reader: Reader) {
     }
 }
 
-/// The first pod of each failed release's namespace that has run and is not ready: one that has not begun has no log.
+/// The first pod of each failed release that has run and is not ready, its own before those of nobody: one that has not begun has no
+/// log.
 fn wanted(releases: &Releases, pods: &Pods) -> Vec<Pod> {
-    let failed = releases.rows.iter().filter(|release| release.state.is_trouble());
-    let namespaces: BTreeSet<&str> = failed.map(|release| release.namespace.as_str()).collect();
-    // A container of initialization that crashes counts no restart of the pod.
     let has_crashed = |pod: &Pod| pod.reason.as_deref() == Some("CrashLoopBackOff");
     let has_run = |pod: &&Pod| pod.restarts > 0 || pod.phase == "Failed" || has_crashed(pod);
-    let first = |namespace: &str| pods.rows.iter().filter(has_run).find(|pod| pod.namespace == namespace).cloned();
-    namespaces.into_iter().filter_map(first).take(Tails::MOST).collect()
+    let mut found: Vec<Pod> = Vec::new();
+    for release in releases.rows.iter().filter(|release| release.state.is_trouble()) {
+        let those = pods.rows.iter().filter(has_run).map(|pod| (releases.of_pod(release, pod), pod));
+        let first = those.filter(|(belonging, _)| *belonging != Belonging::No).min_by_key(|(belonging, _)| *belonging);
+        if let Some((_, pod)) = first
+            && found.len() < Tails::MOST
+            && !found.contains(pod)
+        {
+            found.push(pod.clone());
+        }
+    }
+    found
 }
 
 fn tail(pod: &Pod, container: String, earlier: bool, text: &str) -> Option<Tail> {
@@ -79,16 +86,19 @@ mod tests {
             failures: 1,
             since: None,
             after: None,
+            helm_name: None,
+            target: None,
         }
     }
 
     fn pod(namespace: &str, name: &str, restarts: u64) -> Pod {
         let phase = "Running".to_string();
-        Pod { namespace: namespace.into(), name: name.into(), phase, reason: None, restarts, node: String::new() }
+        let (namespace, name) = (namespace.into(), name.into());
+        Pod { namespace, name, phase, reason: None, restarts, node: String::new(), release: None }
     }
 
     #[test]
-    fn only_pods_of_failed_releases_that_have_run_are_read_and_one_of_each_namespace() {
+    fn only_pods_of_failed_releases_that_have_run_are_read_and_one_of_each() {
         let all = (0..9).map(|n| release(&format!("bad-{n}"), ReleaseState::Failed));
         let fine = [release("good", ReleaseState::Ready), release("waits", ReleaseState::Waits)];
         let releases = Releases { rows: all.chain(fine).collect(), ..Releases::default() };
@@ -101,6 +111,16 @@ mod tests {
         assert_eq!(names(rows), ["c"]);
         let many = (0..9).map(|n| pod(&format!("bad-{n}"), "x", 1)).collect();
         assert_eq!(names(many).len(), Tails::MOST);
+    }
+
+    #[test]
+    fn of_two_failed_releases_in_one_namespace_each_has_a_pod_of_its_own() {
+        let named = |name: &str| Release { name: name.into(), ..release("both", ReleaseState::Failed) };
+        let releases = Releases { total: 2, rows: vec![named("a"), named("b")], ..Releases::default() };
+        let of = |name: &str, release: &str| Pod { release: Some(release.into()), ..pod("both", name, 1) };
+        let pods = Pods { rows: vec![of("b1", "b"), of("b2", "b"), of("a1", "a")], ..Pods::default() };
+        let names: Vec<String> = wanted(&releases, &pods).into_iter().map(|pod| pod.name).collect();
+        assert_eq!(names, ["a1", "b1"]);
     }
 
     #[test]

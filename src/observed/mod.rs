@@ -1,5 +1,6 @@
 //! The observer's view of the target, as values: snapshots for screens, notices for the journal, facts that proofs rest
 //! on. Whoever shows or records them needs no client of any system.
+mod belonging;
 mod board;
 mod contact;
 mod describe;
@@ -11,6 +12,7 @@ mod site;
 mod snapshot;
 mod workload;
 
+pub use belonging::Belonging;
 pub use board::{Board, News};
 pub use contact::{Backend, Cause, Contact, Contacts};
 pub use describe::describe;

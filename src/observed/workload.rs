@@ -77,6 +77,12 @@ pub struct Release {
     /// `namespace/name` of the first release that it waits for and that is not ready.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
+    /// Name of the Helm release, where it is not the HelmRelease's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub helm_name: Option<String>,
+    /// The namespace into which its chart goes, where it is not its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -144,6 +150,9 @@ pub struct Pod {
     pub restarts: u64,
     /// Empty while it is unscheduled.
     pub node: String,
+    /// Name of the release that it says to be of, by its labels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<String>,
 }
 
 /// Counts of all pods; rows of those that neither run nor have come to their end.

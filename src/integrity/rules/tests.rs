@@ -49,6 +49,7 @@ fn pod(namespace: &str, name: &str, phase: &str, ready: bool) -> PodStatus {
         waiting_reason: None,
         ip: String::new(),
         started: None,
+        release: None,
     }
 }
 

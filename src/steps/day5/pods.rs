@@ -88,6 +88,7 @@ mod tests {
             waiting_reason: None,
             ip: String::new(),
             started: None,
+            release: None,
         }
     }
 

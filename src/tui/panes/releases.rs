@@ -4,7 +4,7 @@ use super::worst::often;
 use super::{Column, Grade, Item, Moment, Table, column, gap, pods, time_of_day};
 use crate::base::clock::between;
 use crate::base::text::quoted;
-use crate::observed::{Backend, Object, Pod, Release, ReleaseState};
+use crate::observed::{Backend, Belonging, Event, Object, Pod, Release, ReleaseState};
 use crate::tui::model::observed::Observed;
 use crate::tui::view::coarse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,7 +29,7 @@ pub fn table(observed: &Observed, moment: Moment, none_yet: &str) -> Table {
     let tree = Tree::of(&all.rows);
     let mut items = Vec::new();
     for (n, root) in tree.roots.iter().enumerate() {
-        let pod = troubled(observed, root).min_by_key(|pod| pod.restarts == 0).map(pods::object);
+        let pod = troubled(observed, root).first().map(|(_, pod)| pods::object(pod));
         items.push(tree.row(root, "", moment).logs(pod));
         if n < EXPLAINED && root.state.is_trouble() {
             items.extend(why(observed, root));
@@ -196,25 +196,47 @@ fn grade(state: ReleaseState) -> Grade {
     }
 }
 
-/// Pods of its namespace that are not ready, those that say why first.
-fn troubled<'a>(observed: &'a Observed, release: &'a Release) -> impl Iterator<Item = &'a Pod> {
-    observed.pods().into_iter().flat_map(|p| &p.rows).filter(|p| p.namespace == release.namespace)
+/// Its pods that are not ready, and those of its namespace of which nothing tells whose they are. Of each those that have run first: they
+/// tell more.
+fn troubled<'a>(observed: &'a Observed, release: &Release) -> Vec<(Belonging, &'a Pod)> {
+    let Some(all) = observed.releases() else { return Vec::new() };
+    let pods = observed.pods().into_iter().flat_map(|pods| &pods.rows);
+    let mut those: Vec<(Belonging, &Pod)> = pods.map(|pod| (all.of_pod(release, pod), pod)).collect();
+    those.retain(|(belonging, _)| *belonging != Belonging::No);
+    those.sort_by_key(|(belonging, pod)| (*belonging, pod.restarts == 0));
+    those
 }
 
-/// The cause as far as it was observed: Flux's message, pods of its namespace that are not ready, its last warnings.
+/// Warnings of it and its pods, and those of its namespace of which nothing tells whose they are, the newest of each first.
+fn warnings<'a>(observed: &'a Observed, release: &Release) -> Vec<(Belonging, &'a Event)> {
+    let Some(all) = observed.releases() else { return Vec::new() };
+    let events = observed.events().into_iter().flat_map(|events| &events.rows);
+    let mut those: Vec<(Belonging, &Event)> =
+        events.map(|event| (all.of_event(release, event, observed.pods()), event)).collect();
+    those.retain(|(belonging, _)| *belonging != Belonging::No);
+    those.sort_by_key(|(belonging, _)| *belonging);
+    those
+}
+
+/// Said before what may be another release's.
+fn whose(belonging: Belonging) -> &'static str {
+    match belonging {
+        Belonging::Own | Belonging::No => "",
+        Belonging::Unknown => "in this namespace: ",
+    }
+}
+
+/// The cause as far as it was observed: Flux's message, its pods that are not ready, its last warnings.
 fn why(observed: &Observed, release: &Release) -> Vec<Item> {
     let key = full_name(release);
     let mut lines: Vec<(Grade, String, Option<Object>)> = Vec::new();
     if !release.message.is_empty() {
         lines.push((Grade::Bad, release.message.clone(), None));
     }
-    let mut those: Vec<&Pod> = troubled(observed, release).collect();
-    // Those that have run tell more.
-    those.sort_by_key(|pod| pod.restarts == 0);
-    for pod in those.into_iter().take(CAUSES) {
+    for (belonging, pod) in troubled(observed, release).into_iter().take(CAUSES) {
         let restarts = if pod.restarts > 0 { format!(", {} restarts", pod.restarts) } else { String::new() };
         let node = if pod.node.is_empty() { String::new() } else { format!(" on {}", pod.node) };
-        let text = format!("pod {} {}{node}{restarts}", pod.name, pods::state(pod));
+        let text = format!("{}pod {} {}{node}{restarts}", whose(belonging), pod.name, pods::state(pod));
         lines.push((pods::grade(pod), text, Some(pods::object(pod))));
         let tails = observed.tails().into_iter().flat_map(|tails| &tails.rows);
         for tail in tails.filter(|tail| tail.namespace == pod.namespace && tail.pod == pod.name) {
@@ -222,12 +244,11 @@ fn why(observed: &Observed, release: &Release) -> Vec<Item> {
             lines.extend(said.map(|said| (Grade::Quiet, said, Some(pods::object(pod)))));
         }
     }
-    let within = format!(" {}/", release.namespace);
-    let events = observed.events().into_iter().flat_map(|e| &e.rows).filter(|e| e.about.contains(&within));
-    for event in events.take(CAUSES) {
+    for (belonging, event) in warnings(observed, release).into_iter().take(CAUSES) {
         let at = event.at.map(|at| format!("{} ", time_of_day(at))).unwrap_or_default();
         let times = if event.count > 1 { format!(" (x{})", event.count) } else { String::new() };
-        lines.push((Grade::Warn, format!("{at}{}: {}{times}", event.reason, event.message), event.of.clone()));
+        let text = format!("{at}{}{}: {}{times}", whose(belonging), event.reason, event.message);
+        lines.push((Grade::Warn, text, event.of.clone()));
     }
     let said = lines.into_iter().enumerate().map(|(n, (grade, text, about))| {
         let item = Item::line(format!("why/{key}/{n}"), grade, 4, text);

@@ -164,6 +164,8 @@ pub fn release(name: &str, state: ReleaseState, after: Option<&str>) -> Release 
         failures: if failed { 3 } else { 0 },
         since: Some(at(200)),
         after: after.map(|name| format!("cozy-{name}/{name}")),
+        helm_name: None,
+        target: None,
     }
 }
 
@@ -186,6 +188,7 @@ fn pods() -> Pods {
         reason: Some("ImagePullBackOff".into()),
         restarts: 6,
         node: "cozy-new-cp2".into(),
+        release: Some("cert-manager".into()),
     };
     let phases =
         BTreeMap::from([("Running".to_string(), 53), ("Pending".to_string(), 1), ("Succeeded".to_string(), 2)]);

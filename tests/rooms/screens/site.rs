@@ -212,6 +212,8 @@ fn releases() -> Releases {
             failures: if failed { 3 } else { 0 },
             since: Some(at(350)),
             after: after.map(str::to_string),
+            helm_name: None,
+            target: None,
         }
     };
     let (failed, waits, ready) = (ReleaseState::Failed, ReleaseState::Waits, ReleaseState::Ready);
@@ -243,6 +245,7 @@ fn pods() -> Pods {
         reason: reason.map(str::to_string),
         restarts,
         node: node.into(),
+        release: Some("cert-manager".into()),
     };
     let rows = vec![
         pod("cert-manager-7c9fb8dd5-x2x4q", Some("ImagePullBackOff"), 0, "cozy-new-cp2"),
