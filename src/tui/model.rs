@@ -15,6 +15,7 @@ use home::HomeModel;
 use jiff::Timestamp;
 use run::RunModel;
 use std::time::Duration;
+use tokio::time::Instant;
 
 #[derive(Debug)]
 pub struct Model {
@@ -84,6 +85,11 @@ pub struct Drawn {
 }
 
 impl Model {
+    /// When the notice goes by itself; `began`: when the screen did.
+    pub fn notice_ends(&self, began: Instant) -> Option<Instant> {
+        self.notice.as_ref().map(|notice| began + notice.until)
+    }
+
     pub fn new(theme: Theme, screen: Screen) -> Self {
         Model {
             theme,

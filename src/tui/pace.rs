@@ -72,6 +72,13 @@ impl Pace {
         self.goes_on |= !self.spares;
     }
 
+    /// A notice stands until `end`: it goes then, whatever the ticks do.
+    pub fn ends(&mut self, end: Option<Instant>) {
+        if end.is_some_and(|end| end <= Instant::now()) {
+            self.now();
+        }
+    }
+
     /// True once when the time on the screen is to go on.
     pub fn clock(&mut self) -> bool {
         std::mem::take(&mut self.goes_on) || !self.spares
@@ -86,8 +93,9 @@ impl Pace {
         is_due
     }
 
-    pub fn due(&self) -> Option<Instant> {
-        self.due
+    /// When the loop has something to do by itself; `end` as for [`Pace::ends`].
+    pub fn due(&self, end: Option<Instant>) -> Option<Instant> {
+        self.due.into_iter().chain(end).min()
     }
 }
 
@@ -214,6 +222,7 @@ mod tests {
 
         /// What the loop does when it comes round.
         fn step(&mut self) {
+            self.pace.ends(self.model.notice_ends(self.began));
             if self.ticked.elapsed() >= self.pace.tick() {
                 self.ticked = Instant::now();
                 self.pace.now();
@@ -282,6 +291,22 @@ mod tests {
             shown.step();
             assert_eq!(shown.sent().1, 1, "{spares}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_notice_goes_when_its_time_is_over_also_on_a_slow_line() {
+        let mut shown = Shown::new(true);
+        shown.pace.now();
+        shown.hear(Msg::Key(crossterm::event::KeyCode::Char('z').into()));
+        shown.step();
+        let until = shown.model.notice.as_ref().map(|notice| notice.until).expect("a notice");
+        let end = shown.began + until;
+        assert_eq!(shown.pace.due(Some(end)), Some(end), "the loop wakes for it");
+        shown.wait(until - shown.began.elapsed() - FRAME).await;
+        assert!(shown.model.notice.is_some());
+        shown.sent();
+        shown.wait(FRAME * 3).await;
+        assert!(shown.model.notice.is_none() && shown.sent().1 == 1, "it does not wait for the tick");
     }
 
     #[tokio::test(start_paused = true)]

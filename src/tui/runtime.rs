@@ -18,7 +18,7 @@ use std::collections::VecDeque;
 use std::error::Error;
 use std::future::pending;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -193,7 +193,7 @@ pub async fn run(mut model: Model, mut feeds: Feeds) -> io::Result<End> {
             _ = ticks.tick(), if model.shows_running_time() => {
                 pace.now();
             }
-            () = at(pace.due()) => {}
+            () = at(pace.due(model.notice_ends(began))) => pace.ends(model.notice_ends(began)),
         }
     }
 }
@@ -297,12 +297,13 @@ pub fn load(path: &Path) -> Result<plan::Plan, Box<BadPlan>> {
     }))
 }
 
-pub fn save(path: &Path, plan: &plan::Plan, trusted: &[FirstUse], replace: bool) -> Result<(), SaveError> {
+/// The copy of what was there, where it could not stay.
+pub fn save(path: &Path, plan: &plan::Plan, trusted: &[FirstUse], replace: bool) -> Result<Option<PathBuf>, SaveError> {
     // `symlink_metadata` also sees a link to nothing, which a rename would replace without a word.
     if !replace && path.symlink_metadata().is_ok() {
         return Err(SaveError::Exists);
     }
-    plan::save(path, plan, trusted).map_err(|e| SaveError::Failed(e.to_string()))
+    plan::rewrite(path, plan, trusted).map_err(|e| SaveError::Failed(e.to_string()))
 }
 
 #[cfg(test)]

@@ -51,6 +51,21 @@ fn tab_writes_what_is_sure_and_the_names_that_are_left_are_shown() {
     assert_eq!(pane(&typist), Pane::Proxmox);
 }
 
+/// Issue 14: it said nothing.
+#[test]
+fn a_beginning_that_two_names_have_is_told_with_both_and_stays_typed() {
+    let mut typist = run();
+    typist.keys(":pr<Enter>");
+    typist.shows(&[":pr ", "which one: proxmox, problems"]);
+    assert!(typist.model.palette.is_some() && pane(&typist) == Pane::Days);
+    typist.keys("ox<Enter>");
+    assert_eq!(pane(&typist), Pane::Proxmox);
+    let mut narrow = run();
+    narrow.resize((40, 10));
+    narrow.keys(":p<Enter>");
+    narrow.shows(&[":p ", "which one: proxmox, p"]);
+}
+
 #[test]
 fn what_is_unknown_is_said_esc_leaves_everything_and_letters_do_nothing_meanwhile() {
     let mut typist = run();

@@ -14,23 +14,31 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use unicode_width::UnicodeWidthStr;
 
+/// The width of a name that is typed.
+const NAME: u16 = 14;
+
 pub fn render(model: &Model, area: Rect, buf: &mut Buffer) {
     let theme = model.theme;
+    let mut area = area;
+    // What is said of a name stands behind the name.
+    if model.context() == Context::Palette
+        && let Some(text) = &model.palette
+    {
+        area = typed(theme, " :", text, (area, NAME), buf);
+    }
     if let Some(notice) = &model.notice {
         let text = format!(" {}", theme.safe(&notice.text));
         put(buf, area, &fit(theme, &text, usize::from(area.width)), theme.strong());
         return;
     }
-    let mut area = area;
     if model.context() == Context::Find
         && let Some(text) = model.typing()
     {
-        area = typed(theme, " /", text, area, buf);
+        area = typed(theme, " /", text, (area, 40), buf);
     }
     if model.context() == Context::Palette
         && let Some(text) = &model.palette
     {
-        area = typed(theme, " :", text, area, buf);
         let names: Vec<&str> = palette::matching(&model.screen, &text.text()).iter().map(|c| c.name).collect();
         put(buf, area, &fit(theme, &names.join(" "), usize::from(area.width)), theme.plain());
         return;
@@ -54,9 +62,9 @@ pub fn render(model: &Model, area: Rect, buf: &mut Buffer) {
     put_line(buf, area, &line);
 }
 
-/// A text that is typed behind a sign; gives what is left of the line.
-fn typed(theme: Theme, sign: &str, text: &TextLine, area: Rect, buf: &mut Buffer) -> Rect {
-    let width = (area.width / 2).min(40);
+/// A text that is typed behind a sign, at most so wide; gives what is left of the line.
+fn typed(theme: Theme, sign: &str, text: &TextLine, (area, most): (Rect, u16), buf: &mut Buffer) -> Rect {
+    let width = (area.width / 2).min(most);
     put(buf, Rect { width: 2.min(area.width), ..area }, sign, theme.key());
     text.draw(buf, Rect { x: area.x.saturating_add(2), width, ..area }, theme);
     let used = (width + 2).min(area.width);
