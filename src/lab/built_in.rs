@@ -1,7 +1,7 @@
 //! The scenarios of `assets/lab`, which are a part of the binary.
 
 /// The scenarios that come with cozyup, by name.
-pub const ALL: [(&str, &str); 30] = [
+pub const ALL: [(&str, &str); 34] = [
     ("standard", include_str!("../../assets/lab/standard.yaml")),
     ("missing-right", include_str!("../../assets/lab/missing-right.yaml")),
     ("storage-full", include_str!("../../assets/lab/storage-full.yaml")),
@@ -31,5 +31,9 @@ pub const ALL: [(&str, &str); 30] = [
     ("behind-a-proxy", include_str!("../../assets/lab/behind-a-proxy.yaml")),
     ("pods-cut-off", include_str!("../../assets/lab/pods-cut-off.yaml")),
     ("old-cluster", include_str!("../../assets/lab/old-cluster.yaml")),
+    ("somebody-else", include_str!("../../assets/lab/somebody-else.yaml")),
+    ("foreign-tasks", include_str!("../../assets/lab/foreign-tasks.yaml")),
+    ("node-hangs", include_str!("../../assets/lab/node-hangs.yaml")),
+    ("storage-fills", include_str!("../../assets/lab/storage-fills.yaml")),
     ("pods-meet-another", include_str!("../../assets/lab/pods-meet-another.yaml")),
 ];

@@ -14,6 +14,7 @@ pub mod machine;
 mod mirror;
 pub mod net;
 pub mod old;
+pub mod others;
 mod proxy;
 pub mod pve;
 pub mod releases;

@@ -10,6 +10,7 @@ pub use storage::Storage;
 use super::built_in;
 use super::disturb::Disturbance;
 use super::old::OldCluster;
+use super::others::Other;
 use cozyup_base::{file, text};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -52,6 +53,9 @@ pub struct Scenario {
     pub proxy: bool,
     #[serde(default)]
     pub faults: Vec<Fault>,
+    /// What other people do to the site meanwhile.
+    #[serde(default)]
+    pub others: Vec<Other>,
     /// The faults of the network in front of the APIs.
     #[serde(default)]
     pub disturbances: Vec<Disturbance>,

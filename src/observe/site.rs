@@ -6,8 +6,6 @@ use crate::plan::model::Plan;
 use crate::proxmox::{GuestUse, Overview, TaskRow};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Percent used at which a storage is told of.
-const FILLED: [u8; 2] = [85, 95];
 /// A storage counts as emptied below a threshold only by so many percent.
 const MARGIN: u8 = 2;
 
@@ -136,13 +134,19 @@ impl SiteWatch {
         match &there {
             Some(now) => {
                 self.gone.remove(&vmid);
-                let before = self.last.insert(vmid, now.clone()).map(|before| before.power);
-                match (before, now.power) {
+                let before = self.last.insert(vmid, now.clone());
+                match (before.as_ref().map(|before| before.power), now.power) {
                     (_, Power::Stopped) if self.stopped.contains_key(&vmid) => {
                         self.stopped.insert(vmid, true);
                     }
                     (Some(Power::Running), Power::Stopped) => self.has_stopped(planned, &now.host, rows, seen),
-                    (_, Power::Running) => self.runs(planned, &now.host, rows, seen),
+                    (_, Power::Running) if self.stopped.contains_key(&vmid) => {
+                        self.runs(planned, &now.host, rows, seen)
+                    }
+                    (_, Power::Running) if before.is_some_and(|before| began_anew(&before, now)) => {
+                        self.has_rebooted(planned, &now.host, rows, seen);
+                    }
+                    (_, Power::Running) => {}
                     (_, Power::Stopped | Power::Unknown) => {}
                 }
                 if now.power == Power::Stopped && !template {
@@ -178,6 +182,22 @@ impl SiteWatch {
             });
         }
         self.tasks.explains(stop);
+    }
+
+    /// It was off between two looks. Whoever stopped it may have started it too, or one task did both.
+    fn has_rebooted(&mut self, planned: &Planned, host: &str, rows: &[TaskRow], seen: &mut Seen) {
+        let task = self.tasks.restart_of(rows, planned.vmid);
+        if !task.is_some_and(|upid| self.tasks.is_ours(upid)) {
+            seen.notices.push(Noticed::VmRebooted {
+                vmid: planned.vmid,
+                name: planned.name.clone(),
+                host: host.to_string(),
+                task: task.map(tasks::of),
+            });
+        }
+        while let Some(upid) = self.tasks.restart_of(rows, planned.vmid) {
+            self.tasks.explains(Some(upid));
+        }
     }
 
     /// Figures that are older than the stop show a running VM too: a start has to be seen, or the stop in between.
@@ -222,8 +242,9 @@ impl SiteWatch {
         let of_plan = of_plan.filter(|s| self.storages.contains(&s.storage) && self.hosts.contains(&s.node));
         for storage in of_plan {
             let (used, total) = (storage.used, storage.total);
-            let now = percent(used, total);
-            let passed = FILLED.iter().rev().find(|at| now >= **at).copied().unwrap_or(0);
+            let row = Storage { name: storage.storage.clone(), host: storage.node.clone(), used, total };
+            let now = row.percent();
+            let passed = Storage::FILLED.iter().rev().find(|at| now >= **at).copied().unwrap_or(0);
             let told = self.filled.entry((storage.node.clone(), storage.storage.clone())).or_insert(0);
             if passed > *told {
                 *told = passed;
@@ -237,7 +258,7 @@ impl SiteWatch {
             } else if now.saturating_add(MARGIN) < *told {
                 *told = passed;
             }
-            seen.site.storages.push(Storage { name: storage.storage.clone(), host: storage.node.clone(), used, total });
+            seen.site.storages.push(row);
         }
         seen.site.storages.sort_by(|a, b| (&a.host, &a.name).cmp(&(&b.host, &b.name)));
     }
@@ -273,14 +294,14 @@ fn there(guest: &GuestUse, is_dark: bool) -> VmThere {
     }
 }
 
-fn permille(share: Option<f64>) -> Option<u32> {
-    share.filter(|share| (0.0..=1000.0).contains(share)).map(|share| (share * 1000.0).round() as u32)
+/// True when it was started between the two looks: its uptime counts from none again.
+fn began_anew(before: &VmThere, now: &VmThere) -> bool {
+    let uptimes = before.uptime_s.zip(now.uptime_s);
+    before.power == Power::Running && uptimes.is_some_and(|(before, now)| now < before)
 }
 
-/// 0 of nothing.
-fn percent(used: u64, total: u64) -> u8 {
-    let percent = u128::from(used) * 100 / u128::from(total.max(1));
-    if total == 0 { 0 } else { u8::try_from(percent).unwrap_or(100).min(100) }
+fn permille(share: Option<f64>) -> Option<u32> {
+    share.filter(|share| (0.0..=1000.0).contains(share)).map(|share| (share * 1000.0).round() as u32)
 }
 
 #[cfg(test)]

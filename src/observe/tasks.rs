@@ -7,9 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Kinds of tasks that are meant to stop a VM; the notice of the stop is enough.
 const MEANT: [&str; 3] = ["qmstop", "qmshutdown", "qmdestroy"];
-/// Kinds of tasks that may leave a VM stopped: suspension to disk, a snapshot's rollback and a restore too.
-const STOPS: [&str; 6] = ["qmstop", "qmshutdown", "qmdestroy", "qmsuspend", "qmrollback", "qmrestore"];
+/// Kinds of tasks that may leave a VM stopped: suspension to disk, a snapshot's rollback and a restore too, and a reboot for a moment.
+const STOPS: [&str; 7] = ["qmstop", "qmshutdown", "qmdestroy", "qmsuspend", "qmrollback", "qmrestore", "qmreboot"];
 const STARTS: [&str; 3] = ["qmstart", "qmresume", "qmreboot"];
+/// Kinds of tasks that stop a VM and start it again, and those that do one of both: who does the first tells more.
+const RESTARTS: [&str; 6] = ["qmreboot", "qmstop", "qmshutdown", "qmrollback", "qmstart", "qmresume"];
 const REMOVES: [&str; 2] = ["qmdestroy", "qmrestore"];
 /// Somebody looks at a screen.
 const LOOKS: [&str; 4] = ["vncproxy", "vncshell", "spiceproxy", "spiceshell"];
@@ -66,6 +68,11 @@ impl Tasks {
 
     pub fn start_of<'a>(&self, rows: &'a [TaskRow], of: Vmid) -> Option<&'a Upid> {
         self.newest(rows, of, &STARTS)
+    }
+
+    /// The task that has stopped and started it, else the newest that stopped it, else the one that started it.
+    pub fn restart_of<'a>(&self, rows: &'a [TaskRow], of: Vmid) -> Option<&'a Upid> {
+        RESTARTS.iter().find_map(|kind| self.newest(rows, of, &[kind]))
     }
 
     pub fn removal_of<'a>(&self, rows: &'a [TaskRow], of: Vmid) -> Option<&'a Upid> {

@@ -33,6 +33,13 @@ pub enum Noticed {
         host: String,
         task: Option<TaskOf>,
     },
+    /// A VM was off for a moment and runs anew.
+    VmRebooted {
+        vmid: Vmid,
+        name: String,
+        host: String,
+        task: Option<TaskOf>,
+    },
     /// The VMID is free.
     VmGone {
         vmid: Vmid,
@@ -129,12 +136,42 @@ impl Notices {
 }
 
 impl Noticed {
+    /// [`Noticed::subject`] of what is told of this VM.
+    pub fn subject_of_vm(vmid: Vmid) -> String {
+        format!("vm {vmid}")
+    }
+
+    /// The user whose task it was, as far as a task tells.
+    pub fn by(&self) -> Option<&str> {
+        let task = match self {
+            Noticed::VmStopped { task, .. }
+            | Noticed::VmRuns { task, .. }
+            | Noticed::VmRebooted { task, .. }
+            | Noticed::VmGone { task, .. } => task.as_ref(),
+            Noticed::ForeignTask { task, .. } => Some(task),
+            Noticed::HostOffline { .. }
+            | Noticed::HostOnline { .. }
+            | Noticed::StorageFilled { .. }
+            | Noticed::EtcdMemberLost { .. }
+            | Noticed::NodeNotReady { .. }
+            | Noticed::NodeReady { .. }
+            | Noticed::NodeGone { .. }
+            | Noticed::ReleaseFailed { .. }
+            | Noticed::ReleaseStalled { .. }
+            | Noticed::BackendSilent { .. }
+            | Noticed::BackendAnswers { .. }
+            | Noticed::Suppressed { .. } => None,
+        };
+        task.map(|task| task.user.as_str())
+    }
+
     /// The subject of the notice: of two with the same subject the later one alone is true.
     pub fn subject(&self) -> String {
         match self {
-            Noticed::VmStopped { vmid, .. } | Noticed::VmRuns { vmid, .. } | Noticed::VmGone { vmid, .. } => {
-                format!("vm {vmid}")
-            }
+            Noticed::VmStopped { vmid, .. }
+            | Noticed::VmRuns { vmid, .. }
+            | Noticed::VmRebooted { vmid, .. }
+            | Noticed::VmGone { vmid, .. } => Noticed::subject_of_vm(*vmid),
             Noticed::ForeignTask { task, .. } => task.upid.clone(),
             Noticed::HostOffline { host } | Noticed::HostOnline { host } => format!("host {host}"),
             Noticed::StorageFilled { storage, host, .. } => format!("storage {host}/{storage}"),
@@ -158,6 +195,7 @@ impl Noticed {
             | Noticed::NodeReady { .. }
             | Noticed::BackendAnswers { .. } => true,
             Noticed::VmStopped { .. }
+            | Noticed::VmRebooted { .. }
             | Noticed::VmGone { .. }
             | Noticed::ForeignTask { .. }
             | Noticed::HostOffline { .. }
@@ -172,18 +210,44 @@ impl Noticed {
         }
     }
 
+    /// The sentence without the VM, for the line of a machine: `was stopped by root@pam (qmstop)`; `None` where it tells of no VM's power.
+    pub fn of_power(&self) -> Option<String> {
+        let by = |task: &Option<TaskOf>, nobody: &str| match task {
+            Some(task) => format!(" by {} ({})", task.user, task.kind),
+            None => nobody.to_string(),
+        };
+        match self {
+            Noticed::VmStopped { task, .. } => {
+                Some(format!("was stopped{}", by(task, ", and no task stopped it: from inside, or a crash")))
+            }
+            Noticed::VmRuns { task, .. } => Some(format!("runs again{}", started_by(task.as_ref()))),
+            Noticed::VmRebooted { task, .. } => {
+                Some(format!("was rebooted{}", by(task, ", and no task tells who did it")))
+            }
+            Noticed::VmGone { .. }
+            | Noticed::ForeignTask { .. }
+            | Noticed::HostOffline { .. }
+            | Noticed::HostOnline { .. }
+            | Noticed::StorageFilled { .. }
+            | Noticed::EtcdMemberLost { .. }
+            | Noticed::NodeNotReady { .. }
+            | Noticed::NodeReady { .. }
+            | Noticed::NodeGone { .. }
+            | Noticed::ReleaseFailed { .. }
+            | Noticed::ReleaseStalled { .. }
+            | Noticed::BackendSilent { .. }
+            | Noticed::BackendAnswers { .. }
+            | Noticed::Suppressed { .. } => None,
+        }
+    }
+
     /// The sentence, without a full stop. Texts of the target stand in it as they came: whoever prints it cleans it.
     pub fn sentence(&self) -> String {
         match self {
-            Noticed::VmStopped { vmid, name, host, task } => {
-                let how = task.as_ref().map_or_else(
-                    || ", and no task stopped it: it was shut down from inside, or it crashed".to_string(),
-                    |task| format!(" by {} ({})", task.user, task.kind),
-                );
-                format!("vm {vmid} ({name}) on {host} was stopped{how}")
-            }
-            Noticed::VmRuns { vmid, name, host, task } => {
-                format!("vm {vmid} ({name}) on {host} runs again{}", started_by(task.as_ref()))
+            Noticed::VmStopped { vmid, name, host, .. }
+            | Noticed::VmRuns { vmid, name, host, .. }
+            | Noticed::VmRebooted { vmid, name, host, .. } => {
+                format!("vm {vmid} ({name}) on {host} {}", self.of_power().unwrap_or_default())
             }
             Noticed::VmGone { vmid, name, task } => {
                 let how = task.as_ref().map(|t| format!(": removed by {} ({})", t.user, t.kind)).unwrap_or_default();
@@ -251,6 +315,11 @@ mod tests {
         assert_eq!(stopped(Some(task)).sentence(), "vm 1003 (cp3) on pve was stopped by root@pam (qmstop)");
         assert!(stopped(None).sentence().contains("no task stopped it"));
         assert!(!stopped(None).is_relief());
+        let task = TaskOf { upid: "UPID:y".into(), kind: "qmreboot".into(), user: "carol@pve".into() };
+        let rebooted =
+            Noticed::VmRebooted { vmid: Vmid::of(1003), name: "cp3".into(), host: "pve".into(), task: Some(task) };
+        assert_eq!(rebooted.sentence(), "vm 1003 (cp3) on pve was rebooted by carol@pve (qmreboot)");
+        assert_eq!((rebooted.by(), rebooted.subject()), (Some("carol@pve"), stopped(None).subject()));
     }
 
     #[test]

@@ -67,6 +67,17 @@ pub struct Storage {
     pub total: u64,
 }
 
+impl Storage {
+    /// Percent used at which a storage is told of, and at which it is as good as full.
+    pub const FILLED: [u8; 2] = [85, 95];
+
+    /// Percent used; 0 of nothing.
+    pub fn percent(&self) -> u8 {
+        let percent = u128::from(self.used) * 100 / u128::from(self.total.max(1));
+        if self.total == 0 { 0 } else { u8::try_from(percent).unwrap_or(100).min(100) }
+    }
+}
+
 /// A running task on a VM of the plan, or a running task of the run's own token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Task {

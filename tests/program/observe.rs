@@ -1,4 +1,7 @@
 //! The observer beside a run against a lab: what others do to the target is told, and what they undo is not green any more.
+mod others;
+mod started;
+
 use crate::rig::{Rig, Shape};
 use cozyup::base::day::Day;
 use cozyup::base::vmid::Vmid;

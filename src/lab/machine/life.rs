@@ -1,5 +1,7 @@
-//! One machine's life: power, maintenance mode, applying a config, the boot of a configured machine; `down` is its end.
+//! One machine's life: power, maintenance mode, applying a config, the boot of a configured machine; `down` is its end,
+//! `kubelet` a service that hangs in between.
 mod down;
+mod kubelet;
 
 use super::super::net::Endpoint;
 use super::super::world::World;
@@ -12,6 +14,7 @@ use super::{
 use cozyup_base::clock::add;
 use down::go_dark;
 pub use down::{Wipe, reboot, reset, shutdown};
+pub use kubelet::hang;
 use std::sync::Arc;
 use std::time::Duration;
 use wire::{phase_event, sequence_event, task_event};

@@ -32,6 +32,7 @@ use cozyup_talos_wire::machine as wire;
 use event::{Event, Kind};
 use jiff::Timestamp;
 pub(crate) use life::CRI_SHARE;
+pub use life::hang;
 use outside::Vm;
 use ring::Ring;
 pub use service::{Service, State};

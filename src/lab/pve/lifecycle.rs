@@ -4,6 +4,7 @@ use super::storage::Volume;
 use super::vm::{Power, Vm, is_cdrom, is_cloud_init, is_numbered};
 use super::{USUAL_MTU, clone, disk, full, lvm, task};
 use crate::machine;
+use crate::others::{self, Occasion};
 use crate::world::World;
 use std::collections::BTreeSet;
 
@@ -134,6 +135,7 @@ fn switch_on(world: &mut World, vmid: u32) {
         vm.power = Power::Running { since, pid };
     }
     machine::power_on(world, vmid);
+    others::begin(world, &Occasion::Runs(vmid));
 }
 
 pub fn switch_off(world: &mut World, vmid: u32) {

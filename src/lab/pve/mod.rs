@@ -6,6 +6,7 @@ mod confined;
 pub mod copying;
 mod create;
 mod disk;
+pub mod filling;
 pub mod hand;
 pub mod host;
 pub mod inventory;

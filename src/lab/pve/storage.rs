@@ -132,6 +132,11 @@ impl Storage {
         self.before + volumes
     }
 
+    /// Others write so many bytes more, below 0 remove them.
+    pub fn others_write(&mut self, bytes: i64) {
+        self.before = self.before.saturating_add_signed(bytes);
+    }
+
     /// A ZFS volume reserves its whole size unless the storage is sparse.
     fn is_thick(&self) -> bool {
         self.kind == "zfspool" && !self.sparse

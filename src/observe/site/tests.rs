@@ -16,6 +16,7 @@ struct Bench {
     vmid: Vmid,
     host: String,
     storage: String,
+    uptime: Option<u64>,
 }
 
 impl Bench {
@@ -23,7 +24,7 @@ impl Bench {
         let plan = plan(&Defaults::default());
         let node = &plan.nodes[0];
         let (vmid, host) = (node.vmid, node.host.clone());
-        Bench { watch: SiteWatch::of(&plan, TOKEN), vmid, host, storage: plan.template.storage.clone() }
+        Bench { watch: SiteWatch::of(&plan, TOKEN), vmid, host, storage: plan.template.storage.clone(), uptime: None }
     }
 
     fn overview(&self, status: Option<&str>) -> Overview {
@@ -36,7 +37,7 @@ impl Bench {
             maxcpu: Some(8),
             mem: None,
             maxmem: None,
-            uptime: None,
+            uptime: self.uptime,
         };
         Overview { guests: status.map(guest).into_iter().collect(), ..Overview::default() }
     }
@@ -91,6 +92,34 @@ fn what_the_run_itself_stops_is_no_news_and_a_stop_shows_before_the_figures_do()
     assert!(old.notices.is_empty() && old.doubts.is_empty(), "{old:?}");
     let again = bench.told(Some("running"), &[row("qmstart", vmid, TOKEN, 3, Some(true)), stop]);
     assert!(again.len() == 1 && again[0].contains("runs again"), "{again:?}");
+}
+
+/// Issue 14, 8: rebooted by somebody else, between two looks or seen while it is off.
+#[test]
+fn a_reboot_is_told_with_its_task_however_little_of_it_is_seen() {
+    let mut bench = Bench::new();
+    let vmid = bench.vmid;
+    let mut look = |uptime: u64, status: &str, rows: &[TaskRow]| {
+        bench.uptime = Some(uptime);
+        bench.told(Some(status), rows)
+    };
+    assert!(look(900, "running", &[]).is_empty() && look(905, "running", &[]).is_empty());
+    let reboot = row("qmreboot", vmid, "carol@pve", 2, Some(true));
+    let told = look(3, "running", std::slice::from_ref(&reboot));
+    assert!(told.iter().any(|told| told.contains("was rebooted by carol@pve (qmreboot)")), "{told:?}");
+    assert!(look(8, "running", std::slice::from_ref(&reboot)).is_empty());
+    let again = row("qmreboot", vmid, "bob@pam", 3, None);
+    let off = look(0, "stopped", &[again, reboot.clone()]);
+    assert!(off.iter().any(|told| told.contains("was stopped by bob@pam (qmreboot)")), "{off:?}");
+    let again = row("qmreboot", vmid, "bob@pam", 3, Some(true));
+    let back = look(2, "running", &[again.clone(), reboot.clone()]);
+    assert!(back.len() == 1 && back[0].contains("runs again"), "{back:?}");
+    // A machine that this run itself has off and on between two looks is no news.
+    let own = [row("qmstart", vmid, TOKEN, 5, Some(true)), row("qmstop", vmid, TOKEN, 4, Some(true))];
+    let rows = [own.to_vec(), vec![again, reboot]].concat();
+    assert_eq!(look(1, "running", &rows), Vec::<String>::new());
+    let told = look(0, "running", &rows);
+    assert!(told.len() == 1 && told[0].contains("no task tells who did it"), "{told:?}");
 }
 
 #[test]
@@ -173,5 +202,6 @@ fn a_storage_is_told_of_at_each_threshold_once_and_a_host_when_it_goes_and_comes
     let told: Vec<usize> = [50, 85, 90, 84, 86, 96, 80, 85].iter().map(|used| look(*used, "online")).collect();
     assert_eq!(told, [0, 1, 0, 0, 0, 1, 0, 1]);
     assert_eq!(["offline", "unknown", "online"].map(|status| look(0, status)), [1, 0, 1]);
+    let percent = |used, total| Storage { name: "s".into(), host: "pve".into(), used, total }.percent();
     assert_eq!((percent(5, 0), percent(u64::MAX, u64::MAX)), (0, 100));
 }

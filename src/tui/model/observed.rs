@@ -1,11 +1,12 @@
 //! The last snapshot of each kind that the worker's observer sent.
 use crate::base::clock::between;
+use crate::engine::record::{Event, Record};
 use crate::observed::{
-    Backend, Cause, Contact, Contacts, Events, Gaps, Kind, Machines, Nodes, Notices, Pods, Releases, Site, Snapshot,
-    Tails, View,
+    Backend, Cause, Contact, Contacts, Events, Gaps, Kind, Machines, Nodes, Noticed, Notices, Pods, Releases, Site,
+    Snapshot, Tails, View,
 };
 use jiff::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,12 @@ pub struct Observed {
     last: BTreeMap<Kind, Arc<Snapshot>>,
     /// When the worker was heard of last, on the wall.
     heard: Duration,
+    /// What was noticed of each subject, the newest first.
+    noticed: BTreeMap<String, VecDeque<(Timestamp, Noticed)>>,
 }
+
+/// Changes of one subject that are kept.
+const KEPT: usize = 3;
 
 /// The contact with one system, all of its machines together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,6 +88,22 @@ impl Observed {
                 Kind::Unknown => {}
             }
         }
+    }
+
+    /// Keeps what the record tells of the site.
+    pub fn note(&mut self, record: &Record) {
+        if let Event::Noticed { notice } = &record.event
+            && let Some(known) = notice.read::<Noticed>()
+        {
+            let of = self.noticed.entry(known.subject()).or_default();
+            of.push_front((record.at, known));
+            of.truncate(KEPT);
+        }
+    }
+
+    /// The changes of one subject, the newest first; see [`Noticed::subject`].
+    pub fn noticed(&self, subject: &str) -> impl Iterator<Item = &(Timestamp, Noticed)> {
+        self.noticed.get(subject).into_iter().flatten()
     }
 
     /// What can't be read any more is no longer known.

@@ -1,14 +1,17 @@
 //! Expected beside seen: each planned machine as its VM, its Talos, its node and its member of etcd show it, and as the steps
 //! that are proven say that it should be.
-use super::Grade;
-use super::Moment;
+use super::{Grade, Moment, talos, time_of_day};
 use crate::base::clock::between;
 use crate::engine::standing::{Standing, late, standing};
 use crate::engine::step::StepId;
-use crate::observed::{Backend, Power, Vm};
+use crate::observed::{Backend, Noticed, Power, Vm};
 use crate::plan::model::{NodePlan, Role};
 use crate::tui::model::run::RunModel;
 use crate::tui::view::coarse;
+use std::time::Duration;
+
+/// A change of a VM's power is shown for so long after it was noticed.
+const RECENT: Duration = Duration::from_secs(10 * 60);
 
 /// One word about one part of a machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,7 +43,7 @@ impl Machine {
         let vm = run.observed.site().map(|site| site.vms.iter().find(|vm| vm.vmid == plan.vmid));
         let mut machine = Machine {
             vm: vm.map_or_else(|| word(Grade::Quiet, "?"), |vm| vm_word(run, plan, vm)),
-            talos: talos(run, plan),
+            talos: self::talos(run, plan),
             node: node(run, plan),
             etcd: etcd(run, plan),
             said: Vec::new(),
@@ -77,18 +80,75 @@ impl Machine {
                 | Standing::Proven => {}
             }
         }
+        self.say_power(run, plan, moment);
         let backend = Backend::Talos { machine: plan.name.clone() };
         if let Some((since, cause)) = run.observed.contact(&backend).and_then(|c| c.silent) {
             let silent = coarse(between(since, moment.now));
-            let at = super::time_of_day(since);
+            let at = time_of_day(since);
             self.said.push((Grade::Bad, format!("Talos is silent since {at} ({silent}): {}", cause.as_str())));
         }
         let there =
             run.observed.site().and_then(|site| site.vms.iter().find(|vm| vm.vmid == plan.vmid)?.there.as_ref());
+        self.say_node(run, plan);
         if let Some(lock) = there.and_then(|there| there.lock.as_ref()) {
             self.said.push((Grade::Moves, format!("its VM is locked: {lock}")));
         }
         self.said.sort_by_key(|(grade, _)| std::cmp::Reverse(*grade));
+    }
+}
+
+impl Machine {
+    /// Who stopped or rebooted its VM, and what to do about it.
+    fn say_power(&mut self, run: &RunModel, plan: &NodePlan, moment: Moment) {
+        let is_off = self.vm.grade == Grade::Bad;
+        let (mut advised, mut told_of_now) = (false, false);
+        for (at, noticed) in run.observed.noticed(&Noticed::subject_of_vm(plan.vmid)) {
+            let Some(what) = noticed.of_power() else { continue };
+            let is_now = is_off && !told_of_now && !noticed.is_relief();
+            told_of_now |= is_now;
+            if !is_now && between(*at, moment.now) > RECENT {
+                continue;
+            }
+            let grade = match (is_now, noticed.is_relief()) {
+                (true, _) => Grade::Bad,
+                (false, true) => Grade::Moves,
+                (false, false) => Grade::Warn,
+            };
+            self.said.push((grade, format!("{} {what}", time_of_day(*at))));
+            if advised || noticed.is_relief() {
+                continue;
+            }
+            advised = true;
+            let ask =
+                noticed.by().map_or_else(|| "see its console in Proxmox VE".to_string(), |user| format!("ask {user}"));
+            self.said.push(match is_now {
+                true => (grade, format!("{ask}; the run starts it by itself, r starts it now")),
+                false => (grade, format!("{ask}, so that it does not come again")),
+            });
+        }
+    }
+
+    /// Why its node is not Ready, and where to look.
+    fn say_node(&mut self, run: &RunModel, plan: &NodePlan) {
+        let node = run.observed.nodes().and_then(|nodes| nodes.rows.iter().find(|node| node.name == plan.name));
+        let Some(node) = node.filter(|node| !node.ready && self.node.grade == Grade::Bad) else { return };
+        let told = run.observed.noticed(&Noticed::NodeReady { name: plan.name.clone() }.subject()).next();
+        let since = told.map(|(at, _)| format!("{} ", time_of_day(*at))).unwrap_or_default();
+        let why = if node.reason.is_empty() { String::new() } else { format!(" ({})", node.reason) };
+        self.said.push((Grade::Bad, format!("{since}its node is not Ready{why}")));
+        if [self.vm.grade, self.talos.grade].contains(&Grade::Bad) {
+            // What is said of these tells why.
+            return;
+        }
+        let machine = run.observed.machines().and_then(|all| all.machines.iter().find(|m| m.name == plan.name));
+        let down = machine.map(talos::not_up).filter(|down| !down.is_empty());
+        self.said.push((
+            Grade::Bad,
+            match down {
+                Some(down) => format!("Talos says not up: {down}; l shows its log"),
+                None => "see its VM and its services (3 Talos); l shows a log of it".to_string(),
+            },
+        ));
     }
 }
 

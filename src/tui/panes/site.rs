@@ -2,7 +2,7 @@
 use super::machines::{self, Machine};
 use super::{Column, Grade, Item, Moment, Table, column, memory, percent, time_of_day};
 use crate::base::clock::between;
-use crate::base::text::{format_duration, size};
+use crate::base::text::{format_duration, quoted, size};
 use crate::observed::{Backend, Host, Object, Site, Storage, Task, Vm, VmThere};
 use crate::plan::model::NodePlan;
 use crate::tui::model::run::RunModel;
@@ -21,9 +21,8 @@ static COLUMNS: [Column; 9] = [
     column("ETCD", 7).rank(2),
 ];
 
-/// From these shares on, in per cent, a storage fills up, and is as good as full.
-const FILLS: u64 = 90;
-const FULL: u64 = 97;
+/// Lines below a machine; its page has all of them.
+const NOTES: usize = 4;
 
 pub fn table(run: &RunModel, moment: Moment) -> Table {
     let reading = run.observed.reading(&Backend::Proxmox, moment.now, moment.wall);
@@ -34,13 +33,13 @@ pub fn table(run: &RunModel, moment: Moment) -> Table {
     for node in &run.plan.nodes {
         items.extend(machine(run, node, site, moment));
     }
-    items.extend(site.tasks.iter().map(|task| self::task(site, task, moment)));
+    items.extend(site.tasks.iter().flat_map(|task| self::task(site, task, moment)));
     let unlisted = site.tasks_running.saturating_sub(site.tasks.len());
     if unlisted > 0 {
         items.push(Item::line("tasks", Grade::Moves, 0, format!("and {unlisted} more tasks")));
     }
     items.extend(site.hosts.iter().map(host));
-    items.extend(site.storages.iter().map(storage));
+    items.extend(site.storages.iter().flat_map(storage));
     if site.own_tasks_only {
         let why = "tasks of others are not seen: the token has no Sys.Audit on /";
         items.push(Item::line("rights", Grade::Quiet, 0, why));
@@ -100,12 +99,13 @@ fn machine(run: &RunModel, plan: &NodePlan, site: &Site, moment: Moment) -> Vec<
     about.extend(found.said.iter().map(|(_, said)| ("note", said.clone())));
     let row = Item::row(key.clone(), found.grade(), cells).about(about).shows(Object::Vm { vmid: plan.vmid });
     let row = row.logs(Some(Object::Machine { name: plan.name.clone() }));
-    let said = found.said.iter().take(2).enumerate();
-    let notes = said.map(|(n, (grade, said))| Item::line(format!("{key}/{n}"), *grade, 6, said.clone()));
+    let said = found.said.iter().take(NOTES).enumerate();
+    let note = |n: usize, grade: Grade, said: &str| Item::line(format!("{key}/{n}"), grade, 6, said);
+    let notes = said.map(|(n, (grade, said))| note(n, *grade, said).shows(Object::Vm { vmid: plan.vmid }));
     std::iter::once(row).chain(notes).collect()
 }
 
-fn task(site: &Site, task: &Task, moment: Moment) -> Item {
+fn task(site: &Site, task: &Task, moment: Moment) -> Vec<Item> {
     let name = site.vms.iter().find(|vm| Some(vm.vmid) == task.vmid).map(|vm| format!(" ({})", vm.name));
     let of = task.vmid.map(|vmid| format!(" of VM {vmid}{}", name.unwrap_or_default())).unwrap_or_default();
     let whose = if task.ours { "this run's token" } else { task.user.as_str() };
@@ -116,12 +116,18 @@ fn task(site: &Site, task: &Task, moment: Moment) -> Item {
     let grade = if task.ours { Grade::Moves } else { Grade::Warn };
     let started = task.started.map(time_of_day).unwrap_or_default();
     let object = Object::Task { upid: task.upid.clone() };
-    Item::line(format!("task/{}", task.upid), grade, 0, text).shows(object).about(vec![
+    let key = format!("task/{}", task.upid);
+    let line = Item::line(key.clone(), grade, 0, text).shows(object.clone()).about(vec![
         ("task", task.upid.clone()),
         ("user", task.user.clone()),
         ("host", task.host.clone()),
         ("begun", started),
-    ])
+    ]);
+    let theirs = task.vmid.filter(|_| !task.ours).map(|vmid| {
+        let text = format!("until it ends changes of VM {vmid} wait: ask {}", task.user);
+        Item::line(format!("{key}/0"), grade, 2, text).shows(object)
+    });
+    std::iter::once(line).chain(theirs).collect()
 }
 
 fn host(host: &Host) -> Item {
@@ -134,19 +140,30 @@ fn host(host: &Host) -> Item {
     Item::line(format!("host/{}", host.name), grade, 0, format!("host {} {word}{cpu}{memory}", host.name))
 }
 
-fn storage(storage: &Storage) -> Item {
+fn storage(storage: &Storage) -> Vec<Item> {
     let key = format!("storage/{}/{}", storage.host, storage.name);
     let (name, host) = (&storage.name, &storage.host);
     if storage.total == 0 {
-        return Item::line(key, Grade::Warn, 0, format!("storage {name} on {host} is not active"));
+        return vec![Item::line(key, Grade::Warn, 0, format!("storage {name} on {host} is not active"))];
     }
-    let share = u64::try_from(u128::from(storage.used) * 100 / u128::from(storage.total)).unwrap_or(100);
+    let share = storage.percent();
     let free = size(storage.total.saturating_sub(storage.used));
+    let [fills, full] = Storage::FILLED;
     let grade = match share {
-        FULL.. => Grade::Bad,
-        FILLS.. => Grade::Warn,
+        _ if share >= full => Grade::Bad,
+        _ if share >= fills => Grade::Warn,
         _less => Grade::Good,
     };
     let text = format!("storage {name} on {host}  {share} % of {} used, {free} free", size(storage.total));
-    Item::line(key, grade, 0, text)
+    let by_hand = format!("pvesm list {}", quoted(name));
+    let said = match grade {
+        Grade::Quiet | Grade::Good | Grade::Moves => Vec::new(),
+        Grade::Warn | Grade::Bad => vec![
+            "when it is full, VMs on it stop with I/O errors: free some".to_string(),
+            format!("whose volumes are there: {by_hand} (on {host})"),
+        ],
+    };
+    let notes = said.into_iter().enumerate().map(|(n, text)| Item::line(format!("{key}/{n}"), grade, 2, text));
+    let line = Item::line(key.clone(), grade, 0, text).about(vec![("by hand", by_hand.clone())]);
+    std::iter::once(line).chain(notes).collect()
 }

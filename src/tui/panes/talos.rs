@@ -50,6 +50,13 @@ fn worst(readings: &[Reading]) -> Reading {
         .unwrap_or(Reading::None)
 }
 
+/// `etcd Preparing, kubelet unhealthy`; empty where all services are up.
+pub fn not_up(machine: &Machine) -> String {
+    let word = |state: &str| if state == "Running" { "unhealthy".to_string() } else { state.to_string() };
+    let down = machine.services_down.iter().map(|(id, state)| format!("{id} {}", word(state)));
+    down.collect::<Vec<_>>().join(", ")
+}
+
 fn machine(run: &RunModel, plan: &NodePlan, seen: Option<&Machine>, moment: Moment) -> Vec<Item> {
     let stage = machines::talos(run, plan);
     let etcd = machines::etcd(run, plan);
@@ -83,8 +90,7 @@ fn machine(run: &RunModel, plan: &NodePlan, seen: Option<&Machine>, moment: Mome
         notes.push((Grade::Bad, format!("silent since {} ({silent}): {}", time_of_day(since), cause.as_str())));
     }
     if let Some(machine) = seen.filter(|m| !m.services_down.is_empty() && !is_silent) {
-        let down: Vec<String> = machine.services_down.iter().map(|(id, state)| format!("{id} {state}")).collect();
-        notes.push((Grade::Moves, format!("not up: {}", down.join(", "))));
+        notes.push((Grade::Moves, format!("not up: {}", not_up(machine))));
     }
     let mut about = vec![
         ("machine", format!("{} ({role}) at {}", plan.name, plan.address)),

@@ -31,6 +31,7 @@ pub fn clock(run: &mut RunModel, now: Timestamp) {
 
 pub fn records(run: &mut RunModel, records: &[Arc<Record>], around: &mut Around<'_>) {
     for record in records {
+        run.observed.note(record);
         let mut new = run.feed.take(record, &run.state);
         if run.is_narrowed(Pane::Log) {
             let newest: Vec<_> = run.feed.newest().take(new).cloned().collect();

@@ -5,10 +5,12 @@ use cozyup::base::day::Day;
 use cozyup::compose;
 use cozyup::engine::course::Course;
 use cozyup::engine::failure::Failure;
+use cozyup::engine::notice::Notice;
 use cozyup::engine::proof::{Comparison, Evidence, Proof};
 use cozyup::engine::record::{Event, Outcome, Record};
 use cozyup::engine::step::{Outline, StepId};
 use cozyup::engine::wait::{Band, Wait};
+use cozyup::observed::{Noticed, TaskOf};
 use cozyup::plan::{self, Plan};
 use std::path::Path;
 use std::sync::LazyLock;
@@ -220,6 +222,19 @@ impl Run {
             .proven(330, &waves[0])
             .waits(331, &waves[1], wait("cozy-cert-manager: pulling images", 1, 4))
             .waits(350, &waves[1], wait("cozy-cert-manager-issuers waits for cozy-cert-manager", 3, 4))
+    }
+
+    /// The third machine, as the observer tells it.
+    pub fn stopped_by_somebody(self, second: i64) -> Self {
+        let node = &PLAN.nodes[2];
+        let task = TaskOf {
+            upid: "UPID:pve:1:1:1:qmstop:1003:bob@pam:".into(),
+            kind: "qmstop".into(),
+            user: "bob@pam".into(),
+        };
+        let (vmid, name, host) = (node.vmid, node.name.clone(), node.host.clone());
+        let stopped = Noticed::VmStopped { vmid, name, host, task: Some(task) };
+        self.then(second, Event::Noticed { notice: Notice::of(&stopped).unwrap() })
     }
 
     pub fn finished() -> Self {

@@ -183,7 +183,8 @@ fn panes() -> Vec<View> {
             watched(t, s, Run::cloning(), 175, Seen::cloning())
         }),
         view("pane-proxmox", "the machines, one stopped by somebody, and a task of somebody else", |t, s| {
-            watched(t, s, Run::platform(), 400, Seen::platform().with_a_stopped_machine()).keys("2")
+            let run = Run::platform().stopped_by_somebody(355);
+            watched(t, s, run, 400, Seen::platform().with_a_stopped_machine()).keys("2")
         }),
         view("pane-talos", "stage, services, etcd and version of each machine", |t, s| {
             watched(t, s, Run::platform(), 400, Seen::platform().with_a_stopped_machine()).keys("3")

@@ -3,6 +3,7 @@ use super::objects::{is_ready_now, items, set_condition, text};
 use super::{State, balancer};
 use crate::kube::store::{Key, Store, seconds};
 use crate::kube::{Cluster, ControlPlaneFacts, NodeFacts, settle};
+use crate::others::{self, Occasion};
 use crate::world::World;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -233,6 +234,7 @@ fn become_ready(world: &mut World, key: &Key) {
         untaint(node, &[NOT_READY, UNREACHABLE]);
     });
     world.emit(key, "Normal", "NodeReady", &format!("Node {} status is now: NodeReady", key.name));
+    others::begin(world, &Occasion::Ready(&key.name));
 }
 
 /// The node lifecycle controller: the taint of a condition goes with the condition. The API server itself gives one to every
