@@ -16,6 +16,7 @@ pub async fn from_site(reader: &Reader, known: &mut Defaults) -> Result<Vec<Host
     let nodes = reader.nodes().await?.value;
     let guests = reader.resources().await?.value;
     known.taken_vmids = guests.iter().map(|guest| guest.vmid.into()).collect();
+    let guests = others(guests, known);
     let configs = reader.storage_configs().await?.value;
     let (mut hosts, mut silent, mut has_read) = (Vec::new(), None, false);
     for node in nodes.iter().filter(|node| node.status == "online") {
@@ -68,6 +69,14 @@ fn take(known: &mut Defaults, chosen: Chosen, online: Vec<String>) {
     known.taken_addresses.extend(chosen.taken);
     known.small = chosen.small;
     known.reasons = chosen.reasons;
+}
+
+/// The guests but for the machines of the plan in hand, whose memory would count twice.
+fn others(guests: Vec<VmRow>, known: &Defaults) -> Vec<VmRow> {
+    let is_own = |guest: &VmRow| {
+        known.own.iter().any(|(vmid, name)| guest.vmid == *vmid && guest.name.as_deref() == Some(name.as_str()))
+    };
+    guests.into_iter().filter(|guest| !is_own(guest)).collect()
 }
 
 async fn host(
@@ -225,5 +234,15 @@ mod tests {
                 prop_assert_eq!(capacity::refusals(&plan, host, &status(*memory)), Vec::<String>::new());
             }
         }
+    }
+
+    #[test]
+    fn a_machine_of_the_plan_in_hand_is_not_counted_beside_it_and_another_under_its_vmid_is() {
+        use crate::steps::day0::tests::guest;
+        let own = [(1001, "cp1".to_string()), (1002, "cp2".to_string())].into();
+        let known = Defaults { own, ..Defaults::default() };
+        let guests = vec![guest(1001, "cp1"), guest(1002, "anns"), guest(150, "cp1")];
+        let left: Vec<u32> = others(guests, &known).iter().map(|guest| guest.vmid.into()).collect();
+        assert_eq!(left, [1002, 150]);
     }
 }

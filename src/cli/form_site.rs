@@ -76,6 +76,7 @@ fn known(plan: &Plan) -> Defaults {
         token_file: Some(plan.site.token_file.clone()),
         control_planes: Some(of(Role::ControlPlane)),
         workers: of(Role::Worker),
+        own: plan.nodes.iter().map(|node| (node.vmid.into(), node.name.clone())).collect(),
         ..Defaults::default()
     }
 }

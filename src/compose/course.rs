@@ -1,6 +1,7 @@
 //! The steps of a session: which they are follows from its course and from what the run's journal says.
 use super::Refusal;
 use crate::base::day::Day;
+use crate::base::label::Label;
 use crate::base::vmid::Vmid;
 use crate::engine::course::Course;
 use crate::engine::failure::Failure;
@@ -29,6 +30,7 @@ pub fn steps(
         Course::Node { name } => {
             let refused = |failure: Failure| Refusal::State { what: failure.what, next: failure.next };
             let machine = planned(plan, name.as_str(), before).map_err(refused)?;
+            no_other_removal(before, Some(name)).map_err(refused)?;
             was_validated(plan, &steps, before, machine).map_err(refused)?;
             let removal = node::steps(plan, machine);
             steps = standing(plan, components, before);
@@ -36,7 +38,8 @@ pub fn steps(
         }
         Course::Workers { count } => {
             let refused = |failure: Failure| Refusal::State { what: failure.what, next: failure.next };
-            kept::fits(plan, count).and_then(|()| is_validated(plan, &steps, before)).map_err(refused)?;
+            let is_whole = || no_other_removal(before, None).and_then(|()| is_validated(plan, &steps, before));
+            kept::fits(plan, count).and_then(|()| is_whole()).map_err(refused)?;
             steps.extend(kept::steps(plan, count, Asked::Now));
         }
     }
@@ -62,6 +65,17 @@ fn forward(plan: &Plan, components: &[Component], before: &RunState, until: Day)
         }
     }
     Ok(steps)
+}
+
+/// One thing at a time: no machine but this one is half removed.
+fn no_other_removal(before: &RunState, this: Option<Label>) -> Result<(), Failure> {
+    match before.removing.filter(|name| Some(*name) != this) {
+        None => Ok(()),
+        Some(other) => Err(Failure::person(
+            format!("the removal of {other} was begun and is not complete"),
+            format!("complete it: cozyup teardown PLAN --node {other}; or give it up: cozyup run PLAN"),
+        )),
+    }
 }
 
 /// The machine of this name.
@@ -206,6 +220,13 @@ mod tests {
         };
         assert!(ids(&plan, &before).unwrap().contains(&format!("node.back/{}", plan.nodes[1].name)));
         assert!(!ids(&plan, &fold(proven_but(""))).unwrap().iter().any(|id| id.starts_with("node.")));
+        // Neither another machine goes nor are workers set meanwhile; the removal itself may be completed.
+        let held = removal(plan.nodes[2].name.as_str(), &before).unwrap_err();
+        assert!(held.contains(&format!("the removal of {} was begun", plan.nodes[1].name)), "{held}");
+        assert!(
+            on(Course::Workers { count: 1 }, &before).unwrap_err().to_string().contains("give it up: cozyup run PLAN")
+        );
+        assert!(removal(plan.nodes[1].name.as_str(), &before).is_ok());
         before.removing = Some("elsewhere".parse().unwrap());
         assert!(ids(&plan, &before).unwrap_err().contains("put elsewhere back into the plan"));
     }

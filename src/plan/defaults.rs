@@ -66,6 +66,8 @@ pub struct Defaults {
     pub ntp: Vec<String>,
     /// VMIDs that exist on the site.
     pub taken_vmids: BTreeSet<u32>,
+    /// VMID and name of the machines that a plan names already: what they take of the site is its own.
+    pub own: BTreeSet<(u32, String)>,
     /// Addresses known to be in use.
     pub taken_addresses: BTreeSet<Ipv4Addr>,
     /// Number of control planes; else three.

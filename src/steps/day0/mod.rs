@@ -13,7 +13,7 @@ pub mod release;
 pub mod storages;
 pub mod survival;
 #[cfg(test)]
-pub(in crate::steps) mod tests;
+pub(crate) mod tests;
 pub mod time;
 pub mod vmids;
 pub mod worker_template;
