@@ -115,6 +115,9 @@ fn schedule(world: &mut World, key: &Key, pod: &Value) -> Placement {
         let Some(object) = world.object(&claim_key).cloned() else {
             return Placement::Nowhere(format!("persistentvolumeclaim \"{claim}\" not found"));
         };
+        if is_deleting(&object) {
+            return Placement::Nowhere(format!("persistentvolumeclaim \"{claim}\" is being deleted"));
+        }
         match storage::look(world, &object) {
             storage::Claim::Bound(nodes) => {
                 let before = open.len();

@@ -1,6 +1,6 @@
 //! Claims and volumes: who provisions them, where, and how they go.
 use super::objects::{is_deleting, items, text, uid};
-use super::{RETRY_S, attach, expand, linstor, pods, proxmox, snapshots};
+use super::{RETRY_S, attach, expand, linstor, pods, proxmox, snapshots, workloads};
 use crate::kube::settle;
 use crate::kube::store::Key;
 use crate::world::World;
@@ -94,7 +94,8 @@ fn no_class(name: &str) -> String {
 
 pub fn reconcile(world: &mut World, key: &Key, gone: Option<&Value>) {
     if let Some(claim) = gone {
-        return release(world, text(claim, "/spec/volumeName"));
+        release(world, text(claim, "/spec/volumeName"));
+        return workloads::claim_gone(world, &key.namespace);
     }
     let Some(claim) = world.object(key).cloned() else { return };
     if is_deleting(&claim) {
@@ -279,11 +280,12 @@ fn reclaim(world: &mut World, key: Key, uid: String, after: f64) {
     });
 }
 
-/// True when a pod of the namespace uses the claim and has not ended.
+/// True when a pod of the namespace that is on a node uses the claim and has not ended (`pvc_protection_controller.go`, `podUsesPVC`).
 fn in_use(world: &World, claim: &Key) -> bool {
     !world
         .select("", "pods", Some(&claim.namespace), |p| {
             !matches!(text(p, "/status/phase"), "Succeeded" | "Failed")
+                && !text(p, "/spec/nodeName").is_empty()
                 && items(p, "/spec/volumes").any(|v| text(v, "/persistentVolumeClaim/claimName") == claim.name)
         })
         .is_empty()

@@ -227,6 +227,30 @@ fn omit_zeros(object: &mut Value, fields: &[&str]) {
     }
 }
 
+/// Makes the claims of a pod that are not there; the pod's volumes of them.
+fn claims(world: &mut World, key: &Key, object: &Value, pod: &str) -> Vec<Value> {
+    let mut volumes = Vec::new();
+    for claim in super::objects::items(object, "/spec/volumeClaimTemplates") {
+        let name = format!("{}-{pod}", text(claim, "/metadata/name"));
+        let claim_key = Key::new("", "persistentvolumeclaims", &key.namespace, &name);
+        if world.object(&claim_key).is_none() {
+            let labels = object["spec"]["selector"]["matchLabels"].clone();
+            let new = json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"labels": labels},
+                "spec": claim["spec"]});
+            world.put_object(claim_key, new);
+        }
+        volumes.push(json!({"name": text(claim, "/metadata/name"), "persistentVolumeClaim": {"claimName": name}}));
+    }
+    volumes
+}
+
+/// A StatefulSet whose pod waits for this claim makes it anew.
+pub fn claim_gone(world: &mut World, namespace: &str) {
+    for (key, _) in world.objects("apps", "statefulsets", Some(namespace)) {
+        reconcile(world, &key, None);
+    }
+}
+
 fn stateful_set(world: &mut World, key: &Key, object: &Value) {
     let wanted = object["spec"]["replicas"].as_u64().unwrap_or(1);
     let owner = uid(object);
@@ -237,23 +261,16 @@ fn stateful_set(world: &mut World, key: &Key, object: &Value) {
         let pod_key = Key::new("", "pods", &key.namespace, &name);
         if let Some(pod) = world.object(&pod_key) {
             ready += u64::from(is_true(pod, "Ready"));
+            // As long as it is on no node, a claim of it that went is made anew (`stateful_set_control.go`, `processReplica`).
+            if text(pod, "/spec/nodeName").is_empty() && !is_deleting(pod) {
+                claims(world, key, object, &name);
+            }
             continue;
         }
         let mut pod = pod_from(&object["spec"]["template"], object);
         pod["metadata"]["labels"]["statefulset.kubernetes.io/pod-name"] = json!(name);
         let mut volumes = pod["spec"]["volumes"].as_array().cloned().unwrap_or_default();
-        for claim in super::objects::items(object, "/spec/volumeClaimTemplates") {
-            let claim_name = format!("{}-{name}", text(claim, "/metadata/name"));
-            let claim_key = Key::new("", "persistentvolumeclaims", &key.namespace, &claim_name);
-            if world.object(&claim_key).is_none() {
-                let labels = object["spec"]["selector"]["matchLabels"].clone();
-                let new = json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"labels": labels},
-                    "spec": claim["spec"]});
-                world.put_object(claim_key, new);
-            }
-            volumes.push(json!({"name": text(claim, "/metadata/name"),
-                "persistentVolumeClaim": {"claimName": claim_name}}));
-        }
+        volumes.extend(claims(world, key, object, &name));
         pod["spec"]["volumes"] = json!(volumes);
         world.put_object(pod_key, pod);
     }
