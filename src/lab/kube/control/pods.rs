@@ -112,13 +112,8 @@ fn schedule(world: &mut World, key: &Key, pod: &Value) -> Placement {
     let mut unbound = Vec::new();
     for claim in claims(pod) {
         let claim_key = Key::new("", "persistentvolumeclaims", &key.namespace, &claim);
-        let Some(object) = world.object(&claim_key).cloned() else {
-            return Placement::Nowhere(format!("persistentvolumeclaim \"{claim}\" not found"));
-        };
-        if is_deleting(&object) {
-            return Placement::Nowhere(format!("persistentvolumeclaim \"{claim}\" is being deleted"));
-        }
-        match storage::look(world, &object) {
+        match storage::look(world, &claim_key) {
+            storage::Claim::Unusable(why) => return Placement::Nowhere(why),
             storage::Claim::Bound(nodes) => {
                 let before = open.len();
                 open.retain(|(k, _)| nodes.as_ref().is_none_or(|n| n.contains(&k.name)));

@@ -33,9 +33,17 @@ pub enum Claim {
     WaitsForConsumer,
     /// Waits for its volume on this node.
     Chosen(String),
+    /// It is not there, or goes; in the scheduler's words.
+    Unusable(String),
 }
 
-pub fn look(world: &World, claim: &Value) -> Claim {
+pub fn look(world: &World, key: &Key) -> Claim {
+    let Some(claim) = world.object(key) else {
+        return Claim::Unusable(format!("persistentvolumeclaim \"{}\" not found", key.name));
+    };
+    if is_deleting(claim) {
+        return Claim::Unusable(format!("persistentvolumeclaim \"{}\" is being deleted", key.name));
+    }
     if claim["status"]["phase"] == "Bound" {
         let volume = Key::new("", "persistentvolumes", "", text(claim, "/spec/volumeName"));
         let terms = "/spec/nodeAffinity/required/nodeSelectorTerms";
