@@ -6,6 +6,14 @@ use std::str::FromStr;
 /// The longest DNS label, in bytes (RFC 1035, 2.3.4).
 const LONGEST: usize = 63;
 
+/// RFC 1123 label: 1 to 63 of a-z, 0-9 and `-`, no dash at either end.
+pub fn is_dns_label(text: &str) -> bool {
+    (1..=LONGEST).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+}
+
 /// A DNS label: 1 to 63 lower-case letters, digits and dashes, as a plan names its machines.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -32,8 +40,7 @@ impl FromStr for Label {
 
     fn from_str(text: &str) -> Result<Label, NoLabel> {
         let refused = || NoLabel(crate::text::shorten(&crate::text::clean(text), 80));
-        let fits = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-        if text.is_empty() || !fits || text.starts_with('-') || text.ends_with('-') {
+        if !is_dns_label(text) {
             return Err(refused());
         }
         let mut bytes = [0; LONGEST];

@@ -1,12 +1,6 @@
 //! The forms of names that Kubernetes, Talos and Proxmox VE accept.
 
-/// RFC 1123 label: 1 to 63 of a-z, 0-9 and `-`, no dash at either end.
-pub fn is_dns_label(text: &str) -> bool {
-    (1..=63).contains(&text.len())
-        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-        && !text.starts_with('-')
-        && !text.ends_with('-')
-}
+pub use crate::base::label::is_dns_label;
 
 /// Dot-separated labels, 253 characters at most.
 pub fn is_dns_name(text: &str) -> bool {

@@ -8,6 +8,7 @@ pub use redact::redacted;
 pub use registries::{Login, Mirror, Proxy, Registries};
 
 use super::secrets::Bundle;
+use crate::base::label::is_dns_label;
 pub use crate::base::role::Role;
 use crate::base::secret::Secret;
 use ipnet::Ipv4Net;
@@ -139,15 +140,8 @@ fn check_place(place: &mut Place) -> Result<(), Error> {
     if octets.len() != 6 || !octets.iter().all(|o| o.len() == 2 && o.bytes().all(|b| b.is_ascii_hexdigit())) {
         return Err(Error::Mac(place.mac.clone()));
     }
-    let label = &place.hostname;
-    let letters = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-    if label.is_empty()
-        || label.len() > 63
-        || !label.bytes().all(letters)
-        || label.starts_with('-')
-        || label.ends_with('-')
-    {
-        return Err(Error::Hostname(label.clone()));
+    if !is_dns_label(&place.hostname) {
+        return Err(Error::Hostname(place.hostname.clone()));
     }
     place.mac = mac;
     Ok(())
