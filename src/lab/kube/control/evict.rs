@@ -29,10 +29,15 @@ fn went(world: &World, node: &str) -> Option<Value> {
     condition(world.object(&nodes::key(node))?, "Ready").map(|ready| ready["lastTransitionTime"].clone())
 }
 
+/// True of a static pod and of one of a DaemonSet, which go nowhere else.
+pub fn is_of_its_node(pod: &Value) -> bool {
+    let is_static = !pod["metadata"]["annotations"]["kubernetes.io/config.mirror"].is_null();
+    is_static || items(pod, "/metadata/ownerReferences").any(|owner| owner["kind"] == "DaemonSet")
+}
+
 /// Seconds that the pod stays; `None` for one that stays for ever: of the node itself, of a DaemonSet, or one that says so.
 fn stays(pod: &Value) -> Option<f64> {
-    let is_static = !pod["metadata"]["annotations"]["kubernetes.io/config.mirror"].is_null();
-    if is_static || items(pod, "/metadata/ownerReferences").any(|owner| owner["kind"] == "DaemonSet") {
+    if is_of_its_node(pod) {
         return None;
     }
     let fits = |t: &&Value| {

@@ -248,12 +248,7 @@ pub fn changed(world: &mut World, name: &str) {
     let is_tainted = items(node, "/spec/taints").any(|t| t["key"] == CORDONED);
     match node["spec"]["unschedulable"] == true {
         is_cordoned if is_cordoned == is_tainted => {}
-        true => drop(world.change_object(&key(name), |node| {
-            untaint(node, &[]);
-            if let Some(taints) = node["spec"]["taints"].as_array_mut() {
-                taints.push(json!({"key": CORDONED, "effect": "NoSchedule"}));
-            }
-        })),
+        true => drop(world.change_object(&key(name), taint_cordoned)),
         false => drop(world.change_object(&key(name), |node| untaint(node, &[CORDONED]))),
     }
 }
@@ -286,6 +281,14 @@ pub fn gone(world: &mut World, name: &str) {
     }
     world.remove_object(&Key::new("storage.k8s.io", "csinodes", "", name));
     super::linstor::node_gone(world, name);
+}
+
+/// The taint that the node lifecycle controller gives a node that takes no pods.
+pub fn taint_cordoned(node: &mut Value) {
+    untaint(node, &[CORDONED]);
+    if let Some(taints) = node["spec"]["taints"].as_array_mut() {
+        taints.push(json!({"key": CORDONED, "effect": "NoSchedule"}));
+    }
 }
 
 fn untaint(node: &mut Value, keys: &[&str]) {

@@ -1,7 +1,7 @@
 //! How Cluster API core empties a node before its machine goes (`drainNode`).
 use super::again;
-use crate::kube::control::nodes;
-use crate::kube::control::objects::{is_true, items, set_condition, text};
+use crate::kube::control::objects::{is_true, set_condition, text};
+use crate::kube::control::{evict, nodes};
 use crate::kube::store::{Key, seconds};
 use crate::world::World;
 use serde_json::{Value, json};
@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 const DRAINED: &str = "DrainingSucceeded";
 /// After how long core looks again at a node that it empties, in seconds (`drainRetryInterval`).
 pub const DRAIN_RETRY_S: f64 = 20.0;
-const CORDONED: &str = "node.kubernetes.io/unschedulable";
 
 /// Goes on with it; `true` when nothing is left on the node that would have to go.
 pub fn drain(world: &mut World, key: &Key, machine: &Value, node: &str) -> bool {
@@ -18,7 +17,7 @@ pub fn drain(world: &mut World, key: &Key, machine: &Value, node: &str) -> bool 
     }
     let at = seconds(world.now);
     cordon(world, node);
-    let pods = world.select("", "pods", None, |pod| text(pod, "/spec/nodeName") == node && goes(pod));
+    let pods = world.select("", "pods", None, |pod| text(pod, "/spec/nodeName") == node && !evict::is_of_its_node(pod));
     if pods.is_empty() {
         world.change_object(key, |m| set_condition(m, &at, DRAINED, "True", "", ""));
         world.emit(key, "Normal", "SuccessfulDrainNode", &format!("success draining Machine's node \"{node}\""));
@@ -39,15 +38,7 @@ fn cordon(world: &mut World, node: &str) {
     if world.object(&key).is_some_and(|n| n["spec"]["unschedulable"] != true) {
         world.change_object(&key, |n| {
             n["spec"]["unschedulable"] = json!(true);
-            if let Some(taints) = n["spec"]["taints"].as_array_mut() {
-                taints.push(json!({"key": CORDONED, "effect": "NoSchedule"}));
-            }
+            nodes::taint_cordoned(n);
         });
     }
-}
-
-/// Pods of DaemonSets and static pods stay.
-fn goes(pod: &Value) -> bool {
-    let is_static = !pod["metadata"]["annotations"]["kubernetes.io/config.mirror"].is_null();
-    !is_static && !items(pod, "/metadata/ownerReferences").any(|o| o["kind"] == "DaemonSet")
 }
