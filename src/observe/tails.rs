@@ -76,19 +76,7 @@ mod tests {
     use crate::observed::{Release, ReleaseState};
 
     fn release(namespace: &str, state: ReleaseState) -> Release {
-        Release {
-            namespace: namespace.into(),
-            name: "r".into(),
-            state,
-            reason: String::new(),
-            message: String::new(),
-            revision: String::new(),
-            failures: 1,
-            since: None,
-            after: None,
-            helm_name: None,
-            target: None,
-        }
+        Release { state, ..Release::failed(namespace, "r") }
     }
 
     fn pod(namespace: &str, name: &str, restarts: u64) -> Pod {

@@ -79,22 +79,9 @@ impl Releases {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::observed::ReleaseState;
 
     fn release(name: &str) -> Release {
-        Release {
-            namespace: "cozy-system".into(),
-            name: name.into(),
-            state: ReleaseState::Failed,
-            reason: String::new(),
-            message: String::new(),
-            revision: String::new(),
-            failures: 1,
-            since: None,
-            after: None,
-            helm_name: None,
-            target: None,
-        }
+        Release::failed("cozy-system", name)
     }
 
     fn pod(name: &str, release: Option<&str>) -> Pod {

@@ -85,6 +85,26 @@ pub struct Release {
     pub target: Option<String>,
 }
 
+#[cfg(test)]
+impl Release {
+    /// One that has failed once, and of which nothing else is known.
+    pub fn failed(namespace: &str, name: &str) -> Release {
+        Release {
+            namespace: namespace.into(),
+            name: name.into(),
+            state: ReleaseState::Failed,
+            reason: String::new(),
+            message: String::new(),
+            revision: String::new(),
+            failures: 1,
+            since: None,
+            after: None,
+            helm_name: None,
+            target: None,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Releases {
     pub total: usize,
