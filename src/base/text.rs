@@ -106,6 +106,17 @@ pub fn shorten(text: &str, limit: usize) -> String {
     format!("{}…", text.get(..end).unwrap_or_default())
 }
 
+/// The first `most` names, and how many more there are: `a, b and 3 more`.
+pub fn some<T: AsRef<str>>(names: impl IntoIterator<Item = T>, most: usize) -> String {
+    let mut names = names.into_iter();
+    let shown: Vec<T> = names.by_ref().take(most).collect();
+    let shown = shown.iter().map(T::as_ref).collect::<Vec<&str>>().join(", ");
+    match names.count() {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
 /// Lower-case hexadecimal.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()

@@ -9,7 +9,7 @@ use crate::cozystack::addons::{CLUSTER_API_NAMESPACE, CSI_NAMESPACE};
 use crate::kubernetes::PodStatus;
 use crate::plan::model::{Plan, Role};
 
-use crate::base::text::clean;
+use crate::base::text::{clean, some};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -46,15 +46,9 @@ fn name_of(object: &Value) -> String {
     }
 }
 
-/// The first names, and how many more there are.
-fn some(names: &[String]) -> String {
-    let shown = names.iter().take(NAMES).cloned().collect::<Vec<_>>().join(", ");
-    if names.len() > NAMES { format!("{shown} and {} more", names.len() - NAMES) } else { shown }
-}
-
 /// What is wrong, if something is; else what is right.
 fn judged(wrong: &[String], next: &str, right: impl Into<String>) -> Verdict {
-    if wrong.is_empty() { Verdict::holds(right) } else { Verdict::differs(some(wrong), next) }
+    if wrong.is_empty() { Verdict::holds(right) } else { Verdict::differs(some(wrong, NAMES), next) }
 }
 
 pub fn api(cluster: &Cluster, _: &Plan) -> Verdict {

@@ -2,7 +2,7 @@
 //! Told by its uid from another of its name, as a namespace of tests is.
 //!
 //! It is created and never applied: cozystack-api keeps no fields' owners.
-use super::cluster::{self, get, named, seen, text};
+use super::cluster::{self, get, is_deleting, named, seen, text};
 use super::site::{Changing, Reading};
 use super::{failures, flux, objects};
 use crate::base::answer::Answer;
@@ -67,7 +67,7 @@ impl Application {
         if let Some(why) = self.strange(cx, site, made_by, &found.value) {
             return Ok(Standing::Strange(found, why));
         }
-        if !text(&found.value, "/metadata/deletionTimestamp").is_empty() {
+        if is_deleting(&found.value) {
             return Ok(Standing::Going);
         }
         Ok(match flux::look(cx, &site.kubernetes()?, self.namespace, self.release).await? {

@@ -110,6 +110,11 @@ pub fn said(object: &Value, kind: &str) -> String {
     format!("{kind} is {}{why}", c.status)
 }
 
+/// True when somebody has deleted the object, which is there until its finalizers are done.
+pub fn is_deleting(object: &Value) -> bool {
+    !text(object, "/metadata/deletionTimestamp").is_empty()
+}
+
 /// The text there, empty when there is none.
 pub fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
     object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()

@@ -5,7 +5,7 @@ use crate::engine::failure::Failure;
 use crate::engine::proof::Evidence;
 use crate::engine::step::{Context, Observed, Outline, Removal, Step, Undo};
 use crate::kubernetes::{self, Kind};
-use crate::steps::cluster::{is_ours, items, seen, text};
+use crate::steps::cluster::{is_deleting, is_ours, items, seen, text};
 use crate::steps::site::{Changing, Installation, Reading};
 use crate::steps::{failures, halted, teardown};
 use async_trait::async_trait;
@@ -45,9 +45,7 @@ pub enum Remains {
 
 /// True for an object of the run's that nobody will take along.
 fn is_unowned(site: &Reading, object: &Value) -> bool {
-    is_ours(site, object)
-        && text(object, "/metadata/deletionTimestamp").is_empty()
-        && items(object, "/metadata/ownerReferences").next().is_none()
+    is_ours(site, object) && !is_deleting(object) && items(object, "/metadata/ownerReferences").next().is_none()
 }
 
 /// # Errors

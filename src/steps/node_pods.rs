@@ -1,16 +1,12 @@
 //! The pods that a machine has to give away, and whether the others can take them.
 use crate::kubernetes::quantity::{bytes, milli};
-use crate::steps::cluster::{items, text};
+use crate::steps::cluster::{is_deleting, items, text};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// `namespace/name`
 pub fn named(pod: &Value) -> String {
     format!("{}/{}", text(pod, "/metadata/namespace"), text(pod, "/metadata/name"))
-}
-
-pub fn is_deleting(pod: &Value) -> bool {
-    !text(pod, "/metadata/deletionTimestamp").is_empty()
 }
 
 fn has_ended(pod: &Value) -> bool {

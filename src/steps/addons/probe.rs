@@ -8,7 +8,7 @@ use crate::engine::step::Context;
 use crate::kubernetes::Kind;
 use crate::steps::addons::access::Access;
 use crate::steps::addons::trust::Trust;
-use crate::steps::cluster::{self, get, is_ours, seen, text};
+use crate::steps::cluster::{self, get, is_deleting, is_ours, seen, text};
 use crate::steps::failures;
 use crate::steps::objects::{CONTAINER, IMAGE};
 use crate::steps::site::{Changing, Reading};
@@ -132,7 +132,7 @@ pub async fn ensure(
 
 fn is_current(pod: &Value, trust: &Trust) -> bool {
     let with = pod.pointer("/metadata/annotations").and_then(|a| a.get(CREDENTIALS)).and_then(Value::as_str);
-    with == Some(trust.access.digest().as_str()) && pod.pointer("/metadata/deletionTimestamp").is_none()
+    with == Some(trust.access.digest().as_str()) && !is_deleting(pod)
 }
 
 /// # Errors

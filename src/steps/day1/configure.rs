@@ -84,9 +84,9 @@ fn differences(config: &VmConfig, node: &NodePlan, network: &NetworkPlan, by_cdr
     let card = config.net("net0");
     compare("model of net0", card.as_ref().map(|n| n.model.clone()), "virtio".into());
     compare("bridge of net0", card.as_ref().and_then(|n| n.bridge.clone()), network.bridge.clone());
-    let tag = |tag: Option<u16>| tag.map_or_else(|| "none".to_string(), |t| t.to_string());
-    compare("vlan of net0", card.as_ref().map(|n| tag(n.tag)), tag(network.vlan));
-    compare("mtu of net0", card.map(|n| tag(n.mtu)), tag(network.mtu));
+    let or_none = |value: Option<u16>| value.map_or_else(|| "none".to_string(), |value| value.to_string());
+    compare("vlan of net0", card.as_ref().map(|n| or_none(n.tag)), or_none(network.vlan));
+    compare("mtu of net0", card.map(|n| or_none(n.mtu)), or_none(network.mtu));
     if by_cdrom {
         // Talos reads the first of two drives of that kind, and this one says that there is no config.
         if has_cloud_init(config) {

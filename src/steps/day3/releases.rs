@@ -2,6 +2,7 @@
 //! goes on as soon as the last release does.
 use super::installer;
 use crate::base::answer::Answer;
+use crate::base::text::some;
 use crate::cozystack::{Blocker, Health, root_blocker};
 use crate::engine::failure::{Class, Failure};
 use crate::engine::step::{Check, Context, Observed, Outline, StepId};
@@ -99,9 +100,7 @@ fn describe(look: &Look<'_>, all: &[ReleaseStatus], blocker: Option<&Blocker>) -
         }
     }
     if !shown.is_empty() {
-        let more = shown.len().saturating_sub(4);
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        text.push_str(&format!("; not yet: {}{more}", shown.into_iter().take(4).collect::<Vec<_>>().join(", ")));
+        text.push_str(&format!("; not yet: {}", some(shown, 4)));
     }
     text
 }

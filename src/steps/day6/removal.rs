@@ -4,7 +4,7 @@ use crate::engine::step::{Context, Observed, StepId};
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::Kind;
 use crate::plan::model::Plan;
-use crate::steps::cluster::{foreign, get, is_ours, text};
+use crate::steps::cluster::{foreign, get, is_deleting, is_ours, text};
 use crate::steps::cluster_api::{self, NAMESPACE};
 use crate::steps::cluster_removal::{ClusterRemoval, Made, Remains, delete_unowned, remains};
 use crate::steps::site::{Changing, Reading};
@@ -45,7 +45,7 @@ impl Made for Smoke {
             if !is_ours(site, &cluster.value) {
                 return Ok(Observed::Conflict(foreign(&Kind::CLUSTER, Some(NAMESPACE), &name, &cluster.value)));
             }
-            if text(&cluster.value, "/metadata/deletionTimestamp").is_empty() {
+            if !is_deleting(&cluster.value) {
                 return Ok(Observed::Absent(format!("Cluster {name} is there")));
             }
             let (_, guests) = cluster_api::guests(site).await?;

@@ -8,7 +8,7 @@ use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::Kind;
 use crate::plan::model::{NodePlan, Plan};
-use crate::steps::cluster::{get, is_true, said, seen, text};
+use crate::steps::cluster::{get, is_deleting, is_true, said, seen, text};
 use crate::steps::drills::bearing;
 use crate::steps::drills::pods::{self, Part};
 use crate::steps::drills::power::{self, Power};
@@ -173,7 +173,7 @@ impl Off {
     ) -> Result<Meanwhile, Failure> {
         let node = &self.node;
         let writer = pods::find(site, node, Part::Writer).await?;
-        if let Some(pod) = writer.as_ref().filter(|pod| !pods::is_deleting(&pod.value)) {
+        if let Some(pod) = writer.as_ref().filter(|pod| !is_deleting(&pod.value)) {
             let condition = format!("the cluster evicts pod {} from {}", Part::Writer.name(node), node.name);
             let seen = format!("it is {} there", text(&pod.value, "/status/phase"));
             return Ok(Meanwhile::Open(Wait::new(condition, seen, EVICTED)));

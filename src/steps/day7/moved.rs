@@ -7,7 +7,7 @@ use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::Wait;
 use crate::kubernetes::Kind;
 use crate::plan::model::{NodePlan, Plan};
-use crate::steps::cluster::{self, foreign, get, is_ours, proven, text};
+use crate::steps::cluster::{self, foreign, get, is_deleting, is_ours, proven, text};
 use crate::steps::objects::{self, BAND, PodState};
 use crate::steps::site::{Changing, Installation, Reading};
 use crate::steps::volumes::{self, Bound};
@@ -145,7 +145,7 @@ impl Moved {
             return Ok(Some(Observed::Conflict(foreign(&Kind::POD, Some(NAMESPACE), &self.claim, &pod.value))));
         }
         let seen = format!("pod {} still holds it on {}", self.claim, self.from.name);
-        if text(&pod.value, "/metadata/deletionTimestamp").is_empty() {
+        if !is_deleting(&pod.value) {
             return Ok(Some(Observed::Absent(seen)));
         }
         Ok(Some(Observed::Underway(Wait::new(format!("{what}: the first pod is gone"), seen, BAND))))

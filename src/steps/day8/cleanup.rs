@@ -10,7 +10,7 @@ use crate::engine::step::{Context, Observed, Outline, Removal, Step, StepId, Und
 use crate::engine::wait::{Band, Wait};
 use crate::plan::model::Plan;
 use crate::steps::applications::Application;
-use crate::steps::cluster::{seen, text};
+use crate::steps::cluster::{is_deleting, seen, text};
 use crate::steps::site::{Changing, Installation, Reading};
 use crate::steps::tenancy::{self, DATABASE, TestTenant, going};
 use crate::steps::{outlines, teardown, volumes};
@@ -96,7 +96,7 @@ impl Step<Installation> for Cleanup {
             if let Some(why) = application.strange(cx, site, &made_by, &found.value) {
                 return Ok(Observed::Conflict(application.refusal(why)));
             }
-            if !text(&found.value, "/metadata/deletionTimestamp").is_empty() {
+            if is_deleting(&found.value) {
                 let seen = format!("{} is being deleted", application.told());
                 if application == DATABASE {
                     return Ok(wait(seen));

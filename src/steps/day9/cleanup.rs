@@ -4,7 +4,7 @@ use crate::engine::failure::Failure;
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
 use crate::plan::model::Plan;
-use crate::steps::cluster::{proven, text};
+use crate::steps::cluster::{is_deleting, proven, text};
 use crate::steps::outlines;
 use crate::steps::site::{Changing, Installation, Reading};
 use crate::steps::tenancy::{THIRD, going};
@@ -50,7 +50,7 @@ impl Step<Installation> for Cleanup {
             if let Some(why) = application.strange(cx, site, &THIRD.made_by(), &found.value) {
                 return Ok(Observed::Conflict(application.refusal(why)));
             }
-            if !text(&found.value, "/metadata/deletionTimestamp").is_empty() {
+            if is_deleting(&found.value) {
                 return Ok(wait(format!("{} is being deleted", application.told())));
             }
             return Ok(match going::inhabited(site, &THIRD, is_of_the_cluster).await? {

@@ -7,7 +7,7 @@ use crate::engine::step::{Context, Observed, StepId};
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::Kind;
 use crate::plan::model::Plan;
-use crate::steps::cluster::{get, proven, text};
+use crate::steps::cluster::{get, is_deleting, proven, text};
 use crate::steps::cluster_removal::{ClusterRemoval, Made, Remains, delete_unowned, remains};
 use crate::steps::site::{Changing, Reading};
 use crate::steps::tenant_cluster::{refusal, strange};
@@ -68,7 +68,7 @@ impl Made for TenantKubernetes {
             if let Some(why) = strange(cx, site, &found.value) {
                 return Ok(Observed::Conflict(refusal(why)));
             }
-            if text(&found.value, "/metadata/deletionTimestamp").is_empty() {
+            if !is_deleting(&found.value) {
                 return Ok(Observed::Absent(format!("Cluster {name} is there")));
             }
             let (_, machines) = machines(site, &OF_A_TENANT).await?;

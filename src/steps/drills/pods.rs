@@ -61,10 +61,6 @@ pub async fn find(site: &Reading, node: &NodePlan, part: Part) -> Result<Option<
     }
 }
 
-pub fn is_deleting(pod: &Value) -> bool {
-    !text(pod, "/metadata/deletionTimestamp").is_empty()
-}
-
 /// Makes the claim and the pod that writes to it and goes on running.
 ///
 /// # Errors

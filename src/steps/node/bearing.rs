@@ -1,13 +1,13 @@
 //! `node.bearing/NAME`: the cluster can do without the machine for good.
 use crate::base::day::Day;
-use crate::base::text::size;
+use crate::base::text::{size, some};
 use crate::engine::failure::Failure;
 use crate::engine::proof::{Evidence, Proof};
 use crate::engine::step::{Check, Context, Observed, Outline, StepId};
 use crate::engine::wait::Band;
 use crate::kubernetes::{Error, Kind, Reader};
 use crate::plan::model::{NodePlan, Plan, Role};
-use crate::steps::cluster::{part, seen, text};
+use crate::steps::cluster::{is_deleting, part, seen, text};
 use crate::steps::drills::{self, etcd, told};
 use crate::steps::node_pods::{Nowhere, Places};
 use crate::steps::removal::{self, Found};
@@ -85,7 +85,7 @@ impl Why {
                 "wait until it is Running or gone: kubectl get machines.cluster.x-k8s.io -A".into(),
             ),
             Why::Data { volumes, alone } if alone.is_empty() => (
-                format!("LINSTOR keeps data of {} on it", some(volumes)),
+                format!("LINSTOR keeps data of {} on it", some(volumes, SHOWN)),
                 format!(
                     "move it to the others: {}; of a machine that is lost for good: {}",
                     linstor("evacuate"),
@@ -93,7 +93,7 @@ impl Why {
                 ),
             ),
             Why::Data { alone, .. } => (
-                format!("LINSTOR has the only copy of {} on it", some(alone)),
+                format!("LINSTOR has the only copy of {} on it", some(alone, SHOWN)),
                 format!("save it, or move it to the others while the machine runs: {}", linstor("evacuate")),
             ),
             Why::Pod(Nowhere::Alone(pod)) => (
@@ -113,12 +113,6 @@ impl Why {
             ),
         }
     }
-}
-
-fn some(names: &BTreeSet<String>) -> String {
-    let more = names.len().saturating_sub(SHOWN);
-    let shown = names.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
-    if more == 0 { shown } else { format!("{shown} and {more} more") }
 }
 
 /// What the plan alone says.
@@ -162,8 +156,7 @@ pub async fn judge(cx: &dyn Context, site: &Reading, node: &NodePlan) -> Result<
         Err(why) => return Ok(Err(why)),
     };
     let machines = all(&reader, &Kind::MACHINE).await?;
-    let is_moving =
-        |m: &&Value| !text(m, "/metadata/deletionTimestamp").is_empty() || text(m, "/status/phase") != "Running";
+    let is_moving = |m: &&Value| is_deleting(m) || text(m, "/status/phase") != "Running";
     if let Some(machine) = machines.iter().find(is_moving) {
         return Ok(Err(Why::Machine(name(machine))));
     }

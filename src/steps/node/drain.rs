@@ -3,12 +3,13 @@
 use super::bearing;
 use crate::base::answer::Answer;
 use crate::base::day::Day;
+use crate::base::text::some;
 use crate::engine::failure::Failure;
 use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::{Error, Evicted, Kind};
 use crate::plan::model::NodePlan;
-use crate::steps::cluster::{get, is_true, part, proven, seen, text};
+use crate::steps::cluster::{get, is_deleting, is_true, part, proven, seen, text};
 use crate::steps::drills::told;
 use crate::steps::site::{Changing, Installation, Reading};
 use crate::steps::{failures, follow, node_pods as pods, outlines};
@@ -30,21 +31,15 @@ pub struct Drain {
     node: NodePlan,
 }
 
-pub fn step(node: &NodePlan) -> Drain {
+pub fn step(node: &NodePlan, after: impl IntoIterator<Item = StepId>) -> Drain {
     let by_hand =
         format!("kubectl cordon {0}\nkubectl drain {0} --ignore-daemonsets --delete-emptydir-data", node.name);
     let title = format!("{} has given its pods away", told(node));
-    let outline = outlines::change_on(StepId::of(KIND, &node.name), Day::Teardown, title, BAND, by_hand);
+    let outline = outlines::change_on(StepId::of(KIND, &node.name), Day::Teardown, title, BAND, by_hand).after(after);
     Drain { outline, node: node.clone() }
 }
 
 impl Drain {
-    #[must_use]
-    pub fn after(mut self, steps: impl IntoIterator<Item = StepId>) -> Self {
-        self.outline = self.outline.after(steps);
-        self
-    }
-
     async fn node(&self, site: &Reading) -> Result<Option<Answer<Value>>, Failure> {
         get(&site.kubernetes()?, &Kind::NODE, None, &self.node.name).await
     }
@@ -78,7 +73,7 @@ impl Drain {
     /// Evicts what may be evicted now; the pods that a budget holds.
     async fn round(&self, change: &Changing, all: &[Value]) -> Result<Vec<String>, Failure> {
         let (changer, mut held) = (change.kubernetes()?, Vec::new());
-        for pod in pods::moving(all, &self.node.name).filter(|pod| !pods::is_deleting(pod)) {
+        for pod in pods::moving(all, &self.node.name).filter(|pod| !is_deleting(pod)) {
             let (namespace, name) = (text(pod, "/metadata/namespace"), text(pod, "/metadata/name"));
             match changer.evict(namespace, name, text(pod, "/metadata/uid")).await {
                 Ok(Evicted::Going) | Err(Error::Conflict { .. }) => {}
@@ -94,14 +89,8 @@ fn is_cordoned(node: &Value) -> bool {
     node.pointer("/spec/unschedulable") == Some(&json!(true))
 }
 
-fn some(names: &[String]) -> String {
-    let more = names.len().saturating_sub(SHOWN);
-    let shown = names.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
-    if more == 0 { shown } else { format!("{shown} and {more} more") }
-}
-
 fn held_by(held: &[String]) -> String {
-    format!("PodDisruptionBudgets forbid it for {} (kubectl get poddisruptionbudgets -A says why)", some(held))
+    format!("PodDisruptionBudgets forbid it for {} (kubectl get poddisruptionbudgets -A says why)", some(held, SHOWN))
 }
 
 #[async_trait]
@@ -127,19 +116,23 @@ impl Step<Installation> for Drain {
             return proven(summary, vec![seen(cx, &node), seen(cx, &shown)]);
         }
         let (going, staying): (Vec<&Value>, Vec<&Value>) =
-            pods::moving(&all.value, name).partition(|pod| pods::is_deleting(pod));
+            pods::moving(&all.value, name).partition(|pod| is_deleting(pod));
         let names = |pods: &[&Value]| pods.iter().map(|pod| pods::named(pod)).collect::<Vec<_>>();
         if !staying.is_empty() {
-            return Ok(Observed::Unfinished(format!("{} pods are to go: {}", staying.len(), some(&names(&staying)))));
+            return Ok(Observed::Unfinished(format!(
+                "{} pods are to go: {}",
+                staying.len(),
+                some(names(&staying), SHOWN)
+            )));
         }
         let wait =
             |seen: String| Ok(Observed::Underway(Wait::new(format!("the last pod of {name} has ended"), seen, BAND)));
         if !going.is_empty() {
-            return wait(format!("{} end: {}", going.len(), some(&names(&going))));
+            return wait(format!("{} end: {}", going.len(), some(names(&going), SHOWN)));
         }
         let (attached, volumes) = self.attached(site).await?;
         if !volumes.is_empty() {
-            return wait(format!("volumes are still attached to it: {}", some(&volumes)));
+            return wait(format!("volumes are still attached to it: {}", some(&volumes, SHOWN)));
         }
         let summary = format!("{name} takes no pods and has none but its own, and no volume is attached to it");
         proven(summary, vec![seen(cx, &shown), seen(cx, &node), seen(cx, &attached)])

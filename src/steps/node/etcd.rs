@@ -33,14 +33,14 @@ pub struct Etcd {
     doing: String,
 }
 
-pub fn step(node: &NodePlan) -> Etcd {
+pub fn step(node: &NodePlan, after: impl IntoIterator<Item = StepId>) -> Etcd {
     let by_hand = format!(
         "talosctl -n {} {}\nor, when it is dead: talosctl -n ANOTHER etcd remove-member ID\ntalosctl -n ANOTHER etcd members",
         node.address,
         reset_by_hand(true)
     );
     let title = format!("{} has left etcd, and the other members are well", told(node));
-    let outline = outlines::change_on(StepId::of(KIND, &node.name), Day::Teardown, title, BAND, by_hand);
+    let outline = outlines::change_on(StepId::of(KIND, &node.name), Day::Teardown, title, BAND, by_hand).after(after);
     Etcd { outline, node: node.clone(), doing: format!("take {} out of etcd", node.name) }
 }
 
@@ -75,12 +75,6 @@ fn begun(handle: Option<&str>) -> Option<Timestamp> {
 }
 
 impl Etcd {
-    #[must_use]
-    pub fn after(mut self, steps: impl IntoIterator<Item = StepId>) -> Self {
-        self.outline = self.outline.after(steps);
-        self
-    }
-
     fn others<'a>(&'a self, site: &'a Reading) -> impl Iterator<Item = &'a NodePlan> {
         site.plan.control_planes().filter(|other| other.name != self.node.name)
     }

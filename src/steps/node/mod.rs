@@ -21,10 +21,10 @@ use std::sync::Arc;
 pub fn steps(plan: &Plan, node: &NodePlan) -> Steps {
     let id = |kind: &str| StepId::of(kind, &node.name);
     let mut steps: Steps =
-        vec![Arc::new(Checked(bearing::step(node))), Arc::new(drain::step(node).after([id(bearing::KIND)]))];
+        vec![Arc::new(Checked(bearing::step(node))), Arc::new(drain::step(node, [id(bearing::KIND)]))];
     let mut last = id(drain::KIND);
     if node.role == Role::ControlPlane {
-        steps.push(Arc::new(etcd::step(node).after([last])));
+        steps.push(Arc::new(etcd::step(node, [last])));
         last = id(etcd::KIND);
     }
     let stopped = undo_id(&id(start::KIND));
@@ -44,10 +44,10 @@ pub fn steps(plan: &Plan, node: &NodePlan) -> Steps {
     let (stop, others): (Vec<_>, Vec<_>) = removals.into_iter().partition(|removal| removal.outline.id == stopped);
     steps.extend(stop.into_iter().map(|removal| Arc::new(removal) as Arc<dyn Step<Installation>>));
     // A kubelet that starts anew registers its node again, so the machine is off before.
-    steps.push(Arc::new(object::step(node).after([stopped])));
-    steps.push(Arc::new(Checked(storage::step(node).after([id(object::KIND)]))));
+    steps.push(Arc::new(object::step(node, [stopped])));
+    steps.push(Arc::new(Checked(storage::step(node, [id(object::KIND)]))));
     steps.extend(others.into_iter().map(|removal| Arc::new(removal) as Arc<dyn Step<Installation>>));
-    steps.push(Arc::new(Checked(rest::step(node).after(all))));
+    steps.push(Arc::new(Checked(rest::step(node, all))));
     steps
 }
 

@@ -8,7 +8,7 @@ use crate::engine::step::{Context, Observed, Outline, Step, StepId, Undo};
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::Kind;
 use crate::plan::model::NodePlan;
-use crate::steps::cluster::{get, part, proven, seen, text};
+use crate::steps::cluster::{get, is_deleting, part, proven, seen, text};
 use crate::steps::site::{Changing, Installation, Reading};
 use crate::steps::{failures, follow, outlines, owner};
 use async_trait::async_trait;
@@ -23,10 +23,10 @@ pub struct Object {
     node: NodePlan,
 }
 
-pub fn step(node: &NodePlan) -> Object {
+pub fn step(node: &NodePlan, after: impl IntoIterator<Item = StepId>) -> Object {
     let title = format!("node {} is out of the cluster", node.name);
     let by_hand = format!("kubectl delete node {}", node.name);
-    let outline = outlines::change_on(StepId::of(KIND, &node.name), Day::Teardown, title, BAND, by_hand);
+    let outline = outlines::change_on(StepId::of(KIND, &node.name), Day::Teardown, title, BAND, by_hand).after(after);
     Object { outline, node: node.clone() }
 }
 
@@ -37,12 +37,6 @@ fn is_ours(made: &Made, node: &Value) -> bool {
 }
 
 impl Object {
-    #[must_use]
-    pub fn after(mut self, steps: impl IntoIterator<Item = StepId>) -> Self {
-        self.outline = self.outline.after(steps);
-        self
-    }
-
     /// The node as the cluster has it, or the refusal to touch another one of its name.
     async fn find(&self, cx: &dyn Context, site: &Reading) -> Result<Option<Answer<Value>>, Failure> {
         let name = &self.node.name;
@@ -69,9 +63,7 @@ impl Step<Installation> for Object {
     async fn observe(&self, cx: &dyn Context, site: &Reading) -> Result<Observed, Failure> {
         let name = &self.node.name;
         match self.find(cx, site).await? {
-            Some(node) if text(&node.value, "/metadata/deletionTimestamp").is_empty() => {
-                Ok(Observed::Absent(format!("node {name} is there")))
-            }
+            Some(node) if !is_deleting(&node.value) => Ok(Observed::Absent(format!("node {name} is there"))),
             Some(_) => Ok(Observed::Underway(Wait::new(format!("node {name} is gone"), "a finalizer holds it", BAND))),
             None => {
                 let nodes = site.kubernetes()?.list(&Kind::NODE, None, None).await;

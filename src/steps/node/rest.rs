@@ -22,19 +22,11 @@ pub struct Rest {
     node: NodePlan,
 }
 
-pub fn step(node: &NodePlan) -> Rest {
+pub fn step(node: &NodePlan, after: impl IntoIterator<Item = StepId>) -> Rest {
     let title = format!("the cluster is well without {}", node.name);
     let by_hand = "kubectl get nodes\ntalosctl -n ADDRESS etcd members\ntalosctl -n ADDRESS etcd status";
-    let outline = outlines::check_on(StepId::of(KIND, &node.name), Day::Teardown, title, BAND, by_hand);
+    let outline = outlines::check_on(StepId::of(KIND, &node.name), Day::Teardown, title, BAND, by_hand).after(after);
     Rest { outline, node: node.clone() }
-}
-
-impl Rest {
-    #[must_use]
-    pub fn after(mut self, steps: impl IntoIterator<Item = StepId>) -> Self {
-        self.outline = self.outline.after(steps);
-        self
-    }
 }
 
 /// What is not well among the nodes; the removed one must not be among them.

@@ -21,10 +21,10 @@ pub struct Storage {
     node: NodePlan,
 }
 
-pub fn step(node: &NodePlan) -> Storage {
+pub fn step(node: &NodePlan, after: impl IntoIterator<Item = StepId>) -> Storage {
     let title = format!("LINSTOR does not know {} any more", node.name);
     let by_hand = format!("kubectl get linstorsatellites\n{}", lost(&node.name));
-    let outline = outlines::check_on(StepId::of(KIND, &node.name), Day::Teardown, title, BAND, by_hand);
+    let outline = outlines::check_on(StepId::of(KIND, &node.name), Day::Teardown, title, BAND, by_hand).after(after);
     Storage { outline, node: node.clone() }
 }
 
@@ -37,14 +37,6 @@ fn said(satellite: &Value) -> String {
     match condition(satellite, "EvacuationCompleted").map(|c| c.message).filter(|message| !message.is_empty()) {
         Some(message) => format!("the operator says: {message}"),
         None => "the operator has not removed its satellite yet".to_string(),
-    }
-}
-
-impl Storage {
-    #[must_use]
-    pub fn after(mut self, steps: impl IntoIterator<Item = StepId>) -> Self {
-        self.outline = self.outline.after(steps);
-        self
     }
 }
 

@@ -2,6 +2,7 @@
 //! of the Proxmox CSI driver and VMs of Cluster API.
 use super::{no_cluster, nobody_to_ask};
 use crate::base::day::Day;
+use crate::base::text::some;
 use crate::cozystack::addons::CSI_DRIVER_NAME;
 use crate::engine::failure::Failure;
 use crate::engine::proof::Proof;
@@ -48,12 +49,6 @@ fn names(objects: &[Value]) -> Vec<String> {
     objects.iter().map(name).collect()
 }
 
-fn some_of(names: &[String]) -> String {
-    let more = names.len().saturating_sub(SHOWN);
-    let shown = names.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
-    if more == 0 { shown } else { format!("{shown} and {more} more") }
-}
-
 #[async_trait]
 impl Check<Installation> for Workloads {
     fn outline(&self) -> &Outline {
@@ -89,10 +84,10 @@ impl Workloads {
         let mut problems = Vec::new();
         if !on_proxmox.is_empty() {
             let names = names(&on_proxmox);
-            problems.push(format!("{} volumes on Proxmox VE belong to it: {}", names.len(), some_of(&names)));
+            problems.push(format!("{} volumes on Proxmox VE belong to it: {}", names.len(), some(&names, SHOWN)));
         }
         if !found.is_empty() {
-            problems.push(format!("{} machines in Proxmox VE belong to it: {}", found.len(), some_of(&found)));
+            problems.push(format!("{} machines in Proxmox VE belong to it: {}", found.len(), some(&found, SHOWN)));
         }
         if !problems.is_empty() {
             return Ok(Observed::Conflict(Failure::person(
@@ -123,6 +118,6 @@ mod tests {
         );
         let all: Vec<Value> =
             (0..7).map(|n| json!({"metadata": {"name": format!("m{n}"), "namespace": "t"}})).collect();
-        assert_eq!(some_of(&names(&all)), "t/m0, t/m1, t/m2, t/m3, t/m4 and 2 more");
+        assert_eq!(some(names(&all), SHOWN), "t/m0, t/m1, t/m2, t/m3, t/m4 and 2 more");
     }
 }

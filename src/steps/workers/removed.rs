@@ -8,7 +8,7 @@ use crate::engine::failure::Failure;
 use crate::engine::step::{Context, Observed, StepId};
 use crate::engine::wait::{Band, Wait};
 use crate::kubernetes::Kind;
-use crate::steps::cluster::{self, foreign, get, is_ours, number, part, proven, seen, text};
+use crate::steps::cluster::{self, foreign, get, is_deleting, is_ours, number, part, proven, seen, text};
 use crate::steps::cluster_removal::{Made, Remains, delete_unowned, remains};
 use crate::steps::site::{Changing, Reading};
 use crate::steps::{cluster_api, failures};
@@ -50,7 +50,7 @@ async fn left(site: &Reading, group: &Group) -> Result<Left, Failure> {
         return Ok(Left::Conflict(foreign(&Kind::CLUSTER, namespace, name, &cluster.value)));
     }
     let (_, machines) = machines(site, group).await?;
-    if !text(&cluster.value, "/metadata/deletionTimestamp").is_empty() {
+    if is_deleting(&cluster.value) {
         let of = machines.first().map_or(String::new(), |machine| format!("; {}", machine.told()));
         return Ok(Left::Going(format!("Cluster {name} is being deleted{of}")));
     }
